@@ -1,0 +1,69 @@
+import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
+import type { ImportCommand } from '../im/bodies.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { queueName } from './queues.ts';
+
+/** How a run of a call ended, as far as its job is concerned. */
+export type RunEnd =
+  | { readonly kind: 'finished' }
+  /** The record stays; the job comes back after `delayMs`. */
+  | { readonly kind: 'later'; readonly delayMs: number }
+  /** This process stops: another one shall have the job at once. */
+  | { readonly kind: 'leave' };
+
+export interface CallWorker {
+  /** Fetches no more jobs; resolves when those at work have ended. */
+  close(): Promise<void>;
+}
+
+/**
+ * A killed worker's lock runs out after this, and the next look for stalled jobs brings its jobs back: together
+ * well within the promised 15 s. A run that lost its lock does no harm: the record knows its owner.
+ */
+const LOCK_MS = 6_000;
+const STALLED_CHECK_MS = 3_000;
+/** A stall is no fault of the call: never fail a job for it. */
+const MAX_STALLS = 1_000_000;
+
+export function startCallWorker(options: {
+  readonly command: ImportCommand;
+  readonly connection: RedisClient;
+  readonly keys: Keys;
+  readonly concurrency: number;
+  readonly run: (callId: string) => Promise<RunEnd>;
+  /** The job failed: a bug, or Redis broke off. The sweep brings the call back. */
+  readonly onFailed: (callId: string, error: Error) => void;
+  readonly onTrouble: (error: Error) => void;
+}): CallWorker {
+  const { command, connection, keys, concurrency, run, onFailed, onTrouble } = options;
+  const worker = new Worker(
+    queueName(command),
+    async (job: Job, token?: string) => {
+      const end = await run(job.id ?? '');
+      if (end.kind === 'later') {
+        await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
+        throw new DelayedError();
+      }
+      if (end.kind === 'leave') {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+    },
+    {
+      connection,
+      prefix: keys.bullPrefix,
+      concurrency,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: MAX_STALLS,
+      skipVersionCheck: true,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
+      runRetryDelay: 1_000,
+    },
+  );
+  worker.on('error', onTrouble);
+  worker.on('failed', (job, error) => onFailed(job?.id ?? '', error));
+  return { close: () => worker.close() };
+}

@@ -1,0 +1,75 @@
+import { Queue } from 'bullmq';
+import type { ImportCommand } from '../im/bodies.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+
+/** Calls of one command by the state of their jobs. */
+export interface CallCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+}
+
+/**
+ * One BullMQ queue a command. A job is a call: its ID is the record's, and it carries nothing else, so that a
+ * job that comes twice or late finds the truth in the record.
+ */
+export interface CallQueues {
+  /** Adding a job that is there already changes nothing. */
+  add(command: ImportCommand, callIds: readonly string[]): Promise<void>;
+  has(command: ImportCommand, callId: string): Promise<boolean>;
+  counts(command: ImportCommand): Promise<CallCounts>;
+  close(): Promise<void>;
+}
+
+export function queueName(command: ImportCommand): string {
+  return `calls-${command}`;
+}
+
+export function openCallQueues(
+  connection: RedisClient,
+  keys: Keys,
+  commands: readonly ImportCommand[],
+  onTrouble: (error: Error) => void,
+): CallQueues {
+  const queues = new Map(
+    commands.map((command) => {
+      const queue = new Queue(queueName(command), {
+        connection,
+        prefix: keys.bullPrefix,
+        // The policy and the persistence are checked by this project, at its start.
+        skipVersionCheck: true,
+        skipMetasUpdate: true,
+        streams: { events: { maxLen: 100 } },
+        defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+      });
+      queue.on('error', onTrouble);
+      return [command, queue] as const;
+    }),
+  );
+  const queueOf = (command: ImportCommand): Queue => {
+    const queue = queues.get(command);
+    if (queue === undefined) throw new RangeError(`this worker has no queue for ${command}`);
+    return queue;
+  };
+  return {
+    async add(command, callIds) {
+      if (callIds.length === 0) return;
+      await queueOf(command).addBulk(callIds.map((jobId) => ({ name: 'call', data: {}, opts: { jobId } })));
+    },
+    async has(command, callId) {
+      return (await queueOf(command).getJob(callId)) !== undefined;
+    },
+    async counts(command) {
+      const counts = await queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed');
+      return {
+        waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),
+        active: counts.active ?? 0,
+        delayed: counts.delayed ?? 0,
+      };
+    },
+    async close() {
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { ConfigError } from '../config/config-error.ts';
+import { type MaskedSetting, maskedView } from '../config/mask.ts';
+import { loadForCommand } from './load-config.ts';
+
+/** `imsync config`: every setting as this process sees it, without secrets; 2 if it cannot be used. */
+export function configCommand(): Command {
+  return new Command('config')
+    .description('Print the configuration: every setting, its value and where it comes from')
+    .option('--json', 'as JSON, a list of {path, variable, value, origin, doc}')
+    .action((options: { json?: boolean }, command: Command) => {
+      const { writeOut, writeErr } = command.configureOutput();
+      try {
+        const view = maskedView(loadForCommand(command));
+        writeOut?.(options.json === true ? `${JSON.stringify(view, null, 2)}\n` : alignedTable(view));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        for (const problem of error.problems) writeErr?.(`imsync: ${problem}\n`);
+        process.exitCode = 2;
+      }
+    });
+}
+
+/** Columns of equal width, two blanks apart, a head line and a line each. */
+function alignedTable(view: readonly MaskedSetting[]): string {
+  const rows = [['SETTING', 'VARIABLE', 'VALUE', 'FROM']];
+  for (const { path, variable, value, origin } of view) rows.push([path, variable || '-', value, origin]);
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
+}

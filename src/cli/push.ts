@@ -1,0 +1,51 @@
+import { Command } from 'commander';
+import { requireForRedis } from '../config/requirements.ts';
+import type { UserInput } from '../event/fields.ts';
+import { InvalidUserError, NotAcceptedError, UserCreatedProducer } from '../intake/producer.ts';
+import { redisSettings } from '../redis/settings.ts';
+import { CliError, EXIT } from './fail.ts';
+import { loadForCommand, readTextFile } from './load-config.ts';
+
+interface PushOptions {
+  readonly userId: string;
+  readonly nick?: string;
+  readonly faceUrl?: string;
+  readonly type?: string;
+}
+
+const HELP = `
+Prints the eventId once Redis has the event.
+
+Example:
+  imsync push --user-id alice --nick Alice --face-url https://example.com/a.png`;
+
+export function pushCommand(): Command {
+  return new Command('push')
+    .description('push one user-created event')
+    .requiredOption('--user-id <id>', 'user ID, 1 to 32 bytes of printable ASCII')
+    .option('--nick <nick>', 'nickname, up to 500 bytes')
+    .option('--face-url <url>', 'URL of the picture, up to 500 bytes')
+    .option('--type <type>', '0 ordinary, 1 robot', '0')
+    .addHelpText('after', HELP)
+    .action(async (options: PushOptions, command: Command) => {
+      const { config } = loadForCommand(command);
+      requireForRedis(config);
+      const producer = new UserCreatedProducer({
+        sdkAppId: config.app.sdkAppId,
+        adminId: config.app.adminId,
+        redis: redisSettings(config, readTextFile),
+        hosted: config.api.form === 'hosted',
+      });
+      try {
+        // What was typed goes to the validation as it is: it has the words for what is wrong.
+        const eventId = await producer.add(options as unknown as UserInput);
+        process.stdout.write(`${eventId}\n`);
+      } catch (error) {
+        if (error instanceof InvalidUserError) throw new CliError(EXIT.usage, error.problems.join('\n'));
+        if (error instanceof NotAcceptedError) throw new CliError(EXIT.outOfReach, error.message);
+        throw error;
+      } finally {
+        await producer.close();
+      }
+    });
+}

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import type { Config } from '../config/config.ts';
+import { requireForRedis } from '../config/requirements.ts';
+import { withoutPassword } from '../config/shown.ts';
+import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
+import { type Keys, keysOf } from '../redis/keys.ts';
+import { redisSettings } from '../redis/settings.ts';
+import { CliError, EXIT } from './fail.ts';
+import { loadForCommand, readTextFile } from './load-config.ts';
+
+const REACH_MS = 3_000;
+
+/** Runs a verb that needs Redis and nothing else; says so when Redis is out of reach. */
+export async function withRedis<T>(
+  command: Command,
+  work: (context: { config: Config; redis: RedisClient; keys: Keys }) => Promise<T>,
+): Promise<T> {
+  const { config } = loadForCommand(command);
+  requireForRedis(config);
+  const redis = openRedis(redisSettings(config, readTextFile), 'oneshot', command.name(), () => undefined);
+  try {
+    await whenReady(redis, REACH_MS).catch((error: Error) => {
+      throw new CliError(
+        EXIT.outOfReach,
+        `Redis cannot be reached at ${withoutPassword(config.redis.url)}: ${error.message}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+      );
+    });
+    return await work({ config, redis, keys: keysOf(config.app.sdkAppId) });
+  } finally {
+    await closeRedis(redis);
+  }
+}

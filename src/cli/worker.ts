@@ -1,0 +1,58 @@
+import { Command } from 'commander';
+import { requireForWorker } from '../config/requirements.ts';
+import { readSecrets } from '../config/secrets.ts';
+import { createLogger } from '../server/log.ts';
+import { OutOfReachError, startWorker, UnfitError } from '../worker.ts';
+import { CliError, EXIT } from './fail.ts';
+import { loadForCommand, readTextFile } from './load-config.ts';
+import { packageVersion } from './version.ts';
+
+const HELP = `
+Runs until SIGTERM or SIGINT: then it finishes the calls on the wire, leaves the rest to other workers, and ends
+within IMSYNC_SHUTDOWN_TIMEOUT_MS. A second signal ends it at once; nothing is lost either way.
+
+Run as many as you like, on one machine or on many: they share the quota.
+
+Example:
+  IMSYNC_SDK_APP_ID=1400000000 IMSYNC_SDK_SECRET_KEY_FILE=/run/secrets/key imsync worker`;
+
+export function workerCommand(): Command {
+  return new Command('worker')
+    .description('import accounts: turn waiting events into API calls')
+    .addHelpText('after', HELP)
+    .action(async (_options: unknown, command: Command) => {
+      const { config } = loadForCommand(command);
+      requireForWorker(config);
+      readSecrets(config, readTextFile);
+      const version = packageVersion();
+      const log = createLogger(config.log.level, { pid: process.pid });
+      const worker = await startWorker({ config, readFile: readTextFile, version, log }).catch(
+        (error: unknown) => {
+          if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
+          if (error instanceof UnfitError) throw new CliError(EXIT.usage, error.problems.join('\n'));
+          throw error;
+        },
+      );
+      const signal = await firstSignal();
+      log.info({ signal }, 'signal received');
+      process.once('SIGTERM', () => process.exit(EXIT.failed));
+      process.once('SIGINT', () => process.exit(EXIT.failed));
+      const deadline = setTimeout(() => {
+        log.error(
+          { timeoutMs: config.shutdownTimeoutMs },
+          'not everything could be closed in time; ending all the same. Nothing is lost: other workers take over',
+        );
+        process.exit(EXIT.done);
+      }, config.shutdownTimeoutMs - 250);
+      await worker.stop();
+      clearTimeout(deadline);
+      // Nothing is left to do; a stray handle must not keep the process.
+      process.exit(EXIT.done);
+    });
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}

@@ -1,0 +1,61 @@
+import type { Config } from './config.ts';
+import { refuseOn } from './config-error.ts';
+import { errorCode, type ReadFile } from './read-file.ts';
+import { type SecretTwin, secretTwins, valueAt } from './settings.ts';
+
+/** The secrets as they are now; undefined (or an empty list) for what is not given. */
+export interface Secrets {
+  readonly secretKey: string | undefined;
+  readonly userSig: string | undefined;
+  readonly redisPassword: string | undefined;
+  readonly intakeTokens: readonly string[];
+}
+
+/**
+ * Reads the secrets anew: from the configuration, or from their files, without the blanks around them. A file
+ * may have changed since (a rotated key, a UserSig made elsewhere), so this is called again before each probe.
+ *
+ * Throws ConfigError for files that cannot be read, are empty or hold something else than the secret; by the
+ * names of their variables, never with what they hold.
+ */
+export function readSecrets(config: Config, readFile: ReadFile): Secrets {
+  const problems: string[] = [];
+  const read = new Map<string, unknown>();
+  for (const twin of secretTwins) {
+    const answer = readTwin(config, twin, readFile);
+    if ('problem' in answer) problems.push(answer.problem);
+    else read.set(twin.inline.path, answer.value);
+  }
+  refuseOn(problems);
+  const tokens = read.get('intake.tokens');
+  return {
+    secretKey: textOf(read.get('credentials.secretKey')),
+    userSig: textOf(read.get('credentials.userSig')),
+    redisPassword: textOf(read.get('redis.password')),
+    intakeTokens: Array.isArray(tokens) ? tokens : [],
+  };
+}
+
+function readTwin(
+  config: Config,
+  { inline, file }: SecretTwin,
+  readFile: ReadFile,
+): { value: unknown } | { problem: string } {
+  const path = textOf(valueAt(config, file.path));
+  if (path === undefined) return { value: valueAt(config, inline.path) };
+  let content: string;
+  try {
+    content = readFile(path).trim();
+  } catch (error) {
+    return { problem: `The file of ${file.env} cannot be read (${errorCode(error)}).` };
+  }
+  if (content === '') return { problem: `The file of ${file.env} is empty.` };
+  const value = inline.reader.fromText(content);
+  return value === undefined
+    ? { problem: `The file of ${file.env} does not hold what it should: ${inline.reader.allowed}.` }
+    : { value };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

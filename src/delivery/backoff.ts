@@ -1,0 +1,26 @@
+/** When a call that failed for a passing reason is made again. Pure. */
+
+/**
+ * After this a call can no longer take effect: the service's own time-out is 3 s (REST API overview), and one
+ * more second allows for the way there. Until then nothing newer of its users may be sent.
+ */
+export const LANDING_MS = 4_000;
+
+/** Full-jitter exponential back-off. `tries`: failures before this one. `random`: 0 ≤ r < 1. */
+export function backoffMs(tries: number, limits: { baseMs: number; maxMs: number }, random: number): number {
+  return random * Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(tries, 30));
+}
+
+/**
+ * When to call again, as a time on the clock of `nowMs`. A call whose outcome is unknown is left alone until it
+ * can no longer land.
+ */
+export function dueAtMs(failure: {
+  readonly nowMs: number;
+  readonly sentAtMs: number;
+  readonly outcomeKnown: boolean;
+  readonly delayMs: number;
+}): number {
+  const due = failure.nowMs + failure.delayMs;
+  return failure.outcomeKnown ? due : Math.max(due, failure.sentAtMs + LANDING_MS);
+}

@@ -1,0 +1,297 @@
+import { randomUUID } from 'node:crypto';
+import type { RunEnd } from '../calls/call-worker.ts';
+import type { EventRules, RawEntry } from '../event/event.ts';
+import { parseEntry } from '../event/parse.ts';
+import type { Answer } from '../im/answers.ts';
+import { encodeImport, type ImportCommand } from '../im/bodies.ts';
+import type { ImClient } from '../im/client.ts';
+import type { ApiForm } from '../im/commands.ts';
+import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { claimRecord } from '../ledger/claim.ts';
+import { type CallRecord, withAttempt } from '../ledger/record.ts';
+import { type Settled, type Settlement, settleRecord } from '../ledger/settle.ts';
+import type { HoldState } from '../pace/hold-state.ts';
+import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { Slot } from '../pace/slot.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { backoffMs, dueAtMs, LANDING_MS } from './backoff.ts';
+import { type Decision, type DecisionPolicy, decide, type Refused } from './decide.ts';
+import { invalidLetter, refusedLetter } from './letter.ts';
+import { type Line, type Placed, placeCall } from './place-call.ts';
+import { screen } from './screen.ts';
+import { invalidSettlement, type KeptState, remainingAfter, settlementOf } from './settlement.ts';
+import { accountOf, firstGroups, type Group, type Unit, unitsOf } from './unit.ts';
+
+export interface DeliveryOptions {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly client: ImClient;
+  readonly lines: Readonly<Partial<Record<ImportCommand, Line>>>;
+  readonly hold: HoldState;
+  readonly watch: HoldWatch;
+  readonly form: ApiForm;
+  readonly singleCommand: ImportCommand;
+  readonly rules: EventRules;
+  readonly onProfileFault: DecisionPolicy['onProfileFault'];
+  readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
+  readonly random: () => number;
+  /** Makes the cached UserSig anew. */
+  readonly signAnew: () => void;
+  readonly report: DeliveryReport;
+}
+
+/** What the rest of the process hears of the calls: log, metrics, the coalescer. */
+export interface DeliveryReport {
+  called(call: CallReport): void;
+  gaveUp(command: ImportCommand, lateMs: number): void;
+  settled(callId: string, settlement: Settlement, settled: Settled): void;
+  held(verdict: Verdict): void;
+  released(): void;
+  throttled(command: ImportCommand, verdict: Verdict, standBackMs: number): void;
+  foreign(callId: string, format: string): void;
+}
+
+export interface CallReport {
+  readonly callId: string;
+  readonly command: ImportCommand;
+  readonly slotClass: string;
+  readonly users: readonly string[];
+  readonly tries: number;
+  readonly verdict: Verdict;
+  readonly durationMs: number;
+  readonly imported: number;
+  readonly deadLettered: number;
+  readonly later: number;
+  readonly again: number;
+  readonly requestId: string | undefined;
+}
+
+/** A record of another version is looked at again after this: the other version may be gone, or we upgraded. */
+const FOREIGN_WAIT_MS = 30_000;
+/** How long a command stands back after "too often" when the answer does not say. */
+const THROTTLE_WAIT_MS = 1_000;
+
+/** Works a call record off: one run of its job. Never throws for what the API answers. */
+export async function deliver(options: DeliveryOptions, callId: string): Promise<RunEnd> {
+  const run = randomUUID();
+  const claim = await claimRecord(options.redis, options.keys, callId, run);
+  switch (claim.kind) {
+    case 'gone':
+      return { kind: 'finished' };
+    case 'foreign':
+      options.report.foreign(callId, claim.format);
+      return { kind: 'later', delayMs: FOREIGN_WAIT_MS };
+    case 'early':
+      return { kind: 'later', delayMs: claim.waitMs };
+    case 'yours':
+      break;
+  }
+  const { record } = claim;
+  // The run before this one died with a call on the wire: it may still land, so nothing is said about its users.
+  const landsInMs = record.sentAtMs + LANDING_MS - record.readAtMs;
+  if (record.sentAtMs > 0 && landsInMs > 0) {
+    return { kind: 'later', delayMs: Math.min(landsInMs, LANDING_MS) };
+  }
+  return createRun(options, record, run).work();
+}
+
+/** One run: what is left of the record, and the calls still to be made for it. */
+function createRun(options: DeliveryOptions, record: CallRecord, run: string): { work(): Promise<RunEnd> } {
+  const { callId } = record;
+  const entries = new Map<string, RawEntry>(record.entries.map((entry) => [entry.eventId, entry]));
+  const parsed = record.entries.map((raw) => parseEntry(raw, options.rules));
+  let remaining: Map<string, Unit> = new Map(
+    unitsOf(parsed.filter((entry) => entry.ok)).map((unit) => [unit.userId, unit]),
+  );
+  let kept: KeptState = {
+    tries: record.tries,
+    attempts: record.attempts,
+    dueAtMs: 0,
+    firstSentAtMs: record.firstSentAtMs,
+    heldMsAtFirst: record.heldMsAtFirst,
+  };
+  const signedAnew = { done: false };
+
+  const settle = async (settlement: Settlement): Promise<Settled> => {
+    const settled = await settleRecord(options.redis, options.keys, callId, run, settlement);
+    if (settled.kind === 'settled') options.report.settled(callId, settlement, settled);
+    return settled;
+  };
+
+  /** Invalid entries leave the record first: they must not wait for a hold to end. */
+  const settleInvalid = async (): Promise<Settled['kind']> => {
+    const invalid = parsed.flatMap((entry) => {
+      const raw = entries.get(entry.eventId);
+      return entry.ok || raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
+    });
+    if (invalid.length === 0) return 'settled';
+    return (await settle(invalidSettlement({ invalid, remaining, entries, kept }))).kind;
+  };
+
+  const settleStep = async (
+    decision: Pick<Decision, 'imported' | 'refused'>,
+    command: ImportCommand,
+    nowMs: number,
+  ): Promise<Settled['kind']> => {
+    const after = remainingAfter(remaining, decision);
+    const letter = (raw: RawEntry, refused: Refused) =>
+      refusedLetter(raw, refused, command, record.attempts, nowMs);
+    const settlement = settlementOf({ before: remaining, after, decision, entries, letter, kept });
+    const { kind } = await settle(settlement);
+    if (kind === 'settled') remaining = after;
+    return kind;
+  };
+
+  const slotClassOf = (group: Group) => {
+    if (!group.first) return 'split' as const;
+    if (record.slotClass === 'redrive') return 'redrive' as const;
+    return record.tries > 0 ? ('retry' as const) : ('live' as const);
+  };
+
+  const work = async (): Promise<RunEnd> => {
+    if ((await settleInvalid()) === 'lost') return { kind: 'finished' };
+    const pending = firstGroups(record.command, options.singleCommand, [...remaining.values()]);
+    for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
+      const { units, refused } = screen(group.units, options.onProfileFault);
+      if (refused.length > 0) {
+        if ((await settleStep({ imported: [], refused }, group.command, record.readAtMs)) === 'lost')
+          return { kind: 'finished' };
+      }
+      if (units.length === 0) continue;
+      const screened: Group = { ...group, units };
+      const line = options.lines[group.command];
+      if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
+      const slotClass = slotClassOf(screened);
+      const body = encodeImport(group.command, options.form, units.map(accountOf));
+      const placed = await placeCall(
+        options.client,
+        line,
+        options.watch,
+        { callId, run, slotClass },
+        body,
+        (_slot, lateMs) => options.report.gaveUp(line.command, lateMs),
+      );
+      if (placed.kind === 'lost') return { kind: 'finished' };
+      if (placed.kind === 'closing') return { kind: 'leave' };
+      const next = await learn(screened, slotClass, placed);
+      if (next.end !== undefined) return next.end;
+      pending.unshift(...next.again);
+    }
+    return { kind: 'finished' };
+  };
+
+  /** What one answer changes: the fleet's hold, the record, and what this run does next. */
+  const learn = async (
+    group: Group,
+    slotClass: string,
+    { answer, slot, durationMs }: Extract<Placed, { kind: 'answered' }>,
+  ): Promise<{ end?: RunEnd; again: readonly Group[] }> => {
+    const verdict = verdictOf(group.command, answer);
+    const report = (decision: Decision | undefined): void =>
+      options.report.called({
+        callId,
+        command: group.command,
+        slotClass,
+        users: group.units.map(({ userId }) => userId),
+        tries: record.tries,
+        verdict,
+        durationMs,
+        imported: decision?.imported.length ?? 0,
+        deadLettered: decision?.refused.length ?? 0,
+        later: decision?.later.length ?? 0,
+        again: decision?.again.reduce((sum, { units }) => sum + units.length, 0) ?? group.units.length,
+        requestId: answer.kind === 'api' ? answer.requestId : undefined,
+      });
+    if (verdict.class === 'app' || verdict.class === 'throttle') {
+      report(undefined);
+      await stop(group.command, verdict, slot);
+      return { again: [group] };
+    }
+    if (slot.probe) await endProbe(verdict, slot);
+
+    if (kept.firstSentAtMs === 0)
+      kept = { ...kept, firstSentAtMs: slot.atRedisMs, heldMsAtFirst: slot.heldMs };
+    const attempt = {
+      at: Math.round(slot.atRedisMs),
+      command: group.command,
+      errorCode: verdict.errorCode,
+      httpStatus: verdict.httpStatus,
+    };
+    const tried: Group = {
+      ...group,
+      units: group.units.map((unit) => ({ ...unit, attempts: [...unit.attempts, attempt] })),
+    };
+    const nowMs = slot.atRedisMs + durationMs;
+    const waitedMs = nowMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
+    const decision = decide(tried, verdict, failAccountsOf(answer), {
+      singleCommand: options.singleCommand,
+      onProfileFault: options.onProfileFault,
+      tries: record.tries,
+      expired: waitedMs > options.retry.maxAgeMs,
+    });
+    report(decision);
+    if (decision.later.length > 0) {
+      const due = dueAtMs({
+        nowMs,
+        sentAtMs: slot.atRedisMs,
+        outcomeKnown: verdict.outcomeKnown,
+        delayMs: backoffMs(record.tries, options.retry, options.random()),
+      });
+      kept = {
+        ...kept,
+        tries: record.tries + 1,
+        attempts: withAttempt(record.attempts, attempt),
+        dueAtMs: due,
+      };
+      const kind = await settleStep(decision, group.command, nowMs);
+      // One that is lost is another run's work by now. The rest of this run waits with what failed: what ails
+      // one call ails the next.
+      if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
+      return { end: { kind: 'later', delayMs: due - nowMs }, again: [] };
+    }
+    if (decision.imported.length > 0 || decision.refused.length > 0) {
+      const kind = await settleStep(decision, group.command, nowMs);
+      if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
+    }
+    return { again: decision.again };
+  };
+
+  /** The answer says nothing about users: the fleet waits, no attempt is spent, and the same call goes again. */
+  const stop = async (command: ImportCommand, verdict: Verdict, slot: Slot): Promise<void> => {
+    if (verdict.class === 'throttle') {
+      const standBackMs = verdict.retryAfterMs ?? THROTTLE_WAIT_MS;
+      const throttled = verdict.throttles === 'all' ? Object.values(options.lines) : [options.lines[command]];
+      await Promise.all(throttled.map((line) => line?.book.standBack(standBackMs)));
+      options.report.throttled(command, verdict, standBackMs);
+      if (slot.probe) await options.hold.wait(slot.epoch);
+      return;
+    }
+    if (verdict.signAnew && !signedAnew.done) {
+      signedAnew.done = true;
+      options.signAnew();
+      if (slot.probe) await options.hold.wait(slot.epoch);
+      return;
+    }
+    const change = await options.hold.set(slot.epoch, {
+      errorCode: verdict.errorCode,
+      errorInfo: verdict.errorInfo || verdict.meaning,
+      kind: verdict.holdKind ?? 'configuration',
+      ...(verdict.minProbeGapMs !== undefined && { minProbeGapMs: verdict.minProbeGapMs }),
+    });
+    if (change === 'set') options.report.held(verdict);
+  };
+
+  /** Only an answer that the API gives to a working app proves anything. */
+  const endProbe = async (verdict: Verdict, slot: Slot): Promise<void> => {
+    const proves = verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body';
+    const change = await (proves ? options.hold.clear(slot.epoch) : options.hold.wait(slot.epoch));
+    if (change === 'cleared') options.report.released();
+  };
+
+  return { work };
+}
+
+function failAccountsOf(answer: Answer): readonly string[] {
+  return answer.kind === 'api' ? answer.failAccounts : [];
+}

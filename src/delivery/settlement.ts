@@ -1,0 +1,131 @@
+import type { RawEntry } from '../event/event.ts';
+import type { Letter } from '../ledger/dead-letters.ts';
+import { type Attempt, claimedUser } from '../ledger/record.ts';
+import type { DeadEvent, Kept, Settlement } from '../ledger/settle.ts';
+import type { Decision, Refused } from './decide.ts';
+import { candidateOf, type Unit } from './unit.ts';
+
+/** What the record keeps of its history while users stay in it. */
+export type KeptState = Pick<Kept, 'tries' | 'attempts' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst'>;
+
+/** The users of a record who are not settled yet, with their events. */
+export type Remaining = ReadonlyMap<string, Unit>;
+
+/** How an event ended, as it is told to who asked by `replyTo`. */
+interface Ending {
+  readonly replyTo: string | undefined;
+  readonly eventId: string;
+  readonly userId: string;
+  readonly outcome: 'imported' | 'superseded' | 'dead-lettered';
+  readonly errorCode: number;
+}
+
+/** Takes a decision's endings off the remaining users. Pure. */
+export function remainingAfter(
+  remaining: Remaining,
+  decision: Pick<Decision, 'imported' | 'refused'>,
+): Map<string, Unit> {
+  const left = new Map(remaining);
+  for (const { userId } of decision.imported) left.delete(userId);
+  for (const { unit, entry } of decision.refused) {
+    const now = left.get(unit.userId);
+    if (now === undefined) continue;
+    const candidates = now.candidates.filter(({ eventId }) => eventId !== entry.eventId);
+    if (candidates.length > 0) left.set(unit.userId, { ...now, candidates });
+    else left.delete(unit.userId);
+  }
+  return left;
+}
+
+/** The settlement that moves the record from `before` to `after`. Pure; settle.lua checks that it balances. */
+export function settlementOf(step: {
+  readonly before: Remaining;
+  readonly after: Remaining;
+  readonly decision: Pick<Decision, 'imported' | 'refused'>;
+  readonly entries: ReadonlyMap<string, RawEntry>;
+  readonly letter: (raw: RawEntry, refused: Refused) => Letter;
+  readonly kept: KeptState;
+}): Settlement {
+  const { before, after, decision, entries, letter } = step;
+  const endings: Ending[] = [];
+  let superseded = 0;
+  const imported = decision.imported.map((unit) => {
+    const [newest, ...older] = before.get(unit.userId)?.candidates ?? [];
+    const sent = candidateOf(unit);
+    if (newest?.eventId !== sent.eventId)
+      throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
+    superseded += older.length;
+    endings.push(ending(unit.userId, sent.eventId, sent.event.replyTo, 'imported', 0));
+    for (const { eventId, event } of older)
+      endings.push(ending(unit.userId, eventId, event.replyTo, 'superseded', 0));
+    return { userId: unit.userId, eventId: sent.eventId };
+  });
+  const dead = decision.refused.map((refused): DeadEvent => {
+    const { unit, entry, reason, verdict } = refused;
+    const raw = entries.get(entry.eventId);
+    if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
+    endings.push(ending(unit.userId, entry.eventId, entry.event.replyTo, 'dead-lettered', verdict.errorCode));
+    const { eventId } = entry;
+    return { eventId, userId: unit.userId, reason, code: verdict.errorCode, letter: letter(raw, refused) };
+  });
+  return {
+    imported,
+    superseded,
+    dead,
+    released: [...before.keys()].filter((userId) => !after.has(userId)),
+    kept: keep(after, entries, step.kept),
+    publish: endings.flatMap(announcement),
+  };
+}
+
+/** The settlement of the entries that do not hold up: they leave a record first. */
+export function invalidSettlement(step: {
+  readonly invalid: readonly { readonly raw: RawEntry; readonly letter: Letter }[];
+  readonly remaining: Remaining;
+  readonly entries: ReadonlyMap<string, RawEntry>;
+  readonly kept: KeptState;
+}): Settlement {
+  const claimed = step.invalid.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
+  return {
+    imported: [],
+    superseded: 0,
+    dead: step.invalid.map(({ raw, letter }) => ({
+      eventId: raw.eventId,
+      userId: claimedUser(raw.fields),
+      reason: letter.reason,
+      code: 0,
+      letter,
+    })),
+    released: [...new Set(claimed)].filter((userId) => !step.remaining.has(userId)),
+    kept: keep(step.remaining, step.entries, step.kept),
+    publish: [],
+  };
+}
+
+/** Events keep the order in which they stood, so that a record reads the same at every run. */
+function keep(after: Remaining, entries: ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
+  if (after.size === 0) return null;
+  const staying = new Set(
+    [...after.values()].flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId)),
+  );
+  return {
+    ...kept,
+    attempts: kept.attempts as readonly Attempt[],
+    entries: [...entries.values()].filter(({ eventId }) => staying.has(eventId)),
+    users: after.size,
+  };
+}
+
+function ending(
+  userId: string,
+  eventId: string,
+  replyTo: string | undefined,
+  outcome: Ending['outcome'],
+  errorCode: number,
+): Ending {
+  return { userId, eventId, replyTo, outcome, errorCode };
+}
+
+function announcement({ replyTo, ...message }: Ending): { channel: string; message: string }[] {
+  return replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(message) }];
+}

@@ -1,0 +1,56 @@
+import type { EventRules } from './event.ts';
+import { byteLength, isPrintableAscii, isWellFormed } from './text.ts';
+
+/** API reference, multiaccount_import, 2025-04: "UserID, not longer than 32 bytes". */
+const MAX_USER_ID_BYTES = 32;
+
+/** Prefixes the service keeps for itself (user guide, login authentication). */
+const RESERVED_PREFIXES = ['@TGS#', '@TLS#', '@TIM#', '@TOA#'] as const;
+/** Robots' own prefix. */
+const ROBOT_PREFIX = '@RBT#';
+
+const dashedUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * What is wrong with a user ID, in words; [] when it may be imported. The space is refused with the control
+ * characters: only printable ASCII is certain to work, and an ID that ends in a space is a mistake more often
+ * than a name.
+ */
+export function userIdProblems(userId: unknown, isRobot: boolean, rules: EventRules): string[] {
+  if (userId === undefined || userId === null || userId === '') return ['userId is missing'];
+  if (typeof userId === 'number' || typeof userId === 'bigint') {
+    return ['userId must be a string, not a number: write it in quotes, since large numbers lose digits'];
+  }
+  if (typeof userId !== 'string') return [`userId must be a string, not ${kindOf(userId)}`];
+
+  const problems: string[] = [];
+  const bytes = byteLength(userId);
+  if (dashedUuid.test(userId)) {
+    problems.push(
+      'userId is a UUID with dashes (36 bytes) and the API takes 32 bytes: leave the dashes out, everywhere the ID is used',
+    );
+  } else if (bytes > MAX_USER_ID_BYTES) {
+    problems.push(`userId is ${bytes} bytes long; the API takes ${MAX_USER_ID_BYTES}`);
+  }
+  if (!isWellFormed(userId)) problems.push('userId is not well-formed UTF-8');
+  else if (!isPrintableAscii(userId)) {
+    problems.push(
+      'userId may hold printable ASCII only, without spaces; letters, digits, _ and - are safest',
+    );
+  }
+  const reserved = RESERVED_PREFIXES.find((prefix) => userId.startsWith(prefix));
+  if (reserved !== undefined)
+    problems.push(`userId begins with ${reserved}, which the service keeps for itself`);
+  if (userId.startsWith(ROBOT_PREFIX) && !isRobot) {
+    problems.push(`userId begins with ${ROBOT_PREFIX}, which is for robots: type must be 1`);
+  }
+  if (userId === rules.adminId)
+    problems.push("userId is the app's admin account, which must not be imported");
+  return problems;
+}
+
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

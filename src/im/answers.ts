@@ -1,0 +1,144 @@
+import { cut } from '../event/text.ts';
+import { oneLine } from './one-line.ts';
+
+/** The API spoke: HTTP 200 and a body of its making. The verdict is `errorCode`. */
+export interface ApiAnswer {
+  readonly kind: 'api';
+  readonly httpStatus: number;
+  readonly errorCode: number;
+  readonly errorInfo: string;
+  /** Never trust it to be a subset of the request (the documented sample is none). No user stands twice. */
+  readonly failAccounts: readonly string[];
+  readonly requestId?: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Somebody on the way spoke: a gateway, a proxy, another server. */
+export interface HttpAnswer {
+  readonly kind: 'http';
+  readonly httpStatus: number;
+  readonly errorInfo: string;
+  /** What Retry-After asks for, at most an hour. */
+  readonly retryAfterMs?: number;
+}
+
+export type FaultName = 'timeout' | 'reset' | 'connect' | 'dns' | 'tls' | 'garbage' | 'aborted';
+
+/** No usable answer came. */
+export interface FaultAnswer {
+  readonly kind: 'fault';
+  readonly fault: FaultName;
+  readonly errorInfo: string;
+  /** False when the call surely never reached the API. */
+  readonly sent: boolean;
+}
+
+export type Answer = ApiAnswer | HttpAnswer | FaultAnswer;
+
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+const MAX_RETRY_AFTER_MS = 3_600_000;
+const MAX_REQUEST_ID_CHARS = 100;
+
+/**
+ * Reads what came back. HTTP is 200 for every verdict (API reference, account_import), so any other status is
+ * not the API's word and its body counts for nothing but a hint. A 200 whose body contradicts itself or leaves
+ * open who failed is garbage: to take it for a success would lose accounts. `clean` takes the secrets out of a text;
+ * it sees every text of the body before anything is cut off.
+ */
+export function readAnswer(
+  httpStatus: number,
+  headers: Headers,
+  bodyText: string,
+  clean: (text: string) => string = (text) => text,
+): Answer {
+  if (httpStatus !== 200) {
+    const retryAfterMs = readRetryAfterMs(headers);
+    return {
+      kind: 'http',
+      httpStatus,
+      errorInfo: oneLine(`HTTP ${httpStatus} ${pageText(clean(bodyText))}`),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
+  }
+  const body = readObject(bodyText, clean);
+  if (body === undefined)
+    return garbage(`HTTP 200 with a body that is not the API's: ${pageText(clean(bodyText))}`);
+  const { ErrorCode: errorCode, ActionStatus: status } = body;
+  if (typeof errorCode !== 'number' || !Number.isSafeInteger(errorCode)) {
+    return garbage('HTTP 200 without an ErrorCode that is a number');
+  }
+  if (errorCode === 0 && status !== undefined && status !== 'OK') {
+    return garbage(`ErrorCode 0 with the ActionStatus ${JSON.stringify(status)}`);
+  }
+  const failAccounts = readFailAccounts(body.FailAccounts);
+  if (failAccounts === undefined && errorCode === 0) {
+    return garbage('ErrorCode 0 with FailAccounts that are not a list of user IDs');
+  }
+  const requestId = readRequestId(body);
+  return {
+    kind: 'api',
+    httpStatus,
+    errorCode,
+    errorInfo: oneLine(body.ErrorInfo),
+    failAccounts: failAccounts ?? [],
+    ...(requestId !== undefined && { requestId }),
+    body,
+  };
+}
+
+function garbage(errorInfo: string): FaultAnswer {
+  return { kind: 'fault', fault: 'garbage', errorInfo: oneLine(errorInfo), sent: true };
+}
+
+function readObject(text: string, clean: (text: string) => string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text, (_key, part: unknown) =>
+      typeof part === 'string' ? clean(part) : part,
+    );
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `[]`, missing and null mean that none failed; undefined stands for a list that cannot be read. */
+function readFailAccounts(value: unknown): string[] | undefined {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) return undefined;
+  const users = new Set<string>();
+  for (const user of value as unknown[]) {
+    // A user ID of digits alone may come back as a number; it is still that user's failure.
+    if (typeof user === 'string') users.add(user);
+    else if (typeof user === 'number' && Number.isSafeInteger(user)) users.add(String(user));
+    else return undefined;
+  }
+  return [...users];
+}
+
+function readRequestId(body: Readonly<Record<string, unknown>>): string | undefined {
+  for (const candidate of [body.RequestId, body.RequestID]) {
+    if (typeof candidate === 'string' && candidate !== '')
+      return cut(oneLine(candidate), MAX_REQUEST_ID_CHARS);
+  }
+  return undefined;
+}
+
+/** Seconds, or a date; a date is measured by the answer's own Date, since the clocks here and there differ. */
+function readRetryAfterMs(headers: Headers): number | undefined {
+  const value = headers['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  const ms = /^\s*\d+\s*$/.test(value)
+    ? Number(value) * 1000
+    : Date.parse(value) - Date.parse(typeof headers.date === 'string' ? headers.date : '');
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, MAX_RETRY_AFTER_MS) : undefined;
+}
+
+/** What a person would read on an error page: its text without the markup. */
+function pageText(text: string): string {
+  return cut(text, 8192)
+    .replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, ' ')
+    .replace(/<[^>]*>/g, ' ');
+}

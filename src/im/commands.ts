@@ -1,0 +1,82 @@
+/** The calls this project makes, with their documented sizes and rates. */
+
+export type CommandName =
+  | 'multiaccount_import'
+  | 'account_import'
+  | 'account_check'
+  | 'account_delete'
+  | 'register_account_v1';
+
+/** Which generation of the API the app speaks. */
+export type ApiForm = 'current' | 'legacy' | 'hosted';
+
+export interface Command {
+  readonly name: CommandName;
+  /** The path segment before the command: /v4/{service}/{name}. */
+  readonly service: 'im_open_login_svc' | 'registration_service';
+  /** Accounts in one call, at most. */
+  readonly maxItems: number;
+  /** Calls a second by API form; a form without the call has none. */
+  readonly perSecond: Readonly<Partial<Record<ApiForm, number>>>;
+  /** Where the size and the rates come from. */
+  readonly source: string;
+}
+
+/**
+ * API reference, by command. account_check and account_delete belong to every form: accounts are looked up and
+ * removed the same way however they came.
+ */
+export const COMMANDS: Readonly<Record<CommandName, Command>> = {
+  multiaccount_import: {
+    name: 'multiaccount_import',
+    service: 'im_open_login_svc',
+    maxItems: 100,
+    perSecond: { current: 100, legacy: 100 },
+    source: 'API reference, multiaccount_import, 2025-04 and its older edition',
+  },
+  account_import: {
+    name: 'account_import',
+    service: 'im_open_login_svc',
+    maxItems: 1,
+    perSecond: { current: 200, legacy: 100 },
+    source: 'API reference, account_import: new form 200 calls a second, old form 100',
+  },
+  account_check: {
+    name: 'account_check',
+    service: 'im_open_login_svc',
+    maxItems: 100,
+    perSecond: { current: 100, legacy: 100, hosted: 100 },
+    source: 'API reference, account_check',
+  },
+  account_delete: {
+    name: 'account_delete',
+    service: 'im_open_login_svc',
+    maxItems: 100,
+    perSecond: { current: 100, legacy: 100, hosted: 100 },
+    source: 'API reference, account_delete',
+  },
+  register_account_v1: {
+    name: 'register_account_v1',
+    service: 'registration_service',
+    maxItems: 1,
+    perSecond: { hosted: 1000 },
+    source: 'API reference, register_account_v1 (hosted mode, retired by the provider)',
+  },
+};
+
+/**
+ * The documented calls a second of a command; throws a RangeError when the form has no such call, which is a
+ * mistake in the program that asks.
+ */
+export function documentedPerSecond(form: ApiForm, command: CommandName): number {
+  const perSecond = COMMANDS[command].perSecond[form];
+  if (perSecond === undefined) throw new RangeError(`the ${form} form has no call ${command}`);
+  return perSecond;
+}
+
+/** The commands that a form knows. */
+export function commandsOf(form: ApiForm): CommandName[] {
+  return Object.values(COMMANDS)
+    .filter(({ perSecond }) => perSecond[form] !== undefined)
+    .map(({ name }) => name);
+}

@@ -1,0 +1,21 @@
+import type { CommandName } from './commands.ts';
+
+const MARK = '[redacted]';
+
+/**
+ * The texts of a call that must not come back in anybody's error text: the signature as it is and as an address
+ * writes it, and a password (hosted mode).
+ */
+export function secretsIn(userSig: string, command: CommandName, body: string): string[] {
+  const secrets = [userSig, encodeURIComponent(userSig), userSig.replaceAll('*', '%2A')];
+  if (command === 'register_account_v1') {
+    const { Password } = JSON.parse(body) as { Password?: unknown };
+    if (typeof Password === 'string') secrets.push(Password, JSON.stringify(Password).slice(1, -1));
+  }
+  return [...new Set(secrets)].filter((secret) => secret !== '');
+}
+
+/** The text with every secret replaced. */
+export function redact(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((clean, secret) => clean.replaceAll(secret, MARK), text);
+}

@@ -1,0 +1,117 @@
+import type { Answer, ApiAnswer, FaultAnswer, HttpAnswer } from './answers.ts';
+import type { CommandName } from './commands.ts';
+import { type HoldKind, VERDICT_TABLES, type VerdictClass, type VerdictRow } from './verdict-rows.ts';
+
+/** What an answer means, and what is known beyond its class. */
+export interface Verdict {
+  readonly class: VerdictClass;
+  /** 0 when none came. */
+  readonly errorCode: number;
+  readonly errorInfo: string;
+  /** 0 when no answer came. */
+  readonly httpStatus: number;
+  /**
+   * False while the call may still take effect: no answer came though it was sent, a gateway answered in the
+   * API's place, or the service gave up waiting for its own parts. Then nothing newer of these users may be
+   * sent until the call can no longer land. An internal error (70500, 40006) is the service's own last word.
+   */
+  readonly outcomeKnown: boolean;
+  readonly meaning: string;
+  /** The profile is refused, not the account: a bare import passes. */
+  readonly profileFault: boolean;
+  /** A fresh UserSig may cure it: sign anew and try once before holding. */
+  readonly signAnew: boolean;
+  readonly throttles?: 'command' | 'all';
+  readonly retryAfterMs?: number;
+  readonly holdKind?: HoldKind;
+  readonly minProbeGapMs?: number;
+  readonly notBeforeMonths?: number;
+}
+
+const byCode: Readonly<Record<CommandName, ReadonlyMap<number, VerdictRow>>> = {
+  multiaccount_import: index('multiaccount_import'),
+  account_import: index('account_import'),
+  account_check: index('account_check'),
+  account_delete: index('account_delete'),
+  register_account_v1: index('register_account_v1'),
+};
+
+function index(command: CommandName): Map<number, VerdictRow> {
+  return new Map(VERDICT_TABLES[command].flatMap((row) => row.codes.map((code) => [code, row] as const)));
+}
+
+/** Judges an answer by the table of its command: codes do not mean the same everywhere. */
+export function verdictOf(command: CommandName, answer: Answer): Verdict {
+  switch (answer.kind) {
+    case 'api':
+      return apiVerdict(byCode[command].get(answer.errorCode), answer);
+    case 'http':
+      return httpVerdict(answer);
+    case 'fault':
+      return faultVerdict(answer);
+  }
+}
+
+/** Every row that counts, command by command: for documentation and tests. */
+export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRow }> {
+  for (const command of Object.keys(byCode) as CommandName[]) {
+    for (const row of new Set(byCode[command].values())) yield { command, row };
+  }
+}
+
+/** Whether a command's table lists the code (a metric's label must not grow with every new one). */
+export function isListedCode(command: CommandName, errorCode: number): boolean {
+  return byCode[command].has(errorCode);
+}
+
+function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
+  const { errorCode, errorInfo, httpStatus } = answer;
+  const base = { errorCode, errorInfo, httpStatus };
+  if (row === undefined) {
+    return { ...plain('unknown', 'a code that no table lists', true), ...base };
+  }
+  const { throttles, holdKind, minProbeGapMs, notBeforeMonths } = row;
+  return {
+    ...base,
+    class: row.class,
+    outcomeKnown: row.mayStillHappen !== true,
+    meaning: row.meaning,
+    profileFault: row.profileFault === true,
+    signAnew: row.signAnew === true,
+    ...(throttles && { throttles }),
+    ...(holdKind && { holdKind }),
+    ...(minProbeGapMs && { minProbeGapMs }),
+    ...(notBeforeMonths && { notBeforeMonths }),
+  };
+}
+
+/** HTTP is 200 for every verdict of the API (API reference): this is the word of something in between. */
+function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdict {
+  const base = { errorCode: 0, errorInfo, httpStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  if (httpStatus === 429) {
+    return { ...plain('throttle', 'too many requests, says HTTP', true), ...base, throttles: 'command' };
+  }
+  if (httpStatus >= 500 || httpStatus === 408 || httpStatus < 300) {
+    return { ...plain('retry', 'the service is away, or somebody answered in its place', false), ...base };
+  }
+  const meaning = 'not the API: the host, the path or the way there is wrong';
+  return { ...plain('app', meaning, true), ...base, holdKind: 'configuration' };
+}
+
+const FAULT_MEANINGS: Readonly<Record<FaultAnswer['fault'], string>> = {
+  timeout: 'no answer in time',
+  reset: 'the connection broke before the answer was there',
+  connect: 'no connection to the host',
+  dns: "the host's name has no address",
+  tls: 'no secure connection to the host',
+  garbage: 'the answer could not be read',
+  aborted: 'the call was given up',
+};
+
+function faultVerdict({ fault, errorInfo, sent }: FaultAnswer): Verdict {
+  return { ...plain('retry', FAULT_MEANINGS[fault], !sent), errorCode: 0, errorInfo, httpStatus: 0 };
+}
+
+function plain(verdict: VerdictClass, meaning: string, outcomeKnown: boolean) {
+  return { class: verdict, meaning, outcomeKnown, profileFault: false, signAnew: false };
+}

@@ -1,0 +1,258 @@
+-- cut: who goes into which call.
+--
+-- Moves entries off the intake into call records whose membership never changes again. One step, so that no
+-- entry is ever in two places or in none, and so that a user can be in one call only, whatever the number of
+-- processes that cut at the same time.
+--
+-- KEYS 1 stream  2 returned  3 owners  4 parked-counts  5 open-calls  6 books  7 cutter  8 hold
+--      9 started:<batch command>
+-- ARGV 1 call prefix  2 parked prefix  3 batch command  4 single command  5 most users a call
+--      6 most wait (ms)  7 calls a second below which the system is quiet  8 most open calls
+--      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
+--
+-- Answers, all starting with a word and the entries still waiting:
+--   {'cut', waiting, parked now, callId, command, users, callId, command, users, ...}   look again at once
+--   {'linger', waiting, age ms}       not due yet; the asker has the watch
+--   {'watched', waiting, wait ms}     another process has the watch
+--   {'empty', 0}                      nothing waits
+--   {'blocked', waiting, 'paused' | 'held' | 'open-calls'}
+-- Cost: O(entries moved). A cut of 100 runs in well under a millisecond.
+
+local batchCommand, singleCommand = ARGV[3], ARGV[4]
+local maxUsers, maxWaitMs, eagerCalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonumber(ARGV[12])
+
+local returned = redis.call('LLEN', KEYS[2])
+local waiting = returned + redis.call('XLEN', KEYS[1])
+if waiting == 0 then
+  redis.call('HDEL', KEYS[7], 'watcher')
+  return { 'empty', 0 }
+end
+
+-- Back-pressure. While held one call may stand ready for the probe; the rest waits in the stream, where it is
+-- small and goes on coalescing.
+local h = redis.call('HMGET', KEYS[8], 'held', 'paused')
+if h[2] then
+  return { 'blocked', waiting, 'paused' }
+end
+local open = redis.call('ZCARD', KEYS[5])
+if h[1] and open >= 1 then
+  return { 'blocked', waiting, 'held' }
+end
+if open >= maxOpen then
+  return { 'blocked', waiting, 'open-calls' }
+end
+
+local t = redis.call('TIME')
+local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
+local nowText = string.format('%.0f', nowMs)
+
+-- Due? Full, aged, or quiet.
+if waiting < maxUsers then
+  local since = returned > 0 and tonumber(redis.call('HGET', KEYS[7], 'returnedSince') or 0)
+  if waiting > returned then
+    local head = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
+    local headMs = tonumber(string.match(head, '^%d+'))
+    since = since and math.min(since, headMs) or headMs
+  end
+  local age = nowMs - since
+  -- An ID from the future (Redis's clock stepped back) would linger until the clock has caught up.
+  if age < -1000 then
+    age = maxWaitMs
+  end
+  if age < maxWaitMs then
+    local secondAgo = string.format('%.0f', t[1] * 1000000 + t[2] - 1000000)
+    local started = redis.call('ZCOUNT', KEYS[9], secondAgo, '+inf')
+    if math.max(started, open) >= eagerCalls then
+      local w = redis.call('HMGET', KEYS[7], 'watcher', 'watchUntil')
+      if w[1] and w[1] ~= ARGV[9] and tonumber(w[2]) > nowMs and tonumber(w[2]) < nowMs + 2 * maxWaitMs + 200 then
+        return { 'watched', waiting, tonumber(w[2]) - nowMs }
+      end
+      redis.call('HSET', KEYS[7], 'watcher', ARGV[9], 'watchUntil', string.format('%.0f', nowMs + maxWaitMs + 100))
+      return { 'linger', waiting, math.max(age, 0) }
+    end
+  end
+end
+
+local cut, parkedNow, taken, looked = {}, 0, 0, 0
+local batch, batchUsers, batchEvents, batchBytes = {}, 0, 0, 0
+local here = {}   -- users of the batch being cut
+local claims = {} -- owners to set: user, callId, ...
+
+local function newCall()
+  return 'c' .. string.format('%.0f', redis.call('HINCRBY', KEYS[6], 'callsCut', 1))
+end
+
+local function seal(callId, command, entries, users, events)
+  redis.call('HSET', ARGV[1] .. callId, 'v', ARGV[10], 'command', command, 'class', 'live', 'cutAt', nowText,
+    'users', users, 'events', events, 'entries', '[' .. table.concat(entries, ',') .. ']')
+  redis.call('ZADD', KEYS[5], nowText, callId)
+  redis.call('HINCRBY', KEYS[6], 'events', events)
+  redis.call('HINCRBY', KEYS[6], 'users:' .. command, users)
+  cut[#cut + 1] = callId
+  cut[#cut + 1] = command
+  cut[#cut + 1] = users
+end
+
+local batchId
+-- Places one entry. Answers false when the batch is full: then the entry stays where it is.
+local function place(fields, first, packed, user, owner)
+  if user and owner and owner ~= batchId then
+    redis.call('RPUSH', ARGV[2] .. user, packed)
+    redis.call('HINCRBY', KEYS[4], user, 1)
+    parkedNow = parkedNow + 1
+    return true
+  end
+  local single = false
+  for i = first, #fields, 2 do
+    if fields[i] == 'type' and fields[i + 1] == '1' then
+      single = true
+    end
+  end
+  if single and user and not here[user] then
+    local callId = newCall()
+    seal(callId, singleCommand, { packed }, 1, 1)
+    redis.call('HSET', KEYS[3], user, callId)
+    here[user] = callId
+    return true
+  end
+  if here[user] and here[user] ~= batchId then
+    redis.call('RPUSH', ARGV[2] .. user, packed)
+    redis.call('HINCRBY', KEYS[4], user, 1)
+    parkedNow = parkedNow + 1
+    return true
+  end
+  local known = user and here[user]
+  if batchEvents > 0 and batchBytes + #packed > maxBytes then
+    return false
+  end
+  if not known then
+    if batchUsers >= maxUsers then
+      return false
+    end
+    batchUsers = batchUsers + 1
+    if user then
+      batchId = batchId or newCall()
+      here[user] = batchId
+      claims[#claims + 1] = user
+      claims[#claims + 1] = batchId
+    end
+  end
+  batch[#batch + 1] = packed
+  batchEvents = batchEvents + 1
+  batchBytes = batchBytes + #packed
+  return true
+end
+
+-- Only a well-formed ID can own anything; any other entry goes along unowned and is dead-lettered by its reader.
+local function userOf(fields, first)
+  local user
+  for i = first, #fields - 1, 2 do
+    if fields[i] == 'userId' then
+      user = fields[i + 1]
+    end
+  end
+  if user and #user >= 1 and #user <= 32 and not string.find(user, '[^\33-\126]') then
+    return user
+  end
+  return nil
+end
+
+-- Not `unpack`, which fails on an entry of some thousand fields.
+local function pack(eventId, fields)
+  local entry = { eventId }
+  for i = 1, #fields do
+    entry[i + 1] = fields[i]
+  end
+  return cjson.encode(entry)
+end
+
+-- Looks up the owners of a whole chunk at once.
+local function ownersOf(users)
+  local ids, at = {}, {}
+  for i = 1, #users do
+    if users[i] then
+      ids[#ids + 1] = users[i]
+      at[#ids] = i
+    end
+  end
+  local owners = {}
+  if #ids > 0 then
+    local found = redis.call('HMGET', KEYS[3], unpack(ids))
+    for k = 1, #ids do
+      owners[at[k]] = found[k]
+    end
+  end
+  return owners
+end
+
+local full = false
+while returned > 0 and not full and batchUsers < maxUsers and looked < maxLooked do
+  local chunk = redis.call('LRANGE', KEYS[2], 0, maxUsers - 1)
+  local entries, users = {}, {}
+  for i = 1, #chunk do
+    entries[i] = cjson.decode(chunk[i])
+    users[i] = userOf(entries[i], 2) or false
+  end
+  local owners = ownersOf(users)
+  local used = 0
+  for i = 1, #chunk do
+    if not place(entries[i], 2, chunk[i], users[i] or nil, owners[i] or nil) then
+      full = true
+      break
+    end
+    used = i
+  end
+  redis.call('LTRIM', KEYS[2], used, -1)
+  returned = returned - used
+  looked = looked + used
+  -- They were taken off the stream, and counted, when they were first cut.
+end
+
+while returned == 0 and not full and batchUsers < maxUsers and looked < maxLooked do
+  local chunk = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', maxUsers - batchUsers)
+  if #chunk == 0 then
+    break
+  end
+  local users = {}
+  for i = 1, #chunk do
+    users[i] = userOf(chunk[i][2], 1) or false
+  end
+  local owners = ownersOf(users)
+  local used = 0
+  for i = 1, #chunk do
+    local packed = pack(chunk[i][1], chunk[i][2])
+    if not place(chunk[i][2], 1, packed, users[i] or nil, owners[i] or nil) then
+      full = true
+      break
+    end
+    used = i
+  end
+  if used > 0 then
+    -- All entries up to the last one used have been moved: they go together, by their range.
+    local ms, seq = string.match(chunk[used][1], '^(%d+)%-(%d+)$')
+    if #seq < 15 then
+      redis.call('XTRIM', KEYS[1], 'MINID', ms .. '-' .. string.format('%.0f', tonumber(seq) + 1))
+    else
+      for i = 1, used do
+        redis.call('XDEL', KEYS[1], chunk[i][1])
+      end
+    end
+    taken = taken + used
+    looked = looked + used
+  end
+end
+
+if batchEvents > 0 then
+  batchId = batchId or newCall()
+  seal(batchId, batchCommand, batch, batchUsers, batchEvents)
+  if #claims > 0 then
+    redis.call('HSET', KEYS[3], unpack(claims))
+  end
+end
+redis.call('HINCRBY', KEYS[6], 'taken', taken)
+if parkedNow > 0 then
+  redis.call('HINCRBY', KEYS[6], 'parked', parkedNow)
+end
+redis.call('HDEL', KEYS[7], 'watcher')
+return { 'cut', returned + redis.call('XLEN', KEYS[1]), parkedNow, unpack(cut) }

@@ -1,0 +1,109 @@
+import type { ImportCommand } from '../im/bodies.ts';
+import { RECORD_FORMAT } from '../ledger/record.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
+
+const cutScript = loadScript(import.meta.url, 'cut.lua');
+
+export interface CutLimits {
+  readonly batchCommand: ImportCommand;
+  readonly singleCommand: ImportCommand;
+  /** Users in a call at most, 1–100. */
+  readonly maxUsers: number;
+  readonly maxWaitMs: number;
+  /** With fewer calls than this in the last second, a lone event does not linger. */
+  readonly eagerCalls: number;
+  /** Open calls at most, over the fleet: back-pressure. */
+  readonly maxOpenCalls: number;
+}
+
+export interface CutCall {
+  readonly callId: string;
+  readonly command: ImportCommand;
+  readonly users: number;
+}
+
+export type CutAnswer = { readonly waiting: number } & (
+  | { readonly kind: 'cut'; readonly parked: number; readonly calls: readonly CutCall[] }
+  /** Not due; this process is to look again in time. */
+  | { readonly kind: 'linger'; readonly ageMs: number }
+  /** Another process looks again in time; if it did not, this one may after `waitMs`. */
+  | { readonly kind: 'watched'; readonly waitMs: number }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
+);
+
+/** Bytes of entries in a record, at most (a single larger entry goes alone). 100 full profiles take 110 KB. */
+const MAX_CALL_BYTES = 512 * 1024;
+/** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
+const MAX_LOOKED = 1_000;
+
+/** Cuts at most one batch call (and any number of single ones that stand before its end). */
+export async function cutCalls(
+  redis: RedisClient,
+  keys: Keys,
+  limits: CutLimits,
+  processId: string,
+): Promise<CutAnswer> {
+  const reply = (await runScript(
+    redis,
+    cutScript,
+    [
+      keys.stream,
+      keys.returned,
+      keys.owners,
+      keys.parkedCounts,
+      keys.open,
+      keys.books,
+      keys.cutter,
+      keys.hold,
+      keys.startedPrefix + limits.batchCommand,
+    ],
+    [
+      keys.callPrefix,
+      keys.parkedPrefix,
+      limits.batchCommand,
+      limits.singleCommand,
+      limits.maxUsers,
+      limits.maxWaitMs,
+      limits.eagerCalls,
+      limits.maxOpenCalls,
+      processId,
+      RECORD_FORMAT,
+      MAX_CALL_BYTES,
+      MAX_LOOKED,
+    ],
+  )) as [string, number, ...(string | number)[]];
+  return readCutReply(reply);
+}
+
+function readCutReply([word, waiting, first, ...rest]: readonly [
+  string,
+  number,
+  ...(string | number)[],
+]): CutAnswer {
+  switch (word) {
+    case 'cut': {
+      const calls: CutCall[] = [];
+      for (let i = 0; i + 2 < rest.length; i += 3) {
+        calls.push({
+          callId: String(rest[i]),
+          command: rest[i + 1] as ImportCommand,
+          users: Number(rest[i + 2]),
+        });
+      }
+      return { kind: 'cut', waiting, parked: Number(first), calls };
+    }
+    case 'linger':
+      return { kind: 'linger', waiting, ageMs: Number(first) };
+    case 'watched':
+      return { kind: 'watched', waiting, waitMs: Number(first) };
+    case 'empty':
+      return { kind: 'empty', waiting };
+    case 'blocked':
+      return { kind: 'blocked', waiting, by: first as 'paused' | 'held' | 'open-calls' };
+    default:
+      throw new Error(`cut.lua answered ${word}, which this version does not know: a bug, please report it`);
+  }
+}

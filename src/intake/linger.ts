@@ -1,0 +1,53 @@
+/** When to look again at events that are not due yet. Pure. */
+
+/** Entries a millisecond, as the watching process sees them arrive. */
+export interface ArrivalRate {
+  /** Feeds what a look at the intake saw. */
+  saw(waiting: number, nowMs: number): void;
+  /** A cut took entries away: differences start anew. */
+  restart(): void;
+  readonly perMs: number;
+}
+
+/** Share of the newest difference in the estimate. */
+const SMOOTHING = 0.5;
+
+export function createArrivalRate(): ArrivalRate {
+  let perMs = 0;
+  let last: { waiting: number; atMs: number } | undefined;
+  return {
+    saw(waiting, nowMs) {
+      if (last !== undefined && nowMs > last.atMs) {
+        const seen = Math.max(0, waiting - last.waiting) / (nowMs - last.atMs);
+        perMs = perMs === 0 ? seen : SMOOTHING * seen + (1 - SMOOTHING) * perMs;
+      }
+      last = { waiting, atMs: nowMs };
+    },
+    restart() {
+      last = undefined;
+    },
+    get perMs() {
+      return perMs;
+    },
+  };
+}
+
+/**
+ * Milliseconds until the call is expected to be full, or its oldest event to have waited long enough, whichever
+ * comes first; at least one. Without a known rate it looks a few times within the wait.
+ */
+export function nextLookMs(state: {
+  readonly waiting: number;
+  readonly ageMs: number;
+  readonly maxUsers: number;
+  readonly maxWaitMs: number;
+  readonly arrivalsPerMs: number;
+}): number {
+  const untilAged = state.maxWaitMs - state.ageMs;
+  const untilFull =
+    state.arrivalsPerMs > 0
+      ? (state.maxUsers - state.waiting) / state.arrivalsPerMs
+      : Math.max(5, state.maxWaitMs / 10);
+  // The rate is a guess: after half a wait it is worth another look.
+  return Math.max(1, Math.ceil(Math.min(untilAged, untilFull, Math.max(5, state.maxWaitMs / 4))));
+}

@@ -1,0 +1,163 @@
+import { toFields, type UserInput } from '../event/fields.ts';
+import { validateUser } from '../event/validate.ts';
+import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
+import { type Keys, keysOf } from '../redis/keys.ts';
+
+/** A user that does not hold up: nothing was sent. */
+export class InvalidUserError extends Error {
+  override readonly name = 'InvalidUserError';
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join('; '));
+    this.problems = problems;
+  }
+}
+
+/** Redis did not take the event. Whether it arrived all the same is unknown after a broken connection: a repeat does no harm. */
+export class NotAcceptedError extends Error {
+  override readonly name = 'NotAcceptedError';
+}
+
+/** What became of one user of a list. */
+export type Accepted =
+  | { readonly ok: true; readonly eventId: string }
+  | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
+
+export interface ProducerOptions {
+  /** The number that the console gave the app; the workers' IMSYNC_SDK_APP_ID. */
+  readonly sdkAppId: number;
+  /** The app's admin, which is never imported. Default `administrator`. */
+  readonly adminId?: string;
+  /** Where Redis is; default redis://127.0.0.1:6379. A password may stand in the URL. */
+  readonly redis?: Partial<RedisSettings>;
+  /** True when the workers run with IMSYNC_API=hosted. */
+  readonly hosted?: boolean;
+  /** How long the first event waits for the connection to stand; default 2000 ms. */
+  readonly connectTimeoutMs?: number;
+  /** Told when Redis is lost and when it is back. */
+  readonly onConnection?: (state: 'reachable' | 'lost', reason?: string) => void;
+}
+
+/** Users in one pipeline: large enough to be quick, small enough not to keep Redis from others. */
+const PIPELINE_SIZE = 1_000;
+
+/**
+ * Pushes *user created* events. It validates before it sends and fails at once while Redis is away, so that the
+ * caller can answer its own user; it keeps no queue of its own that a crash would lose.
+ *
+ * An event that was accepted is durable in Redis: its `eventId` is the stream ID.
+ */
+export class UserCreatedProducer {
+  readonly #client: RedisClient;
+  readonly #keys: Keys;
+  readonly #rules: { readonly adminId: string; readonly hosted: boolean };
+  readonly #connectTimeoutMs: number;
+  #lostReason = 'not connected yet';
+
+  constructor(options: ProducerOptions) {
+    if (!Number.isSafeInteger(options.sdkAppId) || options.sdkAppId < 1) {
+      throw new RangeError(
+        `sdkAppId must be the app's SDKAppID, a positive whole number, not ${String(options.sdkAppId)}`,
+      );
+    }
+    this.#keys = keysOf(options.sdkAppId);
+    this.#rules = { adminId: options.adminId ?? 'administrator', hosted: options.hosted ?? false };
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
+    const settings: RedisSettings = {
+      url: 'redis://127.0.0.1:6379',
+      mode: 'standalone',
+      nodes: [],
+      sentinelName: '',
+      password: '',
+      ca: '',
+      ...options.redis,
+    };
+    this.#client = openRedis(settings, 'oneshot', 'producer', (change) => {
+      if (change.state === 'lost') this.#lostReason = change.reason;
+      options.onConnection?.(change.state, change.state === 'lost' ? change.reason : undefined);
+    });
+  }
+
+  /**
+   * Adds one user; resolves to the eventId once Redis has it. Rejects with InvalidUserError (says what is wrong)
+   * or NotAcceptedError (Redis is away, or refused, e.g. out of memory).
+   */
+  async add(user: UserInput): Promise<string> {
+    const [accepted] = await this.addMany([user]);
+    if (accepted === undefined) throw new NotAcceptedError('no answer from Redis');
+    if (!accepted.ok) throw accepted.error;
+    return accepted.eventId;
+  }
+
+  /**
+   * Adds a list, pipelined: one answer for each user, in their order. A user that does not hold up keeps none of
+   * the others back. Never rejects.
+   */
+  async addMany(users: readonly UserInput[]): Promise<Accepted[]> {
+    const results: Accepted[] = [];
+    for (let from = 0; from < users.length; from += PIPELINE_SIZE) {
+      results.push(...(await this.#addChunk(users.slice(from, from + PIPELINE_SIZE))));
+    }
+    return results;
+  }
+
+  /** Lets go of Redis. Everything that was accepted stays accepted. */
+  async close(): Promise<void> {
+    await closeRedis(this.#client);
+  }
+
+  async #addChunk(users: readonly UserInput[]): Promise<Accepted[]> {
+    const problems = users.map((user) => problemsOf(user, this.#rules));
+    const valid = users.filter((_, i) => problems[i]?.length === 0);
+    const replies = await this.#send(valid);
+    let next = 0;
+    return problems.map((found): Accepted => {
+      if (found.length > 0) return { ok: false, error: new InvalidUserError(found) };
+      const reply = replies[next++];
+      return reply instanceof NotAcceptedError || reply === undefined
+        ? { ok: false, error: reply ?? new NotAcceptedError('Redis gave no answer for this event') }
+        : { ok: true, eventId: reply };
+    });
+  }
+
+  async #send(users: readonly UserInput[]): Promise<(string | NotAcceptedError)[]> {
+    if (users.length === 0) return [];
+    const failed = (reason: string): NotAcceptedError[] =>
+      users.map(
+        () =>
+          new NotAcceptedError(`Redis did not take the event: ${reason}. Try again; a repeat does no harm.`),
+      );
+    try {
+      await this.#connected();
+    } catch (error) {
+      return failed((error as Error).message);
+    }
+    const pipeline = this.#client.pipeline();
+    for (const user of users) pipeline.xadd(this.#keys.stream, '*', ...toFields(user));
+    try {
+      const replies = (await pipeline.exec()) ?? [];
+      const [refused] = failed('');
+      return users.map((_, i) => {
+        const [error, eventId] = replies[i] ?? [new Error('no answer')];
+        if (error) return new NotAcceptedError(`Redis did not take the event: ${error.message}`);
+        return typeof eventId === 'string' ? eventId : (refused ?? new NotAcceptedError('no answer'));
+      });
+    } catch (error) {
+      return failed((error as Error).message);
+    }
+  }
+
+  /** Waits for a connection that is being made for the first time; one that was lost fails at once. */
+  async #connected(): Promise<void> {
+    const { status } = this.#client;
+    if (status === 'ready') return;
+    if (status === 'reconnecting' || status === 'close' || status === 'end')
+      throw new Error(this.#lostReason);
+    await whenReady(this.#client, this.#connectTimeoutMs);
+  }
+}
+
+function problemsOf(user: UserInput, rules: { adminId: string; hosted: boolean }): string[] {
+  if (typeof user !== 'object' || user === null) return ['a user must be an object with a userId'];
+  return validateUser(user, rules);
+}

@@ -1,0 +1,26 @@
+-- books: where every event is, at one moment. Reads only.
+--
+-- KEYS 1 stream  2 returned  3 books  4 dead-counts  5 dead-by-time
+-- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', books..., dead-counts...}
+-- with the two hashes as lists of their own. Cost: O(distinct error codes among the letters).
+
+local t = redis.call('TIME')
+local oldest = ''
+local head = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+if head[1] then
+  oldest = string.match(head[1][1], '^%d+')
+end
+local returned = redis.call('LLEN', KEYS[2])
+if returned > 0 then
+  -- Its ID says when it was accepted, which is what an age is counted from.
+  local first = string.match(redis.call('LINDEX', KEYS[2], 0), '^%["(%d+)')
+  if first and (oldest == '' or tonumber(first) < tonumber(oldest)) then
+    oldest = first
+  end
+end
+local letter = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
+return {
+  string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)),
+  redis.call('XLEN', KEYS[1]), returned, oldest, letter[2] or '',
+  redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]),
+}

@@ -1,0 +1,94 @@
+import type { RawEntry } from '../event/event.ts';
+import type { ImportCommand } from '../im/bodies.ts';
+import type { CommandName } from '../im/commands.ts';
+import type { SlotClass } from '../pace/budget.ts';
+
+/**
+ * Format of the call records that this version writes and understands. A record of another format is left for
+ * the version that wrote it, so that two versions run side by side.
+ */
+export const RECORD_FORMAT = 1;
+
+/** One call made for a record, and what came of it. */
+export interface Attempt {
+  /** ms since 1970, Redis's clock. */
+  readonly at: number;
+  readonly command: CommandName;
+  /** 0 when the API gave none. */
+  readonly errorCode: number;
+  /** 0 when no answer came. */
+  readonly httpStatus: number;
+}
+
+/** A call record as a run finds it. Its entries are fixed when it is cut; settled ones leave it. */
+export interface CallRecord {
+  readonly callId: string;
+  readonly command: ImportCommand;
+  readonly slotClass: Extract<SlotClass, 'live' | 'redrive'>;
+  readonly entries: readonly RawEntry[];
+  readonly cutAtMs: number;
+  /** Transient failures so far, for the back-off. */
+  readonly tries: number;
+  readonly attempts: readonly Attempt[];
+  /** When its last call was given a slot, if nothing was heard of that call; else 0. Redis's clock. */
+  readonly sentAtMs: number;
+  /** When its first call was sent, 0 before; and how long the fleet had been held until then. */
+  readonly firstSentAtMs: number;
+  readonly heldMsAtFirst: number;
+  /** Redis's time when the record was read. */
+  readonly readAtMs: number;
+}
+
+/** Reads the fields of a record (flat, as HGETALL gives them in Lua). Throws when they are no record. */
+export function readRecord(
+  callId: string,
+  readAtMs: number,
+  fields: ReadonlyMap<string, string>,
+): CallRecord {
+  const number = (name: string): number => Number(fields.get(name) ?? 0);
+  const packed = JSON.parse(fields.get('entries') ?? '') as string[][];
+  return {
+    callId,
+    command: fields.get('command') as ImportCommand,
+    slotClass: fields.get('class') === 'redrive' ? 'redrive' : 'live',
+    entries: packed.map(unpackEntry),
+    cutAtMs: number('cutAt'),
+    tries: number('tries'),
+    attempts: JSON.parse(fields.get('attempts') ?? '[]') as Attempt[],
+    sentAtMs: number('sentAt'),
+    firstSentAtMs: number('firstSentAt'),
+    heldMsAtFirst: number('heldMsAtFirst'),
+    readAtMs,
+  };
+}
+
+function unpackEntry([eventId = '', ...fields]: string[]): RawEntry {
+  return { eventId, fields };
+}
+
+/** The form in which scripts keep an entry: [eventId, name, value, …]. */
+export function packEntries(entries: readonly RawEntry[]): string {
+  return JSON.stringify(entries.map(({ eventId, fields }) => [eventId, ...fields]));
+}
+
+/**
+ * The user whom an entry claims for its call: the same rule as `userOf` in cut.lua, which sees the entry before
+ * it is validated. '' when it claims nobody; such an entry cannot be valid.
+ */
+export function claimedUser(fields: readonly string[]): string {
+  let userId = '';
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (fields[i] === 'userId') userId = fields[i + 1] ?? '';
+  }
+  return /^[\x21-\x7e]{1,32}$/.test(userId) ? userId : '';
+}
+
+const FIRST_ATTEMPTS_KEPT = 10;
+const LAST_ATTEMPTS_KEPT = 40;
+
+/** Appends, and bounds: a day of retries is thousands of attempts, of which the first and the last tell most. */
+export function withAttempt(attempts: readonly Attempt[], attempt: Attempt): Attempt[] {
+  const all = [...attempts, attempt];
+  if (all.length <= FIRST_ATTEMPTS_KEPT + LAST_ATTEMPTS_KEPT) return all;
+  return [...all.slice(0, FIRST_ATTEMPTS_KEPT), ...all.slice(-LAST_ATTEMPTS_KEPT)];
+}

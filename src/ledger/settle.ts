@@ -1,0 +1,98 @@
+import type { RawEntry } from '../event/event.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
+import type { DeadReason } from './dead-letters.ts';
+import { type Attempt, packEntries } from './record.ts';
+
+const settleScript = loadScript(import.meta.url, 'settle.lua');
+
+/** An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record. */
+export interface DeadEvent {
+  readonly eventId: string;
+  readonly userId: string;
+  readonly reason: DeadReason;
+  readonly code: number;
+  readonly letter: object;
+}
+
+/** What stays in the record, to be called again at `dueAtMs`. */
+export interface Kept {
+  readonly entries: readonly RawEntry[];
+  readonly users: number;
+  readonly tries: number;
+  readonly attempts: readonly Attempt[];
+  /** ms since 1970, Redis's clock; 0: at once, by the run that goes on. */
+  readonly dueAtMs: number;
+  readonly firstSentAtMs: number;
+  readonly heldMsAtFirst: number;
+}
+
+/** How the events of a record ended. Together with what is kept they are all of its events. */
+export interface Settlement {
+  readonly imported: readonly { readonly userId: string; readonly eventId: string }[];
+  /** Older events of imported users. */
+  readonly superseded: number;
+  readonly dead: readonly DeadEvent[];
+  /** Users none of whose events stay. */
+  readonly released: readonly string[];
+  readonly kept: Kept | null;
+  readonly publish: readonly { readonly channel: string; readonly message: string }[];
+}
+
+export type Settled =
+  | { readonly kind: 'settled'; readonly returned: number; readonly resolved: number; readonly nowMs: number }
+  /** Another run owns the record: nothing was changed. */
+  | { readonly kind: 'lost' };
+
+/** Rejects when events would appear or vanish (a bug of ours): the record is then as it was. */
+export async function settleRecord(
+  redis: RedisClient,
+  keys: Keys,
+  callId: string,
+  run: string,
+  settlement: Settlement,
+): Promise<Settled> {
+  const { kept } = settlement;
+  const payload = {
+    imported: settlement.imported.flatMap(({ userId, eventId }) => [userId, eventId]),
+    superseded: settlement.superseded,
+    dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
+    released: settlement.released,
+    publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
+    ...(kept && {
+      keep: {
+        entries: packEntries(kept.entries),
+        users: kept.users,
+        events: kept.entries.length,
+        tries: kept.tries,
+        attempts: JSON.stringify(kept.attempts),
+        dueAt: Math.round(kept.dueAtMs),
+        firstSentAt: Math.round(kept.firstSentAtMs),
+        heldMsAtFirst: Math.round(kept.heldMsAtFirst),
+      },
+    }),
+  };
+  const [word, returned, resolved, nowMs] = (await runScript(
+    redis,
+    settleScript,
+    [
+      keys.callPrefix + callId,
+      keys.owners,
+      keys.parkedCounts,
+      keys.open,
+      keys.books,
+      keys.returned,
+      keys.cutter,
+      keys.deadByTime,
+      keys.deadByUser,
+      keys.deadByCode,
+      keys.deadUsers,
+      keys.deadCounts,
+      keys.deadResolved,
+    ],
+    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
+  )) as [string, number, number, string];
+  if (word === 'lost') return { kind: 'lost' };
+  return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };
+}

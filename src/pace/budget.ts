@@ -1,0 +1,33 @@
+/** How a command's documented quota becomes the distance between two calls. Pure. */
+
+/** Slots that may be reserved ahead over the whole fleet. */
+export const SLOTS_AHEAD = 5;
+
+/**
+ * A call that would leave later than this after its slot is given up, never sent late: a late call and a
+ * punctual one close together are what breaks a rolling second. 1 % of margin leaves 10 ms of slack a second.
+ */
+export const MAX_LATE_MS = 4;
+
+/** What a worker does not know how to classify cannot wait: best first, strict but for one slot in ten. */
+export const SLOT_CLASSES = ['live', 'retry', 'split', 'redrive'] as const;
+export type SlotClass = (typeof SLOT_CLASSES)[number];
+
+export interface Quota {
+  /** Calls a second that the API allows. */
+  readonly perSecond: number;
+  /** Part of it that this fleet may use, 0..1. */
+  readonly share: number;
+  /** Part kept back against jitter, 0..1. */
+  readonly margin: number;
+}
+
+/** Calls a second that are started at most. */
+export function ratePerSecond(quota: Quota): number {
+  return quota.perSecond * quota.share * (1 - quota.margin);
+}
+
+/** Distance of two slots in microseconds. */
+export function spacingMicros(quota: Quota): number {
+  return 1_000_000 / ratePerSecond(quota);
+}

@@ -1,0 +1,137 @@
+import { performance } from 'node:perf_hooks';
+import { SLOT_CLASSES, type SlotClass } from './budget.ts';
+import type { HoldWatch } from './hold-watch.ts';
+import type { Candidate, Slot, SlotBook } from './slot.ts';
+
+/**
+ * The one loop of a process that asks for slots of one command, and hands them to the calls that wait, best
+ * class first. So a process asks once for each slot, however many of its calls wait.
+ */
+export interface Dispenser {
+  /**
+   * Resolves with a slot, or 'lost' when another run owns the record by now, or 'closing' when this process
+   * stops. While the fleet is held or paused it resolves to nothing: waiting is not failing.
+   */
+  take(candidate: Candidate): Promise<Slot | 'lost' | 'closing'>;
+  /** Answers everyone who waits with 'closing', and everyone who comes. */
+  close(): void;
+  /** `performance.now()` of the loop's last turn, for liveness; null while nobody waits for a slot. */
+  readonly lastTurnMs: number | null;
+}
+
+interface Waiter {
+  readonly candidate: Candidate;
+  readonly resolve: (end: Slot | 'lost' | 'closing') => void;
+}
+
+/** While held or paused the channel wakes the loop; this is for the case that it was not heard. */
+const DEAF_POLL_MS = 5_000;
+/** Redis could not answer: ask again after this. */
+const TROUBLE_WAIT_MS = 500;
+
+export function createDispenser(options: {
+  readonly book: SlotBook;
+  readonly watch: HoldWatch;
+  readonly spacingMicros: () => number;
+  readonly onTrouble: (error: Error) => void;
+}): Dispenser {
+  const { book, watch, spacingMicros, onTrouble } = options;
+  const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
+  let turning = false;
+  let closed = false;
+  let lastTurnMs: number | null = null;
+  let wake: (() => void) | undefined;
+
+  watch.onChange(() => wake?.());
+
+  const heads = (): Waiter[] =>
+    SLOT_CLASSES.flatMap((slotClass) => waiting.get(slotClass)?.slice(0, 1) ?? []);
+  const leave = (waiter: Waiter): void => {
+    waiting.get(waiter.candidate.slotClass)?.shift();
+  };
+
+  const rest = async (ms: number, wakeable: boolean): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      if (!wakeable) return;
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    wake = undefined;
+  };
+
+  const turn = async (): Promise<void> => {
+    const asking = heads();
+    const answer = await book.ask(
+      asking.map((waiter) => waiter.candidate),
+      spacingMicros(),
+    );
+    if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
+    switch (answer.kind) {
+      case 'slot': {
+        const waiter = asking[answer.index];
+        if (waiter === undefined || closed) {
+          await book.giveUp(answer.slot);
+          return;
+        }
+        leave(waiter);
+        waiter.resolve(answer.slot);
+        return;
+      }
+      case 'lost': {
+        const waiter = asking[answer.index];
+        if (waiter === undefined || closed) return;
+        leave(waiter);
+        waiter.resolve('lost');
+        return;
+      }
+      case 'later':
+        // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
+        return rest(Math.ceil(answer.waitMs), false);
+      case 'held':
+        return rest(Math.min(Math.ceil(answer.waitMs), DEAF_POLL_MS), true);
+      case 'paused':
+        return rest(DEAF_POLL_MS, true);
+    }
+  };
+
+  const loop = async (): Promise<void> => {
+    turning = true;
+    while (!closed && heads().length > 0) {
+      lastTurnMs = performance.now();
+      try {
+        await turn();
+      } catch (error) {
+        onTrouble(error as Error);
+        await rest(TROUBLE_WAIT_MS, false);
+      }
+    }
+    lastTurnMs = null;
+    turning = false;
+  };
+
+  return {
+    take: (candidate) =>
+      new Promise((resolve) => {
+        if (closed) {
+          resolve('closing');
+          return;
+        }
+        waiting.get(candidate.slotClass)?.push({ candidate, resolve });
+        if (!turning) void loop();
+        // A loop that rests for a hold has asked for other classes only; the newcomer waits with them.
+      }),
+    close: () => {
+      closed = true;
+      for (const waiters of waiting.values()) {
+        for (const waiter of waiters.splice(0)) waiter.resolve('closing');
+      }
+      wake?.();
+    },
+    get lastTurnMs() {
+      return lastTurnMs;
+    },
+  };
+}

@@ -1,0 +1,107 @@
+-- slot: may a call start, and when?
+--
+-- GCRA without burst on Redis's clock: the slots of a command lie 1/rate apart, whoever asks. Atomic, because
+-- the check that a run still owns its call record, the check of the hold and the reservation of the time must
+-- be one step: a process that was frozen must not get a slot for work that another one took over.
+--
+-- KEYS 1 hold           hash: epoch, held (JSON), nextProbeAt (ms), probeUntil (ms), probeGapMs, paused, heldMs, heldSince
+--      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us)
+--      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
+--      4.. call records of the candidates, one for each waiting class, best class first
+-- ARGV 1 spacing (us)   2 slots that may be reserved ahead   3 probe lease (ms)
+--      4.. pairs (class 0-3, run), in the order of the records
+--
+-- Answers (all numbers as integers or strings, times in us on Redis's clock):
+--   {'slot', index, time, now, epoch, isProbe, heldMs, slot number}
+--   {'later', now, wait us}
+--   {'held', now, wait us, epoch}     {'paused', now, epoch}
+--   {'lost', now, index}              the record is gone or another run owns it
+-- Cost: O(log slots of the last second), no matter how much waits.
+
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local nowMs = math.floor(now / 1000)
+local nowText = string.format('%.0f', now)
+local spacing = tonumber(ARGV[1])
+local ahead = tonumber(ARGV[2])
+local candidates = #KEYS - 3
+
+for i = 1, candidates do
+  if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[3 + 2 * i] then
+    return { 'lost', nowText, i - 1 }
+  end
+end
+
+local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs')
+local epoch = h[1] or '0'
+if h[5] then
+  return { 'paused', nowText, epoch }
+end
+local probe = 0
+if h[2] then
+  local free = math.max(tonumber(h[3] or 0), tonumber(h[4] or 0))
+  if nowMs < free then
+    return { 'held', nowText, string.format('%.0f', (free - nowMs) * 1000), epoch }
+  end
+  probe = 1
+end
+
+local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots')
+local slot = tonumber(p[1] or -1)
+local farAhead = now + (ahead + 1) * spacing + 1000000
+-- No stored time (first start, flush) or one from another clock (stepped back, failover): calls may have
+-- started in this second that nobody here remembers, so a second is waited.
+if slot < 0 or slot > farAhead then
+  slot = now + 1000000
+  redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot))
+end
+slot = math.max(slot, now, math.min(tonumber(p[2] or 0), now + 60000000))
+
+local wait = slot - ahead * spacing - now
+if wait > 0 then
+  -- What is refused is remembered for a moment, so that a lower class elsewhere does not take its place.
+  for i = 1, candidates do
+    redis.call('HSET', KEYS[2], 'want:' .. ARGV[2 + 2 * i], nowText)
+  end
+  return { 'later', nowText, string.format('%.0f', math.ceil(wait)) }
+end
+
+-- Strict classes, but every waiting class gets one slot in ten.
+local number = tonumber(p[3] or 0) + 1
+local turns = redis.call('HMGET', KEYS[2],
+  'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
+local mine = {}
+for i = 1, candidates do
+  mine[tonumber(ARGV[2 + 2 * i])] = i
+end
+local fresh = now - math.max(100000, 12 * spacing)
+local chosen, starved
+for class = 0, 3 do
+  local wanted = mine[class] or (turns[5 + class] and tonumber(turns[5 + class]) > fresh)
+  if wanted then
+    chosen = chosen or class
+    if class ~= chosen and number - tonumber(turns[1 + class] or 0) >= 10 then
+      starved = starved or class
+    end
+  end
+end
+chosen = starved or chosen
+local index = mine[chosen]
+if not index then
+  for i = 1, candidates do
+    redis.call('HSET', KEYS[2], 'want:' .. ARGV[2 + 2 * i], nowText)
+  end
+  return { 'later', nowText, string.format('%.0f', math.ceil(spacing)) }
+end
+
+local slotText = string.format('%.0f', slot)
+redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot + spacing), 'slots', number, 'turn:' .. chosen, number)
+redis.call('HDEL', KEYS[2], 'want:' .. chosen)
+redis.call('ZADD', KEYS[3], slotText, number)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 2000000))
+if probe == 1 then
+  redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(ARGV[3])))
+end
+-- From here on the call may be on the wire: who takes this record over must know.
+redis.call('HSET', KEYS[3 + index], 'sentAt', string.format('%.0f', slot / 1000))
+return { 'slot', index - 1, slotText, nowText, epoch, probe, h[6] or '0', number }

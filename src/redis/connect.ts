@@ -1,0 +1,136 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+export type RedisClient = Redis | Cluster;
+
+/** Where Redis is and how to log in. `ca` is the text of a PEM file, '' for the system's authorities. */
+export interface RedisSettings {
+  readonly url: string;
+  readonly mode: 'standalone' | 'cluster' | 'sentinel';
+  readonly nodes: readonly { readonly host: string; readonly port: number }[];
+  readonly sentinelName: string;
+  readonly password: string;
+  readonly ca: string;
+}
+
+/**
+ * What a connection is for.
+ * - `loop`: of a worker. Commands wait for Redis to come back, however long.
+ * - `oneshot`: of a producer or a verb. Commands fail at once while Redis is away, so that the caller can tell.
+ */
+export type ConnectionRole = 'loop' | 'oneshot';
+
+/** Told on change only: a Redis that is away for an hour is one `lost`, not a line per attempt to connect. */
+export type ConnectionChange =
+  | { readonly state: 'reachable' }
+  | { readonly state: 'lost'; readonly reason: string };
+
+/** Settings that the BullMQ connections share with ours. */
+export function redisOptions(settings: RedisSettings, role: ConnectionRole, name: string): RedisOptions {
+  const url = new URL(settings.url);
+  const tls = url.protocol === 'rediss:' ? { ...(settings.ca && { ca: settings.ca }) } : undefined;
+  const password = settings.password || decodeURIComponent(url.password);
+  const shared: RedisOptions = {
+    connectionName: `imsync-${name}`,
+    ...(url.username && { username: decodeURIComponent(url.username) }),
+    ...(password && { password }),
+    ...(tls && { tls }),
+    // Some managed Redis speak RESP2 only, and nothing here needs RESP3.
+    protocol: 2,
+    connectTimeout: 5_000,
+    keepAlive: 10_000,
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
+    ...(role === 'loop'
+      ? { maxRetriesPerRequest: null }
+      : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 10_000 }),
+  };
+  if (settings.mode === 'sentinel') {
+    return {
+      ...shared,
+      sentinels: settings.nodes.map(({ host, port }) => ({ host, port })),
+      name: settings.sentinelName,
+    };
+  }
+  return {
+    ...shared,
+    host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
+    port: Number(url.port || 6379),
+    db: Number(url.pathname.slice(1) || 0),
+  };
+}
+
+/**
+ * Opens a connection; it connects by itself and again after every loss. `onChange` hears of it once a change.
+ * The only place of the project that opens one (BullMQ is given connections made here).
+ */
+export function openRedis(
+  settings: RedisSettings,
+  role: ConnectionRole,
+  name: string,
+  onChange: (change: ConnectionChange) => void,
+): RedisClient {
+  const options = redisOptions(settings, role, name);
+  const client = settings.mode === 'cluster' ? openCluster(settings, options) : new Redis(options);
+  let state: ConnectionChange['state'] | 'new' = 'new';
+  const lost = (reason: string): void => {
+    if (state === 'lost') return;
+    state = 'lost';
+    onChange({ state, reason });
+  };
+  client.on('ready', () => {
+    if (state === 'reachable') return;
+    state = 'reachable';
+    onChange({ state });
+  });
+  client.on('error', (error: Error) => lost(error.message || String((error as NodeJS.ErrnoException).code)));
+  client.on('close', () => {
+    if (state === 'reachable') lost('the connection was closed');
+  });
+  return client;
+}
+
+function openCluster(settings: RedisSettings, options: RedisOptions): Cluster {
+  const { host, port, db: _db, ...redisOptionsOfNodes } = options;
+  const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
+  return new Cluster(nodes, {
+    redisOptions: redisOptionsOfNodes,
+    enableOfflineQueue: options.enableOfflineQueue ?? true,
+    clusterRetryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
+  });
+}
+
+/** Resolves when the client can take commands; rejects with the last reason after `timeoutMs`. */
+export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
+  if (client.status === 'ready') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    let reason = 'no answer';
+    const done = (end: () => void): void => {
+      clearTimeout(timer);
+      client.off('ready', onReady);
+      client.off('error', onError);
+      end();
+    };
+    const onReady = (): void => done(resolve);
+    const onError = (error: Error): void => {
+      reason = error.message || String((error as NodeJS.ErrnoException).code);
+    };
+    const timer = setTimeout(() => done(() => reject(new Error(reason))), timeoutMs);
+    client.on('ready', onReady);
+    client.on('error', onError);
+  });
+}
+
+/** Says goodbye; a Redis that is away is not waited for. Never rejects. */
+export async function closeRedis(client: RedisClient): Promise<void> {
+  if (client.status !== 'ready') {
+    client.disconnect();
+    return;
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, 1_000);
+  });
+  // A connection that breaks while it is being closed is closed all the same.
+  await Promise.race([client.quit().catch(() => undefined), tooLong]);
+  clearTimeout(timer);
+  client.disconnect();
+}

@@ -1,0 +1,52 @@
+import type { RedisClient } from './connect.ts';
+
+/** What INFO says of a server, as far as durability depends on it. */
+export interface ServerFacts {
+  readonly version: string;
+  readonly maxmemoryPolicy: string;
+  readonly aofEnabled: boolean;
+  readonly maxmemoryBytes: number;
+  readonly usedMemoryBytes: number;
+}
+
+/** Reads INFO, not CONFIG: managed Redis refuses CONFIG. */
+export async function readServerFacts(redis: RedisClient): Promise<ServerFacts> {
+  const sections = [await redis.info('server'), await redis.info('memory'), await redis.info('persistence')];
+  return parseServerFacts(sections.join('\n'));
+}
+
+export function parseServerFacts(info: string): ServerFacts {
+  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  return {
+    version: field('redis_version'),
+    maxmemoryPolicy: field('maxmemory_policy'),
+    aofEnabled: field('aof_enabled') === '1',
+    maxmemoryBytes: Number(field('maxmemory') || 0),
+    usedMemoryBytes: Number(field('used_memory') || 0),
+  };
+}
+
+/** What forbids a start, each a sentence that says what to change. [] when this server can be trusted. */
+export function redisProblems(facts: ServerFacts, allowVolatile: boolean): string[] {
+  const problems: string[] = [];
+  const [major = 0, minor = 0] = facts.version.split('.').map(Number);
+  if (major < 6 || (major === 6 && minor < 2)) {
+    problems.push(
+      `Redis is ${facts.version || 'of an unknown version'}: 6.2 or newer is needed. Upgrade it.`,
+    );
+  }
+  if (allowVolatile) return problems;
+  if (facts.maxmemoryPolicy !== 'noeviction') {
+    problems.push(
+      `Redis may evict events: maxmemory-policy is ${facts.maxmemoryPolicy || 'unknown'}. ` +
+        'Set maxmemory-policy noeviction (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).',
+    );
+  }
+  if (!facts.aofEnabled) {
+    problems.push(
+      'Redis would lose events at a restart: its append-only file is off. ' +
+        'Set appendonly yes (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).',
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,17 @@
+import type { Config } from '../config/config.ts';
+import type { ReadFile } from '../config/read-file.ts';
+import { readSecrets } from '../config/secrets.ts';
+import type { RedisSettings } from './connect.ts';
+
+/** Where Redis is, by the configuration; reads the files of the password and of the authority. */
+export function redisSettings(config: Config, readFile: ReadFile): RedisSettings {
+  const { url, mode, nodes, sentinelName, caFile } = config.redis;
+  return {
+    url,
+    mode,
+    nodes,
+    sentinelName,
+    password: readSecrets(config, readFile).redisPassword ?? '',
+    ca: caFile === '' ? '' : readFile(caFile),
+  };
+}

@@ -1,0 +1,35 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+
+export type { Logger } from 'pino';
+
+/**
+ * JSON on standard output, written synchronously: a transport would lose its last lines at exit. Secrets are
+ * kept out where texts are made (im/redact.ts); the paths here are a second wall.
+ */
+export function createLogger(
+  level: string,
+  bindings: Record<string, unknown>,
+  destination?: DestinationStream,
+): Logger {
+  const options = {
+    level,
+    base: bindings,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: {
+      paths: [
+        'secretKey',
+        'userSig',
+        'usersig',
+        'password',
+        'token',
+        '*.secretKey',
+        '*.userSig',
+        '*.password',
+        '*.token',
+      ],
+      censor: '(secret)',
+    },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}

@@ -1,0 +1,43 @@
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+
+/** A worker process as the others see it. `lastSeen`: ms since 1970, its own clock. */
+export interface WorkerPresence {
+  readonly id: string;
+  readonly version: string;
+  readonly lastSeen: number;
+}
+
+/** A worker that was not seen for this long is taken for gone. */
+export const PRESENT_WITHIN_MS = 20_000;
+const SIGN_EVERY_MS = 5_000;
+
+/** Gives a sign of life now and then; takes its name off the list when it is closed. */
+export function startPresence(options: {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly id: string;
+  readonly version: string;
+  readonly onTrouble: (error: Error) => void;
+}): { close(): Promise<void> } {
+  const { redis, keys, id, version, onTrouble } = options;
+  const sign = (): void => {
+    const presence = JSON.stringify({ version, lastSeen: Date.now() });
+    redis.hset(keys.workers, id, presence).catch(onTrouble);
+  };
+  sign();
+  const timer = setInterval(sign, SIGN_EVERY_MS);
+  return {
+    async close() {
+      clearInterval(timer);
+      await redis.hdel(keys.workers, id).catch(onTrouble);
+    },
+  };
+}
+
+/** Workers seen lately; those long gone are taken off the list by the way. */
+export async function readPresence(redis: RedisClient, keys: Keys, nowMs: number): Promise<WorkerPresence[]> {
+  const all = await redis.hgetall(keys.workers);
+  const workers = Object.entries(all).map(([id, json]): WorkerPresence => ({ id, ...JSON.parse(json) }));
+  return workers.filter(({ lastSeen }) => nowMs - lastSeen < PRESENT_WITHIN_MS);
+}

@@ -1,0 +1,87 @@
+import type { CallQueues } from '../calls/queues.ts';
+import type { ImportCommand } from '../im/bodies.ts';
+import { readBooks } from '../ledger/books.ts';
+import { type Quota, ratePerSecond } from '../pace/budget.ts';
+import { type Hold, readFleetState } from '../pace/hold-state.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { readPresence, type WorkerPresence } from './presence.ts';
+
+/** What `imsync status --json` prints (contract). Ages in ms. */
+export interface Status {
+  readonly sdkAppId: number;
+  readonly intake: { readonly waiting: number; readonly parked: number; readonly oldestAgeMs: number | null };
+  readonly calls: Readonly<Record<string, CommandStatus>>;
+  readonly deadLetters: {
+    readonly total: number;
+    readonly byReason: Readonly<Record<string, number>>;
+    readonly byCode: Readonly<Record<string, number>>;
+    readonly oldestAgeMs: number | null;
+  };
+  readonly hold: Hold | null;
+  readonly paused: boolean;
+  readonly totals: {
+    readonly accepted: number;
+    readonly imported: number;
+    readonly superseded: number;
+    readonly deadLettered: number;
+  };
+  readonly workers: readonly WorkerPresence[];
+}
+
+export interface CommandStatus {
+  /** Calls by the state of their jobs. */
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  /** Users in the calls. */
+  readonly users: number;
+  /** Calls a second that the API allows. */
+  readonly quota: number;
+  /** Calls a second that are started at most. */
+  readonly rate: number;
+  readonly startedLastSecond: number;
+}
+
+/** Gathers it all; what must balance comes from one script (ledger/books.lua). */
+export async function readStatus(
+  redis: RedisClient,
+  keys: Keys,
+  queues: CallQueues,
+  sdkAppId: number,
+  quotas: Readonly<Partial<Record<ImportCommand, Quota>>>,
+): Promise<Status> {
+  const books = await readBooks(redis, keys);
+  const fleet = readFleetState(await redis.hgetall(keys.hold));
+  const calls: Record<string, CommandStatus> = {};
+  for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][]) {
+    const from = String((books.nowMs - 1_000) * 1_000);
+    calls[command] = {
+      ...(await queues.counts(command)),
+      users: books.usersInCalls[command] ?? 0,
+      quota: quota.perSecond,
+      rate: ratePerSecond(quota),
+      startedLastSecond: await redis.zcount(keys.startedPrefix + command, from, String(books.nowMs * 1_000)),
+    };
+  }
+  return {
+    sdkAppId,
+    intake: { waiting: books.waiting, parked: books.parked, oldestAgeMs: books.oldestWaitingMs },
+    calls,
+    deadLetters: {
+      total: Object.values(books.deadByReason).reduce((sum, n) => sum + n, 0),
+      byReason: books.deadByReason,
+      byCode: books.deadByCode,
+      oldestAgeMs: books.oldestLetterMs,
+    },
+    hold: fleet.hold,
+    paused: fleet.paused,
+    totals: {
+      accepted: books.accepted,
+      imported: books.imported,
+      superseded: books.superseded,
+      deadLettered: books.deadLettered,
+    },
+    workers: await readPresence(redis, keys, books.nowMs),
+  };
+}

@@ -1,0 +1,78 @@
+import { COMMAND_NAMES, COMMANDS, type CommandName } from './commands.ts';
+import { type Fields, objectAt, wholeNumberAt } from './input.ts';
+import { RollingWindow } from './rolling-window.ts';
+
+/** Calls in any rolling second, by command and for all commands together; null for no limit. */
+export type Quotas = { readonly [K in CommandName | 'total']?: number | null };
+
+const QUOTA_NAMES = [...COMMAND_NAMES, 'total'] as const;
+
+/**
+ * The documented quotas. account_import has one quota, set by the form the app uses:
+ * 200 for `UserID` (current), 100 for `Identifier` (legacy). The total has no documented figure.
+ */
+export function documentedQuotas(accountImportForm: 'current' | 'legacy'): Required<Quotas> {
+  const figures = COMMAND_NAMES.map((name) => [name, COMMANDS[name].quotaPerSecond] as const);
+  const quotas = Object.fromEntries(figures) as Record<CommandName, number>;
+  if (accountImportForm === 'legacy') quotas.account_import = 100;
+  return { ...quotas, total: null };
+}
+
+/** Quotas given by a person: a subset of the commands and `total`. Throws InvalidInput. */
+export function readQuotas(value: unknown, place: string): Quotas {
+  const fields: Fields = objectAt(value, place, QUOTA_NAMES);
+  const given = QUOTA_NAMES.filter((name) => fields[name] !== undefined).map((name) => {
+    const quota = fields[name];
+    return [name, quota === null ? null : wholeNumberAt(quota, `${place}.${name}`, 0, 1e9)] as const;
+  });
+  return Object.fromEntries(given);
+}
+
+/**
+ * Decides by a rolling second whether a call is within its quota.
+ *
+ * The call that would be number quota + 1 among the accepted ones of the last 1000 ms is refused.
+ * Refused calls take no place in the window unless `refusedCallsCount`.
+ * Source: "maximum call frequency" of the API references; the kind of window is not documented, a
+ * rolling one is the strictest reading.
+ */
+export class QuotaGate {
+  readonly #windows = new Map<CommandName | 'total', RollingWindow>();
+  readonly #refusedCallsCount: boolean;
+  #quotas: Required<Quotas>;
+
+  constructor(quotas: Required<Quotas>, refusedCallsCount: boolean) {
+    this.#quotas = quotas;
+    this.#refusedCallsCount = refusedCallsCount;
+    this.reset();
+  }
+
+  /** Forgets the calls of the last second; the quotas stay. */
+  reset(): void {
+    for (const name of QUOTA_NAMES) this.#windows.set(name, new RollingWindow(1000));
+  }
+
+  get quotas(): Required<Quotas> {
+    return this.#quotas;
+  }
+
+  /** Changes the quotas named; calls already counted stay counted. */
+  change(quotas: Quotas): void {
+    this.#quotas = { ...this.#quotas, ...quotas };
+  }
+
+  /** 0 to accept a call that arrives at `nowMs`, 60007 over the command's quota, 60011 over the total. */
+  admit(command: CommandName, nowMs: number): 0 | 60007 | 60011 {
+    const code = this.#isFull(command, nowMs) ? 60007 : this.#isFull('total', nowMs) ? 60011 : 0;
+    if (code === 0 || this.#refusedCallsCount) {
+      this.#windows.get(command)?.add(nowMs);
+      this.#windows.get('total')?.add(nowMs);
+    }
+    return code;
+  }
+
+  #isFull(name: CommandName | 'total', nowMs: number): boolean {
+    const quota = this.#quotas[name];
+    return quota !== null && (this.#windows.get(name)?.count(nowMs) ?? 0) >= quota;
+  }
+}

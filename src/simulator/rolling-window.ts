@@ -1,0 +1,45 @@
+/**
+ * How many instants lie in the last `widthMs`, exactly, in O(1) amortised.
+ *
+ * The window is half open: two instants exactly `widthMs` apart are not in one window. Instants must
+ * not go back in time. They are kept in a ring that doubles when full and holds no more than one
+ * window's worth.
+ */
+export class RollingWindow {
+  readonly widthMs: number;
+  #ring = new Float64Array(64);
+  #head = 0;
+  #size = 0;
+
+  constructor(widthMs: number) {
+    this.widthMs = widthMs;
+  }
+
+  /** Instants in (nowMs − widthMs, nowMs]. */
+  count(nowMs: number): number {
+    const mask = this.#ring.length - 1;
+    while (this.#size > 0 && (this.#ring[this.#head] ?? 0) <= nowMs - this.widthMs) {
+      this.#head = (this.#head + 1) & mask;
+      this.#size -= 1;
+    }
+    return this.#size;
+  }
+
+  /** Adds one instant and answers the count, this one included. */
+  add(nowMs: number): number {
+    this.count(nowMs);
+    if (this.#size === this.#ring.length) this.#grow();
+    this.#ring[(this.#head + this.#size) & (this.#ring.length - 1)] = nowMs;
+    this.#size += 1;
+    return this.#size;
+  }
+
+  #grow(): void {
+    const old = this.#ring;
+    const next = new Float64Array(old.length * 2);
+    next.set(old.subarray(this.#head), 0);
+    next.set(old.subarray(0, this.#head), old.length - this.#head);
+    this.#ring = next;
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,111 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Account } from './account-store.ts';
+import { handleApiRequest } from './api-handler.ts';
+import type { CallEntry } from './call-log.ts';
+import { handleControlRequest, isControlPath } from './control-handler.ts';
+import { resolveOptions, type SimulatorOptions } from './options.ts';
+import { type Quotas, readQuotas } from './quotas.ts';
+import type { SimulatorReport } from './report.ts';
+import type { Scenario } from './scenario.ts';
+import { SimulatorState } from './state.ts';
+
+/** A running simulator. The same things can be had over HTTP under `/_sim/`. */
+export interface Simulator {
+  /** `http://host:port`, the base URL of the API. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly controlToken: string;
+  /** All accounts by ID, as they are now. */
+  readonly accounts: ReadonlyMap<string, Readonly<Account>>;
+  report(): SimulatorReport;
+  /** The call log, oldest first. */
+  calls(): readonly Readonly<CallEntry>[];
+  /** Replaces the scenario; `{}` ends it. Throws InvalidInput. */
+  setFaults(scenario: Scenario): void;
+  /** Changes the quotas named. Throws InvalidInput. */
+  setQuotas(quotas: Quotas): void;
+  /** Deletes accounts as the API's account_delete does, at `deletedAtMs` or now. */
+  deleteAccounts(userIds: readonly string[], deletedAtMs?: number): void;
+  /** Forgets accounts, calls and counts; scenario and quotas stay. */
+  reset(): void;
+  /** Closes every connection and gives up what is pending. May be called again. */
+  close(): Promise<void>;
+}
+
+/** No half-sent header or request is cut off sooner: clients connect ahead of their turn. */
+const PATIENCE_MS = 600_000;
+
+/**
+ * Starts the simulator of the account-import REST API on real HTTP.
+ * Rejects with InvalidInput for options that do not hold up, or with the system's error
+ * (`EADDRINUSE` and others) when it cannot listen.
+ */
+export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const resolved = resolveOptions(options);
+  const state = new SimulatorState(resolved);
+  const server = createServer({
+    noDelay: true,
+    keepAliveTimeout: resolved.keepAliveMs,
+    headersTimeout: PATIENCE_MS,
+    requestTimeout: PATIENCE_MS,
+  });
+  server.on('connection', () => state.statistics.connectionOpened());
+  server.on('request', (request, response) => {
+    // First of all: the moment counts as the call's arrival.
+    const arrivedAtMs = state.nowMs();
+    const done = isControlPath(request.url ?? '')
+      ? handleControlRequest(state, resolved.controlToken, request, response)
+      : handleApiRequest(state, request, response, arrivedAtMs);
+    done.catch((error: unknown) => failOpenly(request, response, error));
+  });
+  await listen(server, resolved.port, resolved.host);
+  const { port } = server.address() as AddressInfo;
+  const host = resolved.host;
+
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    host,
+    port,
+    controlToken: resolved.controlToken,
+    accounts: state.store.accounts,
+    report: () => state.report(),
+    calls: () => [...state.calls.entries()],
+    setFaults: (scenario) => state.setFaults(scenario),
+    setQuotas: (quotas) => state.quotas.change(readQuotas(quotas, 'quotas')),
+    deleteAccounts: (userIds, deletedAtMs = state.nowMs()) => {
+      for (const userId of userIds) state.store.delete(userId, deletedAtMs);
+    },
+    reset: () => state.reset(),
+    close: () => close(server, state),
+  };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function close(server: Server, state: SimulatorState): Promise<void> {
+  state.timers.clear();
+  return new Promise((resolve) => {
+    // The callback's error only says that the server was closed before.
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+/** A fault of the simulator itself: said to the client, so that no test takes it for the API's. */
+function failOpenly(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  process.emitWarning(
+    `the simulator failed on ${request.method} ${request.url?.split('?', 1)[0]}: ${String(error)}`,
+  );
+  if (response.headersSent) response.destroy();
+  else response.writeHead(500, { 'Content-Type': 'text/plain' }).end('the simulator failed\n');
+}

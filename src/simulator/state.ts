@@ -1,0 +1,92 @@
+import { AccountStore } from './account-store.ts';
+import { Backend } from './backend.ts';
+import { CallLog } from './call-log.ts';
+import { FaultSelector } from './fault-selector.ts';
+import type { ResolvedOptions } from './options.ts';
+import { QuotaGate } from './quotas.ts';
+import { seededRandom } from './randomness.ts';
+import type { SimulatorReport } from './report.ts';
+import { readScenario, type Scenario } from './scenario.ts';
+import type { Settings } from './settings.ts';
+import { Statistics } from './statistics.ts';
+import { Timers } from './timers.ts';
+import { type AppIdentity, UserSigVerifier } from './user-sig.ts';
+
+/** Everything a running simulator knows. The HTTP handlers work on it; it does no I/O itself. */
+export class SimulatorState {
+  readonly app: AppIdentity;
+  readonly nowMs: () => number;
+  readonly random: () => number;
+  readonly maxBodyBytes: number;
+  readonly signatures: UserSigVerifier;
+  readonly store = new AccountStore();
+  readonly backend: Backend;
+  readonly quotas: QuotaGate;
+  readonly calls: CallLog;
+  readonly statistics: Statistics;
+  readonly timers = new Timers();
+  readonly #startSettings: Settings;
+  readonly #seed: number;
+  #scenario: Scenario = {};
+  #settings: Settings;
+  #faults: FaultSelector;
+  #requests = 0;
+
+  constructor(options: ResolvedOptions) {
+    this.app = options.app;
+    this.nowMs = options.nowMs;
+    this.maxBodyBytes = options.maxBodyBytes;
+    this.random = seededRandom(options.seed);
+    this.#seed = options.seed;
+    this.#startSettings = options.settings;
+    this.#settings = options.settings;
+    this.signatures = new UserSigVerifier(options.app);
+    this.backend = new Backend(this.store, options.app.adminId, options.asciiIdsOnly, options.settings);
+    this.quotas = new QuotaGate(options.quotas, options.refusedCallsCount);
+    this.calls = new CallLog(options.callLogSize);
+    this.statistics = new Statistics(this.nowMs());
+    this.#faults = new FaultSelector([], this.#seed, this.random, this.nowMs());
+    this.setFaults(options.scenario);
+  }
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  get faults(): FaultSelector {
+    return this.#faults;
+  }
+
+  get scenario(): Scenario {
+    return this.#scenario;
+  }
+
+  /** Replaces the scenario; its clock starts now. Throws InvalidInput and then changes nothing. */
+  setFaults(given: unknown): void {
+    const { rules, ...settings } = readScenario(given);
+    this.#scenario = rules === undefined ? settings : { ...settings, rules };
+    this.#settings = { ...this.#startSettings, ...settings };
+    this.#faults = new FaultSelector(rules ?? [], this.#seed, this.random, this.nowMs());
+    this.backend.change(this.#settings);
+  }
+
+  /**
+   * Forgets accounts, calls and counts, the quotas' last second included. The scenario and the quotas
+   * stay. A call that is under way takes effect afterwards.
+   */
+  reset(): void {
+    this.store.clear();
+    this.calls.clear();
+    this.quotas.reset();
+    this.statistics.clear(this.nowMs());
+  }
+
+  report(): SimulatorReport {
+    return this.statistics.report(this.store, this.nowMs());
+  }
+
+  nextRequestId(): string {
+    this.#requests += 1;
+    return `sim-${this.#requests}`;
+  }
+}

@@ -1,0 +1,271 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { type CallWorker, startCallWorker } from './calls/call-worker.ts';
+import { openCallQueues } from './calls/queues.ts';
+import type { Config } from './config/config.ts';
+import type { ReadFile } from './config/read-file.ts';
+import { readSecrets } from './config/secrets.ts';
+import { type DeliveryOptions, deliver } from './delivery/deliver.ts';
+import type { Line } from './delivery/place-call.ts';
+import type { ImportCommand } from './im/bodies.ts';
+import { createImClient } from './im/client.ts';
+import { baseUrlOf } from './im/regions.ts';
+import { createSigner } from './im/signer.ts';
+import { startCoalescer } from './intake/coalescer.ts';
+import type { CutCall } from './intake/cut.ts';
+import { startSweeper, sweep } from './intake/sweep.ts';
+import { type Quota, ratePerSecond, spacingMicros } from './pace/budget.ts';
+import { createDispenser, type Dispenser } from './pace/dispenser.ts';
+import { createHoldState } from './pace/hold-state.ts';
+import { watchHold } from './pace/hold-watch.ts';
+import { commandPair, quotasOf } from './pace/quotas.ts';
+import { createRedisClock } from './pace/redis-clock.ts';
+import { createSlotBook } from './pace/slot.ts';
+import {
+  type ConnectionChange,
+  closeRedis,
+  openRedis,
+  type RedisClient,
+  whenReady,
+} from './redis/connect.ts';
+import { keysOf } from './redis/keys.ts';
+import { readServerFacts, redisProblems } from './redis/requirements.ts';
+import { redisSettings } from './redis/settings.ts';
+import type { Logger } from './server/log.ts';
+import { startPresence } from './server/presence.ts';
+import { logReport, seldom } from './server/report-log.ts';
+
+/** A dependency that did not answer at the start. */
+export class OutOfReachError extends Error {
+  override readonly name = 'OutOfReachError';
+}
+
+/** A dependency that answers, but must not be used as it is. */
+export class UnfitError extends Error {
+  override readonly name = 'UnfitError';
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join(' '));
+    this.problems = problems;
+  }
+}
+
+export interface RunningWorker {
+  readonly id: string;
+  /** Finishes what is on the wire, leaves the rest to others; resolves when all is closed. Twice is once. */
+  stop(): Promise<void>;
+}
+
+const REDIS_START_MS = 10_000;
+const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
+/** Seconds of budget that may stand open as calls, over the fleet; beyond that events wait in the stream. */
+const OPEN_SECONDS = 2;
+/** Calls that one process works on at a time: a second of the budget, so that a slow API does not starve it. */
+const CONCURRENCY = { atLeast: 8, atMost: 200 };
+const SWEEP_EVERY_MS = 5_000;
+
+/** Builds one worker process and starts it in order. Rejects with OutOfReachError or UnfitError. */
+export async function startWorker(options: {
+  readonly config: Config;
+  readonly readFile: ReadFile;
+  readonly version: string;
+  readonly log: Logger;
+  readonly random?: () => number;
+}): Promise<RunningWorker> {
+  const { config, readFile, version, log, random = Math.random } = options;
+  const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const keys = keysOf(config.app.sdkAppId);
+  const { batch, single } = commandPair(config.api.form);
+  const commands = [...new Set<ImportCommand>([batch, single])];
+  const quotas = quotasOf(config);
+  const quota = (command: ImportCommand): Quota => {
+    const found = quotas[command];
+    if (found === undefined)
+      throw new RangeError(`no quota is known for ${command}: a bug, please report it`);
+    return found;
+  };
+
+  // Redis first: whatever else is wrong, nothing can be done without it.
+  const settings = redisSettings(config, readFile);
+  const connections: RedisClient[] = [];
+  let stopping = false;
+  const open = (name: string): RedisClient => {
+    const said = (change: ConnectionChange): void => {
+      if (stopping) return;
+      if (change.state === 'lost')
+        log.error({ connection: name, reason: change.reason }, 'Redis is lost; waiting for it');
+      else log.info({ connection: name }, 'Redis is reachable');
+    };
+    const client = openRedis(settings, 'loop', name, name === 'commands' ? said : () => undefined);
+    connections.push(client);
+    return client;
+  };
+  const closeConnections = async (): Promise<void> => {
+    await Promise.all(connections.map(closeRedis));
+  };
+  const redis = open('commands');
+  try {
+    await whenReady(redis, REDIS_START_MS);
+  } catch (error) {
+    stopping = true;
+    await closeConnections();
+    throw new OutOfReachError(
+      `Redis cannot be reached: ${(error as Error).message}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+    );
+  }
+  const facts = await readServerFacts(redis);
+  const problems = redisProblems(facts, config.redis.allowVolatile);
+  if (problems.length > 0) {
+    stopping = true;
+    await closeConnections();
+    throw new UnfitError(problems);
+  }
+
+  const troubleLine = seldom(5_000);
+  const trouble =
+    (what: string) =>
+    (error: Error): void => {
+      if (!stopping)
+        troubleLine(() => log.error({ reason: error.message }, `${what} met an error and goes on`));
+    };
+
+  // Pace.
+  const clock = createRedisClock();
+  const watch = await watchHold(open('watch'), keys);
+  const hold = createHoldState(redis, keys);
+  const dispensers: Dispenser[] = [];
+  const lineOf = (command: ImportCommand): Line => {
+    const book = createSlotBook(redis, keys, command, clock);
+    const dispenser = createDispenser({
+      book,
+      watch,
+      spacingMicros: () => spacingMicros(quota(command)),
+      onTrouble: trouble('asking for call slots'),
+    });
+    dispensers.push(dispenser);
+    return { command, book, dispenser };
+  };
+  const lines = Object.fromEntries(commands.map((command) => [command, lineOf(command)]));
+
+  // The API.
+  const signer = createSigner({
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    readSecret: () => {
+      const { secretKey, userSig } = readSecrets(config, readFile);
+      return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
+    },
+    nowMs: Date.now,
+    expireSeconds: SIGNATURE_LIFE_SECONDS,
+  });
+  const client = createImClient({
+    baseUrl: config.api.baseUrl || baseUrlOf(config.api.region),
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    userSig: () => signer.current(),
+    callTimeoutMs: config.api.callTimeoutMs,
+  });
+
+  // Calls, from the intake to the end of each event.
+  const queues = openCallQueues(redis, keys, commands, trouble('the call queue'));
+  const coalescer = startCoalescer({
+    redis,
+    blocking: open('intake'),
+    keys,
+    limits: {
+      batchCommand: batch,
+      singleCommand: single,
+      maxUsers: config.batch.maxSize,
+      maxWaitMs: config.batch.maxWaitMs,
+      eagerCalls: config.batch.eagerShare * ratePerSecond(quota(batch)),
+      maxOpenCalls: Math.max(2, Math.ceil(OPEN_SECONDS * ratePerSecond(quota(batch)))),
+    },
+    processId: id,
+    handOver: (calls) => handOver(calls),
+    onTrouble: trouble('cutting calls'),
+  });
+  watch.onChange(() => coalescer.nudge());
+  const handOver = async (calls: readonly CutCall[]): Promise<void> => {
+    for (const command of commands) {
+      await queues.add(
+        command,
+        calls.filter((call) => call.command === command).map(({ callId }) => callId),
+      );
+    }
+  };
+  const delivery: DeliveryOptions = {
+    redis,
+    keys,
+    client,
+    lines,
+    hold,
+    watch,
+    form: config.api.form,
+    singleCommand: single,
+    rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
+    onProfileFault: config.onProfileFault,
+    retry: config.retry,
+    random,
+    signAnew: () => signer.renew(),
+    report: logReport(log, (returned) => {
+      if (returned > 0) coalescer.nudge();
+    }),
+  };
+  const callWorkers: CallWorker[] = commands.map((command) =>
+    startCallWorker({
+      command,
+      connection: redis,
+      keys,
+      concurrency: Math.min(
+        CONCURRENCY.atMost,
+        Math.max(CONCURRENCY.atLeast, Math.ceil(ratePerSecond(quota(command)))),
+      ),
+      run: (callId) => deliver(delivery, callId),
+      onFailed: (callId, error) =>
+        log.error({ callId, reason: error.message }, 'a call broke off; it is kept and will be made again'),
+      onTrouble: trouble('the call worker'),
+    }),
+  );
+  const sweeper = startSweeper({
+    sweepOnce: () => sweep(redis, keys, queues),
+    everyMs: SWEEP_EVERY_MS,
+    onFound: (calls) => log.warn({ calls }, 'calls without a job were put back'),
+    onTrouble: trouble('the sweep'),
+  });
+  const presence = startPresence({ redis, keys, id, version, onTrouble: trouble('the sign of life') });
+
+  log.info(
+    {
+      workerId: id,
+      version,
+      redis: facts.version,
+      api: config.api.baseUrl === '' ? config.api.region : new URL(config.api.baseUrl).host,
+      form: config.api.form,
+      quota: quota(batch).perSecond,
+      startedPerSecond: Math.round(100 * ratePerSecond(quota(batch))) / 100,
+    },
+    'worker started',
+  );
+
+  const stopOnce = async (): Promise<void> => {
+    stopping = true;
+    log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
+    await Promise.all([coalescer.close(), sweeper.close(), presence.close()]);
+    // Workers first, so that nothing new is fetched while those who wait for a slot leave.
+    const ended = callWorkers.map((worker) => worker.close());
+    for (const dispenser of dispensers) dispenser.close();
+    await Promise.all(ended);
+    await queues.close();
+    client.close();
+    await closeConnections();
+    log.info('worker stopped');
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    id,
+    stop: () => {
+      stopped ??= stopOnce();
+      return stopped;
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import fc from 'fast-check';
+import {
+  bool,
+  host,
+  hostPortList,
+  isLoopback,
+  oneOf,
+  orAbsent,
+  share,
+  tokenList,
+  wholeNumber,
+  wordByKey,
+} from '../../../src/config/formats.ts';
+
+describe('whole numbers', () => {
+  const format = wholeNumber(1, 100);
+
+  test('every number in the range is read, from text and from JSON', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 100 }), (n) => {
+        expect(format.fromText(String(n))).toBe(n);
+        expect(format.fromJson(n)).toBe(n);
+      }),
+    );
+  });
+
+  test('no text but the plain digits of a number in the range is', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const read = format.fromText(text);
+        if (read !== undefined) expect(String(read)).toBe(text);
+      }),
+    );
+    for (const text of ['12abc', ' 12', '12\n', '+1', '-1', '012', '1e2', '0x10', '1_0', '5.0', '٣', '101']) {
+      expect(format.fromText(text)).toBeUndefined();
+    }
+  });
+
+  test('JSON must hold a number, whole and in the range', () => {
+    for (const value of ['12', 0, 101, 1.5, Number.NaN, null, true, [1], {}]) {
+      expect(format.fromJson(value)).toBeUndefined();
+    }
+  });
+
+  test('a number too large to be exact is refused', () => {
+    const any = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+    expect(any.fromText('9007199254740993')).toBeUndefined();
+    expect(any.allowed).toBe('a whole number of 1 or more');
+  });
+});
+
+describe('shares', () => {
+  test('every share survives its way through JSON and decimal text', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (value) => {
+        expect(share.fromJson(value)).toBe(value);
+        const text = value.toFixed(6);
+        expect(share.fromText(text)).toBe(Number(text));
+      }),
+    );
+  });
+
+  test('.5 is a share; signs, exponents, percent and more than the whole are not', () => {
+    expect(share.fromText('.5')).toBe(0.5);
+    for (const text of ['-0.1', '1.01', '2', '1e-1', '50%', '0,5', '.', '', 'NaN', 'Infinity', '0.5x']) {
+      expect(share.fromText(text)).toBeUndefined();
+    }
+    for (const value of ['0.5', -0.1, 1.1, Number.NaN, null]) expect(share.fromJson(value)).toBeUndefined();
+  });
+});
+
+test('booleans are true and false, and nothing that looks like them', () => {
+  expect([bool.fromText('true'), bool.fromText('false')]).toEqual([true, false]);
+  expect([bool.fromJson(true), bool.fromJson(false)]).toEqual([true, false]);
+  for (const text of ['0', '1', 'yes', 'no', 'TRUE', 'False', ' true', 'on']) {
+    expect(bool.fromText(text)).toBeUndefined();
+  }
+  for (const value of ['true', 0, 1, null]) expect(bool.fromJson(value)).toBeUndefined();
+});
+
+test('a choice takes its words as they are written', () => {
+  const mode = oneOf(['standalone', 'cluster']);
+  expect(mode.fromText('cluster')).toBe('cluster');
+  for (const text of ['Cluster', 'cluster ', 'toString', '']) expect(mode.fromText(text)).toBeUndefined();
+  expect(mode.allowed).toBe('one of standalone, cluster');
+});
+
+test('what stands for "not given" is taken from a file only', () => {
+  const format = orAbsent(wholeNumber(1, 9), null);
+  expect(format.fromJson(null)).toBeNull();
+  expect(format.fromText('null')).toBeUndefined();
+  expect(format.fromText('3')).toBe(3);
+});
+
+test('hosts are names or addresses', () => {
+  const good = ['127.0.0.1', '::1', 'localhost', 'redis', 'my_redis-1.internal', 'a.b.c', '0.0.0.0'];
+  for (const name of good) expect(host.fromText(name)).toBe(name);
+  const bad = ['', '256.1.1.1', '1.2.3', 'a b', '-a', 'a..b', '[::1]', 'host:1', 'http://a', 'x'.repeat(254)];
+  for (const name of bad) expect(host.fromText(name)).toBeUndefined();
+});
+
+describe('host:port lists', () => {
+  const address = fc.record({
+    host: fc.oneof(fc.ipV4(), fc.constantFrom('::1', 'fe80::2', 'redis-0', 'node_1.example.org')),
+    port: fc.integer({ min: 1, max: 65_535 }),
+  });
+
+  test('what is written down is read back, from text, texts and pairs', () => {
+    fc.assert(
+      fc.property(fc.array(address, { minLength: 1, maxLength: 5 }), (list) => {
+        const texts = list.map(
+          ({ host: name, port }) => `${name.includes(':') ? `[${name}]` : name}:${port}`,
+        );
+        expect(hostPortList.fromText(texts.join(', '))).toEqual(list);
+        expect(hostPortList.fromJson(texts)).toEqual(list);
+        expect(hostPortList.fromJson(list)).toEqual(list);
+      }),
+    );
+  });
+
+  test('a port is needed, and nothing else', () => {
+    const bad = ['redis', 'redis:', ':1', 'a:1,', 'a:0', 'a:65536', 'a:01', '::1:6379', 'a:1;b:2', 'u:p@a:1'];
+    for (const text of bad) expect(hostPortList.fromText(text)).toBeUndefined();
+    for (const value of ['a:1', [1], [null], [{ host: 'a' }], [{ host: 'a', port: '1' }], {}]) {
+      expect(hostPortList.fromJson(value)).toBeUndefined();
+    }
+    expect(hostPortList.fromJson([{ host: 'a', port: 1, db: 2 }])).toBeUndefined();
+  });
+});
+
+test('tokens are separated by commas and blanks, and hold neither', () => {
+  expect(tokenList.fromText('one,two three\nfour')).toEqual(['one', 'two', 'three', 'four']);
+  expect(tokenList.fromJson(['one'])).toEqual(['one']);
+  expect(tokenList.fromJson([])).toEqual([]);
+  for (const text of [',', ' ', 'tökén']) expect(tokenList.fromText(text)).toBeUndefined();
+  for (const value of ['one', ['a b'], ['a,b'], [''], [1]]) expect(tokenList.fromJson(value)).toBeUndefined();
+});
+
+test('an object of words is refused as a whole for one bad key or word', () => {
+  const verdicts = wordByKey('codes', /^[1-9]\d*$/, ['retry', 'app']);
+  expect(verdicts.fromJson({ 70402: 'retry', 1: 'app' })).toEqual({ 70402: 'retry', 1: 'app' });
+  const bad = [
+    { 0: 'retry' },
+    { x: 'app' },
+    { 1: 'maybe' },
+    [],
+    null,
+    'retry',
+    JSON.parse('{"__proto__":"app"}'),
+  ];
+  for (const value of bad) expect(verdicts.fromJson(value)).toBeUndefined();
+  expect(verdicts.fromText('1=app')).toBeUndefined();
+});
+
+test('loopback is what only this machine reaches', () => {
+  expect(['localhost', '127.0.0.1', '127.9.9.9', '::1'].every(isLoopback)).toBe(true);
+  expect(['0.0.0.0', '::', '10.0.0.1', '127.example.org'].some(isLoopback)).toBe(false);
+});

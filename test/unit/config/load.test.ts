@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs';
+import { quotaCommands } from '../../../src/config/config.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { settings } from '../../../src/config/settings.ts';
+import { loadFrom } from './memory-files.ts';
+
+/** One value for every variable, none of them the default. */
+const everyVariable: Record<string, string> = {
+  IMSYNC_REDIS_URL: 'rediss://redis.example.org:6380',
+  IMSYNC_REDIS_MODE: 'sentinel',
+  IMSYNC_REDIS_NODES: 'one:26379,[::1]:26380',
+  IMSYNC_REDIS_SENTINEL_NAME: 'primary',
+  IMSYNC_REDIS_PASSWORD: 'pass word',
+  IMSYNC_REDIS_CA_FILE: '/run/ca.pem',
+  IMSYNC_REDIS_ALLOW_VOLATILE: 'true',
+  IMSYNC_SDK_APP_ID: '1400000000',
+  IMSYNC_ADMIN_ID: 'boss',
+  IMSYNC_SDK_SECRET_KEY: 'abc123',
+  IMSYNC_USER_SIG_FILE: '/run/sig',
+  IMSYNC_API: 'legacy',
+  IMSYNC_REGION: 'silicon-valley',
+  IMSYNC_BASE_URL: 'http://127.0.0.1:1234/',
+  IMSYNC_CALL_TIMEOUT_MS: '9000',
+  IMSYNC_BATCH_MAX_SIZE: '50',
+  IMSYNC_BATCH_MAX_WAIT_MS: '100',
+  IMSYNC_BATCH_EAGER_SHARE: '0.5',
+  IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '11',
+  IMSYNC_QUOTA_ACCOUNT_IMPORT_PER_SECOND: '12',
+  IMSYNC_QUOTA_ACCOUNT_CHECK_PER_SECOND: '13',
+  IMSYNC_QUOTA_ACCOUNT_DELETE_PER_SECOND: '14',
+  IMSYNC_QUOTA_REGISTER_ACCOUNT_V1_PER_SECOND: '15',
+  IMSYNC_QUOTA_SHARE: '0.79',
+  IMSYNC_QUOTA_MARGIN: '0.02',
+  IMSYNC_RETRY_BASE_MS: '10',
+  IMSYNC_RETRY_MAX_MS: '20',
+  IMSYNC_RETRY_MAX_AGE_MS: '30',
+  IMSYNC_SHUTDOWN_TIMEOUT_MS: '40',
+  IMSYNC_ON_PROFILE_FAULT: 'dead-letter',
+  IMSYNC_OPS_HOST: '0.0.0.0',
+  IMSYNC_OPS_PORT: '0',
+  IMSYNC_INTAKE_HOST: '::',
+  IMSYNC_INTAKE_PORT: '8080',
+  IMSYNC_INTAKE_TOKENS: 'one,two',
+  IMSYNC_OUTCOMES: 'all',
+  IMSYNC_LOG_LEVEL: 'silent',
+};
+
+test('every variable reaches its place', () => {
+  const { config } = loadFrom(everyVariable);
+  expect(config).toEqual({
+    redis: {
+      url: 'rediss://redis.example.org:6380',
+      mode: 'sentinel',
+      nodes: [
+        { host: 'one', port: 26379 },
+        { host: '::1', port: 26380 },
+      ],
+      sentinelName: 'primary',
+      password: 'pass word',
+      passwordFile: '',
+      caFile: '/run/ca.pem',
+      allowVolatile: true,
+    },
+    app: { sdkAppId: 1400000000, adminId: 'boss' },
+    credentials: { secretKey: 'abc123', secretKeyFile: '', userSig: '', userSigFile: '/run/sig' },
+    api: { form: 'legacy', region: 'silicon-valley', baseUrl: 'http://127.0.0.1:1234', callTimeoutMs: 9000 },
+    batch: { maxSize: 50, maxWaitMs: 100, eagerShare: 0.5 },
+    quota: {
+      perSecond: {
+        multiaccount_import: 11,
+        account_import: 12,
+        account_check: 13,
+        account_delete: 14,
+        register_account_v1: 15,
+      },
+      share: 0.79,
+      margin: 0.02,
+    },
+    retry: { baseMs: 10, maxMs: 20, maxAgeMs: 30 },
+    shutdownTimeoutMs: 40,
+    onProfileFault: 'dead-letter',
+    ops: { host: '0.0.0.0', port: 0 },
+    intake: { host: '::', port: 8080, tokens: ['one', 'two'], tokensFile: '' },
+    outcomes: 'all',
+    log: { level: 'silent' },
+    verdicts: {},
+  });
+  const files = ['SDK_SECRET_KEY_FILE', 'REDIS_PASSWORD_FILE', 'INTAKE_TOKENS_FILE'];
+  const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), 'IMSYNC_USER_SIG'];
+  expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));
+});
+
+test('each source overrides the ones before it, and every value knows its source', () => {
+  const files = {
+    '/config/default.json': { batch: { maxSize: 10, maxWaitMs: 11 }, retry: { baseMs: 12, maxMs: 13 } },
+    '/config/staging.json': { batch: { maxWaitMs: 21 }, retry: { baseMs: 22, maxMs: 23 } },
+    '/etc/imsync.json': { retry: { baseMs: 32, maxMs: 33 } },
+  };
+  const env = { NODE_ENV: 'staging', IMSYNC_RETRY_MAX_MS: '43' };
+  const { config, origins } = loadFrom(env, files, '/etc/imsync.json');
+  expect(config.batch).toEqual({ maxSize: 10, maxWaitMs: 21, eagerShare: 0.2 });
+  expect(config.retry).toEqual({ baseMs: 32, maxMs: 43, maxAgeMs: 86_400_000 });
+  expect(origins).toMatchObject({
+    'batch.maxSize': 'file default.json',
+    'batch.maxWaitMs': 'file staging.json',
+    'batch.eagerShare': 'default',
+    'retry.baseMs': 'file /etc/imsync.json',
+    'retry.maxMs': 'environment IMSYNC_RETRY_MAX_MS',
+  });
+  expect(Object.keys(origins)).toEqual(settings.map(({ path }) => path));
+});
+
+test('IMSYNC_ENV comes before NODE_ENV, and a missing file of the environment is none', () => {
+  const files = {
+    '/config/one.json': { log: { level: 'warn' } },
+    '/config/two.json': { log: { level: 'error' } },
+  };
+  expect(loadFrom({ NODE_ENV: 'one' }, files).config.log.level).toBe('warn');
+  expect(loadFrom({ NODE_ENV: 'one', IMSYNC_ENV: 'two' }, files).config.log.level).toBe('error');
+  expect(loadFrom({ NODE_ENV: 'one', IMSYNC_ENV: '' }, files).config.log.level).toBe('warn');
+  expect(loadFrom({ NODE_ENV: 'three' }, files).config.log.level).toBe('info');
+});
+
+test('an empty variable is one that was not given', () => {
+  const { config, origins } = loadFrom({ IMSYNC_BATCH_MAX_SIZE: '', IMSYNC_INTAKE_PORT: '' });
+  expect([config.batch.maxSize, config.intake.port]).toEqual([100, null]);
+  expect(origins['batch.maxSize']).toBe('default');
+});
+
+test('overrides of verdicts add up over the files', () => {
+  const files = {
+    '/config/default.json': { verdicts: { 1: 'retry', 2: 'body' } },
+    '/more.json': { verdicts: { 2: 'app', 3: 'account' } },
+  };
+  expect(loadFrom({}, files, '/more.json').config.verdicts).toEqual({ 1: 'retry', 2: 'app', 3: 'account' });
+});
+
+test('a file may hold everything that a variable can say', () => {
+  const file = {
+    redis: { nodes: ['a:1', { host: 'b', port: 2 }], password: 'p' },
+    quota: { perSecond: { account_import: 7, account_check: null } },
+    intake: { port: null, tokens: ['t'] },
+  };
+  const { config } = loadFrom({}, { '/f.json': `\uFEFF${JSON.stringify(file)}` }, '/f.json');
+  expect(config.redis.nodes).toEqual([
+    { host: 'a', port: 1 },
+    { host: 'b', port: 2 },
+  ]);
+  expect(config.quota.perSecond).toEqual({ account_import: 7 });
+  expect(config.intake).toEqual({ host: '127.0.0.1', port: null, tokens: ['t'], tokensFile: '' });
+});
+
+test('the configuration is frozen to its last leaf', () => {
+  const loaded = loadFrom(everyVariable);
+  const check = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    expect(Object.isFrozen(value)).toBe(true);
+    for (const inner of Object.values(value)) check(inner);
+  };
+  check(loaded);
+});
+
+test('one load leaves nothing behind for the next', () => {
+  loadFrom(everyVariable);
+  expect(loadFrom({}).config).toEqual(loadFrom({}).config);
+  expect(loadFrom({}).config.redis.nodes).toEqual([]);
+});
+
+test("the package's default.json is found, and says what the schema says", () => {
+  const packaged = loadConfig({ env: {}, readFile: (path) => readFileSync(path, 'utf8') });
+  expect(packaged.config).toEqual(loadFrom({}).config);
+  expect(packaged.origins['batch.maxSize']).toBe('file default.json');
+});
+
+test.each(['development', 'production', 'test'])('the packaged files hold for %s', (environment) => {
+  const readFile = (path: string): string => readFileSync(path, 'utf8');
+  expect(loadConfig({ env: { NODE_ENV: environment }, readFile }).config.ops.port).toBe(9464);
+});
+
+test('every command with a quota has its variable', () => {
+  const given = Object.fromEntries(
+    quotaCommands.map((command) => [`IMSYNC_QUOTA_${command.toUpperCase()}_PER_SECOND`, '3']),
+  );
+  expect(loadFrom(given).config.quota.perSecond).toEqual(
+    Object.fromEntries(quotaCommands.map((c) => [c, 3])),
+  );
+});

@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import type { UserCreated } from '../../../src/event/event.ts';
+import { isKnownField } from '../../../src/event/field-names.ts';
+import { toFields } from '../../../src/event/fields.ts';
+import { parseEntry } from '../../../src/event/parse.ts';
+
+const rules = { adminId: 'administrator' };
+
+it('writes what is given and nothing else', () => {
+  expect(toFields({ userId: 'a' })).toEqual(['userId', 'a']);
+  expect(toFields({ userId: 'a', nick: '', faceUrl: null, type: 0, extra: {} })).toEqual(['userId', 'a']);
+  expect(toFields({ userId: 'a', nick: 'A', type: 1, extra: { tenant: 'blue' } })).toEqual([
+    'userId',
+    'a',
+    'nick',
+    'A',
+    'type',
+    '1',
+    'tenant',
+    'blue',
+  ]);
+});
+
+it.each([
+  ['2025-04-03T17:08:43Z', '1743700123000'],
+  [1_743_700_123_000, '1743700123000'],
+  [new Date(1_743_700_123_000), '1743700123000'],
+  ['1743700123000', '1743700123000'],
+])('writes occurredAt %p in milliseconds', (occurredAt, text) => {
+  expect(toFields({ userId: 'a', occurredAt })).toEqual(['userId', 'a', 'occurredAt', text]);
+});
+
+it('refuses a further field with a name of ours', () => {
+  expect(() => toFields({ userId: 'a', extra: { userId: 'b' } })).toThrow(RangeError);
+});
+
+it('is undone by parseEntry', () => {
+  const ascii = fc.string({
+    minLength: 1,
+    maxLength: 32,
+    unit: fc.integer({ min: 0x21, max: 0x7e }).map((c) => String.fromCharCode(c)),
+  });
+  const userId = ascii.filter((id) => !id.startsWith('@') && id !== rules.adminId);
+  const text = fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 600 })
+    .filter((t) => !t.includes('\uFFFD'));
+  const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+  const event = fc.record({
+    userId,
+    nick: optional(text),
+    faceUrl: optional(text),
+    type: fc.constantFrom<0 | 1>(0, 1),
+    occurredAtMs: optional(fc.nat()),
+    replyTo: optional(ascii),
+    identifierType: optional(fc.constantFrom<1 | 2 | 3>(1, 2, 3)),
+    password: optional(text),
+    extra: fc
+      .dictionary(fc.string(), fc.string(), { maxKeys: 5 })
+      .map((extra) => Object.fromEntries(Object.entries(extra).filter(([name]) => !isKnownField(name)))),
+  });
+  fc.assert(
+    fc.property(event, (user: UserCreated) => {
+      const parsed = parseEntry({ eventId: '1-0', fields: toFields(user) }, rules);
+      expect(parsed).toMatchObject({ ok: true });
+      // toEqual takes an undefined field for an absent one.
+      if (parsed.ok) expect(parsed.event).toEqual(user);
+    }),
+  );
+});

@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import type { ParsedEntry, RawEntry, ValidEntry } from '../../../src/event/event.ts';
+import { parseEntry } from '../../../src/event/parse.ts';
+
+const rules = { adminId: 'administrator' };
+
+function parse(...fields: string[]): ParsedEntry {
+  return parseEntry({ eventId: '5-0', fields }, rules);
+}
+
+function valid(...fields: string[]): ValidEntry {
+  const entry = parse(...fields);
+  if (!entry.ok) throw new Error(entry.problems.join('; '));
+  return entry;
+}
+
+function problems(...fields: string[]): string {
+  const entry = parse(...fields);
+  return entry.ok ? '' : entry.problems.join('; ');
+}
+
+describe('a valid entry', () => {
+  it('needs nothing but a user ID', () => {
+    expect(parse('userId', 'anna')).toEqual({
+      ok: true,
+      eventId: '5-0',
+      event: { userId: 'anna', type: 0, extra: {} },
+      tooLong: [],
+    });
+  });
+
+  it('carries every field, known or not', () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const { event } = valid(
+      ...['userId', '@RBT#1', 'nick', '小明 🎈', 'faceUrl', 'https://a/b.png', 'type', '1'],
+      ...['occurredAt', '2025-04-03T17:08:43Z', 'replyTo', 'replies:7', 'traceparent', traceparent],
+      ...['identifierType', '3', 'password', 'pas122333', 'tenant', 'blue', '__proto__', 'x'],
+    );
+    expect(event).toMatchObject({
+      userId: '@RBT#1',
+      nick: '小明 🎈',
+      faceUrl: 'https://a/b.png',
+      type: 1,
+      occurredAtMs: Date.UTC(2025, 3, 3, 17, 8, 43),
+      replyTo: 'replies:7',
+      traceparent,
+      identifierType: 3,
+      password: 'pas122333',
+    });
+    expect(Object.entries(event.extra)).toEqual([
+      ['tenant', 'blue'],
+      ['__proto__', 'x'],
+    ]);
+  });
+
+  it('takes an empty optional field as absent', () => {
+    const { event } = valid(
+      'userId',
+      'a',
+      'nick',
+      '',
+      'faceUrl',
+      '',
+      'type',
+      '',
+      'occurredAt',
+      '',
+      'replyTo',
+      '',
+    );
+    expect(event).toEqual({ userId: 'a', type: 0, extra: {} });
+  });
+
+  it('takes the last of a repeated field', () => {
+    expect(valid('userId', 'a', 'nick', 'old', 'nick', 'new', 'userId', 'a').event.nick).toBe('new');
+  });
+
+  it('leaves out a traceparent that is none', () => {
+    expect(valid('userId', 'a', 'traceparent', 'junk').event.traceparent).toBeUndefined();
+  });
+
+  it.each([
+    [500, []],
+    [501, ['nick']],
+    [65_536, ['nick']],
+  ])('with a nick of %i bytes names as too long: %j', (bytes, tooLong) => {
+    expect(valid('userId', 'a', 'nick', 'n'.repeat(bytes)).tooLong).toEqual(tooLong);
+  });
+
+  it('counts bytes, not characters', () => {
+    expect(valid('userId', 'a', 'nick', '明'.repeat(166), 'faceUrl', '明'.repeat(167)).tooLong).toEqual([
+      'faceUrl',
+    ]);
+  });
+});
+
+describe('an entry that does not hold up', () => {
+  it('names everything that is wrong, and the user as it came', () => {
+    const entry = parse('userId', 'two words', 'type', '2', 'occurredAt', 'yesterday', 'nick', 'a\uFFFDb');
+    expect(entry).toMatchObject({ ok: false, eventId: '5-0', userId: 'two words' });
+    expect(entry.ok ? [] : entry.problems).toHaveLength(4);
+  });
+
+  it('has no user ID', () => {
+    expect(parse('nick', 'x')).toMatchObject({ ok: false, userId: '', problems: ['userId is missing'] });
+  });
+
+  it('has a field without a value', () => {
+    expect(problems('userId', 'a', 'nick')).toBe('the entry has a field without a value');
+  });
+
+  it('has two different user IDs', () => {
+    expect(problems('userId', 'a', 'userId', 'b')).toContain('given twice');
+  });
+
+  it('has fields past every bound', () => {
+    expect(problems('userId', 'a', 'nick', 'n'.repeat(65_537))).toContain('65537 bytes');
+    expect(problems('userId', 'a', 'x', 'n'.repeat(65_536))).toContain('further fields');
+  });
+
+  it('shows 200 characters of its user ID and no half character', () => {
+    const entry = parse('userId', `${'x'.repeat(199)}🎈`);
+    expect(entry).toMatchObject({ ok: false, userId: 'x'.repeat(199) });
+  });
+});
+
+it('never throws and always says who or why, whatever the entry', () => {
+  const name = fc.oneof(
+    fc.constantFrom(
+      'userId',
+      'nick',
+      'faceUrl',
+      'type',
+      'occurredAt',
+      'replyTo',
+      'password',
+      '__proto__',
+      '',
+    ),
+    fc.string({ unit: 'binary' }),
+  );
+  const value = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('a', '1', '\uD800', '\uFFFD', '@RBT#x'),
+  );
+  const fields = fc.array(fc.oneof(name, value), { maxLength: 24 });
+  fc.assert(
+    fc.property(fields, fc.boolean(), (flat, hosted) => {
+      const entry: RawEntry = { eventId: '1-1', fields: flat };
+      const parsed = parseEntry(entry, { ...rules, hosted });
+      if (parsed.ok) expect(Buffer.byteLength(parsed.event.userId)).toBeLessThanOrEqual(32);
+      else expect(parsed.problems.length).toBeGreaterThan(0);
+    }),
+  );
+});

@@ -1,0 +1,104 @@
+import { type Account, encodeCheck, encodeDelete, encodeImport } from '../../../src/im/bodies.ts';
+import { COMMANDS, commandsOf, documentedPerSecond } from '../../../src/im/commands.ts';
+import { decodeCheck, decodeResults } from '../../../src/im/results.ts';
+
+const anna: Account = { userId: 'anna', nick: 'Anna', faceUrl: 'http://www.qq.com', type: 1 };
+const bo: Account = { userId: 'bo' };
+
+it('the batch, new form', () => {
+  expect(JSON.parse(encodeImport('multiaccount_import', 'current', [anna, bo]))).toEqual({
+    AccountList: [{ UserID: 'anna', Nick: 'Anna', FaceUrl: 'http://www.qq.com' }, { UserID: 'bo' }],
+  });
+});
+
+it('the batch, old form, has no profiles', () => {
+  expect(JSON.parse(encodeImport('multiaccount_import', 'legacy', [anna, bo]))).toEqual({
+    Accounts: ['anna', 'bo'],
+  });
+});
+
+it('the single call in both forms', () => {
+  expect(JSON.parse(encodeImport('account_import', 'current', [anna]))).toEqual({
+    UserID: 'anna',
+    Nick: 'Anna',
+    FaceUrl: 'http://www.qq.com',
+  });
+  expect(JSON.parse(encodeImport('account_import', 'legacy', [anna]))).toEqual({
+    Identifier: 'anna',
+    Nick: 'Anna',
+    FaceUrl: 'http://www.qq.com',
+    Type: 1,
+  });
+  expect(JSON.parse(encodeImport('account_import', 'legacy', [{ userId: 'bo', type: 0 }]))).toEqual({
+    Identifier: 'bo',
+  });
+});
+
+it('hosted mode', () => {
+  const account: Account = { userId: 'testaccount1', identifierType: 3, password: 'pas122333' };
+  expect(JSON.parse(encodeImport('register_account_v1', 'hosted', [account]))).toEqual({
+    Identifier: 'testaccount1',
+    IdentifierType: 3,
+    Password: 'pas122333',
+  });
+});
+
+it('leaves an empty profile field out, since what is sent overwrites', () => {
+  expect(
+    JSON.parse(encodeImport('account_import', 'current', [{ userId: 'a', nick: '', faceUrl: '' }])),
+  ).toEqual({
+    UserID: 'a',
+  });
+});
+
+it('refuses what no call may hold', () => {
+  const many = Array.from({ length: 101 }, (_, i) => ({ userId: `u${i}` }));
+  expect(() => encodeImport('multiaccount_import', 'current', [])).toThrow(RangeError);
+  expect(() => encodeImport('multiaccount_import', 'current', many)).toThrow(RangeError);
+  expect(() => encodeImport('multiaccount_import', 'current', many.slice(1))).not.toThrow();
+  expect(() => encodeImport('multiaccount_import', 'current', [bo, bo])).toThrow('twice');
+  expect(() => encodeImport('account_import', 'current', [anna, bo])).toThrow(RangeError);
+  expect(() => encodeImport('account_import', 'hosted', [anna])).toThrow(RangeError);
+  expect(() => encodeCheck([])).toThrow(RangeError);
+  expect(() => encodeDelete(['a', 'a'])).toThrow(RangeError);
+});
+
+it('check and delete', () => {
+  expect(JSON.parse(encodeCheck(['a', 'b']))).toEqual({ CheckItem: [{ UserID: 'a' }, { UserID: 'b' }] });
+  expect(JSON.parse(encodeDelete(['a']))).toEqual({ DeleteItem: [{ UserID: 'a' }] });
+});
+
+it('reads what a check answers and leaves out what makes no sense', () => {
+  const body = {
+    ResultItem: [
+      { UserID: 'a', ResultCode: 0, ResultInfo: '', AccountStatus: 'Imported' },
+      { UserID: 'b', ResultCode: 0, ResultInfo: '', AccountStatus: 'NotImported' },
+      { UserID: 'c', ResultCode: 70107, ResultInfo: 'not\nthere', AccountStatus: 'NotImported' },
+      { UserID: 'd', ResultCode: 0 },
+      { UserID: 5, ResultCode: 0, AccountStatus: 'Imported' },
+      { UserID: 'e' },
+      null,
+      'junk',
+    ],
+  };
+  expect([...decodeCheck(body)]).toEqual([
+    ['a', true],
+    ['b', false],
+  ]);
+  expect(decodeResults(body).get('c')).toEqual({
+    resultCode: 70107,
+    resultInfo: 'not there',
+    imported: false,
+  });
+  for (const ResultItem of [undefined, null, {}, 'x', 7]) expect(decodeCheck({ ResultItem }).size).toBe(0);
+});
+
+it('knows the documented rates', () => {
+  expect(documentedPerSecond('current', 'multiaccount_import')).toBe(100);
+  expect(documentedPerSecond('current', 'account_import')).toBe(200);
+  expect(documentedPerSecond('legacy', 'account_import')).toBe(100);
+  expect(documentedPerSecond('hosted', 'register_account_v1')).toBe(1000);
+  expect(() => documentedPerSecond('hosted', 'multiaccount_import')).toThrow(RangeError);
+  expect(commandsOf('hosted')).toEqual(['account_check', 'account_delete', 'register_account_v1']);
+  expect(COMMANDS.register_account_v1.service).toBe('registration_service');
+});

@@ -1,0 +1,81 @@
+import { createSigner, type Secret } from '../../../src/im/signer.ts';
+import { readUserSig } from '../../../src/im/user-sig.ts';
+
+const START_MS = 1_700_000_000_000;
+const HOUR_MS = 3_600_000;
+
+function setUp(secret: () => Secret = () => ({ secretKey: 'key' })) {
+  let now = START_MS;
+  let reads = 0;
+  const signer = createSigner({
+    sdkAppId: 1,
+    adminId: 'administrator',
+    readSecret: () => {
+      reads += 1;
+      return secret();
+    },
+    nowMs: () => now,
+    expireSeconds: 86_400,
+  });
+  return {
+    signer,
+    pass: (ms: number) => {
+      now += ms;
+    },
+    reads: () => reads,
+  };
+}
+
+it('signs once and keeps it for half its life', () => {
+  const { signer, pass, reads } = setUp();
+  const first = signer.current();
+  expect(readUserSig(first)).toMatchObject({ identifier: 'administrator', issuedAtSeconds: START_MS / 1000 });
+  pass(12 * HOUR_MS - 1);
+  expect(signer.current()).toBe(first);
+  expect(reads()).toBe(1);
+  pass(1);
+  expect(readUserSig(signer.current())?.issuedAtSeconds).toBe(START_MS / 1000 + 12 * 3600);
+});
+
+it('signs anew, with the secret of now, when told to', () => {
+  let secretKey = 'old';
+  const { signer, reads } = setUp(() => ({ secretKey }));
+  const first = signer.current();
+  secretKey = 'new';
+  expect(signer.current()).toBe(first);
+  signer.renew();
+  expect(signer.current()).not.toBe(first);
+  expect(reads()).toBe(2);
+});
+
+it('signs anew when the clock stepped back, once', () => {
+  const { signer, pass, reads } = setUp();
+  signer.current();
+  pass(-HOUR_MS);
+  expect(readUserSig(signer.current())?.issuedAtSeconds).toBe(START_MS / 1000 - 3600);
+  signer.current();
+  expect(reads()).toBe(2);
+});
+
+it('passes on a UserSig made elsewhere', () => {
+  expect(setUp(() => ({ userSig: 'made-elsewhere' })).signer.current()).toBe('made-elsewhere');
+});
+
+it('outlives an unreadable secret while its signature lasts, unless told to renew', () => {
+  let isReadable = true;
+  const { signer, pass } = setUp(() => {
+    if (!isReadable) throw new Error('no such file');
+    return { secretKey: 'key' };
+  });
+  const first = signer.current();
+  isReadable = false;
+  pass(13 * HOUR_MS);
+  expect(signer.current()).toBe(first);
+  pass(11 * HOUR_MS);
+  expect(() => signer.current()).toThrow('no such file');
+  isReadable = true;
+  signer.current();
+  isReadable = false;
+  signer.renew();
+  expect(() => signer.current()).toThrow('no such file');
+});
