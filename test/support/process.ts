@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+/** A real `imsync` process of the built package. */
+export interface ImsyncProcess {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** Lines of standard output so far. */
+  readonly lines: readonly string[];
+  readonly stderr: () => string;
+  /** The JSON line with this `msg`, once it was printed. */
+  line(msg: string, timeoutMs?: number): Promise<Record<string, unknown>>;
+  signal(signal: NodeJS.Signals): void;
+  /** Exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+}
+
+/** `env` is all it gets of IMSYNC_*, so that a developer's shell changes no test. */
+export function imsync(args: readonly string[], env: Readonly<Record<string, string>> = {}): ImsyncProcess {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
+  const child = spawn(process.execPath, [cli, ...args], {
+    env: { ...Object.fromEntries(inherited), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const lines: string[] = [];
+  let rest = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts);
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('close', (code, signal) => {
+      if (rest !== '') lines.push(rest);
+      resolve(code ?? signal ?? -1);
+    });
+  });
+  return {
+    child,
+    pid: child.pid ?? 0,
+    lines,
+    stderr: () => stderr,
+    line: (msg, timeoutMs) =>
+      eventually(
+        `a line "${msg}" of imsync ${args.join(' ')} (stderr: ${stderr})`,
+        () => {
+          const found = lines.find((line) => line.includes(JSON.stringify(msg)));
+          return found === undefined ? undefined : (JSON.parse(found) as Record<string, unknown>);
+        },
+        timeoutMs,
+      ),
+    signal: (signal) => child.kill(signal),
+    ended,
+  };
+}
+
+/** Runs a verb to its end. */
+export async function imsyncRun(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }> {
+  const process = imsync(args, env);
+  const code = await process.ended;
+  return { code, stdout: process.lines.join('\n'), stderr: process.stderr() };
+}

@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RedisSettings } from '../../src/redis/connect.ts';
+import { eventually } from './eventually.ts';
+
+/** A redis-server of the test's own: free loopback port, own folder, AOF on, noeviction. */
+export interface TestRedis {
+  readonly port: number;
+  readonly url: string;
+  readonly settings: RedisSettings;
+  readonly pid: () => number;
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and folder. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startRedis(extraArgs: readonly string[] = []): Promise<TestRedis> {
+  const port = await freePort();
+  const folder = await mkdtemp(join(tmpdir(), 'imsync-redis-'));
+  let server: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
+    const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--loglevel', 'warning'];
+    const started = spawn('redis-server', [...args, ...durable, ...extraArgs], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    server = started;
+    let output = '';
+    started.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    started.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await eventually(`redis-server answers on port ${port}`, async () => {
+      if (started.exitCode !== null) throw new Error(`redis-server ended: ${output}`);
+      return (await ping(port)) === '+PONG';
+    });
+  };
+  const ended = async (signal: NodeJS.Signals): Promise<void> => {
+    const ending = server;
+    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      ending.once('exit', () => resolve());
+      ending.kill(signal);
+    });
+  };
+  await start();
+  const url = `redis://127.0.0.1:${port}`;
+  return {
+    port,
+    url,
+    settings: { url, mode: 'standalone', nodes: [], sentinelName: '', password: '', ca: '' },
+    pid: () => server?.pid ?? 0,
+    kill: () => ended('SIGKILL'),
+    restart: start,
+    async stop() {
+      await ended('SIGTERM');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+async function ping(port: number): Promise<string> {
+  const { connect } = await import('node:net');
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    socket.once('data', (data) => {
+      resolve(data.toString().trim());
+      socket.destroy();
+    });
+    socket.once('error', () => resolve(''));
+  });
+}
