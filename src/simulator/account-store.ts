@@ -1,4 +1,5 @@
 import type { AccountItem } from './account-item.ts';
+import { ShardedMap } from './sharded-map.ts';
 
 /** An account as the simulator remembers it. Times are ISO 8601. */
 export interface Account {
@@ -14,12 +15,13 @@ export interface Account {
 
 /** The accounts and the memory of deleted ones. */
 export class AccountStore {
-  readonly #accounts = new Map<string, Account>();
+  readonly #accounts = new ShardedMap<Account>();
   readonly #notBeforeMs = new Map<string, number>();
   #maxImports = 0;
   #importedMoreThanOnce = 0;
   #profiles = 0;
 
+  /** By ID, in no order. */
   get accounts(): ReadonlyMap<string, Account> {
     return this.#accounts;
   }

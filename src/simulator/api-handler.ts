@@ -45,7 +45,7 @@ export async function handleApiRequest(
   const { command, query } = target;
   const entry = state.calls.open(command, arrivedAtMs);
   const call: Call = { command, entry, response };
-  state.statistics.arrived(command, arrivedAtMs);
+  state.statistics.arrived(command, arrivedAtMs, state.stalls.earliest(arrivedAtMs));
   const gateCode = passGate(state, command, query, arrivedAtMs);
 
   const body = await readBody(request, state.maxBodyBytes);

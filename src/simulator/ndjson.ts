@@ -1,9 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
-const LINES_PER_CHUNK = 1000;
+const LINES_PER_CHUNK = 200;
 
-/** Streams one JSON line for each value, no faster than the client reads. */
+/**
+ * Streams one JSON line for each value, no faster than the client reads, and lets the calls of the API
+ * have their turn between chunks.
+ */
 export function sendLines(response: ServerResponse, values: Iterable<object>): void {
   response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
   const lines = Readable.from(chunksOf(values), { objectMode: false });
@@ -11,7 +15,7 @@ export function sendLines(response: ServerResponse, values: Iterable<object>): v
   lines.pipe(response);
 }
 
-function* chunksOf(values: Iterable<object>): Generator<string> {
+async function* chunksOf(values: Iterable<object>): AsyncGenerator<string> {
   let chunk = '';
   let count = 0;
   for (const value of values) {
@@ -20,6 +24,7 @@ function* chunksOf(values: Iterable<object>): Generator<string> {
     if (count % LINES_PER_CHUNK !== 0) continue;
     yield chunk;
     chunk = '';
+    await nextTurn();
   }
   if (chunk !== '') yield chunk;
 }

@@ -22,6 +22,8 @@ export interface SimulatorReport {
   /** Calls whose client had left when the answer was ready, or before the body was complete. */
   readonly clientsGone: number;
   readonly connectionsOpened: number;
+  /** The longest that the simulator was late with everything; stamps of arrivals are as late. */
+  readonly longestStallMs: number;
 }
 
 /** Arrivals of requests, refused ones included, at the moment their headers were read. */
@@ -29,6 +31,8 @@ export interface ArrivalReport {
   readonly calls: number;
   /** The most arrivals within any 1000 ms (half open: two calls 1000 ms apart do not share a second). */
   readonly maxInRollingSecond: number;
+  /** The same, counting only what fell within one second even if the simulator stamped it late. */
+  readonly maxSurelyInRollingSecond: number;
   readonly maxIn10Ms: number;
   readonly startedLastSecond: number;
 }

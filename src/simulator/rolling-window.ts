@@ -25,12 +25,21 @@ export class RollingWindow {
     return this.#size;
   }
 
-  /** Adds one instant and answers the count, this one included. */
-  add(nowMs: number): number {
+  /**
+   * Adds one instant and answers the count, this one included. An instant that may be as early as
+   * `earliestMs` leaves the window as if it were, and those before it no later than it.
+   */
+  add(nowMs: number, earliestMs = nowMs): number {
     this.count(nowMs);
     if (this.#size === this.#ring.length) this.#grow();
-    this.#ring[(this.#head + this.#size) & (this.#ring.length - 1)] = nowMs;
+    const mask = this.#ring.length - 1;
+    this.#ring[(this.#head + this.#size) & mask] = earliestMs;
     this.#size += 1;
+    for (let i = this.#size - 2; i >= 0; i -= 1) {
+      const at = (this.#head + i) & mask;
+      if ((this.#ring[at] ?? 0) <= earliestMs) break;
+      this.#ring[at] = earliestMs;
+    }
     return this.#size;
   }
 

@@ -8,6 +8,7 @@ import { resolveOptions, type SimulatorOptions } from './options.ts';
 import { type Quotas, readQuotas } from './quotas.ts';
 import type { SimulatorReport } from './report.ts';
 import type { Scenario } from './scenario.ts';
+import { TICK_MS } from './stall-watch.ts';
 import { SimulatorState } from './state.ts';
 
 /** A running simulator. The same things can be had over HTTP under `/_sim/`. */
@@ -17,7 +18,7 @@ export interface Simulator {
   readonly host: string;
   readonly port: number;
   readonly controlToken: string;
-  /** All accounts by ID, as they are now. */
+  /** All accounts by ID, as they are now, in no order. */
   readonly accounts: ReadonlyMap<string, Readonly<Account>>;
   report(): SimulatorReport;
   /** The call log, oldest first. */
@@ -61,6 +62,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     done.catch((error: unknown) => failOpenly(request, response, error));
   });
   await listen(server, resolved.port, resolved.host);
+  const ticking = setInterval(() => state.stalls.tick(state.nowMs()), TICK_MS).unref();
   const { port } = server.address() as AddressInfo;
   const host = resolved.host;
 
@@ -78,7 +80,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       for (const userId of userIds) state.store.delete(userId, deletedAtMs);
     },
     reset: () => state.reset(),
-    close: () => close(server, state),
+    close: () => {
+      clearInterval(ticking);
+      return close(server, state);
+    },
   };
 }
 

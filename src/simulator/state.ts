@@ -8,6 +8,7 @@ import { seededRandom } from './randomness.ts';
 import type { SimulatorReport } from './report.ts';
 import { readScenario, type Scenario } from './scenario.ts';
 import type { Settings } from './settings.ts';
+import { StallWatch } from './stall-watch.ts';
 import { Statistics } from './statistics.ts';
 import { Timers } from './timers.ts';
 import { type AppIdentity, UserSigVerifier } from './user-sig.ts';
@@ -24,6 +25,7 @@ export class SimulatorState {
   readonly quotas: QuotaGate;
   readonly calls: CallLog;
   readonly statistics: Statistics;
+  readonly stalls: StallWatch;
   readonly timers = new Timers();
   readonly #startSettings: Settings;
   readonly #seed: number;
@@ -45,6 +47,7 @@ export class SimulatorState {
     this.quotas = new QuotaGate(options.quotas, options.refusedCallsCount);
     this.calls = new CallLog(options.callLogSize);
     this.statistics = new Statistics(this.nowMs());
+    this.stalls = new StallWatch(this.nowMs());
     this.#faults = new FaultSelector([], this.#seed, this.random, this.nowMs());
     this.setFaults(options.scenario);
   }
@@ -79,10 +82,11 @@ export class SimulatorState {
     this.calls.clear();
     this.quotas.reset();
     this.statistics.clear(this.nowMs());
+    this.stalls.clear();
   }
 
   report(): SimulatorReport {
-    return this.statistics.report(this.store, this.nowMs());
+    return this.statistics.report(this.store, this.stalls.longestStallMs, this.nowMs());
   }
 
   nextRequestId(): string {

@@ -7,11 +7,14 @@ class ArrivalMeter {
   readonly #second = new RollingWindow(1000);
   readonly #instant = new RollingWindow(10);
   #calls = 0;
+  readonly #sureSecond = new RollingWindow(1000);
   #maxInRollingSecond = 0;
+  #maxSurely = 0;
   #maxIn10Ms = 0;
 
-  add(nowMs: number): void {
+  add(nowMs: number, earliestMs: number): void {
     this.#calls += 1;
+    this.#maxSurely = Math.max(this.#maxSurely, this.#sureSecond.add(nowMs, earliestMs));
     this.#maxInRollingSecond = Math.max(this.#maxInRollingSecond, this.#second.add(nowMs));
     this.#maxIn10Ms = Math.max(this.#maxIn10Ms, this.#instant.add(nowMs));
   }
@@ -20,6 +23,7 @@ class ArrivalMeter {
     return {
       calls: this.#calls,
       maxInRollingSecond: this.#maxInRollingSecond,
+      maxSurelyInRollingSecond: this.#maxSurely,
       maxIn10Ms: this.#maxIn10Ms,
       startedLastSecond: this.#second.count(nowMs),
     };
@@ -73,9 +77,10 @@ export class Statistics {
     this.#connectionsOpened = 0;
   }
 
-  arrived(command: string, nowMs: number): void {
-    this.#of(command).arrivals.add(nowMs);
-    this.#all.add(nowMs);
+  /** A request came, as early as `earliestMs` if the event loop was late (stall-watch.ts). */
+  arrived(command: string, nowMs: number, earliestMs: number): void {
+    this.#of(command).arrivals.add(nowMs, earliestMs);
+    this.#all.add(nowMs, earliestMs);
   }
 
   accepted(command: string): void {
@@ -114,7 +119,7 @@ export class Statistics {
     this.#connectionsOpened += 1;
   }
 
-  report(store: AccountStore, nowMs: number): SimulatorReport {
+  report(store: AccountStore, longestStallMs: number, nowMs: number): SimulatorReport {
     return {
       startedAt: new Date(this.#startedAtMs).toISOString(),
       uptimeMs: nowMs - this.#startedAtMs,
@@ -129,6 +134,7 @@ export class Statistics {
       hangs: this.#hangs,
       clientsGone: this.#clientsGone,
       connectionsOpened: this.#connectionsOpened,
+      longestStallMs,
     };
   }
 

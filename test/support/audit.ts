@@ -19,7 +19,7 @@ export async function audit(redis: RedisClient, keys: Keys): Promise<Audit> {
   const expect = (ok: boolean, sentence: string): void => {
     if (!ok) problems.push(sentence);
   };
-  const callIds = await redis.zrange(keys.open, 0, -1);
+  const callIds = await redis.zrange(keys.open, '0', '-1');
   const parkedUsers = Object.keys(await redis.hgetall(keys.parkedCounts));
   // One MULTI, so that nothing moves between the reads; who runs meanwhile makes the two lists above stale, so
   // the audit is for moments at which the caller keeps the workers still, or is repeated.
@@ -29,7 +29,7 @@ export async function audit(redis: RedisClient, keys: Keys): Promise<Audit> {
   multi.hgetall(keys.owners);
   multi.hgetall(keys.parkedCounts);
   multi.hgetall(keys.books);
-  multi.zrange(keys.open, 0, -1);
+  multi.zrange(keys.open, '0', '-1');
   for (const callId of callIds) multi.hgetall(keys.callPrefix + callId);
   for (const user of parkedUsers) multi.lrange(keys.parkedPrefix + user, 0, -1);
   const replies = ((await multi.exec()) ?? []).map(([error, reply]) => {
@@ -130,7 +130,7 @@ export async function audit(redis: RedisClient, keys: Keys): Promise<Audit> {
 
 async function auditLetters(redis: RedisClient, keys: Keys): Promise<string[]> {
   const problems: string[] = [];
-  const ids = await redis.zrange(keys.deadByTime, 0, -1);
+  const ids = await redis.zrange(keys.deadByTime, '0', '-1');
   const [byUser, byCode] = [await redis.zcard(keys.deadByUser), await redis.zcard(keys.deadByCode)];
   const counts = await redis.hgetall(keys.deadCounts);
   const sum = (prefix: string): number =>

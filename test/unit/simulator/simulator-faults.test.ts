@@ -128,7 +128,7 @@ describe('faults of accounts', () => {
       FailAccounts: ['b', 'nobody'],
     });
     expect((await importOne('b')).json.ErrorCode).toBe(70500);
-    expect([...simulator.accounts.keys()]).toEqual(['a', 'c']);
+    expect([...simulator.accounts.keys()].toSorted()).toEqual(['a', 'c']);
     inject({ failAccounts: true }, { userIds: ['b'] });
     expect((await importOne('b')).json.ErrorCode).toBe(0);
   });
@@ -140,7 +140,7 @@ describe('faults of accounts', () => {
     inject({ accountCode: 40005, errorInfo: 'why' }, match, { badAccountsInBatch: 'fail-call' });
     expect((await importBatch('c', 'b')).json).toMatchObject({ ErrorCode: 40005, ErrorInfo: 'why' });
     expect((await importOne('b')).json).toMatchObject({ ErrorCode: 40005, ErrorInfo: 'why' });
-    expect([...simulator.accounts.keys()]).toEqual(['a']);
+    expect([...simulator.accounts.keys()].toSorted()).toEqual(['a']);
   });
 
   test('settings of a scenario end with it', async () => {

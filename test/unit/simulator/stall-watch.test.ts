@@ -1,0 +1,45 @@
+import { RollingWindow } from '../../../src/simulator/rolling-window.ts';
+import { StallWatch, TICK_MS } from '../../../src/simulator/stall-watch.ts';
+
+describe('StallWatch', () => {
+  test('believes stamps while ticks are in time', () => {
+    const watch = new StallWatch(0);
+    for (let at = TICK_MS; at <= 50; at += TICK_MS) watch.tick(at);
+    expect(watch.earliest(50)).toBe(50);
+    expect(watch.earliest(54)).toBe(54);
+    expect(watch.longestStallMs).toBe(0);
+  });
+
+  test('after a stall an arrival may be as old as the tick before it, whichever comes first', () => {
+    const arrivalFirst = new StallWatch(0);
+    arrivalFirst.tick(5);
+    expect(arrivalFirst.earliest(105)).toBe(0);
+    const tickFirst = new StallWatch(0);
+    tickFirst.tick(5);
+    tickFirst.tick(105);
+    expect(tickFirst.earliest(106)).toBe(5);
+    expect(tickFirst.longestStallMs).toBe(95);
+  });
+
+  test('arrivals at an even pace are not too many because a stall bunched them', () => {
+    const raw = new RollingWindow(1000);
+    const sure = new RollingWindow(1000);
+    const watch = new StallWatch(0);
+    let maxRaw = 0;
+    let maxSure = 0;
+    let nextTickMs = TICK_MS;
+    for (let i = 0; i < 400; i += 1) {
+      // A hundred a second; from 1500 to 1600 the loop does not turn.
+      const cameAtMs = i * 10;
+      const stampMs = cameAtMs > 1500 && cameAtMs < 1600 ? 1600 : cameAtMs;
+      for (; nextTickMs <= stampMs; nextTickMs += TICK_MS) {
+        if (nextTickMs <= 1500 || nextTickMs >= 1600) watch.tick(nextTickMs);
+      }
+      maxRaw = Math.max(maxRaw, raw.add(stampMs));
+      maxSure = Math.max(maxSure, sure.add(stampMs, watch.earliest(stampMs)));
+    }
+    expect(maxRaw).toBe(109);
+    expect(maxSure).toBe(100);
+    expect(watch.longestStallMs).toBe(95);
+  });
+});
