@@ -1,0 +1,263 @@
+import { performance } from 'node:perf_hooks';
+import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
+import { createRedisClock } from '../../src/pace/redis-clock.ts';
+import { type Candidate, createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
+import { BATCH, type Stage, useStages } from './stage.ts';
+
+const fresh = useStages();
+
+/** 10 calls a second. */
+const SPACING = 100_000;
+
+interface Desk {
+  readonly stage: Stage;
+  readonly book: SlotBook;
+  readonly hold: HoldState;
+  readonly paceKey: string;
+  readonly startedKey: string;
+  nowMicros(): Promise<number>;
+  /** Sets the time of the next slot, from now. */
+  next(inMicros: number): Promise<void>;
+  /** A record whose run asks for a slot. */
+  candidate(slotClass?: Candidate['slotClass']): Promise<Candidate>;
+}
+
+let calls = 0;
+
+function desk(): Desk {
+  const stage = fresh();
+  const { redis, keys } = stage;
+  const nowMicros = async (): Promise<number> => {
+    const [seconds = '0', micros = '0'] = (await redis.time()).map(String);
+    return Number(seconds) * 1e6 + Number(micros);
+  };
+  const paceKey = keys.pacePrefix + BATCH;
+  return {
+    stage,
+    book: createSlotBook(redis, keys, BATCH, createRedisClock()),
+    hold: createHoldState(redis, keys),
+    paceKey,
+    startedKey: keys.startedPrefix + BATCH,
+    nowMicros,
+    next: async (inMicros) => {
+      await redis.hset(paceKey, 'next', String((await nowMicros()) + inMicros));
+    },
+    candidate: async (slotClass = 'live') => {
+      const callId = `c${++calls}`;
+      await redis.hset(keys.callPrefix + callId, 'run', 'mine');
+      return { callId, run: 'mine', slotClass };
+    },
+  };
+}
+
+async function slotOf(book: SlotBook, candidate: Candidate, spacing = SPACING): Promise<Slot> {
+  const answer = await book.ask([candidate], spacing);
+  if (answer.kind !== 'slot') throw new Error(`no slot: ${JSON.stringify(answer)}`);
+  return answer.slot;
+}
+
+describe('when', () => {
+  test('slots lie one spacing apart, and at most five are reserved ahead', async () => {
+    const { book, next, candidate } = desk();
+    await next(-1);
+    const one = await candidate();
+    const slots: Slot[] = [];
+    // The sixth is five ahead of the first; the seventh is one too many.
+    for (let i = 0; i < 6; i++) slots.push(await slotOf(book, one));
+    for (let i = 1; i < slots.length; i++)
+      expect((slots[i]?.atRedisMs ?? 0) - (slots[i - 1]?.atRedisMs ?? 0)).toBeCloseTo(100, 6);
+    const later = await book.ask([one], SPACING);
+    expect(later.kind === 'later' && later.waitMs > 0 && later.waitMs <= 100).toBe(true);
+    expect(new Set(slots.map(({ number }) => number)).size).toBe(6);
+  });
+
+  test('no burst after idleness: the unused past is not made up for', async () => {
+    const { book, next, candidate, nowMicros } = desk();
+    await next(-60e6);
+    const before = await nowMicros();
+    const one = await candidate();
+    const first = await slotOf(book, one);
+    expect(first.atRedisMs * 1_000).toBeGreaterThanOrEqual(before);
+    expect((await slotOf(book, one)).atRedisMs - first.atRedisMs).toBeCloseTo(100, 6);
+  });
+
+  test('with no stored time the first slot is a second away: nobody knows what was started just now', async () => {
+    const { book, candidate, nowMicros } = desk();
+    const before = await nowMicros();
+    const slot = await slotOf(book, await candidate(), 1_000_000);
+    expect(slot.atRedisMs * 1_000).toBeGreaterThanOrEqual(before + 1_000_000);
+    expect(slot.atRedisMs * 1_000).toBeLessThanOrEqual((await nowMicros()) + 1_000_000);
+  });
+
+  test('asking again does not push the first slot further away', async () => {
+    const { book, candidate, stage, paceKey } = desk();
+    const one = await candidate();
+    const answer = await book.ask([one], 10_000);
+    expect(answer.kind).toBe('later');
+    const stored = await stage.redis.hget(paceKey, 'next');
+    await book.ask([one], 10_000);
+    expect(await stage.redis.hget(paceKey, 'next')).toBe(stored);
+  });
+
+  test('a time in the far future is from another clock: the next slot is a second away', async () => {
+    const { book, next, candidate, nowMicros } = desk();
+    await next(3_600e6);
+    const before = await nowMicros();
+    const at = (await slotOf(book, await candidate(), 1_000_000)).atRedisMs * 1_000;
+    expect(at).toBeGreaterThanOrEqual(before + 1_000_000);
+    expect(at).toBeLessThanOrEqual((await nowMicros()) + 1_000_000);
+  });
+
+  test('a time that reservations explain is kept', async () => {
+    const { book, next, candidate, stage, paceKey } = desk();
+    await next(5 * SPACING + 900_000);
+    const stored = await stage.redis.hget(paceKey, 'next');
+    expect((await book.ask([await candidate()], SPACING)).kind).toBe('later');
+    expect(await stage.redis.hget(paceKey, 'next')).toBe(stored);
+  });
+
+  test('after "too often" no slot is given until then, bounded by a minute', async () => {
+    const { book, next, candidate, stage, paceKey, nowMicros } = desk();
+    await next(-1);
+    await book.standBack(30_000);
+    const one = await candidate();
+    const later = await book.ask([one], SPACING);
+    expect(later.kind === 'later' && later.waitMs > 20_000 && later.waitMs <= 30_000).toBe(true);
+    await stage.redis.hset(paceKey, 'notBefore', String((await nowMicros()) + 3_600e6));
+    const bounded = await book.ask([one], SPACING);
+    expect(bounded.kind === 'later' && bounded.waitMs <= 60_000).toBe(true);
+    await stage.redis.hset(paceKey, 'notBefore', String(await nowMicros()));
+    await slotOf(book, one);
+  });
+
+  test('the time is told on the clock of the process', async () => {
+    const { book, next, candidate, nowMicros } = desk();
+    await next(300_000);
+    const slot = await slotOf(book, await candidate());
+    const redisMs = (await nowMicros()) / 1_000;
+    const localMs = performance.now();
+    expect(Math.abs(slot.atLocalMs - localMs - (slot.atRedisMs - redisMs))).toBeLessThan(50);
+  });
+
+  test('a slot that was given up is no started call, and its time goes to nobody', async () => {
+    const { book, next, candidate, stage, paceKey, startedKey } = desk();
+    await next(-1);
+    const one = await candidate();
+    const slot = await slotOf(book, one);
+    expect(await stage.redis.zcard(startedKey)).toBe(1);
+    await book.giveUp(slot);
+    expect(await stage.redis.zcard(startedKey)).toBe(0);
+    expect(await stage.redis.hget(paceKey, 'givenUp')).toBe('1');
+    expect((await slotOf(book, one)).atRedisMs - slot.atRedisMs).toBeCloseTo(100, 6);
+  });
+
+  test('started calls are remembered for two seconds', async () => {
+    const { book, next, candidate, stage, startedKey, nowMicros } = desk();
+    await next(-1);
+    await stage.redis.zadd(
+      startedKey,
+      (await nowMicros()) - 2_100_000,
+      'old',
+      (await nowMicros()) - 900_000,
+      'new',
+    );
+    const { number } = await slotOf(book, await candidate());
+    expect(await stage.redis.zrange(startedKey, '0', '-1')).toEqual(['new', number]);
+  });
+});
+
+describe('who', () => {
+  test('a run that lost its record gets no slot, and none is used up', async () => {
+    const { book, next, candidate, stage, paceKey } = desk();
+    await next(-1);
+    const [one, two] = [await candidate('live'), await candidate('retry')];
+    await stage.redis.hset(stage.keys.callPrefix + two.callId, 'run', 'another');
+    expect(await book.ask([one, two], SPACING)).toMatchObject({ kind: 'lost', index: 1 });
+    await stage.redis.del(stage.keys.callPrefix + one.callId);
+    expect(await book.ask([one], SPACING)).toMatchObject({ kind: 'lost', index: 0 });
+    expect(await stage.redis.hget(paceKey, 'slots')).toBeNull();
+    expect(await stage.redis.hget(stage.keys.callPrefix + two.callId, 'sentAt')).toBeNull();
+  });
+
+  test('the record of the call that may start says when; the others do not', async () => {
+    const { book, next, candidate, stage } = desk();
+    await next(-1);
+    const [one, two] = [await candidate('live'), await candidate('retry')];
+    const answer = await book.ask([one, two], SPACING);
+    if (answer.kind !== 'slot') throw new Error(answer.kind);
+    expect(answer.index).toBe(0);
+    const sentAt = await stage.redis.hget(stage.keys.callPrefix + one.callId, 'sentAt');
+    expect(Math.abs(Number(sentAt) - answer.slot.atRedisMs)).toBeLessThanOrEqual(1);
+    expect(await stage.redis.hget(stage.keys.callPrefix + two.callId, 'sentAt')).toBeNull();
+  });
+});
+
+describe('held and paused', () => {
+  const why = { errorCode: 60006, errorInfo: 'SDKAppID is invalid', kind: 'configuration' };
+
+  test('held: nothing until the probe is due, then one call, leased', async () => {
+    const { book, hold, next, candidate, stage } = desk();
+    await next(-1);
+    await hold.set('0', why);
+    const one = await candidate();
+    const held = await book.ask([one], SPACING);
+    expect(held).toMatchObject({ kind: 'held', epoch: '1' });
+    expect(held.kind === 'held' && held.waitMs > 0 && held.waitMs <= 1_000).toBe(true);
+
+    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
+    const probe = await slotOf(book, one);
+    expect(probe).toMatchObject({ probe: true, epoch: '1' });
+    const leased = await book.ask([await candidate()], SPACING);
+    expect(leased.kind === 'held' && leased.waitMs > 10_000 && leased.waitMs <= 15_000).toBe(true);
+    // Its process died: the lease runs out, and another one goes.
+    await stage.redis.hset(stage.keys.hold, 'probeUntil', '1');
+    expect((await slotOf(book, one)).probe).toBe(true);
+  });
+
+  test('of many who ask at once while a probe is due, one is given it', async () => {
+    const { hold, next, candidate, stage } = desk();
+    await next(-1);
+    await hold.set('0', why);
+    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
+    const candidates = await Promise.all(Array.from({ length: 20 }, () => candidate()));
+    const books = [1, 2, 3, 4].map(() =>
+      createSlotBook(stage.connect(), stage.keys, BATCH, createRedisClock()),
+    );
+    const answers = await Promise.all(candidates.map((one, i) => books[i % books.length]?.ask([one], 10)));
+    expect(answers.filter((answer) => answer?.kind === 'slot')).toHaveLength(1);
+    expect(answers.filter((answer) => answer?.kind === 'held')).toHaveLength(19);
+  });
+
+  test('a probe without proof frees the next one after the gap', async () => {
+    const { book, hold, next, candidate, stage } = desk();
+    await next(-1);
+    await hold.set('0', why);
+    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
+    await slotOf(book, await candidate());
+    expect(await hold.wait('1')).toBe('waiting');
+    const held = await book.ask([await candidate()], SPACING);
+    expect(held.kind === 'held' && held.waitMs <= 1_000).toBe(true);
+  });
+
+  test('cleared: slots of the new epoch, which tell the time held', async () => {
+    const { book, hold, next, candidate, stage } = desk();
+    await next(-1);
+    const one = await candidate();
+    const before = await slotOf(book, one);
+    expect(before).toMatchObject({ epoch: '0', heldMs: 0, probe: false });
+    await hold.set('0', why);
+    await stage.redis.hincrby(stage.keys.hold, 'heldSince', -7_000);
+    await hold.clear('1');
+    const after = await slotOf(book, one);
+    expect(after).toMatchObject({ epoch: '2', probe: false });
+    expect(after.heldMs).toBeGreaterThanOrEqual(7_000);
+  });
+
+  test('paused: nothing, not even a probe', async () => {
+    const { book, hold, next, candidate, stage } = desk();
+    await next(-1);
+    await hold.set('0', why);
+    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1', 'paused', '{}');
+    expect(await book.ask([await candidate()], SPACING)).toMatchObject({ kind: 'paused', epoch: '1' });
+  });
+});
