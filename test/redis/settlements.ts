@@ -10,8 +10,11 @@ import type { DeadEvent, Settlement } from '../../src/ledger/settle.ts';
  * - `next`: the newest is refused, the next older one is in; with one event alone it is refused.
  * - `die`: all events are refused.
  * - `stay`: to be called again.
+ * - a number: so many of the newest are refused, the next older one is in.
  */
-export type Fate = 'import' | 'next' | 'die' | 'stay';
+export type Fate = 'import' | 'next' | 'die' | 'stay' | number;
+
+const REFUSED = { import: 0, next: 1, die: Number.POSITIVE_INFINITY };
 
 export const nothing: Settlement = {
   imported: [],
@@ -32,7 +35,11 @@ export function deadEvent(
 }
 
 /** The settlement that gives each user of a record their fate; entries that claim nobody die as invalid. */
-export function settlementBy(record: CallRecord, fateOf: (userId: string) => Fate, dueAtMs = 0): Settlement {
+export function settlementBy(
+  record: CallRecord,
+  fateOf: (userId: string, newestFirst: readonly RawEntry[]) => Fate,
+  dueAtMs = 0,
+): Settlement {
   const byUser = new Map<string, RawEntry[]>();
   for (const entry of record.entries) {
     const userId = claimedUser(entry.fields);
@@ -42,26 +49,26 @@ export function settlementBy(record: CallRecord, fateOf: (userId: string) => Fat
   const dead = (byUser.get('') ?? []).map((entry) => deadEvent(entry, 'invalid', 0));
   byUser.delete('');
   const released: string[] = [];
-  const staying: RawEntry[] = [];
+  const staying = new Set<string>();
   let superseded = 0;
   for (const [userId, own] of byUser) {
-    const fate = fateOf(userId);
+    const newest = own.toSorted((a, b) => compareEventIds(b.eventId, a.eventId));
+    const fate = fateOf(userId, newest);
     if (fate === 'stay') {
-      staying.push(...own);
+      staying.add(userId);
       continue;
     }
     released.push(userId);
-    const newest = own.toSorted((a, b) => compareEventIds(b.eventId, a.eventId));
-    const refused = fate === 'die' ? newest.length : fate === 'next' ? 1 : 0;
+    const refused = typeof fate === 'number' ? fate : REFUSED[fate];
     dead.push(...newest.slice(0, refused).map((entry) => deadEvent(entry)));
     const [sent, ...older] = newest.slice(refused);
     if (sent === undefined) continue;
     imported.push({ userId, eventId: sent.eventId });
     superseded += older.length;
   }
-  const kept = staying.length > 0 && {
-    entries: staying,
-    users: new Set(staying.map(({ fields }) => claimedUser(fields))).size,
+  const kept = staying.size > 0 && {
+    entries: record.entries.filter(({ fields }) => staying.has(claimedUser(fields))),
+    users: staying.size,
     tries: record.tries + 1,
     attempts: record.attempts,
     dueAtMs,

@@ -59,15 +59,16 @@ async function slotOf(book: SlotBook, candidate: Candidate, spacing = SPACING): 
 describe('when', () => {
   test('slots lie one spacing apart, and at most five are reserved ahead', async () => {
     const { book, next, candidate } = desk();
+    const tenSeconds = 10_000_000;
     await next(-1);
     const one = await candidate();
     const slots: Slot[] = [];
-    // The sixth is five ahead of the first; the seventh is one too many.
-    for (let i = 0; i < 6; i++) slots.push(await slotOf(book, one));
+    // One now and five ahead of it; the seventh is one too many.
+    for (let i = 0; i < 6; i++) slots.push(await slotOf(book, one, tenSeconds));
     for (let i = 1; i < slots.length; i++)
-      expect((slots[i]?.atRedisMs ?? 0) - (slots[i - 1]?.atRedisMs ?? 0)).toBeCloseTo(100, 6);
-    const later = await book.ask([one], SPACING);
-    expect(later.kind === 'later' && later.waitMs > 0 && later.waitMs <= 100).toBe(true);
+      expect((slots[i]?.atRedisMs ?? 0) - (slots[i - 1]?.atRedisMs ?? 0)).toBeCloseTo(10_000, 6);
+    const later = await book.ask([one], tenSeconds);
+    expect(later.kind === 'later' && later.waitMs > 0 && later.waitMs <= 10_000).toBe(true);
     expect(new Set(slots.map(({ number }) => number)).size).toBe(6);
   });
 
@@ -136,7 +137,7 @@ describe('when', () => {
     const slot = await slotOf(book, await candidate());
     const redisMs = (await nowMicros()) / 1_000;
     const localMs = performance.now();
-    expect(Math.abs(slot.atLocalMs - localMs - (slot.atRedisMs - redisMs))).toBeLessThan(50);
+    expect(Math.abs(slot.atLocalMs - localMs - (slot.atRedisMs - redisMs))).toBeLessThan(500);
   });
 
   test('a slot that was given up is no started call, and its time goes to nobody', async () => {
