@@ -59,7 +59,7 @@ let runs = 0;
 
 export function startProcess({ keys, connect }: Stage, name: string): Process {
   const redis: RedisClient = connect();
-  const book: SlotBook = createSlotBook(redis, keys, BATCH, createRedisClock());
+  const book: SlotBook = createSlotBook(redis, keys, BATCH, createRedisClock(), 1);
   const process: Process = {
     name,
     cut: async (maxUsers, maxOpenCalls = 1_000) => {
@@ -79,7 +79,7 @@ export function startProcess({ keys, connect }: Stage, name: string): Process {
     },
     slot: async ({ callId, name: run }) => {
       for (;;) {
-        const answer = await book.ask([{ callId, run, slotClass: 'live' }], 1);
+        const answer = await book.ask([{ callId, run, slotClass: 'live' }]);
         if (answer.kind === 'slot') return true;
         if (answer.kind === 'lost') return false;
       }

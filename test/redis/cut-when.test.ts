@@ -170,11 +170,14 @@ describe('back-pressure', () => {
   test('held: one call stands ready for the probe, no more', async () => {
     const stage = fresh();
     const hold = createHoldState(stage.redis, stage.keys);
-    await hold.set('0', { errorCode: 60006, errorInfo: '', kind: 'configuration' });
+    await hold.blocked(
+      { epoch: '0', probe: false },
+      { errorCode: 60006, errorInfo: '', kind: 'configuration' },
+    );
     await stage.add(user('@RBT#1', 'type', '1'), user('@RBT#2', 'type', '1'), user('ann'));
     expect(callsOf(await stage.cut())).toHaveLength(1);
     expect(await stage.cut()).toEqual({ kind: 'blocked', waiting: 2, by: 'held' });
-    expect(await hold.clear('1')).toBe('cleared');
+    expect(await hold.success({ epoch: '1', probe: true })).toBe('cleared');
     expect(callsOf(await stage.cut())).toHaveLength(2);
     expect(await stage.problems()).toEqual([]);
   });

@@ -26,9 +26,8 @@ async function start(stage: Stage, spacing = 10_000): Promise<Process> {
   const watch = await watchHold(stage.connect(), stage.keys);
   const troubles: Error[] = [];
   const dispenser = createDispenser({
-    book: createSlotBook(redis, stage.keys, BATCH, createRedisClock()),
+    book: createSlotBook(redis, stage.keys, BATCH, createRedisClock(), spacing),
     watch,
-    spacingMicros: () => spacing,
     onTrouble: (error) => troubles.push(error),
   });
   dispensers.push(dispenser);
@@ -122,8 +121,12 @@ test('held, one of all who wait is the probe; its success frees the others', asy
   const stage = await ready();
   const processes = [await start(stage), await start(stage)];
   const { hold } = processes[0] as Process;
-  await hold.set('0', { errorCode: 60006, errorInfo: '', kind: 'configuration' });
-  await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
+  await hold.blocked(
+    { epoch: '0', probe: false },
+    { errorCode: 60006, errorInfo: '', kind: 'configuration' },
+  );
+  // As after a check that was not proof enough: a waiting call is the probe.
+  await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1', 'proof', 'import');
   const slots: Slot[] = [];
   const all = await Promise.all(Array.from({ length: 10 }, (_, i) => candidate(stage, `c${i}`)));
   const taken = all.map((one, i) =>
@@ -135,7 +138,7 @@ test('held, one of all who wait is the probe; its success frees the others', asy
   expect(slots).toMatchObject([{ probe: true, epoch: '1' }]);
   await eventually('both have heard of it', () => processes.every(({ watch }) => watch.isCurrent('1')));
   expect(slots).toHaveLength(1);
-  await hold.clear('1');
+  await hold.success({ epoch: '1', probe: true });
   await Promise.all(taken);
   expect(slots).toHaveLength(10);
   expect(slots.slice(1).every(({ probe, epoch }) => !probe && epoch === '2')).toBe(true);
@@ -147,7 +150,7 @@ test('a slot of before the hold is no longer current', async () => {
   const slot = await dispenser.take(await candidate(stage, 'c1'));
   if (typeof slot === 'string') throw new Error(slot);
   expect(watch.isCurrent(slot.epoch)).toBe(true);
-  await hold.set(slot.epoch, { errorCode: 60006, errorInfo: '', kind: 'configuration' });
+  await hold.blocked(slot, { errorCode: 60006, errorInfo: '', kind: 'configuration' });
   await eventually('the hold was heard of', () => !watch.isCurrent(slot.epoch));
 }, 60_000);
 

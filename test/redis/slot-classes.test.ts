@@ -35,7 +35,7 @@ async function contest(processes: number): Promise<Contest> {
   return {
     stage,
     books: Array.from({ length: processes }, () =>
-      createSlotBook(stage.connect(), keys, BATCH, createRedisClock()),
+      createSlotBook(stage.connect(), keys, BATCH, createRedisClock(), SPACING),
     ),
     candidates: (...classes) => classes.map((slotClass) => ({ callId: slotClass, run: 'mine', slotClass })),
     next,
@@ -49,10 +49,10 @@ async function round(
 ): Promise<SlotClass | undefined> {
   await next(REFUSED);
   for (const [i, classes] of waiting.entries())
-    expect((await books[i]?.ask(candidates(...classes), SPACING))?.kind).toBe('later');
+    expect((await books[i]?.ask(candidates(...classes)))?.kind).toBe('later');
   await next(0);
   for (const [i, classes] of waiting.entries()) {
-    const answer = await books[i]?.ask(candidates(...classes), SPACING);
+    const answer = await books[i]?.ask(candidates(...classes));
     if (answer?.kind === 'slot') return classes[answer.index];
     expect(answer).toMatchObject({ kind: 'later' });
   }
@@ -119,7 +119,7 @@ test('what was refused long ago keeps no place, and what was just refused does',
   // Its turn was just now, so that it has no claim to one in ten.
   await stage.redis.hset(pace, 'slots', '100', 'turn:3', '100');
   await wanted(13 * SPACING);
-  expect((await books[0]?.ask(candidates('redrive'), SPACING))?.kind).toBe('slot');
+  expect((await books[0]?.ask(candidates('redrive')))?.kind).toBe('slot');
   await wanted(2 * SPACING);
-  expect((await books[0]?.ask(candidates('redrive'), SPACING))?.kind).toBe('later');
+  expect((await books[0]?.ask(candidates('redrive')))?.kind).toBe('later');
 });

@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks';
-import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
@@ -12,7 +11,6 @@ const SPACING = 100_000;
 interface Desk {
   readonly stage: Stage;
   readonly book: SlotBook;
-  readonly hold: HoldState;
   readonly paceKey: string;
   readonly startedKey: string;
   nowMicros(): Promise<number>;
@@ -24,7 +22,7 @@ interface Desk {
 
 let calls = 0;
 
-function desk(): Desk {
+function desk(spacing = SPACING): Desk {
   const stage = fresh();
   const { redis, keys } = stage;
   const nowMicros = async (): Promise<number> => {
@@ -34,8 +32,7 @@ function desk(): Desk {
   const paceKey = keys.pacePrefix + BATCH;
   return {
     stage,
-    book: createSlotBook(redis, keys, BATCH, createRedisClock()),
-    hold: createHoldState(redis, keys),
+    book: createSlotBook(redis, keys, BATCH, createRedisClock(), spacing),
     paceKey,
     startedKey: keys.startedPrefix + BATCH,
     nowMicros,
@@ -50,24 +47,23 @@ function desk(): Desk {
   };
 }
 
-async function slotOf(book: SlotBook, candidate: Candidate, spacing = SPACING): Promise<Slot> {
-  const answer = await book.ask([candidate], spacing);
+async function slotOf(book: SlotBook, candidate: Candidate): Promise<Slot> {
+  const answer = await book.ask([candidate]);
   if (answer.kind !== 'slot') throw new Error(`no slot: ${JSON.stringify(answer)}`);
   return answer.slot;
 }
 
 describe('when', () => {
   test('slots lie one spacing apart, and at most five are reserved ahead', async () => {
-    const { book, next, candidate } = desk();
-    const tenSeconds = 10_000_000;
+    const { book, next, candidate } = desk(10_000_000);
     await next(-1);
     const one = await candidate();
     const slots: Slot[] = [];
     // One now and five ahead of it; the seventh is one too many.
-    for (let i = 0; i < 6; i++) slots.push(await slotOf(book, one, tenSeconds));
+    for (let i = 0; i < 6; i++) slots.push(await slotOf(book, one));
     for (let i = 1; i < slots.length; i++)
       expect((slots[i]?.atRedisMs ?? 0) - (slots[i - 1]?.atRedisMs ?? 0)).toBeCloseTo(10_000, 6);
-    const later = await book.ask([one], tenSeconds);
+    const later = await book.ask([one]);
     expect(later.kind === 'later' && later.waitMs > 0 && later.waitMs <= 10_000).toBe(true);
     expect(new Set(slots.map(({ number }) => number)).size).toBe(6);
   });
@@ -83,28 +79,28 @@ describe('when', () => {
   });
 
   test('with no stored time the first slot is a second away: nobody knows what was started just now', async () => {
-    const { book, candidate, nowMicros } = desk();
+    const { book, candidate, nowMicros } = desk(1_000_000);
     const before = await nowMicros();
-    const slot = await slotOf(book, await candidate(), 1_000_000);
+    const slot = await slotOf(book, await candidate());
     expect(slot.atRedisMs * 1_000).toBeGreaterThanOrEqual(before + 1_000_000);
     expect(slot.atRedisMs * 1_000).toBeLessThanOrEqual((await nowMicros()) + 1_000_000);
   });
 
   test('asking again does not push the first slot further away', async () => {
-    const { book, candidate, stage, paceKey } = desk();
+    const { book, candidate, stage, paceKey } = desk(10_000);
     const one = await candidate();
-    const answer = await book.ask([one], 10_000);
+    const answer = await book.ask([one]);
     expect(answer.kind).toBe('later');
     const stored = await stage.redis.hget(paceKey, 'next');
-    await book.ask([one], 10_000);
+    await book.ask([one]);
     expect(await stage.redis.hget(paceKey, 'next')).toBe(stored);
   });
 
   test('a time in the far future is from another clock: the next slot is a second away', async () => {
-    const { book, next, candidate, nowMicros } = desk();
+    const { book, next, candidate, nowMicros } = desk(1_000_000);
     await next(3_600e6);
     const before = await nowMicros();
-    const at = (await slotOf(book, await candidate(), 1_000_000)).atRedisMs * 1_000;
+    const at = (await slotOf(book, await candidate())).atRedisMs * 1_000;
     expect(at).toBeGreaterThanOrEqual(before + 1_000_000);
     expect(at).toBeLessThanOrEqual((await nowMicros()) + 1_000_000);
   });
@@ -113,19 +109,19 @@ describe('when', () => {
     const { book, next, candidate, stage, paceKey } = desk();
     await next(5 * SPACING + 900_000);
     const stored = await stage.redis.hget(paceKey, 'next');
-    expect((await book.ask([await candidate()], SPACING)).kind).toBe('later');
+    expect((await book.ask([await candidate()])).kind).toBe('later');
     expect(await stage.redis.hget(paceKey, 'next')).toBe(stored);
   });
 
   test('after "too often" no slot is given until then, bounded by a minute', async () => {
     const { book, next, candidate, stage, paceKey, nowMicros } = desk();
     await next(-1);
-    await book.standBack(30_000);
     const one = await candidate();
-    const later = await book.ask([one], SPACING);
+    await stage.redis.hset(paceKey, 'notBefore', String((await nowMicros()) + 30e6));
+    const later = await book.ask([one]);
     expect(later.kind === 'later' && later.waitMs > 20_000 && later.waitMs <= 30_000).toBe(true);
     await stage.redis.hset(paceKey, 'notBefore', String((await nowMicros()) + 3_600e6));
-    const bounded = await book.ask([one], SPACING);
+    const bounded = await book.ask([one]);
     expect(bounded.kind === 'later' && bounded.waitMs <= 60_000).toBe(true);
     await stage.redis.hset(paceKey, 'notBefore', String(await nowMicros()));
     await slotOf(book, one);
@@ -173,9 +169,9 @@ describe('who', () => {
     await next(-1);
     const [one, two] = [await candidate('live'), await candidate('retry')];
     await stage.redis.hset(stage.keys.callPrefix + two.callId, 'run', 'another');
-    expect(await book.ask([one, two], SPACING)).toMatchObject({ kind: 'lost', index: 1 });
+    expect(await book.ask([one, two])).toMatchObject({ kind: 'lost', index: 1 });
     await stage.redis.del(stage.keys.callPrefix + one.callId);
-    expect(await book.ask([one], SPACING)).toMatchObject({ kind: 'lost', index: 0 });
+    expect(await book.ask([one])).toMatchObject({ kind: 'lost', index: 0 });
     expect(await stage.redis.hget(paceKey, 'slots')).toBeNull();
     expect(await stage.redis.hget(stage.keys.callPrefix + two.callId, 'sentAt')).toBeNull();
   });
@@ -184,81 +180,11 @@ describe('who', () => {
     const { book, next, candidate, stage } = desk();
     await next(-1);
     const [one, two] = [await candidate('live'), await candidate('retry')];
-    const answer = await book.ask([one, two], SPACING);
+    const answer = await book.ask([one, two]);
     if (answer.kind !== 'slot') throw new Error(answer.kind);
     expect(answer.index).toBe(0);
     const sentAt = await stage.redis.hget(stage.keys.callPrefix + one.callId, 'sentAt');
     expect(Math.abs(Number(sentAt) - answer.slot.atRedisMs)).toBeLessThanOrEqual(1);
     expect(await stage.redis.hget(stage.keys.callPrefix + two.callId, 'sentAt')).toBeNull();
-  });
-});
-
-describe('held and paused', () => {
-  const why = { errorCode: 60006, errorInfo: 'SDKAppID is invalid', kind: 'configuration' };
-
-  test('held: nothing until the probe is due, then one call, leased', async () => {
-    const { book, hold, next, candidate, stage } = desk();
-    await next(-1);
-    await hold.set('0', why);
-    const one = await candidate();
-    const held = await book.ask([one], SPACING);
-    expect(held).toMatchObject({ kind: 'held', epoch: '1' });
-    expect(held.kind === 'held' && held.waitMs > 0 && held.waitMs <= 1_000).toBe(true);
-
-    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
-    const probe = await slotOf(book, one);
-    expect(probe).toMatchObject({ probe: true, epoch: '1' });
-    const leased = await book.ask([await candidate()], SPACING);
-    expect(leased.kind === 'held' && leased.waitMs > 10_000 && leased.waitMs <= 15_000).toBe(true);
-    // Its process died: the lease runs out, and another one goes.
-    await stage.redis.hset(stage.keys.hold, 'probeUntil', '1');
-    expect((await slotOf(book, one)).probe).toBe(true);
-  });
-
-  test('of many who ask at once while a probe is due, one is given it', async () => {
-    const { hold, next, candidate, stage } = desk();
-    await next(-1);
-    await hold.set('0', why);
-    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
-    const candidates = await Promise.all(Array.from({ length: 20 }, () => candidate()));
-    const books = [1, 2, 3, 4].map(() =>
-      createSlotBook(stage.connect(), stage.keys, BATCH, createRedisClock()),
-    );
-    const answers = await Promise.all(candidates.map((one, i) => books[i % books.length]?.ask([one], 10)));
-    expect(answers.filter((answer) => answer?.kind === 'slot')).toHaveLength(1);
-    expect(answers.filter((answer) => answer?.kind === 'held')).toHaveLength(19);
-  });
-
-  test('a probe without proof frees the next one after the gap', async () => {
-    const { book, hold, next, candidate, stage } = desk();
-    await next(-1);
-    await hold.set('0', why);
-    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
-    await slotOf(book, await candidate());
-    expect(await hold.wait('1')).toBe('waiting');
-    const held = await book.ask([await candidate()], SPACING);
-    expect(held.kind === 'held' && held.waitMs <= 1_000).toBe(true);
-  });
-
-  test('cleared: slots of the new epoch, which tell the time held', async () => {
-    const { book, hold, next, candidate, stage } = desk();
-    await next(-1);
-    const one = await candidate();
-    const before = await slotOf(book, one);
-    expect(before).toMatchObject({ epoch: '0', heldMs: 0, probe: false });
-    await hold.set('0', why);
-    await stage.redis.hincrby(stage.keys.hold, 'heldSince', -7_000);
-    await hold.clear('1');
-    const after = await slotOf(book, one);
-    expect(after).toMatchObject({ epoch: '2', probe: false });
-    expect(after.heldMs).toBeGreaterThanOrEqual(7_000);
-  });
-
-  test('paused: nothing, not even a probe', async () => {
-    const { book, hold, next, candidate, stage } = desk();
-    await next(-1);
-    await hold.set('0', why);
-    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1', 'paused', '{}');
-    expect(await book.ask([await candidate()], SPACING)).toMatchObject({ kind: 'paused', epoch: '1' });
   });
 });
