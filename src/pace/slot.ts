@@ -42,7 +42,10 @@ export interface SlotBook {
     candidates: readonly Candidate[],
     spacingMicros: number,
   ): Promise<SlotAnswer & { epoch: string; askedAtMs: number }>;
-  /** The slot was missed: it does not count as a started call. Its time is not given to another. */
+  /**
+   * The slot was missed: it does not count as a started call. Its time is not given to another. A probe that did
+   * not go out makes room for the next one; its lease would keep the fleet held for nothing.
+   */
   giveUp(slot: Slot): Promise<void>;
   /** The API answered "too often": no slot of this command for `ms`. */
   standBack(ms: number): Promise<void>;
@@ -83,7 +86,9 @@ export function createSlotBook(redis: RedisClient, keys: Keys, command: string, 
       };
     },
     async giveUp(slot) {
-      await redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1).exec();
+      const multi = redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1);
+      if (slot.probe) multi.hdel(keys.hold, 'probeUntil');
+      await multi.exec();
     },
     async standBack(ms) {
       const [seconds = '0', micros = '0'] = (await redis.time()).map(String);
