@@ -122,7 +122,7 @@ async function dump(): Promise<string> {
             : type === 'set'
               ? await client.smembers(key)
               : type === 'zset'
-                ? await client.zrange(key, 0, -1)
+                ? await client.zrange(key, '0', '-1')
                 : await client.xrange(key, '-', '+');
     parts.push(key, JSON.stringify(value));
   }

@@ -103,6 +103,16 @@ it('done: who fails a second time goes alone through the call that names the rea
   expect(decision.again).toEqual([{ command: 'account_import', first: false, units: [b] }]);
 });
 
+it('done: a single call that lists its only account ends as an unknown answer, not in a loop', () => {
+  const unit = { ...unitOf(entryOf('a', 1)), failed: true };
+  const single: Group = { command: 'account_import', units: [unit], first: false };
+  expect(decide(single, verdictFor(0), ['a'], policy).later).toEqual([unit]);
+  expect(decide(single, verdictFor(0), ['a'], { ...policy, tries: 3 }).refused).toMatchObject([
+    { reason: 'unknown', verdict: { errorCode: 0, meaning: expect.stringContaining('FailAccounts') } },
+  ]);
+  expect(decide(single, verdictFor(0), ['stranger'], policy).imported).toEqual([unit]);
+});
+
 it('done: an account that went without its profile is there, and its event ends as a profile letter', () => {
   const bare = { ...unitOf(entryOf('a', 1)), bare: verdictFor(40005, 'sensitive') };
   const decision = decide(batch(bare), verdictFor(0), [], policy);

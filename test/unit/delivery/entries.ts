@@ -44,6 +44,7 @@ const codes = [...verdictRows()]
 
 /** Every verdict that says something about users: all codes of the table, one that nobody knows, lost answers. */
 export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(
+  fc.constant(verdictFor(0)),
   fc.constantFrom(...codes, 79_999).map((code) => verdictFor(code)),
   fc
     .record({ fault: fc.constantFrom('timeout', 'reset', 'connect', 'garbage'), sent: fc.boolean() })
@@ -78,19 +79,21 @@ export const entryLists: fc.Arbitrary<ValidEntry[]> = fc
     ),
   );
 
-/** Units as they may stand in the middle of a run: some came back in FailAccounts, some go without profile. */
+/** Groups as they may stand in the middle of a run: some came back in FailAccounts, some go without profile. */
 export const groups: fc.Arbitrary<Group> = fc
-  .tuple(
-    entryLists,
-    fc.array(fc.tuple(fc.boolean(), fc.boolean()), { minLength: 8, maxLength: 8 }),
-    fc.boolean(),
-  )
-  .map(([entries, marks, first]) => ({
-    command: 'multiaccount_import',
-    first,
-    units: unitsOf(entries).map((unit, i): Unit => {
+  .record({
+    entries: entryLists,
+    marks: fc.array(fc.tuple(fc.boolean(), fc.boolean()), { minLength: 8, maxLength: 8 }),
+    first: fc.boolean(),
+    alone: fc.boolean(),
+  })
+  .map(({ entries, marks, first, alone }) => {
+    const units = unitsOf(entries).map((unit, i): Unit => {
       const [failed = false, bare = false] = marks[i] ?? [];
       // Bare is who has no other event left.
       return { ...unit, failed, bare: bare && unit.candidates.length === 1 ? verdictFor(40005) : null };
-    }),
-  }));
+    });
+    return alone
+      ? { command: 'account_import', first, units: units.slice(0, 1) }
+      : { command: 'multiaccount_import', first, units };
+  });
