@@ -24,6 +24,7 @@ test('status of an app that nothing happened to', async () => {
     deadLetters: { total: 0, byReason: {}, byCode: {}, oldestAgeMs: null },
     hold: null,
     paused: false,
+    pause: null,
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0 },
     workers: [],
   });
@@ -149,19 +150,20 @@ test('what was refused is counted by status and listed by dlq list', async () =>
 
 test('verbs say 3 when Redis is away, 2 for usage and configuration, 0 for help', async () => {
   const away = { IMSYNC_REDIS_URL: `redis://:secret-password@127.0.0.1:${await freePort()}` };
-  for (const args of [['status'], ['dlq', 'list'], ['push', '--user-id', 'a']]) {
-    const { code, stdout, stderr } = await stage.verb(args, away);
-    expect([args, code, stdout]).toEqual([args, 3, '']);
+  const verbs = [['status'], ['dlq', 'list'], ['push', '--user-id', 'a']];
+  for (const { code, stdout, stderr } of await Promise.all(verbs.map((args) => stage.verb(args, away)))) {
+    expect([code, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^imsync: Redis [^\n]*ECONNREFUSED[^\n]*\n$/);
     expect(stderr).not.toContain('secret-password');
   }
-  for (const args of [['frobnicate'], ['status', '--yaml'], ['dlq', 'list', 'x']]) {
-    expect([args, (await stage.verb(args)).code]).toEqual([args, 2]);
-  }
+  const wrong = [['frobnicate'], ['status', '--yaml'], ['dlq', 'list', 'x']];
+  const codes = (await Promise.all(wrong.map((args) => stage.verb(args)))).map(({ code }) => code);
+  expect(codes).toEqual([2, 2, 2]);
   expect((await stage.verb(['status'], { IMSYNC_SDK_APP_ID: 'abc' })).code).toBe(2);
-  for (const args of [['--help'], ['dlq', 'list', '--help']]) {
-    const { code, stdout } = await stage.verb(args);
-    expect([args, code]).toEqual([args, 0]);
+  for (const { code, stdout } of await Promise.all(
+    [['--help'], ['dlq', 'list', '--help']].map((args) => stage.verb(args)),
+  )) {
+    expect(code).toBe(0);
     expect(stdout).toMatch(/^Usage: imsync/);
   }
 }, 90_000);

@@ -1,3 +1,4 @@
+import { readBooks } from '../../src/ledger/books.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
@@ -103,9 +104,9 @@ export async function drained(stage: Pick<Stage, 'client' | 'keys'>, timeoutMs =
   await eventually(
     'every event has ended',
     async () => {
-      const books = await client.hmget(keys.books, 'events', 'parked');
-      const waiting = (await client.xlen(keys.stream)) + (await client.llen(keys.returned));
-      return waiting === 0 && books.every((n) => Number(n ?? 0) === 0);
+      // One look: between two of them an event may be in neither place.
+      const books = await readBooks(client, keys);
+      return books.imported + books.superseded + books.deadLettered === books.accepted;
     },
     timeoutMs,
   );
