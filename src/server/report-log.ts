@@ -1,4 +1,7 @@
 import type { DeliveryReport } from '../delivery/deliver.ts';
+import type { Verdict } from '../im/verdicts.ts';
+import type { DeadEvent } from '../ledger/settle.ts';
+import { callLine, withoutUsers } from './call-line.ts';
 import type { Logger } from './log.ts';
 
 /** Lines of the same kind of trouble are not repeated within this. */
@@ -8,59 +11,50 @@ const REPEAT_AFTER_MS = 10_000;
 export function logReport(log: Logger, onSettled: (returned: number) => void): DeliveryReport {
   const throttleLine = seldom(REPEAT_AFTER_MS);
   const foreignLine = seldom(REPEAT_AFTER_MS);
+  /** What a hold says of its answer must not name the users of the call either. */
+  const shownInfo = new WeakMap<Verdict, string>();
   return {
     called(call) {
-      const { verdict } = call;
-      const line = {
-        callId: call.callId,
-        command: call.command,
-        class: call.slotClass,
-        users: call.users.length,
-        imported: call.imported,
-        ...(call.deadLettered > 0 && { deadLettered: call.deadLettered }),
-        ...(call.later > 0 && { retryLater: call.later }),
-        ...(call.again > 0 && { callAgain: call.again }),
-        ...(call.tries > 0 && { tries: call.tries }),
-        errorCode: verdict.errorCode,
-        ...(verdict.class !== 'done' && {
-          verdict: verdict.class,
-          errorInfo: verdict.errorInfo || verdict.meaning,
-        }),
-        ...(verdict.httpStatus !== 200 && { httpStatus: verdict.httpStatus }),
-        ms: Math.round(call.durationMs),
-        ...(call.requestId !== undefined && { requestId: call.requestId }),
-      };
-      log.info(line, verdict.class === 'done' ? 'call made' : `call answered: ${verdict.meaning}`);
+      const { fields, sentence } = callLine(call);
+      log.info(fields, sentence);
+      shownInfo.set(call.verdict, withoutUsers(call.verdict.errorInfo, call.users));
       if (log.isLevelEnabled('debug'))
         log.debug({ callId: call.callId, userIds: call.users }, 'users of the call');
     },
     gaveUp(command, lateMs) {
       log.debug({ command, lateMs: Math.round(lateMs) }, 'slot given up');
     },
-    settled(callId, settlement, settled) {
+    settled(callId, { dead }, settled) {
       if (settled.kind === 'lost') return;
-      for (const { eventId, userId, reason, code } of settlement.dead) {
-        log.warn({ callId, eventId, reason, errorCode: code }, 'event dead-lettered: see imsync dlq list');
-        log.debug({ eventId, userId }, 'user of the dead letter');
+      for (const { reason, errorCode, events } of deadGroups(dead)) {
+        log.warn(
+          { callId, reason, ...(errorCode !== 0 && { errorCode }), events },
+          `${events === 1 ? 'an event' : `${events} events`} dead-lettered as ${reason}: see imsync dlq list`,
+        );
+      }
+      if (log.isLevelEnabled('debug')) {
+        for (const { eventId, userId } of dead)
+          log.debug({ callId, eventId, userId }, 'event and user of a dead letter');
       }
       if (settled.resolved > 0)
         log.info({ callId, resolved: settled.resolved }, 'dead letters resolved by newer imports');
       onSettled(settled.returned);
     },
     held(verdict) {
+      const errorInfo = shownInfo.get(verdict) ?? '';
       log.error(
-        { kind: verdict.holdKind, errorCode: verdict.errorCode, errorInfo: verdict.errorInfo },
+        { kind: verdict.holdKind, errorCode: verdict.errorCode, ...(errorInfo !== '' && { errorInfo }) },
         `all calls are held: ${verdict.meaning}. Events are kept; probes go on until the API accepts calls again`,
       );
     },
     released() {
       log.info('the hold is over: the API accepts calls again');
     },
-    throttled(command, verdict, standBackMs) {
+    throttled(command, { errorCode, httpStatus, meaning }, standBackMs) {
       throttleLine(() =>
         log.warn(
-          { command, errorCode: verdict.errorCode, httpStatus: verdict.httpStatus, standBackMs },
-          `the API says "too often": ${verdict.meaning}`,
+          { command, ...(errorCode === 0 ? { httpStatus } : { errorCode }), standBackMs },
+          `the API says "too often": ${meaning}; calls of ${command} stand back`,
         ),
       );
     },
@@ -75,8 +69,18 @@ export function logReport(log: Logger, onSettled: (returned: number) => void): D
   };
 }
 
+function deadGroups(dead: readonly DeadEvent[]): { reason: string; errorCode: number; events: number }[] {
+  const groups = new Map<string, { reason: string; errorCode: number; events: number }>();
+  for (const { reason, code } of dead) {
+    const group = groups.get(`${reason} ${code}`) ?? { reason, errorCode: code, events: 0 };
+    group.events++;
+    groups.set(`${reason} ${code}`, group);
+  }
+  return [...groups.values()];
+}
+
 /** Lets a line through at most once in a while. */
-export function seldom(everyMs: number): (write: () => void) => void {
+function seldom(everyMs: number): (write: () => void) => void {
   let lastMs = Number.NEGATIVE_INFINITY;
   return (write) => {
     const now = performance.now();

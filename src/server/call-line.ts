@@ -1,0 +1,49 @@
+import type { CallReport } from '../delivery/deliver.ts';
+
+/** The one line of a call: a sentence with its counts, and the same as short fields. Names no user. Pure. */
+export function callLine(call: CallReport): { readonly fields: object; readonly sentence: string } {
+  const { verdict, users, imported, deadLettered, later, again } = call;
+  const errorInfo = withoutUsers(verdict.errorInfo, users);
+  const fields = {
+    callId: call.callId,
+    command: call.command,
+    ...(call.slotClass !== 'live' && { class: call.slotClass }),
+    users: users.length,
+    imported,
+    ...(deadLettered > 0 && { deadLettered }),
+    ...(later > 0 && { later }),
+    ...(again > 0 && { again }),
+    ...(call.tries > 0 && { tries: call.tries }),
+    ...(verdict.errorCode !== 0 && { errorCode: verdict.errorCode }),
+    ...(verdict.class !== 'done' && { verdict: verdict.class, ...(errorInfo !== '' && { errorInfo }) }),
+    ...(verdict.httpStatus !== 200 && verdict.httpStatus !== 0 && { httpStatus: verdict.httpStatus }),
+    ms: Math.round(call.durationMs),
+    ...(call.requestId !== undefined && { requestId: call.requestId }),
+  };
+  const rest = [
+    ...(later > 0 ? [`${later} later`] : []),
+    ...(again > 0 ? [`${again} again`] : []),
+    ...(deadLettered > 0 ? [`${deadLettered} dead-lettered`] : []),
+  ].join(', ');
+  const all = `${users.length} ${users.length === 1 ? 'user' : 'users'}`;
+  if (verdict.class === 'done') {
+    const counts = imported === users.length ? `imported ${all}` : `imported ${imported} of ${all}`;
+    return { fields, sentence: rest === '' ? `call made: ${counts}` : `call made: ${counts}; ${rest}` };
+  }
+  return { fields, sentence: `call answered: ${verdict.meaning}; of ${all} ${rest || 'none goes again'}` };
+}
+
+/** Foreign text may quote the users of the call: each is cut out, as a whole word if it is a short one. */
+export function withoutUsers(text: string, users: readonly string[]): string {
+  const short = new Set<string>();
+  let clean = text;
+  for (const user of [...users].sort((a, b) => b.length - a.length)) {
+    if (user.length >= 6) clean = clean.replaceAll(user, '(user)');
+    else short.add(user);
+  }
+  if (short.size === 0) return clean;
+  return clean.replace(/[^\s,;:"'`()[\]{}<>=]+/g, (word) => {
+    const bare = word.replace(/[.!?]+$/, '');
+    return short.has(word) || short.has(bare) ? `(user)${word.slice(bare.length)}` : word;
+  });
+}
