@@ -20,17 +20,18 @@ export function callLine(call: CallReport): { readonly fields: object; readonly 
     ms: Math.round(call.durationMs),
     ...(call.requestId !== undefined && { requestId: call.requestId }),
   };
-  const rest = [
-    ...(later > 0 ? [`${later} later`] : []),
-    ...(again > 0 ? [`${again} again`] : []),
-    ...(deadLettered > 0 ? [`${deadLettered} dead-lettered`] : []),
-  ].join(', ');
   const all = `${users.length} ${users.length === 1 ? 'user' : 'users'}`;
+  const parts = [
+    ...(later > 0 ? [`${later} to be retried`] : []),
+    ...(again > 0 ? [`${again} to be sent again`] : []),
+    ...(deadLettered > 0 ? [`${deadLettered} dead-lettered`] : []),
+  ];
   if (verdict.class === 'done') {
     const counts = imported === users.length ? `imported ${all}` : `imported ${imported} of ${all}`;
-    return { fields, sentence: rest === '' ? `call made: ${counts}` : `call made: ${counts}; ${rest}` };
+    return { fields, sentence: [`call made: ${counts}`, ...parts].join(', ') };
   }
-  return { fields, sentence: `call answered: ${verdict.meaning}; of ${all} ${rest || 'none goes again'}` };
+  const rest = parts.length === 0 ? '' : `; of ${all}: ${parts.join(', ')}`;
+  return { fields, sentence: `call answered: ${verdict.meaning}${rest}` };
 }
 
 /** Foreign text may quote the users of the call: each is cut out, as a whole word if it is a short one. */

@@ -89,11 +89,18 @@ export function createRedisLog(
   };
 }
 
-const CODES: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH']);
+const CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+]);
 
 function isOfConnection(error: Error): boolean {
   return (
-    CODES.has((error as NodeJS.ErrnoException).code ?? '') || /^Connection is closed|ECONN/.test(error.message)
+    CODES.has((error as NodeJS.ErrnoException).code ?? '') ||
+    /^Connection is closed|ECONN/.test(error.message)
   );
 }
 

@@ -1,23 +1,19 @@
 import type { DeliveryReport } from '../delivery/deliver.ts';
-import type { Verdict } from '../im/verdicts.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
-import { callLine, withoutUsers } from './call-line.ts';
+import { callLine } from './call-line.ts';
 import type { Logger } from './log.ts';
 
 /** Lines of the same kind of trouble are not repeated within this. */
 const REPEAT_AFTER_MS = 10_000;
 
 /** Writes what happens to calls: one line a call, one line a change. User IDs only at debug. */
-export function logReport(log: Logger, onSettled: (returned: number) => void): DeliveryReport {
+export function logReport(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
   const throttleLine = seldom(REPEAT_AFTER_MS);
   const foreignLine = seldom(REPEAT_AFTER_MS);
-  /** What a hold says of its answer must not name the users of the call either. */
-  const shownInfo = new WeakMap<Verdict, string>();
   return {
     called(call) {
       const { fields, sentence } = callLine(call);
       log.info(fields, sentence);
-      shownInfo.set(call.verdict, withoutUsers(call.verdict.errorInfo, call.users));
       if (log.isLevelEnabled('debug'))
         log.debug({ callId: call.callId, userIds: call.users }, 'users of the call');
     },
@@ -41,7 +37,8 @@ export function logReport(log: Logger, onSettled: (returned: number) => void): D
       onSettled(settled.returned);
     },
     held(verdict) {
-      const errorInfo = shownInfo.get(verdict) ?? '';
+      // Of another class it is about users, and may name them: their call's line has it without the names.
+      const errorInfo = verdict.class === 'app' ? verdict.errorInfo : '';
       log.error(
         { kind: verdict.holdKind, errorCode: verdict.errorCode, ...(errorInfo !== '' && { errorInfo }) },
         `all calls are held: ${verdict.meaning}. Events are kept; probes go on until the API accepts calls again`,
