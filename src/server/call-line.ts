@@ -1,4 +1,5 @@
 import type { CallReport } from '../delivery/deliver.ts';
+import { withoutUsers } from '../im/redact.ts';
 
 /** The one line of a call: a sentence with its counts, and the same as short fields. Names no user. Pure. */
 export function callLine(call: CallReport): { readonly fields: object; readonly sentence: string } {
@@ -32,19 +33,4 @@ export function callLine(call: CallReport): { readonly fields: object; readonly 
   }
   const rest = parts.length === 0 ? '' : `; of ${all}: ${parts.join(', ')}`;
   return { fields, sentence: `call answered: ${verdict.meaning}${rest}` };
-}
-
-/** Foreign text may quote the users of the call: each is cut out, as a whole word if it is a short one. */
-export function withoutUsers(text: string, users: readonly string[]): string {
-  const short = new Set<string>();
-  let clean = text;
-  for (const user of [...users].sort((a, b) => b.length - a.length)) {
-    if (user.length >= 6) clean = clean.replaceAll(user, '(user)');
-    else short.add(user);
-  }
-  if (short.size === 0) return clean;
-  return clean.replace(/[^\s,;:"'`()[\]{}<>=]+/g, (word) => {
-    const bare = word.replace(/[.!?]+$/, '');
-    return short.has(word) || short.has(bare) ? `(user)${word.slice(bare.length)}` : word;
-  });
 }

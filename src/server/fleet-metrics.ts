@@ -9,13 +9,15 @@ export interface FleetMetrics {
   show(status: Status): void;
 }
 
-const kindsOfHold: Readonly<Record<HoldKind, true>> = {
+const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
   credentials: true,
   quota: true,
   disabled: true,
   region: true,
   permission: true,
   configuration: true,
+  outage: true,
+  brake: true,
 };
 
 export function createFleetMetrics(): FleetMetrics {

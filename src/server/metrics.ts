@@ -113,8 +113,6 @@ export function createProcessMetrics(version: string, commands: readonly Command
         latency.observe(Math.max(0, settled.nowMs - eventIdMs(eventId)) / 1000);
       }
     },
-    held() {},
-    released() {},
     throttled(command) {
       throttles.inc({ command });
     },

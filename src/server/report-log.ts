@@ -36,22 +36,15 @@ export function logReport(log: Logger, onSettled: (returned: number) => unknown)
         log.info({ callId, resolved: settled.resolved }, 'dead letters resolved by newer imports');
       onSettled(settled.returned);
     },
-    held(verdict) {
-      // Of another class it is about users, and may name them: their call's line has it without the names.
-      const errorInfo = verdict.class === 'app' ? verdict.errorInfo : '';
-      log.error(
-        { kind: verdict.holdKind, errorCode: verdict.errorCode, ...(errorInfo !== '' && { errorInfo }) },
-        `all calls are held: ${verdict.meaning}. Events are kept; probes go on until the API accepts calls again`,
-      );
-    },
-    released() {
-      log.info('the hold is over: the API accepts calls again');
-    },
-    throttled(command, { errorCode, httpStatus, meaning }, standBackMs) {
+    throttled(command, { errorCode, httpStatus, meaning }, ratePerSecond) {
       throttleLine(() =>
         log.warn(
-          { command, ...(errorCode === 0 ? { httpStatus } : { errorCode }), standBackMs },
-          `the API says "too often": ${meaning}; calls of ${command} stand back`,
+          {
+            command,
+            ...(errorCode === 0 ? { httpStatus } : { errorCode }),
+            ...(ratePerSecond !== null && { ratePerSecond }),
+          },
+          `the API says "too often": ${meaning}; calls of ${command} slow down`,
         ),
       );
     },

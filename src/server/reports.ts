@@ -18,8 +18,6 @@ export function allOf(reports: readonly DeliveryReport[], onTrouble: (error: Err
     called: (...told) => each((report) => report.called(...told)),
     gaveUp: (...told) => each((report) => report.gaveUp(...told)),
     settled: (...told) => each((report) => report.settled(...told)),
-    held: (...told) => each((report) => report.held(...told)),
-    released: (...told) => each((report) => report.released(...told)),
     throttled: (...told) => each((report) => report.throttled(...told)),
     foreign: (...told) => each((report) => report.foreign(...told)),
   };

@@ -17,8 +17,8 @@ const KINDS: Readonly<Record<string, RegExp>> = {
   'call made': /^info call made: imported \d+( of \d+)? users?(, \d+ (to be sent again|dead-lettered))*$/,
   'call answered': /^info call answered: .+; of \d+ users?: \d+ to be (retried|sent again)$/,
   'dead letter': /^warn (an event|\d+ events) dead-lettered as (rejected|invalid): see imsync dlq list$/,
-  held: /^error all calls are held: .+ Events are kept; probes go on until the API accepts calls again$/,
-  released: /^info the hold is over: the API accepts calls again$/,
+  held: /^error all calls are held, events are kept: credentials\. /,
+  released: /^info the hold is over, calls go on$/,
   lost: /^error Redis is lost; waiting for it$/,
   back: /^info Redis is back$/,
   signal: /^info signal received$/,
@@ -49,9 +49,11 @@ describe('the log of a worker', () => {
     simulator = await simulatorForTest();
     redis = openRedis(redisServer.settings, 'loop', 'test', () => undefined);
   }, 60_000);
-  afterAll(async () => {
+  afterEach(async () => {
     worker?.signal('SIGKILL');
     await worker?.ended;
+  }, 60_000);
+  afterAll(async () => {
     if (redis) await closeRedis(redis);
     await simulator?.close();
     await redisServer?.stop();

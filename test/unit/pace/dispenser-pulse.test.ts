@@ -5,14 +5,19 @@ import { stuckLoops } from '../../../src/server/liveness.ts';
 
 const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
 
+const unused = () => Promise.reject(new Error('not asked for here'));
+
 function dispenserWith(ask: () => Promise<SlotAnswer>) {
   const book: SlotBook = {
     ask: async () => ({ ...(await ask()), epoch: '', askedAtMs: 0 }),
+    askForCheck: unused,
+    rate: unused,
+    look: unused,
+    throttle: unused,
     giveUp: async () => {},
-    standBack: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
-  return createDispenser({ book, watch, spacingMicros: () => 10_000, onTrouble: () => {} });
+  return createDispenser({ book, watch, onTrouble: () => {} });
 }
 
 const stuckAfter = (dispenser: ReturnType<typeof dispenserWith>, ms: number): unknown[] =>

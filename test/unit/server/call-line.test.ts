@@ -1,7 +1,8 @@
 import type { CallReport } from '../../../src/delivery/deliver.ts';
 import { readAnswer } from '../../../src/im/answers.ts';
+import { withoutUsers } from '../../../src/im/redact.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';
-import { callLine, withoutUsers } from '../../../src/server/call-line.ts';
+import { callLine } from '../../../src/server/call-line.ts';
 
 function call(errorCode: number, more: Partial<CallReport>, errorInfo = ''): CallReport {
   const body = JSON.stringify({ ErrorCode: errorCode, ErrorInfo: errorInfo });

@@ -124,7 +124,7 @@ describe('metrics of a process', () => {
   it('counts slots given up and throttles', async () => {
     const { registry, report } = create();
     report.gaveUp(COMMAND, 12);
-    report.throttled(COMMAND, verdictOf(COMMAND, code(60007)), 1_000);
+    report.throttled(COMMAND, verdictOf(COMMAND, code(60007)), 50);
     const read = parseMetrics(await registry.metrics());
     expect(read.value('imsync_slots_given_up_total')).toBe(1);
     expect(read.value('imsync_throttles_total', { command: COMMAND })).toBe(1);
@@ -148,6 +148,7 @@ describe('metrics of the fleet', () => {
     deadLetters: { total: 5, byReason: { rejected: 4, invalid: 1 }, byCode: {}, oldestAgeMs: null },
     hold: { errorCode: 70003, errorInfo: '', kind: 'credentials', since: 0, nextProbeAt: 0 },
     paused: true,
+    pause: { reason: 'maintenance', since: 0 },
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0 },
     workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   };
