@@ -230,16 +230,11 @@ export async function startWorker(options: {
     signAnew: () => signer.renew(),
     random,
     waitingUsers: () => waitingUsers(redis, keys, random()),
-    onProbe: (verdict) =>
-      log.info(
-        {
-          command: 'account_check',
-          class: 'probe',
-          errorCode: verdict.errorCode,
-          errorInfo: verdict.errorInfo,
-        },
-        `probe of the hold answered: ${verdict.meaning}`,
-      ),
+    onProbe: (verdict, answer, durationMs) => {
+      ops.probed('account_check', verdict, answer, durationMs);
+      const { errorCode, errorInfo, meaning } = verdict;
+      log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
+    },
     onTrouble: trouble('probing a hold'),
   });
   startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });

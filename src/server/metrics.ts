@@ -1,7 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { DeliveryReport } from '../delivery/deliver.ts';
 import { eventIdMs } from '../event/event-id.ts';
+import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
+import type { Verdict } from '../im/verdicts.ts';
 import { errorLabel } from './error-label.ts';
 
 /** What this process counts of its own work, and Node's own metrics. Names are a contract. */
@@ -9,6 +11,8 @@ export interface ProcessMetrics {
   readonly registry: Registry;
   /** Feeds them. */
   readonly report: DeliveryReport;
+  /** A call that carries no user's event: the probe of a hold. */
+  probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void;
   /** Whether Redis answered the scrape at hand. */
   redisReachable(reachable: boolean): void;
 }
@@ -92,13 +96,23 @@ export function createProcessMetrics(version: string, commands: readonly Command
     calls.inc({ command, error_code: '0' }, 0);
   }
 
+  /** False for a call that was never sent. */
+  const counted = (
+    command: CommandName,
+    verdict: Verdict,
+    fault: FaultName | undefined,
+    durationMs: number,
+  ): boolean => {
+    calls.inc({ command, error_code: errorLabel(command, verdict, fault) });
+    // A fault whose outcome is known never left this process.
+    if (fault !== undefined && verdict.outcomeKnown) return false;
+    durations.observe({ command }, durationMs / 1000);
+    return true;
+  };
+
   const report: DeliveryReport = {
     called({ command, verdict, fault, users: inCall, durationMs }) {
-      calls.inc({ command, error_code: errorLabel(command, verdict, fault) });
-      // A fault whose outcome is known never left this process.
-      if (fault !== undefined && verdict.outcomeKnown) return;
-      durations.observe({ command }, durationMs / 1000);
-      users.observe({ command }, inCall.length);
+      if (counted(command, verdict, fault, durationMs)) users.observe({ command }, inCall.length);
     },
     gaveUp() {
       givenUp.inc();
@@ -118,5 +132,8 @@ export function createProcessMetrics(version: string, commands: readonly Command
     },
     foreign() {},
   };
-  return { registry, report, redisReachable: (yes) => reachable.set(yes ? 1 : 0) };
+  const probed: ProcessMetrics['probed'] = (command, verdict, answer, durationMs) => {
+    counted(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
+  };
+  return { registry, report, probed, redisReachable: (yes) => reachable.set(yes ? 1 : 0) };
 }

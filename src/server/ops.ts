@@ -11,7 +11,7 @@ import { createFreshReader } from './fresh.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { stuckLoops, type WatchedLoop } from './liveness.ts';
 import type { Logger } from './log.ts';
-import { createProcessMetrics } from './metrics.ts';
+import { createProcessMetrics, type ProcessMetrics } from './metrics.ts';
 import { type OpsServer, startOpsServer } from './ops-server.ts';
 import { readinessProblems } from './readiness.ts';
 import { readStatus, type Status } from './status.ts';
@@ -20,6 +20,7 @@ import { readStatus, type Status } from './status.ts';
 export interface Ops {
   /** Feeds the metrics. */
   readonly report: DeliveryReport;
+  readonly probed: ProcessMetrics['probed'];
   readonly server: OpsServer;
   /** The loops run: from now on /livez answers for them, and /readyz may be green. */
   started(loops: readonly WatchedLoop[]): void;
@@ -97,6 +98,7 @@ export async function openOps(options: {
   log.info({ url: server.url }, 'ops server listens: /livez, /readyz, /status, /metrics');
   return {
     report: own.report,
+    probed: own.probed,
     server,
     started(running) {
       loops = running;

@@ -15,9 +15,11 @@ const KINDS: Readonly<Record<string, RegExp>> = {
   'ops server': /^info ops server listens: /,
   started: /^info worker started$/,
   'call made': /^info call made: imported \d+( of \d+)? users?(, \d+ (to be sent again|dead-lettered))*$/,
-  'call answered': /^info call answered: .+; of \d+ users?: \d+ (to be retried|to be sent again|dead-lettered)$/,
+  'call answered':
+    /^info call answered: .+; of \d+ users?: \d+ (to be retried|to be sent again|dead-lettered)$/,
   'dead letter': /^warn (an event|\d+ events) dead-lettered as (rejected|invalid): see imsync dlq list$/,
   held: /^error all calls are held, events are kept: credentials\. /,
+  probe: /^info probe of the hold answered: .+$/,
   released: /^info the hold is over, calls go on$/,
   lost: /^error Redis is lost; waiting for it$/,
   back: /^info Redis is back$/,
@@ -112,8 +114,9 @@ describe('the log of a worker', () => {
     const counts: Record<string, number> = {};
     for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
     const calls = (counts['call made'] ?? 0) + (counts['call answered'] ?? 0);
-    // Probes of a hold are no calls of anybody's users.
     expect(calls).toBe(simulator.calls().filter(({ command }) => command !== 'account_check').length);
+    expect(counts.probe).toBe(simulator.calls().filter(({ command }) => command === 'account_check').length);
+    delete counts.probe;
     delete counts['call made'];
     delete counts['call answered'];
     expect(counts).toEqual({
