@@ -79,4 +79,12 @@ describe('heartbeat', () => {
     beatAfter(2_000);
     expect(changes).toEqual(['silent 4000']);
   });
+
+  it('notices its sleep at the next beat, when nobody asked before', () => {
+    const { heartbeat, changes, beatAfter } = setUp();
+    beatAfter(2_000);
+    beatAfter(3_600_000);
+    expect(changes).toEqual([]);
+    expect(heartbeat.awakeSinceMs).toBe(3_602_000);
+  });
 });
