@@ -25,7 +25,7 @@ export function logReport(log: Logger, onSettled: (returned: number) => unknown)
       for (const { reason, errorCode, events } of deadGroups(dead)) {
         log.warn(
           { callId, reason, ...(errorCode !== 0 && { errorCode }), events },
-          `${events === 1 ? 'an event' : `${events} events`} dead-lettered as ${reason}: see imsync dlq list`,
+          `dead-lettered as ${reason}: ${events} ${events === 1 ? 'event' : 'events'}, see imsync dlq list`,
         );
       }
       if (log.isLevelEnabled('debug')) {

@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<string, RegExp>> = {
   'call made': /^info call made: imported \d+( of \d+)? users?(, \d+ (to be sent again|dead-lettered))*$/,
   'call answered':
     /^info call answered: .+; of \d+ users?: \d+ (to be retried|to be sent again|dead-lettered)$/,
-  'dead letter': /^warn (an event|\d+ events) dead-lettered as (rejected|invalid): see imsync dlq list$/,
+  'dead letter': /^warn dead-lettered as (rejected|invalid): \d+ events?, see imsync dlq list$/,
   held: /^error all calls are held, events are kept: credentials\. /,
   probe: /^info probe of the hold answered: .+$/,
   released: /^info the hold is over, calls go on$/,

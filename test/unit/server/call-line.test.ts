@@ -28,7 +28,15 @@ describe('the line of a call', () => {
   it('is short when all went well', () => {
     expect(callLine(call(0, { imported: 100 }))).toEqual({
       sentence: 'call made: imported 100 users',
-      fields: { callId: 'c1', command: 'multiaccount_import', users: 100, imported: 100, ms: 23 },
+      fields: {
+        callId: 'c1',
+        command: 'multiaccount_import',
+        class: 'live',
+        users: 100,
+        imported: 100,
+        errorCode: 0,
+        ms: 23,
+      },
     });
     expect(callLine(call(0, { imported: 1, users: ['user-1'] })).sentence).toBe('call made: imported 1 user');
   });
@@ -42,6 +50,7 @@ describe('the line of a call', () => {
       fields: {
         callId: 'c1',
         command: 'multiaccount_import',
+        class: 'live',
         users: 100,
         imported: 0,
         later: 100,
