@@ -20,11 +20,10 @@ afterAll(async () => {
 }, 60_000);
 
 test('a probe that was given up makes room for the next one at once', async () => {
-  const book = createSlotBook(client, keys, 'multiaccount_import', createRedisClock(), 10_000);
+  const book = createSlotBook(client, keys, 'account_check', createRedisClock(), 10_000);
   const hold = createHoldState(client, keys);
-  await client.hset(`${keys.callPrefix}c1`, 'run', 'r');
-  await hold.blocked({ epoch: '0', probe: false }, { errorCode: 70398, errorInfo: '', kind: 'quota' });
-  const ask = () => book.ask([{ callId: 'c1', run: 'r', slotClass: 'live' }]);
+  await hold.blocked({ epoch: '0', probe: false }, { errorCode: 60016, errorInfo: '', kind: 'disabled' });
+  const ask = () => book.askForCheck();
   const isSlot = (answer: SlotAnswer) => (answer.kind === 'slot' ? answer.slot : undefined);
 
   const probe = await eventually('the first probe', async () => isSlot(await ask()));
