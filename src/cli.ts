@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
+import { demoCommand } from './cli/demo.ts';
 import { dlqCommand } from './cli/dlq.ts';
 import { EXIT, explain } from './cli/fail.ts';
 import { pushCommand } from './cli/push.ts';
@@ -25,6 +26,7 @@ for (const command of [
   dlqCommand(),
   configCommand(),
   simulateCommand(),
+  demoCommand(),
 ]) {
   program.addCommand(command);
 }
