@@ -18,6 +18,7 @@ import type { Output } from './output.ts';
 import { type DemoPlan, planOf, scenarioOf } from './plan.ts';
 import {
   count,
+  counted,
   holdLine,
   isOver,
   type Progress,
