@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
 import { demoCommand } from './cli/demo.ts';
 import { dlqCommand } from './cli/dlq.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { EXIT, explain } from './cli/fail.ts';
 import { pushCommand } from './cli/push.ts';
 import { simulateCommand } from './cli/simulate.ts';
@@ -25,6 +26,7 @@ for (const command of [
   statusCommand(),
   dlqCommand(),
   configCommand(),
+  doctorCommand(),
   simulateCommand(),
   demoCommand(),
 ]) {

@@ -198,7 +198,10 @@ function nextSteps(keep: boolean, stage: Stage, simulator: SimulatorControl): st
     ];
   }
   return [
-    `It keeps running until Ctrl-C. Logs: ${stage.folder}/*.log`,
+    'It keeps running until Ctrl-C:',
+    `  logs       ${stage.folder}/*.log`,
+    `  simulator  ${simulator.url}/_sim/report`,
+    ...stage.opsUrls().map((url) => `  a worker   ${url}/status and ${url}/metrics`),
     'These lines let another terminal join in:',
     ...Object.entries(stage.settings()).map(([name, value]) => `  export ${name}=${value}`),
     'and then, for example:',

@@ -33,6 +33,8 @@ export interface Stage {
   startWorkers(): Promise<readonly Child[]>;
   /** The environment that lets any verb of imsync join in. */
   settings(): Readonly<Record<string, string>>;
+  /** Base URLs of the workers' ops servers. */
+  opsUrls(): readonly string[];
   /** `keepFolder` leaves the logs. Twice is once. */
   close(keepFolder: boolean): Promise<void>;
   /** For an exit that cannot wait: kills the children and removes the folder, at once. */
@@ -128,7 +130,7 @@ export function createStage(): Stage {
       const child = startImsync('simulator', [
         ...['simulate', '--port', '0', '--scenario', scenarioFile, '--control-token-file', tokenFile],
       ]);
-      const url = await until(child, 'to be ready', () => readyUrl(child.output()));
+      const url = await until(child, 'to be ready', () => urlSaid(child.output(), 'simulator is ready'));
       settings.IMSYNC_BASE_URL = url;
       return createSimulatorControl(url, token);
     },
@@ -145,6 +147,10 @@ export function createStage(): Stage {
       return workers;
     },
     settings: () => ({ ...settings }),
+    opsUrls: () =>
+      children
+        .filter(({ name }) => name.startsWith('worker'))
+        .flatMap((child) => urlSaid(child.output(), 'ops server listens') ?? []),
     close(keepFolder) {
       closing ??= closeOnce(keepFolder);
       return closing;
@@ -181,8 +187,9 @@ function childEnv(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv
   };
 }
 
-function readyUrl(output: string): string | undefined {
-  const line = output.split('\n').find((text) => text.includes('"simulator is ready"'));
+/** The `url` of the JSON line whose `msg` begins like this. */
+function urlSaid(output: string, msg: string): string | undefined {
+  const line = output.split('\n').find((text) => text.includes(`"msg":"${msg}`) && text.endsWith('}'));
   return line === undefined ? undefined : (JSON.parse(line) as { url: string }).url;
 }
 
