@@ -5,6 +5,7 @@ import { demoCommand } from './cli/demo.ts';
 import { dlqCommand } from './cli/dlq.ts';
 import { doctorCommand } from './cli/doctor.ts';
 import { EXIT, explain } from './cli/fail.ts';
+import { pauseCommand, resumeCommand } from './cli/pause.ts';
 import { pushCommand } from './cli/push.ts';
 import { simulateCommand } from './cli/simulate.ts';
 import { statusCommand } from './cli/status.ts';
@@ -25,6 +26,8 @@ for (const command of [
   pushCommand(),
   statusCommand(),
   dlqCommand(),
+  pauseCommand(),
+  resumeCommand(),
   configCommand(),
   doctorCommand(),
   simulateCommand(),
