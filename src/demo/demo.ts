@@ -82,9 +82,9 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
       },
     });
     const look = async (): Promise<Progress> => {
-      const elapsedMs = performance.now() - startedMs;
-      const [status, facts] = [await watch.status(), await simulator.report()];
-      return progressOf(status, facts, { elapsedMs, total: signups, arrived });
+      // Before the status: what arrived by now is in it.
+      const at = { elapsedMs: performance.now() - startedMs, total: signups, arrived };
+      return progressOf(await watch.status(), await simulator.report(), at);
     };
     const following = follow(look, output, plan.arrivalMs + PATIENCE_MS, signal);
     await Promise.all([pushing, following]);

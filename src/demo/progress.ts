@@ -66,10 +66,9 @@ export function retriesOf(facts: SimulatorFacts): number {
   );
 }
 
-/** Every event has ended, one way or another. */
-export function isOver(progress: Progress): boolean {
-  const { total, imported, superseded, dead, waiting, inCalls } = progress;
-  return imported + superseded + dead >= total && waiting === 0 && inCalls === 0;
+/** All signups are in and none is on its way any more; whether that adds up is another question. */
+export function isOver({ total, arrived, waiting, inCalls }: Progress): boolean {
+  return arrived >= total && waiting === 0 && inCalls === 0;
 }
 
 const BAR_COLUMNS = 30;

@@ -90,10 +90,18 @@ function quotaCheck(command: string, quota: number, facts: SimulatorFacts): Chec
   ];
 }
 
+const PURPOSES: Readonly<Record<string, string>> = {
+  account_import: ', one account each: its answer says why a batch did not take it',
+  account_check: ', to find out whether the hold is over',
+};
+
 function callLines(facts: SimulatorFacts): string[] {
   const lines = Object.entries(facts.commands).map(([command, of]) => {
-    const each = command === BATCH_COMMAND ? `, ${accountsPerCall(facts).toFixed(1)} accounts each` : '';
-    return `  ${counted(of?.calls ?? 0, 'call')} of ${command}${each}`;
+    const what =
+      command === BATCH_COMMAND
+        ? `, ${accountsPerCall(facts).toFixed(1)} accounts each (with the small ones that single out a refused nick)`
+        : (PURPOSES[command] ?? '');
+    return `  ${counted(of?.calls ?? 0, 'call')} of ${command}${what}`;
   });
   return [...lines, `  ${count(retriesOf(facts))} of them failed for a moment and were made again`];
 }

@@ -65,10 +65,15 @@ function holdFinding(nowMs: number, { hold }: FleetState): Finding {
   );
 }
 
-function pauseFinding({ paused }: FleetState): Finding {
-  return paused
-    ? wrong('pause', 'an operator has paused all calls', 'Let them go on: imsync resume')
-    : ok('pause', 'not paused by an operator');
+function pauseFinding({ pause }: FleetState): Finding {
+  if (pause === null) return ok('pause', 'not paused by an operator');
+  const since = new Date(pause.since).toISOString();
+  const why = pause.reason === '' ? '' : `: ${pause.reason}`;
+  return wrong(
+    'pause',
+    `an operator has paused all calls since ${since}${why}`,
+    'Let them go on: imsync resume',
+  );
 }
 
 function percent(share: number): string {

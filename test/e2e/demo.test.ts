@@ -10,6 +10,8 @@ import {
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { closeRedis, openRedis } from '../../src/redis/connect.ts';
+import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from '../support/process.ts';
 
@@ -146,6 +148,23 @@ describe('imsync demo', () => {
       expect.arrayContaining(['worker-1.log', 'worker-2.log', 'simulator.log']),
     );
     expect(readdirSync(kept)).not.toContain('secret-key');
+  }, 90_000);
+
+  test('an event that vanished does not pass: exit 1, and the logs are kept', async () => {
+    const run = demo(['--signups', '1000']);
+    const url = /redis:\S+\d/.exec(await textLine(run, 'redis://127.0.0.1'))?.[0] ?? '';
+    const settings = { url, mode: 'standalone', nodes: [], sentinelName: '', password: '', ca: '' } as const;
+    const client = openRedis(settings, 'loop', 'thief', () => undefined);
+    const { stream } = keysOf(1400000000);
+    await eventually('an event is stolen', async () => {
+      const [entry] = await client.xrange(stream, '-', '+', 'COUNT', 1);
+      return entry !== undefined && (await client.xdel(stream, entry[0])) === 1;
+    });
+    await closeRedis(client);
+    expect(await run.ended).toBe(1);
+    expect(run.lines.join('\n')).toMatch(/✗ imported .* = 999 .* but 1,000 signed up and Redis accepted 999/);
+    expect(run.lines.join('\n')).toMatch(/✗ the simulator counts .* 1 (missing|with an old nick)/);
+    expect(run.stderr()).toMatch(/The books do not balance.*\nThe logs are kept in /);
   }, 90_000);
 
   test('refuses a number of signups that makes no sense', async () => {

@@ -190,7 +190,7 @@ describe('imsync doctor', () => {
         await whenReady(client, 10_000);
         await client.xadd(keys.stream, '*', 'userId', 'waiting');
         const why = { errorCode: 60020, errorInfo: 'the plan has expired', kind: 'disabled' };
-        expect(await createHoldState(client, keys).set('0', why)).toBe('set');
+        expect(await createHoldState(client, keys).blocked({ epoch: '0', probe: false }, why)).toBe('set');
         const { code, wrong, check } = await doctor();
         expect([code, wrong]).toEqual([1, ['workers', 'hold']]);
         expect(check('hold')?.text).toContain('60020 the plan has expired');

@@ -13,7 +13,7 @@ const books = {
   },
   ...{ superseded: 0, deadLettered: 0, deadByReason: {}, deadByCode: {}, oldestLetterMs: null },
 };
-const state = { epoch: '1', hold: null, paused: false, heldMs: 0 };
+const state = { epoch: '1', hold: null, proof: null, pause: null, heldMs: 0 };
 
 function findingOf(name: string, changes: Partial<Parameters<typeof fleetFindings>[0]>) {
   return fleetFindings({ books, state, workers: [], ...changes }).find((finding) => finding.name === name);
@@ -54,7 +54,12 @@ describe('fleetFindings', () => {
       text: expect.stringMatching(/\(credentials\): 70009 wrong key; next probe in 5 s$/),
     });
     expect(findingOf('pause', { state: { ...state, hold } })?.state).toBe('ok');
-    expect(findingOf('pause', { state: { ...state, paused: true } })?.state).toBe('wrong');
+    expect(
+      findingOf('pause', { state: { ...state, pause: { reason: 'lunch', since: NOW_MS } } }),
+    ).toMatchObject({
+      state: 'wrong',
+      text: expect.stringContaining(': lunch'),
+    });
   });
 
   test('the quota in force', () => {
