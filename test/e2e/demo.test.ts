@@ -20,10 +20,18 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'imsync-demo-test-'));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+/** Whatever a test started; what a failing one leaves is ended here. */
+let started: number[] = [];
+afterEach(() => {
+  for (const pid of started.filter(isAlive)) process.kill(pid, 'SIGKILL');
+  started = [];
+  rmSync(folder, { recursive: true, force: true });
+});
 
 function demo(args: readonly string[], env: Readonly<Record<string, string>> = {}): ImsyncProcess {
-  return imsync(['demo', ...args], { TMPDIR: folder, ...env });
+  const run = imsync(['demo', ...args], { TMPDIR: folder, ...env });
+  started.push(run.pid);
+  return run;
 }
 
 /** Processes that `pid` started and that still run. */
@@ -46,6 +54,9 @@ function allChildren(run: ImsyncProcess): Promise<number[]> {
   return eventually('the demo has four children', () => {
     const pids = childrenOf(run.pid);
     return pids.length === 4 && pids;
+  }).then((pids) => {
+    started.push(...pids);
+    return pids;
   });
 }
 
