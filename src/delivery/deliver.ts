@@ -10,25 +10,22 @@ import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { claimRecord } from '../ledger/claim.ts';
 import { type CallRecord, withAttempt } from '../ledger/record.ts';
 import { type Settled, type Settlement, settleRecord } from '../ledger/settle.ts';
-import type { HoldState } from '../pace/hold-state.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
-import type { Slot } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { backoffMs, dueAtMs, LANDING_MS } from './backoff.ts';
 import { type Decision, type DecisionPolicy, decide, type Refused } from './decide.ts';
+import { createFleetEar, type FleetOptions, type FleetReport } from './fleet.ts';
 import { invalidLetter, refusedLetter } from './letter.ts';
-import { type Line, type Placed, placeCall } from './place-call.ts';
+import { type Placed, placeCall } from './place-call.ts';
 import { screen } from './screen.ts';
 import { invalidSettlement, type KeptState, remainingAfter, settlementOf } from './settlement.ts';
 import { accountOf, firstGroups, type Group, type Unit, unitsOf } from './unit.ts';
 
-export interface DeliveryOptions {
+export interface DeliveryOptions extends FleetOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly client: ImClient;
-  readonly lines: Readonly<Partial<Record<ImportCommand, Line>>>;
-  readonly hold: HoldState;
   readonly watch: HoldWatch;
   readonly form: ApiForm;
   readonly singleCommand: ImportCommand;
@@ -36,19 +33,14 @@ export interface DeliveryOptions {
   readonly onProfileFault: DecisionPolicy['onProfileFault'];
   readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
   readonly random: () => number;
-  /** Makes the cached UserSig anew. */
-  readonly signAnew: () => void;
   readonly report: DeliveryReport;
 }
 
 /** What the rest of the process hears of the calls: log, metrics, the coalescer. */
-export interface DeliveryReport {
+export interface DeliveryReport extends FleetReport {
   called(call: CallReport): void;
   gaveUp(command: ImportCommand, lateMs: number): void;
   settled(callId: string, settlement: Settlement, settled: Settled): void;
-  held(verdict: Verdict): void;
-  released(): void;
-  throttled(command: ImportCommand, verdict: Verdict, standBackMs: number): void;
   foreign(callId: string, format: string): void;
 }
 
@@ -69,8 +61,6 @@ export interface CallReport {
 
 /** A record of another version is looked at again after this: the other version may be gone, or we upgraded. */
 const FOREIGN_WAIT_MS = 30_000;
-/** How long a command stands back after "too often" when the answer does not say. */
-const THROTTLE_WAIT_MS = 1_000;
 
 /** Works a call record off: one run of its job. Never throws for what the API answers. */
 export async function deliver(options: DeliveryOptions, callId: string): Promise<RunEnd> {
@@ -111,7 +101,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     firstSentAtMs: record.firstSentAtMs,
     heldMsAtFirst: record.heldMsAtFirst,
   };
-  const signedAnew = { done: false };
+  const ear = createFleetEar({ ...options });
 
   const settle = async (settlement: Settlement): Promise<Settled> => {
     const settled = await settleRecord(options.redis, options.keys, callId, run, settlement);
@@ -203,12 +193,10 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
         again: decision?.again.reduce((sum, { units }) => sum + units.length, 0) ?? group.units.length,
         requestId: answer.kind === 'api' ? answer.requestId : undefined,
       });
-    if (verdict.class === 'app' || verdict.class === 'throttle') {
+    if ((await ear.hear(group.command, verdict, slot)) === 'again') {
       report(undefined);
-      await stop(group.command, verdict, slot);
       return { again: [group] };
     }
-    if (slot.probe) await endProbe(verdict, slot);
 
     if (kept.firstSentAtMs === 0)
       kept = { ...kept, firstSentAtMs: slot.atRedisMs, heldMsAtFirst: slot.heldMs };
@@ -255,38 +243,6 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
     return { again: decision.again };
-  };
-
-  /** The answer says nothing about users: the fleet waits, no attempt is spent, and the same call goes again. */
-  const stop = async (command: ImportCommand, verdict: Verdict, slot: Slot): Promise<void> => {
-    if (verdict.class === 'throttle') {
-      const standBackMs = verdict.retryAfterMs ?? THROTTLE_WAIT_MS;
-      const throttled = verdict.throttles === 'all' ? Object.values(options.lines) : [options.lines[command]];
-      await Promise.all(throttled.map((line) => line?.book.standBack(standBackMs)));
-      options.report.throttled(command, verdict, standBackMs);
-      if (slot.probe) await options.hold.wait(slot.epoch);
-      return;
-    }
-    if (verdict.signAnew && !signedAnew.done) {
-      signedAnew.done = true;
-      options.signAnew();
-      if (slot.probe) await options.hold.wait(slot.epoch);
-      return;
-    }
-    const change = await options.hold.set(slot.epoch, {
-      errorCode: verdict.errorCode,
-      errorInfo: verdict.errorInfo || verdict.meaning,
-      kind: verdict.holdKind ?? 'configuration',
-      ...(verdict.minProbeGapMs !== undefined && { minProbeGapMs: verdict.minProbeGapMs }),
-    });
-    if (change === 'set') options.report.held(verdict);
-  };
-
-  /** Only an answer that the API gives to a working app proves anything. */
-  const endProbe = async (verdict: Verdict, slot: Slot): Promise<void> => {
-    const proves = verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body';
-    const change = await (proves ? options.hold.clear(slot.epoch) : options.hold.wait(slot.epoch));
-    if (change === 'cleared') options.report.released();
   };
 
   return { work };

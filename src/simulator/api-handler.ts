@@ -45,8 +45,9 @@ export async function handleApiRequest(
   const { command, query } = target;
   const entry = state.calls.open(command, arrivedAtMs);
   const call: Call = { command, entry, response };
-  state.statistics.arrived(command, arrivedAtMs, state.stalls.earliest(arrivedAtMs));
-  const gateCode = passGate(state, command, query, arrivedAtMs);
+  const earliestMs = state.stalls.earliest(arrivedAtMs);
+  state.statistics.arrived(command, arrivedAtMs, earliestMs);
+  const gateCode = passGate(state, command, query, arrivedAtMs, earliestMs);
 
   const body = await readBody(request, state.maxBodyBytes);
   if (body.kind === 'aborted') {
@@ -73,10 +74,16 @@ export async function handleApiRequest(
 }
 
 /** The checks that need no body; 0 for a call that may go on. */
-function passGate(state: SimulatorState, command: CommandName, query: string, nowMs: number): number {
+function passGate(
+  state: SimulatorState,
+  command: CommandName,
+  query: string,
+  nowMs: number,
+  earliestMs: number,
+): number {
   const queryCode = checkQuery(command, query, state.app, state.signatures, nowMs);
   if (queryCode !== 0) return queryCode;
-  const quotaCode = state.quotas.admit(command, nowMs);
+  const quotaCode = state.quotas.admit(command, nowMs, earliestMs);
   if (quotaCode === 0) state.statistics.accepted(command);
   else state.statistics.refused(command);
   return quotaCode;
@@ -114,7 +121,7 @@ function finish(state: SimulatorState, call: Call, plan: FaultPlan, answer: Answ
     call.entry.clientGone = true;
     state.statistics.clientGone();
   }
-  // Only a call that hung without taking effect comes here without an answer of its own.
+  // A call that hangs, or is cut in half, and never takes effect has no answer of its own.
   const verdict = answer ?? refusal(60008, command);
   switch (whole?.kind) {
     case 'error':

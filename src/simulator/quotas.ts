@@ -61,12 +61,15 @@ export class QuotaGate {
     this.#quotas = { ...this.#quotas, ...quotas };
   }
 
-  /** 0 to accept a call that arrives at `nowMs`, 60007 over the command's quota, 60011 over the total. */
-  admit(command: CommandName, nowMs: number): 0 | 60007 | 60011 {
+  /**
+   * 0 to accept a call that arrives at `nowMs`, 60007 over the command's quota, 60011 over the total.
+   * A call that may have come as early as `earliestMs` (stall-watch.ts) has the benefit of the doubt.
+   */
+  admit(command: CommandName, nowMs: number, earliestMs = nowMs): 0 | 60007 | 60011 {
     const code = this.#isFull(command, nowMs) ? 60007 : this.#isFull('total', nowMs) ? 60011 : 0;
     if (code === 0 || this.#refusedCallsCount) {
-      this.#windows.get(command)?.add(nowMs);
-      this.#windows.get('total')?.add(nowMs);
+      this.#windows.get(command)?.add(nowMs, earliestMs);
+      this.#windows.get('total')?.add(nowMs, earliestMs);
     }
     return code;
   }
