@@ -53,7 +53,8 @@ export function refusedLetter(
     event: shownFields(raw).event,
     attempts: [...before, ...unit.attempts],
     firstSeenAt: eventIdMs(raw.eventId),
-    notBefore: verdict.notBeforeMonths === undefined ? null : nowMs + verdict.notBeforeMonths * MONTH_MS,
+    notBefore:
+      verdict.notBeforeMonths === undefined ? null : Math.round(nowMs + verdict.notBeforeMonths * MONTH_MS),
   };
 }
 
