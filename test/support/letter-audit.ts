@@ -20,9 +20,11 @@ export async function letterProblems(redis: RedisClient, keys: Keys): Promise<st
   const found = { dead: 0, redriving: 0, resolved: 0 };
   const users = new Map<string, number>();
   const byReason: string[] = [];
-  for (const key of await redis.keys(`${keys.deadPrefix}*`)) {
+  const letterKeys = await redis.keys(`${keys.deadPrefix}*`);
+  const hashes = (await redis.pipeline(letterKeys.map((key) => ['hgetall', key])).exec()) ?? [];
+  for (const [at, key] of letterKeys.entries()) {
     const eventId = key.slice(keys.deadPrefix.length);
-    const hash = await redis.hgetall(key);
+    const hash = (hashes[at]?.[1] ?? {}) as Record<string, string>;
     const state = hash.state as keyof typeof lists;
     found[state]++;
     expect(hash.letter !== undefined, `letter ${eventId} is empty`);
