@@ -7,6 +7,7 @@ import type { ReadFile } from './config/read-file.ts';
 import { readSecrets } from './config/secrets.ts';
 import { type DeliveryOptions, deliver } from './delivery/deliver.ts';
 import type { Line } from './delivery/place-call.ts';
+import { startProber } from './delivery/prober.ts';
 import type { ImportCommand } from './im/bodies.ts';
 import { createImClient } from './im/client.ts';
 import { baseUrlOf } from './im/regions.ts';
@@ -18,7 +19,7 @@ import { type Quota, ratePerSecond, spacingMicros } from './pace/budget.ts';
 import { createDispenser, type Dispenser } from './pace/dispenser.ts';
 import { createHoldState } from './pace/hold-state.ts';
 import { watchHold } from './pace/hold-watch.ts';
-import { commandPair, quotasOf } from './pace/quotas.ts';
+import { commandPair, quotaOf, quotasOf } from './pace/quotas.ts';
 import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
 import {
@@ -31,8 +32,10 @@ import {
 import { keysOf } from './redis/keys.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
+import { startHoldHerald } from './server/hold-herald.ts';
 import type { Logger } from './server/log.ts';
 import { startPresence } from './server/presence.ts';
+import { createRateHerald } from './server/rate-herald.ts';
 import { logReport, seldom } from './server/report-log.ts';
 
 /** A dependency that did not answer at the start. */
@@ -135,11 +138,10 @@ export async function startWorker(options: {
   const hold = createHoldState(redis, keys);
   const dispensers: Dispenser[] = [];
   const lineOf = (command: ImportCommand): Line => {
-    const book = createSlotBook(redis, keys, command, clock);
+    const book = createSlotBook(redis, keys, command, clock, spacingMicros(quota(command)));
     const dispenser = createDispenser({
       book,
       watch,
-      spacingMicros: () => spacingMicros(quota(command)),
       onTrouble: trouble('asking for call slots'),
     });
     dispensers.push(dispenser);
@@ -211,6 +213,22 @@ export async function startWorker(options: {
       if (returned > 0) coalescer.nudge();
     }),
   };
+  const prober = startProber({
+    client,
+    book: createSlotBook(
+      redis,
+      keys,
+      'account_check',
+      clock,
+      spacingMicros(quotaOf(config, 'account_check')),
+    ),
+    watch,
+    hold,
+    signAnew: () => signer.renew(),
+    random,
+    onTrouble: trouble('probing a hold'),
+  });
+  startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
   const callWorkers: CallWorker[] = commands.map((command) =>
     startCallWorker({
       command,
@@ -232,7 +250,18 @@ export async function startWorker(options: {
     onFound: (calls) => log.warn({ calls }, 'calls without a job were put back'),
     onTrouble: trouble('the sweep'),
   });
-  const presence = startPresence({ redis, keys, id, version, onTrouble: trouble('the sign of life') });
+  const sayRates = createRateHerald(
+    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quota(command) })),
+    log,
+  );
+  const presence = startPresence({
+    redis,
+    keys,
+    id,
+    version,
+    alongside: sayRates,
+    onTrouble: trouble('the sign of life'),
+  });
 
   log.info(
     {
@@ -250,7 +279,7 @@ export async function startWorker(options: {
   const stopOnce = async (): Promise<void> => {
     stopping = true;
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([coalescer.close(), sweeper.close(), presence.close()]);
+    await Promise.all([coalescer.close(), sweeper.close(), prober.close(), presence.close()]);
     // Workers first, so that nothing new is fetched while those who wait for a slot leave.
     const ended = callWorkers.map((worker) => worker.close());
     for (const dispenser of dispensers) dispenser.close();

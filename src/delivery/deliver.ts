@@ -20,6 +20,7 @@ import { invalidLetter, refusedLetter } from './letter.ts';
 import { type Placed, placeCall } from './place-call.ts';
 import { screen } from './screen.ts';
 import { invalidSettlement, type KeptState, remainingAfter, settlementOf } from './settlement.ts';
+import { scout } from './split.ts';
 import { accountOf, firstGroups, type Group, type Unit, unitsOf } from './unit.ts';
 
 export interface DeliveryOptions extends FleetOptions {
@@ -154,14 +155,14 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
       const slotClass = slotClassOf(screened);
       const body = encodeImport(group.command, options.form, units.map(accountOf));
-      const placed = await placeCall(
-        options.client,
-        line,
-        options.watch,
-        { callId, run, slotClass },
-        body,
-        (_slot, lateMs) => options.report.gaveUp(line.command, lateMs),
-      );
+      const placed = await placeCall(options.client, line, options.watch, { callId, run, slotClass }, body, {
+        probing: options.signAnew,
+        missed: async (slot, lateMs) => {
+          options.report.gaveUp(line.command, lateMs);
+          await line.book.giveUp(slot);
+          if (slot.probe) await options.hold.missed(slot);
+        },
+      });
       if (placed.kind === 'lost') return { kind: 'finished' };
       if (placed.kind === 'closing') return { kind: 'leave' };
       const next = await learn(screened, slotClass, placed);
@@ -193,9 +194,12 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
         again: decision?.again.reduce((sum, { units }) => sum + units.length, 0) ?? group.units.length,
         requestId: answer.kind === 'api' ? answer.requestId : undefined,
       });
-    if ((await ear.hear(group.command, verdict, slot)) === 'again') {
+    const failAccounts = failAccountsOf(answer);
+    const failed = group.units.filter(({ userId }) => failAccounts.includes(userId)).length;
+    const heard = await ear.hear(group, verdict, failed, slot);
+    if (heard !== 'judge') {
       report(undefined);
-      return { again: [group] };
+      return { again: heard === 'scout' ? scout(group) : [group] };
     }
 
     if (kept.firstSentAtMs === 0)
@@ -212,7 +216,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     };
     const nowMs = slot.atRedisMs + durationMs;
     const waitedMs = nowMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
-    const decision = decide(tried, verdict, failAccountsOf(answer), {
+    const decision = decide(tried, verdict, failAccounts, {
       singleCommand: options.singleCommand,
       onProfileFault: options.onProfileFault,
       tries: record.tries,

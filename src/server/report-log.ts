@@ -47,19 +47,10 @@ export function logReport(log: Logger, onSettled: (returned: number) => void): D
         log.info({ callId, resolved: settled.resolved }, 'dead letters resolved by newer imports');
       onSettled(settled.returned);
     },
-    held(verdict) {
-      log.error(
-        { kind: verdict.holdKind, errorCode: verdict.errorCode, errorInfo: verdict.errorInfo },
-        `all calls are held: ${verdict.meaning}. Events are kept; probes go on until the API accepts calls again`,
-      );
-    },
-    released() {
-      log.info('the hold is over: the API accepts calls again');
-    },
-    throttled(command, verdict, standBackMs) {
+    throttled(command, verdict, ratePerSecond) {
       throttleLine(() =>
         log.warn(
-          { command, errorCode: verdict.errorCode, httpStatus: verdict.httpStatus, standBackMs },
+          { command, errorCode: verdict.errorCode, httpStatus: verdict.httpStatus, ratePerSecond },
           `the API says "too often": ${verdict.meaning}`,
         ),
       );
