@@ -18,15 +18,23 @@ export function standardOutput(): Output {
 function outputTo(stream: Writable): Output {
   let closed = false;
   let failure: Error | undefined;
+  let wake: (() => void) | undefined;
+  stream.on('drain', () => wake?.());
+  stream.on('close', () => {
+    closed = true;
+    wake?.();
+  });
   stream.on('error', (error: NodeJS.ErrnoException) => {
     closed = true;
     if (error.code !== 'EPIPE') failure = error;
+    wake?.();
   });
   return {
     async write(text) {
       if (!closed && !stream.write(text)) {
-        // Any of them wakes; which one it was is seen below.
-        await Promise.race([once(stream, 'drain'), once(stream, 'close')]).catch(() => undefined);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
       if (failure !== undefined) throw failure;
       return !closed;

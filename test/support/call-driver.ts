@@ -4,7 +4,8 @@ import type { Answer } from '../../src/im/answers.ts';
 import type { ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
 import { type CutCall, cutCalls } from '../../src/intake/cut.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import type { HoldState } from '../../src/pace/hold-state.ts';
+import type { SlotBook } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 
@@ -39,11 +40,7 @@ export function createCallDriver(
   });
   const line = (command: ImportCommand): Line => ({
     command,
-    book: {
-      ask: () => Promise.reject(new Error('nobody asks')),
-      giveUp: () => Promise.resolve(),
-      standBack: () => Promise.resolve(),
-    },
+    book: answering<SlotBook>(undefined),
     dispenser: {
       // A slot at once: pace is not what these tests are about.
       take: async () => ({
@@ -53,12 +50,12 @@ export function createCallDriver(
         probe: false,
         heldMs: 0,
         number: '0',
+        ratePerSecond: 100,
       }),
       close: () => undefined,
       lastTurnMs: null,
     },
   });
-  const silent = new Proxy({}, { get: () => () => undefined }) as DeliveryReport;
   const options: DeliveryOptions = {
     redis,
     keys,
@@ -67,7 +64,8 @@ export function createCallDriver(
       multiaccount_import: line('multiaccount_import'),
       account_import: line('account_import'),
     },
-    hold: createHoldState(redis, keys),
+    // No brake, no outage: the test's API is as bad as the test wants it.
+    hold: answering<HoldState>('noted'),
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
     form: 'current',
     singleCommand: 'account_import',
@@ -76,7 +74,7 @@ export function createCallDriver(
     retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },
     random: () => 0,
     signAnew: () => undefined,
-    report: silent,
+    report: answering<DeliveryReport>(undefined),
   };
   return {
     async cut() {
@@ -95,6 +93,11 @@ export function createCallDriver(
       await deliver({ ...options, retry: { ...options.retry, maxAgeMs } }, callId);
     },
   };
+}
+
+/** Something of whose methods each gives the same answer. */
+function answering<T extends object>(answer: unknown): T {
+  return new Proxy({}, { get: () => async () => answer }) as T;
 }
 
 /** What the API says, in the shape the client hands over. */
