@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { RunEnd } from '../calls/call-worker.ts';
 import type { EventRules, RawEntry } from '../event/event.ts';
 import { parseEntry } from '../event/parse.ts';
-import type { Answer } from '../im/answers.ts';
+import type { Answer, FaultName } from '../im/answers.ts';
 import { encodeImport, type ImportCommand } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import type { ApiForm } from '../im/commands.ts';
@@ -52,6 +52,8 @@ export interface CallReport {
   readonly users: readonly string[];
   readonly tries: number;
   readonly verdict: Verdict;
+  /** Set when no usable answer came. */
+  readonly fault: FaultName | undefined;
   readonly durationMs: number;
   readonly imported: number;
   readonly deadLettered: number;
@@ -187,6 +189,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
         users: group.units.map(({ userId }) => userId),
         tries: record.tries,
         verdict,
+        fault: answer.kind === 'fault' ? answer.fault : undefined,
         durationMs,
         imported: decision?.imported.length ?? 0,
         deadLettered: decision?.refused.length ?? 0,
