@@ -26,13 +26,8 @@ export function workerCommand(): Command {
       readSecrets(config, readTextFile);
       const version = packageVersion();
       const log = createLogger(config.log.level, { pid: process.pid });
-      // Heard from the first moment on: as the first process of a container, one without a listener would not
-      // even end. Before the start is over there is nothing to finish.
-      let started = false;
-      const stopping = firstSignal().then((signal) => {
-        log.info({ signal }, 'signal received');
-        if (!started) process.exit(EXIT.done);
-      });
+      // Heard from the start: a worker that is told to stop while it starts, stops as soon as it has.
+      const signalled = firstSignal();
       const worker = await startWorker({ config, readFile: readTextFile, version, log }).catch(
         (error: unknown) => {
           if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
@@ -40,8 +35,8 @@ export function workerCommand(): Command {
           throw error;
         },
       );
-      started = true;
-      await stopping;
+      const signal = await signalled;
+      log.info({ signal }, 'signal received');
       process.once('SIGTERM', () => process.exit(EXIT.failed));
       process.once('SIGINT', () => process.exit(EXIT.failed));
       const deadline = setTimeout(() => {

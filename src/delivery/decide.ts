@@ -37,6 +37,12 @@ export interface DecisionPolicy {
 /** An answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
 
+/** A call for one account that succeeds and says that the account failed. */
+const CONTRADICTION = {
+  class: 'unknown',
+  meaning: 'success, but the account stands in FailAccounts',
+} as const;
+
 const nothing: Decision = { imported: [], refused: [], again: [], later: [] };
 
 /**
@@ -51,6 +57,10 @@ export function decide(
 ): Decision {
   switch (verdict.class) {
     case 'done':
+      // There is no further call that could name a reason: to make this one again would go on for ever.
+      if (group.command === policy.singleCommand && isNamed(group, failAccounts)) {
+        return decide(group, { ...verdict, ...CONTRADICTION }, [], policy);
+      }
       return done(group, verdict, failAccounts, policy);
     case 'account':
     case 'body':
@@ -72,6 +82,10 @@ export function decide(
         `an answer of class ${verdict.class} decides nothing about users: a bug, please report it`,
       );
   }
+}
+
+function isNamed(group: Group, failAccounts: readonly string[]): boolean {
+  return group.units.some(({ userId }) => failAccounts.includes(userId));
 }
 
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */

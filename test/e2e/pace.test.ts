@@ -133,4 +133,24 @@ describe('the pace of the fleet', () => {
       await rm(folder, { recursive: true });
     }
   }, 90_000);
+
+  test('70398 is over when an account that did not exist is imported, not when an old one passes', async () => {
+    const { simulator, addUsers, drained, redis, keys } = await start({ simulator: { maxAccounts: 150 } });
+    const hold = createHoldState(redis, keys);
+    await addUsers(150, 'old');
+    await drained();
+    await addUsers(50, 'new');
+    await eventually('held for the quota', async () => (await hold.read()).hold?.kind === 'quota');
+    const { epoch } = await hold.read();
+    await addUsers(60, 'old');
+    const checks = (): number => simulator.report().commands.account_check?.calls ?? 0;
+    const from = checks();
+    await eventually('two checks', () => checks() - from >= 2, 60_000);
+    // Whatever was probed, nothing let the fleet go.
+    expect((await hold.read()).hold?.kind).toBe('quota');
+    expect(simulator.calls().some(({ errorCode }) => errorCode === 70398)).toBe(true);
+    expect(Number((await hold.read()).epoch)).toBeGreaterThanOrEqual(Number(epoch));
+    simulator.setFaults({ maxAccounts: null } as Scenario);
+    expect(await drained(90_000)).toMatchObject({ imported: 260, deadLettered: 0 });
+  }, 150_000);
 });
