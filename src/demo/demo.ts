@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.ts';
 import type { ReadFile } from '../config/read-file.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { UserCreatedProducer } from '../intake/producer.ts';
-import { listDeadLetters } from '../ledger/dead-letters.ts';
+import { listDeadLetters } from '../ledger/letter-store.ts';
 import { readFleetState } from '../pace/hold-state.ts';
 import { quotasOf } from '../pace/quotas.ts';
 import type { RedisClient } from '../redis/connect.ts';

@@ -53,7 +53,7 @@ export function createCallDriver(
         ratePerSecond: 100,
       }),
       close: () => undefined,
-      lastTurnMs: null,
+      pulse: { dueMs: null },
     },
   });
   const options: DeliveryOptions = {

@@ -15,7 +15,7 @@ const signups = [
 const letter = (userId: string, reason: StoredLetter['reason'], errorCode: number): StoredLetter => ({
   ...{ eventId: `1-${userId}`, userId, reason, errorCode, errorInfo: `why ${userId}`, httpStatus: 200 },
   ...{ command: 'multiaccount_import', event: {}, attempts: [], firstSeenAt: 1, notBefore: null },
-  ...{ state: 'dead', deadSince: 2 },
+  ...{ state: 'dead', deadSince: 2, firstDeadAt: 2, redrives: [] },
 });
 const letters = [letter('bad', 'rejected', 70399), letter('rude', 'profile', 40005)];
 const accounts = new Map([
