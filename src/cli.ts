@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
 import { dlqCommand } from './cli/dlq.ts';
 import { EXIT, explain } from './cli/fail.ts';
+import { pauseCommand, resumeCommand } from './cli/pause.ts';
 import { pushCommand } from './cli/push.ts';
 import { simulateCommand } from './cli/simulate.ts';
 import { statusCommand } from './cli/status.ts';
@@ -23,6 +24,8 @@ for (const command of [
   pushCommand(),
   statusCommand(),
   dlqCommand(),
+  pauseCommand(),
+  resumeCommand(),
   configCommand(),
   simulateCommand(),
 ]) {

@@ -3,7 +3,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { DeadReason } from '../ledger/dead-letters.ts';
 import { passedSearch, refusedSearch } from './search.ts';
-import { type Commands, candidateOf, type Group, groupsOf, hasProfile, singly, type Unit } from './unit.ts';
+import { type Commands, candidateOf, type Group, hasProfile, singly, type Unit } from './unit.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -57,7 +57,7 @@ export function decide(
   });
   switch (verdict.class) {
     case 'done':
-      return done(group, verdict, failAccounts, policy);
+      return done(group, failAccounts, policy);
     case 'account':
     case 'body':
       return group.units.length > 1 ? search() : refuse(group, verdict, policy);
@@ -81,12 +81,7 @@ export function decide(
 }
 
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
-function done(
-  group: Group,
-  verdict: Verdict,
-  failAccounts: readonly string[],
-  policy: DecisionPolicy,
-): Decision {
+function done(group: Group, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
   const failed = group.units.filter(({ userId }) => failing.has(userId));
   const passed = group.units.filter(({ userId }) => !failing.has(userId));
@@ -113,12 +108,12 @@ function done(
 export function decideChecked(
   group: Group,
   there: ReadonlyMap<string, boolean>,
-  policy: Pick<DecisionPolicy, 'commands'>,
+  commands: Commands,
 ): Decision {
   const done = group.units.filter((unit) => there.get(unit.userId) === true && !hasProfile(unit));
   const open = group.units.filter((unit) => !done.includes(unit));
   const known = open.map((unit) => ({ ...unit, there: there.get(unit.userId) === true }));
-  return { ...ended(done), again: singly(known, policy.commands.single), later: [] };
+  return { ...ended(done), again: singly(known, commands.single), later: [] };
 }
 
 /** One check for all of several users may save most of their single calls; for one user it saves nothing. */
@@ -154,11 +149,11 @@ function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decisio
     return {
       ...nothing,
       refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-      again: [...groupsOf([{ ...unit, candidates: older }], commands, false), ...others],
+      again: [...singly([{ ...unit, candidates: older }], commands.single), ...others],
     };
   }
   if (aboutProfile && !unit.there && policy.onProfileFault === 'import-bare') {
-    return { ...nothing, again: [...groupsOf([{ ...unit, bare: verdict }], commands, false), ...others] };
+    return { ...nothing, again: [...singly([{ ...unit, bare: verdict }], commands.single), ...others] };
   }
   return {
     ...nothing,

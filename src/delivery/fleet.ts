@@ -1,85 +1,95 @@
-import type { ImportCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
-import type { HoldState } from '../pace/hold-state.ts';
+import type { HoldState, HoldWord } from '../pace/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Line } from './place-call.ts';
+import type { Group } from './unit.ts';
 
 /**
  * What a call's answer means for the whole fleet, before it is asked what it means for the call's users.
  * - `judge`: it says something about the users.
  * - `again`: it says nothing about them: the same call waits for another slot, and no attempt is spent.
+ * - `scout`: like `again`, but one of its several users goes ahead alone, to tell a fault of accounts from a fault
+ *   of the app.
  */
-export type Heard = 'judge' | 'again';
+export type Heard = 'judge' | 'again' | 'scout';
 
 /** Hears every answer of one run. */
 export interface FleetEar {
-  hear(command: ImportCommand, verdict: Verdict, slot: Slot): Promise<Heard>;
+  /** `failed`: users of the group who stand in FailAccounts. */
+  hear(group: Group, verdict: Verdict, failed: number, slot: Slot): Promise<Heard>;
 }
 
 export interface FleetOptions {
   readonly hold: HoldState;
-  readonly lines: Readonly<Partial<Record<ImportCommand, Line>>>;
+  readonly lines: Readonly<Partial<Record<Group['command'], Line>>>;
   /** Makes the cached UserSig anew. */
   readonly signAnew: () => void;
   readonly report: FleetReport;
 }
 
 export interface FleetReport {
-  held(verdict: Verdict): void;
-  released(): void;
-  throttled(command: ImportCommand, verdict: Verdict, standBackMs: number): void;
+  /** `ratePerSecond`: the shared rate from now on; null when it was lowered already. */
+  throttled(command: Group['command'], verdict: Verdict, ratePerSecond: number | null): void;
 }
 
-/** How long a command stands back after "too often" when the answer does not say. */
-const THROTTLE_WAIT_MS = 1_000;
+const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
 
 /** One for each run: a signature that expired is made anew once a run before it counts. */
 export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions): FleetEar {
   let signedAnew = false;
 
-  const throttle = async (command: ImportCommand, verdict: Verdict, slot: Slot): Promise<void> => {
-    const standBackMs = verdict.retryAfterMs ?? THROTTLE_WAIT_MS;
-    const throttled = verdict.throttles === 'all' ? Object.values(lines) : [lines[command]];
-    await Promise.all(throttled.map((line) => line?.book.standBack(standBackMs)));
-    report.throttled(command, verdict, standBackMs);
-    if (slot.probe) await hold.wait(slot.epoch);
+  const throttled = async (group: Group, verdict: Verdict, slot: Slot): Promise<void> => {
+    const all = verdict.throttles === 'all' ? Object.values(lines) : [lines[group.command]];
+    const rates = await Promise.all(
+      all.map((line) => line?.book.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
+    );
+    report.throttled(group.command, verdict, rates.find((rate) => rate !== null) ?? null);
+    if (slot.probe) await hold.missed(slot);
   };
 
   const blocked = async (verdict: Verdict, slot: Slot): Promise<void> => {
     if (verdict.signAnew && !signedAnew) {
       signedAnew = true;
       signAnew();
-      if (slot.probe) await hold.wait(slot.epoch);
+      if (slot.probe) await hold.missed(slot);
       return;
     }
-    const change = await hold.set(slot.epoch, {
-      errorCode: verdict.errorCode,
+    const { errorCode, holdKind = 'configuration', minProbeGapMs } = verdict;
+    await hold.blocked(slot, {
+      errorCode,
       errorInfo: verdict.errorInfo || verdict.meaning,
-      kind: verdict.holdKind ?? 'configuration',
-      ...(verdict.minProbeGapMs !== undefined && { minProbeGapMs: verdict.minProbeGapMs }),
+      kind: holdKind,
+      ...(minProbeGapMs !== undefined && { minProbeGapMs }),
     });
-    if (change === 'set') report.held(verdict);
-  };
-
-  /** Only an answer that the API gives to a working app proves anything. */
-  const endProbe = async (verdict: Verdict, slot: Slot): Promise<void> => {
-    const proves = verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body';
-    const change = await (proves ? hold.clear(slot.epoch) : hold.wait(slot.epoch));
-    if (change === 'cleared') report.released();
   };
 
   return {
-    async hear(command, verdict, slot) {
-      if (verdict.class === 'throttle') {
-        await throttle(command, verdict, slot);
-        return 'again';
+    async hear(group, verdict, failed, slot) {
+      const answer = { errorCode: verdict.errorCode, errorInfo: verdict.errorInfo || verdict.meaning };
+      switch (verdict.class) {
+        case 'throttle':
+          await throttled(group, verdict, slot);
+          return 'again';
+        case 'app':
+          await blocked(verdict, slot);
+          return 'again';
+        case 'done':
+          // All of them failed: the API answers, but nothing proves that an account can pass.
+          if (failed < group.units.length) await hold.success(slot);
+          else if (slot.probe) await hold.bad(slot, 0, answer);
+          return 'judge';
+        case 'retry': {
+          const word = await hold.trouble(slot, answer);
+          return HELD.has(word) && word !== 'set' ? 'again' : 'judge';
+        }
+        case 'account':
+        case 'body':
+        case 'unknown': {
+          const word = await hold.bad(slot, group.first ? group.units.length : 0, answer);
+          if (!HELD.has(word)) return 'judge';
+          return group.units.length > 1 ? 'scout' : 'again';
+        }
       }
-      if (verdict.class === 'app') {
-        await blocked(verdict, slot);
-        return 'again';
-      }
-      if (slot.probe) await endProbe(verdict, slot);
-      return 'judge';
     },
   };
 }

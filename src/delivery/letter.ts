@@ -2,13 +2,12 @@ import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import { eventIdMs } from '../event/event-id.ts';
 import type { CommandName } from '../im/commands.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
-import type { Attempt } from '../ledger/record.ts';
+import { type Attempt, attemptsOf } from '../ledger/record.ts';
 import type { Refused } from './decide.ts';
 
 /** Longest value of a field that a letter keeps, in characters; what is cut says so. */
 const MAX_VALUE_CHARS = 64 * 1024;
 const MAX_FIELDS = 100;
-const MONTH_MS = 31 * 86_400_000;
 
 /** The letter of an entry that does not hold up. */
 export function invalidLetter(raw: RawEntry, entry: InvalidEntry): Letter {
@@ -33,7 +32,6 @@ export function refusedLetter(
   refused: Refused,
   command: CommandName,
   before: readonly Attempt[],
-  nowMs: number,
 ): Letter {
   const { verdict, unit, reason } = refused;
   return {
@@ -45,10 +43,21 @@ export function refusedLetter(
     httpStatus: verdict.httpStatus,
     command,
     event: shownFields(raw),
-    attempts: [...before, ...unit.attempts],
+    attempts: [...attemptsOf(before, unit.userId), ...unit.attempts],
     firstSeenAt: eventIdMs(raw.eventId),
-    notBefore: verdict.notBeforeMonths === undefined ? null : nowMs + verdict.notBeforeMonths * MONTH_MS,
+    notBefore: notBefore(eventIdMs(raw.eventId), verdict.notBeforeMonths),
   };
+}
+
+/**
+ * Calendar months after the event was first seen: the account was gone by then, so what the API counts from is no
+ * later, and no date comes with its answer. A day that the month does not have rolls over into the next one.
+ */
+function notBefore(firstSeenAtMs: number, months: number | undefined): number | null {
+  if (months === undefined) return null;
+  const date = new Date(firstSeenAtMs);
+  date.setUTCMonth(date.getUTCMonth() + months);
+  return date.getTime();
 }
 
 /** The event's own fields; a password stays where it came from. */

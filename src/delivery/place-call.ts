@@ -1,16 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
-import type { ImportCommand } from '../im/bodies.ts';
+import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
-import { MAX_LATE_MS } from '../pace/budget.ts';
 import type { Dispenser } from '../pace/dispenser.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
 import type { Candidate, Slot, SlotBook } from '../pace/slot.ts';
-import { waitUntil } from '../pace/wait-until.ts';
+import { sendAtSlot } from './send-at-slot.ts';
 
 /** What one command needs to make its calls. */
 export interface Line {
-  readonly command: ImportCommand;
+  readonly command: DeliveryCommand;
   readonly book: SlotBook;
   readonly dispenser: Dispenser;
 }
@@ -20,13 +19,19 @@ export type Placed =
   | { readonly kind: 'lost' }
   | { readonly kind: 'closing' };
 
+/** Hears of slots that are not used, and of those about to be. */
+export interface SlotReport {
+  /** Before a probe is sent: secrets are read anew, so that a mended one counts. */
+  probing(): void;
+  missed(slot: Slot, lateMs: number): Promise<void>;
+}
+
 /** A connection that waited longer than this for its slot may have been closed at the other end. */
 const STALE_CONNECTION_MS = 2_000;
 
 /**
- * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot is given up when
- * its moment has passed (a stalled process, a slow connection) or the fleet was stopped meanwhile; then the call
- * waits for another one, with its connection kept.
+ * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
+ * given up; then the call waits for another one, with its connection kept.
  */
 export async function placeCall(
   client: ImClient,
@@ -34,7 +39,7 @@ export async function placeCall(
   watch: HoldWatch,
   candidate: Candidate,
   body: string,
-  onGivenUp: (slot: Slot, lateMs: number) => void,
+  report: SlotReport,
 ): Promise<Placed> {
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
@@ -55,22 +60,13 @@ export async function placeCall(
       prepared = client.prepare(line.command, body);
       preparedAtMs = performance.now();
     }
-    await waitUntil(slot.atLocalMs);
-    if (!prepared.isConnected)
-      await Promise.race([prepared.connected, waitUntil(slot.atLocalMs + MAX_LATE_MS)]);
-    // From here to send() nothing is awaited: what holds now holds when the bytes leave.
-    const sentAtMs = performance.now();
-    const lateMs = sentAtMs - slot.atLocalMs;
-    if (prepared.isConnected && lateMs <= MAX_LATE_MS && watch.isCurrent(slot.epoch)) {
-      const answer = await prepared.send();
-      return { kind: 'answered', answer, slot, durationMs: performance.now() - sentAtMs };
-    }
-    onGivenUp(slot, lateMs);
-    await line.book.giveUp(slot);
+    if (slot.probe) report.probing();
+    const sent = await sendAtSlot(prepared, slot, watch);
+    if (sent.kind === 'answered') return { ...sent, slot };
+    await report.missed(slot, sent.lateMs);
     if (!(await prepared.connected)) {
       // No connection to be had: what send() says of it is the answer, and nothing was sent.
-      const answer = await prepared.send();
-      return { kind: 'answered', answer, slot, durationMs: performance.now() - sentAtMs };
+      return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
     }
   }
 }

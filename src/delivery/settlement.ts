@@ -44,7 +44,7 @@ export function settlementOf(step: {
   readonly decision: Pick<Decision, 'imported' | 'refused'>;
   readonly entries: ReadonlyMap<string, RawEntry>;
   readonly letter: (raw: RawEntry, refused: Refused) => Letter;
-  readonly kept: KeptState;
+  readonly kept: KeptState & Pick<Kept, 'onWire'>;
 }): Settlement {
   const { before, after, decision, entries, letter } = step;
   const endings: Ending[] = [];
@@ -103,12 +103,17 @@ export function invalidSettlement(step: {
 }
 
 /** Events keep the order in which they stood, so that a record reads the same at every run. */
-function keep(after: Remaining, entries: ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
+function keep(
+  after: Remaining,
+  entries: ReadonlyMap<string, RawEntry>,
+  kept: KeptState & Partial<Pick<Kept, 'onWire'>>,
+): Kept | null {
   if (after.size === 0) return null;
   const staying = new Set(
     [...after.values()].flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId)),
   );
   return {
+    onWire: false,
     ...kept,
     attempts: kept.attempts as readonly Attempt[],
     entries: [...entries.values()].filter(({ eventId }) => staying.has(eventId)),

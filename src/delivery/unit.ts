@@ -36,7 +36,7 @@ export interface GroupSearch {
   readonly probe: Probe<Unit>;
 }
 
-/** The two import calls of an API form, and what the first of them cannot carry. */
+/** The two import calls of an API form. */
 export interface Commands {
   readonly form: ApiForm;
   readonly batch: ImportCommand;

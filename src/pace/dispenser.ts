@@ -32,10 +32,9 @@ const TROUBLE_WAIT_MS = 500;
 export function createDispenser(options: {
   readonly book: SlotBook;
   readonly watch: HoldWatch;
-  readonly spacingMicros: () => number;
   readonly onTrouble: (error: Error) => void;
 }): Dispenser {
-  const { book, watch, spacingMicros, onTrouble } = options;
+  const { book, watch, onTrouble } = options;
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
   let turning = false;
   let closed = false;
@@ -64,10 +63,7 @@ export function createDispenser(options: {
 
   const turn = async (): Promise<void> => {
     const asking = heads();
-    const answer = await book.ask(
-      asking.map((waiter) => waiter.candidate),
-      spacingMicros(),
-    );
+    const answer = await book.ask(asking.map((waiter) => waiter.candidate));
     if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
     switch (answer.kind) {
       case 'slot': {

@@ -2,7 +2,37 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
+/**
+ * The hold: a fault of the app is not a fault of its accounts.
+ *
+ *            blocked · 5 bad in a row · 5 s of trouble            nextProbeAt reached, lease free
+ *   running ──────────────────────────────────────────▶ held(kind) ───────────────────────────▶ probing
+ *      ▲                                                   ▲   proves nothing, or the prober died │
+ *      │                                                   └──────────────────────────────────────┤
+ *      └───────────────────────────── the probe proves that calls succeed ────────────────────────┘
+ *
+ * - *running*: calls get slots.
+ * - *held(kind)*: no slot is granted. Calls on the wire finish; what they say comes from an older epoch and
+ *   changes nothing. Events wait in the stream. Time held counts against no event.
+ * - *probing*: one call of the fleet is out, under a lease. A prober that dies is replaced when the lease ends.
+ *
+ * What starts a hold, and what its probes must prove:
+ * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an ID
+ *   that does not exist must pass. If calls are held again right after, the check was not proof enough: from
+ *   then on a waiting call is the probe.
+ * - `quota` (70398): a waiting import must pass.
+ * - `outage`, 5 s of transport faults or transient answers without a success: any answer of the API.
+ * - `brake`, five answers in a row that would dead-letter, over 100 users, without a success: one account
+ *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
+ *   at fault and not the app, one of them passes at once.
+ *
+ * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
+ */
+
 const holdScript = loadScript(import.meta.url, 'hold.lua');
+
+/** How a hold is proved to be over: see above. */
+export type Proof = 'check' | 'import' | 'scout';
 
 /** Why no call of the app can succeed at present, as an operator reads it. */
 export interface Hold {
@@ -14,58 +44,104 @@ export interface Hold {
   readonly nextProbeAt: number;
 }
 
+export interface Pause {
+  readonly reason: string;
+  readonly since: number;
+}
+
 export interface FleetState {
   readonly epoch: string;
   readonly hold: Hold | null;
-  readonly paused: boolean;
+  readonly proof: Proof | null;
+  readonly pause: Pause | null;
   /** Milliseconds spent in holds that ended. */
   readonly heldMs: number;
 }
 
-/** Gap between two probes: it doubles from the first to the greatest. */
-const FIRST_PROBE_GAP_MS = 1_000;
-const MAX_PROBE_GAP_MS = 60_000;
+/** An answer of class `app`, with what its hold is called. */
+export interface Blocked {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+  readonly kind: string;
+  readonly minProbeGapMs?: number;
+}
 
-export type HoldChange =
+/** Gaps between probes: doubling from the first to the greatest. The account quota changes slowly. */
+const FIRST_GAP_MS = 1_000;
+const FIRST_QUOTA_GAP_MS = 5_000;
+const MAX_GAP_MS = 60_000;
+
+/**
+ * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
+ * - `cleared`: it was held until this answer. `noted`: it is not held.
+ */
+export type HoldWord =
   | 'set'
   | 'postponed'
-  | 'cleared'
   | 'waiting'
-  | 'stale'
-  | 'same'
+  | 'held'
+  | 'cleared'
+  | 'noted'
   | 'paused'
-  | 'resumed';
+  | 'resumed'
+  | 'same';
 
-/** Sets, clears and reads what stops the whole fleet. Every change is one script, told to all processes. */
+/** The slot that an answer belongs to. */
+export interface HeardSlot {
+  readonly epoch: string;
+  readonly probe: boolean;
+}
+
+/** Tells the fleet's state machine what was heard. Every step is one script; changes are told to all processes. */
 export interface HoldState {
-  set(
-    epoch: string,
-    why: { errorCode: number; errorInfo: string; kind: string; minProbeGapMs?: number },
-  ): Promise<HoldChange>;
-  clear(epoch: string): Promise<HoldChange>;
-  /** A probe came back without proof. */
-  wait(epoch: string): Promise<HoldChange>;
+  success(slot: HeardSlot): Promise<HoldWord>;
+  /** `newUsers`: users that no earlier answer of their record spoke of. */
+  bad(slot: HeardSlot, newUsers: number, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
+  trouble(slot: HeardSlot, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
+  blocked(slot: HeardSlot, why: Blocked): Promise<HoldWord>;
+  /** The slot of a probe was not used. */
+  missed(slot: HeardSlot): Promise<HoldWord>;
+  pause(reason: string, sinceMs: number): Promise<HoldWord>;
+  resume(): Promise<HoldWord>;
   read(): Promise<FleetState>;
 }
 
 export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
-  const run = async (op: string, epoch: string, json = '', gapMs = FIRST_PROBE_GAP_MS): Promise<HoldChange> =>
+  const run = async (op: string, slot: HeardSlot, ...args: (string | number)[]): Promise<HoldWord> =>
     (await runScript(
       redis,
       holdScript,
       [keys.hold],
-      [op, epoch, keys.holdChannel, json, gapMs, Math.max(gapMs, MAX_PROBE_GAP_MS)],
-    )) as HoldChange;
+      [op, slot.epoch, keys.holdChannel, slot.probe ? 1 : 0, ...args],
+    )) as HoldWord;
+  const nobody: HeardSlot = { epoch: '', probe: false };
   return {
-    set: (epoch, { minProbeGapMs = 0, ...why }) =>
-      run('set', epoch, JSON.stringify(why), Math.max(FIRST_PROBE_GAP_MS, minProbeGapMs)),
-    clear: (epoch) => run('clear', epoch),
-    wait: (epoch) => run('wait', epoch),
+    success: (slot) => run('success', slot),
+    bad: (slot, newUsers, answer) => run('bad', slot, newUsers, words('brake', answer)),
+    trouble: (slot, answer) => run('trouble', slot, words('outage', answer)),
+    blocked: (slot, { minProbeGapMs = 0, ...why }) => {
+      const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
+      const proof: Proof = why.kind === 'quota' ? 'import' : 'check';
+      const most = Math.max(first, MAX_GAP_MS);
+      return run('blocked', slot, words(why.kind, why), why.kind, proof, why.errorCode, first, most);
+    },
+    missed: (slot) => run('missed', slot),
+    pause: (reason, sinceMs) => run('pause', nobody, JSON.stringify({ reason, since: sinceMs })),
+    resume: () => run('resume', nobody),
     read: async () => readFleetState(await redis.hgetall(keys.hold)),
   };
 }
 
-export function readFleetState(fields: Record<string, string>): FleetState {
+/** What an operator reads in place of a word of the API where the hold is our own conclusion. */
+function words(kind: string, { errorCode, errorInfo }: { errorCode: number; errorInfo: string }): string {
+  const conclusion: Readonly<Record<string, string>> = {
+    brake: 'five calls in a row over 100 users and more were refused, none passed; the last answer: ',
+    outage: 'for 5 s no call succeeded; the last one: ',
+  };
+  return JSON.stringify({ errorCode, errorInfo: `${conclusion[kind] ?? ''}${errorInfo}`, kind });
+}
+
+export function readFleetState(fields: Readonly<Record<string, string>>): FleetState {
   const why = fields.held
     ? (JSON.parse(fields.held) as Pick<Hold, 'errorCode' | 'errorInfo' | 'kind'>)
     : null;
@@ -76,7 +152,8 @@ export function readFleetState(fields: Record<string, string>): FleetState {
       since: Number(fields.heldSince ?? 0),
       nextProbeAt: Number(fields.nextProbeAt ?? 0),
     },
-    paused: fields.paused !== undefined,
+    proof: why && ((fields.proof ?? 'import') as Proof),
+    pause: fields.paused === undefined ? null : (JSON.parse(fields.paused) as Pause),
     heldMs: Number(fields.heldMs ?? 0),
   };
 }

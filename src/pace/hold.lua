@@ -1,74 +1,185 @@
--- hold: what stops the whole fleet, and what lets it go on.
+-- hold: what the fleet concludes from an answer. See hold-state.ts for the machine in words.
 --
--- KEYS 1 hold hash: epoch, held (JSON), heldSince, nextProbeAt, probeUntil, probeGapMs, heldMs, paused
--- ARGV 1 operation  2 epoch of the slot that the answer belongs to  3 channel  4 JSON  5 gap (ms)  6 greatest gap (ms)
+-- One script, because several processes hear answers at the same time: a hold is set once, an answer from an
+-- older epoch neither sets nor clears anything, and the counts of what went wrong in a row are the fleet's.
 --
--- Operations
---   set     an answer says that no call can succeed
---   clear   an answer proves that calls succeed again
---   wait    a probe came back without proof: the next one goes out after the same gap
---   pause   an operator stops the fleet (ARGV 4: {reason, since})     resume  and lets it go on
--- An answer from an older epoch neither sets nor clears anything: it was on the wire when things changed.
+-- KEYS 1 hold hash
+--        epoch                                  grows at every change that stops or frees the fleet
+--        held (JSON), kind, proof, heldSince, nextProbeAt, probeUntil, probeGapMs, probes
+--        heldMs                                 milliseconds of holds that ended
+--        clearedAt, clearedCode, clearedGapMs   of the last hold, to tell a recovery from a flap
+--        paused (JSON)
+--        badCalls, badUsers                     answers in a row that would dead-letter; the users of first calls
+--        troubleSince, troubleCalls, troubleAt  transient failures in a row
+-- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's   5... by operation
+--   success                                     an account was imported (or a check passed)
+--   bad        users                            an answer that would dead-letter somebody; users it newly speaks of
+--   trouble                                     no answer, or a transient one
+--   blocked    JSON, kind, proof, code, first gap ms, greatest gap ms    no call can succeed
+--   missed                                      a probe's slot was not used
+--   pause      JSON        resume
 --
--- Answers 'set', 'postponed', 'cleared', 'waiting', 'paused', 'resumed', or 'stale' / 'same' when nothing changed.
+-- Answers one word: 'set' 'postponed' 'cleared' 'waiting' (held on) | 'noted' (nothing is held)
+-- | 'held' (came from before the hold) | 'paused' 'resumed' 'same'
 
-local op = ARGV[1]
-local epoch = redis.call('HGET', KEYS[1], 'epoch') or '0'
+local OUTAGE_AFTER_MS, OUTAGE_CALLS = 5000, 3
+-- A fault now and then is no outage: what lies further back than this is not of the same row.
+local TROUBLE_FORGOTTEN_MS = 120000
+local BRAKE_CALLS, BRAKE_USERS, BRAKE_QUICK_PROBES = 5, 100, 3
+local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
+local FLAP_MS = 60000
+
+local hold = KEYS[1]
+local op, probe = ARGV[1], ARGV[4] == '1'
 local t = redis.call('TIME')
 local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
 local function text(n) return string.format('%.0f', n) end
+local now = text(nowMs)
 
 local function changed()
-  local next = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-  redis.call('PUBLISH', ARGV[3], next)
+  redis.call('PUBLISH', ARGV[3], redis.call('HINCRBY', hold, 'epoch', 1))
 end
 
 if op == 'pause' or op == 'resume' then
-  local paused = redis.call('HEXISTS', KEYS[1], 'paused') == 1
-  if paused == (op == 'pause') then
+  if (redis.call('HEXISTS', hold, 'paused') == 1) == (op == 'pause') then
     return 'same'
   end
   if op == 'pause' then
-    redis.call('HSET', KEYS[1], 'paused', ARGV[4])
+    redis.call('HSET', hold, 'paused', ARGV[5])
   else
-    redis.call('HDEL', KEYS[1], 'paused')
+    redis.call('HDEL', hold, 'paused')
   end
   changed()
   return op .. 'd'
 end
 
-if ARGV[2] ~= epoch then
-  return 'stale'
-end
-local held = redis.call('HGET', KEYS[1], 'held')
+local f = redis.call('HMGET', hold, 'epoch', 'held', 'kind', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls',
+  'troubleAt', 'probeGapMs', 'probes')
+local held, kind = f[2], f[3]
+local current = (f[1] or '0') == ARGV[2]
 
-if op == 'set' then
-  local gap = tonumber(ARGV[5])
-  if held then
-    gap = math.min(math.max(gap, 2 * tonumber(redis.call('HGET', KEYS[1], 'probeGapMs') or gap)), tonumber(ARGV[6]))
-  end
-  redis.call('HSET', KEYS[1], 'held', ARGV[4], 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
-  redis.call('HDEL', KEYS[1], 'probeUntil')
-  if held then
-    return 'postponed'
-  end
-  redis.call('HSET', KEYS[1], 'heldSince', text(nowMs))
+local function forget(...)
+  redis.call('HDEL', hold, ...)
+end
+
+local function begin(json, newKind, proof, gap)
+  redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof, 'heldSince', now, 'probes', 0,
+    'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
+  forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
   changed()
   return 'set'
 end
 
-if not held then
-  return 'same'
+local function clear()
+  local h = redis.call('HMGET', hold, 'heldSince', 'held')
+  redis.call('HINCRBY', hold, 'heldMs', text(math.max(0, nowMs - tonumber(h[1] or nowMs))))
+  redis.call('HSET', hold, 'clearedAt', now, 'clearedCode', cjson.decode(h[2]).errorCode, 'clearedGapMs', f[9] or '0')
+  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes')
+  changed()
+  return 'cleared'
 end
-if op == 'wait' then
-  local gap = tonumber(redis.call('HGET', KEYS[1], 'probeGapMs') or 1000)
-  redis.call('HSET', KEYS[1], 'nextProbeAt', text(nowMs + gap))
-  redis.call('HDEL', KEYS[1], 'probeUntil')
-  return 'waiting'
+
+-- The probe proved nothing: the next one goes out after a longer gap.
+local function postpone(first, most)
+  local probes = redis.call('HINCRBY', hold, 'probes', 1)
+  local gap = math.min(most, math.max(first, 2 * tonumber(f[9] or first)))
+  if kind == 'brake' and probes < BRAKE_QUICK_PROBES then
+    gap = 0
+  end
+  redis.call('HSET', hold, 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
+  forget('probeUntil')
 end
--- clear: the time held counts against no event's age.
-local since = tonumber(redis.call('HGET', KEYS[1], 'heldSince') or nowMs)
-redis.call('HINCRBY', KEYS[1], 'heldMs', text(math.max(0, nowMs - since)))
-redis.call('HDEL', KEYS[1], 'held', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs')
-changed()
-return 'cleared'
+
+if op == 'missed' then
+  if held and current then
+    forget('probeUntil')
+  end
+  return held and 'waiting' or 'noted'
+end
+
+if op == 'success' then
+  if f[4] or f[6] then
+    forget('badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
+  end
+  if held and probe and current then
+    return clear()
+  end
+  return held and 'held' or 'noted'
+end
+
+if op == 'bad' then
+  if held then
+    if not (probe and current) then
+      return 'held'
+    end
+    -- The API answers, and not about the app: an outage or a wrong credential is over. A brake is not.
+    if kind ~= 'brake' and kind ~= 'quota' then
+      return clear()
+    end
+    postpone(SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+    return 'postponed'
+  end
+  if f[6] then
+    forget('troubleSince', 'troubleCalls', 'troubleAt')
+  end
+  if not current then
+    return 'noted'
+  end
+  local calls = redis.call('HINCRBY', hold, 'badCalls', 1)
+  local users = redis.call('HINCRBY', hold, 'badUsers', ARGV[5])
+  if calls < BRAKE_CALLS or users < BRAKE_USERS then
+    return 'noted'
+  end
+  return begin(ARGV[6], 'brake', 'scout', 0)
+end
+
+if op == 'trouble' then
+  if held then
+    if not (probe and current) then
+      return 'held'
+    end
+    postpone(SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+    return 'waiting'
+  end
+  if not current then
+    return 'noted'
+  end
+  if not f[6] or nowMs - tonumber(f[8]) > TROUBLE_FORGOTTEN_MS or nowMs < tonumber(f[6]) then
+    redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 1)
+    return 'noted'
+  end
+  local calls = redis.call('HINCRBY', hold, 'troubleCalls', 1)
+  redis.call('HSET', hold, 'troubleAt', now)
+  if calls < OUTAGE_CALLS or nowMs - tonumber(f[6]) < OUTAGE_AFTER_MS then
+    return 'noted'
+  end
+  return begin(ARGV[5], 'outage', 'import', SHORT_GAP_MS)
+end
+
+-- blocked
+local json, newKind, proof, code = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local first, most = tonumber(ARGV[9]), tonumber(ARGV[10])
+if held then
+  if not (probe and current) then
+    return 'held'
+  end
+  if kind == newKind then
+    redis.call('HSET', hold, 'held', json)
+    postpone(first, most)
+    return 'postponed'
+  end
+  -- Another fault by now: its own words and its own proof, from the same beginning.
+  redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof)
+  postpone(first, most)
+  changed()
+  return 'postponed'
+end
+if not current then
+  return 'noted'
+end
+-- Held again for the same reason as soon as it was let go: the proof was not good enough, and the gap goes on.
+local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs')
+if last[1] and last[2] == code and nowMs - tonumber(last[1]) < FLAP_MS then
+  return begin(json, newKind, 'import', math.min(most, math.max(first, 2 * tonumber(last[3]))))
+end
+return begin(json, newKind, proof, first)

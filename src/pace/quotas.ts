@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { ImportCommand } from '../im/bodies.ts';
-import { documentedPerSecond } from '../im/commands.ts';
+import { type CommandName, documentedPerSecond } from '../im/commands.ts';
 import type { Quota } from './budget.ts';
 
 /** The import calls of an API form: one that carries many accounts, and one that carries a single one. */
@@ -16,7 +16,7 @@ export function commandPair(form: Config['api']['form']): CommandPair {
 }
 
 /** The quota of a command: as configured, else as documented for the API form. */
-export function quotaOf(config: Config, command: ImportCommand): Quota {
+export function quotaOf(config: Config, command: CommandName): Quota {
   return {
     perSecond: config.quota.perSecond[command] ?? documentedPerSecond(config.api.form, command),
     share: config.quota.share,

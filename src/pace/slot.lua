@@ -4,18 +4,22 @@
 -- the check that a run still owns its call record, the check of the hold and the reservation of the time must
 -- be one step: a process that was frozen must not get a slot for work that another one took over.
 --
--- KEYS 1 hold           hash: epoch, held (JSON), nextProbeAt (ms), probeUntil (ms), probeGapMs, paused, heldMs, heldSince
---      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us)
+-- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil (ms), paused, heldMs
+--      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
+--                       slowest, slowestAt (us), and what throttle.lua writes
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first
--- ARGV 1 spacing (us)   2 slots that may be reserved ahead   3 probe lease (ms)
---      4.. pairs (class 0-3, run), in the order of the records
+-- ARGV 1 spacing (us) by the asker's own quota   2 slots that may be reserved ahead   3 probe lease (ms)
+--      4 mode: 'calls' for candidates, 'check' for the probe that needs none, 'rate' to be told the rate only,
+--        'look' the same for somebody who makes no calls
+--      5.. pairs (class 0-3, run), in the order of the records
 --
 -- Answers (all numbers as integers or strings, times in us on Redis's clock):
---   {'slot', index, time, now, epoch, isProbe, heldMs, slot number}
+--   {'slot', index, time, now, epoch, isProbe, heldMs, slot number, calls/s in force}
 --   {'later', now, wait us}
 --   {'held', now, wait us, epoch}     {'paused', now, epoch}
 --   {'lost', now, index}              the record is gone or another run owns it
+--   {'rate', now, calls/s in force, spacing (us) of the lowest quota}
 -- Cost: O(log slots of the last second), no matter how much waits.
 
 local t = redis.call('TIME')
@@ -24,26 +28,68 @@ local nowMs = math.floor(now / 1000)
 local nowText = string.format('%.0f', now)
 local spacing = tonumber(ARGV[1])
 local ahead = tonumber(ARGV[2])
+local mode = ARGV[4]
 local candidates = #KEYS - 3
 
+-- Processes that disagree about the quota: the lowest counts, for as long as one of them is heard of.
+local q = redis.call('HMGET', KEYS[2], 'slowest', 'slowestAt', 'cutAt', 'cutBase', 'cutCeiling')
+local slowestAt = tonumber(q[2] or 0)
+if q[1] and (tonumber(q[1]) > spacing or mode == 'look') and now - slowestAt < 15000000 and slowestAt <= now then
+  spacing = tonumber(q[1])
+elseif mode ~= 'look' and (q[1] ~= ARGV[1] or now - slowestAt > 1000000 or slowestAt > now) then
+  redis.call('HSET', KEYS[2], 'slowest', ARGV[1], 'slowestAt', nowText)
+end
+local lowest = spacing
+
+-- Throttled: from the rate after the cut up to where it was refused within 8 s, then slowly beyond.
+if q[3] then
+  local full, ceiling = 1000000 / spacing, 0.97 * tonumber(q[5])
+  local age = math.max(0, now - tonumber(q[3])) / 1000000
+  local rate = math.min(tonumber(q[4]), full)
+  if age < 8 then
+    rate = rate + math.max(0, ceiling - rate) * age / 8
+  else
+    rate = math.max(rate, ceiling) + 0.03 * full * (age - 8)
+  end
+  if rate >= full then
+    redis.call('HDEL', KEYS[2], 'cutAt', 'cutBase', 'cutCeiling')
+  else
+    spacing = 1000000 / rate
+  end
+end
+local rateText = string.format('%.3f', 1000000 / spacing)
+if mode == 'rate' or mode == 'look' then
+  return { 'rate', nowText, rateText, tostring(lowest) }
+end
+
 for i = 1, candidates do
-  if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[3 + 2 * i] then
+  if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[4 + 2 * i] then
     return { 'lost', nowText, i - 1 }
   end
 end
 
-local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs')
+local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
 end
 local probe = 0
 if h[2] then
-  local free = math.max(tonumber(h[3] or 0), tonumber(h[4] or 0))
-  if nowMs < free then
+  -- Held: whoever does not fit the proof waits for the change, which is told on the channel.
+  if (h[7] == 'check') ~= (mode == 'check') then
+    return { 'held', nowText, '5000000', epoch }
+  end
+  local lease = tonumber(h[4] or 0)
+  if lease > nowMs + 2 * tonumber(ARGV[3]) then
+    lease = 0
+  end
+  local free = math.max(tonumber(h[3] or 0), lease)
+  if nowMs < free and free < nowMs + 3600000 then
     return { 'held', nowText, string.format('%.0f', (free - nowMs) * 1000), epoch }
   end
   probe = 1
+elseif mode == 'check' then
+  return { 'held', nowText, '5000000', epoch }
 end
 
 local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots')
@@ -61,7 +107,7 @@ local wait = slot - ahead * spacing - now
 if wait > 0 then
   -- What is refused is remembered for a moment, so that a lower class elsewhere does not take its place.
   for i = 1, candidates do
-    redis.call('HSET', KEYS[2], 'want:' .. ARGV[2 + 2 * i], nowText)
+    redis.call('HSET', KEYS[2], 'want:' .. ARGV[3 + 2 * i], nowText)
   end
   return { 'later', nowText, string.format('%.0f', math.ceil(wait)) }
 end
@@ -72,7 +118,7 @@ local turns = redis.call('HMGET', KEYS[2],
   'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
 local mine = {}
 for i = 1, candidates do
-  mine[tonumber(ARGV[2 + 2 * i])] = i
+  mine[tonumber(ARGV[3 + 2 * i])] = i
 end
 local fresh = now - math.max(100000, 12 * spacing)
 local chosen, starved
@@ -86,10 +132,23 @@ for class = 0, 3 do
   end
 end
 chosen = starved or chosen
+if probe == 1 then
+  -- A probe is whoever is here; a brake is proved by single accounts, which wait as split.
+  chosen = 0
+  while chosen < 3 and not mine[chosen] do
+    chosen = chosen + 1
+  end
+  if h[7] == 'scout' and mine[2] then
+    chosen = 2
+  end
+end
 local index = mine[chosen]
+if mode == 'check' then
+  chosen, index = 'check', 1
+end
 if not index then
   for i = 1, candidates do
-    redis.call('HSET', KEYS[2], 'want:' .. ARGV[2 + 2 * i], nowText)
+    redis.call('HSET', KEYS[2], 'want:' .. ARGV[3 + 2 * i], nowText)
   end
   return { 'later', nowText, string.format('%.0f', math.ceil(spacing)) }
 end
@@ -102,6 +161,8 @@ redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 200
 if probe == 1 then
   redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(ARGV[3])))
 end
--- From here on the call may be on the wire: who takes this record over must know.
-redis.call('HSET', KEYS[3 + index], 'sentAt', string.format('%.0f', slot / 1000))
-return { 'slot', index - 1, slotText, nowText, epoch, probe, h[6] or '0', number }
+if mode == 'calls' then
+  -- From here on the call may be on the wire: who takes this record over must know.
+  redis.call('HSET', KEYS[3 + index], 'sentAt', string.format('%.0f', slot / 1000))
+end
+return { 'slot', index - 1, slotText, nowText, epoch, probe, h[6] or '0', number, rateText }

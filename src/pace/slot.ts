@@ -6,6 +6,7 @@ import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
 import type { RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
+const throttleScript = loadScript(import.meta.url, 'throttle.lua');
 
 /** A call that waits for its slot. `run` is the run that must still own the record `callId`. */
 export interface Candidate {
@@ -26,6 +27,8 @@ export interface Slot {
   /** Milliseconds spent in holds so far. */
   readonly heldMs: number;
   readonly number: string;
+  /** Calls a second in force when it was granted. */
+  readonly ratePerSecond: number;
 }
 
 export type SlotAnswer =
@@ -35,63 +38,108 @@ export type SlotAnswer =
   | { readonly kind: 'paused' }
   | { readonly kind: 'lost'; readonly index: number };
 
+/** What is in force for a command, whatever this process is configured to. */
+export interface RateInForce {
+  readonly ratePerSecond: number;
+  /** By the lowest quota of the processes heard of lately, before any throttling. */
+  readonly fullRatePerSecond: number;
+}
+
+type Asked = { readonly epoch: string; readonly askedAtMs: number };
+
 /** The shared budget of one command: asks Redis, never waits. */
 export interface SlotBook {
   /** `candidates`: one of each waiting class, best class first. */
-  ask(
-    candidates: readonly Candidate[],
-    spacingMicros: number,
-  ): Promise<SlotAnswer & { epoch: string; askedAtMs: number }>;
+  ask(candidates: readonly Candidate[]): Promise<SlotAnswer & Asked>;
+  /** A slot for the check that probes a hold; granted only while one is due. */
+  askForCheck(): Promise<SlotAnswer & Asked>;
+  /** Tells the rate in force, and that this process is there with its quota. */
+  rate(): Promise<RateInForce>;
+  /** Tells the rate in force to somebody who makes no calls. */
+  look(): Promise<RateInForce>;
   /** The slot was missed: it does not count as a started call. Its time is not given to another. */
   giveUp(slot: Slot): Promise<void>;
-  /** The API answered "too often": no slot of this command for `ms`. */
-  standBack(ms: number): Promise<void>;
+  /**
+   * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts for
+   * `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
+   */
+  throttle(slot: Slot, retryAfterMs: number): Promise<number | null>;
 }
 
 /** A probe whose process died is replaced after this. Longer than a call can take. */
 const PROBE_LEASE_MS = 15_000;
+/** A server that asks for more is not believed: somebody would notice only the next day. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
-export function createSlotBook(redis: RedisClient, keys: Keys, command: string, clock: RedisClock): SlotBook {
+/** `ownSpacingMicros`: the distance of two calls by this process's configuration. */
+export function createSlotBook(
+  redis: RedisClient,
+  keys: Keys,
+  command: string,
+  clock: RedisClock,
+  ownSpacingMicros: number,
+): SlotBook {
   const pace = keys.pacePrefix + command;
   const started = keys.startedPrefix + command;
+
+  const run = async (
+    mode: 'calls' | 'check' | 'rate' | 'look',
+    candidates: readonly Candidate[],
+  ): Promise<Reply> => {
+    const candidateArgs = candidates.flatMap((c) => [SLOT_CLASSES.indexOf(c.slotClass), c.run]);
+    return (await runScript(
+      redis,
+      slotScript,
+      [keys.hold, pace, started, ...candidates.map((c) => keys.callPrefix + c.callId)],
+      [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs],
+    )) as Reply;
+  };
+
+  const ask = async (
+    mode: 'calls' | 'check',
+    candidates: readonly Candidate[],
+  ): Promise<SlotAnswer & Asked> => {
+    const askedAtMs = performance.now();
+    const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates));
+    clock.sample(askedAtMs, performance.now(), redisNowMs);
+    if (answer.kind !== 'slot') return { ...answer, epoch, askedAtMs };
+    const slot = { ...answer.slot, atLocalMs: clock.toLocalMs(answer.slot.atRedisMs) };
+    return { ...answer, slot, epoch, askedAtMs };
+  };
+
+  const inForce = async (mode: 'rate' | 'look'): Promise<RateInForce> => {
+    const [, , rate, lowestSpacing] = await run(mode, []);
+    return { ratePerSecond: Number(rate), fullRatePerSecond: 1_000_000 / Number(lowestSpacing) };
+  };
+
   return {
-    async ask(candidates, spacingMicros) {
-      const askedAtMs = performance.now();
-      const reply = (await runScript(
-        redis,
-        slotScript,
-        [keys.hold, pace, started, ...candidates.map((c) => keys.callPrefix + c.callId)],
-        [
-          spacingMicros,
-          SLOTS_AHEAD,
-          PROBE_LEASE_MS,
-          ...candidates.flatMap((c) => [SLOT_CLASSES.indexOf(c.slotClass), c.run]),
-        ],
-      )) as [string, ...(string | number)[]];
-      const receivedAtMs = performance.now();
-      const told = readSlotReply(reply);
-      clock.sample(askedAtMs, receivedAtMs, told.redisNowMs);
-      const epoch = told.epoch;
-      if (told.answer.kind !== 'slot') return { ...told.answer, epoch, askedAtMs };
-      const { slot, index } = told.answer;
-      return {
-        kind: 'slot',
-        index,
-        slot: { ...slot, atLocalMs: clock.toLocalMs(slot.atRedisMs) },
-        epoch,
-        askedAtMs,
-      };
-    },
+    ask: (candidates) => ask('calls', candidates),
+    askForCheck: () => ask('check', []),
+    rate: () => inForce('rate'),
+    look: () => inForce('look'),
     async giveUp(slot) {
       await redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1).exec();
     },
-    async standBack(ms) {
-      const [seconds = '0', micros = '0'] = (await redis.time()).map(String);
-      const until = Number(seconds) * 1e6 + Number(micros) + Math.round(ms * 1000);
-      await redis.hset(pace, 'notBefore', String(until));
+    async throttle(slot, retryAfterMs) {
+      const full = 1_000_000 / ownSpacingMicros;
+      const milliRate = (await runScript(
+        redis,
+        throttleScript,
+        [pace],
+        [
+          Math.round(slot.atRedisMs * 1000),
+          full,
+          Math.max(1, full / 50),
+          Math.round(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) * 1000),
+          slot.ratePerSecond,
+        ],
+      )) as number;
+      return milliRate === 0 ? null : milliRate / 1000;
     },
   };
 }
+
+type Reply = readonly (string | number)[];
 
 interface ToldSlot {
   readonly redisNowMs: number;
@@ -99,11 +147,11 @@ interface ToldSlot {
   readonly answer: SlotAnswer;
 }
 
-function readSlotReply(reply: readonly (string | number)[]): ToldSlot {
+function readSlotReply(reply: Reply): ToldSlot {
   const word = String(reply[0]);
   switch (word) {
     case 'slot': {
-      const [, index, time, now, epoch, probe, heldMs, number] = reply;
+      const [, index, time, now, epoch, probe, heldMs, number, rate] = reply;
       const atRedisMs = Number(time) / 1000;
       const slot: Slot = {
         atRedisMs,
@@ -112,6 +160,7 @@ function readSlotReply(reply: readonly (string | number)[]): ToldSlot {
         probe: Number(probe) === 1,
         heldMs: Number(heldMs),
         number: String(number),
+        ratePerSecond: Number(rate),
       };
       return {
         redisNowMs: Number(now) / 1000,

@@ -18,12 +18,14 @@ export function startPresence(options: {
   readonly keys: Keys;
   readonly id: string;
   readonly version: string;
+  /** Done at each sign of life. */
+  readonly alongside: () => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, onTrouble } = options;
+  const { redis, keys, id, version, alongside, onTrouble } = options;
   const sign = (): void => {
     const presence = JSON.stringify({ version, lastSeen: Date.now() });
-    redis.hset(keys.workers, id, presence).catch(onTrouble);
+    redis.hset(keys.workers, id, presence).then(alongside).catch(onTrouble);
   };
   sign();
   const timer = setInterval(sign, SIGN_EVERY_MS);

@@ -8,6 +8,7 @@ const REPEAT_AFTER_MS = 10_000;
 export function logReport(log: Logger, onSettled: (returned: number) => void): DeliveryReport {
   const throttleLine = seldom(REPEAT_AFTER_MS);
   const foreignLine = seldom(REPEAT_AFTER_MS);
+  const strangerLine = seldom(REPEAT_AFTER_MS);
   return {
     called(call) {
       const { verdict } = call;
@@ -31,6 +32,14 @@ export function logReport(log: Logger, onSettled: (returned: number) => void): D
         ...(call.requestId !== undefined && { requestId: call.requestId }),
       };
       log.info(line, verdict.class === 'done' ? 'call made' : `call answered: ${verdict.meaning}`);
+      if (call.strangers > 0) {
+        strangerLine(() =>
+          log.warn(
+            { callId: call.callId, strangers: call.strangers },
+            'FailAccounts names users that the call did not hold: they are ignored',
+          ),
+        );
+      }
       if (log.isLevelEnabled('debug'))
         log.debug({ callId: call.callId, userIds: call.users }, 'users of the call');
     },
@@ -47,19 +56,10 @@ export function logReport(log: Logger, onSettled: (returned: number) => void): D
         log.info({ callId, resolved: settled.resolved }, 'dead letters resolved by newer imports');
       onSettled(settled.returned);
     },
-    held(verdict) {
-      log.error(
-        { kind: verdict.holdKind, errorCode: verdict.errorCode, errorInfo: verdict.errorInfo },
-        `all calls are held: ${verdict.meaning}. Events are kept; probes go on until the API accepts calls again`,
-      );
-    },
-    released() {
-      log.info('the hold is over: the API accepts calls again');
-    },
-    throttled(command, verdict, standBackMs) {
+    throttled(command, verdict, ratePerSecond) {
       throttleLine(() =>
         log.warn(
-          { command, errorCode: verdict.errorCode, httpStatus: verdict.httpStatus, standBackMs },
+          { command, errorCode: verdict.errorCode, httpStatus: verdict.httpStatus, ratePerSecond },
           `the API says "too often": ${verdict.meaning}`,
         ),
       );

@@ -1,8 +1,10 @@
 import type { CallQueues } from '../calls/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { readBooks } from '../ledger/books.ts';
-import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import { type Hold, readFleetState } from '../pace/hold-state.ts';
+import { type Quota, spacingMicros } from '../pace/budget.ts';
+import { type Hold, type Pause, readFleetState } from '../pace/hold-state.ts';
+import { createRedisClock } from '../pace/redis-clock.ts';
+import { createSlotBook } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { readPresence, type WorkerPresence } from './presence.ts';
@@ -20,6 +22,8 @@ export interface Status {
   };
   readonly hold: Hold | null;
   readonly paused: boolean;
+  /** Why and since when, if paused. */
+  readonly pause: Pause | null;
   readonly totals: {
     readonly accepted: number;
     readonly imported: number;
@@ -38,7 +42,7 @@ export interface CommandStatus {
   readonly users: number;
   /** Calls a second that the API allows. */
   readonly quota: number;
-  /** Calls a second that are started at most. */
+  /** Calls a second that are started at most, by the lowest quota of the fleet and the throttle. */
   readonly rate: number;
   readonly startedLastSecond: number;
 }
@@ -60,7 +64,8 @@ export async function readStatus(
       ...(await queues.counts(command)),
       users: books.usersInCalls[command] ?? 0,
       quota: quota.perSecond,
-      rate: ratePerSecond(quota),
+      rate: (await createSlotBook(redis, keys, command, createRedisClock(), spacingMicros(quota)).look())
+        .ratePerSecond,
       startedLastSecond: await redis.zcount(keys.startedPrefix + command, from, String(books.nowMs * 1_000)),
     };
   }
@@ -75,7 +80,8 @@ export async function readStatus(
       oldestAgeMs: books.oldestLetterMs,
     },
     hold: fleet.hold,
-    paused: fleet.paused,
+    paused: fleet.pause !== null,
+    pause: fleet.pause,
     totals: {
       accepted: books.accepted,
       imported: books.imported,

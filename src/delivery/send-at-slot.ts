@@ -1,0 +1,28 @@
+import { performance } from 'node:perf_hooks';
+import type { Answer } from '../im/answers.ts';
+import type { PreparedCall } from '../im/client.ts';
+import { MAX_LATE_MS } from '../pace/budget.ts';
+import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { Slot } from '../pace/slot.ts';
+import { waitUntil } from '../pace/wait-until.ts';
+
+export type Sent =
+  | { readonly kind: 'answered'; readonly answer: Answer; readonly durationMs: number }
+  /** The slot's moment passed (a stalled process, a slow connection), or the fleet was stopped meanwhile. */
+  | { readonly kind: 'missed'; readonly lateMs: number };
+
+/** Sends a prepared call at its slot, or not at all. */
+export async function sendAtSlot(prepared: PreparedCall, slot: Slot, watch: HoldWatch): Promise<Sent> {
+  await waitUntil(slot.atLocalMs);
+  if (!prepared.isConnected) {
+    await Promise.race([prepared.connected, waitUntil(slot.atLocalMs + MAX_LATE_MS)]);
+  }
+  // From here to send() nothing is awaited: what holds now holds when the bytes leave.
+  const sentAtMs = performance.now();
+  const lateMs = sentAtMs - slot.atLocalMs;
+  if (!prepared.isConnected || lateMs > MAX_LATE_MS || !watch.isCurrent(slot.epoch)) {
+    return { kind: 'missed', lateMs };
+  }
+  const answer = await prepared.send();
+  return { kind: 'answered', answer, durationMs: performance.now() - sentAtMs };
+}

@@ -1,0 +1,124 @@
+import { createHoldState } from '../../src/pace/hold-state.ts';
+import type { Rule, Scenario } from '../../src/simulator/scenario.ts';
+import { audit, booksProblems } from '../support/audit.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Fleet, startFleet } from '../support/fleet.ts';
+
+/** A fault of the app that all calls meet; nobody may be dead-lettered for it. */
+interface Storm {
+  readonly name: string;
+  readonly kind: string;
+  readonly rules: readonly Rule[];
+  /** Import calls that the fault may see at most: those on the wire, and probes. */
+  readonly atMostCalls: number;
+}
+
+const onTheWire = 60;
+const storms: readonly Storm[] = [
+  {
+    name: '70003, UserSig illegal',
+    kind: 'credentials',
+    rules: [{ action: { errorCode: 70003 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '70403, not an admin',
+    kind: 'permission',
+    rules: [{ action: { errorCode: 70403 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '60016, app disabled',
+    kind: 'disabled',
+    rules: [{ action: { errorCode: 60016 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '70020, wrong region',
+    kind: 'region',
+    rules: [{ action: { errorCode: 70020 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '70398, account quota',
+    kind: 'quota',
+    rules: [{ action: { errorCode: 70398 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: 'HTTP 404',
+    kind: 'configuration',
+    rules: [{ action: { httpStatus: 404 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '70999, which no table lists',
+    kind: 'brake',
+    rules: [{ action: { errorCode: 70999 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '60003, wrong form',
+    kind: 'brake',
+    rules: [{ action: { errorCode: 60003 } }],
+    atMostCalls: onTheWire,
+  },
+  {
+    name: '70169 to everything',
+    kind: 'outage',
+    rules: [{ action: { errorCode: 70169 } }],
+    atMostCalls: 600 + onTheWire,
+  },
+  {
+    name: 'connections reset',
+    kind: 'outage',
+    rules: [{ action: { reset: 'before' } }],
+    atMostCalls: 600 + onTheWire,
+  },
+];
+
+describe('a fault of the app is not a fault of its accounts', () => {
+  let fleet: Fleet;
+  let round = 0;
+
+  beforeAll(async () => {
+    fleet = await startFleet({ workers: 3, simulator: { latencyMs: [20, 60] } });
+  }, 60_000);
+  afterAll(() => fleet.stop());
+
+  test.each(storms)(
+    '$name holds the fleet ($kind), and all are imported afterwards',
+    async ({ kind, rules, atMostCalls }) => {
+      const users = 3_000;
+      const hold = createHoldState(fleet.redis, fleet.keys);
+      const before = await fleet.books();
+      fleet.simulator.setFaults({ rules } as Scenario);
+      const calls = (): number =>
+        (fleet.simulator.report().commands.multiaccount_import?.calls ?? 0) +
+        (fleet.simulator.report().commands.account_import?.calls ?? 0);
+      const callsBefore = calls();
+      await fleet.addUsers(users, `storm${round++}-`);
+      const held = await eventually('the fleet is held', async () => {
+        const state = await hold.read();
+        return state.hold?.kind === kind ? state.hold : null;
+      });
+      expect(held.since).toBeGreaterThan(0);
+      // Several probes go out while the fault lasts.
+      const checks = (): number => fleet.simulator.report().commands.account_check?.calls ?? 0;
+      const [probesFrom, checksFrom] = [calls(), checks()];
+      await eventually('two probes', () => calls() - probesFrom + checks() - checksFrom >= 2);
+      const during = await fleet.books();
+      expect(during.deadLettered).toBe(before.deadLettered);
+      expect(calls() - callsBefore).toBeLessThanOrEqual(atMostCalls);
+      fleet.simulator.setFaults({});
+
+      const after = await fleet.drained();
+      expect(after.deadLettered).toBe(before.deadLettered);
+      expect(after.imported - before.imported).toBe(users);
+      expect((await hold.read()).hold).toBeNull();
+      expect(await booksProblems(fleet.redis, fleet.keys)).toEqual([]);
+      expect((await audit(fleet.redis, fleet.keys)).problems).toEqual([]);
+    },
+    90_000,
+  );
+});
