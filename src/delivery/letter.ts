@@ -20,6 +20,7 @@ export function invalidLetter(raw: RawEntry, entry: InvalidEntry): Letter {
     httpStatus: 0,
     command: '',
     event: shownFields(raw),
+    ...withheldFields(raw),
     attempts: [],
     firstSeenAt: eventIdMs(raw.eventId),
     notBefore: null,
@@ -43,6 +44,7 @@ export function refusedLetter(
     httpStatus: verdict.httpStatus,
     command,
     event: shownFields(raw),
+    ...withheldFields(raw),
     attempts: [...attemptsOf(before, unit.userId), ...unit.attempts],
     firstSeenAt: eventIdMs(raw.eventId),
     notBefore: notBefore(eventIdMs(raw.eventId), verdict.notBeforeMonths),
@@ -60,13 +62,22 @@ function notBefore(firstSeenAtMs: number, months: number | undefined): number | 
   return date.getTime();
 }
 
+function isSecret(name: string): boolean {
+  return name.toLowerCase() === 'password';
+}
+
+function withheldFields({ fields }: RawEntry): Pick<Letter, 'withheld'> {
+  const secrets = fields.filter((name, i) => i % 2 === 0 && isSecret(name));
+  return secrets.length === 0 ? {} : { withheld: [...new Set(secrets)] };
+}
+
 /** The event's own fields; a password stays where it came from. */
 function shownFields(raw: RawEntry): Record<string, string> {
   const shown: Record<string, string> = {};
   for (let i = 0; i + 1 < raw.fields.length && i < 2 * MAX_FIELDS; i += 2) {
     const name = (raw.fields[i] ?? '').slice(0, 200);
     const value = raw.fields[i + 1] ?? '';
-    if (name.toLowerCase() === 'password') continue;
+    if (isSecret(name)) continue;
     shown[name] =
       value.length > MAX_VALUE_CHARS
         ? `${value.slice(0, MAX_VALUE_CHARS)}… (${value.length} characters)`
