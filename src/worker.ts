@@ -16,6 +16,7 @@ import { createSigner } from './im/signer.ts';
 import { startCoalescer } from './intake/coalescer.ts';
 import type { CutCall } from './intake/cut.ts';
 import { startSweeper, sweep } from './intake/sweep.ts';
+import { waitingUsers } from './ledger/waiting-users.ts';
 import { type Quota, ratePerSecond, spacingMicros } from './pace/budget.ts';
 import { createDispenser, type Dispenser } from './pace/dispenser.ts';
 import { createHoldState } from './pace/hold-state.ts';
@@ -246,6 +247,17 @@ export async function startWorker(options: {
     hold,
     signAnew: () => signer.renew(),
     random,
+    waitingUsers: () => waitingUsers(redis, keys, random()),
+    onProbe: (verdict) =>
+      log.info(
+        {
+          command: 'account_check',
+          class: 'probe',
+          errorCode: verdict.errorCode,
+          errorInfo: verdict.errorInfo,
+        },
+        `probe of the hold answered: ${verdict.meaning}`,
+      ),
     onTrouble: trouble('probing a hold'),
   });
   startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });

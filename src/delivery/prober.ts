@@ -1,5 +1,7 @@
+import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
+import { decodeCheck } from '../im/results.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import type { HoldState } from '../pace/hold-state.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
@@ -8,7 +10,8 @@ import { sendAtSlot } from './send-at-slot.ts';
 
 /**
  * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does not
- * exist, under the fleet's one lease. It costs no account, and goes on when no event waits.
+ * exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the account quota
+ * it finds the call whose import is the proof.
  */
 export interface Prober {
   close(): Promise<void>;
@@ -30,9 +33,12 @@ export function startProber(options: {
   /** Secrets are read anew before each probe, so that a rotated key heals the hold. */
   readonly signAnew: () => void;
   readonly random: () => number;
+  /** A call that waits, with some of its users (at most 100); another one at each asking. */
+  readonly waitingUsers: () => Promise<{ callId: string; userIds: string[] } | undefined>;
+  readonly onProbe: (verdict: Verdict) => void;
   readonly onTrouble: (error: Error) => void;
 }): Prober {
-  const { client, book, watch, hold, signAnew, random, onTrouble } = options;
+  const { client, book, watch, hold, signAnew, random, waitingUsers, onProbe, onTrouble } = options;
   let closing = false;
   let changed = false;
   let wake: (() => void) | undefined;
@@ -58,12 +64,12 @@ export function startProber(options: {
 
   const turn = async (): Promise<void> => {
     const { proof } = await hold.read();
-    if (proof !== 'check') return rest(DEAF_POLL_MS);
+    if (proof !== 'check' && proof !== 'new') return rest(DEAF_POLL_MS);
     const asked = await book.askForCheck();
     if (asked.epoch !== '') watch.heardOf(asked.epoch, asked.askedAtMs);
     switch (asked.kind) {
       case 'slot':
-        return probe(asked.slot);
+        return proof === 'new' ? findNewcomer(asked.slot) : probe(asked.slot);
       case 'later':
       case 'held':
         return rest(Math.min(HELD_POLL_MS, Math.ceil(asked.waitMs)));
@@ -72,19 +78,45 @@ export function startProber(options: {
     }
   };
 
-  const probe = async (slot: Slot): Promise<void> => {
+  /** Makes the check at its slot; undefined when the slot was missed, and the probe is given back. */
+  const check = async (userIds: readonly string[], slot: Slot): Promise<Answer | undefined> => {
     signAnew();
-    const nobody = `imsync-probe-${Math.floor(random() * 0x1_0000_0000).toString(36)}`;
-    const prepared = client.prepare('account_check', encodeCheck([nobody]));
+    const prepared = client.prepare('account_check', encodeCheck(userIds));
     const sent = await sendAtSlot(prepared, slot, watch);
-    if (sent.kind === 'answered') return conclude(verdictOf('account_check', sent.answer), slot);
+    if (sent.kind === 'answered') return sent.answer;
     await book.giveUp(slot);
-    if (await prepared.connected) {
-      prepared.abandon();
-      await hold.missed(slot);
+    if (!(await prepared.connected)) return prepared.send();
+    prepared.abandon();
+    await hold.missed(slot);
+    return undefined;
+  };
+
+  const probe = async (slot: Slot): Promise<void> => {
+    const nobody = `imsync-probe-${Math.floor(random() * 0x1_0000_0000).toString(36)}`;
+    const answer = await check([nobody], slot);
+    if (answer !== undefined) await conclude(judged(answer), slot);
+  };
+
+  /** Looks for an account that does not exist yet among the calls that wait. */
+  const findNewcomer = async (slot: Slot): Promise<void> => {
+    const waiting = await waitingUsers();
+    if (waiting === undefined) {
+      await hold.trouble(slot, { errorCode: 0, errorInfo: 'no call waits that could be the probe' });
       return;
     }
-    return conclude(verdictOf('account_check', await prepared.send()), slot);
+    const answer = await check(waiting.userIds, slot);
+    if (answer === undefined) return;
+    const verdict = judged(answer);
+    if (verdict.class !== 'done' || answer.kind !== 'api') return conclude(verdict, slot);
+    const exists = decodeCheck(answer.body);
+    const proves = waiting.userIds.some((userId) => exists.get(userId) === false);
+    await hold.newcomer(slot, waiting.callId, proves);
+  };
+
+  const judged = (answer: Answer): Verdict => {
+    const verdict = verdictOf('account_check', answer);
+    onProbe(verdict);
+    return verdict;
   };
 
   const conclude = async (verdict: Verdict, slot: Slot): Promise<void> => {

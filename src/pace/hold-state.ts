@@ -20,7 +20,8 @@ import { loadScript, runScript } from '../redis/script.ts';
  * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an ID
  *   that does not exist must pass. If calls are held again right after, the check was not proof enough: from
  *   then on a waiting call is the probe.
- * - `quota` (70398): a waiting import must pass.
+ * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the calls
+ *   that wait, and that call is the probe: existing accounts pass whatever the plan says.
  * - `outage`, 5 s of transport faults or transient answers without a success: any answer of the API.
  * - `brake`, five answers in a row that would dead-letter, over 100 users, without a success: one account
  *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
@@ -32,7 +33,7 @@ import { loadScript, runScript } from '../redis/script.ts';
 const holdScript = loadScript(import.meta.url, 'hold.lua');
 
 /** How a hold is proved to be over: see above. */
-export type Proof = 'check' | 'import' | 'scout';
+export type Proof = 'check' | 'new' | 'import' | 'scout';
 
 /** Why no call of the app can succeed at present, as an operator reads it. */
 export interface Hold {
@@ -70,6 +71,8 @@ export interface Blocked {
 const FIRST_GAP_MS = 1_000;
 const FIRST_QUOTA_GAP_MS = 5_000;
 const MAX_GAP_MS = 60_000;
+/** How long the call that was found may take to come for its slot; then another one is looked for. */
+const NEWCOMER_MS = 10_000;
 
 /**
  * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
@@ -99,6 +102,11 @@ export interface HoldState {
   bad(slot: HeardSlot, newUsers: number, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
   trouble(slot: HeardSlot, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
   blocked(slot: HeardSlot, why: Blocked): Promise<HoldWord>;
+  /**
+   * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
+   * that holds none passes and proves nothing, but makes room for another.
+   */
+  newcomer(slot: HeardSlot, callId: string, proves: boolean): Promise<HoldWord>;
   /** The slot of a probe was not used. */
   missed(slot: HeardSlot): Promise<HoldWord>;
   pause(reason: string, sinceMs: number): Promise<HoldWord>;
@@ -121,10 +129,12 @@ export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
     trouble: (slot, answer) => run('trouble', slot, words('outage', answer)),
     blocked: (slot, { minProbeGapMs = 0, ...why }) => {
       const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
-      const proof: Proof = why.kind === 'quota' ? 'import' : 'check';
+      const proof: Proof = why.kind === 'quota' ? 'new' : 'check';
       const most = Math.max(first, MAX_GAP_MS);
       return run('blocked', slot, words(why.kind, why), why.kind, proof, why.errorCode, first, most);
     },
+    newcomer: (slot, callId, proves) =>
+      run('newcomer', slot, keys.callPrefix + callId, NEWCOMER_MS, proves ? 1 : 0),
     missed: (slot) => run('missed', slot),
     pause: (reason, sinceMs) => run('pause', nobody, JSON.stringify({ reason, since: sinceMs })),
     resume: () => run('resume', nobody),

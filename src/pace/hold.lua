@@ -6,6 +6,7 @@
 -- KEYS 1 hold hash
 --        epoch                                  grows at every change that stops or frees the fleet
 --        held (JSON), kind, proof, heldSince, nextProbeAt, probeUntil, probeGapMs, probes
+--        newcomer, newcomerUntil, proves        the call record whose import is the proof, for a while
 --        heldMs                                 milliseconds of holds that ended
 --        clearedAt, clearedCode, clearedGapMs   of the last hold, to tell a recovery from a flap
 --        paused (JSON)
@@ -16,6 +17,8 @@
 --   bad        users                            an answer that would dead-letter somebody; users it newly speaks of
 --   trouble                                     no answer, or a transient one
 --   blocked    JSON, kind, proof, code, first gap ms, greatest gap ms    no call can succeed
+--   newcomer   call record key, ms, proves       this call is the next probe; proves is '1' if it holds an account that
+--                                               does not exist yet, '0' if none of those that wait does
 --   missed                                      a probe's slot was not used
 --   pause      JSON        resume
 --
@@ -74,7 +77,7 @@ local function clear()
   local h = redis.call('HMGET', hold, 'heldSince', 'held')
   redis.call('HINCRBY', hold, 'heldMs', text(math.max(0, nowMs - tonumber(h[1] or nowMs))))
   redis.call('HSET', hold, 'clearedAt', now, 'clearedCode', cjson.decode(h[2]).errorCode, 'clearedGapMs', f[9] or '0')
-  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes')
+  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes', 'newcomer', 'newcomerUntil', 'proves')
   changed()
   return 'cleared'
 end
@@ -87,12 +90,20 @@ local function postpone(first, most)
     gap = 0
   end
   redis.call('HSET', hold, 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
-  forget('probeUntil')
+  forget('probeUntil', 'newcomer', 'newcomerUntil')
 end
 
 if op == 'missed' then
   if held and current then
-    forget('probeUntil')
+    forget('probeUntil', 'newcomer', 'newcomerUntil')
+  end
+  return held and 'waiting' or 'noted'
+end
+
+if op == 'newcomer' then
+  if held and current then
+    redis.call('HSET', hold, 'newcomer', ARGV[5], 'newcomerUntil', text(nowMs + tonumber(ARGV[6])), 'proves', ARGV[7])
+    changed()
   end
   return held and 'waiting' or 'noted'
 end
@@ -102,6 +113,10 @@ if op == 'success' then
     forget('badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
   end
   if held and probe and current then
+    if kind == 'quota' and redis.call('HGET', hold, 'proves') == '0' then
+      postpone(SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+      return 'held'
+    end
     return clear()
   end
   return held and 'held' or 'noted'
@@ -180,6 +195,6 @@ end
 -- Held again for the same reason as soon as it was let go: the proof was not good enough, and the gap goes on.
 local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs')
 if last[1] and last[2] == code and nowMs - tonumber(last[1]) < FLAP_MS then
-  return begin(json, newKind, 'import', math.min(most, math.max(first, 2 * tonumber(last[3]))))
+  return begin(json, newKind, proof == 'check' and 'import' or proof, math.min(most, math.max(first, 2 * tonumber(last[3]))))
 end
 return begin(json, newKind, proof, first)

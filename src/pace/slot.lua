@@ -68,18 +68,33 @@ for i = 1, candidates do
   end
 end
 
-local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof')
+local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
+  'newcomer', 'newcomerUntil')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
 end
-local probe = 0
+local probe, proven = 0, nil
 if h[2] then
-  -- Held: whoever does not fit the proof waits for the change, which is told on the channel.
-  if (h[7] == 'check') ~= (mode == 'check') then
+  -- Held: whoever does not fit the proof waits for the change, which is told on the channel. For the proof
+  -- `new` a check finds the record that holds an account which does not exist yet; then that one is the probe.
+  local newcomer = h[7] == 'new' and h[8] and tonumber(h[9]) > nowMs and h[8]
+  local byCheck = h[7] == 'check' or (h[7] == 'new' and not newcomer)
+  if byCheck ~= (mode == 'check') then
     return { 'held', nowText, '5000000', epoch }
   end
   local lease = tonumber(h[4] or 0)
+  if newcomer then
+    for i = 1, candidates do
+      if KEYS[3 + i] == newcomer then
+        proven = i
+      end
+    end
+    if not proven then
+      return { 'held', nowText, '1000000', epoch }
+    end
+    lease = 0
+  end
   if lease > nowMs + 2 * tonumber(ARGV[3]) then
     lease = 0
   end
@@ -142,7 +157,7 @@ if probe == 1 then
     chosen = 2
   end
 end
-local index = mine[chosen]
+local index = proven or mine[chosen]
 if mode == 'check' then
   chosen, index = 'check', 1
 end
@@ -159,6 +174,7 @@ redis.call('HDEL', KEYS[2], 'want:' .. chosen)
 redis.call('ZADD', KEYS[3], slotText, number)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 2000000))
 if probe == 1 then
+  redis.call('HDEL', KEYS[1], 'newcomer', 'newcomerUntil')
   redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(ARGV[3])))
 end
 if mode == 'calls' then
