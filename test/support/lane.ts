@@ -43,7 +43,8 @@ export async function startLane(options: {
   readonly env?: Readonly<Record<string, string>>;
   /** Contents of a configuration file. */
   readonly file?: object;
-  readonly hosts?: { readonly baseUrl: string; readonly backupUrl: string };
+  /** Stand in for the hosts of a region, given the simulator's URL. */
+  readonly hosts?: (simulatorUrl: string) => { readonly baseUrl: string; readonly backupUrl: string };
 }): Promise<Lane> {
   const { server, sdkAppId, form = 'current' } = options;
   const simulator = await startSimulator({
@@ -80,7 +81,7 @@ export async function startLane(options: {
     readFile: () => '',
     version: 'test',
     log: logger,
-    ...(options.hosts !== undefined && { hosts: options.hosts }),
+    ...(options.hosts !== undefined && { hosts: options.hosts(simulator.url) }),
   });
   const redis = openRedis(server.settings, 'loop', 'test', () => undefined);
   const keys = keysOf(sdkAppId);
