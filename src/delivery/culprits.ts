@@ -22,7 +22,7 @@ export interface CulpritWatch {
 /** Users that the estimate looks back on. */
 const WINDOW_USERS = 5_000;
 /** Innocent users that stand at the start: one bad batch must not shrink all others. */
-const PRIOR_USERS = 1_000;
+const PRIOR_USERS = 300;
 const FORGET_SECONDS = 600;
 /** Below this a batch is hardly better than single calls, and more of it are needed to see things mend. */
 const MIN_SIZE = 10;
@@ -44,7 +44,7 @@ export function watchCulprits(
   const tell = async (): Promise<void> => {
     telling = true;
     toldAtMs = performance.now();
-    const args = [Math.min(users, WINDOW_USERS), found];
+    const args = [users, found];
     users = 0;
     found = 0;
     try {
@@ -59,6 +59,8 @@ export function watchCulprits(
       onTrouble(error as Error);
     }
     telling = false;
+    // What was seen meanwhile.
+    if (found > 0) void tell();
   };
   void tell();
 
