@@ -17,6 +17,7 @@ export class CliError extends Error {
 export function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof ConfigError) return { lines: [...error.problems], exitCode: EXIT.usage };
   if (error instanceof CliError) return { lines: [error.message], exitCode: error.exitCode };
-  const { name, message } = error as Error;
+  // Anything can be thrown, null too.
+  const { name, message } = (error ?? {}) as Partial<Error>;
   return { lines: [`${name ?? 'Error'}: ${message ?? String(error)}`], exitCode: EXIT.failed };
 }

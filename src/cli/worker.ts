@@ -26,6 +26,8 @@ export function workerCommand(): Command {
       readSecrets(config, readTextFile);
       const version = packageVersion();
       const log = createLogger(config.log.level, { pid: process.pid });
+      // Heard from the start: a worker that is told to stop while it starts, stops as soon as it has.
+      const signalled = firstSignal();
       const worker = await startWorker({ config, readFile: readTextFile, version, log }).catch(
         (error: unknown) => {
           if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
@@ -33,7 +35,7 @@ export function workerCommand(): Command {
           throw error;
         },
       );
-      const signal = await firstSignal();
+      const signal = await signalled;
       log.info({ signal }, 'signal received');
       process.once('SIGTERM', () => process.exit(EXIT.failed));
       process.once('SIGINT', () => process.exit(EXIT.failed));

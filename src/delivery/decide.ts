@@ -2,8 +2,8 @@ import type { ValidEntry } from '../event/event.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { DeadReason } from '../ledger/dead-letters.ts';
-import { passedSearch, refusedSearch } from './search.ts';
-import { type Commands, candidateOf, type Group, hasProfile, singly, type Unit } from './unit.ts';
+import { passedSearch, refusedSearch, waitingFor } from './search.ts';
+import { type Commands, candidateOf, type Group, groupsOf, hasProfile, singly, type Unit } from './unit.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -39,6 +39,12 @@ export interface DecisionPolicy {
 /** An answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
 
+/** A call for one account that succeeds and says that the account failed. */
+const CONTRADICTION = {
+  class: 'unknown',
+  meaning: 'success, but the account stands in FailAccounts',
+} as const;
+
 const nothing: Decision = { imported: [], refused: [], again: [], later: [] };
 
 /**
@@ -57,6 +63,10 @@ export function decide(
   });
   switch (verdict.class) {
     case 'done':
+      // There is no further call that could name a reason: to make this one again would go on for ever.
+      if (group.command === policy.commands.single && isNamed(group, failAccounts)) {
+        return decide(group, { ...verdict, ...CONTRADICTION }, [], policy);
+      }
       return done(group, failAccounts, policy);
     case 'account':
     case 'body':
@@ -71,6 +81,8 @@ export function decide(
         refused: group.units.flatMap((unit) =>
           unit.candidates.map((entry) => ({ unit, entry, reason: 'expired' as const, verdict })),
         ),
+        // Who waited for what this call would tell has a call of their own.
+        again: groupsOf(waitingFor(group), policy.commands, false),
       };
     case 'app':
     case 'throttle':
@@ -78,6 +90,10 @@ export function decide(
         `an answer of class ${verdict.class} decides nothing about users: a bug, please report it`,
       );
   }
+}
+
+function isNamed(group: Group, failAccounts: readonly string[]): boolean {
+  return group.units.some(({ userId }) => failAccounts.includes(userId));
 }
 
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */

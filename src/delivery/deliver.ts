@@ -219,7 +219,10 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       : decide(tried, verdict, failAccounts, {
           commands,
           onProfileFault: options.onProfileFault,
-          sameAnswers: earlier.filter(({ errorCode }) => errorCode === verdict.errorCode).length,
+          sameAnswers: earlier.filter(
+            ({ errorCode, httpStatus }) =>
+              errorCode === verdict.errorCode && httpStatus === verdict.httpStatus,
+          ).length,
           expired: waitedMs > options.retry.maxAgeMs,
           culpritShare: culprits.share(),
         });

@@ -23,7 +23,7 @@ export const TOO_LONG: Verdict = {
 export function screen(
   units: readonly Unit[],
   onProfileFault: DecisionPolicy['onProfileFault'],
-  form: ApiForm,
+  form: ApiForm = 'current',
 ): { units: Unit[]; refused: Refused[] } {
   // register_account_v1 has no profile: what is not sent cannot be refused.
   if (form === 'hosted') return { units: [...units], refused: [] };

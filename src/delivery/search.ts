@@ -37,6 +37,11 @@ export function scout(group: Group, commands: Commands): Group[] {
   ];
 }
 
+/** Users of a search besides those of the call. */
+export function waitingFor({ search }: Group): readonly Unit[] {
+  return search === undefined ? [] : [...search.probe.others, ...search.probe.untested];
+}
+
 /** Users whom a screen or a shorter list took out are not looked for any more. */
 function testOf(group: Group) {
   const probe = group.search?.probe;

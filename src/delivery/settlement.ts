@@ -6,7 +6,10 @@ import type { Decision, Refused } from './decide.ts';
 import { candidateOf, type Unit } from './unit.ts';
 
 /** What the record keeps of its history while users stay in it. */
-export type KeptState = Pick<Kept, 'tries' | 'attempts' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst'>;
+export type KeptState = Pick<
+  Kept,
+  'tries' | 'attempts' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst' | 'onWire'
+>;
 
 /** The users of a record who are not settled yet, with their events. */
 export type Remaining = ReadonlyMap<string, Unit>;
@@ -44,7 +47,7 @@ export function settlementOf(step: {
   readonly decision: Pick<Decision, 'imported' | 'refused'>;
   readonly entries: ReadonlyMap<string, RawEntry>;
   readonly letter: (raw: RawEntry, refused: Refused) => Letter;
-  readonly kept: KeptState & Pick<Kept, 'onWire'>;
+  readonly kept: KeptState;
 }): Settlement {
   const { before, after, decision, entries, letter } = step;
   const endings: Ending[] = [];
@@ -103,17 +106,12 @@ export function invalidSettlement(step: {
 }
 
 /** Events keep the order in which they stood, so that a record reads the same at every run. */
-function keep(
-  after: Remaining,
-  entries: ReadonlyMap<string, RawEntry>,
-  kept: KeptState & Partial<Pick<Kept, 'onWire'>>,
-): Kept | null {
+function keep(after: Remaining, entries: ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
   if (after.size === 0) return null;
   const staying = new Set(
     [...after.values()].flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId)),
   );
   return {
-    onWire: false,
     ...kept,
     attempts: kept.attempts as readonly Attempt[],
     entries: [...entries.values()].filter(({ eventId }) => staying.has(eventId)),

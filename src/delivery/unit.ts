@@ -63,12 +63,11 @@ export function candidateOf(unit: Unit): ValidEntry {
   return candidate;
 }
 
-/** The account as the call carries it. */
+/** The account as the call carries it. In hosted mode nobody is ever bare: that call has no profile. */
 export function accountOf(unit: Unit): Account {
   const { event } = candidateOf(unit);
   if (unit.bare === null) return event;
-  const { nick: _nick, faceUrl: _faceUrl, ...account } = event;
-  return account;
+  return { userId: event.userId, type: event.type };
 }
 
 export function hasProfile(unit: Unit): boolean {

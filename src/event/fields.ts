@@ -29,7 +29,8 @@ export function toFields(user: UserInput): string[] {
   const occurredAt = isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt;
   const values: Record<string, unknown> = {
     ...user,
-    type: user.type === 0 ? undefined : user.type,
+    // A verb hands it over as text.
+    type: Number(user.type) === 0 ? undefined : user.type,
     occurredAt: isAbsent(occurredAt) ? undefined : (readOccurredAtMs(occurredAt) ?? occurredAt),
   };
   const fields: string[] = [];

@@ -78,6 +78,8 @@ if waiting < maxUsers then
   end
 end
 
+-- Calls that may still be opened: robots, each a call of its own, must not slip past the back-pressure.
+local room = h[1] and 1 or maxOpen - open
 local cut, parkedNow, taken, looked = {}, 0, 0, 0
 local batch, batchUsers, batchEvents, batchBytes = {}, 0, 0, 0
 local here = {}   -- users of the batch being cut
@@ -99,7 +101,7 @@ local function seal(callId, command, entries, users, events)
 end
 
 local batchId
--- Places one entry. Answers false when the batch is full: then the entry stays where it is.
+-- Places one entry. Answers false when the batch is full, or no call may be opened for it: then it stays where it is.
 local function place(fields, first, packed, user, owner)
   if user and owner and owner ~= batchId then
     redis.call('RPUSH', ARGV[2] .. user, packed)
@@ -120,9 +122,10 @@ local function place(fields, first, packed, user, owner)
     end
   end
   if (robot or nick or face) and user and not here[user] then
-    if open + #cut / 3 >= maxOpen then
+    if room < 1 then
       return false
     end
+    room = room - 1
     local callId = newCall()
     seal(callId, singleCommand, { packed }, 1, 1)
     redis.call('HSET', KEYS[3], user, callId)
@@ -138,6 +141,12 @@ local function place(fields, first, packed, user, owner)
   local known = user and here[user]
   if batchEvents > 0 and batchBytes + #packed > maxBytes then
     return false
+  end
+  if batchEvents == 0 then
+    if room < 1 then
+      return false
+    end
+    room = room - 1
   end
   if not known then
     if batchUsers >= maxUsers then

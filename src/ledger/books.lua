@@ -12,10 +12,13 @@ if head[1] then
 end
 local returned = redis.call('LLEN', KEYS[2])
 if returned > 0 then
-  -- Its ID says when it was accepted, which is what an age is counted from.
-  local first = string.match(redis.call('LINDEX', KEYS[2], 0), '^%["(%d+)')
-  if first and (oldest == '' or tonumber(first) < tonumber(oldest)) then
-    oldest = first
+  -- An ID says when its event was accepted, which is what an age is counted from. What came back last stands
+  -- first, so the oldest may be at either end.
+  for _, at in ipairs({ 0, -1 }) do
+    local accepted = string.match(redis.call('LINDEX', KEYS[2], at), '^%["(%d+)')
+    if accepted and (oldest == '' or tonumber(accepted) < tonumber(oldest)) then
+      oldest = accepted
+    end
   end
 end
 local letter = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')

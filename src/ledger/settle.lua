@@ -99,21 +99,23 @@ if #imported > 0 and redis.call('HLEN', KEYS[11]) > 0 then
   end
 end
 
--- Release the users; what was parked behind them goes back to the front of the intake, in order.
+-- Release the users; what was parked behind them goes back to the front of the intake, in order. To the head of
+-- the list, since a cut may have stopped in the middle of what a user had there: then the part that it parked is
+-- older than the part that it left.
 local returned = 0
 if #s.released > 0 then
   redis.call('HDEL', KEYS[2], unpack(s.released))
   if redis.call('HLEN', KEYS[3]) > 0 then
     local counts = redis.call('HMGET', KEYS[3], unpack(s.released))
-    for i = 1, #s.released do
+    for i = #s.released, 1, -1 do
       if counts[i] then
         local parked = ARGV[3] .. s.released[i]
         if returned == 0 and redis.call('LLEN', KEYS[6]) == 0 then
           redis.call('HSET', KEYS[7], 'returnedSince', now)
         end
         local entries = redis.call('LRANGE', parked, 0, -1)
-        for from = 1, #entries, 1000 do
-          redis.call('RPUSH', KEYS[6], unpack(entries, from, math.min(from + 999, #entries)))
+        for k = #entries, 1, -1 do
+          redis.call('LPUSH', KEYS[6], entries[k])
         end
         redis.call('DEL', parked)
         redis.call('HDEL', KEYS[3], s.released[i])

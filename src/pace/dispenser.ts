@@ -40,8 +40,14 @@ export function createDispenser(options: {
   let closed = false;
   let lastTurnMs: number | null = null;
   let wake: (() => void) | undefined;
+  /** Something changed since the last question was asked: its answer is no ground to rest on. */
+  let stirred = false;
 
-  watch.onChange(() => wake?.());
+  const stir = (): void => {
+    stirred = true;
+    wake?.();
+  };
+  watch.onChange(stir);
 
   const heads = (): Waiter[] =>
     SLOT_CLASSES.flatMap((slotClass) => waiting.get(slotClass)?.slice(0, 1) ?? []);
@@ -50,6 +56,7 @@ export function createDispenser(options: {
   };
 
   const rest = async (ms: number, wakeable: boolean): Promise<void> => {
+    if (wakeable && stirred) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       if (!wakeable) return;
@@ -63,6 +70,7 @@ export function createDispenser(options: {
 
   const turn = async (): Promise<void> => {
     const asking = heads();
+    stirred = false;
     const answer = await book.ask(asking.map((waiter) => waiter.candidate));
     if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
     switch (answer.kind) {
@@ -126,7 +134,7 @@ export function createDispenser(options: {
       for (const waiters of waiting.values()) {
         for (const waiter of waiters.splice(0)) waiter.resolve('closing');
       }
-      wake?.();
+      stir();
     },
     get lastTurnMs() {
       return lastTurnMs;

@@ -22,31 +22,39 @@ interface Sample {
 /** Clocks drift apart by less than this, per ms that passed since a sample. */
 const DRIFT = 200e-6;
 
+/** `windowMs`: the oldest sample that counts. The best of each half of it is kept, so that one is always at hand. */
 export function createRedisClock(windowMs = 10_000): RedisClock {
-  let best: Sample | undefined;
-  let next: Sample | undefined;
+  let before: Sample | undefined;
+  let current: Sample | undefined;
+  let currentSinceMs = Number.NEGATIVE_INFINITY;
+  const best = (): Sample | undefined =>
+    before !== undefined && current !== undefined && before.roundTripMs < current.roundTripMs
+      ? before
+      : current;
   return {
     sample(sentAtMs, receivedAtMs, redisMs) {
       const roundTripMs = receivedAtMs - sentAtMs;
       const offsetMs = (sentAtMs + receivedAtMs) / 2 - redisMs;
       const taken: Sample = { offsetMs, roundTripMs, takenAtMs: receivedAtMs };
-      if (best === undefined || stepped(best, taken)) {
-        best = taken;
-        next = undefined;
+      const known = best();
+      if (known === undefined || current === undefined || stepped(known, taken)) {
+        before = undefined;
+        current = taken;
+        currentSinceMs = receivedAtMs;
         return;
       }
-      if (next === undefined || roundTripMs <= next.roundTripMs) next = taken;
-      if (roundTripMs <= best.roundTripMs) best = taken;
-      else if (receivedAtMs - best.takenAtMs > windowMs) {
-        best = next;
-        next = undefined;
-      }
+      const ageMs = receivedAtMs - currentSinceMs;
+      if (ageMs > windowMs / 2) {
+        before = ageMs > windowMs ? undefined : current;
+        current = taken;
+        currentSinceMs = receivedAtMs;
+      } else if (roundTripMs <= current.roundTripMs) current = taken;
     },
     toLocalMs(redisMs) {
-      return best === undefined ? Number.NaN : redisMs + best.offsetMs;
+      return redisMs + (best()?.offsetMs ?? Number.NaN);
     },
     get roundTripMs() {
-      return best?.roundTripMs ?? Number.NaN;
+      return best()?.roundTripMs ?? Number.NaN;
     },
   };
 }

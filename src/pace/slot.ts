@@ -57,7 +57,10 @@ export interface SlotBook {
   rate(): Promise<RateInForce>;
   /** Tells the rate in force to somebody who makes no calls. */
   look(): Promise<RateInForce>;
-  /** The slot was missed: it does not count as a started call. Its time is not given to another. */
+  /**
+   * The slot was missed: it does not count as a started call. Its time is not given to another. A probe that did
+   * not go out makes room for the next one; its lease would keep the fleet held for nothing.
+   */
   giveUp(slot: Slot): Promise<void>;
   /**
    * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts for
@@ -118,7 +121,9 @@ export function createSlotBook(
     rate: () => inForce('rate'),
     look: () => inForce('look'),
     async giveUp(slot) {
-      await redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1).exec();
+      const multi = redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1);
+      if (slot.probe) multi.hdel(keys.hold, 'probeUntil');
+      await multi.exec();
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;

@@ -1,7 +1,9 @@
+import { compareEventIds } from '../../src/event/event-id.ts';
 import { readBooks } from '../../src/ledger/books.ts';
 import { claimedUser, readRecord } from '../../src/ledger/record.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
+import { type Hash, type Snapshot, takeSnapshot } from './snapshot.ts';
 
 /** Where every event really is, counted anew from the structures, beside what the counters say. */
 export interface Audit {
@@ -10,140 +12,205 @@ export interface Audit {
   readonly openCalls: number;
 }
 
+/** Adds the sentence to the problems unless it is so. */
+type Expect = (ok: boolean, sentence: string) => void;
+
 /**
- * Recounts everything in one transaction and compares it with the counters and with the promises: no event in two
- * places, a user in one call only, parked entries only behind an owner, indexes that agree with the letters.
+ * Recounts everything at one moment and compares it with the counters and with the promises: no event lost or in
+ * two places, a user in one call only, each user's events in their order from the call to the stream, parked
+ * entries only behind an owner, indexes that agree with the letters. Right at any time, with workers running.
  */
 export async function audit(redis: RedisClient, keys: Keys): Promise<Audit> {
+  const snapshot = await takeSnapshot(redis, keys);
   const problems: string[] = [];
-  const expect = (ok: boolean, sentence: string): void => {
+  const expect: Expect = (ok, sentence) => {
     if (!ok) problems.push(sentence);
   };
-  const callIds = await redis.zrange(keys.open, '0', '-1');
-  const parkedUsers = Object.keys(await redis.hgetall(keys.parkedCounts));
-  // One MULTI, so that nothing moves between the reads; who runs meanwhile makes the two lists above stale, so
-  // the audit is for moments at which the caller keeps the workers still, or is repeated.
-  const multi = redis.multi();
-  multi.xrange(keys.stream, '-', '+');
-  multi.lrange(keys.returned, 0, -1);
-  multi.hgetall(keys.owners);
-  multi.hgetall(keys.parkedCounts);
-  multi.hgetall(keys.books);
-  multi.zrange(keys.open, '0', '-1');
-  for (const callId of callIds) multi.hgetall(keys.callPrefix + callId);
-  for (const user of parkedUsers) multi.lrange(keys.parkedPrefix + user, 0, -1);
-  const replies = ((await multi.exec()) ?? []).map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
-  });
-  const [stream, returned, owners, parkedCounts, books, openNow, ...rest] = replies as [
-    [string, string[]][],
-    string[],
-    Record<string, string>,
-    Record<string, string>,
-    Record<string, string>,
-    string[],
-    ...unknown[],
-  ];
-  if (openNow.join() !== callIds.join() || Object.keys(parkedCounts).join() !== parkedUsers.join()) {
-    return audit(redis, keys);
-  }
-  const records = rest.slice(0, callIds.length) as Record<string, string>[];
-  const parkedLists = rest.slice(callIds.length) as string[][];
+  const places = auditPlaces(snapshot, expect);
+  auditCalls(snapshot, expect);
+  auditBooks(snapshot, expect);
+  auditLetters(snapshot, places, expect);
+  return { problems, openCalls: snapshot.open.length };
+}
 
+interface Standing {
+  readonly eventId: string;
+  readonly userId: string;
+  readonly where: string;
+}
+
+/** Every event on its way, in the order in which each user's are to be sent: calls, parking, returned, stream. */
+function standings(snapshot: Snapshot): Standing[] {
+  const packed = (text: string, where: string): Standing => {
+    const [eventId = '', ...fields] = JSON.parse(text) as string[];
+    return { eventId, userId: claimedUser(fields), where };
+  };
+  return [
+    ...[...snapshot.records].flatMap(([callId, fields]) =>
+      entriesOf(fields).map(({ eventId, fields: own }) => ({
+        eventId,
+        userId: claimedUser(own),
+        where: `call ${callId}`,
+      })),
+    ),
+    ...[...snapshot.parked].flatMap(([user, list]) =>
+      list.map((text) => packed(text, `the parking of ${user}`)),
+    ),
+    ...snapshot.returned.map((text) => packed(text, 'the returned list')),
+    ...snapshot.stream.map(([eventId, fields]) => ({
+      eventId,
+      userId: claimedUser(fields),
+      where: 'the stream',
+    })),
+  ];
+}
+
+function entriesOf(fields: Hash): { eventId: string; fields: readonly string[] }[] {
+  if (fields.entries === undefined) return [];
+  return [...readRecord('', 0, new Map(Object.entries(fields))).entries];
+}
+
+/** Answers where each event is. */
+function auditPlaces(snapshot: Snapshot, expect: Expect): Map<string, string> {
   const places = new Map<string, string>();
-  const place = (eventId: string, where: string): void => {
+  const last = new Map<string, Standing>();
+  // Said once a user: one entry in the wrong place is behind all that follow.
+  const disordered = new Set<string>();
+  for (const standing of standings(snapshot)) {
+    const { eventId, userId, where } = standing;
     const other = places.get(eventId);
     expect(other === undefined, `event ${eventId} is in ${other} and in ${where}`);
     places.set(eventId, where);
-  };
-  for (const [eventId] of stream) place(eventId, 'the stream');
-  for (const entry of returned) place((JSON.parse(entry) as string[])[0] ?? '', 'the returned list');
-  parkedLists.forEach((list, i) => {
-    const user = parkedUsers[i] ?? '';
-    for (const entry of list) place((JSON.parse(entry) as string[])[0] ?? '', `the parking of ${user}`);
+    if (userId === '') continue;
+    const before = last.get(userId);
+    // A record need not hold its entries in order, since its reader sorts them.
+    const ordered =
+      before === undefined ||
+      (before.where === where && where.startsWith('call ')) ||
+      compareEventIds(before.eventId, eventId) < 0;
     expect(
-      Number(parkedCounts[user]) === list.length,
-      `${user}: ${parkedCounts[user]} counted as parked, ${list.length} are`,
+      ordered || disordered.has(userId),
+      `${userId}: ${before?.eventId} in ${before?.where} would go before the older ${eventId} in ${where}`,
     );
-    expect(owners[user] !== undefined, `${user} has parked events but is in no call`);
-  });
+    if (!ordered) disordered.add(userId);
+    if (before === undefined || compareEventIds(before.eventId, eventId) < 0) last.set(userId, standing);
+  }
+  for (const [user, list] of snapshot.parked) {
+    const counted = Number(snapshot.parkedCounts[user] ?? 0);
+    expect(counted === list.length, `${user}: ${counted} counted as parked, ${list.length} are`);
+    expect(snapshot.owners[user] !== undefined, `${user} has parked events but is in no call`);
+  }
+  for (const user of Object.keys(snapshot.parkedCounts))
+    expect(snapshot.parked.has(user), `${user} is counted as parked, but nothing is`);
+  return places;
+}
 
+/** A user is in one call at a time, and the owners say in which. */
+function auditCalls({ records, open, owners }: Snapshot, expect: Expect): void {
+  for (const callId of open) expect(records.has(callId), `open call ${callId} has no record`);
+  const listed = new Set(open);
   const claims = new Map<string, string>();
-  let events = 0;
-  const users = new Map<string, number>();
-  callIds.forEach((callId, i) => {
-    const fields = records[i] ?? {};
-    expect(fields.entries !== undefined, `open call ${callId} has no record`);
-    if (fields.entries === undefined) return;
-    const record = readRecord(callId, 0, new Map(Object.entries(fields)));
-    const here = new Set<string>();
-    let unowned = 0;
-    for (const { eventId, fields: own } of record.entries) {
-      place(eventId, `call ${callId}`);
-      const user = claimedUser(own);
-      if (user === '') unowned++;
-      else here.add(user);
-    }
+  for (const [callId, fields] of records) {
+    expect(listed.has(callId), `call ${callId} is not among the open ones`);
+    const entries = entriesOf(fields);
+    expect(entries.length > 0, `call ${callId} holds no entry`);
+    const claimed = entries.map(({ fields: own }) => claimedUser(own));
+    const here = new Set(claimed.filter((user) => user !== ''));
     for (const user of here) {
       expect(!claims.has(user), `${user} is in calls ${claims.get(user)} and ${callId}`);
       claims.set(user, callId);
     }
+    const users = here.size + claimed.filter((user) => user === '').length;
     expect(
-      Number(fields.events) === record.entries.length,
-      `${callId} counts ${fields.events} events, has ${record.entries.length}`,
+      Number(fields.events) === entries.length,
+      `${callId} counts ${fields.events} events, has ${entries.length}`,
     );
-    expect(
-      Number(fields.users) === here.size + unowned,
-      `${callId} counts ${fields.users} users, has ${here.size + unowned}`,
-    );
-    events += record.entries.length;
-    users.set(record.command, (users.get(record.command) ?? 0) + here.size + unowned);
-  });
-  for (const [user, callId] of Object.entries(owners)) {
+    expect(Number(fields.users) === users, `${callId} counts ${fields.users} users, has ${users}`);
+  }
+  for (const [user, callId] of Object.entries(owners))
     expect(claims.get(user) === callId, `${user} is owned by ${callId}, which does not hold them`);
-  }
-  for (const [user, callId] of claims) {
+  for (const [user, callId] of claims)
     expect(owners[user] === callId, `${user} is in ${callId} but owned by ${owners[user]}`);
-  }
+}
 
-  const book = (name: string): number => Number(books[name] ?? 0);
-  const parked = parkedLists.reduce((sum, list) => sum + list.length, 0);
+function auditBooks(snapshot: Snapshot, expect: Expect): void {
+  const book = (name: string): number => Number(snapshot.books[name] ?? 0);
+  const parked = [...snapshot.parked.values()].reduce((sum, list) => sum + list.length, 0);
+  let events = 0;
+  const users: Record<string, number> = {};
+  for (const fields of snapshot.records.values()) {
+    events += entriesOf(fields).length;
+    const name = `users:${fields.command}`;
+    users[name] = (users[name] ?? 0) + Number(fields.users);
+  }
   expect(book('parked') === parked, `the books say ${book('parked')} parked, ${parked} are`);
   expect(book('events') === events, `the books say ${book('events')} events in calls, ${events} are`);
-  for (const [command, n] of users) {
-    expect(
-      book(`users:${command}`) === n,
-      `the books say ${book(`users:${command}`)} users in ${command}, ${n} are`,
-    );
+  const commands = Object.keys(snapshot.books).filter((name) => name.startsWith('users:'));
+  for (const name of new Set([...commands, ...Object.keys(users)])) {
+    const found = users[name] ?? 0;
+    expect(book(name) === found, `the books say ${book(name)} ${name}, ${found} are in calls`);
   }
   const ended = book('imported') + book('superseded') + book('dead');
-  const inPlaces = returned.length + parked + events;
+  const inPlaces = snapshot.returned.length + parked + events;
   expect(
     book('taken') === inPlaces + ended,
     `taken ${book('taken')} ≠ ${inPlaces} on the way + ${ended} ended`,
   );
-
-  problems.push(...(await auditLetters(redis, keys)));
-  return { problems, openCalls: callIds.length };
+  // The count that no script of ours keeps: what was trimmed off the stream unseen would show here alone.
+  const accepted = snapshot.stream.length + book('taken');
+  expect(
+    snapshot.added === null || snapshot.added === accepted,
+    `the stream took ${snapshot.added} entries, the books know of ${accepted}`,
+  );
 }
 
-async function auditLetters(redis: RedisClient, keys: Keys): Promise<string[]> {
-  const problems: string[] = [];
-  const ids = await redis.zrange(keys.deadByTime, '0', '-1');
-  const [byUser, byCode] = [await redis.zcard(keys.deadByUser), await redis.zcard(keys.deadByCode)];
-  const counts = await redis.hgetall(keys.deadCounts);
-  const sum = (prefix: string): number =>
-    Object.entries(counts).reduce((total, [name, n]) => total + (name.startsWith(prefix) ? Number(n) : 0), 0);
-  const facts = { byUser, byCode, byReason: sum('reason:'), byCodeCount: sum('code:') };
-  for (const [name, n] of Object.entries(facts)) {
-    if (n !== ids.length) problems.push(`${ids.length} dead letters by time, but ${n} ${name}`);
+function auditLetters(snapshot: Snapshot, places: ReadonlyMap<string, string>, expect: Expect): void {
+  const listed = new Set(Object.keys(snapshot.deadByTime));
+  const byUser: string[] = [];
+  const byCode: string[] = [];
+  const users: Record<string, string> = {};
+  const counts: Record<string, string> = {};
+  const count = (into: Record<string, string>, name: string): void => {
+    into[name] = String(Number(into[name] ?? 0) + 1);
+  };
+  for (const eventId of listed) {
+    const letter = snapshot.letters.get(eventId);
+    expect(letter !== undefined, `letter ${eventId} is listed, but there is none`);
+    if (letter === undefined) continue;
+    const { state, userId = '', reason = '', code = '', deadAt } = letter;
+    expect(state === 'dead', `letter ${eventId} is listed but ${state}`);
+    expect(
+      deadAt === snapshot.deadByTime[eventId],
+      `letter ${eventId} is listed at another time than its own`,
+    );
+    expect(letter.letter !== undefined, `letter ${eventId} is empty`);
+    expect(!places.has(eventId), `event ${eventId} is dead and in ${places.get(eventId)}`);
+    byUser.push(`${userId} ${eventId}`);
+    byCode.push(`${code} ${eventId}`);
+    count(users, userId);
+    count(counts, `reason:${reason}`);
+    count(counts, `code:${code}`);
   }
-  for (const id of ids) {
-    const state = await redis.hget(keys.deadPrefix + id, 'state');
-    if (state !== 'dead') problems.push(`letter ${id} is listed but ${state}`);
+  for (const [eventId, { state }] of snapshot.letters) {
+    expect(state !== 'dead' || listed.has(eventId), `letter ${eventId} is dead but not listed`);
   }
-  return problems;
+  for (const eventId of snapshot.deadResolved) {
+    const state = snapshot.letters.get(eventId)?.state;
+    expect(state === 'resolved', `letter ${eventId} is listed as resolved but ${state}`);
+  }
+  const same = (what: string, found: unknown, due: unknown): void => {
+    const [is, should] = [JSON.stringify(found), JSON.stringify(due)];
+    expect(is === should, `${what} is ${is}, by the letters ${should}`);
+  };
+  same('the index by user', [...snapshot.deadByUser].sort(), byUser.sort());
+  same('the index by code', [...snapshot.deadByCode].sort(), byCode.sort());
+  same('the count by user', sorted(snapshot.deadUsers), sorted(users));
+  same('the count by reason and code', sorted(snapshot.deadCounts), sorted(counts));
+  same('the number of dead letters', Number(snapshot.books.dead ?? 0), listed.size);
+}
+
+function sorted(hash: Hash): [string, string][] {
+  return Object.entries(hash).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** The contract's equation, by what `status` is made of. [] when it holds. */

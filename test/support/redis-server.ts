@@ -14,6 +14,8 @@ export interface TestRedis {
   readonly pid: () => number;
   /** kill -9. */
   kill(): Promise<void>;
+  /** Ends it in order: what it acknowledged is in its file. */
+  shutdown(): Promise<void>;
   /** Starts it again on the same port and folder. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -55,6 +57,7 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Tes
     settings: { url, mode: 'standalone', nodes: [], sentinelName: '', password: '', ca: '' },
     pid: () => server?.pid ?? 0,
     kill: () => ended('SIGKILL'),
+    shutdown: () => ended('SIGTERM'),
     restart: start,
     async stop() {
       await ended('SIGTERM');

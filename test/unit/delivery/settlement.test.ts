@@ -1,0 +1,221 @@
+import fc from 'fast-check';
+import { decide, decideChecked } from '../../../src/delivery/decide.ts';
+import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
+import { screen } from '../../../src/delivery/screen.ts';
+import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/settlement.ts';
+import { type Group, groupsOf, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
+import type { ValidEntry } from '../../../src/event/event.ts';
+import type { Settlement } from '../../../src/ledger/settle.ts';
+import { commands, entryLists, entryOf, rawOf, unitOf, verdictFor, verdicts } from './entries.ts';
+
+const kept = { tries: 1, attempts: [], dueAtMs: 0, firstSentAtMs: 5, heldMsAtFirst: 0 };
+
+function ledger(entries: readonly ValidEntry[]) {
+  const raws = new Map(entries.map((entry) => [entry.eventId, rawOf(entry)]));
+  const letter: Parameters<typeof settlementOf>[0]['letter'] = (raw, refused) =>
+    refusedLetter(raw, refused, 'multiaccount_import', []);
+  const before: Map<string, Unit> = new Map(unitsOf(entries).map((unit) => [unit.userId, unit]));
+  return { raws, letter, before };
+}
+
+/** As settle.lua counts. */
+const endings = ({ imported, superseded, dead, kept: stays }: Settlement): number =>
+  imported.length + superseded + dead.length + (stays?.entries.length ?? 0);
+
+/** A whole run: calls and their answers, until every group is done or goes later. Checks each settlement. */
+function runThrough(
+  entries: readonly ValidEntry[],
+  answers: Iterator<{ verdict: number; failing: boolean }>,
+) {
+  const { raws, letter, before } = ledger(entries);
+  let remaining = before;
+  const ended: string[] = [];
+  const released: string[] = [];
+  const told: string[] = [];
+  const settle = (decision: Parameters<typeof remainingAfter>[1]): void => {
+    const after = remainingAfter(remaining, decision);
+    const settlement = settlementOf({ before: remaining, after, decision, entries: raws, letter, kept });
+    const eventsBefore = [...remaining.values()].flatMap(({ candidates }) => candidates).length;
+    expect(endings(settlement)).toBe(eventsBefore);
+    expect(settlement.kept?.users ?? 0).toBe(after.size);
+    ended.push(
+      ...settlement.imported.map(({ eventId }) => eventId),
+      ...settlement.dead.map(({ eventId }) => eventId),
+    );
+    released.push(...settlement.released);
+    told.push(
+      ...settlement.publish.map(({ message }) => (JSON.parse(message) as { eventId: string }).eventId),
+    );
+    remaining = after;
+  };
+  const pending: Group[] = groupsOf([...remaining.values()], commands, true);
+  let calls = 0;
+  for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
+    const { units, refused } = screen(group.units, 'import-bare');
+    if (refused.length > 0) settle({ imported: [], refused });
+    if (units.length === 0) continue;
+    if (++calls > 1_000) throw new Error('the run does not end');
+    const next = answers.next();
+    const { verdict, failing } = next.done ? { verdict: 0, failing: false } : next.value;
+    const fail = failing ? units.map(({ userId }) => userId) : [];
+    const tried = { ...group, units };
+    const there = new Map(fail.map((userId) => [userId, verdict === 0]));
+    const decision =
+      group.command === 'account_check'
+        ? decideChecked(tried, there, commands)
+        : decide(tried, verdictFor(verdict), fail, {
+            commands,
+            onProfileFault: 'import-bare',
+            sameAnswers: 5,
+            expired: true,
+            culpritShare: 0,
+          });
+    if (decision.imported.length + decision.refused.length > 0) settle(decision);
+    pending.unshift(...decision.again);
+  }
+  return { remaining, ended, released, told, users: [...before.keys()] };
+}
+
+it('any run of answers balances at each step and ends every event and every user once', () => {
+  const answers = fc.array(
+    fc.record({
+      verdict: fc.constantFrom(0, 0, 70402, 40005, 70399, 70500, 79999, 60003),
+      failing: fc.boolean(),
+    }),
+    { maxLength: 40 },
+  );
+  fc.assert(
+    fc.property(entryLists, answers, (entries, list) => {
+      const { remaining, ended, released, told, users } = runThrough(entries, list[Symbol.iterator]());
+      expect(remaining.size).toBe(0);
+      expect(new Set(ended).size).toBe(ended.length);
+      expect(released.sort()).toEqual(users.sort());
+      const asked = entries.filter(({ event }) => event.replyTo !== undefined).map(({ eventId }) => eventId);
+      expect(told.sort()).toEqual(asked.sort());
+    }),
+    { numRuns: 500 },
+  );
+});
+
+it('any single decision balances', () => {
+  fc.assert(
+    fc.property(entryLists, verdicts, fc.boolean(), fc.nat(5), (entries, verdict, expired, tries) => {
+      const { raws, letter, before } = ledger(entries);
+      const [group] = groupsOf([...before.values()], commands, true);
+      if (group === undefined) return;
+      const fail = group.units.slice(0, 2).map(({ userId }) => userId);
+      const policy = {
+        commands,
+        onProfileFault: 'dead-letter',
+        sameAnswers: tries,
+        expired,
+        culpritShare: 0,
+      } as const;
+      const decision = decide(group, verdict, fail, policy);
+      const after = remainingAfter(before, decision);
+      const settlement = settlementOf({ before, after, decision, entries: raws, letter, kept });
+      expect(endings(settlement)).toBe(entries.length);
+      // Released are exactly those of whom nothing stays.
+      const staying = new Set(settlement.kept?.entries.map(({ fields }) => fields[1]));
+      for (const userId of before.keys()) {
+        expect([userId, settlement.released.includes(userId)]).toEqual([userId, !staying.has(userId)]);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+it('an import supersedes the older events of its user and tells who asked', () => {
+  const entries = [
+    entryOf('a', 1, { replyTo: 'r1' }),
+    entryOf('a', 3, { replyTo: 'r3' }),
+    entryOf('a', 2),
+    entryOf('b', 4),
+  ];
+  const { raws, letter, before } = ledger(entries);
+  const decision = { imported: unitsOf(entries).slice(0, 1), refused: [] };
+  const after = remainingAfter(before, decision);
+  expect(settlementOf({ before, after, decision, entries: raws, letter, kept })).toEqual({
+    imported: [{ userId: 'a', eventId: '3-0' }],
+    superseded: 2,
+    dead: [],
+    released: ['a'],
+    kept: { ...kept, users: 1, entries: [rawOf(entryOf('b', 4))] },
+    publish: [
+      { channel: 'r3', message: '{"userId":"a","eventId":"3-0","outcome":"imported","errorCode":0}' },
+      { channel: 'r1', message: '{"userId":"a","eventId":"1-0","outcome":"superseded","errorCode":0}' },
+    ],
+  });
+});
+
+it('a dead letter releases its user only with the last event', () => {
+  const entries = [entryOf('a', 1), entryOf('a', 2)];
+  const { raws, letter, before } = ledger(entries);
+  const refuse = (n: number) => ({
+    unit: unitOf(...entries),
+    entry: entryOf('a', n),
+    reason: 'rejected' as const,
+    verdict: verdictFor(70402),
+  });
+  const first = { imported: [], refused: [refuse(2)] };
+  const left = remainingAfter(before, first);
+  expect(settlementOf({ before, after: left, decision: first, entries: raws, letter, kept })).toMatchObject({
+    released: [],
+    dead: [{ eventId: '2-0', userId: 'a', reason: 'rejected', code: 70402 }],
+    kept: { users: 1, entries: [{ eventId: '1-0' }] },
+  });
+  const second = { imported: [], refused: [refuse(1)] };
+  const none = remainingAfter(left, second);
+  expect(
+    settlementOf({ before: left, after: none, decision: second, entries: raws, letter, kept }),
+  ).toMatchObject({
+    released: ['a'],
+    kept: null,
+  });
+});
+
+it('what was sent out of turn, or belongs to another record, is a bug that says so', () => {
+  const entries = [entryOf('a', 1), entryOf('a', 2)];
+  const { raws, letter, before } = ledger(entries);
+  const step = { before, after: before, entries: raws, letter, kept };
+  const old = { imported: [unitOf(entryOf('a', 1))], refused: [] };
+  expect(() => settlementOf({ ...step, decision: old })).toThrow(/1-0 was sent out of turn/);
+  const foreign = {
+    unit: unitOf(...entries),
+    entry: entryOf('a', 9),
+    reason: 'rejected' as const,
+    verdict: verdictFor(70402),
+  };
+  expect(() => settlementOf({ ...step, decision: { imported: [], refused: [foreign] } })).toThrow(
+    /9-0 is not of this record/,
+  );
+});
+
+it('entries that do not hold up leave first, and release the users nobody else stands for', () => {
+  const good = entryOf('a', 3);
+  const invalid = [
+    { eventId: '1-0', fields: ['nick', 'nobody'] },
+    { eventId: '2-0', fields: ['userId', 'a', 'type', '7'] },
+    { eventId: '4-0', fields: ['userId', 'b', 'type', '7'] },
+    { eventId: '5-0', fields: ['userId', 'b', 'userId', 'c'] },
+  ].map((raw) => ({
+    raw,
+    letter: invalidLetter(raw, { ok: false, eventId: raw.eventId, userId: '', problems: ['x'] }),
+  }));
+  const entries = new Map([...invalid.map(({ raw }) => raw), rawOf(good)].map((raw) => [raw.eventId, raw]));
+  const settlement = invalidSettlement({ invalid, remaining: new Map([['a', unitOf(good)]]), entries, kept });
+  expect(settlement).toMatchObject({
+    imported: [],
+    superseded: 0,
+    released: ['b', 'c'],
+    kept: { users: 1, entries: [{ eventId: '3-0' }] },
+    publish: [],
+  });
+  expect(settlement.dead.map(({ eventId, userId, reason }) => [eventId, userId, reason])).toEqual([
+    ['1-0', '', 'invalid'],
+    ['2-0', 'a', 'invalid'],
+    ['4-0', 'b', 'invalid'],
+    ['5-0', 'c', 'invalid'],
+  ]);
+  expect(endings(settlement)).toBe(5);
+});

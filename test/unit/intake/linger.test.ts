@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { createArrivalRate, nextLookMs } from '../../../src/intake/linger.ts';
+
+describe('arrival rate', () => {
+  it('is learned from what waits, and smoothed', () => {
+    const rate = createArrivalRate();
+    expect(rate.perMs).toBe(0);
+    rate.saw(10, 0);
+    expect(rate.perMs).toBe(0);
+    rate.saw(30, 10);
+    expect(rate.perMs).toBe(2);
+    rate.saw(30, 20);
+    expect(rate.perMs).toBe(1);
+  });
+
+  it('does not take a cut for arrivals that stopped', () => {
+    const rate = createArrivalRate();
+    rate.saw(10, 0);
+    rate.saw(30, 10);
+    rate.restart();
+    rate.saw(0, 20);
+    expect(rate.perMs).toBe(2);
+    rate.saw(20, 30);
+    expect(rate.perMs).toBe(2);
+  });
+
+  it('another process may cut meanwhile, and a look may come twice in a moment', () => {
+    const rate = createArrivalRate();
+    rate.saw(100, 0);
+    rate.saw(5, 10);
+    expect(rate.perMs).toBe(0);
+    rate.saw(5, 10);
+    expect(rate.perMs).toBe(0);
+  });
+});
+
+describe('next look', () => {
+  const state = { waiting: 10, ageMs: 0, maxUsers: 100, maxWaitMs: 200, arrivalsPerMs: 0 };
+
+  it('is when the call is expected to be full', () => {
+    expect(nextLookMs({ ...state, arrivalsPerMs: 9 })).toBe(10);
+    expect(nextLookMs({ ...state, arrivalsPerMs: 1_000 })).toBe(1);
+  });
+
+  it('is when the oldest has waited long enough', () => {
+    expect(nextLookMs({ ...state, ageMs: 190 })).toBe(10);
+    expect(nextLookMs({ ...state, ageMs: 250 })).toBe(1);
+  });
+
+  it('comes a few times within the wait while the rate is unknown or slow', () => {
+    expect(nextLookMs(state)).toBe(20);
+    expect(nextLookMs({ ...state, arrivalsPerMs: 0.001 })).toBe(50);
+  });
+
+  it('is a whole number of milliseconds, at least one, and never after the oldest is due', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          waiting: fc.nat(1_000),
+          ageMs: fc.nat(2_000),
+          maxUsers: fc.integer({ min: 1, max: 100 }),
+          maxWaitMs: fc.nat(60_000),
+          arrivalsPerMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
+        }),
+        (any) => {
+          const ms = nextLookMs(any);
+          expect(Number.isInteger(ms)).toBe(true);
+          expect(ms).toBeGreaterThanOrEqual(1);
+          expect(ms).toBeLessThanOrEqual(Math.max(1, any.maxWaitMs - any.ageMs));
+        },
+      ),
+    );
+  });
+});

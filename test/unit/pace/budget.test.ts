@@ -1,0 +1,29 @@
+import fc from 'fast-check';
+import { ratePerSecond, SLOT_CLASSES, spacingMicros } from '../../../src/pace/budget.ts';
+
+const quotas = fc.record({
+  perSecond: fc.integer({ min: 1, max: 100_000 }),
+  share: fc.double({ min: 0.001, max: 1, noNaN: true }),
+  margin: fc.double({ min: 0, max: 0.5, noNaN: true }),
+});
+
+it('keeps the margin and the share back from the quota', () => {
+  expect(ratePerSecond({ perSecond: 100, share: 1, margin: 0.01 })).toBe(99);
+  expect(ratePerSecond({ perSecond: 100, share: 0.79, margin: 0 })).toBe(79);
+  expect(spacingMicros({ perSecond: 100, share: 1, margin: 0 })).toBe(10_000);
+});
+
+it('puts no more slots into a second than the quota', () => {
+  fc.assert(
+    fc.property(quotas, (quota) => {
+      expect(ratePerSecond(quota)).toBeLessThanOrEqual(quota.perSecond);
+      // Slots at 0, 1, 2, … times the spacing: how many start before the second is over.
+      const inASecond = Math.ceil(1_000_000 / spacingMicros(quota) - 1e-9);
+      expect(inASecond).toBeLessThanOrEqual(quota.perSecond);
+    }),
+  );
+});
+
+it('knows the classes, best first', () => {
+  expect(SLOT_CLASSES).toEqual(['live', 'retry', 'split', 'redrive']);
+});

@@ -1,0 +1,57 @@
+import { type RedisSettings, redisOptions } from '../../../src/redis/connect.ts';
+
+const settings = (more: Partial<RedisSettings> = {}): RedisSettings => ({
+  url: 'redis://127.0.0.1:6379',
+  mode: 'standalone',
+  nodes: [],
+  sentinelName: '',
+  password: '',
+  ca: '',
+  ...more,
+});
+const of = (more: Partial<RedisSettings> = {}) => redisOptions(settings(more), 'loop', 'test');
+
+it('reads the address', () => {
+  expect(of()).toMatchObject({ host: '127.0.0.1', port: 6379, db: 0, connectionName: 'imsync-test' });
+  expect(of({ url: 'redis://redis.internal' })).toMatchObject({ host: 'redis.internal', port: 6379 });
+  expect(of({ url: 'redis://[::1]:7000/3' })).toMatchObject({ host: '::1', port: 7000, db: 3 });
+  expect(of()).not.toHaveProperty('tls');
+  expect(of()).not.toHaveProperty('password');
+  expect(of()).not.toHaveProperty('username');
+});
+
+it('logs in by the address or by a password of its own', () => {
+  const url = 'redis://us%40er:p%2Fw@h:1';
+  expect(of({ url })).toMatchObject({ username: 'us@er', password: 'p/w' });
+  expect(of({ url, password: 'other' })).toMatchObject({ username: 'us@er', password: 'other' });
+});
+
+it("speaks TLS with the system's authorities or with the one given", () => {
+  expect(of({ url: 'rediss://h' }).tls).toEqual({});
+  expect(of({ url: 'rediss://h', ca: 'PEM' }).tls).toEqual({ ca: 'PEM' });
+  expect(of({ ca: 'PEM' })).not.toHaveProperty('tls');
+});
+
+it('asks the sentinels for the primary', () => {
+  const nodes = [{ host: 's1', port: 26379 }];
+  const options = of({ mode: 'sentinel', nodes, sentinelName: 'main', password: 'p' });
+  expect(options).toMatchObject({ sentinels: nodes, name: 'main', password: 'p' });
+  expect(options).not.toHaveProperty('host');
+});
+
+it('a loop waits for Redis; a verb or a producer fails at once', () => {
+  expect(of()).toMatchObject({ maxRetriesPerRequest: null });
+  expect(of()).not.toHaveProperty('enableOfflineQueue');
+  expect(redisOptions(settings(), 'oneshot', 'x')).toMatchObject({
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: expect.any(Number),
+  });
+});
+
+it('tries again soon at first, then every two seconds, for ever', () => {
+  const { retryStrategy } = of();
+  expect([1, 2, 3, 5, 6, 100, 1e9].map((times) => retryStrategy?.(times))).toEqual([
+    100, 200, 400, 1_600, 2_000, 2_000, 2_000,
+  ]);
+});
