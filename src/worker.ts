@@ -5,12 +5,13 @@ import { openCallQueues } from './calls/queues.ts';
 import type { Config } from './config/config.ts';
 import type { ReadFile } from './config/read-file.ts';
 import { readSecrets } from './config/secrets.ts';
+import { watchCulprits } from './delivery/culprits.ts';
 import { type DeliveryOptions, deliver } from './delivery/deliver.ts';
 import type { Line } from './delivery/place-call.ts';
 import { startProber } from './delivery/prober.ts';
-import type { ImportCommand } from './im/bodies.ts';
+import type { DeliveryCommand, ImportCommand } from './im/bodies.ts';
 import { createImClient } from './im/client.ts';
-import { baseUrlOf } from './im/regions.ts';
+import { baseUrlsOf } from './im/regions.ts';
 import { createSigner } from './im/signer.ts';
 import { startCoalescer } from './intake/coalescer.ts';
 import type { CutCall } from './intake/cut.ts';
@@ -64,8 +65,16 @@ const REDIS_START_MS = 10_000;
 const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
 /** Seconds of budget that may stand open as calls, over the fleet; beyond that events wait in the stream. */
 const OPEN_SECONDS = 2;
-/** Calls that one process works on at a time: a second of the budget, so that a slow API does not starve it. */
+/**
+ * Records that one process works on at a time: as many as may stand open, so that no new call waits for a worker
+ * while others are split or resolved.
+ */
 const CONCURRENCY = { atLeast: 8, atMost: 200 };
+/**
+ * Users in a record of hosted mode, where each has a call of their own (docs/decisions, hosted mode): enough to
+ * make jobs cheap, few enough to leave little behind when a worker dies.
+ */
+const HOSTED_RECORD_USERS = 20;
 const SWEEP_EVERY_MS = 5_000;
 
 /** Builds one worker process and starts it in order. Rejects with OutOfReachError or UnfitError. */
@@ -75,13 +84,19 @@ export async function startWorker(options: {
   readonly version: string;
   readonly log: Logger;
   readonly random?: () => number;
+  /** Stand in for the hosts that the configuration leads to. */
+  readonly hosts?: { readonly baseUrl: string; readonly backupUrl: string };
 }): Promise<RunningWorker> {
-  const { config, readFile, version, log, random = Math.random } = options;
+  const { config, readFile, version, log, hosts, random = Math.random } = options;
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const keys = keysOf(config.app.sdkAppId);
   const { batch, single } = commandPair(config.api.form);
   const commands = [...new Set<ImportCommand>([batch, single])];
   const quotas = quotasOf(config);
+  const isHosted = config.api.form === 'hosted';
+  const callsInRecord = isHosted ? HOSTED_RECORD_USERS : 1;
+  const openRecords = (command: ImportCommand): number =>
+    Math.ceil((OPEN_SECONDS * ratePerSecond(quota(command))) / callsInRecord);
   const quota = (command: ImportCommand): Quota => {
     const found = quotas[command];
     if (found === undefined)
@@ -138,8 +153,8 @@ export async function startWorker(options: {
   const watch = await watchHold(open('watch'), keys);
   const hold = createHoldState(redis, keys);
   const dispensers: Dispenser[] = [];
-  const lineOf = (command: ImportCommand): Line => {
-    const book = createSlotBook(redis, keys, command, clock, spacingMicros(quota(command)));
+  const lineOf = (command: DeliveryCommand): Line => {
+    const book = createSlotBook(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
     const dispenser = createDispenser({
       book,
       watch,
@@ -149,6 +164,7 @@ export async function startWorker(options: {
     return { command, book, dispenser };
   };
   const lines = Object.fromEntries(commands.map((command) => [command, lineOf(command)]));
+  const checkLine = lineOf('account_check');
 
   // The API.
   const signer = createSigner({
@@ -162,7 +178,15 @@ export async function startWorker(options: {
     expireSeconds: SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
-    baseUrl: config.api.baseUrl || baseUrlOf(config.api.region),
+    ...(hosts ??
+      (config.api.baseUrl === '' ? baseUrlsOf(config.api.region) : { baseUrl: config.api.baseUrl })),
+    onSwitch: ({ from, to, why }) =>
+      log.warn(
+        { from: new URL(from).host, to: new URL(to).host },
+        why === 'trial'
+          ? "the region's main host is tried again"
+          : 'the host gives no connections: calls go to the other host of the region',
+      ),
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
     userSig: () => signer.current(),
@@ -178,10 +202,11 @@ export async function startWorker(options: {
     limits: {
       batchCommand: batch,
       singleCommand: single,
-      maxUsers: config.batch.maxSize,
+      maxUsers: isHosted ? HOSTED_RECORD_USERS : config.batch.maxSize,
       maxWaitMs: config.batch.maxWaitMs,
       eagerCalls: config.batch.eagerShare * ratePerSecond(quota(batch)),
-      maxOpenCalls: Math.max(2, Math.ceil(OPEN_SECONDS * ratePerSecond(quota(batch)))),
+      maxOpenCalls: Math.max(2, openRecords(batch)),
+      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
     },
     processId: id,
     handOver: (calls) => handOver(calls),
@@ -200,12 +225,13 @@ export async function startWorker(options: {
     redis,
     keys,
     client,
-    lines,
+    lines: { ...lines, account_check: checkLine },
     hold,
     watch,
-    form: config.api.form,
-    singleCommand: single,
-    rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
+    commands: { form: config.api.form, batch, single },
+    overrides: config.verdicts,
+    culprits: watchCulprits(redis, keys, trouble('counting refused users')),
+    rules: { adminId: config.app.adminId, hosted: isHosted },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,
@@ -218,13 +244,7 @@ export async function startWorker(options: {
   const callBroke = trouble('a call (it is kept and will be made again)');
   const prober = startProber({
     client,
-    book: createSlotBook(
-      redis,
-      keys,
-      'account_check',
-      clock,
-      spacingMicros(quotaOf(config, 'account_check')),
-    ),
+    book: checkLine.book,
     watch,
     hold,
     signAnew: () => signer.renew(),
@@ -243,10 +263,7 @@ export async function startWorker(options: {
       command,
       connection: redis,
       keys,
-      concurrency: Math.min(
-        CONCURRENCY.atMost,
-        Math.max(CONCURRENCY.atLeast, Math.ceil(ratePerSecond(quota(command)))),
-      ),
+      concurrency: Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
       run: (callId) => deliver(delivery, callId),
       onFailed: (_callId, error) => callBroke(error),
       onTrouble: trouble('the call worker'),
@@ -259,7 +276,7 @@ export async function startWorker(options: {
     onTrouble: trouble('the sweep'),
   });
   const sayRates = createRateHerald(
-    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quota(command) })),
+    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
     log,
   );
   const presence = startPresence({

@@ -3,7 +3,7 @@ import { eventIdMs } from '../event/event-id.ts';
 import { cut } from '../event/text.ts';
 import type { CommandName } from '../im/commands.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
-import type { Attempt } from '../ledger/record.ts';
+import { type Attempt, attemptsOf } from '../ledger/record.ts';
 import type { Refused } from './decide.ts';
 
 /**
@@ -12,7 +12,6 @@ import type { Refused } from './decide.ts';
  */
 const MAX_VALUE_CHARS = 64 * 1024;
 const MAX_EVENT_CHARS = 8 * MAX_VALUE_CHARS;
-const MONTH_MS = 31 * 86_400_000;
 
 /** The letter of an entry that does not hold up. */
 export function invalidLetter(raw: RawEntry, entry: InvalidEntry): Letter {
@@ -27,6 +26,7 @@ export function invalidLetter(raw: RawEntry, entry: InvalidEntry): Letter {
     command: '',
     event,
     ...(partial && { partial }),
+    ...withheldFields(raw),
     attempts: [],
     firstSeenAt: eventIdMs(raw.eventId),
     notBefore: null,
@@ -39,7 +39,6 @@ export function refusedLetter(
   refused: Refused,
   command: CommandName,
   before: readonly Attempt[],
-  nowMs: number,
 ): Letter {
   const { verdict, unit, reason } = refused;
   return {
@@ -51,11 +50,31 @@ export function refusedLetter(
     httpStatus: verdict.httpStatus,
     command,
     event: shownFields(raw).event,
-    attempts: [...before, ...unit.attempts],
+    ...withheldFields(raw),
+    attempts: [...attemptsOf(before, unit.userId), ...unit.attempts],
     firstSeenAt: eventIdMs(raw.eventId),
-    notBefore:
-      verdict.notBeforeMonths === undefined ? null : Math.round(nowMs + verdict.notBeforeMonths * MONTH_MS),
+    notBefore: notBefore(eventIdMs(raw.eventId), verdict.notBeforeMonths),
   };
+}
+
+/**
+ * Calendar months after the event was first seen: the account was gone by then, so what the API counts from is no
+ * later, and no date comes with its answer. A day that the month does not have rolls over into the next one.
+ */
+function notBefore(firstSeenAtMs: number, months: number | undefined): number | null {
+  if (months === undefined) return null;
+  const date = new Date(firstSeenAtMs);
+  date.setUTCMonth(date.getUTCMonth() + months);
+  return date.getTime();
+}
+
+function isSecret(name: string): boolean {
+  return name.toLowerCase() === 'password';
+}
+
+function withheldFields({ fields }: RawEntry): Pick<Letter, 'withheld'> {
+  const secrets = fields.filter((name, i) => i % 2 === 0 && isSecret(name));
+  return secrets.length === 0 ? {} : { withheld: [...new Set(secrets)] };
 }
 
 /**
@@ -70,7 +89,7 @@ function shownFields(raw: RawEntry): { event: Record<string, string>; partial: b
     const [name = '', value = ''] = raw.fields.slice(i, i + 2);
     // Whose event it is cannot be told.
     if (name === 'userId' && all.has(name) && all.get(name) !== value) partial = true;
-    if (name.toLowerCase() !== 'password') all.set(name, value);
+    if (!isSecret(name)) all.set(name, value);
   }
   const shown: [string, string][] = [];
   let room = MAX_EVENT_CHARS;

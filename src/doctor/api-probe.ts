@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import { createImClient } from '../im/client.ts';
-import { baseUrlOf } from '../im/regions.ts';
+import { baseUrlsOf } from '../im/regions.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 
 /** One account_check and what came of it. */
@@ -49,5 +49,5 @@ export async function probeApi(config: Config, userSig: string): Promise<ApiProb
 
 /** The base URL as configured, by name or by region. */
 export function apiAddress(config: Config): string {
-  return config.api.baseUrl || baseUrlOf(config.api.region);
+  return config.api.baseUrl || baseUrlsOf(config.api.region).baseUrl;
 }

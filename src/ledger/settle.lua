@@ -17,7 +17,7 @@
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
 --   released   [userId, ...]  users none of whose events stay in the record
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
---              dueAt, firstSentAt, heldMsAtFirst}
+--              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
 --
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
@@ -183,7 +183,9 @@ if s.keep then
   redis.call('HSET', KEYS[1], 'entries', s.keep.entries, 'users', usersAfter, 'events', eventsAfter, 'tries', s.keep.tries,
     'attempts', s.keep.attempts, 'dueAt', string.format('%.0f', s.keep.dueAt),
     'firstSentAt', string.format('%.0f', s.keep.firstSentAt), 'heldMsAtFirst', string.format('%.0f', s.keep.heldMsAtFirst))
-  redis.call('HDEL', KEYS[1], 'sentAt')
+  if not s.keep.onWire then
+    redis.call('HDEL', KEYS[1], 'sentAt')
+  end
   redis.call('ZADD', KEYS[4], string.format('%.0f', math.max(nowMs, s.keep.dueAt)), ARGV[1])
 else
   redis.call('DEL', KEYS[1])

@@ -26,6 +26,8 @@ export interface Kept {
   readonly dueAtMs: number;
   readonly firstSentAtMs: number;
   readonly heldMsAtFirst: number;
+  /** Calls of the record may be on the wire: who takes it over must know. */
+  readonly onWire?: boolean;
 }
 
 /** How the events of a record ended. Together with what is kept they are all of its events. */
@@ -70,6 +72,7 @@ export async function settleRecord(
         dueAt: Math.round(kept.dueAtMs),
         firstSentAt: Math.round(kept.firstSentAtMs),
         heldMsAtFirst: Math.round(kept.heldMsAtFirst),
+        onWire: kept.onWire === true,
       },
     }),
   };

@@ -124,9 +124,11 @@ export function createDispenser(options: {
           resolve('closing');
           return;
         }
-        waiting.get(candidate.slotClass)?.push({ candidate, resolve });
+        const queue = waiting.get(candidate.slotClass);
+        queue?.push({ candidate, resolve });
         if (!turning) void loop();
-        // A loop that rests for a hold has asked for other classes only; the newcomer waits with them.
+        // A loop that rests for a hold has asked for other classes only, and the newcomer may be its proof.
+        else if (queue?.length === 1) wake?.();
       }),
     close: () => {
       closed = true;

@@ -21,6 +21,8 @@ export interface Keys {
   readonly books: string;
   /** Hash: who watches the lingering entries, and since when the returned ones wait. */
   readonly cutter: string;
+  /** Hash: how many users of late were refused when their calls were, and the batch size that follows. */
+  readonly culprits: string;
   /** Hash: hold, pause and epoch of the whole fleet. */
   readonly hold: string;
   /** Channel on which changes of hold and pause are told. */
@@ -66,6 +68,7 @@ export function keysOf(sdkAppId: number): Keys {
     open: `${tag}:open-calls`,
     books: `${tag}:books`,
     cutter: `${tag}:cutter`,
+    culprits: `${tag}:culprits`,
     hold: `${tag}:hold`,
     holdChannel: `${tag}:hold-changed`,
     pacePrefix: `${tag}:pace:`,

@@ -10,10 +10,19 @@ const REPEAT_AFTER_MS = 10_000;
 export function logReport(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
   const throttleLine = seldom(REPEAT_AFTER_MS);
   const foreignLine = seldom(REPEAT_AFTER_MS);
+  const strangerLine = seldom(REPEAT_AFTER_MS);
   return {
     called(call) {
       const { fields, sentence } = callLine(call);
       log.info(fields, sentence);
+      if (call.strangers > 0) {
+        strangerLine(() =>
+          log.warn(
+            { callId: call.callId, strangers: call.strangers },
+            'FailAccounts names users that the call did not hold: they are ignored',
+          ),
+        );
+      }
       if (log.isLevelEnabled('debug'))
         log.debug({ callId: call.callId, userIds: call.users }, 'users of the call');
     },

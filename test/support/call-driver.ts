@@ -67,8 +67,9 @@ export function createCallDriver(
     // No brake, no outage: the test's API is as bad as the test wants it.
     hold: answering<HoldState>('noted'),
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
-    form: 'current',
-    singleCommand: 'account_import',
+    commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
+    overrides: {},
+    culprits: { share: () => 0, saw: () => undefined },
     rules: { adminId: 'administrator', hosted: false },
     onProfileFault: 'import-bare',
     retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },
@@ -81,6 +82,7 @@ export function createCallDriver(
       const limits = {
         batchCommand: 'multiaccount_import',
         singleCommand: 'account_import',
+        alone: 'robot',
         maxUsers: 100,
         maxWaitMs: 0,
         eagerCalls: 1_000,

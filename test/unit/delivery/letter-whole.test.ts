@@ -18,7 +18,7 @@ function stored(raw: RawEntry) {
   const [unit] = unitsOf([parsed]);
   if (unit === undefined) throw new Error('a unit was expected');
   const refused: Refused = { unit, entry: parsed, reason: 'profile', verdict: TOO_LONG };
-  return JSON.parse(JSON.stringify(refusedLetter(raw, refused, 'multiaccount_import', [], 0)));
+  return JSON.parse(JSON.stringify(refusedLetter(raw, refused, 'multiaccount_import', [])));
 }
 
 it.each<[string, string[]]>([

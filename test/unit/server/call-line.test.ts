@@ -11,6 +11,7 @@ function call(errorCode: number, more: Partial<CallReport>, errorInfo = ''): Cal
     command: 'multiaccount_import',
     slotClass: 'live',
     users: Array.from({ length: 100 }, (_, i) => `user-${i}`),
+    strangers: 0,
     tries: 0,
     verdict: verdictOf('multiaccount_import', readAnswer(200, {}, body)),
     fault: undefined,

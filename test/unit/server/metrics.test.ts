@@ -14,6 +14,7 @@ function call(answer: Answer, more: Partial<CallReport> = {}): CallReport {
     command: COMMAND,
     slotClass: 'live',
     users: ['u1', 'u2'],
+    strangers: 0,
     tries: 0,
     verdict: verdictOf(COMMAND, answer),
     fault: answer.kind === 'fault' ? answer.fault : undefined,
