@@ -24,21 +24,21 @@ import { watchHold } from './pace/hold-watch.ts';
 import { commandPair, quotaOf, quotasOf } from './pace/quotas.ts';
 import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
-import {
-  type ConnectionChange,
-  closeRedis,
-  openRedis,
-  type RedisClient,
-  whenReady,
-} from './redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
+import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
+import { runningPulse } from './server/liveness.ts';
 import type { Logger } from './server/log.ts';
+import { type Ops, openOps } from './server/ops.ts';
+import { OpsPortError } from './server/ops-server.ts';
 import { startPresence } from './server/presence.ts';
 import { createRateHerald } from './server/rate-herald.ts';
-import { logReport, seldom } from './server/report-log.ts';
+import { createRedisLog } from './server/redis-log.ts';
+import { logReport } from './server/report-log.ts';
+import { allOf } from './server/reports.ts';
 
 /** A dependency that did not answer at the start. */
 export class OutOfReachError extends Error {
@@ -107,15 +107,11 @@ export async function startWorker(options: {
   // Redis first: whatever else is wrong, nothing can be done without it.
   const settings = redisSettings(config, readFile);
   const connections: RedisClient[] = [];
-  let stopping = false;
-  const open = (name: string): RedisClient => {
-    const said = (change: ConnectionChange): void => {
-      if (stopping) return;
-      if (change.state === 'lost')
-        log.error({ connection: name, reason: change.reason }, 'Redis is lost; waiting for it');
-      else log.info({ connection: name }, 'Redis is reachable');
-    };
-    const client = openRedis(settings, 'loop', name, name === 'commands' ? said : () => undefined);
+  const redisLog = createRedisLog(log);
+  const { trouble } = redisLog;
+  const open = (name: string, role: 'loop' | 'oneshot' = 'loop'): RedisClient => {
+    const said = name === 'commands' ? redisLog.connection : () => undefined;
+    const client = openRedis(settings, role, name, said);
     connections.push(client);
     return client;
   };
@@ -123,30 +119,34 @@ export async function startWorker(options: {
     await Promise.all(connections.map(closeRedis));
   };
   const redis = open('commands');
+  const giveUp = async (error: Error): Promise<never> => {
+    redisLog.close();
+    await closeConnections();
+    throw error;
+  };
   try {
     await whenReady(redis, REDIS_START_MS);
   } catch (error) {
-    stopping = true;
-    await closeConnections();
-    throw new OutOfReachError(
-      `Redis cannot be reached: ${(error as Error).message}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+    const reason = (error as Error).message;
+    return giveUp(
+      new OutOfReachError(
+        `Redis cannot be reached: ${reason}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+      ),
     );
   }
   const facts = await readServerFacts(redis);
   const problems = redisProblems(facts, config.redis.allowVolatile);
-  if (problems.length > 0) {
-    stopping = true;
-    await closeConnections();
-    throw new UnfitError(problems);
-  }
+  if (problems.length > 0) return giveUp(new UnfitError(problems));
 
-  const troubleLine = seldom(5_000);
-  const trouble =
-    (what: string) =>
-    (error: Error): void => {
-      if (!stopping)
-        troubleLine(() => log.error({ reason: error.message }, `${what} met an error and goes on`));
-    };
+  // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
+  const heartbeat = startHeartbeat({ ping: () => redis.ping(), onChange: redisLog.heartbeat });
+  let ops: Ops;
+  try {
+    ops = await openOps({ config, redis: open('ops', 'oneshot'), keys, version, heartbeat, log });
+  } catch (error) {
+    heartbeat.close();
+    return giveUp(error instanceof OpsPortError ? new UnfitError([error.message]) : (error as Error));
+  }
 
   // Pace.
   const clock = createRedisClock();
@@ -236,10 +236,12 @@ export async function startWorker(options: {
     retry: config.retry,
     random,
     signAnew: () => signer.renew(),
-    report: logReport(log, (returned) => {
-      if (returned > 0) coalescer.nudge();
-    }),
+    report: allOf(
+      [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
+      trouble('a report'),
+    ),
   };
+  const callBroke = trouble('a call (it is kept and will be made again)');
   const prober = startProber({
     client,
     book: checkLine.book,
@@ -248,16 +250,11 @@ export async function startWorker(options: {
     signAnew: () => signer.renew(),
     random,
     waitingUsers: () => waitingUsers(redis, keys, random()),
-    onProbe: (verdict) =>
-      log.info(
-        {
-          command: 'account_check',
-          class: 'probe',
-          errorCode: verdict.errorCode,
-          errorInfo: verdict.errorInfo,
-        },
-        `probe of the hold answered: ${verdict.meaning}`,
-      ),
+    onProbe: (verdict, answer, durationMs) => {
+      ops.probed('account_check', verdict, answer, durationMs);
+      const { errorCode, errorInfo, meaning } = verdict;
+      log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
+    },
     onTrouble: trouble('probing a hold'),
   });
   startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
@@ -268,8 +265,7 @@ export async function startWorker(options: {
       keys,
       concurrency: Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
       run: (callId) => deliver(delivery, callId),
-      onFailed: (callId, error) =>
-        log.error({ callId, reason: error.message }, 'a call broke off; it is kept and will be made again'),
+      onFailed: (_callId, error) => callBroke(error),
       onTrouble: trouble('the call worker'),
     }),
   );
@@ -292,6 +288,19 @@ export async function startWorker(options: {
     onTrouble: trouble('the sign of life'),
   });
 
+  ops.started([
+    { name: 'coalescer', pulse: coalescer.pulse },
+    { name: 'sweeper', pulse: sweeper.pulse },
+    { name: 'prober', pulse: prober.pulse },
+    ...dispensers.map(({ pulse }, i) => ({
+      name: `dispenser of ${[...commands, 'account_check'][i]}`,
+      pulse,
+    })),
+    ...callWorkers.map((worker, i) => ({
+      name: `call worker of ${commands[i]}`,
+      pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
+    })),
+  ]);
   log.info(
     {
       workerId: id,
@@ -306,7 +315,8 @@ export async function startWorker(options: {
   );
 
   const stopOnce = async (): Promise<void> => {
-    stopping = true;
+    ops.stopping();
+    redisLog.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
     await Promise.all([coalescer.close(), sweeper.close(), prober.close(), presence.close()]);
     // Workers first, so that nothing new is fetched while those who wait for a slot leave.
@@ -315,6 +325,8 @@ export async function startWorker(options: {
     await Promise.all(ended);
     await queues.close();
     client.close();
+    heartbeat.close();
+    await ops.close();
     await closeConnections();
     log.info('worker stopped');
   };

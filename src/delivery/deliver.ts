@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/call-worker.ts';
 import type { EventRules } from '../event/event.ts';
 import { parseEntry } from '../event/parse.ts';
+import type { FaultName } from '../im/answers.ts';
 import { type DeliveryCommand, encodeCheck, encodeImport } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import type { ApiForm } from '../im/commands.ts';
@@ -58,6 +59,8 @@ export interface CallReport {
   readonly strangers: number;
   readonly tries: number;
   readonly verdict: Verdict;
+  /** Set when no usable answer came. */
+  readonly fault: FaultName | undefined;
   readonly durationMs: number;
   readonly imported: number;
   readonly deadLettered: number;
@@ -183,6 +186,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
         strangers: failAccounts.length - failed,
         tries: record.tries,
         verdict,
+        fault: answer.kind === 'fault' ? answer.fault : undefined,
         durationMs,
         imported: decision?.imported.length ?? 0,
         deadLettered: decision?.refused.length ?? 0,

@@ -59,7 +59,7 @@ export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
 export function candidateOf(unit: Unit): ValidEntry {
   const [candidate] = unit.candidates;
   if (candidate === undefined)
-    throw new RangeError(`no event is left of user ${unit.userId}: a bug, please report it`);
+    throw new RangeError('no event is left of a user of the call: a bug, please report it');
   return candidate;
 }
 
