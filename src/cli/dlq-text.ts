@@ -92,6 +92,8 @@ function nextText(letter: StoredLetter, nowMs: number): string {
   if (letter.state === 'redriving') return 'wait: the event is in a call (imsync status)';
   if (letter.partial === true)
     return 'not all of what came is kept, so it cannot be redriven: push the event anew';
+  if (letter.withheld !== undefined)
+    return `its ${letter.withheld.join(', ')} is kept nowhere, so it cannot be redriven: push the event anew with it`;
   if (letter.notBefore !== null && letter.notBefore > nowMs)
     return `redrive it after ${time(letter.notBefore)}; before that it is refused (--force tries all the same)`;
   return `${ADVICE[letter.reason]}${letter.reason === 'invalid' ? '' : ` (imsync dlq redrive ${letter.eventId})`}`;

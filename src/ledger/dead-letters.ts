@@ -26,10 +26,10 @@ export interface Letter {
   readonly command: CommandName | '';
   /** The event's own fields. */
   readonly event: Readonly<Record<string, string>>;
-  /** Fields that are secret and kept nowhere: trying again needs them given anew. */
-  readonly withheld?: readonly string[];
   /** True when `event` is not all that came (cut, ambiguous, half a field): then it cannot be tried again. */
   readonly partial?: boolean;
+  /** Fields that are secret and kept nowhere: trying again needs them given anew. */
+  readonly withheld?: readonly string[];
   readonly attempts: readonly Attempt[];
   /** When the event was accepted: the time in its ID, ms since 1970. */
   readonly firstSeenAt: number;
