@@ -10,4 +10,6 @@ export default {
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   maxWorkers: 2,
+  // A deadline, not an expectation of speed: real servers on a busy machine take their time.
+  testTimeout: 60_000,
 };

@@ -15,7 +15,7 @@ import { parseSync } from '@swc/core';
 /** From the top to the bottom; `cli` is `cli.ts` and the folder. */
 const rooms = [
   ...['config', 'event', 'im', 'redis', 'pace', 'ledger', 'calls', 'intake', 'delivery', 'tasks', 'server'],
-  ...['worker.ts', 'index.ts', 'cli', 'simulator'],
+  ...['doctor', 'worker.ts', 'index.ts', 'demo', 'cli', 'simulator'],
 ];
 /** What an app backend loads with the producer; nothing else may come along. */
 const roomsOfIndex = ['config', 'event', 'redis', 'intake'];

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
+import { demoCommand } from './cli/demo.ts';
 import { dlqCommand } from './cli/dlq.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { EXIT, explain } from './cli/fail.ts';
 import { pauseCommand, resumeCommand } from './cli/pause.ts';
 import { pushCommand } from './cli/push.ts';
@@ -27,7 +29,9 @@ for (const command of [
   pauseCommand(),
   resumeCommand(),
   configCommand(),
+  doctorCommand(),
   simulateCommand(),
+  demoCommand(),
 ]) {
   program.addCommand(command);
 }

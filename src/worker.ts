@@ -5,12 +5,13 @@ import { openCallQueues } from './calls/queues.ts';
 import type { Config } from './config/config.ts';
 import type { ReadFile } from './config/read-file.ts';
 import { readSecrets } from './config/secrets.ts';
+import { watchCulprits } from './delivery/culprits.ts';
 import { type DeliveryOptions, deliver } from './delivery/deliver.ts';
 import type { Line } from './delivery/place-call.ts';
 import { startProber } from './delivery/prober.ts';
-import type { ImportCommand } from './im/bodies.ts';
+import type { DeliveryCommand, ImportCommand } from './im/bodies.ts';
 import { createImClient } from './im/client.ts';
-import { baseUrlOf } from './im/regions.ts';
+import { baseUrlsOf } from './im/regions.ts';
 import { createSigner } from './im/signer.ts';
 import { startCoalescer } from './intake/coalescer.ts';
 import type { CutCall } from './intake/cut.ts';
@@ -23,21 +24,21 @@ import { watchHold } from './pace/hold-watch.ts';
 import { commandPair, quotaOf, quotasOf } from './pace/quotas.ts';
 import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
-import {
-  type ConnectionChange,
-  closeRedis,
-  openRedis,
-  type RedisClient,
-  whenReady,
-} from './redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
+import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
+import { runningPulse } from './server/liveness.ts';
 import type { Logger } from './server/log.ts';
+import { type Ops, openOps } from './server/ops.ts';
+import { OpsPortError } from './server/ops-server.ts';
 import { startPresence } from './server/presence.ts';
 import { createRateHerald } from './server/rate-herald.ts';
-import { logReport, seldom } from './server/report-log.ts';
+import { createRedisLog } from './server/redis-log.ts';
+import { logReport } from './server/report-log.ts';
+import { allOf } from './server/reports.ts';
 
 /** A dependency that did not answer at the start. */
 export class OutOfReachError extends Error {
@@ -64,8 +65,16 @@ const REDIS_START_MS = 10_000;
 const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
 /** Seconds of budget that may stand open as calls, over the fleet; beyond that events wait in the stream. */
 const OPEN_SECONDS = 2;
-/** Calls that one process works on at a time: a second of the budget, so that a slow API does not starve it. */
+/**
+ * Records that one process works on at a time: as many as may stand open, so that no new call waits for a worker
+ * while others are split or resolved.
+ */
 const CONCURRENCY = { atLeast: 8, atMost: 200 };
+/**
+ * Users in a record of hosted mode, where each has a call of their own (docs/decisions, hosted mode): enough to
+ * make jobs cheap, few enough to leave little behind when a worker dies.
+ */
+const HOSTED_RECORD_USERS = 20;
 const SWEEP_EVERY_MS = 5_000;
 
 /** Builds one worker process and starts it in order. Rejects with OutOfReachError or UnfitError. */
@@ -75,13 +84,19 @@ export async function startWorker(options: {
   readonly version: string;
   readonly log: Logger;
   readonly random?: () => number;
+  /** Stand in for the hosts that the configuration leads to. */
+  readonly hosts?: { readonly baseUrl: string; readonly backupUrl: string };
 }): Promise<RunningWorker> {
-  const { config, readFile, version, log, random = Math.random } = options;
+  const { config, readFile, version, log, hosts, random = Math.random } = options;
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const keys = keysOf(config.app.sdkAppId);
   const { batch, single } = commandPair(config.api.form);
   const commands = [...new Set<ImportCommand>([batch, single])];
   const quotas = quotasOf(config);
+  const isHosted = config.api.form === 'hosted';
+  const callsInRecord = isHosted ? HOSTED_RECORD_USERS : 1;
+  const openRecords = (command: ImportCommand): number =>
+    Math.ceil((OPEN_SECONDS * ratePerSecond(quota(command))) / callsInRecord);
   const quota = (command: ImportCommand): Quota => {
     const found = quotas[command];
     if (found === undefined)
@@ -92,15 +107,11 @@ export async function startWorker(options: {
   // Redis first: whatever else is wrong, nothing can be done without it.
   const settings = redisSettings(config, readFile);
   const connections: RedisClient[] = [];
-  let stopping = false;
-  const open = (name: string): RedisClient => {
-    const said = (change: ConnectionChange): void => {
-      if (stopping) return;
-      if (change.state === 'lost')
-        log.error({ connection: name, reason: change.reason }, 'Redis is lost; waiting for it');
-      else log.info({ connection: name }, 'Redis is reachable');
-    };
-    const client = openRedis(settings, 'loop', name, name === 'commands' ? said : () => undefined);
+  const redisLog = createRedisLog(log);
+  const { trouble } = redisLog;
+  const open = (name: string, role: 'loop' | 'oneshot' = 'loop'): RedisClient => {
+    const said = name === 'commands' ? redisLog.connection : () => undefined;
+    const client = openRedis(settings, role, name, said);
     connections.push(client);
     return client;
   };
@@ -108,38 +119,42 @@ export async function startWorker(options: {
     await Promise.all(connections.map(closeRedis));
   };
   const redis = open('commands');
+  const giveUp = async (error: Error): Promise<never> => {
+    redisLog.close();
+    await closeConnections();
+    throw error;
+  };
   try {
     await whenReady(redis, REDIS_START_MS);
   } catch (error) {
-    stopping = true;
-    await closeConnections();
-    throw new OutOfReachError(
-      `Redis cannot be reached: ${(error as Error).message}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+    const reason = (error as Error).message;
+    return giveUp(
+      new OutOfReachError(
+        `Redis cannot be reached: ${reason}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+      ),
     );
   }
   const facts = await readServerFacts(redis);
   const problems = redisProblems(facts, config.redis.allowVolatile);
-  if (problems.length > 0) {
-    stopping = true;
-    await closeConnections();
-    throw new UnfitError(problems);
-  }
+  if (problems.length > 0) return giveUp(new UnfitError(problems));
 
-  const troubleLine = seldom(5_000);
-  const trouble =
-    (what: string) =>
-    (error: Error): void => {
-      if (!stopping)
-        troubleLine(() => log.error({ reason: error.message }, `${what} met an error and goes on`));
-    };
+  // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
+  const heartbeat = startHeartbeat({ ping: () => redis.ping(), onChange: redisLog.heartbeat });
+  let ops: Ops;
+  try {
+    ops = await openOps({ config, redis: open('ops', 'oneshot'), keys, version, heartbeat, log });
+  } catch (error) {
+    heartbeat.close();
+    return giveUp(error instanceof OpsPortError ? new UnfitError([error.message]) : (error as Error));
+  }
 
   // Pace.
   const clock = createRedisClock();
   const watch = await watchHold(open('watch'), keys);
   const hold = createHoldState(redis, keys);
   const dispensers: Dispenser[] = [];
-  const lineOf = (command: ImportCommand): Line => {
-    const book = createSlotBook(redis, keys, command, clock, spacingMicros(quota(command)));
+  const lineOf = (command: DeliveryCommand): Line => {
+    const book = createSlotBook(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
     const dispenser = createDispenser({
       book,
       watch,
@@ -149,6 +164,7 @@ export async function startWorker(options: {
     return { command, book, dispenser };
   };
   const lines = Object.fromEntries(commands.map((command) => [command, lineOf(command)]));
+  const checkLine = lineOf('account_check');
 
   // The API.
   const signer = createSigner({
@@ -162,7 +178,15 @@ export async function startWorker(options: {
     expireSeconds: SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
-    baseUrl: config.api.baseUrl || baseUrlOf(config.api.region),
+    ...(hosts ??
+      (config.api.baseUrl === '' ? baseUrlsOf(config.api.region) : { baseUrl: config.api.baseUrl })),
+    onSwitch: ({ from, to, why }) =>
+      log.warn(
+        { from: new URL(from).host, to: new URL(to).host },
+        why === 'trial'
+          ? "the region's main host is tried again"
+          : 'the host gives no connections: calls go to the other host of the region',
+      ),
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
     userSig: () => signer.current(),
@@ -178,10 +202,11 @@ export async function startWorker(options: {
     limits: {
       batchCommand: batch,
       singleCommand: single,
-      maxUsers: config.batch.maxSize,
+      maxUsers: isHosted ? HOSTED_RECORD_USERS : config.batch.maxSize,
       maxWaitMs: config.batch.maxWaitMs,
       eagerCalls: config.batch.eagerShare * ratePerSecond(quota(batch)),
-      maxOpenCalls: Math.max(2, Math.ceil(OPEN_SECONDS * ratePerSecond(quota(batch)))),
+      maxOpenCalls: Math.max(2, openRecords(batch)),
+      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
     },
     processId: id,
     handOver: (calls) => handOver(calls),
@@ -200,44 +225,36 @@ export async function startWorker(options: {
     redis,
     keys,
     client,
-    lines,
+    lines: { ...lines, account_check: checkLine },
     hold,
     watch,
-    form: config.api.form,
-    singleCommand: single,
-    rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
+    commands: { form: config.api.form, batch, single },
+    overrides: config.verdicts,
+    culprits: watchCulprits(redis, keys, trouble('counting refused users')),
+    rules: { adminId: config.app.adminId, hosted: isHosted },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,
     signAnew: () => signer.renew(),
-    report: logReport(log, (returned) => {
-      if (returned > 0) coalescer.nudge();
-    }),
+    report: allOf(
+      [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
+      trouble('a report'),
+    ),
   };
+  const callBroke = trouble('a call (it is kept and will be made again)');
   const prober = startProber({
     client,
-    book: createSlotBook(
-      redis,
-      keys,
-      'account_check',
-      clock,
-      spacingMicros(quotaOf(config, 'account_check')),
-    ),
+    book: checkLine.book,
     watch,
     hold,
     signAnew: () => signer.renew(),
     random,
     waitingUsers: () => waitingUsers(redis, keys, random()),
-    onProbe: (verdict) =>
-      log.info(
-        {
-          command: 'account_check',
-          class: 'probe',
-          errorCode: verdict.errorCode,
-          errorInfo: verdict.errorInfo,
-        },
-        `probe of the hold answered: ${verdict.meaning}`,
-      ),
+    onProbe: (verdict, answer, durationMs) => {
+      ops.probed('account_check', verdict, answer, durationMs);
+      const { errorCode, errorInfo, meaning } = verdict;
+      log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
+    },
     onTrouble: trouble('probing a hold'),
   });
   startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
@@ -246,13 +263,9 @@ export async function startWorker(options: {
       command,
       connection: redis,
       keys,
-      concurrency: Math.min(
-        CONCURRENCY.atMost,
-        Math.max(CONCURRENCY.atLeast, Math.ceil(ratePerSecond(quota(command)))),
-      ),
+      concurrency: Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
       run: (callId) => deliver(delivery, callId),
-      onFailed: (callId, error) =>
-        log.error({ callId, reason: error.message }, 'a call broke off; it is kept and will be made again'),
+      onFailed: (_callId, error) => callBroke(error),
       onTrouble: trouble('the call worker'),
     }),
   );
@@ -263,7 +276,7 @@ export async function startWorker(options: {
     onTrouble: trouble('the sweep'),
   });
   const sayRates = createRateHerald(
-    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quota(command) })),
+    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
     log,
   );
   const presence = startPresence({
@@ -275,6 +288,16 @@ export async function startWorker(options: {
     onTrouble: trouble('the sign of life'),
   });
 
+  ops.started([
+    { name: 'coalescer', pulse: coalescer.pulse },
+    { name: 'sweeper', pulse: sweeper.pulse },
+    { name: 'prober', pulse: prober.pulse },
+    ...dispensers.map(({ pulse }, i) => ({ name: `dispenser of ${commands[i]}`, pulse })),
+    ...callWorkers.map((worker, i) => ({
+      name: `call worker of ${commands[i]}`,
+      pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
+    })),
+  ]);
   log.info(
     {
       workerId: id,
@@ -289,7 +312,8 @@ export async function startWorker(options: {
   );
 
   const stopOnce = async (): Promise<void> => {
-    stopping = true;
+    ops.stopping();
+    redisLog.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
     await Promise.all([coalescer.close(), sweeper.close(), prober.close(), presence.close()]);
     // Workers first, so that nothing new is fetched while those who wait for a slot leave.
@@ -298,6 +322,8 @@ export async function startWorker(options: {
     await Promise.all(ended);
     await queues.close();
     client.close();
+    heartbeat.close();
+    await ops.close();
     await closeConnections();
     log.info('worker stopped');
   };

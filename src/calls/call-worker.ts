@@ -15,6 +15,8 @@ export type RunEnd =
 export interface CallWorker {
   /** Fetches no more jobs; resolves when those at work have ended. */
   close(): Promise<void>;
+  /** False when its loop has ended though nobody closed it: no job would be fetched any more. */
+  readonly isRunning: boolean;
 }
 
 /**
@@ -65,5 +67,10 @@ export function startCallWorker(options: {
   );
   worker.on('error', onTrouble);
   worker.on('failed', (job, error) => onFailed(job?.id ?? '', error));
-  return { close: () => worker.close() };
+  return {
+    close: () => worker.close(),
+    get isRunning() {
+      return worker.isRunning();
+    },
+  };
 }

@@ -1,30 +1,32 @@
 import { Command } from 'commander';
-import { listDeadLetters, type StoredLetter } from '../ledger/dead-letters.ts';
-import { withRedis } from './with-redis.ts';
+import { deleteCommand } from './dlq-delete.ts';
+import { exportCommand } from './dlq-export.ts';
+import { listCommand, showCommand, summaryCommand } from './dlq-list.ts';
+import { redriveCommand } from './dlq-redrive.ts';
+
+const HELP = `
+Without a verb: summary. Letters stay until somebody deletes them. One is resolved by itself when its event, or a
+newer one of its user, is imported.
+
+Reasons:
+  invalid    the event does not hold up; it was never sent
+  rejected   the API refuses the account
+  profile    the account is imported; its nick or picture was refused
+  expired    retried until it was too old
+  unknown    an answer that no table knows
+
+Examples:
+  imsync dlq
+  imsync dlq list --reason rejected
+  imsync dlq redrive --dry-run
+  imsync dlq export --output letters.ndjson`;
 
 export function dlqCommand(): Command {
-  const dlq = new Command('dlq').description(
-    'dead letters: events that ended without an account, or without their profile',
-  );
-  dlq
-    .command('list')
-    .description('list the unresolved dead letters, oldest first')
-    .option('--json', 'print a JSON object a line')
-    .action(async (options: { json?: boolean }, command: Command) => {
-      await withRedis(command, async ({ redis, keys }) => {
-        let count = 0;
-        for await (const letter of listDeadLetters(redis, keys)) {
-          process.stdout.write(options.json ? `${JSON.stringify(letter)}\n` : letterLine(letter));
-          count++;
-        }
-        if (count === 0 && !options.json) process.stdout.write('no dead letters\n');
-      });
-    });
+  const dlq = new Command('dlq')
+    .description('dead letters: events that ended without an account, or without their profile')
+    .addHelpText('after', HELP);
+  dlq.addCommand(summaryCommand(), { isDefault: true });
+  for (const command of [listCommand(), showCommand(), redriveCommand(), deleteCommand(), exportCommand()])
+    dlq.addCommand(command);
   return dlq;
-}
-
-function letterLine(letter: StoredLetter): string {
-  const since = new Date(letter.deadSince).toISOString();
-  const code = letter.errorCode === 0 ? '' : ` ${letter.errorCode}`;
-  return `${since}  ${letter.eventId}  ${JSON.stringify(letter.userId)}  ${letter.reason}${code}  ${letter.errorInfo}\n`;
 }

@@ -22,18 +22,32 @@ interface Flags {
 
 const HELP = `
 Environment (never arguments, which the process list shows):
-  IMSYNC_SDK_APP_ID           the SDKAppID whose calls are accepted
+  IMSYNC_SDK_APP_ID           the SDKAppID whose calls are accepted; any number will do
   IMSYNC_ADMIN_ID             its admin (default administrator)
-  IMSYNC_SDK_SECRET_KEY       the key that UserSigs are verified with
+  IMSYNC_SDK_SECRET_KEY       the key that UserSigs are verified with; any text will do
   IMSYNC_SDK_SECRET_KEY_FILE  or a file that holds it
+Workers, producers and doctor want the same ones, and IMSYNC_BASE_URL=http://127.0.0.1:9480.
 
 When ready it prints one JSON line with url, controlUrl and controlToken. On SIGINT or SIGTERM it
 prints its report as one JSON line and exits 0. Exit 1: it could not listen; 2: wrong usage.
 
 Example:
-  $ export IMSYNC_SDK_APP_ID=1400000000 IMSYNC_SDK_SECRET_KEY_FILE=key.txt
-  $ imsync simulate --port 9480 --latency 20-80 --quota multiaccount_import=50
-  $ curl http://127.0.0.1:9480/_sim/report`;
+  $ export IMSYNC_SDK_APP_ID=1400000000 IMSYNC_SDK_SECRET_KEY=any-text-will-do
+  $ imsync simulate --latency 20-80 --quota multiaccount_import=50 &
+  $ IMSYNC_BASE_URL=http://127.0.0.1:9480 imsync worker
+
+What happened, and what it holds:
+  $ curl http://127.0.0.1:9480/_sim/report
+  $ curl http://127.0.0.1:9480/_sim/accounts/alice
+
+A scenario makes trouble. Here: one call in a hundred fails for a moment; two accounts of a batch are
+listed in FailAccounts; and from second 10 to second 13 no call succeeds.
+  {"rules": [
+    {"match": {"rate": 0.01}, "action": {"errorCode": 70169}},
+    {"match": {"userIds": ["bob", "eve"]}, "action": {"failAccounts": true, "singleCode": 70399}},
+    {"match": {"fromMs": 10000, "untilMs": 13000}, "action": {"errorCode": 70403}}]}
+Other actions: accountCode, httpStatus, garbage, truncate, hangMs, reset, latencyMs. While it runs:
+  $ curl -X PUT -H "Authorization: Bearer $TOKEN" -d @scenario.json http://127.0.0.1:9480/_sim/faults`;
 
 /** `imsync simulate`: the account-import API on this machine. */
 export function simulateCommand(): Command {
@@ -42,7 +56,7 @@ export function simulateCommand(): Command {
     .option('--host <host>', 'address to listen on; other than loopback lets others in', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 takes any free one', wholeNumber(0, 65535), 9480)
     .option('--latency <min-max>', 'milliseconds that every answer takes (default: 0-0)', readLatency)
-    .option('--scenario <file>', 'JSON file with faults and settings')
+    .option('--scenario <file>', 'JSON file with faults and settings, see below')
     .option('--seed <number>', 'seed of latencies and faults', wholeNumber(0, 4294967295), 1)
     .option('--quota <command=number>', 'calls per second of a command, or of total; repeatable', addQuota)
     .option('--max-accounts <number>', 'accounts the plan allows (70398 beyond)', wholeNumber(0, 1e9))

@@ -26,6 +26,12 @@ export async function withRedis<T>(
       );
     });
     return await work({ config, redis, keys: keysOf(config.app.sdkAppId) });
+  } catch (error) {
+    if (error instanceof CliError || redis.status === 'ready') throw error;
+    throw new CliError(
+      EXIT.outOfReach,
+      `Redis was lost: ${(error as Error).message}. What was done until then stays done; run the verb again when it is back.`,
+    );
   } finally {
     await closeRedis(redis);
   }

@@ -2,8 +2,8 @@ import type { ValidEntry } from '../event/event.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { DeadReason } from '../ledger/dead-letters.ts';
-import { halves } from './split.ts';
-import { candidateOf, type Group, hasProfile, singly, type Unit } from './unit.ts';
+import { passedSearch, refusedSearch, waitingFor } from './search.ts';
+import { type Commands, candidateOf, type Group, groupsOf, hasProfile, singly, type Unit } from './unit.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -19,19 +19,21 @@ export interface Decision {
   readonly imported: readonly Unit[];
   /** Events that end. Their users are done, unless an older event of theirs stands in `again`. */
   readonly refused: readonly Refused[];
-  /** Calls that follow in this run. */
+  /** Calls that follow in this run; those of a search hold users of other calls as well. */
   readonly again: readonly Group[];
   /** To be called again after a while. */
   readonly later: readonly Unit[];
 }
 
 export interface DecisionPolicy {
-  readonly singleCommand: ImportCommand;
+  readonly commands: Commands;
   readonly onProfileFault: 'import-bare' | 'dead-letter';
-  /** Transient failures of this record so far. */
-  readonly tries: number;
+  /** Earlier answers of this record with the same code. */
+  readonly sameAnswers: number;
   /** Too old to be tried again. */
   readonly expired: boolean;
+  /** Share of culprits among all users, as the fleet sees it. */
+  readonly culpritShare: number;
 }
 
 /** An answer that no table knows is taken for a passing one this many times. */
@@ -55,19 +57,23 @@ export function decide(
   failAccounts: readonly string[],
   policy: DecisionPolicy,
 ): Decision {
+  const search = (): Decision => ({
+    ...nothing,
+    again: refusedSearch(group, policy.commands, policy.culpritShare),
+  });
   switch (verdict.class) {
     case 'done':
       // There is no further call that could name a reason: to make this one again would go on for ever.
-      if (group.command === policy.singleCommand && isNamed(group, failAccounts)) {
+      if (group.command === policy.commands.single && isNamed(group, failAccounts)) {
         return decide(group, { ...verdict, ...CONTRADICTION }, [], policy);
       }
-      return done(group, verdict, failAccounts, policy);
+      return done(group, failAccounts, policy);
     case 'account':
     case 'body':
-      return group.units.length > 1 ? split(group) : refuse(group, verdict, policy);
+      return group.units.length > 1 ? search() : refuse(group, verdict, policy);
     case 'unknown':
-      if (policy.tries < UNKNOWN_TRIES && !policy.expired) return { ...nothing, later: group.units };
-      return group.units.length > 1 ? split(group) : refuse(group, verdict, policy);
+      if (policy.sameAnswers < UNKNOWN_TRIES && !policy.expired) return { ...nothing, later: group.units };
+      return group.units.length > 1 ? search() : refuse(group, verdict, policy);
     case 'retry':
       if (!policy.expired) return { ...nothing, later: group.units };
       return {
@@ -75,6 +81,8 @@ export function decide(
         refused: group.units.flatMap((unit) =>
           unit.candidates.map((entry) => ({ unit, entry, reason: 'expired' as const, verdict })),
         ),
+        // Who waited for what this call would tell has a call of their own.
+        again: groupsOf(waitingFor(group), policy.commands, false),
       };
     case 'app':
     case 'throttle':
@@ -89,61 +97,85 @@ function isNamed(group: Group, failAccounts: readonly string[]): boolean {
 }
 
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
-function done(
-  group: Group,
-  verdict: Verdict,
-  failAccounts: readonly string[],
-  policy: DecisionPolicy,
-): Decision {
+function done(group: Group, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
   const failed = group.units.filter(({ userId }) => failing.has(userId));
   const passed = group.units.filter(({ userId }) => !failing.has(userId));
   const again = failed.filter((unit) => !unit.failed).map((unit) => ({ ...unit, failed: true }));
   const alone = failed.filter((unit) => unit.failed);
+  const { commands, culpritShare } = policy;
   return {
-    imported: passed.filter(({ bare }) => bare === null),
-    // The account is there; what ends here is the event, whose profile is not.
-    refused: passed.flatMap((unit) => bareEnd(unit, verdict)),
+    ...ended(passed),
     again: [
       ...(again.length > 0 ? [{ command: group.command, units: again, first: false }] : []),
-      // The single call names the reason.
-      ...singly(alone, policy.singleCommand),
+      ...askedFirst(alone, commands.single),
+      ...passedSearch(group, commands, culpritShare),
     ],
     later: [],
   };
 }
 
-function bareEnd(unit: Unit, _verdict: Verdict): Refused[] {
-  if (unit.bare === null) return [];
-  return [{ unit, entry: candidateOf(unit), reason: 'profile', verdict: unit.bare }];
+/**
+ * What account_check said of users who came back in FailAccounts twice (`there`: userId to whether the account
+ * exists; a user whom it did not settle is not in it). Who is there and has no profile to hand over is imported.
+ * Everybody else is called alone: an account that is there may still have its old profile, which a check does
+ * not show.
+ */
+export function decideChecked(
+  group: Group,
+  there: ReadonlyMap<string, boolean>,
+  commands: Commands,
+): Decision {
+  const done = group.units.filter((unit) => there.get(unit.userId) === true && !hasProfile(unit));
+  const open = group.units.filter((unit) => !done.includes(unit));
+  const known = open.map((unit) => ({ ...unit, there: there.get(unit.userId) === true }));
+  return { ...ended(done), again: singly(known, commands.single), later: [] };
 }
 
-function split(group: Group): Decision {
+/** One check for all of several users may save most of their single calls; for one user it saves nothing. */
+function askedFirst(alone: readonly Unit[], single: ImportCommand): Group[] {
+  return alone.length > 1
+    ? [{ command: 'account_check', units: alone, first: false }]
+    : singly(alone, single);
+}
+
+function ended(units: readonly Unit[]): Pick<Decision, 'imported' | 'refused'> {
   return {
-    ...nothing,
-    again: halves(group.units).map((units) => ({ command: group.command, units, first: false })),
+    imported: units.filter(({ bare }) => bare === null),
+    // The account is there; what ends here is the event, whose profile is not.
+    refused: units.flatMap((unit) =>
+      unit.bare === null
+        ? []
+        : [{ unit, entry: candidateOf(unit), reason: 'profile' as const, verdict: unit.bare }],
+    ),
   };
 }
 
-/** The answer is about this one user. */
+/** The answer is about this one user; the search that they were found by goes on without them. */
 function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { commands } = policy;
   const [unit] = group.units;
   if (unit === undefined) return nothing;
-  const aboutProfile = verdict.profileFault && hasProfile(unit);
+  const others = refusedSearch(group, commands, policy.culpritShare);
   const [entry, ...older] = unit.candidates;
-  if (entry === undefined) return nothing;
+  if (entry === undefined) return { ...nothing, again: others };
+  const aboutProfile = (verdict.profileFault || unit.there) && hasProfile(unit);
   // A user never ends without an account while one of their events could have made it.
   if (older.length > 0) {
     return {
       ...nothing,
       refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-      again: [{ ...group, units: [{ ...unit, candidates: older }], first: false }],
+      again: [...singly([{ ...unit, candidates: older }], commands.single), ...others],
     };
   }
-  if (aboutProfile && policy.onProfileFault === 'import-bare') {
-    return { ...nothing, again: [{ ...group, units: [{ ...unit, bare: verdict }], first: false }] };
+  if (aboutProfile && !unit.there && policy.onProfileFault === 'import-bare') {
+    return { ...nothing, again: [...singly([{ ...unit, bare: verdict }], commands.single), ...others] };
   }
-  return { ...nothing, refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }] };
+  return {
+    ...nothing,
+    refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
+    again: others,
+  };
 }
 
 function reasonOf(verdict: Verdict, aboutProfile: boolean): DeadReason {

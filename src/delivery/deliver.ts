@@ -1,35 +1,40 @@
 import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/call-worker.ts';
-import type { EventRules, RawEntry } from '../event/event.ts';
+import type { EventRules } from '../event/event.ts';
 import { parseEntry } from '../event/parse.ts';
-import type { Answer } from '../im/answers.ts';
-import { encodeImport, type ImportCommand } from '../im/bodies.ts';
+import type { FaultName } from '../im/answers.ts';
+import { type DeliveryCommand, encodeCheck, encodeImport } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import type { ApiForm } from '../im/commands.ts';
-import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { type Verdict, type VerdictOverrides, verdictOf } from '../im/verdicts.ts';
 import { claimRecord } from '../ledger/claim.ts';
-import { type CallRecord, withAttempt } from '../ledger/record.ts';
+import { type Attempt, attemptsOf, type CallRecord } from '../ledger/record.ts';
 import { type Settled, type Settlement, settleRecord } from '../ledger/settle.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { backoffMs, dueAtMs, LANDING_MS } from './backoff.ts';
-import { type Decision, type DecisionPolicy, decide, type Refused } from './decide.ts';
+import { hearCheck, whoIsThere } from './check.ts';
+import { type CulpritWatch, judgedIn } from './culprits.ts';
+import { type Decision, type DecisionPolicy, decide, decideChecked } from './decide.ts';
 import { createFleetEar, type FleetOptions, type FleetReport } from './fleet.ts';
-import { invalidLetter, refusedLetter } from './letter.ts';
-import { type Placed, placeCall } from './place-call.ts';
+import { runLanes, type Step } from './lanes.ts';
+import { type Line, type Placed, placeCall } from './place-call.ts';
 import { screen } from './screen.ts';
-import { invalidSettlement, type KeptState, remainingAfter, settlementOf } from './settlement.ts';
-import { scout } from './split.ts';
-import { accountOf, firstGroups, type Group, type Unit, unitsOf } from './unit.ts';
+import { scout } from './search.ts';
+import { createSettler } from './settler.ts';
+import { accountOf, type Commands, type Group, groupsOf, unitsOf } from './unit.ts';
 
 export interface DeliveryOptions extends FleetOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly client: ImClient;
   readonly watch: HoldWatch;
-  readonly form: ApiForm;
-  readonly singleCommand: ImportCommand;
+  readonly commands: Commands;
+  /** What the configuration says of error codes. */
+  readonly overrides: VerdictOverrides;
+  readonly culprits: CulpritWatch;
   readonly rules: EventRules;
   readonly onProfileFault: DecisionPolicy['onProfileFault'];
   readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
@@ -40,18 +45,22 @@ export interface DeliveryOptions extends FleetOptions {
 /** What the rest of the process hears of the calls: log, metrics, the coalescer. */
 export interface DeliveryReport extends FleetReport {
   called(call: CallReport): void;
-  gaveUp(command: ImportCommand, lateMs: number): void;
+  gaveUp(command: DeliveryCommand, lateMs: number): void;
   settled(callId: string, settlement: Settlement, settled: Settled): void;
   foreign(callId: string, format: string): void;
 }
 
 export interface CallReport {
   readonly callId: string;
-  readonly command: ImportCommand;
+  readonly command: DeliveryCommand;
   readonly slotClass: string;
   readonly users: readonly string[];
+  /** IDs in FailAccounts that were never sent; they mean nothing. */
+  readonly strangers: number;
   readonly tries: number;
   readonly verdict: Verdict;
+  /** Set when no usable answer came. */
+  readonly fault: FaultName | undefined;
   readonly durationMs: number;
   readonly imported: number;
   readonly deadLettered: number;
@@ -90,49 +99,21 @@ export async function deliver(options: DeliveryOptions, callId: string): Promise
 /** One run: what is left of the record, and the calls still to be made for it. */
 function createRun(options: DeliveryOptions, record: CallRecord, run: string): { work(): Promise<RunEnd> } {
   const { callId } = record;
-  const entries = new Map<string, RawEntry>(record.entries.map((entry) => [entry.eventId, entry]));
+  const { commands, culprits } = options;
   const parsed = record.entries.map((raw) => parseEntry(raw, options.rules));
-  let remaining: Map<string, Unit> = new Map(
-    unitsOf(parsed.filter((entry) => entry.ok)).map((unit) => [unit.userId, unit]),
-  );
-  let kept: KeptState = {
-    tries: record.tries,
-    attempts: record.attempts,
-    dueAtMs: 0,
-    firstSentAtMs: record.firstSentAtMs,
-    heldMsAtFirst: record.heldMsAtFirst,
-  };
   const ear = createFleetEar({ ...options });
-
-  const settle = async (settlement: Settlement): Promise<Settled> => {
-    const settled = await settleRecord(options.redis, options.keys, callId, run, settlement);
-    if (settled.kind === 'settled') options.report.settled(callId, settlement, settled);
-    return settled;
-  };
-
-  /** Invalid entries leave the record first: they must not wait for a hold to end. */
-  const settleInvalid = async (): Promise<Settled['kind']> => {
-    const invalid = parsed.flatMap((entry) => {
-      const raw = entries.get(entry.eventId);
-      return entry.ok || raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
-    });
-    if (invalid.length === 0) return 'settled';
-    return (await settle(invalidSettlement({ invalid, remaining, entries, kept }))).kind;
-  };
-
-  const settleStep = async (
-    decision: Pick<Decision, 'imported' | 'refused'>,
-    command: ImportCommand,
-    nowMs: number,
-  ): Promise<Settled['kind']> => {
-    const after = remainingAfter(remaining, decision);
-    const letter = (raw: RawEntry, refused: Refused) =>
-      refusedLetter(raw, refused, command, record.attempts, nowMs);
-    const settlement = settlementOf({ before: remaining, after, decision, entries, letter, kept });
-    const { kind } = await settle(settlement);
-    if (kind === 'settled') remaining = after;
-    return kind;
-  };
+  let calling = 0;
+  let redisAheadMs = 0;
+  const settler = createSettler({
+    record,
+    units: unitsOf(parsed.filter((entry) => entry.ok)),
+    isOnWire: () => calling > 0,
+    store: async (settlement) => {
+      const settled = await settleRecord(options.redis, options.keys, callId, run, settlement);
+      if (settled.kind === 'settled') options.report.settled(callId, settlement, settled);
+      return settled;
+    },
+  });
 
   const slotClassOf = (group: Group) => {
     if (!group.first) return 'split' as const;
@@ -141,35 +122,49 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
   };
 
   const work = async (): Promise<RunEnd> => {
-    if ((await settleInvalid()) === 'lost') return { kind: 'finished' };
-    const pending = firstGroups(record.command, options.singleCommand, [...remaining.values()]);
-    for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
-      const { units, refused } = screen(group.units, options.onProfileFault);
-      if (refused.length > 0) {
-        if ((await settleStep({ imported: [], refused }, group.command, record.readAtMs)) === 'lost')
-          return { kind: 'finished' };
-      }
-      if (units.length === 0) continue;
-      const screened: Group = { ...group, units };
-      const line = options.lines[group.command];
-      if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
-      const slotClass = slotClassOf(screened);
-      const body = encodeImport(group.command, options.form, units.map(accountOf));
-      const placed = await placeCall(options.client, line, options.watch, { callId, run, slotClass }, body, {
+    const invalid = parsed.filter((entry) => !entry.ok);
+    if ((await settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
+    const end = await runLanes<Group, RunEnd>(groupsOf(settler.remaining(), commands, true), step);
+    if (end !== undefined && end.kind !== 'later') return end;
+    const { dueAtMs } = settler.kept;
+    if (dueAtMs === 0) return { kind: 'finished' };
+    return { kind: 'later', delayMs: dueAtMs - redisAheadMs - performance.now() };
+  };
+
+  /** One call, from its slot to what it leads to. */
+  const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
+    const { units, refused } = screen(group.units, options.onProfileFault, commands.form);
+    if (refused.length > 0) {
+      const kind = await settler.settle({ imported: [], refused, command: commands.single });
+      if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
+    }
+    if (units.length === 0) return { again: [] };
+    const screened: Group = { ...group, units };
+    const line = options.lines[group.command];
+    if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
+    const slotClass = slotClassOf(screened);
+    calling += 1;
+    const placed = await placeCall(
+      options.client,
+      line,
+      options.watch,
+      { callId, run, slotClass },
+      bodyOf(screened, commands.form),
+      {
         probing: options.signAnew,
         missed: async (slot, lateMs) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);
           if (slot.probe) await options.hold.missed(slot);
         },
-      });
-      if (placed.kind === 'lost') return { kind: 'finished' };
-      if (placed.kind === 'closing') return { kind: 'leave' };
-      const next = await learn(screened, slotClass, placed);
-      if (next.end !== undefined) return next.end;
-      pending.unshift(...next.again);
-    }
-    return { kind: 'finished' };
+      },
+    ).finally(() => {
+      calling -= 1;
+    });
+    if (placed.kind === 'lost') return { end: { kind: 'finished' }, again: [] };
+    if (placed.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
+    redisAheadMs = placed.slot.atRedisMs - placed.slot.atLocalMs;
+    return learn(screened, slotClass, placed, line);
   };
 
   /** What one answer changes: the fleet's hold, the record, and what this run does next. */
@@ -177,16 +172,21 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     group: Group,
     slotClass: string,
     { answer, slot, durationMs }: Extract<Placed, { kind: 'answered' }>,
-  ): Promise<{ end?: RunEnd; again: readonly Group[] }> => {
-    const verdict = verdictOf(group.command, answer);
+    line: Line,
+  ): Promise<Step<Group, RunEnd>> => {
+    const verdict = verdictOf(group.command, answer, options.overrides);
+    const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
+    const failed = group.units.filter(({ userId }) => failAccounts.includes(userId)).length;
     const report = (decision: Decision | undefined): void =>
       options.report.called({
         callId,
         command: group.command,
         slotClass,
         users: group.units.map(({ userId }) => userId),
+        strangers: failAccounts.length - failed,
         tries: record.tries,
         verdict,
+        fault: answer.kind === 'fault' ? answer.fault : undefined,
         durationMs,
         imported: decision?.imported.length ?? 0,
         deadLettered: decision?.refused.length ?? 0,
@@ -194,17 +194,18 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
         again: decision?.again.reduce((sum, { units }) => sum + units.length, 0) ?? group.units.length,
         requestId: answer.kind === 'api' ? answer.requestId : undefined,
       });
-    const failAccounts = failAccountsOf(answer);
-    const failed = group.units.filter(({ userId }) => failAccounts.includes(userId)).length;
-    const heard = await ear.hear(group, verdict, failed, slot);
+    const checked = group.command === 'account_check';
+    const heard = checked
+      ? await hearCheck(options.hold, line, verdict, slot)
+      : await ear.hear(group, verdict, failed, slot);
     if (heard !== 'judge') {
       report(undefined);
-      return { again: heard === 'scout' ? scout(group) : [group] };
+      return { again: heard === 'scout' ? scout(group, commands) : [group] };
     }
 
-    if (kept.firstSentAtMs === 0)
-      kept = { ...kept, firstSentAtMs: slot.atRedisMs, heldMsAtFirst: slot.heldMs };
-    const attempt = {
+    settler.began(slot.atRedisMs, slot.heldMs);
+    const { kept } = settler;
+    const attempt: Attempt = {
       at: Math.round(slot.atRedisMs),
       command: group.command,
       errorCode: verdict.errorCode,
@@ -216,13 +217,22 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     };
     const nowMs = slot.atRedisMs + durationMs;
     const waitedMs = nowMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
-    const decision = decide(tried, verdict, failAccounts, {
-      singleCommand: options.singleCommand,
-      onProfileFault: options.onProfileFault,
-      tries: record.tries,
-      expired: waitedMs > options.retry.maxAgeMs,
-    });
+    const earlier = attemptsOf(kept.attempts, group.units[0]?.userId ?? '');
+    const decision = checked
+      ? decideChecked(tried, whoIsThere(verdict, answer), commands)
+      : decide(tried, verdict, failAccounts, {
+          commands,
+          onProfileFault: options.onProfileFault,
+          sameAnswers: earlier.filter(
+            ({ errorCode, httpStatus }) =>
+              errorCode === verdict.errorCode && httpStatus === verdict.httpStatus,
+          ).length,
+          expired: waitedMs > options.retry.maxAgeMs,
+          culpritShare: culprits.share(),
+        });
     report(decision);
+    const judged = judgedIn(tried, verdict, decision, commands);
+    if (judged.innocent + judged.culprits > 0) culprits.saw(judged.innocent, judged.culprits);
     if (decision.later.length > 0) {
       const due = dueAtMs({
         nowMs,
@@ -230,28 +240,26 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
         outcomeKnown: verdict.outcomeKnown,
         delayMs: backoffMs(record.tries, options.retry, options.random()),
       });
-      kept = {
-        ...kept,
-        tries: record.tries + 1,
-        attempts: withAttempt(record.attempts, attempt),
-        dueAtMs: due,
-      };
-      const kind = await settleStep(decision, group.command, nowMs);
-      // One that is lost is another run's work by now. The rest of this run waits with what failed: what ails
-      // one call ails the next.
-      if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
-      return { end: { kind: 'later', delayMs: due - nowMs }, again: [] };
+      const [unit, ...others] = group.units;
+      const isOfMany = unit !== undefined && others.length === 0 && settler.remaining().length > 1;
+      settler.postpone(due, isOfMany ? { ...attempt, userId: unit.userId } : attempt);
     }
-    if (decision.imported.length > 0 || decision.refused.length > 0) {
-      const kind = await settleStep(decision, group.command, nowMs);
+    if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
+      // One that is lost is another run's work by now.
+      const kind = await settler.settle({ ...decision, command: group.command });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
-    return { again: decision.again };
+    // What ails one call ails the next, so the rest of this run waits as well; a code that nobody knows may be
+    // about its users alone.
+    const isOver = decision.later.length > 0 && verdict.class === 'retry';
+    return { again: decision.again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   };
 
   return { work };
 }
 
-function failAccountsOf(answer: Answer): readonly string[] {
-  return answer.kind === 'api' ? answer.failAccounts : [];
+function bodyOf({ command, units }: Group, form: ApiForm): string {
+  return command === 'account_check'
+    ? encodeCheck(units.map(({ userId }) => userId))
+    : encodeImport(command, form, units.map(accountOf));
 }

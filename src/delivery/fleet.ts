@@ -1,3 +1,4 @@
+import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
@@ -47,7 +48,7 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
     if (slot.probe) await hold.missed(slot);
   };
 
-  const blocked = async (verdict: Verdict, slot: Slot): Promise<void> => {
+  const blocked = async (verdict: Verdict, errorInfo: string, slot: Slot): Promise<void> => {
     if (verdict.signAnew && !signedAnew) {
       signedAnew = true;
       signAnew();
@@ -57,7 +58,7 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
     const { errorCode, holdKind = 'configuration', minProbeGapMs } = verdict;
     await hold.blocked(slot, {
       errorCode,
-      errorInfo: verdict.errorInfo || verdict.meaning,
+      errorInfo,
       kind: holdKind,
       ...(minProbeGapMs !== undefined && { minProbeGapMs }),
     });
@@ -65,13 +66,16 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
 
   return {
     async hear(group, verdict, failed, slot) {
-      const answer = { errorCode: verdict.errorCode, errorInfo: verdict.errorInfo || verdict.meaning };
+      // What holds the fleet is shown everywhere: it must not name the users of the call that told it.
+      const users = group.units.map(({ userId }) => userId);
+      const errorInfo = withoutUsers(verdict.errorInfo, users) || verdict.meaning;
+      const answer = { errorCode: verdict.errorCode, errorInfo };
       switch (verdict.class) {
         case 'throttle':
           await throttled(group, verdict, slot);
           return 'again';
         case 'app':
-          await blocked(verdict, slot);
+          await blocked(verdict, errorInfo, slot);
           return 'again';
         case 'done':
           // All of them failed: the API answers, but nothing proves that an account can pass.

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
-import type { ImportCommand } from '../im/bodies.ts';
+import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
 import type { Dispenser } from '../pace/dispenser.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
@@ -9,7 +9,7 @@ import { sendAtSlot } from './send-at-slot.ts';
 
 /** What one command needs to make its calls. */
 export interface Line {
-  readonly command: ImportCommand;
+  readonly command: DeliveryCommand;
   readonly book: SlotBook;
   readonly dispenser: Dispenser;
 }

@@ -1,10 +1,12 @@
 import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
+import { withoutUsers } from '../im/redact.ts';
 import { decodeCheck } from '../im/results.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import type { HoldState } from '../pace/hold-state.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
+import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { Slot, SlotBook } from '../pace/slot.ts';
 import { sendAtSlot } from './send-at-slot.ts';
 
@@ -15,8 +17,13 @@ import { sendAtSlot } from './send-at-slot.ts';
  */
 export interface Prober {
   close(): Promise<void>;
-  /** `performance.now()` of the loop's last turn, for liveness. */
-  readonly lastTurnMs: number;
+  /** Never idle: it looks now and then whatever happens. */
+  readonly pulse: Pulse;
+}
+
+interface Checked {
+  readonly answer: Answer;
+  readonly verdict: Verdict;
 }
 
 /** Not held: the channel tells of a hold; this is for the case that it was not heard. */
@@ -35,20 +42,22 @@ export function startProber(options: {
   readonly random: () => number;
   /** A call that waits, with some of its users (at most 100); another one at each asking. */
   readonly waitingUsers: () => Promise<{ callId: string; userIds: string[] } | undefined>;
-  readonly onProbe: (verdict: Verdict) => void;
+  /** Every probe is a call of the API. `answer` is as it came; the verdict's errorInfo names no user. */
+  readonly onProbe: (verdict: Verdict, answer: Answer, durationMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): Prober {
   const { client, book, watch, hold, signAnew, random, waitingUsers, onProbe, onTrouble } = options;
   let closing = false;
   let changed = false;
   let wake: (() => void) | undefined;
-  let lastTurnMs = performance.now();
+  const pulse = createPulse();
   watch.onChange(() => {
     changed = true;
     wake?.();
   });
 
   const rest = async (ms: number): Promise<void> => {
+    pulse.rest(ms);
     if (!changed && !closing) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
@@ -79,13 +88,13 @@ export function startProber(options: {
   };
 
   /** Makes the check at its slot; undefined when the slot was missed, and the probe is given back. */
-  const check = async (userIds: readonly string[], slot: Slot): Promise<Answer | undefined> => {
+  const check = async (userIds: readonly string[], slot: Slot): Promise<Checked | undefined> => {
     signAnew();
     const prepared = client.prepare('account_check', encodeCheck(userIds));
     const sent = await sendAtSlot(prepared, slot, watch);
-    if (sent.kind === 'answered') return sent.answer;
+    if (sent.kind === 'answered') return judged(sent.answer, userIds, sent.durationMs);
     await book.giveUp(slot);
-    if (!(await prepared.connected)) return prepared.send();
+    if (!(await prepared.connected)) return judged(await prepared.send(), userIds, 0);
     prepared.abandon();
     await hold.missed(slot);
     return undefined;
@@ -93,8 +102,8 @@ export function startProber(options: {
 
   const probe = async (slot: Slot): Promise<void> => {
     const nobody = `imsync-probe-${Math.floor(random() * 0x1_0000_0000).toString(36)}`;
-    const answer = await check([nobody], slot);
-    if (answer !== undefined) await conclude(judged(answer), slot);
+    const checked = await check([nobody], slot);
+    if (checked !== undefined) await conclude(checked.verdict, slot);
   };
 
   /** Looks for an account that does not exist yet among the calls that wait. */
@@ -104,19 +113,20 @@ export function startProber(options: {
       await hold.trouble(slot, { errorCode: 0, errorInfo: 'no call waits that could be the probe' });
       return;
     }
-    const answer = await check(waiting.userIds, slot);
-    if (answer === undefined) return;
-    const verdict = judged(answer);
+    const checked = await check(waiting.userIds, slot);
+    if (checked === undefined) return;
+    const { answer, verdict } = checked;
     if (verdict.class !== 'done' || answer.kind !== 'api') return conclude(verdict, slot);
     const exists = decodeCheck(answer.body);
     const proves = waiting.userIds.some((userId) => exists.get(userId) === false);
     await hold.newcomer(slot, waiting.callId, proves);
   };
 
-  const judged = (answer: Answer): Verdict => {
-    const verdict = verdictOf('account_check', answer);
-    onProbe(verdict);
-    return verdict;
+  const judged = (answer: Answer, userIds: readonly string[], durationMs: number): Checked => {
+    const heard = verdictOf('account_check', answer);
+    const verdict = { ...heard, errorInfo: withoutUsers(heard.errorInfo, userIds) };
+    onProbe(verdict, answer, durationMs);
+    return { answer, verdict };
   };
 
   const conclude = async (verdict: Verdict, slot: Slot): Promise<void> => {
@@ -147,7 +157,7 @@ export function startProber(options: {
 
   const loop = async (): Promise<void> => {
     while (!closing) {
-      lastTurnMs = performance.now();
+      pulse.turn();
       try {
         await turn();
       } catch (error) {
@@ -163,8 +173,6 @@ export function startProber(options: {
       wake?.();
       await ended;
     },
-    get lastTurnMs() {
-      return lastTurnMs;
-    },
+    pulse,
   };
 }

@@ -1,4 +1,5 @@
 import { MAX_PROFILE_BYTES } from '../event/parse.ts';
+import type { ApiForm } from '../im/commands.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { DecisionPolicy, Refused } from './decide.ts';
 import { candidateOf, type Unit } from './unit.ts';
@@ -22,7 +23,10 @@ export const TOO_LONG: Verdict = {
 export function screen(
   units: readonly Unit[],
   onProfileFault: DecisionPolicy['onProfileFault'],
+  form: ApiForm = 'current',
 ): { units: Unit[]; refused: Refused[] } {
+  // register_account_v1 has no profile: what is not sent cannot be refused.
+  if (form === 'hosted') return { units: [...units], refused: [] };
   const passed: Unit[] = [];
   const refused: Refused[] = [];
   for (const unit of units) {

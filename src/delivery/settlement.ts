@@ -6,7 +6,10 @@ import type { Decision, Refused } from './decide.ts';
 import { candidateOf, type Unit } from './unit.ts';
 
 /** What the record keeps of its history while users stay in it. */
-export type KeptState = Pick<Kept, 'tries' | 'attempts' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst'>;
+export type KeptState = Pick<
+  Kept,
+  'tries' | 'attempts' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst' | 'onWire'
+>;
 
 /** The users of a record who are not settled yet, with their events. */
 export type Remaining = ReadonlyMap<string, Unit>;

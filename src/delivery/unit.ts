@@ -1,8 +1,10 @@
 import type { ValidEntry } from '../event/event.ts';
 import { newestFirst } from '../event/newest.ts';
-import type { Account, ImportCommand } from '../im/bodies.ts';
+import type { Account, DeliveryCommand, ImportCommand } from '../im/bodies.ts';
+import type { ApiForm } from '../im/commands.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { Attempt } from '../ledger/record.ts';
+import type { Probe, Search } from './split.ts';
 
 /** A user of a call, with the events that could still give them their account, newest first; never empty. */
 export interface Unit {
@@ -12,16 +14,34 @@ export interface Unit {
   readonly bare: Verdict | null;
   /** Came back in FailAccounts in this run. */
   readonly failed: boolean;
+  /** account_check said in this run that the account is there, though it came back in FailAccounts. */
+  readonly there: boolean;
   /** Calls of this run that the user was in. */
   readonly attempts: readonly Attempt[];
 }
 
 /** Users who go into one call together. */
 export interface Group {
-  readonly command: ImportCommand;
+  readonly command: DeliveryCommand;
   readonly units: readonly Unit[];
   /** False for the calls that find out about an earlier answer. */
   readonly first: boolean;
+  /** The search for culprits that this call belongs to: `units` are its test. */
+  readonly search?: GroupSearch;
+}
+
+export interface GroupSearch {
+  readonly command: ImportCommand;
+  readonly state: Search<Unit>;
+  readonly probe: Probe<Unit>;
+}
+
+/** The two import calls of an API form. */
+export interface Commands {
+  readonly form: ApiForm;
+  readonly batch: ImportCommand;
+  /** Carries one user; its answer is about that user alone. */
+  readonly single: ImportCommand;
 }
 
 export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
@@ -30,6 +50,7 @@ export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
     candidates,
     bare: null,
     failed: false,
+    there: false,
     attempts: [],
   }));
 }
@@ -38,11 +59,11 @@ export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
 export function candidateOf(unit: Unit): ValidEntry {
   const [candidate] = unit.candidates;
   if (candidate === undefined)
-    throw new RangeError(`no event is left of user ${unit.userId}: a bug, please report it`);
+    throw new RangeError('no event is left of a user of the call: a bug, please report it');
   return candidate;
 }
 
-/** The account as the call carries it. */
+/** The account as the call carries it. In hosted mode nobody is ever bare: that call has no profile. */
 export function accountOf(unit: Unit): Account {
   const { event } = candidateOf(unit);
   if (unit.bare === null) return event;
@@ -54,16 +75,22 @@ export function hasProfile(unit: Unit): boolean {
   return nick !== undefined || faceUrl !== undefined;
 }
 
-/** The groups a record starts with: robots go singly, since the batch call cannot carry them. */
-export function firstGroups(
-  command: ImportCommand,
-  singleCommand: ImportCommand,
-  units: readonly Unit[],
-): Group[] {
-  const isSingle = (unit: Unit): boolean => command === singleCommand || candidateOf(unit).event.type === 1;
-  const together = units.filter((unit) => !isSingle(unit));
-  const groups: Group[] = together.length > 0 ? [{ command, units: together, first: true }] : [];
-  return [...groups, ...singly(units.filter(isSingle), singleCommand, true)];
+/**
+ * Whether the batch call cannot carry the user: a robot, since only the single call has a Type (API reference,
+ * account_import), and in the old form a profile as well (its Accounts are bare IDs). In hosted mode nobody can
+ * share a call. cut.lua goes by the same rule for the entries as they come.
+ */
+function needsSingle(unit: Unit, { form, batch, single }: Commands): boolean {
+  if (batch === single || candidateOf(unit).event.type === 1) return true;
+  return form === 'legacy' && hasProfile(unit);
+}
+
+/** Groups for users of whom nothing is known but their events: as few calls as the API form allows. */
+export function groupsOf(units: readonly Unit[], commands: Commands, first: boolean): Group[] {
+  const together = units.filter((unit) => !needsSingle(unit, commands));
+  const alone = units.filter((unit) => needsSingle(unit, commands));
+  const groups: Group[] = together.length > 0 ? [{ command: commands.batch, units: together, first }] : [];
+  return [...groups, ...singly(alone, commands.single, first)];
 }
 
 export function singly(units: readonly Unit[], command: ImportCommand, first = false): Group[] {

@@ -10,6 +10,8 @@ export interface ApiAnswer {
   /** Never trust it to be a subset of the request (the documented sample is none). No user stands twice. */
   readonly failAccounts: readonly string[];
   readonly requestId?: string;
+  /** The Date header: the clock over there, ms since 1970, to the second. */
+  readonly serverTimeMs?: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -20,6 +22,8 @@ export interface HttpAnswer {
   readonly errorInfo: string;
   /** What Retry-After asks for, at most an hour. */
   readonly retryAfterMs?: number;
+  /** As in ApiAnswer. */
+  readonly serverTimeMs?: number;
 }
 
 export type FaultName = 'timeout' | 'reset' | 'connect' | 'dns' | 'tls' | 'garbage' | 'aborted';
@@ -52,6 +56,8 @@ export function readAnswer(
   bodyText: string,
   clean: (text: string) => string = (text) => text,
 ): Answer {
+  const serverTimeMs = readServerTimeMs(headers);
+  const clock = serverTimeMs === undefined ? {} : { serverTimeMs };
   if (httpStatus !== 200) {
     const retryAfterMs = readRetryAfterMs(headers);
     return {
@@ -59,6 +65,7 @@ export function readAnswer(
       httpStatus,
       errorInfo: oneLine(`HTTP ${httpStatus} ${pageText(clean(bodyText))}`),
       ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...clock,
     };
   }
   const body = readObject(bodyText, clean);
@@ -83,6 +90,7 @@ export function readAnswer(
     errorInfo: oneLine(body.ErrorInfo),
     failAccounts: failAccounts ?? [],
     ...(requestId !== undefined && { requestId }),
+    ...clock,
     body,
   };
 }
@@ -132,8 +140,13 @@ function readRetryAfterMs(headers: Headers): number | undefined {
   if (typeof value !== 'string') return undefined;
   const ms = /^\s*\d+\s*$/.test(value)
     ? Number(value) * 1000
-    : Date.parse(value) - Date.parse(typeof headers.date === 'string' ? headers.date : '');
+    : Date.parse(value) - (readServerTimeMs(headers) ?? Number.NaN);
   return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, MAX_RETRY_AFTER_MS) : undefined;
+}
+
+function readServerTimeMs({ date }: Headers): number | undefined {
+  const ms = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+  return Number.isFinite(ms) ? ms : undefined;
 }
 
 /** What a person would read on an error page: its text without the markup. */

@@ -16,6 +16,9 @@ export interface Account {
 /** The calls that import. */
 export type ImportCommand = 'multiaccount_import' | 'account_import' | 'register_account_v1';
 
+/** The calls that deliver events: those that import, and the one that asks who is there. */
+export type DeliveryCommand = ImportCommand | 'account_check';
+
 /**
  * The JSON body of an import call. Absent fields are left out, never sent empty: the new batch form overwrites
  * what it is given (API reference, multiaccount_import, 2025-04). Type goes along only in the old single form,

@@ -1,16 +1,21 @@
 import { randomInt } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { type Answer, readAnswer } from './answers.ts';
+import { type Answer, type FaultName, readAnswer } from './answers.ts';
 import { COMMANDS, type CommandName } from './commands.ts';
 import { fault } from './faults.ts';
+import { createHostChoice, type HostSwitch } from './host-choice.ts';
 import { type Agents, type OpenRequest, openRequest } from './open-request.ts';
 import { redact, secretsIn } from './redact.ts';
-import { createSpares, IDLE_MS } from './spares.ts';
+import { createSpares, IDLE_MS, type Spares } from './spares.ts';
 
 export interface ImClientOptions {
   /** Scheme, host, port, and a path before /v4 if a gateway wants one. */
   readonly baseUrl: string;
+  /** Where calls go while `baseUrl` gives no connections (host-choice.ts); none by default. */
+  readonly backupUrl?: string;
+  /** Told once at each change between the two. */
+  readonly onSwitch?: (change: HostSwitch) => void;
   readonly sdkAppId: number;
   readonly adminId: string;
   /** Asked at each send; when it throws, the call is not sent. */
@@ -23,6 +28,8 @@ export interface ImClientOptions {
   readonly random32?: () => number;
   /** PEM of an authority to trust besides Node's own, for a gateway with a certificate of its own. */
   readonly ca?: string;
+  /** Milliseconds that never go back; the process's own by default. */
+  readonly nowMs?: () => number;
 }
 
 export interface ImClient {
@@ -49,18 +56,22 @@ const MAX_IDLE = 256;
 export function createImClient(options: ImClientOptions): ImClient {
   const { sdkAppId, adminId, userSig, callTimeoutMs, maxSockets, ca } = options;
   const random32 = options.random32 ?? (() => randomInt(0x1_0000_0000));
-  const base = new URL(options.baseUrl);
-  const prefix = base.pathname.replace(/\/+$/, '');
+  const nowMs = options.nowMs ?? (() => performance.now());
+  const choice = createHostChoice(options.baseUrl, options.backupUrl, options.onSwitch);
+  const hosts = new Map(
+    [options.baseUrl, options.backupUrl]
+      .filter((url) => url !== undefined)
+      .map((url) => [url, hostOf(url)] as const),
+  );
   const agents = createAgents(maxSockets, ca);
-  const spares = createSpares();
   let isClosed = false;
 
-  function giveBack(open: OpenRequest): void {
+  function giveBack(open: OpenRequest, spares: Spares): void {
     if (isClosed) open.destroy();
     else spares.keep(open);
   }
 
-  function pathOf(command: CommandName, sig: string): string {
+  function pathOf(command: CommandName, sig: string, prefix: string): string {
     const query = new URLSearchParams({
       sdkappid: String(sdkAppId),
       identifier: adminId,
@@ -71,16 +82,20 @@ export function createImClient(options: ImClientOptions): ImClient {
     return `${prefix}/v4/${COMMANDS[command].service}/${command}?${query}`;
   }
 
-  async function call(open: OpenRequest, command: CommandName, body: string): Promise<Answer> {
+  async function call(open: OpenRequest, host: Host, command: CommandName, body: string): Promise<Answer> {
     let sig: string;
     try {
       sig = userSig();
     } catch {
-      giveBack(open);
+      giveBack(open, host.spares);
       return fault('aborted', false, 'no UserSig could be made');
     }
-    const reply = await open.send(pathOf(command, sig), body, callTimeoutMs);
-    if (reply.kind === 'fault') return reply;
+    const reply = await open.send(pathOf(command, sig, host.prefix), body, callTimeoutMs);
+    if (reply.kind === 'fault') {
+      if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
+      return reply;
+    }
+    choice.reached(host.url, nowMs());
     const secrets = secretsIn(sig, command, body);
     return readAnswer(reply.httpStatus, reply.headers, reply.bodyText, (text) => redact(text, secrets));
   }
@@ -88,7 +103,8 @@ export function createImClient(options: ImClientOptions): ImClient {
   return {
     prepare(command, body) {
       if (isClosed) return closedCall;
-      const open = spares.take() ?? openRequest(base.origin, agents, callTimeoutMs);
+      const host = hosts.get(choice.current(nowMs())) ?? hostOf(options.baseUrl);
+      const open = host.spares.take() ?? openRequest(host.origin, agents, callTimeoutMs);
       let isUsed = false;
       return {
         connected: open.connected,
@@ -98,22 +114,40 @@ export function createImClient(options: ImClientOptions): ImClient {
         async send() {
           if (isUsed) return fault('aborted', false, 'sent or abandoned before');
           isUsed = true;
-          return call(open, command, body);
+          return call(open, host, command, body);
         },
         abandon() {
           if (isUsed) return;
           isUsed = true;
-          giveBack(open);
+          giveBack(open, host.spares);
         },
       };
     },
     close() {
       isClosed = true;
-      spares.clear();
+      for (const { spares } of hosts.values()) spares.clear();
       for (const agent of Object.values(agents)) closeIdle(agent);
     },
   };
 }
+
+interface Host {
+  readonly url: string;
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** The path before /v4. */
+  readonly prefix: string;
+  /** Connections serve the host that they lead to. */
+  readonly spares: Spares;
+}
+
+function hostOf(url: string): Host {
+  const { origin, pathname } = new URL(url);
+  return { url, origin, prefix: pathname.replace(/\/+$/, ''), spares: createSpares() };
+}
+
+/** Ends of a call that say that its host cannot be reached. */
+const UNREACHED: ReadonlySet<FaultName> = new Set(['connect', 'dns', 'tls']);
 
 const closedCall: PreparedCall = {
   connected: Promise.resolve(false),

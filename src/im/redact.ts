@@ -19,3 +19,19 @@ export function secretsIn(userSig: string, command: CommandName, body: string): 
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets.reduce((clean, secret) => clean.replaceAll(secret, MARK), text);
 }
+
+/** Foreign text may quote the users of the call: each is cut out, as a whole word if it is a short one. */
+export function withoutUsers(text: string, users: readonly string[]): string {
+  if (text === '') return text;
+  const short = new Set<string>();
+  let clean = text;
+  for (const user of [...users].sort((a, b) => b.length - a.length)) {
+    if (user.length >= 6) clean = clean.replaceAll(user, '(user)');
+    else short.add(user);
+  }
+  if (short.size === 0) return clean;
+  return clean.replace(/[^\s,;:"'`()[\]{}<>=]+/g, (word) => {
+    const bare = word.replace(/[.!?]+$/, '');
+    return short.has(word) || short.has(bare) ? `(user)${word.slice(bare.length)}` : word;
+  });
+}

@@ -34,7 +34,7 @@ export function backupHostOf(region: RegionName): string {
   return REGIONS[region].backupHost;
 }
 
-/** What the client takes as its base URL. */
-export function baseUrlOf(region: RegionName): string {
-  return `https://${hostOf(region)}`;
+/** What the client takes as its base URLs. */
+export function baseUrlsOf(region: RegionName): { readonly baseUrl: string; readonly backupUrl: string } {
+  return { baseUrl: `https://${hostOf(region)}`, backupUrl: `https://${backupHostOf(region)}` };
 }

@@ -6,7 +6,7 @@ const MAX_SPARES = 16;
 export const IDLE_MS = 55_000;
 
 /** Connected requests that a call gave up unsent, for the next call. */
-interface Spares {
+export interface Spares {
   /** Keeps it while it is connected and there is room; destroys it otherwise. */
   keep(open: OpenRequest): void;
   /** The latest one that is still connected. */

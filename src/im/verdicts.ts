@@ -40,11 +40,16 @@ function index(command: CommandName): Map<number, VerdictRow> {
   return new Map(VERDICT_TABLES[command].flatMap((row) => row.codes.map((code) => [code, row] as const)));
 }
 
+/** What an operator declares codes to mean, for every command: error code to class. Success cannot be declared. */
+export type VerdictOverrides = Readonly<Record<string, Exclude<VerdictClass, 'done' | 'unknown'>>>;
+
+const NO_OVERRIDES: VerdictOverrides = {};
+
 /** Judges an answer by the table of its command: codes do not mean the same everywhere. */
-export function verdictOf(command: CommandName, answer: Answer): Verdict {
+export function verdictOf(command: CommandName, answer: Answer, overrides = NO_OVERRIDES): Verdict {
   switch (answer.kind) {
     case 'api':
-      return apiVerdict(byCode[command].get(answer.errorCode), answer);
+      return apiVerdict(rowOf(command, answer.errorCode, overrides), answer);
     case 'http':
       return httpVerdict(answer);
     case 'fault':
@@ -62,6 +67,32 @@ export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRo
 /** Whether a command's table lists the code (a metric's label must not grow with every new one). */
 export function isListedCode(command: CommandName, errorCode: number): boolean {
   return byCode[command].has(errorCode);
+}
+
+function rowOf(command: CommandName, errorCode: number, overrides: VerdictOverrides): VerdictRow | undefined {
+  const listed = byCode[command].get(errorCode);
+  const declared = Object.hasOwn(overrides, errorCode) ? overrides[errorCode] : undefined;
+  return declared === undefined || declared === listed?.class
+    ? listed
+    : declaredRow(errorCode, declared, listed);
+}
+
+/** A declared class brings its own consequences; what the table knows of the old one would contradict it. */
+function declaredRow(
+  errorCode: number,
+  declared: VerdictOverrides[string],
+  listed: VerdictRow | undefined,
+): VerdictRow {
+  return {
+    codes: [errorCode],
+    class: declared,
+    meaning: `${listed?.meaning ?? 'a code that no table lists'} (declared ${declared} by the configuration)`,
+    source: 'the configuration',
+    ...(declared === 'app' && { holdKind: 'configuration' as const }),
+    ...(declared === 'throttle' && { throttles: 'command' as const }),
+    // Nobody says whether the service had begun: nothing newer is sent until it cannot land any more.
+    ...(declared === 'retry' && { mayStillHappen: true as const }),
+  };
 }
 
 function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type CutCall, type CutLimits, cutCalls } from './cut.ts';
@@ -13,8 +14,8 @@ export interface Coalescer {
   nudge(): void;
   /** Stops after the cut at hand has been handed over. */
   close(): Promise<void>;
-  /** `performance.now()` of the loop's last turn, for liveness. */
-  readonly lastTurnMs: number;
+  /** Never idle: it looks now and then whatever happens. */
+  readonly pulse: Pulse;
 }
 
 /** An idle loop turns this often all the same, for what only another process heard of. */
@@ -42,7 +43,7 @@ export function startCoalescer(options: {
   let nudged = false;
   let wake: (() => void) | undefined;
   let reading: Promise<void> | undefined;
-  let lastTurnMs = performance.now();
+  const pulse = createPulse();
 
   /** Rests for `ms`, until nudged, or until `other` is done. */
   const rest = async (ms: number, other?: Promise<void>): Promise<void> => {
@@ -50,6 +51,7 @@ export function startCoalescer(options: {
       nudged = false;
       return;
     }
+    pulse.rest(ms);
     let timer: NodeJS.Timeout | undefined;
     const alone = new Promise<void>((resolve) => {
       wake = resolve;
@@ -99,7 +101,7 @@ export function startCoalescer(options: {
 
   const loop = async (): Promise<void> => {
     while (!closing) {
-      lastTurnMs = performance.now();
+      pulse.turn();
       try {
         await turn();
       } catch (error) {
@@ -121,8 +123,6 @@ export function startCoalescer(options: {
       blocking.disconnect();
       await ended;
     },
-    get lastTurnMs() {
-      return lastTurnMs;
-    },
+    pulse,
   };
 }

@@ -5,10 +5,11 @@
 -- processes that cut at the same time.
 --
 -- KEYS 1 stream  2 returned  3 owners  4 parked-counts  5 open-calls  6 books  7 cutter  8 hold
---      9 started:<batch command>
+--      9 started:<batch command>  10 culprits
 -- ARGV 1 call prefix  2 parked prefix  3 batch command  4 single command  5 most users a call
 --      6 most wait (ms)  7 calls a second below which the system is quiet  8 most open calls
 --      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
+--      13 who goes alone: 'robot' or 'profile-or-robot', by what the batch call cannot carry
 --
 -- Answers, all starting with a word and the entries still waiting:
 --   {'cut', waiting, parked now, callId, command, users, callId, command, users, ...}   look again at once
@@ -21,6 +22,9 @@
 local batchCommand, singleCommand = ARGV[3], ARGV[4]
 local maxUsers, maxWaitMs, eagerCalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local profileAlone = ARGV[13] == 'profile-or-robot'
+-- While many users are refused together with their calls, smaller calls carry more (delivery/culprits.lua).
+maxUsers = math.min(maxUsers, tonumber(redis.call('HGET', KEYS[10], 'size') or maxUsers))
 
 local returned = redis.call('LLEN', KEYS[2])
 local waiting = returned + redis.call('XLEN', KEYS[1])
@@ -105,13 +109,19 @@ local function place(fields, first, packed, user, owner)
     parkedNow = parkedNow + 1
     return true
   end
-  local single = false
-  for i = first, #fields, 2 do
-    if fields[i] == 'type' and fields[i + 1] == '1' then
-      single = true
+  -- Of a repeated field the last counts, as for who reads the entry.
+  local robot, nick, face = false, false, false
+  for i = first, #fields - 1, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if name == 'type' then
+      robot = value == '1'
+    elseif profileAlone and name == 'nick' then
+      nick = value ~= ''
+    elseif profileAlone and name == 'faceUrl' then
+      face = value ~= ''
     end
   end
-  if single and user and not here[user] then
+  if (robot or nick or face) and user and not here[user] then
     if room < 1 then
       return false
     end

@@ -16,6 +16,8 @@ export interface CutLimits {
   readonly eagerCalls: number;
   /** Open calls at most, over the fleet: back-pressure. */
   readonly maxOpenCalls: number;
+  /** What the batch call cannot carry goes alone: robots, and in the old form every profile. */
+  readonly alone: 'robot' | 'profile-or-robot';
 }
 
 export interface CutCall {
@@ -59,6 +61,7 @@ export async function cutCalls(
       keys.cutter,
       keys.hold,
       keys.startedPrefix + limits.batchCommand,
+      keys.culprits,
     ],
     [
       keys.callPrefix,
@@ -73,6 +76,7 @@ export async function cutCalls(
       RECORD_FORMAT,
       MAX_CALL_BYTES,
       MAX_LOOKED,
+      limits.alone,
     ],
   )) as [string, number, ...(string | number)[]];
   return readCutReply(reply);

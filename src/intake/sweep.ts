@@ -1,5 +1,6 @@
 import type { CallQueues } from '../calls/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
+import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 
@@ -43,11 +44,13 @@ export function startSweeper(options: {
   readonly everyMs: number;
   readonly onFound: (added: number) => void;
   readonly onTrouble: (error: Error) => void;
-}): { close(): Promise<void> } {
+}): { close(): Promise<void>; readonly pulse: Pulse } {
+  const pulse = createPulse();
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
   let running: Promise<void> = Promise.resolve();
   const turn = async (): Promise<void> => {
+    pulse.turn();
     try {
       const added = await options.sweepOnce();
       if (added > 0) options.onFound(added);
@@ -57,12 +60,14 @@ export function startSweeper(options: {
     if (!closing) schedule();
   };
   const schedule = (): void => {
+    pulse.rest(options.everyMs);
     timer = setTimeout(() => {
       running = turn();
     }, options.everyMs);
   };
   schedule();
   return {
+    pulse,
     async close() {
       closing = true;
       clearTimeout(timer);

@@ -1,6 +1,4 @@
 import type { CommandName } from '../im/commands.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
 import type { Attempt } from './record.ts';
 
 /**
@@ -28,6 +26,10 @@ export interface Letter {
   readonly command: CommandName | '';
   /** The event's own fields. */
   readonly event: Readonly<Record<string, string>>;
+  /** True when `event` is not all that came (cut, ambiguous, half a field): then it cannot be tried again. */
+  readonly partial?: boolean;
+  /** Fields that are secret and kept nowhere: trying again needs them given anew. */
+  readonly withheld?: readonly string[];
   readonly attempts: readonly Attempt[];
   /** When the event was accepted: the time in its ID, ms since 1970. */
   readonly firstSeenAt: number;
@@ -35,62 +37,48 @@ export interface Letter {
   readonly notBefore: number | null;
 }
 
-export type LetterState = 'dead' | 'redriving' | 'resolved';
+/**
+ * - `dead`: ended here, and nothing made up for it.
+ * - `redriving`: its event is in a call again.
+ * - `resolved`: its event, or a newer one of its user, was imported since.
+ */
+export const letterStates = ['dead', 'redriving', 'resolved'] as const;
+export type LetterState = (typeof letterStates)[number];
 
-/** A letter as it is listed. */
+/** Somebody had a letter tried again. */
+export interface Redrive {
+  /** ms since 1970, Redis's clock. */
+  readonly at: number;
+  /** User and machine, as the machine names them. */
+  readonly by: string;
+}
+
+/** A letter as it is listed. Times in ms since 1970, Redis's clock. */
 export interface StoredLetter extends Letter {
   readonly state: LetterState;
-  /** ms since 1970. */
+  /** Its last death. */
   readonly deadSince: number;
+  readonly firstDeadAt: number;
+  readonly redrives: readonly Redrive[];
+  readonly resolvedAt?: number;
+  /** The event whose import made up for it; its own after a redrive. */
+  readonly resolvedBy?: string;
 }
 
-/** Unresolved letters, oldest first, in pages, so that millions of them fit in no memory at once. */
-export async function* listDeadLetters(
-  redis: RedisClient,
-  keys: Keys,
-  pageSize = 500,
-): AsyncGenerator<StoredLetter> {
-  let from = '-inf';
-  let seen = new Set<string>();
-  for (;;) {
-    // By score, not by rank: letters that are resolved meanwhile would shift the ranks.
-    const page = await redis.zrange(
-      keys.deadByTime,
-      from,
-      '+inf',
-      'BYSCORE',
-      'LIMIT',
-      0,
-      pageSize + seen.size,
-      'WITHSCORES',
-    );
-    const rows: { eventId: string; deadAt: string }[] = [];
-    for (let i = 0; i + 1 < page.length; i += 2) {
-      const eventId = page[i] ?? '';
-      if (!seen.has(eventId)) rows.push({ eventId, deadAt: page[i + 1] ?? '' });
-    }
-    if (rows.length === 0) return;
-    const replies = await redis
-      .pipeline(rows.map(({ eventId }) => ['hgetall', keys.deadPrefix + eventId]))
-      .exec();
-    for (const [error, fields] of replies ?? []) {
-      if (error) throw error;
-      const letter = readLetter(fields as Record<string, string>);
-      if (letter) yield letter;
-    }
-    const last = rows.at(-1)?.deadAt ?? from;
-    const atLast = rows.filter(({ deadAt }) => deadAt === last).map(({ eventId }) => eventId);
-    seen = new Set(last === from ? [...seen, ...atLast] : atLast);
-    from = last;
-  }
-}
-
-/** undefined for a letter that was deleted between listing and reading. */
-function readLetter(fields: Record<string, string>): StoredLetter | undefined {
+/** Reads a letter's hash; undefined for one that is gone. Throws when it is no letter. */
+export function readLetter(fields: Readonly<Record<string, string>>): StoredLetter | undefined {
   if (fields.letter === undefined) return undefined;
+  const letter = JSON.parse(fields.letter) as Letter;
+  const earlier = JSON.parse(fields.earlier ?? '[]') as Attempt[];
   return {
-    ...(JSON.parse(fields.letter) as Letter),
+    ...letter,
+    attempts: [...earlier, ...letter.attempts],
+    notBefore: fields.notBefore === undefined ? letter.notBefore : Number(fields.notBefore),
     state: fields.state as LetterState,
     deadSince: Number(fields.deadAt),
+    firstDeadAt: Number(fields.firstDeadAt ?? fields.deadAt),
+    redrives: JSON.parse(fields.redrives ?? '[]') as Redrive[],
+    ...(fields.resolvedAt !== undefined && { resolvedAt: Number(fields.resolvedAt) }),
+    ...(fields.resolvedBy !== undefined && { resolvedBy: fields.resolvedBy }),
   };
 }

@@ -18,6 +18,8 @@ export interface Attempt {
   readonly errorCode: number;
   /** 0 when no answer came. */
   readonly httpStatus: number;
+  /** The one user it was made for, where the record has others; a letter leaves it out. */
+  readonly userId?: string;
 }
 
 /** A call record as a run finds it. Its entries are fixed when it is cut; settled ones leave it. */
@@ -83,12 +85,20 @@ export function claimedUser(fields: readonly string[]): string {
   return /^[\x21-\x7e]{1,32}$/.test(userId) ? userId : '';
 }
 
-const FIRST_ATTEMPTS_KEPT = 10;
-const LAST_ATTEMPTS_KEPT = 40;
+/** Of calls for many users, the first and the last that are kept; and of calls for one user of many. */
+const KEPT = { shared: { first: 10, last: 40 }, single: { first: 3, last: 9 } } as const;
 
 /** Appends, and bounds: a day of retries is thousands of attempts, of which the first and the last tell most. */
 export function withAttempt(attempts: readonly Attempt[], attempt: Attempt): Attempt[] {
-  const all = [...attempts, attempt];
-  if (all.length <= FIRST_ATTEMPTS_KEPT + LAST_ATTEMPTS_KEPT) return all;
-  return [...all.slice(0, FIRST_ATTEMPTS_KEPT), ...all.slice(-LAST_ATTEMPTS_KEPT)];
+  const { first, last } = attempt.userId === undefined ? KEPT.shared : KEPT.single;
+  const own = attempts.filter(({ userId }) => userId === attempt.userId);
+  const dropped = own.length < first + last ? undefined : own[first];
+  return [...attempts.filter((one) => one !== dropped), attempt];
+}
+
+/** The attempts that were made for this user, as a letter tells them. */
+export function attemptsOf(attempts: readonly Attempt[], user: string): Attempt[] {
+  return attempts
+    .filter(({ userId }) => userId === undefined || userId === user)
+    .map(({ userId: _userId, ...attempt }) => attempt);
 }

@@ -4,15 +4,20 @@
 -- their parked entries back and closes or shortens the record: one step, so that the books balance at any
 -- moment and a run that lost the record changes nothing.
 --
+-- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
+-- the event is imported or superseded, dead once more when it is refused once more.
+--
+-- Shares letter-index.lua.
 -- KEYS 1 call record  2 owners  3 parked-counts  4 open-calls  5 books  6 returned  7 cutter
---      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-users  12 dead-counts  13 dead-resolved
+--      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-by-reason  12 dead-users  13 dead-counts
+--      14 dead-resolved  15 dead-redriving
 -- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  5 settlement (JSON):
 --   imported   [userId, eventId, userId, eventId, ...]
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
 --   released   [userId, ...]  users none of whose events stay in the record
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
---              dueAt, firstSentAt, heldMsAtFirst}
+--              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
 --
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
@@ -22,7 +27,7 @@ if redis.call('HGET', KEYS[1], 'run') ~= ARGV[2] then
   return { 'lost' }
 end
 local s = cjson.decode(ARGV[5])
-local record = redis.call('HMGET', KEYS[1], 'command', 'users', 'events')
+local record = redis.call('HMGET', KEYS[1], 'command', 'users', 'events', 'class')
 local command, usersBefore, eventsBefore = record[1], tonumber(record[2]), tonumber(record[3])
 local imported, dead = s.imported, s.dead
 local eventsAfter, usersAfter = 0, 0
@@ -37,18 +42,74 @@ end
 local t = redis.call('TIME')
 local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
 local now = string.format('%.0f', nowMs)
+local index = letterIndex(8)
 
-local function forget(eventId, user, reason, code)
-  redis.call('ZREM', KEYS[8], eventId)
-  redis.call('ZREM', KEYS[9], user .. ' ' .. eventId)
-  redis.call('ZREM', KEYS[10], code .. ' ' .. eventId)
-  if redis.call('HINCRBY', KEYS[11], user, -1) <= 0 then
-    redis.call('HDEL', KEYS[11], user)
+-- Redriven events that are done: {eventId, event that made it, ...}. What is neither imported, dead nor kept was
+-- superseded.
+local made = {}
+if record[4] == 'redrive' then
+  local elsewhere, importOf = {}, {}
+  for i = 1, #imported, 2 do
+    importOf[imported[i]] = imported[i + 1]
   end
-  for _, field in ipairs({ 'reason:' .. reason, 'code:' .. code }) do
-    if redis.call('HINCRBY', KEYS[12], field, -1) <= 0 then
-      redis.call('HDEL', KEYS[12], field)
+  for i = 1, #dead do
+    elsewhere[dead[i].eventId] = true
+  end
+  for _, entry in ipairs(s.keep and cjson.decode(s.keep.entries) or {}) do
+    elsewhere[entry[1]] = true
+  end
+  for _, entry in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'entries'))) do
+    if not elsewhere[entry[1]] then
+      local by
+      for i = 2, #entry - 1, 2 do
+        if entry[i] == 'userId' then
+          by = importOf[entry[i + 1]]
+        end
+      end
+      if not by then
+        return redis.error_reply('IMSYNC settlement of ' .. ARGV[1] .. ' leaves out event ' .. entry[1])
+      end
+      made[#made + 1] = entry[1]
+      made[#made + 1] = by
     end
+  end
+end
+
+local function resolve(eventId, by)
+  redis.call('HSET', ARGV[4] .. eventId, 'state', 'resolved', 'resolvedAt', now, 'resolvedBy', by)
+  redis.call('ZADD', KEYS[14], now, eventId)
+end
+
+for i = 1, #made, 2 do
+  if redis.call('HGET', ARGV[4] .. made[i], 'state') == 'redriving' then
+    redis.call('ZREM', KEYS[15], made[i])
+    resolve(made[i], made[i + 1])
+  end
+end
+
+-- What is kept of a letter whose event dies once more: the attempts before, the first death, the redrives. A date
+-- before which trying is useless (the account was deleted) stays the first one: trying too early moves nothing.
+local function keepHistory(key, letter)
+  local was = redis.call('HMGET', key, 'letter', 'earlier', 'notBefore')
+  local readable, old = pcall(cjson.decode, was[1])
+  if not readable then
+    return
+  end
+  local earlier = was[2] and cjson.decode(was[2]) or {}
+  for _, attempt in ipairs(old.attempts) do
+    earlier[#earlier + 1] = attempt
+  end
+  while #earlier > 50 do
+    table.remove(earlier, 11)
+  end
+  if #earlier > 0 then
+    redis.call('HSET', key, 'earlier', cjson.encode(earlier))
+  end
+  local first, new = tonumber(was[3]) or old.notBefore, cjson.decode(letter)
+  if type(first) == 'number' and first > nowMs and type(new.notBefore) == 'number' and new.errorCode == old.errorCode then
+    redis.call('HSET', key, 'notBefore', string.format('%.0f', first))
+  else
+    redis.call('HDEL', key, 'notBefore')
   end
 end
 
@@ -57,40 +118,33 @@ for i = 1, #dead do
   local d = dead[i]
   local key = ARGV[4] .. d.eventId
   local code = string.format('%.0f', d.code)
+  if redis.call('HGET', key, 'state') == 'redriving' then
+    redis.call('ZREM', KEYS[15], d.eventId)
+    keepHistory(key, d.letter)
+  end
   redis.call('HSET', key, 'letter', d.letter, 'state', 'dead', 'userId', d.userId, 'reason', d.reason, 'code', code, 'deadAt', now)
-  redis.call('ZADD', KEYS[8], now, d.eventId)
-  redis.call('ZADD', KEYS[9], 0, d.userId .. ' ' .. d.eventId)
-  redis.call('ZADD', KEYS[10], 0, code .. ' ' .. d.eventId)
-  redis.call('HINCRBY', KEYS[11], d.userId, 1)
-  redis.call('HINCRBY', KEYS[12], 'reason:' .. d.reason, 1)
-  redis.call('HINCRBY', KEYS[12], 'code:' .. code, 1)
+  redis.call('HSETNX', key, 'firstDeadAt', now)
+  listLetter(index, d.eventId, d.userId, d.reason, code, now)
 end
 
 -- An import makes up for the older letters of its user: those events end superseded.
 local resolved = 0
-if #imported > 0 and redis.call('HLEN', KEYS[11]) > 0 then
-  local function before(a, b)
-    local aMs, aSeq = string.match(a, '^(%d+)%-(%d+)$')
-    local bMs, bSeq = string.match(b, '^(%d+)%-(%d+)$')
-    aMs, bMs = tonumber(aMs), tonumber(bMs)
-    return aMs < bMs or (aMs == bMs and tonumber(aSeq) < tonumber(bSeq))
-  end
+if #imported > 0 and redis.call('HLEN', index.users) > 0 then
   local users = {}
   for i = 1, #imported, 2 do
     users[#users + 1] = imported[i]
   end
-  local counts = redis.call('HMGET', KEYS[11], unpack(users))
+  local counts = redis.call('HMGET', index.users, unpack(users))
   for i = 1, #users do
     if counts[i] then
       local prefix = users[i] .. ' '
-      for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[9], '[' .. prefix, '(' .. users[i] .. '!')) do
+      for _, member in ipairs(redis.call('ZRANGEBYLEX', index.user, '[' .. prefix, '(' .. users[i] .. '!')) do
         local eventId = string.sub(member, #prefix + 1)
-        if before(eventId, imported[2 * i]) then
+        if isOlder(eventId, imported[2 * i]) then
           local letter = redis.call('HMGET', ARGV[4] .. eventId, 'state', 'reason', 'code')
           if letter[1] == 'dead' then
-            forget(eventId, users[i], letter[2], letter[3])
-            redis.call('HSET', ARGV[4] .. eventId, 'state', 'resolved', 'resolvedAt', now, 'resolvedBy', imported[2 * i])
-            redis.call('ZADD', KEYS[13], now, eventId)
+            unlistLetter(index, eventId, users[i], letter[2], letter[3])
+            resolve(eventId, imported[2 * i])
             resolved = resolved + 1
           end
         end
@@ -129,11 +183,16 @@ if s.keep then
   redis.call('HSET', KEYS[1], 'entries', s.keep.entries, 'users', usersAfter, 'events', eventsAfter, 'tries', s.keep.tries,
     'attempts', s.keep.attempts, 'dueAt', string.format('%.0f', s.keep.dueAt),
     'firstSentAt', string.format('%.0f', s.keep.firstSentAt), 'heldMsAtFirst', string.format('%.0f', s.keep.heldMsAtFirst))
-  redis.call('HDEL', KEYS[1], 'sentAt')
+  if not s.keep.onWire then
+    redis.call('HDEL', KEYS[1], 'sentAt')
+  end
   redis.call('ZADD', KEYS[4], string.format('%.0f', math.max(nowMs, s.keep.dueAt)), ARGV[1])
 else
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
+  if record[4] == 'redrive' then
+    redis.call('HINCRBY', KEYS[5], 'redriveCalls', -1)
+  end
 end
 
 redis.call('HINCRBY', KEYS[5], 'events', eventsAfter - eventsBefore)

@@ -5,7 +5,7 @@ import { loadScript, runScript } from '../redis/script.ts';
 import type { DeadReason } from './dead-letters.ts';
 import { type Attempt, packEntries } from './record.ts';
 
-const settleScript = loadScript(import.meta.url, 'settle.lua');
+const settleScript = loadScript(import.meta.url, 'letter-index.lua', 'settle.lua');
 
 /** An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record. */
 export interface DeadEvent {
@@ -26,6 +26,8 @@ export interface Kept {
   readonly dueAtMs: number;
   readonly firstSentAtMs: number;
   readonly heldMsAtFirst: number;
+  /** Calls of the record may be on the wire: who takes it over must know. */
+  readonly onWire?: boolean;
 }
 
 /** How the events of a record ended. Together with what is kept they are all of its events. */
@@ -70,6 +72,7 @@ export async function settleRecord(
         dueAt: Math.round(kept.dueAtMs),
         firstSentAt: Math.round(kept.firstSentAtMs),
         heldMsAtFirst: Math.round(kept.heldMsAtFirst),
+        onWire: kept.onWire === true,
       },
     }),
   };
@@ -87,9 +90,11 @@ export async function settleRecord(
       keys.deadByTime,
       keys.deadByUser,
       keys.deadByCode,
+      keys.deadByReason,
       keys.deadUsers,
       keys.deadCounts,
       keys.deadResolved,
+      keys.deadRedriving,
     ],
     [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
   )) as [string, number, number, string];

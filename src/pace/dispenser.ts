@@ -1,6 +1,6 @@
-import { performance } from 'node:perf_hooks';
 import { SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold-watch.ts';
+import { createPulse, type Pulse } from './pulse.ts';
 import type { Candidate, Slot, SlotBook } from './slot.ts';
 
 /**
@@ -15,8 +15,8 @@ export interface Dispenser {
   take(candidate: Candidate): Promise<Slot | 'lost' | 'closing'>;
   /** Answers everyone who waits with 'closing', and everyone who comes. */
   close(): void;
-  /** `performance.now()` of the loop's last turn, for liveness; null while nobody waits for a slot. */
-  readonly lastTurnMs: number | null;
+  /** Idle while nobody waits for a slot. */
+  readonly pulse: Pulse;
 }
 
 interface Waiter {
@@ -38,7 +38,7 @@ export function createDispenser(options: {
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
   let turning = false;
   let closed = false;
-  let lastTurnMs: number | null = null;
+  const pulse = createPulse();
   let wake: (() => void) | undefined;
   /** Something changed since the last question was asked: its answer is no ground to rest on. */
   let stirred = false;
@@ -57,6 +57,7 @@ export function createDispenser(options: {
 
   const rest = async (ms: number, wakeable: boolean): Promise<void> => {
     if (wakeable && stirred) return;
+    pulse.rest(ms);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       if (!wakeable) return;
@@ -104,7 +105,7 @@ export function createDispenser(options: {
   const loop = async (): Promise<void> => {
     turning = true;
     while (!closed && heads().length > 0) {
-      lastTurnMs = performance.now();
+      pulse.turn();
       try {
         await turn();
       } catch (error) {
@@ -112,7 +113,7 @@ export function createDispenser(options: {
         await rest(TROUBLE_WAIT_MS, false);
       }
     }
-    lastTurnMs = null;
+    pulse.idle();
     turning = false;
   };
 
@@ -123,9 +124,11 @@ export function createDispenser(options: {
           resolve('closing');
           return;
         }
-        waiting.get(candidate.slotClass)?.push({ candidate, resolve });
+        const queue = waiting.get(candidate.slotClass);
+        queue?.push({ candidate, resolve });
         if (!turning) void loop();
-        // A loop that rests for a hold has asked for other classes only; the newcomer waits with them.
+        // A loop that rests for a hold has asked for other classes only, and the newcomer may be its proof.
+        else if (queue?.length === 1) wake?.();
       }),
     close: () => {
       closed = true;
@@ -134,8 +137,6 @@ export function createDispenser(options: {
       }
       stir();
     },
-    get lastTurnMs() {
-      return lastTurnMs;
-    },
+    pulse,
   };
 }

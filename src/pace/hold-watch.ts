@@ -12,7 +12,7 @@ export interface HoldWatch {
   isCurrent(epoch: string): boolean;
   /** A reply to a question asked at `askedAtMs` (`performance.now()`) told this epoch. */
   heardOf(epoch: string, askedAtMs: number): void;
-  /** Called at every change of the epoch. */
+  /** Called at every change of the epoch, and when a probe came back without one. */
   onChange(listener: () => void): void;
 }
 
@@ -39,6 +39,8 @@ export function createHoldWatch(nowMs: () => number): HoldWatch & { told(epoch: 
     isCurrent: (epoch) => Number(epoch) === newest,
     told: (epoch) => {
       if (Number(epoch) > newest) accept(Number(epoch));
+      // The same once more: a probe came back without proof, and the next one is free.
+      else if (Number(epoch) === newest) for (const listener of listeners) listener();
     },
     heardOf: (epoch, askedAtMs) => {
       const number = Number(epoch);

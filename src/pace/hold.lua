@@ -82,6 +82,11 @@ local function clear()
   return 'cleared'
 end
 
+-- Nothing changed, but the next probe may be somebody else's: those who wait look again.
+local function wake()
+  redis.call('PUBLISH', ARGV[3], f[1] or '0')
+end
+
 -- The probe proved nothing: the next one goes out after a longer gap.
 local function postpone(first, most)
   local probes = redis.call('HINCRBY', hold, 'probes', 1)
@@ -91,11 +96,16 @@ local function postpone(first, most)
   end
   redis.call('HSET', hold, 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
   forget('probeUntil', 'newcomer', 'newcomerUntil')
+  wake()
 end
 
 if op == 'missed' then
   if held and current then
     forget('probeUntil', 'newcomer', 'newcomerUntil')
+    if kind == 'brake' then
+      redis.call('HSET', hold, 'nextProbeAt', now)
+    end
+    wake()
   end
   return held and 'waiting' or 'noted'
 end

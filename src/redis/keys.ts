@@ -21,6 +21,8 @@ export interface Keys {
   readonly books: string;
   /** Hash: who watches the lingering entries, and since when the returned ones wait. */
   readonly cutter: string;
+  /** Hash: how many users of late were refused when their calls were, and the batch size that follows. */
+  readonly culprits: string;
   /** Hash: hold, pause and epoch of the whole fleet. */
   readonly hold: string;
   /** Channel on which changes of hold and pause are told. */
@@ -37,12 +39,16 @@ export interface Keys {
   readonly deadByUser: string;
   /** Sorted set, lexical, `code eventId`: unresolved dead letters by code. */
   readonly deadByCode: string;
+  /** Sorted set, lexical, `reason code eventId`: unresolved dead letters by reason, and by code within it. */
+  readonly deadByReason: string;
   /** Hash userId → unresolved dead letters of that user. */
   readonly deadUsers: string;
   /** Hash `reason:<reason>` and `code:<code>` → unresolved dead letters. */
   readonly deadCounts: string;
   /** Sorted set eventId → resolved at (ms): letters whose user was imported since. */
   readonly deadResolved: string;
+  /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
+  readonly deadRedriving: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -62,6 +68,7 @@ export function keysOf(sdkAppId: number): Keys {
     open: `${tag}:open-calls`,
     books: `${tag}:books`,
     cutter: `${tag}:cutter`,
+    culprits: `${tag}:culprits`,
     hold: `${tag}:hold`,
     holdChannel: `${tag}:hold-changed`,
     pacePrefix: `${tag}:pace:`,
@@ -70,9 +77,11 @@ export function keysOf(sdkAppId: number): Keys {
     deadByTime: `${tag}:dead-by-time`,
     deadByUser: `${tag}:dead-by-user`,
     deadByCode: `${tag}:dead-by-code`,
+    deadByReason: `${tag}:dead-by-reason`,
     deadUsers: `${tag}:dead-users`,
     deadCounts: `${tag}:dead-counts`,
     deadResolved: `${tag}:dead-resolved`,
+    deadRedriving: `${tag}:dead-redriving`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };

@@ -28,25 +28,31 @@ export function parseServerFacts(info: string): ServerFacts {
 
 /** What forbids a start, each a sentence that says what to change. [] when this server can be trusted. */
 export function redisProblems(facts: ServerFacts, allowVolatile: boolean): string[] {
-  const problems: string[] = [];
-  const [major = 0, minor = 0] = facts.version.split('.').map(Number);
-  if (major < 6 || (major === 6 && minor < 2)) {
-    problems.push(
-      `Redis is ${facts.version || 'of an unknown version'}: 6.2 or newer is needed. Upgrade it.`,
-    );
-  }
-  if (allowVolatile) return problems;
-  if (facts.maxmemoryPolicy !== 'noeviction') {
-    problems.push(
-      `Redis may evict events: maxmemory-policy is ${facts.maxmemoryPolicy || 'unknown'}. ` +
-        'Set maxmemory-policy noeviction (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).',
-    );
-  }
-  if (!facts.aofEnabled) {
-    problems.push(
-      'Redis would lose events at a restart: its append-only file is off. ' +
-        'Set appendonly yes (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).',
-    );
-  }
-  return problems;
+  const problems = [
+    versionProblem(facts),
+    ...(allowVolatile ? [] : [policyProblem(facts), aofProblem(facts)]),
+  ];
+  return problems.filter((problem) => problem !== undefined);
+}
+
+export function versionProblem({ version }: ServerFacts): string | undefined {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > 6 || (major === 6 && minor >= 2)) return undefined;
+  return `Redis is ${version || 'of an unknown version'}: 6.2 or newer is needed. Upgrade it.`;
+}
+
+export function policyProblem({ maxmemoryPolicy }: ServerFacts): string | undefined {
+  if (maxmemoryPolicy === 'noeviction') return undefined;
+  return (
+    `Redis may evict events: maxmemory-policy is ${maxmemoryPolicy || 'unknown'}. ` +
+    'Set maxmemory-policy noeviction (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'
+  );
+}
+
+export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
+  if (aofEnabled) return undefined;
+  return (
+    'Redis would lose events at a restart: its append-only file is off. ' +
+    'Set appendonly yes (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'
+  );
 }

@@ -9,10 +9,13 @@ export interface Script {
   readonly sha: string;
 }
 
-/** Reads `name` beside the calling module: `loadScript(import.meta.url, 'cut.lua')`. */
-export function loadScript(moduleUrl: string, name: string): Script {
-  const lua = readFileSync(new URL(name, moduleUrl), 'utf8');
-  return { name, lua, sha: createHash('sha1').update(lua).digest('hex') };
+/**
+ * Reads a script beside the calling module: `loadScript(import.meta.url, 'cut.lua')`. Functions that several
+ * scripts share stand in a file named before it; they become one text, since Redis knows no modules.
+ */
+export function loadScript(moduleUrl: string, ...names: readonly [string, ...string[]]): Script {
+  const lua = names.map((name) => readFileSync(new URL(name, moduleUrl), 'utf8')).join('\n');
+  return { name: names.at(-1) ?? '', lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
 /**

@@ -24,6 +24,8 @@ test('a probe that was given up makes room for the next one at once', async () =
   const hold = createHoldState(client, keys);
   await client.hset(`${keys.callPrefix}c1`, 'run', 'r');
   await hold.blocked({ epoch: '0', probe: false }, { errorCode: 70398, errorInfo: '', kind: 'quota' });
+  // As after a proof that was not good enough: a waiting call is the probe.
+  await client.hset(keys.hold, 'proof', 'import');
   const ask = () => book.ask([{ callId: 'c1', run: 'r', slotClass: 'live' }]);
   const isSlot = (answer: SlotAnswer) => (answer.kind === 'slot' ? answer.slot : undefined);
 

@@ -1,5 +1,6 @@
 import { readBooks } from '../../src/ledger/books.ts';
-import { listDeadLetters, type StoredLetter } from '../../src/ledger/dead-letters.ts';
+import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
+import { listDeadLetters } from '../../src/ledger/letter-store.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { deadEvent, type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, useStages } from './stage.ts';
@@ -15,7 +16,8 @@ async function run(stage: Stage, fateOf: (userId: string) => Fate) {
 
 async function letters(stage: Stage, pageSize?: number): Promise<StoredLetter[]> {
   const found: StoredLetter[] = [];
-  for await (const letter of listDeadLetters(stage.redis, stage.keys, pageSize)) found.push(letter);
+  for await (const letter of listDeadLetters(stage.redis, stage.keys, { state: 'dead' }, pageSize))
+    found.push(letter);
   return found;
 }
 
@@ -48,9 +50,11 @@ test('a dead letter stands in every index, once', async () => {
     'reason:profile': '1',
     'code:40005': '1',
   });
+  const times = { deadSince: now, firstDeadAt: now, notBefore: null };
+  const both = { state: 'dead', ...times, attempts: [], redrives: [] };
   expect(await letters(stage)).toEqual([
-    { eventId: ann, userId: 'ann', reason: 'rejected', errorCode: 70399, state: 'dead', deadSince: now },
-    { eventId: bob, userId: 'bob', reason: 'profile', errorCode: 40005, state: 'dead', deadSince: now },
+    { eventId: ann, userId: 'ann', reason: 'rejected', errorCode: 70399, ...both },
+    { eventId: bob, userId: 'bob', reason: 'profile', errorCode: 40005, ...both },
   ]);
   expect(await readBooks(redis, keys)).toMatchObject({
     deadLettered: 2,

@@ -31,7 +31,8 @@ export function deadEvent(
   code = 70402,
 ): DeadEvent {
   const userId = claimedUser(fields);
-  return { eventId, userId, reason, code, letter: { eventId, userId, reason, errorCode: code } };
+  const letter = { eventId, userId, reason, errorCode: code, attempts: [], notBefore: null };
+  return { eventId, userId, reason, code, letter };
 }
 
 /** The settlement that gives each user of a record their fate; entries that claim nobody die as invalid. */

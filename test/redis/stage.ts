@@ -17,6 +17,7 @@ export const limits: CutLimits = {
   maxWaitMs: 60_000,
   eagerCalls: 1_000_000,
   maxOpenCalls: 1_000_000,
+  alone: 'robot',
 };
 
 /** An app of its own on the file's redis-server, and what a test does to it. */

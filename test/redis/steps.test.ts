@@ -10,6 +10,9 @@ import { BATCH, type Stage, useStages } from './stage.ts';
  */
 const fresh = useStages();
 
+/** No further play is begun after this, on a machine that is busy. */
+const ENOUGH_MS = 12_000;
+
 type Step =
   | { readonly do: 'produce'; readonly made: Made }
   | { readonly do: 'cut'; readonly process: number; readonly maxUsers: number; readonly maxOpen: number }
@@ -165,14 +168,16 @@ async function play(stage: Stage, processes: readonly Process[], steps: readonly
 test('whatever the order of their steps, three processes keep every promise of the ledger', async () => {
   const first = fresh();
   const connections = [first.connect(), first.connect(), first.connect()];
+  const enoughAtMs = performance.now() + ENOUGH_MS;
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 40, maxLength: 150, size: 'max' }), async (steps) => {
+      if (performance.now() > enoughAtMs) return;
       const stage = fresh();
       const processes = connections.map((redis, i) =>
         startProcess({ ...stage, connect: () => redis }, `p${i}`),
       );
       await play(stage, processes, steps);
     }),
-    { seed: 1400000000, numRuns: 60, interruptAfterTimeLimit: 12_000, markInterruptAsFailure: false },
+    { seed: 1400000000, numRuns: 60 },
   );
 }, 120_000);

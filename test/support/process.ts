@@ -18,11 +18,18 @@ export interface ImsyncProcess {
   readonly ended: Promise<number | NodeJS.Signals>;
 }
 
-/** `env` is all it gets of IMSYNC_*, so that a developer's shell changes no test. */
+/**
+ * `env` is all it gets of IMSYNC_*, so that a developer's shell changes no test. A worker's ops server takes any
+ * free port unless `env` names one, so that several run on one machine.
+ */
 export function imsync(args: readonly string[], env: Readonly<Record<string, string>> = {}): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
   const child = spawn(process.execPath, [cli, ...args], {
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: {
+      ...Object.fromEntries(inherited),
+      ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];

@@ -90,8 +90,9 @@ export async function endAll(processes: readonly ImsyncProcess[]): Promise<void>
 }
 
 /** The lines of a log with this `msg`. */
-export function linesOf(worker: ImsyncProcess, msg: string): Record<string, unknown>[] {
-  return logOf(worker).filter((line) => line.msg === msg);
+/** Lines whose `msg` begins so. */
+export function linesOf(worker: ImsyncProcess, start: string): Record<string, unknown>[] {
+  return logOf(worker).filter((line) => String(line.msg).startsWith(start));
 }
 
 export function logOf(worker: ImsyncProcess): Record<string, unknown>[] {

@@ -1,25 +1,27 @@
 import fc from 'fast-check';
-import { type Decision, type DecisionPolicy, decide } from '../../../src/delivery/decide.ts';
+import { type Decision, type DecisionPolicy, decide, decideChecked } from '../../../src/delivery/decide.ts';
 import type { Group, Unit } from '../../../src/delivery/unit.ts';
-import { entryOf, groups, unitOf, verdictFor, verdicts } from './entries.ts';
+import { commands, entryOf, everybodyOf, groups, unitOf, verdictFor, verdicts } from './entries.ts';
 
 const policy: DecisionPolicy = {
-  singleCommand: 'account_import',
+  commands,
   onProfileFault: 'import-bare',
-  tries: 0,
+  sameAnswers: 0,
   expired: false,
+  culpritShare: 0,
 };
 const policies: fc.Arbitrary<DecisionPolicy> = fc.record({
-  singleCommand: fc.constant('account_import' as const),
+  commands: fc.constant(commands),
   onProfileFault: fc.constantFrom('import-bare' as const, 'dead-letter' as const),
-  tries: fc.nat(6),
+  sameAnswers: fc.nat(6),
   expired: fc.boolean(),
+  culpritShare: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
 const batch = (...units: readonly Unit[]): Group => ({ command: 'multiaccount_import', units, first: true });
 const eventsOf = (units: readonly Unit[]): string[] =>
   units.flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId));
-const againUnits = ({ again }: Decision): readonly Unit[] => again.flatMap((group) => group.units);
+const againUnits = ({ again }: Decision): readonly Unit[] => again.flatMap(everybodyOf);
 
 it('puts every event of every user into exactly one list, whatever the answer', () => {
   fc.assert(
@@ -67,14 +69,15 @@ it('ends: calls that follow at once become fewer, or carry less', () => {
         20 * unit.candidates.length +
         (unit.bare === null ? 8 : 0) +
         (unit.failed ? 0 : 4) +
-        (command === 'multiaccount_import' ? 2 : 0),
+        { multiaccount_import: 2, account_check: 1, account_import: 0, register_account_v1: 0 }[command],
       units.length > 1 ? 1 + units.length : 0,
     );
   fc.assert(
     fc.property(groups, verdicts, policies, (group, verdict, how) => {
       const failing = verdict.class === 'done' ? group.units.map(({ userId }) => userId) : [];
       for (const next of decide(group, verdict, failing, how).again) {
-        expect(weight(next)).toBeLessThan(weight(group));
+        // A search ends for reasons of its own (split.test.ts).
+        if (next.search === undefined) expect(weight(next)).toBeLessThan(weight(group));
       }
     }),
     { numRuns: 1_000 },
@@ -107,7 +110,7 @@ it('done: a single call that lists its only account ends as an unknown answer, n
   const unit = { ...unitOf(entryOf('a', 1)), failed: true };
   const single: Group = { command: 'account_import', units: [unit], first: false };
   expect(decide(single, verdictFor(0), ['a'], policy).later).toEqual([unit]);
-  expect(decide(single, verdictFor(0), ['a'], { ...policy, tries: 3 }).refused).toMatchObject([
+  expect(decide(single, verdictFor(0), ['a'], { ...policy, sameAnswers: 3 }).refused).toMatchObject([
     { reason: 'unknown', verdict: { errorCode: 0, meaning: expect.stringContaining('FailAccounts') } },
   ]);
   expect(decide(single, verdictFor(0), ['stranger'], policy).imported).toEqual([unit]);
@@ -120,10 +123,11 @@ it('done: an account that went without its profile is there, and its event ends 
   expect(decision.refused).toMatchObject([{ reason: 'profile', verdict: { errorCode: 40005 } }]);
 });
 
-it.each([70402, 60003, 40005, 70399])('%i: a call of several is cut in halves', (code) => {
+it.each([70402, 60003, 40005, 70399])('%i: a call of several is searched, one of few at a time', (code) => {
   const units = [1, 2, 3].map((n) => unitOf(entryOf(`u${n}`, n)));
   const { again, ...rest } = decide(batch(...units), verdictFor(code), [], policy);
-  expect(again.map((group) => group.units.length)).toEqual([2, 1]);
+  expect(again.map((group) => [group.command, group.units.length])).toEqual([['account_import', 1]]);
+  expect(again.flatMap(everybodyOf)).toEqual(units);
   expect(rest).toEqual({ imported: [], refused: [], later: [] });
 });
 
@@ -171,7 +175,7 @@ it('a refused event gives way to the next older one of its user', () => {
 
 it('retry: everybody goes later, until it is too late', () => {
   const units = [unitOf(entryOf('a', 2), entryOf('a', 1)), unitOf(entryOf('b', 3))];
-  expect(decide(batch(...units), verdictFor(70500), [], { ...policy, tries: 9 }).later).toEqual(units);
+  expect(decide(batch(...units), verdictFor(70500), [], { ...policy, sameAnswers: 9 }).later).toEqual(units);
   const { refused, later } = decide(batch(...units), verdictFor(70500), [], { ...policy, expired: true });
   expect(later).toEqual([]);
   expect(refused.map(({ entry, reason }) => `${entry.eventId} ${reason}`)).toEqual([
@@ -184,14 +188,66 @@ it('retry: everybody goes later, until it is too late', () => {
 it('an unknown code: later three times, then split, then a letter', () => {
   const [a, b] = [unitOf(entryOf('a', 1)), unitOf(entryOf('b', 2))];
   for (const tries of [0, 1, 2]) {
-    expect(decide(batch(a, b), verdictFor(79_999), [], { ...policy, tries }).later).toEqual([a, b]);
+    expect(decide(batch(a, b), verdictFor(79_999), [], { ...policy, sameAnswers: tries }).later).toEqual([
+      a,
+      b,
+    ]);
   }
-  expect(decide(batch(a, b), verdictFor(79_999), [], { ...policy, tries: 3 }).again).toHaveLength(2);
-  expect(decide(batch(a), verdictFor(79_999), [], { ...policy, tries: 3 }).refused).toMatchObject([
+  expect(
+    decide(batch(a, b), verdictFor(79_999), [], { ...policy, sameAnswers: 3 }).again.flatMap(everybodyOf),
+  ).toEqual([a, b]);
+  expect(decide(batch(a), verdictFor(79_999), [], { ...policy, sameAnswers: 3 }).refused).toMatchObject([
     { reason: 'unknown', verdict: { errorCode: 79_999 } },
   ]);
 });
 
 it.each([60016, 60007])('%i says nothing about users: asking is a bug that says so', (code) => {
   expect(() => decide(batch(unitOf(entryOf('a', 1))), verdictFor(code), [], policy)).toThrow(RangeError);
+});
+
+describe('account_check', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((userId, n) => ({ ...unitOf(entryOf(userId, n)), failed: true })) as [
+    Unit,
+    Unit,
+    Unit,
+  ];
+  const plain = { ...unitOf(entryOf('p', 9, {})), failed: true };
+  const check = (...units: readonly Unit[]): Group => ({ command: 'account_check', units, first: false });
+
+  it('is asked once for several users who failed twice', () => {
+    const { again } = decide(batch(a, b), verdictFor(0), ['a', 'b'], policy);
+    expect(again).toEqual([{ command: 'account_check', first: false, units: [a, b] }]);
+  });
+
+  it('spares the single call of who is there and has nothing new to say', () => {
+    const there = new Map([
+      ['p', true],
+      ['a', true],
+      ['b', false],
+    ]);
+    const { imported, again } = decideChecked(check(plain, a, b, c), there, commands);
+    expect(imported).toEqual([plain]);
+    expect(again.flatMap(({ units }) => units.map((unit) => [unit.userId, unit.there]))).toEqual([
+      ['a', true],
+      ['b', false],
+      ['c', false],
+    ]);
+    expect(again.every(({ command, units }) => command === 'account_import' && units.length === 1)).toBe(
+      true,
+    );
+  });
+
+  it('settles nothing when nothing came: everybody goes alone', () => {
+    const { imported, again } = decideChecked(check(plain, a), new Map(), commands);
+    expect(imported).toEqual([]);
+    expect(again).toHaveLength(2);
+  });
+
+  it('an account that is there and refused ends as a profile letter, and is not made bare', () => {
+    const single: Group = { command: 'account_import', units: [{ ...a, there: true }], first: false };
+    expect(decide(single, verdictFor(70402), [], policy)).toMatchObject({
+      refused: [{ reason: 'profile', verdict: { errorCode: 70402 } }],
+      again: [],
+    });
+  });
 });

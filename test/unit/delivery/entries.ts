@@ -1,7 +1,18 @@
 import fc from 'fast-check';
-import { type Group, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
+import { type Commands, type Group, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
 import type { ProfileField, RawEntry, UserCreated, ValidEntry } from '../../../src/event/event.ts';
 import { type Verdict, verdictOf, verdictRows } from '../../../src/im/verdicts.ts';
+
+export const commands: Commands = {
+  form: 'current',
+  batch: 'multiaccount_import',
+  single: 'account_import',
+};
+
+/** The users of a call, and those who wait for what it tells. */
+export function everybodyOf({ units, search }: Group): readonly Unit[] {
+  return search === undefined ? units : [...units, ...search.probe.others, ...search.probe.untested];
+}
 
 /** A valid entry; `n` orders the events of a test. */
 export function entryOf(

@@ -1,19 +1,19 @@
 import fc from 'fast-check';
-import { decide } from '../../../src/delivery/decide.ts';
+import { decide, decideChecked } from '../../../src/delivery/decide.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
 import { screen } from '../../../src/delivery/screen.ts';
 import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/settlement.ts';
-import { firstGroups, type Group, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
+import { type Group, groupsOf, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
-import { entryLists, entryOf, rawOf, unitOf, verdictFor, verdicts } from './entries.ts';
+import { commands, entryLists, entryOf, rawOf, unitOf, verdictFor, verdicts } from './entries.ts';
 
 const kept = { tries: 1, attempts: [], dueAtMs: 0, firstSentAtMs: 5, heldMsAtFirst: 0 };
 
 function ledger(entries: readonly ValidEntry[]) {
   const raws = new Map(entries.map((entry) => [entry.eventId, rawOf(entry)]));
   const letter: Parameters<typeof settlementOf>[0]['letter'] = (raw, refused) =>
-    refusedLetter(raw, refused, 'multiaccount_import', [], 0);
+    refusedLetter(raw, refused, 'multiaccount_import', []);
   const before: Map<string, Unit> = new Map(unitsOf(entries).map((unit) => [unit.userId, unit]));
   return { raws, letter, before };
 }
@@ -48,7 +48,7 @@ function runThrough(
     );
     remaining = after;
   };
-  const pending: Group[] = firstGroups('multiaccount_import', 'account_import', [...remaining.values()]);
+  const pending: Group[] = groupsOf([...remaining.values()], commands, true);
   let calls = 0;
   for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
     const { units, refused } = screen(group.units, 'import-bare');
@@ -58,12 +58,18 @@ function runThrough(
     const next = answers.next();
     const { verdict, failing } = next.done ? { verdict: 0, failing: false } : next.value;
     const fail = failing ? units.map(({ userId }) => userId) : [];
-    const decision = decide({ ...group, units }, verdictFor(verdict), fail, {
-      singleCommand: 'account_import',
-      onProfileFault: 'import-bare',
-      tries: 5,
-      expired: true,
-    });
+    const tried = { ...group, units };
+    const there = new Map(fail.map((userId) => [userId, verdict === 0]));
+    const decision =
+      group.command === 'account_check'
+        ? decideChecked(tried, there, commands)
+        : decide(tried, verdictFor(verdict), fail, {
+            commands,
+            onProfileFault: 'import-bare',
+            sameAnswers: 5,
+            expired: true,
+            culpritShare: 0,
+          });
     if (decision.imported.length + decision.refused.length > 0) settle(decision);
     pending.unshift(...decision.again);
   }
@@ -95,14 +101,15 @@ it('any single decision balances', () => {
   fc.assert(
     fc.property(entryLists, verdicts, fc.boolean(), fc.nat(5), (entries, verdict, expired, tries) => {
       const { raws, letter, before } = ledger(entries);
-      const [group] = firstGroups('multiaccount_import', 'account_import', [...before.values()]);
+      const [group] = groupsOf([...before.values()], commands, true);
       if (group === undefined) return;
       const fail = group.units.slice(0, 2).map(({ userId }) => userId);
       const policy = {
-        singleCommand: 'account_import',
+        commands,
         onProfileFault: 'dead-letter',
-        tries,
+        sameAnswers: tries,
         expired,
+        culpritShare: 0,
       } as const;
       const decision = decide(group, verdict, fail, policy);
       const after = remainingAfter(before, decision);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { backupHostOf, baseUrlOf, hostOf, isRegion, REGION_NAMES } from '../../../src/im/regions.ts';
+import { backupHostOf, baseUrlsOf, hostOf, isRegion, REGION_NAMES } from '../../../src/im/regions.ts';
 
 const facts = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8');
 
@@ -13,5 +13,8 @@ it('lists the documented regions, hosts and backup hosts', () => {
 it('tells a region from any other word', () => {
   expect(isRegion('tokyo')).toBe(true);
   expect(isRegion('toString')).toBe(false);
-  expect(baseUrlOf('tokyo')).toBe('https://adminapijpn.im.qcloud.com');
+  expect(baseUrlsOf('tokyo')).toEqual({
+    baseUrl: 'https://adminapijpn.im.qcloud.com',
+    backupUrl: 'https://adminapijpn.my-imcloud.com',
+  });
 });

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readScenario } from '../../../src/simulator/scenario.ts';
 import { callUrl, postJson, TEST_APP } from '../../support/simulator.ts';
 import { SimulateProgram } from './simulate-process.ts';
 
@@ -112,5 +113,7 @@ describe('imsync simulate', () => {
     for (const part of ['--scenario', 'IMSYNC_SDK_SECRET_KEY_FILE', 'Example:', 'fail-call']) {
       expect(help).toContain(part);
     }
+    const scenario = /^ {2}(\{"rules"[\s\S]*\]\})$/m.exec(help)?.[1] ?? '';
+    expect(readScenario(JSON.parse(scenario)).rules).toHaveLength(3);
   });
 });

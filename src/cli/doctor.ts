@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import { ConfigError } from '../config/config-error.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { examine, unreadable } from '../doctor/examine.ts';
+import { type Finding, findingLines, verdictOfFindings } from '../doctor/finding.ts';
+import { EXIT } from './fail.ts';
+import { loadForCommand, readTextFile } from './load-config.ts';
+
+const HELP = `
+Changes nothing. Asks Redis a few questions, and the API one: account_check of an ID that does not exist.
+Each line is ✓ (as it should be), ✗ (wrong, with what to do) or – (not looked at, and why).
+
+Exit codes: 0 all is well, 1 something is wrong, 2 the settings are, 3 Redis or the API is out of reach.`;
+
+const ENDS = {
+  well: [EXIT.done, 'All is well.'],
+  wrong: [EXIT.failed, 'Something is wrong: see the lines marked ✗.'],
+  configuration: [EXIT.usage, 'The settings are wrong or not complete: see the lines marked ✗.'],
+  'out-of-reach': [EXIT.outOfReach, 'Something is out of reach: see the lines marked ✗.'],
+} as const;
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('check settings, Redis, the API and the workers, and say what to do')
+    .option('--json', 'print one JSON object: {"ok","exitCode","checks":[{"name","state","text","todo"}]}')
+    .addHelpText('after', HELP)
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const findings = await findingsOf(command);
+      const [exitCode, summary] = ENDS[verdictOfFindings(findings)];
+      process.stdout.write(
+        options.json === true
+          ? `${JSON.stringify({ ok: exitCode === EXIT.done, exitCode, checks: findings })}\n`
+          : `${[...findingLines(findings), '', summary].join('\n')}\n`,
+      );
+      process.exitCode = exitCode;
+    });
+}
+
+async function findingsOf(command: Command): Promise<Finding[]> {
+  let loaded: LoadedConfig;
+  try {
+    loaded = loadForCommand(command);
+  } catch (error) {
+    if (error instanceof ConfigError) return unreadable(error.problems);
+    throw error;
+  }
+  return examine(loaded.config, readTextFile);
+}

@@ -1,0 +1,121 @@
+import type { InvalidEntry, RawEntry } from '../event/event.ts';
+import type { CommandName } from '../im/commands.ts';
+import { type Attempt, type CallRecord, withAttempt } from '../ledger/record.ts';
+import type { Settled, Settlement } from '../ledger/settle.ts';
+import type { Decision, Refused } from './decide.ts';
+import { invalidLetter, refusedLetter } from './letter.ts';
+import { invalidSettlement, type KeptState, remainingAfter, settlementOf } from './settlement.ts';
+import type { Unit } from './unit.ts';
+
+/** Events that a call brought to an end. */
+interface Ended extends Pick<Decision, 'imported' | 'refused'> {
+  readonly command: CommandName;
+}
+
+/**
+ * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one after
+ * the other, and what ends while one is under way shares the next.
+ */
+export interface Settler {
+  /** Users who are not settled yet. */
+  remaining(): readonly Unit[];
+  readonly kept: KeptState;
+  /** The first call of the record was sent; later calls change nothing. */
+  began(atRedisMs: number, heldMs: number): void;
+  /** Some users wait: the whole record does, since what ails one call ails the next. */
+  postpone(dueAtMs: number, attempt: Attempt): void;
+  /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
+  settle(ended: Ended): Promise<Settled['kind']>;
+  /** Entries that do not hold up leave the record first: they must not wait for a hold to end. */
+  settleInvalid(invalid: readonly InvalidEntry[]): Promise<Settled['kind']>;
+}
+
+interface Waiting {
+  readonly ended: Ended;
+  readonly resolve: (kind: Settled['kind']) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function createSettler(options: {
+  readonly record: CallRecord;
+  readonly units: readonly Unit[];
+  readonly store: (settlement: Settlement) => Promise<Settled>;
+  /** Whether calls of this record may be on the wire. */
+  readonly isOnWire: () => boolean;
+}): Settler {
+  const { record, store, isOnWire } = options;
+  const entries = new Map<string, RawEntry>(record.entries.map((entry) => [entry.eventId, entry]));
+  let remaining = new Map<string, Unit>(options.units.map((unit) => [unit.userId, unit]));
+  let kept: KeptState = {
+    tries: record.tries,
+    attempts: record.attempts,
+    dueAtMs: 0,
+    firstSentAtMs: record.firstSentAtMs,
+    heldMsAtFirst: record.heldMsAtFirst,
+  };
+  let waiting: Waiting[] = [];
+  let storing = false;
+
+  const storeAll = async (all: readonly Ended[]): Promise<Settled['kind']> => {
+    const decision = {
+      imported: all.flatMap(({ imported }) => imported),
+      refused: all.flatMap(({ refused }) => refused),
+    };
+    const commands = new Map(all.flatMap(({ refused, command }) => refused.map((one) => [one, command])));
+    const letter = (raw: RawEntry, refused: Refused) =>
+      refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
+    const after = remainingAfter(remaining, decision);
+    const onWire = isOnWire();
+    const { kind } = await store(
+      settlementOf({ before: remaining, after, decision, entries, letter, kept: { ...kept, onWire } }),
+    );
+    if (kind === 'settled') remaining = after;
+    return kind;
+  };
+
+  const drain = async (): Promise<void> => {
+    storing = true;
+    while (waiting.length > 0) {
+      const together = waiting;
+      waiting = [];
+      try {
+        const kind = await storeAll(together.map(({ ended }) => ended));
+        for (const { resolve } of together) resolve(kind);
+      } catch (error) {
+        for (const { reject } of together) reject(error);
+      }
+    }
+    storing = false;
+  };
+
+  return {
+    remaining: () => [...remaining.values()],
+    get kept() {
+      return kept;
+    },
+    began(atRedisMs, heldMs) {
+      if (kept.firstSentAtMs === 0) kept = { ...kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
+    },
+    postpone(dueAtMs, attempt) {
+      kept = {
+        ...kept,
+        tries: record.tries + 1,
+        attempts: withAttempt(kept.attempts, attempt),
+        dueAtMs: Math.max(kept.dueAtMs, dueAtMs),
+      };
+    },
+    settle: (ended) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ ended, resolve, reject });
+        if (!storing) void drain();
+      }),
+    async settleInvalid(invalid) {
+      const dead = invalid.flatMap((entry) => {
+        const raw = entries.get(entry.eventId);
+        return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
+      });
+      if (dead.length === 0) return 'settled';
+      return (await store(invalidSettlement({ invalid: dead, remaining, entries, kept }))).kind;
+    },
+  };
+}

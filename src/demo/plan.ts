@@ -1,0 +1,162 @@
+import type { UserInput } from '../event/fields.ts';
+
+/** What the demo does, as a function of the number of signups alone: the same number, the same signups. */
+
+export interface PlannedSignup {
+  readonly user: UserInput;
+  /** False: it comes by a bare XADD of a client that checks nothing, since the producer would refuse it. */
+  readonly checked: boolean;
+}
+
+export interface DemoPlan {
+  /** In the order of their arrival. */
+  readonly signups: readonly PlannedSignup[];
+  /** Over how long they arrive, in ms, evenly. */
+  readonly arrivalMs: number;
+  /** When the app fault begins, in ms after the first arrival, and how long it lasts. */
+  readonly outage: { readonly fromMs: number; readonly lastsMs: number };
+  /** Users by what the simulator, or the validation, does to them. */
+  readonly trouble: Readonly<Record<Trouble, readonly string[]>>;
+  /** Events of users that had signed up just before, with another nick. */
+  readonly repeats: number;
+}
+
+/**
+ * - `forbidden`: an ID that no account may have
+ * - `refused`: listed in FailAccounts every time; alone it is answered 70399
+ * - `flaky`: listed in FailAccounts once
+ * - `sensitive`: a nick that the API refuses, and with it the whole call (40005)
+ */
+export type Trouble = 'forbidden' | 'refused' | 'flaky' | 'sensitive';
+
+/** How many of a thousand signups, and where the first stands within its stretch, so that kinds rarely meet. */
+const SHARES: Readonly<Record<Trouble, { readonly perThousand: number; readonly at: number }>> = {
+  forbidden: { perThousand: 0.5, at: 0.15 },
+  refused: { perThousand: 0.5, at: 0.35 },
+  flaky: { perThousand: 1, at: 0.55 },
+  sensitive: { perThousand: 0.4, at: 0.75 },
+};
+const REPEATS_PER_THOUSAND = 10;
+/** A repeat comes so many signups after the first event of its user. */
+const REPEAT_AFTER = 40;
+
+const SIGNUPS_PER_SECOND = 2_000;
+const SHORTEST_ARRIVAL_MS = 4_000;
+/** A probe goes out 1 s into a hold and 2 s after that: the second one finds the API well again. */
+const OUTAGE_MS = 2_500;
+
+const NICKS = [
+  'Ana',
+  'Björn',
+  'Chidi',
+  'Defne',
+  'Elif',
+  'Noor',
+  'Oleksii',
+  'Priya',
+  'Tuấn',
+  '李雷',
+  '韩梅梅',
+  'さくら',
+];
+/** The simulator refuses a nick that holds it. */
+export const SENSITIVE_WORD = 'casino';
+
+export function planOf(signups: number): DemoPlan {
+  const arrivalMs = Math.max(SHORTEST_ARRIVAL_MS, Math.round((1_000 * signups) / SIGNUPS_PER_SECOND));
+  const kinds = new Map<number, Trouble | 'repeat'>();
+  for (const [kind, { perThousand, at }] of Object.entries(SHARES) as [Trouble, typeof SHARES.flaky][]) {
+    place(kinds, kind, Math.max(1, Math.round((signups * perThousand) / 1_000)), at, signups);
+  }
+  place(kinds, 'repeat', Math.round((signups * REPEATS_PER_THOUSAND) / 1_000), 0.95, signups);
+
+  const trouble: Record<Trouble, string[]> = { forbidden: [], refused: [], flaky: [], sensitive: [] };
+  let repeats = 0;
+  const planned: PlannedSignup[] = [];
+  for (let i = 0; i < signups; i++) {
+    const kind = kinds.get(i);
+    const before = planned[i - REPEAT_AFTER];
+    if (kind === 'repeat' && before?.checked === true && kinds.get(i - REPEAT_AFTER) === undefined) {
+      repeats++;
+      planned.push({ user: { ...before.user, nick: `${before.user.nick} (new)` }, checked: true });
+      continue;
+    }
+    const user = userOf(i, kind === 'sensitive');
+    if (kind === undefined || kind === 'repeat') {
+      planned.push({ user, checked: true });
+    } else {
+      const userId = kind === 'forbidden' ? forbiddenId(trouble.forbidden.length) : user.userId;
+      trouble[kind].push(userId);
+      planned.push({ user: { ...user, userId }, checked: kind !== 'forbidden' });
+    }
+  }
+  const outage = { fromMs: Math.round(0.4 * arrivalMs), lastsMs: OUTAGE_MS };
+  return { signups: planned, arrivalMs, outage, trouble, repeats };
+}
+
+/** The scenario for the simulator; its times count from the moment it is set. */
+export function scenarioOf(plan: DemoPlan): object {
+  const { outage, trouble } = plan;
+  const passing = (name: string, rate: number, action: object): object => ({ name, match: { rate }, action });
+  return {
+    latencyMs: [15, 60],
+    sensitiveWords: [SENSITIVE_WORD],
+    badAccountsInBatch: { default: 'fail-accounts', byCode: { 40005: 'fail-call' } },
+    rules: [
+      {
+        name: 'app fault',
+        match: { fromMs: outage.fromMs, untilMs: outage.fromMs + outage.lastsMs },
+        action: { errorCode: 70403, errorInfo: "the app admin's permission was taken away for a moment" },
+      },
+      passing('time-out inside', 0.01, { errorCode: 70169 }),
+      passing('another time-out inside', 0.005, { errorCode: 70202 }),
+      passing('internal error', 0.01, { errorCode: 70500 }),
+      passing('gateway', 0.005, { httpStatus: 502 }),
+      {
+        name: 'deleted lately',
+        match: { userIds: trouble.refused },
+        action: { failAccounts: true, singleCode: 70399 },
+      },
+      {
+        name: 'fails once',
+        match: { userIds: trouble.flaky, timesPerAccount: 1 },
+        action: { failAccounts: true },
+      },
+    ],
+  };
+}
+
+/** Answers of the simulator that pass by themselves: a call that got one is made again. */
+export const PASSING_ANSWERS: readonly string[] = ['70169', '70202', '70500', 'http-502'];
+
+function place(
+  kinds: Map<number, Trouble | 'repeat'>,
+  kind: Trouble | 'repeat',
+  count: number,
+  at: number,
+  signups: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    let index = Math.floor(((i + at) * signups) / count);
+    while (kinds.has(index % signups) && kinds.size < signups) index++;
+    kinds.set(index % signups, kind);
+  }
+}
+
+function userOf(index: number, sensitive: boolean): UserInput {
+  const number = String(index + 1).padStart(6, '0');
+  const nick = sensitive ? `Best ${SENSITIVE_WORD} ${number}` : `${NICKS[index % NICKS.length]} ${number}`;
+  return { userId: `user-${number}`, nick, faceUrl: `https://pictures.example.com/${number}.png` };
+}
+
+/** IDs as careless clients send them; each stands for a sort, and they differ. */
+function forbiddenId(n: number): string {
+  const number = String(n + 1).padStart(12, '0');
+  const sorts = [
+    `@TIM#${number}`,
+    `0b7f9c1e-4d6a-4f7e-9c55-${number}`,
+    `李雷-${number}`,
+    `two words ${number}`,
+  ];
+  return sorts[n % sorts.length] ?? number;
+}

@@ -1,0 +1,143 @@
+import type { Status } from '../server/status.ts';
+import { PASSING_ANSWERS } from './plan.ts';
+import type { SimulatorFacts } from './simulator-control.ts';
+
+/** How far the demo is, as it is shown while it runs. */
+export interface Progress {
+  readonly elapsedMs: number;
+  readonly total: number;
+  readonly arrived: number;
+  readonly imported: number;
+  readonly superseded: number;
+  readonly dead: number;
+  /** Events that are in no call yet. */
+  readonly waiting: number;
+  /** Users in calls: on the wire, or to be tried again. */
+  readonly inCalls: number;
+  readonly callsLastSecond: number;
+  readonly callsPerSecond: number;
+  readonly accountsPerCall: number;
+  /** Answers that asked for another try. */
+  readonly retries: number;
+  /** Calls that wait for another try. */
+  readonly toRetry: number;
+  readonly hold: { readonly errorCode: number; readonly kind: string } | null;
+}
+
+export const BATCH_COMMAND = 'multiaccount_import';
+
+/** `arrived`: signups pushed so far, of `total`. */
+export function progressOf(
+  status: Status,
+  facts: SimulatorFacts,
+  at: { readonly elapsedMs: number; readonly total: number; readonly arrived: number },
+): Progress {
+  const batch = facts.commands[BATCH_COMMAND];
+  const calls = Object.values(status.calls);
+  const { imported, superseded, deadLettered } = status.totals;
+  return {
+    ...at,
+    imported,
+    superseded,
+    dead: deadLettered,
+    waiting: status.intake.waiting + status.intake.parked,
+    inCalls: calls.reduce((sum, { users }) => sum + users, 0),
+    callsLastSecond: batch?.startedLastSecond ?? 0,
+    callsPerSecond: status.calls[BATCH_COMMAND]?.quota ?? 0,
+    accountsPerCall: accountsPerCall(facts),
+    retries: retriesOf(facts),
+    toRetry: calls.reduce((sum, { delayed }) => sum + delayed, 0),
+    hold: status.hold,
+  };
+}
+
+/** Of the batch calls; 0 before the first. */
+export function accountsPerCall(facts: SimulatorFacts): number {
+  const batch = facts.commands[BATCH_COMMAND];
+  return batch === undefined || batch.accepted === 0 ? 0 : batch.items / batch.accepted;
+}
+
+/** Answers of a kind that passes by itself. */
+export function retriesOf(facts: SimulatorFacts): number {
+  const all = Object.values(facts.commands);
+  return PASSING_ANSWERS.reduce(
+    (sum, answer) => sum + all.reduce((of, command) => of + (command?.byErrorCode[answer] ?? 0), 0),
+    0,
+  );
+}
+
+/** All signups are in and none is on its way any more; whether that adds up is another question. */
+export function isOver({ total, arrived, waiting, inCalls }: Progress): boolean {
+  return arrived >= total && waiting === 0 && inCalls === 0;
+}
+
+const BAR_COLUMNS = 30;
+
+/** For a terminal: a block that is drawn over. */
+export function progressBlock(progress: Progress): string[] {
+  const { total, imported, callsLastSecond, callsPerSecond, retries, toRetry } = progress;
+  const row = (name: string, text: string): string => `  ${name.padEnd(10)}${text}`;
+  return [
+    '',
+    row('imported', `${bar(imported / total)}  ${count(imported)} of ${count(total)}`),
+    row(
+      'calls/s',
+      `${bar(callsLastSecond / callsPerSecond)}  ${callsLastSecond} of ${callsPerSecond} allowed`,
+    ),
+    row('a call', `${progress.accountsPerCall.toFixed(1)} accounts`),
+    row('waiting', `${count(progress.waiting)} in the stream, ${count(progress.inCalls)} in calls`),
+    row(
+      'retries',
+      `${retries} so far${toRetry === 0 ? '' : `, ${counted(toRetry, 'call')} to be made again`}`,
+    ),
+    row('ended', `${count(progress.superseded)} superseded, ${count(progress.dead)} dead-lettered`),
+    row('state', stateOf(progress)),
+    '',
+  ];
+}
+
+/** For a file or a pipe: a line. */
+export function progressLine(progress: Progress): string {
+  const { imported, total, waiting, inCalls } = progress;
+  return [
+    seconds(progress.elapsedMs),
+    `imported ${count(imported)} of ${count(total)}`,
+    `calls/s ${progress.callsLastSecond} of ${progress.callsPerSecond}`,
+    `accounts a call ${progress.accountsPerCall.toFixed(1)}`,
+    `retries ${progress.retries}`,
+    `waiting ${count(waiting + inCalls)}`,
+    stateOf(progress),
+  ].join(' · ');
+}
+
+/** The line that says that a hold began, or ended. */
+export function holdLine({ elapsedMs, hold }: Progress): string {
+  return `${seconds(elapsedMs)} · ${
+    hold === null
+      ? 'the API accepts calls again, work goes on'
+      : `the API answers ${hold.errorCode}, so all calls are held; events wait, probes go on`
+  }`;
+}
+
+/** `1 call`, `2 calls`. */
+export function counted(n: number, noun: string): string {
+  return `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+export function count(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+function stateOf({ hold, arrived, total }: Progress): string {
+  if (hold !== null) return `held (${hold.errorCode}, ${hold.kind})`;
+  return arrived < total ? 'signups arrive' : 'all signups are here; working off the rest';
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(0).padStart(3)} s`;
+}
+
+function bar(share: number): string {
+  const full = Number.isFinite(share) ? Math.round(BAR_COLUMNS * Math.min(1, Math.max(0, share))) : 0;
+  return '█'.repeat(full) + '░'.repeat(BAR_COLUMNS - full);
+}

@@ -1,0 +1,82 @@
+/**
+ * Which of a region's two hosts calls go to. Pure: time comes as an argument.
+ *
+ * main → backup: after FAULTS_IN_A_ROW connections to the main host failed in a row, over at least ROW_MS.
+ * backup → main: after a while, to try it again; the first failure of such a trial leads back at once, and the
+ * next trial waits twice as long. A main host that answers has ended its trial: everything counts anew.
+ */
+export interface HostChoice {
+  /** The base URL for a call that is prepared at `nowMs`. */
+  current(nowMs: number): string;
+  /** A call to `url` reached it. */
+  reached(url: string, nowMs: number): void;
+  /** No connection to `url`: refused, unreachable, no address, no TLS, none in time. */
+  missed(url: string, nowMs: number): void;
+}
+
+export interface HostSwitch {
+  readonly from: string;
+  readonly to: string;
+  /** unreachable: the host before gave no connections · trial: the main host is tried again. */
+  readonly why: 'unreachable' | 'trial';
+}
+
+const FAULTS_IN_A_ROW = 5;
+/** A row shorter than this is one hiccup that many calls saw at once. */
+const ROW_MS = 2_000;
+const FIRST_RETURN_MS = 60_000;
+const MAX_RETURN_MS = 600_000;
+
+export function createHostChoice(
+  main: string,
+  backup: string | undefined,
+  onSwitch: (change: HostSwitch) => void = () => undefined,
+): HostChoice {
+  let url = main;
+  let faults = 0;
+  let sinceMs = 0;
+  let returnAtMs = 0;
+  let returnAfterMs = FIRST_RETURN_MS;
+  let onTrial = false;
+
+  const switchTo = (to: string, why: HostSwitch['why']): void => {
+    const from = url;
+    url = to;
+    faults = 0;
+    onSwitch({ from, to, why });
+  };
+  const toBackup = (to: string, nowMs: number): void => {
+    returnAtMs = nowMs + returnAfterMs;
+    returnAfterMs = Math.min(MAX_RETURN_MS, 2 * returnAfterMs);
+    onTrial = false;
+    switchTo(to, 'unreachable');
+  };
+
+  return {
+    current(nowMs) {
+      if (url !== main && nowMs >= returnAtMs) {
+        onTrial = true;
+        switchTo(main, 'trial');
+      }
+      return url;
+    },
+    reached(from) {
+      // What an earlier call to the other host learned says nothing about this one.
+      if (from !== url) return;
+      faults = 0;
+      if (url !== main) return;
+      onTrial = false;
+      returnAfterMs = FIRST_RETURN_MS;
+    },
+    missed(from, nowMs) {
+      if (from !== url || backup === undefined) return;
+      if (faults === 0) sinceMs = nowMs;
+      faults += 1;
+      if (url === main && onTrial) toBackup(backup, nowMs);
+      else if (faults >= FAULTS_IN_A_ROW && nowMs - sinceMs >= ROW_MS) {
+        if (url === main) toBackup(backup, nowMs);
+        else switchTo(main, 'unreachable');
+      }
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import type { RedisClient } from '../redis/connect.ts';
+import { parseServerFacts, redisProblems } from '../redis/requirements.ts';
+import { writeProblems } from '../redis/write-problems.ts';
+
+/**
+ * Why an event could not be accepted now, in sentences; [] when it can: Redis answers, takes writes and keeps
+ * them. A hold or a pause is no reason: events are accepted and wait.
+ */
+export async function readinessProblems(
+  redis: RedisClient,
+  allowVolatile: boolean,
+): Promise<readonly string[]> {
+  const info = await redis.info();
+  return [...writeProblems(info), ...redisProblems(parseServerFacts(info), allowVolatile)];
+}

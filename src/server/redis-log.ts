@@ -1,0 +1,112 @@
+import type { ConnectionChange } from '../redis/connect.ts';
+import type { Logger } from './log.ts';
+
+/**
+ * Says once that Redis is away and once that it is back, and lets through the troubles of the loops that have
+ * another cause: a Redis that is away for an hour is two lines, whatever fails and retries meanwhile.
+ */
+export interface RedisLog {
+  /** Of the connection that stands for all. */
+  connection(change: ConnectionChange): void;
+  /** Of the heartbeat: Redis stands still with its connections open. */
+  heartbeat(change: 'silent' | 'answers'): void;
+  /** A hearer of errors for the loop called `what`. */
+  trouble(what: string): (error: Error) => void;
+  /** The process stops: nothing that breaks from now on is news. */
+  close(): void;
+}
+
+/** Connections do not break in the same millisecond: an error may come before the word that Redis is lost. */
+const HOLD_BACK_MS = 1_000;
+/** Nor do they come back together. */
+const QUIET_AFTER_RETURN_MS = 5_000;
+/** Another trouble of the same loop, and the same one again. */
+const ANOTHER_AFTER_MS = 5_000;
+const REPEAT_AFTER_MS = 60_000;
+
+export function createRedisLog(
+  log: Logger,
+  clock: {
+    readonly nowMs: () => number;
+    readonly after: (ms: number, then: () => void) => void;
+  } = realClock,
+): RedisLog {
+  const { nowMs, after } = clock;
+  let awaySinceMs: number | null = null;
+  let isLost = false;
+  let backAtMs = Number.NEGATIVE_INFINITY;
+  let closed = false;
+
+  const leave = (reason: string): void => {
+    if (awaySinceMs !== null || closed) return;
+    awaySinceMs = nowMs();
+    log.error({ reason }, 'Redis is lost; waiting for it');
+  };
+  const comeBack = (): void => {
+    if (awaySinceMs === null || closed) return;
+    backAtMs = nowMs();
+    log.info({ awayMs: Math.round(backAtMs - awaySinceMs) }, 'Redis is back');
+    awaySinceMs = null;
+  };
+  const explained = (): boolean => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS;
+
+  const trouble = (what: string): ((error: Error) => void) => {
+    let last = { reason: '', atMs: Number.NEGATIVE_INFINITY };
+    let unsaid = 0;
+    const say = (reason: string): void => {
+      if (closed) return;
+      const sinceMs = nowMs() - last.atMs;
+      if (explained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
+        unsaid++;
+        log.debug({ reason }, `${what} met an error and goes on`);
+        return;
+      }
+      log.error({ reason, ...(unsaid > 0 && { unsaid }) }, `${what} met an error and goes on`);
+      last = { reason, atMs: nowMs() };
+      unsaid = 0;
+    };
+    return (error) => {
+      const reason = error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
+      if (isOfConnection(error) && !explained()) after(HOLD_BACK_MS, () => say(reason));
+      else say(reason);
+    };
+  };
+
+  return {
+    connection(change) {
+      isLost = change.state === 'lost';
+      if (change.state === 'lost') leave(change.reason);
+      else comeBack();
+    },
+    heartbeat(change) {
+      if (change === 'silent') leave('it does not answer, though its connection stands');
+      else if (!isLost) comeBack();
+    },
+    trouble,
+    close() {
+      closed = true;
+    },
+  };
+}
+
+const CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+]);
+
+function isOfConnection(error: Error): boolean {
+  return (
+    CODES.has((error as NodeJS.ErrnoException).code ?? '') ||
+    /^Connection is closed|ECONN/.test(error.message)
+  );
+}
+
+const realClock = {
+  nowMs: () => performance.now(),
+  after: (ms: number, then: () => void) => {
+    setTimeout(then, ms).unref();
+  },
+};

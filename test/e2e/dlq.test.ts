@@ -1,0 +1,350 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { redriveUsers } from '../../src/ledger/redrive.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
+import { keysOf } from '../../src/redis/keys.ts';
+import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Simulator } from '../../src/simulator/simulator.ts';
+import { audit, booksProblems } from '../support/audit.ts';
+import { eventually } from '../support/eventually.ts';
+import { letterProblems } from '../support/letter-audit.ts';
+import { makeInvalidLetters } from '../support/letters.ts';
+import { type ImsyncProcess, imsync, imsyncRun } from '../support/process.ts';
+import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts';
+import { simulatorForTest, TEST_APP } from '../support/simulator.ts';
+
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const keys = keysOf(TEST_APP.sdkAppId);
+let server: TestRedis;
+let redis: RedisClient;
+let simulator: Simulator;
+let env: Record<string, string>;
+let worker: ImsyncProcess | undefined;
+
+beforeAll(async () => {
+  server = await startRedis();
+  simulator = await simulatorForTest();
+  redis = openRedis(server.settings, 'loop', 'test', () => undefined);
+  env = {
+    IMSYNC_REDIS_URL: server.url,
+    IMSYNC_BASE_URL: simulator.url,
+    IMSYNC_SDK_APP_ID: String(TEST_APP.sdkAppId),
+    IMSYNC_SDK_SECRET_KEY: TEST_APP.secretKey,
+    IMSYNC_OPS_PORT: '0',
+    IMSYNC_RETRY_BASE_MS: '20',
+    IMSYNC_RETRY_MAX_MS: '100',
+  };
+});
+beforeEach(async () => {
+  await redis.flushall();
+  simulator.setFaults({});
+  simulator.reset();
+});
+afterEach(async () => {
+  worker?.signal('SIGTERM');
+  await worker?.ended;
+  worker = undefined;
+});
+afterAll(async () => {
+  await closeRedis(redis);
+  await simulator.close();
+  await server.stop();
+});
+
+async function startWorker(): Promise<void> {
+  worker = imsync(['worker'], env);
+  await worker.line('worker started');
+}
+
+const dlq = (...args: string[]) => imsyncRun(['dlq', ...args], env);
+
+async function push(fields: Readonly<Record<string, string>>): Promise<string> {
+  return String(await redis.xadd(keys.stream, '*', ...Object.entries(fields).flat()));
+}
+
+/** The API refuses these users. */
+const refusing = (...userIds: string[]): Scenario => ({
+  rules: [{ match: { userIds }, action: { accountCode: 70402, errorInfo: 'no such luck' } }],
+});
+
+const lettersToBe = (count: number) =>
+  eventually(`${count} dead letters`, async () => (await redis.zcard(keys.deadByTime)) === count);
+
+const resolvedToBe = (count: number) =>
+  eventually(`${count} resolved letters`, async () => (await redis.zcard(keys.deadResolved)) === count);
+
+/** One letter of each kind that a user meets. */
+async function trouble(): Promise<{ ann: string; bob: string; cyd: string }> {
+  simulator.setFaults({ ...refusing('ann'), sensitiveWords: ['curse'] });
+  const ann = await push({ userId: 'ann', nick: 'Ann' });
+  const bob = await push({ userId: 'bob', nick: 'a curse' });
+  const cyd = await push({ userId: 'cyd', occurredAt: 'never', password: 'not-to-be-seen' });
+  await startWorker();
+  await lettersToBe(3);
+  return { ann, bob, cyd };
+}
+
+describe('looking at letters', () => {
+  it('summary, list, show and export agree, and hold no password', async () => {
+    const { ann, bob, cyd } = await trouble();
+
+    const summary = await dlq();
+    expect(summary.code).toBe(0);
+    expect(summary.stdout).toMatch(/^3 dead letters/);
+    expect(summary.stdout).toMatch(/1 {2}rejected 70402: .*redrive/);
+    expect(summary.stdout).toContain(`${ann}  user "ann"`);
+    expect(summary.stdout).toContain('no such luck');
+    expect((await dlq('summary', '--json')).stdout).toBe((await dlq('--json')).stdout);
+    expect(JSON.parse((await dlq('--json')).stdout)).toMatchObject({ total: 3, redriving: 0, resolved: 0 });
+
+    const list = await dlq('list', '--json');
+    const letters = list.stdout.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const byId = new Map(letters.map((letter) => [letter.eventId, letter]));
+    expect(byId.get(ann)).toMatchObject({
+      userId: 'ann',
+      reason: 'rejected',
+      errorCode: 70402,
+      errorInfo: expect.stringContaining('no such luck'),
+      event: { userId: 'ann', nick: 'Ann' },
+      state: 'dead',
+      notBefore: null,
+      httpStatus: 200,
+    });
+    expect(byId.get(ann)?.attempts).not.toEqual([]);
+    expect(byId.get(bob)).toMatchObject({ reason: 'profile', errorCode: 40005 });
+    expect(byId.get(cyd)).toMatchObject({ reason: 'invalid', errorCode: 0, attempts: [] });
+
+    const human = await dlq('list', '--user', 'ann');
+    expect(human.stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}\d+-\d+ {2}"ann" {2}rejected 70402 {2}/);
+    expect((await dlq('list', '--user', 'nobody')).stdout).toBe('no letters match');
+    expect((await dlq('list', '--older-than', '2h')).stdout).toBe('no letters match');
+    expect(
+      (await dlq('list', '--newer-than', '2h', '--limit', '2', '--json')).stdout.split('\n'),
+    ).toHaveLength(2);
+
+    const shown = await dlq('show', ann);
+    expect(shown.stdout).toMatch(/^event +\d+-0$/m);
+    expect(shown.stdout).toMatch(/^next .*imsync dlq redrive/m);
+    expect(JSON.parse((await dlq('show', ann, '--json')).stdout)).toEqual(byId.get(ann));
+
+    const folder = await mkdtemp(join(tmpdir(), 'imsync-export-'));
+    try {
+      const file = join(folder, 'letters.ndjson');
+      const exported = await dlq('export', '--output', file);
+      expect(exported).toMatchObject({ code: 0, stdout: '', stderr: '3 letters exported\n' });
+      expect(await readFile(file, 'utf8')).toBe(`${list.stdout}\n`);
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      expect(await readdir(folder)).toEqual(['letters.ndjson']);
+      expect((await dlq('export')).stdout).toBe(list.stdout);
+      const nowhere = await dlq('export', '--output', join(folder, 'none', 'x'));
+      expect(nowhere.code).toBe(1);
+      expect(nowhere.stderr).toContain('cannot be written');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    const everything = [summary, list, human, shown].map(({ stdout, stderr }) => stdout + stderr).join();
+    expect(everything).not.toContain('not-to-be-seen');
+  }, 60_000);
+
+  it('ends quietly when its reader has seen enough', async () => {
+    await makeInvalidLetters(redis, keys, 'u', 3_000);
+    for (const verb of ['list', 'list --json', 'export']) {
+      const { code, stdout, stderr } = await shell(
+        `set -o pipefail; "${process.execPath}" "${cli}" dlq ${verb} | head -n 1`,
+      );
+      expect({ verb, code, lines: stdout.trimEnd().split('\n').length }).toEqual({ verb, code: 0, lines: 1 });
+      expect(stderr.replace(/^\d+ letters exported\n/, '')).toBe('');
+    }
+  }, 60_000);
+
+  it('20,000 letters of 80 MB are exported in 48 MB of heap', async () => {
+    await makeInvalidLetters(redis, keys, 'u', 20_000, 'x'.repeat(4_000));
+    const folder = await mkdtemp(join(tmpdir(), 'imsync-export-'));
+    try {
+      const file = join(folder, 'letters.ndjson');
+      const { code, stderr } = await imsyncRun(['dlq', 'export', '--output', file], {
+        ...env,
+        NODE_OPTIONS: '--max-old-space-size=48',
+      });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '20000 letters exported\n' });
+      expect((await stat(file)).size).toBeGreaterThan(80_000_000);
+      const ids = (await readFile(file, 'utf8')).match(/^\{"eventId":"\d+-\d+"/gm) ?? [];
+      expect(new Set(ids).size).toBe(20_000);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }, 120_000);
+});
+
+describe('redrive', () => {
+  it('imports what was refused, and a second profile, with their history kept', async () => {
+    const { ann, bob, cyd } = await trouble();
+    const dry = await dlq('redrive', '--dry-run');
+    expect(dry.code).toBe(0);
+    expect(dry.stdout).toContain('would redrive 2 letters of 2 users');
+    expect(dry.stdout).toContain('left: 1 users have invalid letters only');
+
+    simulator.setFaults({});
+    const done = await dlq('redrive', '--json', '--rate', '100');
+    expect(done.code).toBe(0);
+    expect(JSON.parse(done.stdout)).toEqual({
+      letters: 2,
+      users: 2,
+      calls: 1,
+      left: { invalid: 1 },
+      givenUp: null,
+    });
+    await resolvedToBe(2);
+    expect(simulator.accounts.get('ann')).toMatchObject({ nick: 'Ann' });
+    expect(simulator.accounts.get('bob')).toMatchObject({ nick: 'a curse' });
+
+    const resolved = await dlq('list', '--state', 'resolved', '--json');
+    expect(resolved.stdout.split('\n').map((line) => JSON.parse(line))).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          eventId: ann,
+          resolvedBy: ann,
+          resolvedAt: expect.any(Number),
+          redrives: [{ at: expect.any(Number), by: expect.stringMatching(/^.+@.+$/) }],
+        }),
+        expect.objectContaining({ eventId: bob, resolvedBy: bob }),
+      ]),
+    );
+    expect((await dlq('show', bob)).stdout).toMatch(/^next +nothing/m);
+    const again = await dlq('redrive', ann);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is resolved') });
+    const invalid = await dlq('redrive', '--reason', 'invalid');
+    expect(invalid.stdout).toContain('redriven: 1 letters of 1 users');
+    await eventually('the invalid one is dead again', async () => {
+      const letter = JSON.parse((await dlq('show', cyd, '--json')).stdout) as Record<string, unknown>;
+      return letter.state === 'dead' && (letter.redrives as unknown[]).length === 1;
+    });
+    expect(await booksProblems(redis, keys)).toEqual([]);
+    expect(await letterProblems(redis, keys)).toEqual([]);
+    expect((await audit(redis, keys)).problems).toEqual([]);
+  }, 60_000);
+
+  it('is finished by the sweep when it broke off before its job was added', async () => {
+    simulator.setFaults(refusing('ann'));
+    await push({ userId: 'ann', nick: 'Ann' });
+    await startWorker();
+    await lettersToBe(1);
+    simulator.setFaults({});
+    await redriveUsers(redis, keys, {
+      users: ['ann'],
+      by: 'test',
+      batchCommand: 'multiaccount_import',
+      singleCommand: 'account_import',
+      maxOpenCalls: 1,
+      dryRun: false,
+      early: false,
+      invalid: false,
+    });
+    await resolvedToBe(1);
+    expect(simulator.accounts.get('ann')).toMatchObject({ nick: 'Ann' });
+  }, 60_000);
+
+  it('stops with a sentence when calls are paused and enough of them wait', async () => {
+    const users = Array.from({ length: 5 }, (_, i) => `u${i}`);
+    simulator.setFaults(refusing(...users));
+    for (const userId of users) await push({ userId });
+    await startWorker();
+    await lettersToBe(5);
+    simulator.setFaults({});
+    await redis.hset(keys.hold, 'paused', '1');
+    // A batch of one user and a quota of five calls: one redrive call may be open.
+    const small = { ...env, IMSYNC_BATCH_MAX_SIZE: '1', IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '5' };
+    const stopped = await imsyncRun(['dlq', 'redrive'], small);
+    expect(stopped.code).toBe(1);
+    expect(stopped.stdout).toContain('redriven: 1 letters of 1 users, in 1 calls');
+    expect(stopped.stdout).toContain('stopped: calls are paused');
+  }, 60_000);
+
+  it('hosted mode asks for a password, which no letter holds', async () => {
+    const refused = await imsyncRun(['dlq', 'redrive'], { ...env, IMSYNC_API: 'hosted' });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--password-file') });
+  });
+});
+
+describe('delete', () => {
+  it('wants to know what, and asks before it takes all', async () => {
+    const ids = await makeInvalidLetters(redis, keys, 'u', 5);
+    expect(await dlq('delete')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('say which letters'),
+    });
+    expect(await dlq('delete', '--limit', '1')).toMatchObject({ code: 2 });
+    expect(await dlq('delete', ids[0] ?? '', '--code', '1')).toMatchObject({ code: 2 });
+    expect(await dlq('delete', '--all')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
+    expect(await redis.zcard(keys.deadByTime)).toBe(5);
+
+    expect(await dlq('delete', ids[0] ?? '')).toMatchObject({ code: 0, stdout: '1 letters deleted' });
+    expect(await dlq('delete', ids[0] ?? '')).toMatchObject({ code: 1 });
+    expect(await dlq('delete', '--user', 'u1')).toMatchObject({ code: 0, stdout: '1 letters deleted' });
+    expect(await dlq('delete', '--state', 'resolved')).toMatchObject({
+      code: 0,
+      stdout: '0 letters deleted',
+    });
+    if (process.platform === 'linux') {
+      // `script` lends a terminal.
+      const ask = `script -qec '"${process.execPath}" "${cli}" dlq delete --all' /dev/null`;
+      const no = await shell(`echo no | ${ask}`);
+      expect(no.stdout).toContain('nothing was deleted');
+      expect(await redis.zcard(keys.deadByTime)).toBe(3);
+      const yes = await shell(`echo yes | ${ask}`);
+      expect(yes.stdout).toContain('3 letters deleted');
+    } else await dlq('delete', '--all', '--yes');
+    expect(await redis.keys(`${keys.deadPrefix.slice(0, -1)}*`)).toEqual([]);
+    const status = JSON.parse((await imsyncRun(['status', '--json'], env)).stdout) as Record<string, unknown>;
+    expect(status).toMatchObject({ totals: { accepted: 5, deadLettered: 5 }, deadLetters: { total: 0 } });
+  }, 60_000);
+});
+
+describe('usage', () => {
+  it.each([
+    [['dlq', 'nonsense']],
+    [['dlq', 'list', '--older-than', '2 hours']],
+    [['dlq', 'list', '--reason', 'bad luck']],
+    [['dlq', 'show', 'alice']],
+    [['dlq', 'redrive', '--rate', '0']],
+  ])('%j is refused with 2', async (args) => {
+    const { code, stderr } = await imsyncRun(args, env);
+    expect({ code, said: stderr.length > 0 }).toEqual({ code: 2, said: true });
+  });
+
+  it('says 1 for what is not there, and 3 for a Redis that is not', async () => {
+    expect(await dlq('show', '1-1')).toMatchObject({ code: 1, stderr: expect.stringContaining('no letter') });
+    const away = { ...env, IMSYNC_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
+    for (const verb of [['summary'], ['redrive']])
+      expect({ verb, code: (await imsyncRun(['dlq', ...verb], away)).code }).toEqual({ verb, code: 3 });
+  }, 60_000);
+
+  it.each(['summary', 'list', 'show', 'redrive', 'delete', 'export'])(
+    'dlq %s --help explains itself',
+    async (verb) => {
+      const { code, stdout } = await dlq(verb, '--help');
+      expect(code).toBe(0);
+      expect(stdout).toMatch(new RegExp(`Usage: imsync dlq ${verb}`));
+      if (verb !== 'summary') expect(stdout).toMatch(/Examples?:\n {2}imsync dlq/);
+    },
+  );
+});
+
+function shell(command: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
+  const child = spawn('bash', ['-c', command], {
+    env: { ...Object.fromEntries(inherited), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk;
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
+  });
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}

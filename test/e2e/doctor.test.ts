@@ -1,0 +1,232 @@
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createHoldState } from '../../src/pace/hold-state.ts';
+import { closeRedis, openRedis, whenReady } from '../../src/redis/connect.ts';
+import { keysOf } from '../../src/redis/keys.ts';
+import type { Simulator } from '../../src/simulator/simulator.ts';
+import { imsyncRun } from '../support/process.ts';
+import { startRedis, type TestRedis } from '../support/redis-server.ts';
+import { simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';
+
+let redis: TestRedis;
+let simulator: Simulator;
+beforeAll(async () => {
+  [redis, simulator] = await Promise.all([startRedis(), simulatorForTest()]);
+});
+afterAll(async () => {
+  await Promise.all([redis.stop(), simulator.close()]);
+});
+
+interface Check {
+  readonly name: string;
+  readonly state: string;
+  readonly text: string;
+  readonly todo?: string;
+}
+
+/** `imsync doctor --json` with good settings but for `changes`; '' takes a setting away. */
+async function doctor(changes: Readonly<Record<string, string>> = {}) {
+  const env = {
+    IMSYNC_SDK_APP_ID: String(TEST_APP.sdkAppId),
+    IMSYNC_SDK_SECRET_KEY: TEST_APP.secretKey,
+    IMSYNC_REDIS_URL: redis.url,
+    IMSYNC_BASE_URL: simulator.url,
+    ...changes,
+  };
+  const { code, stdout, stderr } = await imsyncRun(['doctor', '--json'], env);
+  expect(stderr).toBe('');
+  for (const secret of [TEST_APP.secretKey, changes.IMSYNC_USER_SIG ?? 'none given']) {
+    expect(stdout).not.toContain(secret);
+  }
+  const report = JSON.parse(stdout) as { ok: boolean; exitCode: number; checks: Check[] };
+  expect(report).toMatchObject({ ok: code === 0, exitCode: code });
+  return {
+    code,
+    checks: report.checks,
+    wrong: report.checks.filter(({ state }) => state === 'wrong').map(({ name }) => name),
+    check: (name: string) => report.checks.find((check) => check.name === name),
+  };
+}
+
+/** A process starts for each. */
+const TIMEOUT_MS = 60_000;
+
+describe('imsync doctor', () => {
+  test(
+    'all is well: one call, and nothing changed',
+    async () => {
+      simulator.reset();
+      const { code, checks, check } = await doctor();
+      expect(checks.filter(({ state }) => state === 'wrong')).toEqual([]);
+      expect(code).toBe(0);
+      expect(check('api.credentials')?.state).toBe('ok');
+      expect(check('plan')?.text).toContain('70398');
+      expect(simulator.calls().map(({ command, errorCode }) => [command, errorCode])).toEqual([
+        ['account_check', 0],
+      ]);
+      expect(simulator.report().accounts).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a line each for a person',
+    async () => {
+      const { code, stdout } = await imsyncRun(['doctor'], {
+        IMSYNC_SDK_APP_ID: String(TEST_APP.sdkAppId),
+        IMSYNC_USER_SIG: userSigForTest({ expire: 3_600 }),
+        IMSYNC_REDIS_URL: redis.url,
+        IMSYNC_BASE_URL: simulator.url,
+      });
+      expect(code).toBe(1);
+      expect(stdout).toContain('✓ the API accepts the UserSig of administrator\n');
+      expect(stdout).toMatch(/✗ the given UserSig holds for [\d.]+ min more\n {4}→ Make a new UserSig/);
+      expect(stdout).toMatch(/– no worker runs\n {4}→ Start one/);
+      expect(stdout).toMatch(/Something is wrong: see the lines marked ✗\.\n?$/);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a wrong key',
+    async () => {
+      const { code, wrong, check } = await doctor({ IMSYNC_SDK_SECRET_KEY: 'f'.repeat(64) });
+      expect([code, wrong]).toEqual([1, ['api.credentials']]);
+      expect(check('api.credentials')).toMatchObject({ text: expect.stringContaining('70009') });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a wrong app',
+    async () => {
+      const { code, wrong, check } = await doctor({ IMSYNC_SDK_APP_ID: '1400000001' });
+      expect([code, wrong]).toEqual([1, ['api.region']]);
+      expect(check('api.region')?.text).toContain('70020');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'the API is away',
+    async () => {
+      const { code, wrong } = await doctor({ IMSYNC_BASE_URL: 'http://127.0.0.1:1' });
+      expect([code, wrong]).toEqual([3, ['api.reachable']]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'Redis is away: the API is looked at all the same',
+    async () => {
+      const { code, wrong, check } = await doctor({ IMSYNC_REDIS_URL: 'redis://:hidden@127.0.0.1:1' });
+      expect([code, wrong]).toEqual([3, ['redis.reachable']]);
+      expect(check('api.credentials')?.state).toBe('ok');
+      expect(JSON.stringify(check('redis.reachable'))).not.toContain('hidden');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'Redis wants a password',
+    async () => {
+      const locked = await startRedis();
+      const client = openRedis(locked.settings, 'loop', 'test', () => undefined);
+      try {
+        await whenReady(client, 10_000);
+        await client.config('SET', 'requirepass', 'hidden');
+        const { code, check } = await doctor({ IMSYNC_REDIS_URL: locked.url });
+        expect(code).toBe(3);
+        expect(check('redis.reachable')?.todo).toContain('IMSYNC_REDIS_PASSWORD');
+        expect((await doctor({ IMSYNC_REDIS_URL: locked.url, IMSYNC_REDIS_PASSWORD: 'hidden' })).code).toBe(
+          0,
+        );
+      } finally {
+        await closeRedis(client);
+        await locked.stop();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a Redis that forgets: AOF off, evicting, a replica',
+    async () => {
+      const volatile = await startRedis([
+        ...['--appendonly', 'no', '--maxmemory-policy', 'allkeys-lru', '--maxmemory', '100mb'],
+        ...['--replicaof', '127.0.0.1', String(redis.port)],
+      ]);
+      try {
+        const { code, wrong } = await doctor({ IMSYNC_REDIS_URL: volatile.url });
+        expect([code, wrong]).toEqual([1, ['redis.role', 'redis.policy', 'redis.persistence']]);
+      } finally {
+        await volatile.stop();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a clock that is off',
+    async () => {
+      const proxy = await datingProxy(simulator.url, 600_000);
+      try {
+        const { code, wrong, check } = await doctor({ IMSYNC_BASE_URL: proxy.url });
+        expect([code, wrong]).toEqual([1, ['api.clock']]);
+        expect(check('api.clock')?.text).toMatch(/clock is (9\.9|10) min behind the API's/);
+      } finally {
+        proxy.server.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'held, and no worker though events wait',
+    async () => {
+      const client = openRedis(redis.settings, 'loop', 'test', () => undefined);
+      const keys = keysOf(TEST_APP.sdkAppId);
+      try {
+        await whenReady(client, 10_000);
+        await client.xadd(keys.stream, '*', 'userId', 'waiting');
+        const why = { errorCode: 60020, errorInfo: 'the plan has expired', kind: 'disabled' };
+        expect(await createHoldState(client, keys).blocked({ epoch: '0', probe: false }, why)).toBe('set');
+        const { code, wrong, check } = await doctor();
+        expect([code, wrong]).toEqual([1, ['workers', 'hold']]);
+        expect(check('hold')?.text).toContain('60020 the plan has expired');
+      } finally {
+        await client.flushall();
+        await closeRedis(client);
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'settings that do not hold up come first, all at once',
+    async () => {
+      const incomplete = await doctor({ IMSYNC_SDK_SECRET_KEY: '', IMSYNC_SDK_APP_ID: '' });
+      expect(incomplete.code).toBe(2);
+      expect(incomplete.checks.filter(({ name }) => name === 'configuration')).toHaveLength(2);
+      const unreadable = await doctor({ IMSYNC_REGION: 'atlantis', IMSYNC_NONSENSE: '1' });
+      expect(unreadable.code).toBe(2);
+      expect(unreadable.wrong).toEqual(['configuration', 'configuration']);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** Passes everything on to `target`, but its clock is `aheadMs` ahead. */
+async function datingProxy(target: string, aheadMs: number): Promise<{ server: Server; url: string }> {
+  const server = createServer((incoming, outgoing) => {
+    const { method, headers, url = '' } = incoming;
+    const onward = request(target + url, { method, headers }, (answer) => {
+      const date = new Date(Date.now() + aheadMs).toUTCString();
+      outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, date });
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(onward);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}

@@ -1,0 +1,115 @@
+import { type DeliveryOptions, type DeliveryReport, deliver } from '../../src/delivery/deliver.ts';
+import type { Line } from '../../src/delivery/place-call.ts';
+import type { Answer } from '../../src/im/answers.ts';
+import type { ImportCommand } from '../../src/im/bodies.ts';
+import type { ImClient } from '../../src/im/client.ts';
+import { type CutCall, cutCalls } from '../../src/intake/cut.ts';
+import type { HoldState } from '../../src/pace/hold-state.ts';
+import type { SlotBook } from '../../src/pace/slot.ts';
+import type { RedisClient } from '../../src/redis/connect.ts';
+import type { Keys } from '../../src/redis/keys.ts';
+
+/** An account as it stands in a call's body (current form). */
+export interface SentAccount {
+  readonly UserID: string;
+  readonly Nick?: string;
+  readonly FaceUrl?: string;
+}
+
+/** Cuts and delivers by hand: the project's own code and scripts, with the API in the test's hands. */
+export interface CallDriver {
+  /** Cuts whatever waits; [] when nothing does. */
+  cut(): Promise<readonly CutCall[]>;
+  /** One run of a call. Rejects when the test's API throws, as a process that dies at that moment. */
+  run(callId: string, retryMaxAgeMs?: number): Promise<void>;
+}
+
+export function createCallDriver(
+  redis: RedisClient,
+  keys: Keys,
+  api: (command: ImportCommand, accounts: readonly SentAccount[]) => Promise<Answer>,
+): CallDriver {
+  const prepare: ImClient['prepare'] = (command, body) => ({
+    connected: Promise.resolve(true),
+    isConnected: true,
+    abandon: () => undefined,
+    send: () => {
+      const json = JSON.parse(body) as { AccountList?: SentAccount[] } & SentAccount;
+      return api(command as ImportCommand, json.AccountList ?? [json]);
+    },
+  });
+  const line = (command: ImportCommand): Line => ({
+    command,
+    book: answering<SlotBook>(undefined),
+    dispenser: {
+      // A slot at once: pace is not what these tests are about.
+      take: async () => ({
+        atLocalMs: performance.now() + 1,
+        atRedisMs: Date.now(),
+        epoch: '0',
+        probe: false,
+        heldMs: 0,
+        number: '0',
+        ratePerSecond: 100,
+      }),
+      close: () => undefined,
+      pulse: { dueMs: null },
+    },
+  });
+  const options: DeliveryOptions = {
+    redis,
+    keys,
+    client: { prepare, close: () => undefined },
+    lines: {
+      multiaccount_import: line('multiaccount_import'),
+      account_import: line('account_import'),
+    },
+    // No brake, no outage: the test's API is as bad as the test wants it.
+    hold: answering<HoldState>('noted'),
+    watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
+    commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
+    overrides: {},
+    culprits: { share: () => 0, saw: () => undefined },
+    rules: { adminId: 'administrator', hosted: false },
+    onProfileFault: 'import-bare',
+    retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },
+    random: () => 0,
+    signAnew: () => undefined,
+    report: answering<DeliveryReport>(undefined),
+  };
+  return {
+    async cut() {
+      const limits = {
+        batchCommand: 'multiaccount_import',
+        singleCommand: 'account_import',
+        alone: 'robot',
+        maxUsers: 100,
+        maxWaitMs: 0,
+        eagerCalls: 1_000,
+        maxOpenCalls: 1_000,
+      } as const;
+      const answer = await cutCalls(redis, keys, limits, 'test');
+      return answer.kind === 'cut' ? answer.calls : [];
+    },
+    async run(callId, maxAgeMs = 86_400_000) {
+      await deliver({ ...options, retry: { ...options.retry, maxAgeMs } }, callId);
+    },
+  };
+}
+
+/** Something of whose methods each gives the same answer. */
+function answering<T extends object>(answer: unknown): T {
+  return new Proxy({}, { get: () => async () => answer }) as T;
+}
+
+/** What the API says, in the shape the client hands over. */
+export function apiAnswer(errorCode: number, failAccounts: readonly string[] = []): Answer {
+  return {
+    kind: 'api',
+    httpStatus: 200,
+    errorCode,
+    errorInfo: errorCode === 0 ? '' : `code ${errorCode}`,
+    failAccounts,
+    body: {},
+  };
+}

@@ -1,0 +1,52 @@
+import { planOf, SENSITIVE_WORD, scenarioOf, type Trouble } from '../../../src/demo/plan.ts';
+import { validateUser } from '../../../src/event/validate.ts';
+import { readScenario } from '../../../src/simulator/scenario.ts';
+
+const rules = { adminId: 'administrator', hosted: false };
+
+describe('planOf', () => {
+  test.each([1, 2, 10, 500, 20_000])('plans exactly %i signups, the same every time', (signups) => {
+    const plan = planOf(signups);
+    expect(plan.signups).toHaveLength(signups);
+    expect(plan).toEqual(planOf(signups));
+  });
+
+  test('20,000 signups arrive over ten seconds, with trouble of every kind', () => {
+    const plan = planOf(20_000);
+    expect(plan.arrivalMs).toBe(10_000);
+    const sizes = Object.entries(plan.trouble).map(([kind, users]) => [kind as Trouble, users.length]);
+    expect(Object.fromEntries(sizes)).toEqual({ forbidden: 10, refused: 10, flaky: 20, sensitive: 8 });
+    expect(plan.repeats).toBeGreaterThan(190);
+    expect(plan.outage.fromMs + plan.outage.lastsMs).toBeLessThan(plan.arrivalMs);
+  });
+
+  test('only repeats share a user, and they come later, with another nick', () => {
+    const { signups, repeats } = planOf(20_000);
+    const nicks = new Map<string, string[]>();
+    for (const { user } of signups)
+      nicks.set(user.userId, [...(nicks.get(user.userId) ?? []), user.nick ?? '']);
+    const twice = [...nicks.values()].filter(({ length }) => length > 1);
+    expect(twice).toHaveLength(repeats);
+    expect(twice.filter(([first, ...more]) => more.join() !== `${first} (new)`)).toEqual([]);
+  });
+
+  test('the producer would refuse those it is not given, and takes all others', () => {
+    const odd = planOf(20_000).signups.filter(
+      ({ user, checked }) => (validateUser(user, rules).length === 0) !== checked,
+    );
+    expect(odd).toEqual([]);
+  });
+
+  test('sensitive nicks hold the word, and no other does', () => {
+    const { signups, trouble } = planOf(5_000);
+    const holding = signups
+      .filter(({ user }) => user.nick?.includes(SENSITIVE_WORD))
+      .map(({ user }) => user.userId);
+    expect(new Set(holding)).toEqual(new Set(trouble.sensitive));
+  });
+
+  test('the simulator takes its scenario', () => {
+    const scenario = readScenario(JSON.parse(JSON.stringify(scenarioOf(planOf(1_000)))));
+    expect(scenario.rules?.map(({ name }) => name)).toContain('app fault');
+  });
+});

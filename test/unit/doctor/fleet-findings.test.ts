@@ -1,0 +1,71 @@
+import { fleetFindings, quotaFindings } from '../../../src/doctor/fleet-findings.ts';
+
+const NOW_MS = 1_700_000_000_000;
+const books = {
+  ...{
+    nowMs: NOW_MS,
+    waiting: 0,
+    parked: 0,
+    usersInCalls: {},
+    oldestWaitingMs: null,
+    accepted: 0,
+    imported: 0,
+  },
+  ...{ superseded: 0, deadLettered: 0, deadByReason: {}, deadByCode: {}, oldestLetterMs: null },
+};
+const state = { epoch: '1', hold: null, proof: null, pause: null, heldMs: 0 };
+
+function findingOf(name: string, changes: Partial<Parameters<typeof fleetFindings>[0]>) {
+  return fleetFindings({ books, state, workers: [], ...changes }).find((finding) => finding.name === name);
+}
+
+describe('fleetFindings', () => {
+  test('no worker is wrong only when events wait for one', () => {
+    expect(findingOf('workers', {})).toMatchObject({
+      state: 'skipped',
+      todo: expect.stringContaining('imsync worker'),
+    });
+    expect(findingOf('workers', { books: { ...books, waiting: 7 } })).toMatchObject({
+      state: 'wrong',
+      text: 'no worker runs, and 7 events wait',
+    });
+  });
+
+  test('workers are counted, with their versions', () => {
+    const workers = [
+      { id: 'a', version: '1.0.0', lastSeen: NOW_MS - 9_000 },
+      { id: 'b', version: '1.1.0', lastSeen: NOW_MS - 3_000 },
+    ];
+    expect(findingOf('workers', { workers })?.text).toBe(
+      '2 workers run (version 1.0.0, 1.1.0), seen 3 s ago',
+    );
+  });
+
+  test('a hold and a pause are told apart', () => {
+    const hold = {
+      errorCode: 70009,
+      errorInfo: 'wrong key',
+      kind: 'credentials',
+      since: NOW_MS - 1,
+      nextProbeAt: NOW_MS + 5_000,
+    };
+    expect(findingOf('hold', { state: { ...state, hold } })).toMatchObject({
+      state: 'wrong',
+      text: expect.stringMatching(/\(credentials\): 70009 wrong key; next probe in 5 s$/),
+    });
+    expect(findingOf('pause', { state: { ...state, hold } })?.state).toBe('ok');
+    expect(
+      findingOf('pause', { state: { ...state, pause: { reason: 'lunch', since: NOW_MS } } }),
+    ).toMatchObject({
+      state: 'wrong',
+      text: expect.stringContaining(': lunch'),
+    });
+  });
+
+  test('the quota in force', () => {
+    const [finding] = quotaFindings({ multiaccount_import: { perSecond: 100, share: 0.79, margin: 0.01 } });
+    expect(finding?.text).toContain(
+      '100 calls/s allowed, 79 % of it used less 1 % of margin: 78.2 start at most',
+    );
+  });
+});

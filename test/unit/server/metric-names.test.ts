@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { createFleetMetrics } from '../../../src/server/fleet-metrics.ts';
+import { createProcessMetrics } from '../../../src/server/metrics.ts';
+
+const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+const own = (names: readonly { readonly name: string }[]): string[] =>
+  names.map(({ name }) => name).filter((name) => name.startsWith('imsync_'));
+
+describe('names of metrics', () => {
+  const known = new Set([
+    ...own(createProcessMetrics('0', ['account_import']).registry.getMetricsAsArray()),
+    ...own(createFleetMetrics().registry.getMetricsAsArray()),
+  ]);
+  const namedIn = (path: string): Set<string> => new Set(read(path).match(/\bimsync_[a-z_]+/g));
+
+  it('are all explained, and none is that does not exist', () => {
+    expect([...namedIn('docs/operations.md')].sort()).toEqual([...known].sort());
+  });
+
+  it('are right in the alerts', () => {
+    const unknown = [...namedIn('deploy/prometheus-alerts.yml')].filter((name) => !known.has(name));
+    expect(unknown).toEqual([]);
+  });
+});

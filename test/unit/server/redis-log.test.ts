@@ -1,0 +1,102 @@
+import { createLogger } from '../../../src/server/log.ts';
+import { createRedisLog } from '../../../src/server/redis-log.ts';
+
+function setUp() {
+  let now = 0;
+  const lines: string[] = [];
+  const timers: { atMs: number; then: () => void }[] = [];
+  const destination = {
+    write: (text: string) => {
+      const { level, msg, ...fields } = JSON.parse(text) as Record<string, unknown>;
+      const { time: _time, ...rest } = fields;
+      lines.push(`${level} ${msg} ${JSON.stringify(rest)}`);
+    },
+  };
+  const redisLog = createRedisLog(createLogger('info', {}, destination), {
+    nowMs: () => now,
+    after: (ms, then) => timers.push({ atMs: now + ms, then }),
+  });
+  const pass = (ms: number): void => {
+    now += ms;
+    for (const timer of timers.splice(0)) {
+      if (timer.atMs <= now) timer.then();
+      else timers.push(timer);
+    }
+  };
+  return { redisLog, lines, pass };
+}
+
+const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' });
+
+describe('what is said about Redis', () => {
+  it('is two lines for an hour away, whatever fails meanwhile, before and after', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    queue(refused);
+    pass(10);
+    redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+    for (let second = 0; second < 3_600; second++) {
+      queue(refused);
+      redisLog.trouble('cutting calls')(new Error('Connection is closed.'));
+      redisLog.heartbeat('silent');
+      pass(1_000);
+    }
+    redisLog.connection({ state: 'reachable' });
+    redisLog.heartbeat('answers');
+    queue(refused);
+    pass(2_000);
+    expect(lines).toEqual([
+      'error Redis is lost; waiting for it {"reason":"the connection was closed"}',
+      'info Redis is back {"awayMs":3600000}',
+    ]);
+  });
+
+  it('is the same for a Redis that stands still', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.heartbeat('silent');
+    pass(5_000);
+    redisLog.heartbeat('answers');
+    expect(lines).toEqual([
+      'error Redis is lost; waiting for it {"reason":"it does not answer, though its connection stands"}',
+      'info Redis is back {"awayMs":5000}',
+    ]);
+  });
+
+  it('leaves a silence that became a loss to the connection', () => {
+    const { redisLog, lines } = setUp();
+    redisLog.heartbeat('silent');
+    redisLog.connection({ state: 'lost', reason: 'reset' });
+    redisLog.heartbeat('answers');
+    expect(lines).toHaveLength(1);
+    redisLog.connection({ state: 'reachable' });
+    expect(lines).toHaveLength(2);
+  });
+
+  it('lets through a trouble that has another cause, and repeats it seldom', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    for (let i = 0; i < 14_000; i++) queue(new Error('OOM command not allowed'));
+    expect(lines).toHaveLength(1);
+    pass(60_000);
+    queue(new Error('OOM command not allowed'));
+    expect(lines[1]).toBe(
+      'error the call queue met an error and goes on {"reason":"OOM command not allowed","unsaid":13999}',
+    );
+  });
+
+  it('says that one connection fails while Redis is there, a second later', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.trouble('the call worker')(refused);
+    expect(lines).toEqual([]);
+    pass(1_000);
+    expect(lines).toHaveLength(1);
+  });
+
+  it('falls silent when the process stops', () => {
+    const { redisLog, lines } = setUp();
+    redisLog.close();
+    redisLog.connection({ state: 'lost', reason: 'closed' });
+    redisLog.trouble('the call queue')(new Error('any'));
+    expect(lines).toEqual([]);
+  });
+});

@@ -1,0 +1,35 @@
+import { givesUp, maxOpenRedrives, rateWaitMs, usersAtATime } from '../../../src/tasks/redrive-policy.ts';
+
+it.each([
+  [100, 19],
+  [10, 1],
+  [1, 1],
+])('of a quota of %i calls a second, %i may be open as redrives', (perSecond, open) => {
+  expect(maxOpenRedrives({ perSecond, share: 1, margin: 0.01 })).toBe(open);
+});
+
+it.each([
+  [100, undefined, 100],
+  [100, 7, 7],
+  [100, 500, 100],
+  [1, 500, 1],
+])('calls of %i users at a rate of %p: %i at a time', (maxUsers, rate, expected) => {
+  expect(usersAtATime(maxUsers, rate)).toBe(expected);
+});
+
+it.each([
+  [0, 0, 10, 0],
+  [10, 0, 10, 1_000],
+  [10, 400, 10, 600],
+  [10, 5_000, 10, 0],
+  [10, 0, undefined, 0],
+])('%i users in %i ms at a rate of %p: %i ms to wait', (users, elapsedMs, rate, expected) => {
+  expect(rateWaitMs(users, elapsedMs, rate)).toBe(expected);
+});
+
+it('gives up at once when calls do not go out, else when nothing has moved for long', () => {
+  expect(givesUp('held', 0)).toBe('held');
+  expect(givesUp('paused', 0)).toBe('paused');
+  expect(givesUp(null, 59_999)).toBeUndefined();
+  expect(givesUp(null, 60_000)).toBe('no-room');
+});
