@@ -93,7 +93,7 @@ function nextText(letter: StoredLetter, nowMs: number): string {
   if (letter.partial === true)
     return 'not all of what came is kept, so it cannot be redriven: push the event anew';
   if (letter.withheld !== undefined)
-    return `its ${letter.withheld.join(', ')} is kept nowhere, so it cannot be redriven: push the event anew with it`;
+    return `its ${letter.withheld.join(', ')} is kept nowhere: give it anew (imsync dlq redrive ${letter.eventId} --password-file FILE), or push the event anew`;
   if (letter.notBefore !== null && letter.notBefore > nowMs)
     return `redrive it after ${time(letter.notBefore)}; before that it is refused (--force tries all the same)`;
   return `${ADVICE[letter.reason]}${letter.reason === 'invalid' ? '' : ` (imsync dlq redrive ${letter.eventId})`}`;

@@ -53,7 +53,7 @@ local function lettersOf(user)
     local readable, letter = pcall(cjson.decode, h[4] or '')
     if h[1] == 'dead' and h[2] == 'invalid' and not request.invalid then
       left = 'invalid'
-    elseif h[1] == 'dead' and (not readable or letter.partial == true or letter.withheld) then
+    elseif h[1] == 'dead' and (not readable or letter.partial == true) then
       left = left == 'none' and 'partial' or left
     elseif h[1] == 'dead' then
       local notBefore = tonumber(h[5]) or letter.notBefore

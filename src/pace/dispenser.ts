@@ -55,6 +55,17 @@ export function createDispenser(options: {
     waiting.get(waiter.candidate.slotClass)?.shift();
   };
 
+  /** The call that is to be the probe goes to the head of its class; false if it is there, or not here. */
+  const comesForward = (callId: string): boolean => {
+    for (const queue of waiting.values()) {
+      const at = queue.findIndex(({ candidate }) => candidate.callId === callId);
+      if (at <= 0) continue;
+      queue.unshift(...queue.splice(at, 1));
+      return true;
+    }
+    return false;
+  };
+
   const rest = async (ms: number, wakeable: boolean): Promise<void> => {
     if (wakeable && stirred) return;
     pulse.rest(ms);
@@ -96,6 +107,7 @@ export function createDispenser(options: {
         // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
         return rest(Math.ceil(answer.waitMs), false);
       case 'held':
+        if (comesForward(answer.wanted)) return;
         return rest(Math.min(Math.ceil(answer.waitMs), DEAF_POLL_MS), true);
       case 'paused':
         return rest(DEAF_POLL_MS, true);

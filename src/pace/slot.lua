@@ -17,7 +17,7 @@
 -- Answers (all numbers as integers or strings, times in us on Redis's clock):
 --   {'slot', index, time, now, epoch, isProbe, heldMs, slot number, calls/s in force}
 --   {'later', now, wait us}
---   {'held', now, wait us, epoch}     {'paused', now, epoch}
+--   {'held', now, wait us, epoch, call record that would be the probe or ''}     {'paused', now, epoch}
 --   {'lost', now, index}              the record is gone or another run owns it
 --   {'rate', now, calls/s in force, spacing (us) of the lowest quota}
 -- Cost: O(log slots of the last second), no matter how much waits.
@@ -91,7 +91,7 @@ if h[2] then
       end
     end
     if not proven then
-      return { 'held', nowText, '1000000', epoch }
+      return { 'held', nowText, '1000000', epoch, newcomer }
     end
     lease = 0
   end

@@ -34,7 +34,8 @@ export interface Slot {
 export type SlotAnswer =
   | { readonly kind: 'slot'; readonly index: number; readonly slot: Slot }
   | { readonly kind: 'later'; readonly waitMs: number }
-  | { readonly kind: 'held'; readonly waitMs: number }
+  /** `wanted`: the call whose turn it is as the probe, if it waits in the asking process; '' for none. */
+  | { readonly kind: 'held'; readonly waitMs: number; readonly wanted: string }
   | { readonly kind: 'paused' }
   | { readonly kind: 'lost'; readonly index: number };
 
@@ -105,6 +106,9 @@ export function createSlotBook(
     const askedAtMs = performance.now();
     const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates));
     clock.sample(askedAtMs, performance.now(), redisNowMs);
+    if (answer.kind === 'held') {
+      return { ...answer, wanted: answer.wanted.slice(keys.callPrefix.length), epoch, askedAtMs };
+    }
     if (answer.kind !== 'slot') return { ...answer, epoch, askedAtMs };
     const slot = { ...answer.slot, atLocalMs: clock.toLocalMs(answer.slot.atRedisMs) };
     return { ...answer, slot, epoch, askedAtMs };
@@ -176,7 +180,11 @@ function readSlotReply(reply: Reply): ToldSlot {
     case 'later':
       return told(reply[1], '', { kind: 'later', waitMs: Number(reply[2]) / 1000 });
     case 'held':
-      return told(reply[1], reply[3], { kind: 'held', waitMs: Number(reply[2]) / 1000 });
+      return told(reply[1], reply[3], {
+        kind: 'held',
+        waitMs: Number(reply[2]) / 1000,
+        wanted: String(reply[4] ?? ''),
+      });
     case 'paused':
       return told(reply[1], reply[2], { kind: 'paused' });
     case 'lost':

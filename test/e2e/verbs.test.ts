@@ -136,6 +136,7 @@ test('what was refused is counted by status and listed by dlq list', async () =>
   expect(rejected).toHaveProperty('attempts', [
     { at: expect.any(Number), command: 'multiaccount_import', errorCode: 0, httpStatus: 200 },
     { at: expect.any(Number), command: 'multiaccount_import', errorCode: 0, httpStatus: 200 },
+    { at: expect.any(Number), command: 'account_check', errorCode: 0, httpStatus: 200 },
     { at: expect.any(Number), command: 'account_import', errorCode: 70402, httpStatus: 200 },
   ]);
   expect(stdout).not.toContain('pass-of-carol');

@@ -94,7 +94,6 @@ export function createCallDriver(
       const limits = {
         batchCommand: 'multiaccount_import',
         singleCommand: 'account_import',
-        alone: 'robot',
         maxUsers: 100,
         maxWaitMs: 0,
         eagerCalls: 1_000,

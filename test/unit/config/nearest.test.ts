@@ -4,6 +4,20 @@ import { settings } from '../../../src/config/settings.ts';
 
 const variables = settings.map(({ env }) => env).filter((env) => env !== '');
 
+/** One letter is missing, too many, another one, or two stand in each other's place. */
+function isOneSlipAway(a: string, b: string): boolean {
+  let same = 0;
+  while (same < Math.min(a.length, b.length) && a[same] === b[same]) same++;
+  const [restA, restB] = [a.slice(same), b.slice(same)];
+  const turned = `${restA.charAt(1)}${restA.charAt(0)}${restA.slice(2)}`;
+  return [
+    restA.slice(1) === restB,
+    restA === restB.slice(1),
+    restA.slice(1) === restB.slice(1),
+    turned === restB,
+  ].some(Boolean);
+}
+
 test('a variable with one slip finds itself', () => {
   fc.assert(
     fc.property(fc.constantFrom(...variables), fc.nat(), (name, at) => {
@@ -13,7 +27,10 @@ test('a variable with one slip finds itself', () => {
         name.slice(0, place - 1) + name.charAt(place) + name.charAt(place - 1) + name.slice(place + 1);
       const doubled = name.slice(0, place) + name.slice(place, place + 1) + name.slice(place);
       for (const slip of [dropped, doubled, swapped]) {
-        if (!variables.includes(slip)) expect(nearest(slip, variables)).toBe(name);
+        const near = variables.filter((other) => isOneSlipAway(other, slip));
+        // Two variables may be as near as each other (…_NODES without its last letter, and …_MODE).
+        if (!variables.includes(slip)) expect(near).toContain(nearest(slip, variables));
+        if (!variables.includes(slip)) expect(near).toContain(name);
       }
     }),
   );

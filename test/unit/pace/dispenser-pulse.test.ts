@@ -36,7 +36,7 @@ describe('the pulse of a dispenser', () => {
   });
 
   it('is due when a long rest is over, not before', async () => {
-    const dispenser = dispenserWith(async () => ({ kind: 'held', waitMs: 4_000 }));
+    const dispenser = dispenserWith(async () => ({ kind: 'held', waitMs: 4_000, wanted: '' }));
     const taken = dispenser.take(candidate);
     await new Promise((resolve) => setImmediate(resolve));
     expect(stuckAfter(dispenser, 33_000)).toEqual([]);
