@@ -292,7 +292,10 @@ export async function startWorker(options: {
     { name: 'coalescer', pulse: coalescer.pulse },
     { name: 'sweeper', pulse: sweeper.pulse },
     { name: 'prober', pulse: prober.pulse },
-    ...dispensers.map(({ pulse }, i) => ({ name: `dispenser of ${commands[i]}`, pulse })),
+    ...dispensers.map(({ pulse }, i) => ({
+      name: `dispenser of ${[...commands, 'account_check'][i]}`,
+      pulse,
+    })),
     ...callWorkers.map((worker, i) => ({
       name: `call worker of ${commands[i]}`,
       pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),

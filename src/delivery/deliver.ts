@@ -12,6 +12,7 @@ import { claimRecord } from '../ledger/claim.ts';
 import { type Attempt, attemptsOf, type CallRecord } from '../ledger/record.ts';
 import { type Settled, type Settlement, settleRecord } from '../ledger/settle.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
+import { waitUntil } from '../pace/wait-until.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { backoffMs, dueAtMs, LANDING_MS } from './backoff.ts';
@@ -243,6 +244,10 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       const [unit, ...others] = group.units;
       const isOfMany = unit !== undefined && others.length === 0 && settler.remaining().length > 1;
       settler.postpone(due, isOfMany ? { ...attempt, userId: unit.userId } : attempt);
+    }
+    // Users who are let go now may have a newer event waiting: it must not overtake this call.
+    if (verdict.class === 'retry' && !verdict.outcomeKnown && decision.refused.length > 0) {
+      await waitUntil(slot.atLocalMs + LANDING_MS);
     }
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
       // One that is lost is another run's work by now.

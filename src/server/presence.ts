@@ -1,7 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 
-/** A worker process as the others see it. `lastSeen`: ms since 1970, its own clock. */
+/** A worker process as the others see it. `lastSeen`: ms since 1970, Redis's clock. */
 export interface WorkerPresence {
   readonly id: string;
   readonly version: string;
@@ -10,6 +10,7 @@ export interface WorkerPresence {
 
 /** A worker that was not seen for this long is taken for gone. */
 export const PRESENT_WITHIN_MS = 20_000;
+const FORGOTTEN_AFTER_MS = 86_400_000;
 const SIGN_EVERY_MS = 5_000;
 
 /** Gives a sign of life now and then; takes its name off the list when it is closed. */
@@ -23,12 +24,18 @@ export function startPresence(options: {
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
   const { redis, keys, id, version, alongside, onTrouble } = options;
-  const sign = (): void => {
-    const presence = JSON.stringify({ version, lastSeen: Date.now() });
-    redis.hset(keys.workers, id, presence).then(alongside).catch(onTrouble);
+  const sign = async (): Promise<void> => {
+    // By Redis's clock, since this machine's may be off by minutes.
+    const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
+    const lastSeen = Math.floor(seconds * 1000 + micros / 1000);
+    await redis.hset(keys.workers, id, JSON.stringify({ version, lastSeen }));
+    await alongside();
   };
-  sign();
-  const timer = setInterval(sign, SIGN_EVERY_MS);
+  const signNow = (): void => {
+    sign().catch(onTrouble);
+  };
+  signNow();
+  const timer = setInterval(signNow, SIGN_EVERY_MS);
   return {
     async close() {
       clearInterval(timer);
@@ -41,5 +48,7 @@ export function startPresence(options: {
 export async function readPresence(redis: RedisClient, keys: Keys, nowMs: number): Promise<WorkerPresence[]> {
   const all = await redis.hgetall(keys.workers);
   const workers = Object.entries(all).map(([id, json]): WorkerPresence => ({ id, ...JSON.parse(json) }));
+  const gone = workers.filter(({ lastSeen }) => nowMs - lastSeen > FORGOTTEN_AFTER_MS).map(({ id }) => id);
+  if (gone.length > 0) await redis.hdel(keys.workers, ...gone);
   return workers.filter(({ lastSeen }) => nowMs - lastSeen < PRESENT_WITHIN_MS);
 }

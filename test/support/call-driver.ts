@@ -1,7 +1,7 @@
 import { type DeliveryOptions, type DeliveryReport, deliver } from '../../src/delivery/deliver.ts';
 import type { Line } from '../../src/delivery/place-call.ts';
 import type { Answer } from '../../src/im/answers.ts';
-import type { ImportCommand } from '../../src/im/bodies.ts';
+import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
 import { type CutCall, cutCalls } from '../../src/intake/cut.ts';
 import type { HoldState } from '../../src/pace/hold-state.ts';
@@ -24,6 +24,15 @@ export interface CallDriver {
   run(callId: string, retryMaxAgeMs?: number): Promise<void>;
 }
 
+const NOBODY_KNOWN: Answer = {
+  kind: 'api',
+  httpStatus: 200,
+  errorCode: 0,
+  errorInfo: '',
+  failAccounts: [],
+  body: { ResultItem: [] },
+};
+
 export function createCallDriver(
   redis: RedisClient,
   keys: Keys,
@@ -34,11 +43,13 @@ export function createCallDriver(
     isConnected: true,
     abandon: () => undefined,
     send: () => {
+      // Settles nothing, so that users go alone as without it.
+      if (command === 'account_check') return Promise.resolve(NOBODY_KNOWN);
       const json = JSON.parse(body) as { AccountList?: SentAccount[] } & SentAccount;
       return api(command as ImportCommand, json.AccountList ?? [json]);
     },
   });
-  const line = (command: ImportCommand): Line => ({
+  const line = (command: DeliveryCommand): Line => ({
     command,
     book: answering<SlotBook>(undefined),
     dispenser: {
@@ -63,6 +74,7 @@ export function createCallDriver(
     lines: {
       multiaccount_import: line('multiaccount_import'),
       account_import: line('account_import'),
+      account_check: line('account_check'),
     },
     // No brake, no outage: the test's API is as bad as the test wants it.
     hold: answering<HoldState>('noted'),
@@ -87,6 +99,7 @@ export function createCallDriver(
         maxWaitMs: 0,
         eagerCalls: 1_000,
         maxOpenCalls: 1_000,
+        alone: 'robot',
       } as const;
       const answer = await cutCalls(redis, keys, limits, 'test');
       return answer.kind === 'cut' ? answer.calls : [];

@@ -21,7 +21,7 @@ it('leaves the profile out of a bare account', () => {
 
 it('a unit without an event is a bug that says so', () => {
   expect(() => candidateOf({ ...unitOf(entryOf('a', 1)), candidates: [] })).toThrow(
-    /no event is left of user a/,
+    /no event is left of a user/,
   );
 });
 

@@ -28,7 +28,6 @@ it('takes a newer epoch from the channel and from replies, and tells it once', (
   const { watch, changes, now } = setUp();
   watch.told('1');
   expect([watch.isCurrent('0'), watch.isCurrent('1')]).toEqual([false, true]);
-  watch.told('1');
   watch.heardOf('1', now());
   expect(changes).toHaveLength(1);
   watch.heardOf('2', now());
@@ -36,6 +35,15 @@ it('takes a newer epoch from the channel and from replies, and tells it once', (
   expect(changes).toHaveLength(2);
   watch.told('1');
   expect(watch.isCurrent('2')).toBe(true);
+  expect(changes).toHaveLength(2);
+});
+
+it('the same epoch once more on the channel wakes: a probe came back without proof', () => {
+  const { watch, changes } = setUp();
+  watch.told('1');
+  watch.told('1');
+  expect(watch.isCurrent('1')).toBe(true);
+  expect(changes).toHaveLength(2);
 });
 
 it('a reply that crossed the news on its way changes nothing', () => {
