@@ -99,7 +99,6 @@ export function createCallDriver(
         maxWaitMs: 0,
         eagerCalls: 1_000,
         maxOpenCalls: 1_000,
-        alone: 'robot',
       } as const;
       const answer = await cutCalls(redis, keys, limits, 'test');
       return answer.kind === 'cut' ? answer.calls : [];
