@@ -94,6 +94,7 @@ export function createCallDriver(
       const limits = {
         batchCommand: 'multiaccount_import',
         singleCommand: 'account_import',
+        alone: 'robot',
         maxUsers: 100,
         maxWaitMs: 0,
         eagerCalls: 1_000,
