@@ -1,11 +1,14 @@
 import { Command } from 'commander';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
-import { createLogger } from '../server/log.ts';
+import { createLogger, type Logger } from '../server/log.ts';
 import { OutOfReachError, startWorker, UnfitError } from '../worker.ts';
 import { CliError, EXIT } from './fail.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';
 import { packageVersion } from './version.ts';
+
+/** A start that is nearly over is let to its end. */
+const START_GRACE_MS = 1_000;
 
 const HELP = `
 Runs until SIGTERM or SIGINT: then it finishes the calls on the wire, leaves the rest to other workers, and ends
@@ -28,6 +31,8 @@ export function workerCommand(): Command {
       const log = createLogger(config.log.level, { pid: process.pid });
       // Heard from the start: a worker that is told to stop while it starts, stops as soon as it has.
       const signalled = firstSignal();
+      let started = false;
+      void endIfStuckAtStart(signalled, () => started, log);
       const worker = await startWorker({ config, readFile: readTextFile, version, log }).catch(
         (error: unknown) => {
           if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
@@ -35,6 +40,7 @@ export function workerCommand(): Command {
           throw error;
         },
       );
+      started = true;
       const signal = await signalled;
       log.info({ signal }, 'signal received');
       process.once('SIGTERM', () => process.exit(EXIT.failed));
@@ -51,6 +57,21 @@ export function workerCommand(): Command {
       // Nothing is left to do; a stray handle must not keep the process.
       process.exit(EXIT.done);
     });
+}
+
+/** Told to stop while it waits for Redis, it has nothing to finish: it does not wait to the end. */
+async function endIfStuckAtStart(
+  signalled: Promise<NodeJS.Signals>,
+  isStarted: () => boolean,
+  log: Logger,
+): Promise<void> {
+  const signal = await signalled;
+  if (isStarted()) return;
+  setTimeout(() => {
+    if (isStarted()) return;
+    log.info({ signal }, 'signal received before the start was over; nothing was begun');
+    process.exit(EXIT.done);
+  }, START_GRACE_MS).unref();
 }
 
 function firstSignal(): Promise<NodeJS.Signals> {
