@@ -9,6 +9,7 @@ export default {
     ],
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  globalSetup: '<rootDir>/test/support/global-setup.js',
   maxWorkers: 2,
   // A deadline, not an expectation of speed: real servers on a busy machine take their time.
   testTimeout: 60_000,

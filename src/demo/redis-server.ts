@@ -5,8 +5,8 @@ import { DemoError } from './demo-error.ts';
 import type { Output } from './output.ts';
 
 const WHAT_TO_INSTALL =
-  'The demo needs redis-server 6.2 or newer on the PATH: install it (Debian, Ubuntu: ' +
-  'apt-get install redis-server; macOS: brew install redis) and start the demo again.';
+  'redis-server 6.2 or newer is needed on the PATH: install it (Debian, Ubuntu: ' +
+  'apt-get install redis-server; macOS: brew install redis) and start again.';
 
 const APT_STEPS: readonly (readonly string[])[] = [
   ['update', '-qq'],

@@ -203,7 +203,7 @@ describe('imsync demo without redis-server', () => {
   test('says what to install where nothing can be installed', async () => {
     const { code, stderr } = await imsyncRun(['demo'], { TMPDIR: folder, PATH: pathWith() });
     expect(code).toBe(3);
-    expect(stderr).toMatch(/^imsync: The demo needs redis-server .*apt-get install redis-server/);
+    expect(stderr).toMatch(/^imsync: redis-server .* is needed on the PATH.*apt-get install redis-server/);
     expect(readdirSync(folder)).toEqual(['bin']);
   }, 60_000);
 

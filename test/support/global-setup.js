@@ -1,0 +1,18 @@
+import { spawnSync } from 'node:child_process';
+
+/**
+ * The tests start redis-servers of their own. Where there is none it is installed, the way the demo does it;
+ * where that cannot be done, the tests end with the sentence that says what to install. Plain JavaScript: Jest
+ * loads this before its transforms.
+ */
+export default async function ensureRedisServer() {
+  if (spawnSync('redis-server', ['--version']).status === 0) return;
+  const { findRedisServer } = await import('../../dist/demo/redis-server.js');
+  const output = {
+    isTerminal: false,
+    columns: 80,
+    line: (text = '') => process.stdout.write(`${text}\n`),
+    block: () => undefined,
+  };
+  await findRedisServer(output, process.env, new AbortController().signal);
+}
