@@ -158,6 +158,7 @@ export async function startWorker(options: {
     const dispenser = createDispenser({
       book,
       watch,
+      onUnusedProbe: (slot) => hold.missed(slot),
       onTrouble: trouble('asking for call slots'),
     });
     dispensers.push(dispenser);
@@ -301,6 +302,7 @@ export async function startWorker(options: {
       pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
     })),
   ]);
+  for (const text of notBuilt(config)) log.warn(text);
   log.info(
     {
       workerId: id,
@@ -338,4 +340,14 @@ export async function startWorker(options: {
       return stopped;
     },
   };
+}
+
+/** Settings that the contract names and this version does not act on: said, rather than ignored without a word. */
+function notBuilt({ intake, outcomes }: Config): string[] {
+  return [
+    ...(intake.port === null
+      ? []
+      : ['IMSYNC_INTAKE_PORT is set, but this version has no HTTP intake: nothing listens there']),
+    ...(outcomes === 'all' ? ['IMSYNC_OUTCOMES=all is set, but this version publishes to replyTo only'] : []),
+  ];
 }

@@ -12,6 +12,7 @@ import { claimRecord } from '../ledger/claim.ts';
 import { type Attempt, attemptsOf, type CallRecord } from '../ledger/record.ts';
 import { type Settled, type Settlement, settleRecord } from '../ledger/settle.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { Slot } from '../pace/slot.ts';
 import { waitUntil } from '../pace/wait-until.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -72,11 +73,13 @@ export interface CallReport {
 
 /** A record of another version is looked at again after this: the other version may be gone, or we upgraded. */
 const FOREIGN_WAIT_MS = 30_000;
+/** A slot may lie this far ahead of its granting. */
+const CLOCK_SLACK_MS = 2_000;
 
 /** Works a call record off: one run of its job. Never throws for what the API answers. */
 export async function deliver(options: DeliveryOptions, callId: string): Promise<RunEnd> {
   const run = randomUUID();
-  const claim = await claimRecord(options.redis, options.keys, callId, run);
+  const claim = await claimRecord(options.redis, options.keys, callId, run, options.retry.maxMs + LANDING_MS);
   switch (claim.kind) {
     case 'gone':
       return { kind: 'finished' };
@@ -92,7 +95,9 @@ export async function deliver(options: DeliveryOptions, callId: string): Promise
   // The run before this one died with a call on the wire: it may still land, so nothing is said about its users.
   const landsInMs = record.sentAtMs + LANDING_MS - record.readAtMs;
   if (record.sentAtMs > 0 && landsInMs > 0) {
-    return { kind: 'later', delayMs: Math.min(landsInMs, LANDING_MS) };
+    if (landsInMs <= LANDING_MS + CLOCK_SLACK_MS) return { kind: 'later', delayMs: landsInMs };
+    // Sent in the future: Redis's clock was set back. How long ago it was cannot be told; the longest is waited.
+    await waitUntil(performance.now() + LANDING_MS);
   }
   return createRun(options, record, run).work();
 }
@@ -153,10 +158,11 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       bodyOf(screened, commands.form),
       {
         probing: options.signAnew,
-        missed: async (slot, lateMs) => {
+        missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);
-          if (slot.probe) await options.hold.missed(slot);
+          // Without a connection there is an answer to the probe all the same, and it will be heard.
+          if (slot.probe && isConnected) await options.hold.missed(slot);
         },
       },
     ).finally(() => {
@@ -166,6 +172,13 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     if (placed.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
     redisAheadMs = placed.slot.atRedisMs - placed.slot.atLocalMs;
     return learn(screened, slotClass, placed, line);
+  };
+
+  /** Waits until a call of unknown outcome can no longer take effect. It counts as on the wire until then. */
+  const untilLanded = async (slot: Slot): Promise<void> => {
+    calling += 1;
+    await waitUntil(slot.atLocalMs + LANDING_MS);
+    calling -= 1;
   };
 
   /** What one answer changes: the fleet's hold, the record, and what this run does next. */
@@ -201,6 +214,8 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       : await ear.hear(group, verdict, failed, slot);
     if (heard !== 'judge') {
       report(undefined);
+      // Sent again and imported, the users would be let go while this call may still land.
+      if (!verdict.outcomeKnown) await untilLanded(slot);
       return { again: heard === 'scout' ? scout(group, commands) : [group] };
     }
 
@@ -247,7 +262,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     }
     // Users who are let go now may have a newer event waiting: it must not overtake this call.
     if (verdict.class === 'retry' && !verdict.outcomeKnown && decision.refused.length > 0) {
-      await waitUntil(slot.atLocalMs + LANDING_MS);
+      await untilLanded(slot);
     }
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
       // One that is lost is another run's work by now.

@@ -35,17 +35,22 @@ export interface FleetReport {
 
 const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
 
+interface Answered {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+}
+
 /** One for each run: a signature that expired is made anew once a run before it counts. */
 export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions): FleetEar {
   let signedAnew = false;
 
-  const throttled = async (group: Group, verdict: Verdict, slot: Slot): Promise<void> => {
+  const throttled = async (group: Group, verdict: Verdict, answer: Answered, slot: Slot): Promise<void> => {
     const all = verdict.throttles === 'all' ? Object.values(lines) : [lines[group.command]];
     const rates = await Promise.all(
       all.map((line) => line?.book.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
     );
     report.throttled(group.command, verdict, rates.find((rate) => rate !== null) ?? null);
-    if (slot.probe) await hold.missed(slot);
+    if (slot.probe) await hold.trouble(slot, answer);
   };
 
   const blocked = async (verdict: Verdict, errorInfo: string, slot: Slot): Promise<void> => {
@@ -64,6 +69,14 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
     });
   };
 
+  /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
+  const refused = async (group: Group, slot: Slot, answer: Answered): Promise<Heard> => {
+    const isNews = group.first || (group.units.length === 1 && group.units[0]?.failed === true);
+    const word = await hold.bad(slot, isNews ? group.units.length : 0, answer);
+    if (!HELD.has(word)) return 'judge';
+    return group.units.length > 1 ? 'scout' : 'again';
+  };
+
   return {
     async hear(group, verdict, failed, slot) {
       // What holds the fleet is shown everywhere: it must not name the users of the call that told it.
@@ -72,15 +85,15 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
       const answer = { errorCode: verdict.errorCode, errorInfo };
       switch (verdict.class) {
         case 'throttle':
-          await throttled(group, verdict, slot);
+          await throttled(group, verdict, answer, slot);
           return 'again';
         case 'app':
           await blocked(verdict, errorInfo, slot);
           return 'again';
         case 'done':
           // All of them failed: the API answers, but nothing proves that an account can pass.
-          if (failed < group.units.length) await hold.success(slot);
-          else if (slot.probe) await hold.bad(slot, 0, answer);
+          if (failed === group.units.length) return refused(group, slot, answer);
+          await hold.success(slot);
           return 'judge';
         case 'retry': {
           const word = await hold.trouble(slot, answer);
@@ -88,11 +101,8 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
         }
         case 'account':
         case 'body':
-        case 'unknown': {
-          const word = await hold.bad(slot, group.first ? group.units.length : 0, answer);
-          if (!HELD.has(word)) return 'judge';
-          return group.units.length > 1 ? 'scout' : 'again';
-        }
+        case 'unknown':
+          return refused(group, slot, answer);
       }
     },
   };

@@ -23,7 +23,8 @@ export type Placed =
 export interface SlotReport {
   /** Before a probe is sent: secrets are read anew, so that a mended one counts. */
   probing(): void;
-  missed(slot: Slot, lateMs: number): Promise<void>;
+  /** `isConnected`: false when it was missed for want of a connection, which is then the answer. */
+  missed(slot: Slot, lateMs: number, isConnected: boolean): Promise<void>;
 }
 
 /** A connection that waited longer than this for its slot may have been closed at the other end. */
@@ -63,8 +64,9 @@ export async function placeCall(
     if (slot.probe) report.probing();
     const sent = await sendAtSlot(prepared, slot, watch);
     if (sent.kind === 'answered') return { ...sent, slot };
-    await report.missed(slot, sent.lateMs);
-    if (!(await prepared.connected)) {
+    const isConnected = await prepared.connected;
+    await report.missed(slot, sent.lateMs, isConnected);
+    if (!isConnected) {
       // No connection to be had: what send() says of it is the answer, and nothing was sent.
       return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
     }

@@ -101,7 +101,9 @@ export function invalidSettlement(step: {
     })),
     released: [...new Set(claimed)].filter((userId) => !step.remaining.has(userId)),
     kept: keep(step.remaining, step.entries, step.kept),
-    publish: [],
+    publish: step.invalid.flatMap(({ raw, letter }) =>
+      announcement(ending(letter.userId, raw.eventId, replyToOf(raw), 'dead-lettered', 0)),
+    ),
   };
 }
 
@@ -127,6 +129,13 @@ function ending(
   errorCode: number,
 ): Ending {
   return { userId, eventId, replyTo, outcome, errorCode };
+}
+
+/** Who asked for an outcome hears it, however bad the rest of the event; undefined if the channel itself is bad. */
+function replyToOf({ fields }: RawEntry): string | undefined {
+  const at = fields.findLastIndex((name, i) => i % 2 === 0 && name === 'replyTo');
+  const channel = at < 0 ? '' : (fields[at + 1] ?? '');
+  return /^[\x21-\x7e]{1,200}$/.test(channel) ? channel : undefined;
 }
 
 function announcement({ replyTo, ...message }: Ending): { channel: string; message: string }[] {

@@ -40,8 +40,12 @@ if h[2] then
   return { 'blocked', waiting, 'paused' }
 end
 local open = redis.call('ZCARD', KEYS[5])
-if h[1] and open >= 1 then
-  return { 'blocked', waiting, 'held' }
+if h[1] then
+  -- One that waits for its retry cannot be the probe; it must not keep the place of one that can.
+  local clock = redis.call('TIME')
+  if redis.call('ZCOUNT', KEYS[5], '-inf', string.format('%.0f', clock[1] * 1000 + clock[2] / 1000)) >= 1 then
+    return { 'blocked', waiting, 'held' }
+  end
 end
 if open >= maxOpen then
   return { 'blocked', waiting, 'open-calls' }
@@ -100,14 +104,19 @@ local function seal(callId, command, entries, users, events)
   cut[#cut + 1] = users
 end
 
+-- The user is in a call already: the entry waits behind it, in order.
+local function park(user, packed)
+  redis.call('RPUSH', ARGV[2] .. user, packed)
+  redis.call('HINCRBY', KEYS[4], user, 1)
+  parkedNow = parkedNow + 1
+  return true
+end
+
 local batchId
 -- Places one entry. Answers false when the batch is full, or no call may be opened for it: then it stays where it is.
 local function place(fields, first, packed, user, owner)
   if user and owner and owner ~= batchId then
-    redis.call('RPUSH', ARGV[2] .. user, packed)
-    redis.call('HINCRBY', KEYS[4], user, 1)
-    parkedNow = parkedNow + 1
-    return true
+    return park(user, packed)
   end
   -- Of a repeated field the last counts, as for who reads the entry.
   local robot, nick, face = false, false, false
@@ -133,10 +142,7 @@ local function place(fields, first, packed, user, owner)
     return true
   end
   if here[user] and here[user] ~= batchId then
-    redis.call('RPUSH', ARGV[2] .. user, packed)
-    redis.call('HINCRBY', KEYS[4], user, 1)
-    parkedNow = parkedNow + 1
-    return true
+    return park(user, packed)
   end
   local known = user and here[user]
   if batchEvents > 0 and batchBytes + #packed > maxBytes then

@@ -14,18 +14,23 @@ export type Claim =
   /** Not due yet. */
   | { readonly kind: 'early'; readonly waitMs: number };
 
-/** Takes the record over for `run`; an earlier run of it can change nothing from here on. */
+/**
+ * `maxWaitMs`: the longest that a retry is put off; a due time further away comes from another clock.
+ *
+ * Takes the record over for `run`; an earlier run of it can change nothing from here on.
+ */
 export async function claimRecord(
   redis: RedisClient,
   keys: Keys,
   callId: string,
   run: string,
+  maxWaitMs: number,
 ): Promise<Claim> {
   const reply = (await runScript(
     redis,
     claimScript,
     [keys.callPrefix + callId, keys.open],
-    [run, RECORD_FORMAT, callId],
+    [run, RECORD_FORMAT, callId, Math.ceil(maxWaitMs)],
   )) as (string | number)[];
   switch (reply[0]) {
     case 'gone':

@@ -32,9 +32,11 @@ const TROUBLE_WAIT_MS = 500;
 export function createDispenser(options: {
   readonly book: SlotBook;
   readonly watch: HoldWatch;
+  /** A probe's slot came when nobody could use it any more: its lease is to be given back. */
+  readonly onUnusedProbe: (slot: Slot) => Promise<unknown>;
   readonly onTrouble: (error: Error) => void;
 }): Dispenser {
-  const { book, watch, onTrouble } = options;
+  const { book, watch, onUnusedProbe, onTrouble } = options;
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
   let turning = false;
   let closed = false;
@@ -90,6 +92,7 @@ export function createDispenser(options: {
         const waiter = asking[answer.index];
         if (waiter === undefined || closed) {
           await book.giveUp(answer.slot);
+          if (answer.slot.probe) await onUnusedProbe(answer.slot);
           return;
         }
         leave(waiter);

@@ -5,11 +5,11 @@
 --
 -- KEYS 1 hold hash
 --        epoch                                  grows at every change that stops or frees the fleet
---        held (JSON), kind, proof, heldSince, nextProbeAt, probeUntil, probeGapMs, probes
+--        held (JSON), kind, proof, heldSince, nextProbeAt, probeUntil, probeGapMs, probes, firstGapMs, maxGapMs
 --        newcomer, newcomerUntil, proves        the call record whose import is the proof, for a while
---        heldMs                                 milliseconds of holds that ended
+--        heldMs                                 milliseconds of holds and pauses that ended
 --        clearedAt, clearedCode, clearedGapMs   of the last hold, to tell a recovery from a flap
---        paused (JSON)
+--        paused (JSON), stoppedFrom              and from when on a pause is not counted in heldMs yet
 --        badCalls, badUsers                     answers in a row that would dead-letter; the users of first calls
 --        troubleSince, troubleCalls, troubleAt  transient failures in a row
 -- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's   5... by operation
@@ -48,9 +48,16 @@ if op == 'pause' or op == 'resume' then
     return 'same'
   end
   if op == 'pause' then
-    redis.call('HSET', hold, 'paused', ARGV[5])
+    redis.call('HSET', hold, 'paused', ARGV[5], 'stoppedFrom', now)
   else
-    redis.call('HDEL', hold, 'paused')
+    -- Time paused counts against no event, as time held does; of both at once it is counted when the hold ends.
+    local s = redis.call('HMGET', hold, 'stoppedFrom', 'held', 'heldSince')
+    local from, to = tonumber(s[1] or nowMs), nowMs
+    if s[2] then
+      to = math.min(nowMs, tonumber(s[3]))
+    end
+    redis.call('HINCRBY', hold, 'heldMs', text(math.max(0, to - from)))
+    redis.call('HDEL', hold, 'paused', 'stoppedFrom')
   end
   changed()
   return op .. 'd'
@@ -65,8 +72,9 @@ local function forget(...)
   redis.call('HDEL', hold, ...)
 end
 
-local function begin(json, newKind, proof, gap)
+local function begin(json, newKind, proof, gap, first, most)
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof, 'heldSince', now, 'probes', 0,
+    'firstGapMs', text(first), 'maxGapMs', text(most),
     'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
   forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
   changed()
@@ -77,7 +85,10 @@ local function clear()
   local h = redis.call('HMGET', hold, 'heldSince', 'held')
   redis.call('HINCRBY', hold, 'heldMs', text(math.max(0, nowMs - tonumber(h[1] or nowMs))))
   redis.call('HSET', hold, 'clearedAt', now, 'clearedCode', cjson.decode(h[2]).errorCode, 'clearedGapMs', f[9] or '0')
-  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes', 'newcomer', 'newcomerUntil', 'proves')
+  if redis.call('HEXISTS', hold, 'stoppedFrom') == 1 then
+    redis.call('HSET', hold, 'stoppedFrom', now)
+  end
+  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes', 'firstGapMs', 'maxGapMs', 'newcomer', 'newcomerUntil', 'proves')
   changed()
   return 'cleared'
 end
@@ -87,8 +98,10 @@ local function wake()
   redis.call('PUBLISH', ARGV[3], f[1] or '0')
 end
 
--- The probe proved nothing: the next one goes out after a longer gap.
-local function postpone(first, most)
+-- The probe proved nothing: the next one goes out after a longer gap, within what the kind of hold asks for.
+local function postpone()
+  local bounds = redis.call('HMGET', hold, 'firstGapMs', 'maxGapMs')
+  local first, most = tonumber(bounds[1] or SHORT_GAP_MS), tonumber(bounds[2] or SHORT_MAX_GAP_MS)
   local probes = redis.call('HINCRBY', hold, 'probes', 1)
   local gap = math.min(most, math.max(first, 2 * tonumber(f[9] or first)))
   if kind == 'brake' and probes < BRAKE_QUICK_PROBES then
@@ -124,7 +137,7 @@ if op == 'success' then
   end
   if held and probe and current then
     if kind == 'quota' and redis.call('HGET', hold, 'proves') == '0' then
-      postpone(SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+      postpone()
       return 'held'
     end
     return clear()
@@ -141,7 +154,7 @@ if op == 'bad' then
     if kind ~= 'brake' and kind ~= 'quota' then
       return clear()
     end
-    postpone(SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+    postpone()
     return 'postponed'
   end
   if f[6] then
@@ -155,7 +168,7 @@ if op == 'bad' then
   if calls < BRAKE_CALLS or users < BRAKE_USERS then
     return 'noted'
   end
-  return begin(ARGV[6], 'brake', 'scout', 0)
+  return begin(ARGV[6], 'brake', 'scout', 0, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
 end
 
 if op == 'trouble' then
@@ -163,7 +176,7 @@ if op == 'trouble' then
     if not (probe and current) then
       return 'held'
     end
-    postpone(SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+    postpone()
     return 'waiting'
   end
   if not current then
@@ -178,7 +191,7 @@ if op == 'trouble' then
   if calls < OUTAGE_CALLS or nowMs - tonumber(f[6]) < OUTAGE_AFTER_MS then
     return 'noted'
   end
-  return begin(ARGV[5], 'outage', 'import', SHORT_GAP_MS)
+  return begin(ARGV[5], 'outage', 'import', SHORT_GAP_MS, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
 end
 
 -- blocked
@@ -188,14 +201,15 @@ if held then
   if not (probe and current) then
     return 'held'
   end
+  redis.call('HSET', hold, 'firstGapMs', text(first), 'maxGapMs', text(most))
   if kind == newKind then
     redis.call('HSET', hold, 'held', json)
-    postpone(first, most)
+    postpone()
     return 'postponed'
   end
   -- Another fault by now: its own words and its own proof, from the same beginning.
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof)
-  postpone(first, most)
+  postpone()
   changed()
   return 'postponed'
 end
@@ -205,6 +219,6 @@ end
 -- Held again for the same reason as soon as it was let go: the proof was not good enough, and the gap goes on.
 local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs')
 if last[1] and last[2] == code and nowMs - tonumber(last[1]) < FLAP_MS then
-  return begin(json, newKind, proof == 'check' and 'import' or proof, math.min(most, math.max(first, 2 * tonumber(last[3]))))
+  return begin(json, newKind, proof == 'check' and 'import' or proof, math.min(most, math.max(first, 2 * tonumber(last[3]))), first, most)
 end
-return begin(json, newKind, proof, first)
+return begin(json, newKind, proof, first, first, most)

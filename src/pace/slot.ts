@@ -59,8 +59,8 @@ export interface SlotBook {
   /** Tells the rate in force to somebody who makes no calls. */
   look(): Promise<RateInForce>;
   /**
-   * The slot was missed: it does not count as a started call. Its time is not given to another. A probe that did
-   * not go out makes room for the next one; its lease would keep the fleet held for nothing.
+   * The slot was missed: it does not count as a started call. Its time is not given to another. The lease of
+   * a probe is given back by `HoldState.missed`.
    */
   giveUp(slot: Slot): Promise<void>;
   /**
@@ -125,9 +125,7 @@ export function createSlotBook(
     rate: () => inForce('rate'),
     look: () => inForce('look'),
     async giveUp(slot) {
-      const multi = redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1);
-      if (slot.probe) multi.hdel(keys.hold, 'probeUntil');
-      await multi.exec();
+      await redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1).exec();
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;

@@ -64,6 +64,15 @@ const storms: readonly Storm[] = [
     atMostCalls: onTheWire,
   },
   {
+    name: 'everybody in FailAccounts, and refused alone',
+    kind: 'brake',
+    rules: [
+      { match: { command: 'multiaccount_import' }, action: { failAccounts: true } },
+      { match: { command: 'account_import' }, action: { errorCode: 70402 } },
+    ],
+    atMostCalls: 2 * onTheWire,
+  },
+  {
     name: '70169 to everything',
     kind: 'outage',
     rules: [{ action: { errorCode: 70169 } }],

@@ -68,7 +68,7 @@ export function startProcess({ keys, connect }: Stage, name: string): Process {
     },
     claim: async (callId, stays) => {
       const run = `${name}-${++runs}`;
-      const claim = await claimRecord(redis, keys, callId, run);
+      const claim = await claimRecord(redis, keys, callId, run, 64_000);
       if (claim.kind !== 'yours') return undefined;
       const { record } = claim;
       const settlement = settlementBy(record, (userId, newest) =>

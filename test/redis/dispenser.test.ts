@@ -26,6 +26,7 @@ async function start(stage: Stage, spacing = 10_000): Promise<Process> {
   const watch = await watchHold(stage.connect(), stage.keys);
   const troubles: Error[] = [];
   const dispenser = createDispenser({
+    onUnusedProbe: async () => undefined,
     book: createSlotBook(redis, stage.keys, BATCH, createRedisClock(), spacing),
     watch,
     onTrouble: (error) => troubles.push(error),

@@ -37,6 +37,7 @@ test('a probe that was given up makes room for the next one at once', async () =
   expect(meanwhile.kind === 'held' && meanwhile.waitMs).toBeGreaterThan(5_000);
 
   await book.giveUp(probe);
+  await hold.missed(probe);
   const next = await eventually('the next probe', async () => isSlot(await ask()), 5_000);
   expect(next.probe).toBe(true);
 }, 60_000);

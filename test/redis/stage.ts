@@ -65,7 +65,7 @@ export function useStages(): () => Stage {
 function stageOf(redis: RedisClient, keys: Keys, connect: () => RedisClient): Stage {
   const cut: Stage['cut'] = (changed = {}, process = 'p1') =>
     cutCalls(redis, keys, { ...limits, ...changed }, process);
-  const claim: Stage['claim'] = (callId, run) => claimRecord(redis, keys, callId, run);
+  const claim: Stage['claim'] = (callId, run) => claimRecord(redis, keys, callId, run, 64_000);
   return {
     redis,
     keys,

@@ -4,7 +4,7 @@ import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
 import { type CutCall, cutCalls } from '../../src/intake/cut.ts';
-import type { HoldState } from '../../src/pace/hold-state.ts';
+import type { HoldState, HoldWord } from '../../src/pace/hold-state.ts';
 import type { SlotBook } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
@@ -37,6 +37,8 @@ export function createCallDriver(
   redis: RedisClient,
   keys: Keys,
   api: (command: ImportCommand, accounts: readonly SentAccount[]) => Promise<Answer>,
+  /** What the fleet's hold says to every answer; by default there is none. */
+  hold: HoldWord = 'noted',
 ): CallDriver {
   const prepare: ImClient['prepare'] = (command, body) => ({
     connected: Promise.resolve(true),
@@ -77,7 +79,7 @@ export function createCallDriver(
       account_check: line('account_check'),
     },
     // No brake, no outage: the test's API is as bad as the test wants it.
-    hold: answering<HoldState>('noted'),
+    hold: answering<HoldState>(hold),
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
     commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},

@@ -17,7 +17,7 @@ function dispenserWith(ask: () => Promise<SlotAnswer>) {
     giveUp: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
-  return createDispenser({ book, watch, onTrouble: () => {} });
+  return createDispenser({ book, watch, onUnusedProbe: async () => {}, onTrouble: () => {} });
 }
 
 const stuckAfter = (dispenser: ReturnType<typeof dispenserWith>, ms: number): unknown[] =>
