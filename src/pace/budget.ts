@@ -6,9 +6,9 @@ export const SLOTS_AHEAD = 5;
 /**
  * A call that would leave later than this after its slot is given up, never sent late: a late call and a
  * punctual one close together are what breaks a rolling second. The margin of 1 % leaves 10 ms of slack a second,
- * whatever the quota; 4 ms of it stay for the way to the API.
+ * whatever the quota; 6 ms of it stay for the way to the API (docs/decisions/0021).
  */
-export const MAX_LATE_MS = 6;
+export const MAX_LATE_MS = 4;
 
 /** What a worker does not know how to classify cannot wait: best first, strict but for one slot in ten. */
 export const SLOT_CLASSES = ['live', 'retry', 'split', 'redrive'] as const;
