@@ -133,10 +133,11 @@ test('what was refused is counted by status and listed by dlq list', async () =>
     event: { userId: 'carol', nick: 'Carol' },
     state: 'dead',
   });
-  expect(rejected).toHaveProperty('attempts', [
+  // Whether a check was made in between depends on who else was in the call.
+  const { attempts } = rejected as unknown as { attempts: { command: string }[] };
+  expect(attempts.filter(({ command }) => command !== 'account_check')).toEqual([
     { at: expect.any(Number), command: 'multiaccount_import', errorCode: 0, httpStatus: 200 },
     { at: expect.any(Number), command: 'multiaccount_import', errorCode: 0, httpStatus: 200 },
-    { at: expect.any(Number), command: 'account_check', errorCode: 0, httpStatus: 200 },
     { at: expect.any(Number), command: 'account_import', errorCode: 70402, httpStatus: 200 },
   ]);
   expect(stdout).not.toContain('pass-of-carol');
