@@ -11,7 +11,7 @@
 -- KEYS 1 call record  2 owners  3 parked-counts  4 open-calls  5 books  6 returned  7 cutter
 --      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-by-reason  12 dead-users  13 dead-counts
 --      14 dead-resolved  15 dead-redriving
--- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  5 settlement (JSON):
+-- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  6 reply prefix  5 settlement (JSON):
 --   imported   [userId, eventId, userId, eventId, ...]
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
@@ -209,7 +209,14 @@ end
 if returned > 0 then
   redis.call('HINCRBY', KEYS[5], 'parked', -returned)
 end
+-- A producer's own channel that nobody listens on just now: its connection may be coming back (intake/outcomes).
+-- On a cluster other nodes' listeners are not counted, and a message heard twice does no harm.
 for i = 1, #s.publish, 2 do
-  redis.call('PUBLISH', s.publish[i], s.publish[i + 1])
+  local channel = s.publish[i]
+  if redis.call('PUBLISH', channel, s.publish[i + 1]) == 0 and string.sub(channel, 1, #ARGV[6]) == ARGV[6] then
+    redis.call('RPUSH', channel, s.publish[i + 1])
+    redis.call('LTRIM', channel, -10000, -1)
+    redis.call('PEXPIRE', channel, 60000)
+  end
 end
 return { 'settled', returned, resolved, now }

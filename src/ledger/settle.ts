@@ -96,7 +96,7 @@ export async function settleRecord(
       keys.deadResolved,
       keys.deadRedriving,
     ],
-    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
+    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload), keys.replyPrefix],
   )) as [string, number, number, string];
   if (word === 'lost') return { kind: 'lost' };
   return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };

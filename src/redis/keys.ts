@@ -49,6 +49,11 @@ export interface Keys {
   readonly deadResolved: string;
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
+  /**
+   * Prefix + ID of a process: the channel on which its producer hears outcomes, and the list that holds for a
+   * minute those which nobody heard.
+   */
+  readonly replyPrefix: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -82,6 +87,7 @@ export function keysOf(sdkAppId: number): Keys {
     deadCounts: `${tag}:dead-counts`,
     deadResolved: `${tag}:dead-resolved`,
     deadRedriving: `${tag}:dead-redriving`,
+    replyPrefix: `${tag}:reply:`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };
