@@ -1,5 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { ownerTimeMs } from '../redis/owner.ts';
 
 /** A worker process as the others see it. `lastSeen`: ms since 1970, Redis's clock. */
 export interface WorkerPresence {
@@ -26,8 +27,7 @@ export function startPresence(options: {
   const { redis, keys, id, version, alongside, onTrouble } = options;
   const sign = async (): Promise<void> => {
     // By Redis's clock, since this machine's may be off by minutes.
-    const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
-    const lastSeen = Math.floor(seconds * 1000 + micros / 1000);
+    const lastSeen = Math.floor(await ownerTimeMs(redis, keys));
     await redis.hset(keys.workers, id, JSON.stringify({ version, lastSeen }));
     await alongside();
   };
