@@ -1,7 +1,7 @@
 import type { RawEntry } from '../event/event.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, claimedUser } from '../ledger/record.ts';
-import type { DeadEvent, Kept, Settlement } from '../ledger/settle.ts';
+import type { DeadEvent, Kept, Outcome, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './decide.ts';
 import { candidateOf, type Unit } from './unit.ts';
 
@@ -15,12 +15,8 @@ export type KeptState = Pick<
 export type Remaining = ReadonlyMap<string, Unit>;
 
 /** How an event ended, as it is told to who asked by `replyTo`. */
-interface Ending {
+interface Ending extends Outcome {
   readonly replyTo: string | undefined;
-  readonly eventId: string;
-  readonly userId: string;
-  readonly outcome: 'imported' | 'superseded' | 'dead-lettered';
-  readonly errorCode: number;
 }
 
 /** Takes a decision's endings off the remaining users. Pure. */
@@ -78,6 +74,7 @@ export function settlementOf(step: {
     released: [...before.keys()].filter((userId) => !after.has(userId)),
     kept: keep(after, entries, step.kept),
     publish: endings.flatMap(announcement),
+    outcomes: endings.map(outcomeOf),
   };
 }
 
@@ -88,6 +85,9 @@ export function invalidSettlement(step: {
   readonly entries: ReadonlyMap<string, RawEntry>;
   readonly kept: KeptState;
 }): Settlement {
+  const endings = step.invalid.map(({ raw, letter }) =>
+    ending(letter.userId, raw.eventId, replyToOf(raw), 'dead-lettered', 0),
+  );
   const claimed = step.invalid.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
   return {
     imported: [],
@@ -101,9 +101,8 @@ export function invalidSettlement(step: {
     })),
     released: [...new Set(claimed)].filter((userId) => !step.remaining.has(userId)),
     kept: keep(step.remaining, step.entries, step.kept),
-    publish: step.invalid.flatMap(({ raw, letter }) =>
-      announcement(ending(letter.userId, raw.eventId, replyToOf(raw), 'dead-lettered', 0)),
-    ),
+    publish: endings.flatMap(announcement),
+    outcomes: endings.map(outcomeOf),
   };
 }
 
@@ -140,4 +139,8 @@ function replyToOf({ fields }: RawEntry): string | undefined {
 
 function announcement({ replyTo, ...message }: Ending): { channel: string; message: string }[] {
   return replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(message) }];
+}
+
+function outcomeOf({ replyTo: _replyTo, ...outcome }: Ending): Outcome {
+  return outcome;
 }

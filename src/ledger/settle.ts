@@ -30,6 +30,17 @@ export interface Kept {
   readonly onWire?: boolean;
 }
 
+/** How one event ended, for who follows it. `userId` as it came, '' if the event had none; `errorCode` 0 if none. */
+export interface Outcome {
+  readonly eventId: string;
+  readonly userId: string;
+  readonly outcome: 'imported' | 'superseded' | 'dead-lettered';
+  readonly errorCode: number;
+}
+
+/** Entries of the stream of outcomes, at least; Redis trims it by whole blocks, so it holds some more. */
+export const OUTCOMES_KEPT = 100_000;
+
 /** How the events of a record ended. Together with what is kept they are all of its events. */
 export interface Settlement {
   readonly imported: readonly { readonly userId: string; readonly eventId: string }[];
@@ -40,6 +51,8 @@ export interface Settlement {
   readonly released: readonly string[];
   readonly kept: Kept | null;
   readonly publish: readonly { readonly channel: string; readonly message: string }[];
+  /** Every ending of this settlement; written only where all outcomes are asked for. */
+  readonly outcomes: readonly Outcome[];
 }
 
 export type Settled =
@@ -47,13 +60,17 @@ export type Settled =
   /** Another run owns the record: nothing was changed. */
   | { readonly kind: 'lost' };
 
-/** Rejects when events would appear or vanish (a bug of ours): the record is then as it was. */
+/**
+ * `allOutcomes`: the endings go to the stream of outcomes as well, in the same step.
+ * Rejects when events would appear or vanish (a bug of ours): the record is then as it was.
+ */
 export async function settleRecord(
   redis: RedisClient,
   keys: Keys,
   callId: string,
   run: string,
   settlement: Settlement,
+  allOutcomes = false,
 ): Promise<Settled> {
   const { kept } = settlement;
   const payload = {
@@ -62,6 +79,14 @@ export async function settleRecord(
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
     released: settlement.released,
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
+    ...(allOutcomes && {
+      outcomes: settlement.outcomes.flatMap(({ eventId, userId, outcome, errorCode }) => [
+        eventId,
+        userId,
+        outcome,
+        String(errorCode),
+      ]),
+    }),
     ...(kept && {
       keep: {
         entries: packEntries(kept.entries),
@@ -95,8 +120,9 @@ export async function settleRecord(
       keys.deadCounts,
       keys.deadResolved,
       keys.deadRedriving,
+      keys.outcomes,
     ],
-    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
+    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload), OUTCOMES_KEPT],
   )) as [string, number, number, string];
   if (word === 'lost') return { kind: 'lost' };
   return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };
