@@ -1,7 +1,8 @@
 import type { RawEntry } from '../event/event.ts';
+import type { Outcome } from '../event/outcome.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, claimedUser } from '../ledger/record.ts';
-import type { DeadEvent, Kept, Outcome, Settlement } from '../ledger/settle.ts';
+import type { DeadEvent, Kept, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './decide.ts';
 import { candidateOf, type Unit } from './unit.ts';
 

@@ -1,4 +1,5 @@
 import type { RawEntry } from '../event/event.ts';
+import type { Outcome } from '../event/outcome.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
@@ -28,14 +29,6 @@ export interface Kept {
   readonly heldMsAtFirst: number;
   /** Calls of the record may be on the wire: who takes it over must know. */
   readonly onWire?: boolean;
-}
-
-/** How one event ended, for who follows it. `userId` as it came, '' if the event had none; `errorCode` 0 if none. */
-export interface Outcome {
-  readonly eventId: string;
-  readonly userId: string;
-  readonly outcome: 'imported' | 'superseded' | 'dead-lettered';
-  readonly errorCode: number;
 }
 
 /** Entries of the stream of outcomes, at least; Redis trims it by whole blocks, so it holds some more. */

@@ -49,6 +49,8 @@ export interface Keys {
   readonly deadResolved: string;
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
+  /** Prefix of the channels on which those who wait for outcomes hear them, one each. */
+  readonly replyPrefix: string;
   /** Capped stream of how events ended, with IMSYNC_OUTCOMES=all (contract for who follows it). */
   readonly outcomes: string;
   /** Hash workerId → JSON of version and last sign of life. */
@@ -84,6 +86,7 @@ export function keysOf(sdkAppId: number): Keys {
     deadCounts: `${tag}:dead-counts`,
     deadResolved: `${tag}:dead-resolved`,
     deadRedriving: `${tag}:dead-redriving`,
+    replyPrefix: `${tag}:reply:`,
     outcomes: `${tag}:outcomes`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,

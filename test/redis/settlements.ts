@@ -1,8 +1,9 @@
 import type { RawEntry } from '../../src/event/event.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
+import type { Outcome } from '../../src/event/outcome.ts';
 import type { DeadReason } from '../../src/ledger/dead-letters.ts';
 import { type CallRecord, claimedUser } from '../../src/ledger/record.ts';
-import type { DeadEvent, Outcome, Settlement } from '../../src/ledger/settle.ts';
+import type { DeadEvent, Settlement } from '../../src/ledger/settle.ts';
 
 /**
  * How a user of a call fares.
