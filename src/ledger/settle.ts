@@ -73,12 +73,9 @@ export async function settleRecord(
     released: settlement.released,
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
     ...(allOutcomes && {
-      outcomes: settlement.outcomes.flatMap(({ eventId, userId, outcome, errorCode }) => [
-        eventId,
-        userId,
-        outcome,
-        String(errorCode),
-      ]),
+      outcomes: settlement.outcomes.map((outcome) =>
+        Object.entries(outcome).flatMap(([k, v]) => [k, String(v)]),
+      ),
     }),
     ...(kept && {
       keep: {
@@ -115,7 +112,10 @@ export async function settleRecord(
       keys.deadRedriving,
       keys.outcomes,
     ],
-    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload), OUTCOMES_KEPT],
+    [
+      ...[callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
+      ...[keys.replyPrefix, OUTCOMES_KEPT],
+    ],
   )) as [string, number, number, string];
   if (word === 'lost') return { kind: 'lost' };
   return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };

@@ -49,7 +49,10 @@ export interface Keys {
   readonly deadResolved: string;
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
-  /** Prefix of the channels on which those who wait for outcomes hear them, one each. */
+  /**
+   * Prefix + ID of a process: the channel on which its producer hears outcomes, and the list that holds for a
+   * minute those which nobody heard.
+   */
   readonly replyPrefix: string;
   /** Capped stream of how events ended, with IMSYNC_OUTCOMES=all (contract for who follows it). */
   readonly outcomes: string;

@@ -1,9 +1,11 @@
 import type { UserInput } from '../event/fields.ts';
+import { isAbsent } from '../event/validate.ts';
 import { type Accepted, InvalidUserError } from '../intake/accepted.ts';
 import type { Importing } from '../intake/import-users.ts';
+import type { ImportOutcome } from '../intake/outcomes.ts';
 import type { UserCreatedProducer } from '../intake/producer.ts';
 import { createBreath } from './breath.ts';
-import { type BodyForm, BodyError, userTexts } from './intake-body.ts';
+import { BodyError, type BodyForm, userTexts } from './intake-body.ts';
 import type { ToldOutcome, UserResult } from './intake-results.ts';
 import { type ReadUser, readUser } from './intake-user.ts';
 
@@ -12,7 +14,7 @@ export type Sender = Pick<UserCreatedProducer, 'addMany' | 'importMany'>;
 
 /** Users sent together: few enough that a long list leaves the process its turns. */
 const SLICE = 200;
-const PENDING: ToldOutcome = { outcome: 'pending', errorCode: 0 };
+const PENDING: ToldOutcome = { outcome: 'pending', errorCode: 0, hasAccount: false };
 const NOT_ACCEPTED =
   'Redis did not acknowledge the event, so that it may be lost. Send this user again; a repeat does no harm.';
 
@@ -28,7 +30,10 @@ export async function readUsers(
     const read = readUser(text, traceparent);
     // A list is one JSON text: a part that is none makes it all unreadable. A line stands for itself.
     if (!read.isJson && form === 'json') {
-      throw new BodyError('malformed', `The body is not valid JSON (at user ${users.length}, counted from 0).`);
+      throw new BodyError(
+        'malformed',
+        `The body is not valid JSON (at user ${users.length}, counted from 0).`,
+      );
     }
     users.push(read);
     await breath();
@@ -41,7 +46,7 @@ export interface Sent {
   /** For each user, in order. */
   readonly results: readonly UserResult[];
   /** By index: the outcome, once it is known. Empty unless they are waited for. */
-  readonly outcomes: ReadonlyMap<number, Promise<ToldOutcome>>;
+  readonly outcomes: ReadonlyMap<number, Promise<ImportOutcome>>;
 }
 
 /**
@@ -58,7 +63,7 @@ export async function sendUsers(
 ): Promise<Sent> {
   const breath = createBreath();
   const results: UserResult[] = [];
-  const outcomes = new Map<number, Promise<ToldOutcome>>();
+  const outcomes = new Map<number, Promise<ImportOutcome>>();
   const untilMs = performance.now() + (waitMs ?? 0);
   let away = false;
 
@@ -75,8 +80,7 @@ export async function sendUsers(
   };
 
   const send = async (slice: readonly UserInput[]): Promise<readonly (Accepted | Importing)[]> => {
-    // Of a user who is told elsewhere, nothing is heard here.
-    if (waitMs === undefined || slice.some(({ replyTo }) => replyTo)) return sender.addMany(slice);
+    if (waitMs === undefined) return sender.addMany(slice);
     const importing = await sender.importMany(slice, { timeoutMs: Math.max(0, untilMs - performance.now()) });
     // To listen may be what failed: accepting comes first.
     return importing.some((one) => one.ok || one.error instanceof InvalidUserError)
@@ -85,9 +89,13 @@ export async function sendUsers(
   };
 
   for (let from = 0; from < users.length; from += SLICE) {
-    const slice = users.slice(from, from + SLICE);
+    const slice = users
+      .slice(from, from + SLICE)
+      .map((read) => (waitMs === undefined ? read : tellable(read)));
     const readable = slice.filter(({ user }) => user !== undefined);
-    const answers = away ? [] : await send(readable.flatMap(({ user }) => user ?? []));
+    const answers: readonly (Accepted | Importing)[] = away
+      ? []
+      : await send(readable.flatMap(({ user }) => user ?? []));
     let next = 0;
     for (const [i, read] of slice.entries()) {
       const index = from + i;
@@ -108,18 +116,28 @@ export async function sendUsers(
   return { results, outcomes };
 }
 
+/** An outcome is told in one place: here, or on the user's own channel. */
+function tellable(read: ReadUser): ReadUser {
+  if (isAbsent(read.user?.replyTo)) return read;
+  const problem = 'replyTo and the preference to wait exclude each other: leave one of them out';
+  return { ...read, user: undefined, problems: [problem] };
+}
+
 /**
  * The results with their outcomes: those known when all are, or when `stopped` says so. Every accepted user gets one.
  */
-export async function withOutcomes({ results, outcomes }: Sent, stopped: Promise<void>): Promise<UserResult[]> {
+export async function withOutcomes(
+  { results, outcomes }: Sent,
+  stopped: Promise<void>,
+): Promise<UserResult[]> {
   const known = new Map<number, ToldOutcome>();
   const all = [...outcomes].map(async ([index, outcome]) => {
-    known.set(index, await outcome);
+    const { outcome: word, errorCode, reason, hasAccount } = { reason: undefined, ...(await outcome) };
+    known.set(index, { outcome: word, errorCode, hasAccount, ...(reason !== undefined && { reason }) });
   });
   await Promise.race([Promise.all(all), stopped]);
   return results.map((result) => {
     if (!('eventId' in result)) return result;
-    const { outcome, errorCode } = known.get(result.index) ?? PENDING;
-    return { ...result, outcome, errorCode };
+    return { ...result, ...(known.get(result.index) ?? PENDING) };
   });
 }

@@ -106,12 +106,18 @@ function* members(body: Buffer, from: number): Generator<Buffer> {
     if (byte === QUOTE) inText = true;
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
       if (++depth > MAX_DEPTH) {
-        throw new BodyError('malformed', `The body is nested deeper than ${MAX_DEPTH}; a user is a flat object.`);
+        throw new BodyError(
+          'malformed',
+          `The body is nested deeper than ${MAX_DEPTH}; a user is a flat object.`,
+        );
       }
     } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
       if (--depth > 0) continue;
       if (!isBlank(body, at + 1, body.length)) {
-        throw new BodyError('malformed', 'The body goes on after its JSON (several users are a list, or NDJSON).');
+        throw new BodyError(
+          'malformed',
+          'The body goes on after its JSON (several users are a list, or NDJSON).',
+        );
       }
       if (isList && byte === CLOSE_OBJECT) break;
       const last = body.subarray(memberFrom, isList ? at : at + 1);

@@ -1,7 +1,7 @@
 import type { Outcome } from '../event/outcome.ts';
 
 /** How a request asked to wait hears of an event. */
-export interface ToldOutcome extends Pick<Outcome, 'errorCode'> {
+export interface ToldOutcome extends Pick<Outcome, 'errorCode' | 'reason' | 'hasAccount'> {
   /** `pending`: not known in time; it will be worked off all the same. */
   readonly outcome: Outcome['outcome'] | 'pending';
 }

@@ -79,10 +79,10 @@ export function settlementBy(
     heldMsAtFirst: record.heldMsAtFirst,
   };
   const outcomes: Outcome[] = [
-    ...imported.map((one) => ({ ...one, outcome: 'imported' as const, errorCode: 0 })),
-    ...older.map((one) => ({ ...one, outcome: 'superseded' as const, errorCode: 0 })),
-    ...dead.map(({ eventId, userId, code }) => ({
-      ...{ eventId, userId, errorCode: code },
+    ...imported.map((one) => ({ ...one, outcome: 'imported' as const, errorCode: 0, hasAccount: true })),
+    ...older.map((one) => ({ ...one, outcome: 'superseded' as const, errorCode: 0, hasAccount: true })),
+    ...dead.map(({ eventId, userId, code, reason }) => ({
+      ...{ eventId, userId, errorCode: code, reason, hasAccount: false },
       outcome: 'dead-lettered' as const,
     })),
   ];

@@ -145,13 +145,19 @@ it('an import supersedes the older events of its user and tells who asked', () =
     released: ['a'],
     kept: { ...kept, users: 1, entries: [rawOf(entryOf('b', 4))] },
     publish: [
-      { channel: 'r3', message: '{"userId":"a","eventId":"3-0","outcome":"imported","errorCode":0}' },
-      { channel: 'r1', message: '{"userId":"a","eventId":"1-0","outcome":"superseded","errorCode":0}' },
+      {
+        channel: 'r3',
+        message: '{"eventId":"3-0","userId":"a","outcome":"imported","errorCode":0,"hasAccount":true}',
+      },
+      {
+        channel: 'r1',
+        message: '{"eventId":"1-0","userId":"a","outcome":"superseded","errorCode":0,"hasAccount":true}',
+      },
     ],
     outcomes: [
-      { userId: 'a', eventId: '3-0', outcome: 'imported', errorCode: 0 },
-      { userId: 'a', eventId: '2-0', outcome: 'superseded', errorCode: 0 },
-      { userId: 'a', eventId: '1-0', outcome: 'superseded', errorCode: 0 },
+      { userId: 'a', eventId: '3-0', outcome: 'imported', errorCode: 0, hasAccount: true },
+      { userId: 'a', eventId: '2-0', outcome: 'superseded', errorCode: 0, hasAccount: true },
+      { userId: 'a', eventId: '1-0', outcome: 'superseded', errorCode: 0, hasAccount: true },
     ],
   });
 });
