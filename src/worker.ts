@@ -239,6 +239,7 @@ export async function startWorker(options: {
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,
+    allOutcomes: config.outcomes === 'all',
     signAnew: () => signer.renew(),
     report: allOf(
       [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],

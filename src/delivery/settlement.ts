@@ -91,6 +91,7 @@ export function settlementOf(step: {
     released: [...before.keys()].filter((userId) => !after.has(userId)),
     kept: keep(after, entries, step.kept),
     publish: endings.flatMap(announcement),
+    outcomes: endings.map(({ outcome }) => outcome),
   };
 }
 
@@ -101,6 +102,19 @@ export function invalidSettlement(step: {
   readonly entries: ReadonlyMap<string, RawEntry>;
   readonly kept: KeptState;
 }): Settlement {
+  const endings = step.invalid.map(
+    ({ raw, letter }): Ending => ({
+      replyTo: replyToOf(raw),
+      outcome: {
+        eventId: raw.eventId,
+        userId: letter.userId,
+        outcome: 'dead-lettered',
+        errorCode: 0,
+        reason: letter.reason,
+        hasAccount: false,
+      },
+    }),
+  );
   const claimed = step.invalid.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
   return {
     imported: [],
@@ -114,19 +128,8 @@ export function invalidSettlement(step: {
     })),
     released: [...new Set(claimed)].filter((userId) => !step.remaining.has(userId)),
     kept: keep(step.remaining, step.entries, step.kept),
-    publish: step.invalid.flatMap(({ raw, letter }) =>
-      announcement({
-        replyTo: replyToOf(raw),
-        outcome: {
-          eventId: raw.eventId,
-          userId: letter.userId,
-          outcome: 'dead-lettered',
-          errorCode: 0,
-          reason: letter.reason,
-          hasAccount: false,
-        },
-      }),
-    ),
+    publish: endings.flatMap(announcement),
+    outcomes: endings.map(({ outcome }) => outcome),
   };
 }
 

@@ -10,8 +10,9 @@
 -- Shares letter-index.lua.
 -- KEYS 1 call record  2 owners  3 parked-counts  4 open-calls  5 books  6 returned  7 cutter
 --      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-by-reason  12 dead-users  13 dead-counts
---      14 dead-resolved  15 dead-redriving
--- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  6 reply prefix  5 settlement (JSON):
+--      14 dead-resolved  15 dead-redriving  16 outcomes
+-- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  6 reply prefix  7 entries that the stream of outcomes keeps
+--      5 settlement (JSON):
 --   imported   [userId, eventId, userId, eventId, ...]
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
@@ -19,6 +20,7 @@
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
 --              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
+--   outcomes   absent unless all outcomes are asked for, else [[field, value, field, value, ...], ...]
 --
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
 -- An error when events would appear or vanish: the record is left as it is.
@@ -46,6 +48,11 @@ local t = redis.call('TIME')
 local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
 local now = string.format('%.0f', nowMs)
 local index = letterIndex(8)
+
+-- The stream of outcomes, for those who follow all of them. Nothing of it is done unless it is asked for.
+local function tell(fields)
+  redis.call('XADD', KEYS[16], 'MAXLEN', '~', ARGV[7], '*', unpack(fields))
+end
 
 -- Redriven events that are done: {eventId, event that made it, ...}. What is neither imported, dead nor kept was
 -- superseded.
@@ -149,6 +156,9 @@ if #imported > 0 and redis.call('HLEN', index.users) > 0 then
             unlistLetter(index, eventId, users[i], letter[2], letter[3])
             resolve(eventId, imported[2 * i])
             resolved = resolved + 1
+            if s.outcomes then
+              tell({ 'eventId', eventId, 'userId', users[i], 'outcome', 'superseded', 'errorCode', '0', 'hasAccount', 'true' })
+            end
           end
         end
       end
@@ -211,6 +221,9 @@ if #dead - resolved ~= 0 then
 end
 if returned > 0 then
   redis.call('HINCRBY', KEYS[5], 'parked', -returned)
+end
+for _, fields in ipairs(s.outcomes or {}) do
+  tell(fields)
 end
 -- A producer's own channel that nobody listens on just now: its connection may be coming back (intake/outcomes).
 -- On a cluster other nodes' listeners are not counted, and a message heard twice does no harm.

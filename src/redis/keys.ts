@@ -54,6 +54,8 @@ export interface Keys {
    * minute those which nobody heard.
    */
   readonly replyPrefix: string;
+  /** Capped stream of how events ended, with IMSYNC_OUTCOMES=all (contract for who follows it). */
+  readonly outcomes: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -88,6 +90,7 @@ export function keysOf(sdkAppId: number): Keys {
     deadResolved: `${tag}:dead-resolved`,
     deadRedriving: `${tag}:dead-redriving`,
     replyPrefix: `${tag}:reply:`,
+    outcomes: `${tag}:outcomes`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };

@@ -107,6 +107,7 @@ describe('metrics of a process', () => {
       released: [],
       kept: null,
       publish: [],
+      outcomes: [],
     };
     report.settled('c1', settlement, { kind: 'settled', returned: 0, resolved: 2, nowMs: 1_004_000 });
     report.settled('c1', settlement, { kind: 'lost' });
