@@ -56,6 +56,8 @@ export interface Keys {
   readonly replyPrefix: string;
   /** Capped stream of how events ended, with IMSYNC_OUTCOMES=all (contract for who follows it). */
   readonly outcomes: string;
+  /** Hash `last` → number of the last redrive, and its ID → JSON: who had what redriven. */
+  readonly redrives: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -91,6 +93,7 @@ export function keysOf(sdkAppId: number): Keys {
     deadRedriving: `${tag}:dead-redriving`,
     replyPrefix: `${tag}:reply:`,
     outcomes: `${tag}:outcomes`,
+    redrives: `${tag}:redrives`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };
