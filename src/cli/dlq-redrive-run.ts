@@ -149,16 +149,16 @@ export function signsOfLife(
 
 async function* namesIn(file: string): AsyncGenerator<string> {
   const input: Readable = file === '-' ? process.stdin : createReadStream(file);
-  let failure: Error | undefined;
-  input.once('error', (error) => {
-    failure = error;
-  });
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const name = nameIn(line);
-    if (name !== undefined) yield name;
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      const name = nameIn(line);
+      if (name !== undefined) yield name;
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new CliError(EXIT.usage, `${file} cannot be read: ${message}. Check its name and rights.`);
   }
-  if (failure !== undefined)
-    throw new CliError(EXIT.usage, `${file} cannot be read: ${failure.message}. Check its name and rights.`);
 }
 
 /** For the history, of letters and of redrives. */

@@ -267,13 +267,11 @@ describe('redrive', () => {
   }, 60_000);
 
   it('killed and taken up again it redrives each letter once; who did it is listed', async () => {
-    const users = Array.from({ length: 30 }, (_, i) => `u${i}`);
-    simulator.setFaults(refusing(...users));
-    for (const userId of users) await push({ userId });
+    await makeInvalidLetters(redis, keys, 'u', 30);
     await startWorker();
-    await lettersToBe(30);
-    // Refused once more: an endless redrive would take them again and again.
-    const killed = imsync(['dlq', 'redrive', '--code', '70402', '--rate', '10', '--as', 'Ann, 4711'], env);
+    // They die once more: taken up again, a redrive must not take those.
+    const invalid = ['dlq', 'redrive', '--reason', 'invalid'];
+    const killed = imsync([...invalid, '--rate', '10', '--as', 'Ann, 4711'], env);
     await eventually('some are redriven', async () =>
       (await redriven()).some((count) => count > 0) ? true : undefined,
     );
@@ -293,14 +291,14 @@ describe('redrive', () => {
       by: expect.stringMatching(/^Ann, 4711 \(.+@.+\)$/),
     });
 
-    const refusal = await dlq('redrive', '--resume', 'r1', '--code', '70402');
+    const refusal = await dlq('redrive', '--resume', 'r1', '--code', '0');
     expect(refusal).toMatchObject({ code: 2, stderr: expect.stringContaining('leave the filter out') });
     expect(await dlq('redrive', '--resume', 'r9')).toMatchObject({ code: 1 });
     const resumed = await dlq('redrive', '--resume', 'r1', '--rate', '1000');
     expect(resumed.code).toBe(0);
     await eventually('all are dead again', async () => (await redis.zcard(keys.deadByTime)) === 30);
-    expect(await redriven()).toEqual(users.map(() => 1));
-    expect((await dlq('redrives')).stdout).toMatch(/^r1 {2}\S+ {2}done {2}.* {2}--code 70402 --rate 10$/);
+    expect(await redriven()).toEqual(Array.from({ length: 30 }, () => 1));
+    expect((await dlq('redrives')).stdout).toMatch(/^r1 {2}\S+ {2}done {2}.* {2}--reason invalid --rate 10$/);
     expect(await letterProblems(redis, keys)).toEqual([]);
   }, 120_000);
 
