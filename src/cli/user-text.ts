@@ -28,7 +28,7 @@ export function userText(report: UserReport, nowMs: number): string {
 
 const MAX_LETTERS = 5;
 
-function stateText({ state, stopped, call, waiting }: UserReport): string {
+function stateText({ state, stopped, call, waiting, api }: UserReport): string {
   const halt = stopped === null ? '' : `; all calls are ${stopped}`;
   switch (state) {
     case 'in-call':
@@ -42,7 +42,9 @@ function stateText({ state, stopped, call, waiting }: UserReport): string {
     case 'missing':
       return 'no account, and no event on its way';
     case 'unknown':
-      return 'nothing is known of this user';
+      return api === null
+        ? 'nothing is known of this user'
+        : 'no account; an event may wait where nobody looked';
   }
 }
 

@@ -17,7 +17,8 @@ export interface UserReport {
    * - `in-call`: an event of theirs is in a call, which is made, or made again, by itself.
    * - `waiting`: an event of theirs waits for its call.
    * - `dead-lettered`: their last event ended without an import, or without its profile.
-   * - `imported`, `missing`: what the API says of the account.
+   * - `imported`: the API says that the account exists.
+   * - `missing`: the API says that it does not, and no event of theirs is on its way.
    * - `unknown`: nothing was found; `unchecked` says where nobody looked.
    */
   readonly state: 'in-call' | 'waiting' | 'dead-lettered' | 'imported' | 'missing' | 'unknown';
@@ -108,12 +109,13 @@ export async function findUser(options: {
       .filter((eventId) => !elsewhere.has(eventId))
       .map((eventId) => ({ eventId, place: 'stream' as const })),
   ];
+  const everywhere = stream.looked >= stream.total && places.returnedLooked >= places.returnedTotal;
   const onTheWay = places.call !== null || waiting.length > 0;
   const api = onTheWay ? null : await ask(options, stopped, unchecked);
   const dead = found.letters.filter(({ state }) => state === 'dead');
   return {
     userId,
-    state: stateOf(places.call !== null, waiting.length > 0, dead.length > 0, api),
+    state: stateOf(places.call !== null, waiting.length > 0, dead.length > 0, api, everywhere),
     hasAccount: hasAccount(api, found.letters),
     stopped,
     call: places.call === null ? null : callOf(places.call, userId, places.nowMs),
@@ -146,11 +148,19 @@ async function ask(
   return null;
 }
 
-function stateOf(inCall: boolean, waits: boolean, dead: boolean, api: Presence | null): UserReport['state'] {
+function stateOf(
+  inCall: boolean,
+  waits: boolean,
+  dead: boolean,
+  api: Presence | null,
+  everywhere: boolean,
+): UserReport['state'] {
   if (inCall) return 'in-call';
   if (waits) return 'waiting';
   if (dead) return 'dead-lettered';
-  return api === null || api.kind === 'refused' ? 'unknown' : api.kind;
+  if (api === null || api.kind === 'refused') return 'unknown';
+  // An event that makes the account may wait where nobody looked.
+  return api.kind === 'missing' && !everywhere ? 'unknown' : api.kind;
 }
 
 /** What the API says now counts more than what a letter remembers. */
