@@ -9,6 +9,7 @@ import { pauseCommand, resumeCommand } from './cli/pause.ts';
 import { pushCommand } from './cli/push.ts';
 import { simulateCommand } from './cli/simulate.ts';
 import { statusCommand } from './cli/status.ts';
+import { userCommand } from './cli/user.ts';
 import { packageVersion } from './cli/version.ts';
 import { workerCommand } from './cli/worker.ts';
 
@@ -26,6 +27,7 @@ for (const command of [
   pushCommand(),
   statusCommand(),
   dlqCommand(),
+  userCommand(),
   pauseCommand(),
   resumeCommand(),
   configCommand(),

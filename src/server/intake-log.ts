@@ -45,10 +45,16 @@ export function createIntakeLog(log: Logger, nowMs: () => number = () => perform
       }
       const { unsaid } = last;
       lines.set(kind, { atMs: nowMs(), unsaid: 0 });
-      log.warn({ kind, status, from, ...(unsaid > 0 && { unsaid }) }, `HTTP intake refused: ${SENTENCES[kind]}`);
+      log.warn(
+        { kind, status, from, ...(unsaid > 0 && { unsaid }) },
+        `HTTP intake refused: ${SENTENCES[kind]}`,
+      );
     },
     broke(error) {
-      log.error({ reason: error.message, stack: error.stack }, 'HTTP intake answered 500: a bug, please report it');
+      log.error(
+        { reason: error.message, stack: error.stack },
+        'HTTP intake answered 500: a bug, please report it',
+      );
     },
     tokens(problem) {
       if (problem === null) log.info('tokens of the HTTP intake can be read again');
