@@ -1,7 +1,7 @@
 import { MAX_BODY_BYTES, MAX_USERS } from './intake-body.ts';
+import { userFoundSchemas } from './intake-openapi-user.ts';
 import { MAX_WAIT_SECONDS } from './intake-prefer.ts';
 import { REQUEST_ERRORS } from './intake-request.ts';
-import { userFound } from './intake-openapi-user.ts';
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 const json = (schema: object) => ({ 'application/json': { schema } });
@@ -11,7 +11,10 @@ const problem = (description: string, headers: object = {}) => ({
   content: json(ref('Problem')),
 });
 const retryAfter = {
-  'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'string', pattern: '^[0-9]+$' } },
+  'Retry-After': {
+    description: 'Seconds to wait before the next try.',
+    schema: { type: 'string', pattern: '^[0-9]+$' },
+  },
 };
 const preferenceApplied = {
   'Preference-Applied': {
@@ -35,9 +38,13 @@ const user = {
       minLength: 1,
       maxLength: 32,
       pattern: '^[!-~]+$',
-      description: 'Printable ASCII without spaces. A JSON number is refused: large ones lose digits on their way.',
+      description:
+        'Printable ASCII without spaces. A JSON number is refused: large ones lose digits on their way.',
     },
-    nick: { type: ['string', 'null'], description: 'Up to 500 bytes of UTF-8; a longer one costs the profile, not the account.' },
+    nick: {
+      type: ['string', 'null'],
+      description: 'Up to 500 bytes of UTF-8; a longer one costs the profile, not the account.',
+    },
     faceUrl: { type: ['string', 'null'], description: 'Up to 500 bytes.' },
     type: { enum: [0, 1, '0', '1', '', null], description: '0 ordinary (default), 1 robot.' },
     occurredAt: {
@@ -50,7 +57,10 @@ const user = {
       description: 'A Redis channel on which the outcome is published. Not together with Prefer: wait.',
     },
     traceparent: { type: ['string', 'null'], description: "W3C trace context; default: the request's." },
-    identifierType: { enum: [1, 2, 3, '1', '2', '3', '', null], description: 'Hosted mode: 1 phone, 2 e-mail, 3 string.' },
+    identifierType: {
+      enum: [1, 2, 3, '1', '2', '3', '', null],
+      description: 'Hosted mode: 1 phone, 2 e-mail, 3 string.',
+    },
     password: { type: ['string', 'null'], writeOnly: true, description: 'Hosted mode: 8 to 16 characters.' },
   },
   additionalProperties: { type: 'string', description: 'Further fields travel along with the event.' },
@@ -67,11 +77,18 @@ const outcomeFields = {
     enum: ['invalid', 'rejected', 'profile', 'expired', 'unknown'],
     description: 'Why it was dead-lettered.',
   },
-  hasAccount: { type: 'boolean', description: 'The user certainly has an account now: a message can reach them.' },
+  hasAccount: {
+    type: 'boolean',
+    description: 'The user certainly has an account now: a message can reach them.',
+  },
 };
 
 const place = {
-  index: { type: 'integer', minimum: 0, description: 'Position in the body, from 0; blank lines do not count.' },
+  index: {
+    type: 'integer',
+    minimum: 0,
+    description: 'Position in the body, from 0; blank lines do not count.',
+  },
   userId: { type: 'string', description: 'As it came; absent when there was none.' },
 };
 
@@ -90,7 +107,8 @@ const schemas = {
   Result: { oneOf: [ref('Accepted'), ref('Refused')] },
   Accepted: {
     type: 'object',
-    description: 'Redis has it: it will be imported, superseded by a newer event of the user, or dead-lettered.',
+    description:
+      'Redis has it: it will be imported, superseded by a newer event of the user, or dead-lettered.',
     required: ['index', 'eventId'],
     properties: { ...place, eventId: { type: 'string', pattern: '^[0-9]+-[0-9]+$' }, ...outcomeFields },
     dependentRequired: { outcome: ['errorCode', 'hasAccount'] },
@@ -109,7 +127,7 @@ const schemas = {
     },
     additionalProperties: false,
   },
-  UserFound: userFound,
+  ...userFoundSchemas,
   Problem: {
     type: 'object',
     required: ['error', 'message'],
@@ -125,7 +143,10 @@ const unauthorized = problem('No token, or none that counts.', {
   'WWW-Authenticate': { schema: { const: 'Bearer' } },
 });
 const internal = problem('A bug; please report it.');
-const unavailable = problem('Redis is away or too full, too much at once, or the worker is stopping.', retryAfter);
+const unavailable = problem(
+  'Redis is away or too full, too much at once, or the worker is stopping.',
+  retryAfter,
+);
 
 const postUsers = {
   operationId: 'postUsers',
@@ -140,16 +161,25 @@ const postUsers = {
       description: `wait=2: answers when the outcomes are known, after two seconds at the latest; 0 to ${MAX_WAIT_SECONDS}.`,
       schema: { type: 'string', examples: ['wait=2'] },
     },
-    { name: 'traceparent', in: 'header', description: 'W3C trace context of the events.', schema: { type: 'string' } },
+    {
+      name: 'traceparent',
+      in: 'header',
+      description: 'W3C trace context of the events.',
+      schema: { type: 'string' },
+    },
   ],
   requestBody: {
     required: true,
     content: {
       'application/json': {
-        schema: { oneOf: [ref('User'), { type: 'array', minItems: 1, maxItems: MAX_USERS, items: ref('User') }] },
+        schema: {
+          oneOf: [ref('User'), { type: 'array', minItems: 1, maxItems: MAX_USERS, items: ref('User') }],
+        },
         examples: { one: { value: { userId: 'alice', nick: 'Alice' } } },
       },
-      'application/x-ndjson': { schema: { type: 'string', description: 'A user a line; blank lines do not count.' } },
+      'application/x-ndjson': {
+        schema: { type: 'string', description: 'A user a line; blank lines do not count.' },
+      },
     },
   },
   responses: {
@@ -165,7 +195,8 @@ const postUsers = {
     '415': problem('Neither JSON nor NDJSON, not UTF-8, or compressed.'),
     '500': internal,
     '503': {
-      description: 'Nothing was accepted; try again. With `results` when Redis went away while users were sent to it.',
+      description:
+        'Nothing was accepted; try again. With `results` when Redis went away while users were sent to it.',
       headers: { ...retryAfter, ...preferenceApplied },
       content: json({ oneOf: [ref('Results'), ref('Problem')] }),
     },
@@ -175,10 +206,11 @@ const postUsers = {
 const getUser = {
   operationId: 'getUser',
   summary: 'Where a user is',
-  parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', minLength: 1, maxLength: 1000 } }],
+  parameters: [
+    { name: 'id', in: 'path', required: true, schema: { type: 'string', minLength: 1, maxLength: 1000 } },
+  ],
   responses: {
     '200': { description: 'What is known, also when that is nothing.', content: json(ref('UserFound')) },
-    '400': problem('No user can have this ID.'),
     '401': unauthorized,
     '500': internal,
     '503': unavailable,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { BodyError, MAX_BODY_BYTES } from './intake-body.ts';
+import { type BodyError, MAX_BODY_BYTES } from './intake-body.ts';
 import type { IntakeLoad } from './intake-limits.ts';
 import type { RefusalKind } from './intake-log.ts';
 
@@ -29,9 +29,16 @@ export function tooLarge(): RefusedRequest {
   return new RefusedRequest(413, 'too-large', message);
 }
 
-export function busy(): RefusedRequest {
-  const message = 'This worker holds as many bodies as it takes at once. Try again in a second.';
-  return new RefusedRequest(503, 'busy', message, 1);
+export function busy(why: string): RefusedRequest {
+  return new RefusedRequest(503, 'busy', `${why} Try again in a second.`, 1);
+}
+
+/** What a repeat may be told to wait for. */
+export const REDIS_AWAY_SECONDS = 2;
+
+export function redisAway(): RefusedRequest {
+  const message = 'Redis cannot be reached. Try again; nothing was accepted.';
+  return new RefusedRequest(503, 'unavailable', message, REDIS_AWAY_SECONDS);
 }
 
 /** A fault of a body as the answer to its request. */
@@ -64,7 +71,8 @@ export function readBody(
     request.on('data', (chunk: Buffer) => {
       if (refused) return;
       if (bytes + chunk.length > MAX_BODY_BYTES) refuse(tooLarge());
-      else if (!load.hold(chunk.length)) refuse(busy());
+      else if (!load.hold(chunk.length))
+        refuse(busy('This worker holds as many bodies as it takes at once.'));
       else {
         bytes += chunk.length;
         chunks.push(chunk);

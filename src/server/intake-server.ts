@@ -60,7 +60,11 @@ export async function startIntakeServer(options: {
     if (closing) throw new RefusedRequest(503, 'stopping', 'This worker is stopping. Try again.', 1);
     if (request.is404 || request.routeOptions.config.open === true) return;
     if (!tokens.admits(request.headers.authorization)) {
-      throw new RefusedRequest(401, 'unauthorized', 'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.');
+      throw new RefusedRequest(
+        401,
+        'unauthorized',
+        'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.',
+      );
     }
   });
   app.addHook('onSend', async (_request, reply) => {
@@ -124,7 +128,8 @@ function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): Refu
     return new RefusedRequest(400, 'malformed', `The request cannot be read: ${error.message}.`);
   }
   log.broke(error);
-  const message = 'The answer cannot be given: a bug, please report it. Users may or may not have been accepted.';
+  const message =
+    'The answer cannot be given: a bug, please report it. Users may or may not have been accepted.';
   return new RefusedRequest(500, 'internal', message);
 }
 

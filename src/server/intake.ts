@@ -8,6 +8,7 @@ import { readSecrets } from '../config/secrets.ts';
 import { UserCreatedProducer } from '../intake/producer.ts';
 import { hasRoomForIntake, type MemoryMark, memoryText } from '../redis/memory-mark.ts';
 import { redisSettings } from '../redis/settings.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import { readUsers, sendUsers, withOutcomes } from './intake-accept.ts';
 import { BodyError, bodyFormOf, MAX_BODY_BYTES } from './intake-body.ts';
 import { createIntakeLoad } from './intake-limits.ts';
@@ -15,13 +16,20 @@ import { createIntakeLog } from './intake-log.ts';
 import { createIntakeMetrics } from './intake-metrics.ts';
 import { openapiDocument } from './intake-openapi.ts';
 import { waitSecondsOf } from './intake-prefer.ts';
-import { RefusedRequest, readBody, refusedBody, tooLarge } from './intake-request.ts';
+import {
+  REDIS_AWAY_SECONDS,
+  RefusedRequest,
+  readBody,
+  redisAway,
+  refusedBody,
+  tooLarge,
+} from './intake-request.ts';
 import { bodyOf, statusOf, type UserResult } from './intake-results.ts';
 import { startIntakeServer } from './intake-server.ts';
 import { createTokenKeeper } from './intake-tokens.ts';
-import type { Heartbeat } from './heartbeat.ts';
 import type { Logger } from './log.ts';
 import type { Ops } from './ops.ts';
+import { within } from './within.ts';
 
 /** The HTTP intake of one worker. */
 export interface Intake {
@@ -30,7 +38,6 @@ export interface Intake {
   close(): Promise<void>;
 }
 
-const REDIS_AWAY_SECONDS = 2;
 const MEMORY_SECONDS = 30;
 /** A look at Redis's memory that takes longer is an answer, too. */
 const LOOK_MS = 3_000;
@@ -70,14 +77,12 @@ export async function openIntake(options: {
   });
 
   const isOpen = async (): Promise<void> => {
-    const away = (): RefusedRequest =>
-      new RefusedRequest(503, 'unavailable', 'Redis cannot be reached. Try again; nothing was accepted.', REDIS_AWAY_SECONDS);
-    if (heartbeat.answeringSinceMs === null) throw away();
+    if (heartbeat.answeringSinceMs === null) throw redisAway();
     let seen: Awaited<ReturnType<MemoryMark['look']>>;
     try {
-      seen = await within(memory.look(), LOOK_MS);
+      seen = await within(memory.look(), LOOK_MS, 'Redis does not answer');
     } catch {
-      throw away();
+      throw redisAway();
     }
     if (hasRoomForIntake(seen)) return;
     const message = `${memoryText(seen)}: what it holds must be worked off first. Try again later.`;
@@ -142,7 +147,10 @@ export async function openIntake(options: {
     await producer.close();
     throw error;
   });
-  options.log.info({ url: server.url }, 'HTTP intake listens: POST /v1/users, GET /v1/users/{id}, /openapi.json');
+  options.log.info(
+    { url: server.url },
+    'HTTP intake listens: POST /v1/users, GET /v1/users/{id}, /openapi.json',
+  );
   if (!isLoopback(host)) {
     options.log.warn(
       { host },
@@ -157,16 +165,4 @@ export async function openIntake(options: {
       await producer.close();
     },
   };
-}
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('too late')), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
