@@ -211,6 +211,7 @@ const getUser = {
   ],
   responses: {
     '200': { description: 'What is known, also when that is nothing.', content: json(ref('UserFound')) },
+    '400': problem('The path cannot be decoded, or the ID is longer than 1,000 characters.'),
     '401': unauthorized,
     '500': internal,
     '503': unavailable,

@@ -49,6 +49,10 @@ export async function startIntakeServer(options: {
     return503OnClosing: false,
     routerOptions: { maxParamLength: 1_000 },
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
+    // A path that cannot be decoded comes to no route.
+    frameworkErrors: (error, request, reply) => {
+      answerError(refusalOf(error, log), request, reply, log);
+    },
     clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
