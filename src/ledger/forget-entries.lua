@@ -1,0 +1,18 @@
+-- forget-entries: takes entries off the stream that are not to become calls.
+--
+-- KEYS 1 stream  2 books
+-- ARGV eventIds
+--
+-- Answers how many were there. They end as forget.lua says. One step, so that an entry is either cut or forgotten,
+-- and counted once. Cost: O(entries).
+
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+redis.call('HDEL', KEYS[2], '')
+
+local gone = redis.call('XDEL', KEYS[1], unpack(ARGV))
+if gone > 0 then
+  for _, name in ipairs({ 'taken', 'dead', 'deadDeleted', 'forgotten' }) do
+    redis.call('HINCRBY', KEYS[2], name, gone)
+  end
+end
+return gone
