@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { type IntakeClient, intakeClient } from '../support/intake.ts';
 import { parseMetrics } from '../support/metrics.ts';
@@ -19,6 +20,7 @@ let stage: Stage;
 let worker: ImsyncProcess;
 let url: string;
 let client: IntakeClient;
+let hold: HoldState;
 /** Opened at the start, looked at in the end: a head that never ends. */
 let slow: Socket;
 let slowAnswer = '';
@@ -32,11 +34,11 @@ const entries = async (): Promise<Record<string, string>[]> =>
   }));
 /** While paused nothing leaves the stream. */
 const paused = async <T>(work: () => Promise<T>): Promise<T> => {
-  await stage.verb(['pause', '--reason', 'a test']);
+  await hold.pause('a test', Date.now());
   try {
     return await work();
   } finally {
-    await stage.verb(['resume']);
+    await hold.resume();
   }
 };
 
@@ -47,6 +49,7 @@ beforeAll(async () => {
     sensitiveWords: ['curse'],
     scenario: { rules: [{ match: { userIds: ['eve'] }, action: { accountCode: 70402 } }] },
   });
+  hold = createHoldState(stage.client, stage.keys);
   worker = await stage.worker({
     IMSYNC_INTAKE_PORT: '0',
     IMSYNC_INTAKE_TOKENS_FILE: join(folder, 'tokens'),
@@ -392,7 +395,7 @@ test('a request that does not come to its end is cut off', async () => {
 }, 60_000);
 
 test('it stops in order: requests in hand are answered, halves are cut off, nobody new is let in', async () => {
-  await stage.verb(['pause']);
+  await hold.pause('a test', Date.now());
   const waiting = client.post({ userId: 'zoe' }, { prefer: 'wait=30' });
   await eventually('zoe waits', async () => (await entries()).some(({ userId }) => userId === 'zoe'));
   const half = connect(Number(new URL(url).port), '127.0.0.1');
