@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { type IntakeClient, intakeClient } from '../support/intake.ts';
+import { startLane } from '../support/lane.ts';
 import { parseMetrics } from '../support/metrics.ts';
 import type { ImsyncProcess } from '../support/process.ts';
 import { linesOf, type Stage, setStage } from '../support/stage.ts';
@@ -371,6 +372,32 @@ test('the status names it, the metrics count it, and the log names nobody', asyn
   expect(linesOf(worker, 'HTTP intake answers 503').length).toBeLessThanOrEqual(4);
   expect(linesOf(worker, 'HTTP intake refused: no token')).toHaveLength(1);
 });
+
+test('in hosted mode a user brings a password, which nobody sees again', async () => {
+  const lane = await startLane({
+    server: stage.redis,
+    sdkAppId: 1_400_000_099,
+    form: 'hosted',
+    env: { IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: token },
+  });
+  try {
+    const line = lane.log.find((one) => one.includes(LISTENS)) ?? '{}';
+    const hosted = await intakeClient(JSON.parse(line).url, token);
+    const user = { userId: 'ann@example.com', identifierType: 2, password: 'pass-Word-1' };
+    const { status, json } = await hosted.post([
+      user,
+      { ...user, password: 'too-Short'.slice(0, 5) },
+      { userId: 'bob1' },
+    ]);
+    expect([status, json.accepted]).toEqual([207, 1]);
+    expect(JSON.stringify(json) + lane.log.join()).not.toMatch(/pass-Word-1|too-S/);
+    await lane.drained();
+    const found = await hosted.get('/v1/users/ann%40example.com');
+    expect(found.json.unchecked).toEqual([expect.stringContaining('IMSYNC_API=hosted has no call for it')]);
+  } finally {
+    await lane.stop();
+  }
+}, 60_000);
 
 test('the description is all true: every status and every field of it was met', () => {
   const { paths, components } = client.document;
