@@ -50,6 +50,9 @@ export function statusText(status: Status): string {
     ...(totals.forgotten > 0 ? [`forgotten    ${totals.forgotten} (erased by user forget)`] : []),
     `workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`,
   ];
+  for (const { id, intake: url } of workers) {
+    if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
+  }
   if (hold !== null) {
     lines.splice(
       2,

@@ -13,7 +13,7 @@ import { type ReadUser, readUser } from './intake-user.ts';
 export type Sender = Pick<UserCreatedProducer, 'addMany' | 'importMany'>;
 
 /** Users sent together: few enough that a long list leaves the process its turns. */
-const SLICE = 200;
+const SLICE = 100;
 const PENDING: ToldOutcome = { outcome: 'pending', errorCode: 0, hasAccount: false };
 const NOT_ACCEPTED =
   'Redis did not acknowledge the event, so that it may be lost. Send this user again; a repeat does no harm.';
