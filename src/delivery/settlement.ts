@@ -3,6 +3,7 @@ import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, claimedUser } from '../ledger/record.ts';
 import type { DeadEvent, Kept, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './decide.ts';
+import { talliesOf, tallyOf } from './tallies.ts';
 import { candidateOf, type Unit } from './unit.ts';
 
 /** What the record keeps of its history while users stay in it. */
@@ -51,6 +52,7 @@ export function settlementOf(step: {
 }): Settlement {
   const { before, after, decision, entries, letter } = step;
   const endings: Ending[] = [];
+  const counted: Parameters<typeof talliesOf>[0][number][] = [];
   let superseded = 0;
   const imported = decision.imported.map((unit) => {
     const [newest, ...older] = before.get(unit.userId)?.candidates ?? [];
@@ -58,6 +60,8 @@ export function settlementOf(step: {
     if (newest?.eventId !== sent.eventId)
       throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
     superseded += older.length;
+    counted.push({ tally: sent.event.tally, outcome: 'imported' });
+    for (const { event } of older) counted.push({ tally: event.tally, outcome: 'superseded' });
     endings.push(ending(unit.userId, sent.eventId, sent.event.replyTo, 'imported', 0));
     for (const { eventId, event } of older)
       endings.push(ending(unit.userId, eventId, event.replyTo, 'superseded', 0));
@@ -68,6 +72,7 @@ export function settlementOf(step: {
     const raw = entries.get(entry.eventId);
     if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
     endings.push(ending(unit.userId, entry.eventId, entry.event.replyTo, 'dead-lettered', verdict.errorCode));
+    counted.push({ tally: entry.event.tally, outcome: 'dead-lettered', reason });
     const { eventId } = entry;
     return { eventId, userId: unit.userId, reason, code: verdict.errorCode, letter: letter(raw, refused) };
   });
@@ -78,6 +83,7 @@ export function settlementOf(step: {
     released: [...before.keys()].filter((userId) => !after.has(userId)),
     kept: keep(after, entries, step.kept),
     publish: endings.flatMap(announcement),
+    tallies: talliesOf(counted),
   };
 }
 
@@ -103,6 +109,13 @@ export function invalidSettlement(step: {
     kept: keep(step.remaining, step.entries, step.kept),
     publish: step.invalid.flatMap(({ raw, letter }) =>
       announcement(ending(letter.userId, raw.eventId, replyToOf(raw), 'dead-lettered', 0)),
+    ),
+    tallies: talliesOf(
+      step.invalid.map(({ raw, letter }) => ({
+        tally: tallyOf(raw),
+        outcome: 'dead-lettered',
+        reason: letter.reason,
+      })),
     ),
   };
 }

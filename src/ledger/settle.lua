@@ -19,6 +19,8 @@
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
 --              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
+--   tallies    absent, or [tally key, counter, number, ...]: counted where the tally stands and its event ends for
+--              the first time, so that whoever writes events makes no keys
 --
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
 -- An error when events would appear or vanish: the record is left as it is.
@@ -211,6 +213,11 @@ if #dead - resolved ~= 0 then
 end
 if returned > 0 then
   redis.call('HINCRBY', KEYS[5], 'parked', -returned)
+end
+for i = 1, #(s.tallies or {}), 3 do
+  if record[4] ~= 'redrive' and redis.call('EXISTS', s.tallies[i]) == 1 then
+    redis.call('HINCRBY', s.tallies[i], s.tallies[i + 1], s.tallies[i + 2])
+  end
 end
 for i = 1, #s.publish, 2 do
   redis.call('PUBLISH', s.publish[i], s.publish[i + 1])

@@ -30,6 +30,16 @@ export interface Kept {
   readonly onWire?: boolean;
 }
 
+/** How an event ends. */
+export type Ended = 'imported' | 'superseded' | 'dead-lettered';
+
+/** What a tally counts more of: an outcome, or `dead:<reason>`. */
+export interface TallyCount {
+  readonly tally: string;
+  readonly name: string;
+  readonly count: number;
+}
+
 /** How the events of a record ended. Together with what is kept they are all of its events. */
 export interface Settlement {
   readonly imported: readonly { readonly userId: string; readonly eventId: string }[];
@@ -40,6 +50,7 @@ export interface Settlement {
   readonly released: readonly string[];
   readonly kept: Kept | null;
   readonly publish: readonly { readonly channel: string; readonly message: string }[];
+  readonly tallies?: readonly TallyCount[];
 }
 
 export type Settled =
@@ -62,6 +73,13 @@ export async function settleRecord(
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
     released: settlement.released,
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
+    ...((settlement.tallies ?? []).length > 0 && {
+      tallies: settlement.tallies?.flatMap(({ tally, name, count }) => [
+        keys.tallyPrefix + tally,
+        name,
+        count,
+      ]),
+    }),
     ...(kept && {
       keep: {
         entries: packEntries(kept.entries),

@@ -49,6 +49,8 @@ export interface Keys {
   readonly deadResolved: string;
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
+  /** Prefix + name: hash of counters, how the events of an import ended. */
+  readonly tallyPrefix: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -82,6 +84,7 @@ export function keysOf(sdkAppId: number): Keys {
     deadCounts: `${tag}:dead-counts`,
     deadResolved: `${tag}:dead-resolved`,
     deadRedriving: `${tag}:dead-redriving`,
+    tallyPrefix: `${tag}:tally:`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };
