@@ -4,7 +4,7 @@ import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { TALLY_LIFE_SECONDS } from './tally.ts';
 
-/** Adds users to the intake, and counts them in their tally in the same step. */
+/** Adds users to the intake, and counts them in the same step where a tally is wanted. */
 export interface Adder {
   /** Resolves once Redis has all of them; waits while it refuses for a passing reason. */
   add(users: readonly UserInput[]): Promise<void>;
@@ -17,20 +17,23 @@ const LASTING = /^(NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|ERR)\b/;
 export function createAdder(options: {
   readonly redis: RedisClient;
   readonly keys: Keys;
-  readonly tally: string;
+  /** Opened before; undefined when nobody counts. */
+  readonly tally: string | undefined;
   readonly signal: AbortSignal;
   /** Redis refuses; it is tried again in a second. */
   readonly onRefused: (reason: string) => void;
 }): Adder {
   const { redis, keys, tally, signal, onRefused } = options;
-  const tallyKey = keys.tallyPrefix + tally;
+  const tallyKey = tally === undefined ? undefined : keys.tallyPrefix + tally;
 
   const addOnce = async (users: readonly UserInput[]): Promise<void> => {
     // All or none: what a full Redis would have taken of it would be counted wrong.
     const together = redis.multi();
     for (const user of users) together.xadd(keys.stream, '*', ...toFields({ ...user, tally }));
-    together.hincrby(tallyKey, 'accepted', users.length);
-    together.expire(tallyKey, TALLY_LIFE_SECONDS);
+    if (tallyKey !== undefined) {
+      together.hincrby(tallyKey, 'accepted', users.length);
+      together.expire(tallyKey, TALLY_LIFE_SECONDS);
+    }
     const replies = (await together.exec()) ?? [];
     for (const [error] of replies) if (error !== null) throw error;
   };

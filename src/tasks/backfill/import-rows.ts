@@ -3,7 +3,7 @@ import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/row.ts';
 import type { Adder } from './adder.ts';
 import { type Batch, batches } from './batches.ts';
-import type { Checkpoint, ImportCounts } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import type { Gate } from './gate.ts';
 import type { JudgeRules } from './judge.ts';
 import { ordered } from './ordered.ts';
@@ -24,7 +24,7 @@ export interface ImportParts {
   readonly from: Checkpoint;
   /** Resolves when it is written. */
   readonly save: (checkpoint: Checkpoint) => Promise<void>;
-  readonly onProgress: (counts: ImportCounts) => void;
+  readonly onProgress: (at: Checkpoint) => void;
   /** Aborted: it ends after the step at hand, with the checkpoint written. */
   readonly signal: AbortSignal;
 }
@@ -101,7 +101,7 @@ export async function importRows(parts: ImportParts): Promise<Checkpoint> {
       },
     };
     isSaved = false;
-    onProgress(checkpoint.counts);
+    onProgress(checkpoint);
     if (performance.now() - savedAtMs >= SAVE_EVERY_MS) await saveNow();
   };
 
