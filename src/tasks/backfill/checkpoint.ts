@@ -17,13 +17,13 @@ export interface Checkpoint {
   readonly tally: string;
 }
 
-/** What became of the rows so far. `rows` is their sum. */
+/** What became of the rows so far. `rows` is the sum of the others. */
 export interface ImportCounts {
   readonly rows: number;
   readonly rejected: number;
   /** Not added: the account is there already. */
   readonly there: number;
-  /** Not added: the API does not say whether the account is there. They are rejects, too. */
+  /** Not added: the API does not say whether the account is there. They stand in the reject file, too. */
   readonly unasked: number;
   readonly added: number;
 }

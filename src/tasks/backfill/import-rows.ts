@@ -94,7 +94,7 @@ export async function importRows(parts: ImportParts): Promise<Checkpoint> {
       rejectBytes: rejects.bytes,
       counts: {
         rows: counts.rows + asked.batch.judged.length,
-        rejected: counts.rejected + sorted.rejects.length,
+        rejected: counts.rejected + sorted.rejects.length - sorted.unasked,
         there: counts.there + sorted.there,
         unasked: counts.unasked + sorted.unasked,
         added: counts.added + sorted.add.length,

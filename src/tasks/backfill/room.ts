@@ -41,7 +41,7 @@ export function roomFor(
       calls / (command === commands.batch ? rates.batchPerSecond : rates.singlePerSecond),
   );
   const waitingSeconds = Math.max(0, ...open) + backlog.waiting * secondsPerRow;
-  const rows = Math.floor((TARGET_SECONDS - waitingSeconds) / secondsPerRow);
+  const rows = Math.floor((TARGET_SECONDS - waitingSeconds) / secondsPerRow + 1e-6);
   // Where a row takes longer than the target, one at a time goes while nothing waits.
   if (rows < 1) return waitingSeconds === 0 ? 1 : 0;
   return Math.min(rows, MAX_STEP_ROWS);
