@@ -4,6 +4,7 @@ import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, claimedUser } from '../ledger/record.ts';
 import type { DeadEvent, Kept, Settlement } from '../ledger/settle.ts';
 import { type Decision, hasAccount, type Refused } from './decide.ts';
+import { talliesOf, tallyOf } from './tallies.ts';
 import { candidateOf, type Unit } from './unit.ts';
 
 /** What the record keeps of its history while users stay in it. */
@@ -49,6 +50,7 @@ export function settlementOf(step: {
 }): Settlement {
   const { before, after, decision, entries, letter } = step;
   const endings: Ending[] = [];
+  const counted: Parameters<typeof talliesOf>[0][number][] = [];
   let superseded = 0;
   const imported = decision.imported.map((unit) => {
     const [newest, ...older] = before.get(unit.userId)?.candidates ?? [];
@@ -63,12 +65,15 @@ export function settlementOf(step: {
       });
     told(sent.eventId, sent.event.replyTo, 'imported');
     for (const { eventId, event } of older) told(eventId, event.replyTo, 'superseded');
+    counted.push({ tally: sent.event.tally, outcome: 'imported' });
+    for (const { event } of older) counted.push({ tally: event.tally, outcome: 'superseded' });
     return { userId: unit.userId, eventId: sent.eventId };
   });
   const dead = decision.refused.map((refused): DeadEvent => {
     const { unit, entry, reason, verdict } = refused;
     const raw = entries.get(entry.eventId);
     if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
+    counted.push({ tally: entry.event.tally, outcome: 'dead-lettered', reason });
     const { eventId } = entry;
     const { errorCode } = verdict;
     endings.push({
@@ -92,6 +97,7 @@ export function settlementOf(step: {
     kept: keep(after, entries, step.kept),
     publish: endings.flatMap(announcement),
     outcomes: endings.map(({ outcome }) => outcome),
+    tallies: talliesOf(counted),
   };
 }
 
@@ -130,6 +136,13 @@ export function invalidSettlement(step: {
     kept: keep(step.remaining, step.entries, step.kept),
     publish: endings.flatMap(announcement),
     outcomes: endings.map(({ outcome }) => outcome),
+    tallies: talliesOf(
+      step.invalid.map(({ raw, letter }) => ({
+        tally: tallyOf(raw),
+        outcome: 'dead-lettered',
+        reason: letter.reason,
+      })),
+    ),
   };
 }
 

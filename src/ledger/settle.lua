@@ -21,6 +21,8 @@
 --              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
 --   outcomes   absent unless all outcomes are asked for, else [[field, value, field, value, ...], ...]
+--   tallies    absent, or [tally key, counter, number, ...]: counted where the tally stands and its event ends for
+--              the first time, so that whoever writes events makes no keys
 --
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
 -- An error when events would appear or vanish: the record is left as it is.
@@ -224,6 +226,11 @@ if returned > 0 then
 end
 for _, fields in ipairs(s.outcomes or {}) do
   tell(fields)
+end
+for i = 1, #(s.tallies or {}), 3 do
+  if record[4] ~= 'redrive' and redis.call('EXISTS', s.tallies[i]) == 1 then
+    redis.call('HINCRBY', s.tallies[i], s.tallies[i + 1], s.tallies[i + 2])
+  end
 end
 -- A producer's own channel that nobody listens on just now: its connection may be coming back (intake/outcomes).
 -- On a cluster other nodes' listeners are not counted, and a message heard twice does no harm.

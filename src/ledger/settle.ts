@@ -33,6 +33,15 @@ export interface Kept {
 
 /** Entries of the stream of outcomes, at least; Redis trims it by whole blocks, so it holds some more. */
 export const OUTCOMES_KEPT = 100_000;
+/** How an event ends. */
+export type Ended = 'imported' | 'superseded' | 'dead-lettered';
+
+/** What a tally counts more of: an outcome, or `dead:<reason>`. */
+export interface TallyCount {
+  readonly tally: string;
+  readonly name: string;
+  readonly count: number;
+}
 
 /** How the events of a record ended. Together with what is kept they are all of its events. */
 export interface Settlement {
@@ -46,6 +55,7 @@ export interface Settlement {
   readonly publish: readonly { readonly channel: string; readonly message: string }[];
   /** Every ending of this settlement; written only where all outcomes are asked for. */
   readonly outcomes: readonly Outcome[];
+  readonly tallies?: readonly TallyCount[];
 }
 
 export type Settled =
@@ -76,6 +86,13 @@ export async function settleRecord(
       outcomes: settlement.outcomes.map((outcome) =>
         Object.entries(outcome).flatMap(([k, v]) => [k, String(v)]),
       ),
+    }),
+    ...((settlement.tallies ?? []).length > 0 && {
+      tallies: settlement.tallies?.flatMap(({ tally, name, count }) => [
+        keys.tallyPrefix + tally,
+        name,
+        count,
+      ]),
     }),
     ...(kept && {
       keep: {

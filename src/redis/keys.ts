@@ -58,6 +58,8 @@ export interface Keys {
   readonly outcomes: string;
   /** Hash `last` → number of the last redrive, and its ID → JSON: who had what redriven. */
   readonly redrives: string;
+  /** Prefix + name: hash of counters, how the events of an import ended. */
+  readonly tallyPrefix: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -94,6 +96,7 @@ export function keysOf(sdkAppId: number): Keys {
     replyPrefix: `${tag}:reply:`,
     outcomes: `${tag}:outcomes`,
     redrives: `${tag}:redrives`,
+    tallyPrefix: `${tag}:tally:`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };

@@ -141,6 +141,7 @@ it('an import supersedes the older events of its user and tells who asked', () =
   expect(settlementOf({ before, after, decision, entries: raws, letter, kept })).toEqual({
     imported: [{ userId: 'a', eventId: '3-0' }],
     superseded: 2,
+    tallies: [],
     dead: [],
     released: ['a'],
     kept: { ...kept, users: 1, entries: [rawOf(entryOf('b', 4))] },
