@@ -5,6 +5,7 @@ import { redriveUsers } from '../../src/ledger/redrive.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook } from '../../src/pace/slot.ts';
+import { openTally, readTally } from '../../src/tasks/backfill/tally.ts';
 import { type ForgetReport, forgetUser } from '../../src/tasks/forget-user.ts';
 import { letterProblems } from '../support/letter-audit.ts';
 import { tracesOf } from '../support/traces.ts';
@@ -242,6 +243,32 @@ test('between any steps of other processes: the books balance, and in the end no
     { seed: 1400000000, numRuns: 25 },
   );
 }, 120_000);
+
+test('whoever waits for an import does not wait for its forgotten events', async () => {
+  const stage = newStage();
+  const { redis, keys } = stage;
+  await openTally(redis, keys, 'import-1');
+  await redis.hincrby(`${keys.tallyPrefix}import-1`, 'accepted', 5);
+  const tallied = user('ann', 'tally', 'import-1');
+  await stage.add(tallied, user('bob', 'tally', 'import-1'));
+  const { callId } = callOf(await stage.cut());
+  await stage.add(tallied, user('ann', 'tally', 'of-nobody'));
+  await stage.cut();
+  await stage.add(tallied);
+  await settle(stage, callId, 'die');
+  await stage.add(tallied);
+  await stage.cut();
+  await redriveUsers(redis, keys, {
+    ...{ users: ['ann'], by: 'test', batchCommand: BATCH, singleCommand: SINGLE, maxOpenCalls: 5 },
+    ...{ dryRun: false, early: false, invalid: false },
+  });
+  await stage.add(tallied);
+  await forget(stage, 'ann');
+  // Four were on their way; the first one had ended before, which this test's settling does not count.
+  expect(await readTally(redis, keys, 'import-1')).toMatchObject({ accepted: 5, deadLettered: 4 });
+  expect(await redis.exists(`${keys.tallyPrefix}of-nobody`)).toBe(0);
+  expect(await stage.problems()).toEqual([]);
+}, 60_000);
 
 test('a stream of ten thousand is read once', async () => {
   const stage = newStage();
