@@ -10,10 +10,11 @@
 -- A call that may be on the wire is left alone: a newer event of the user must not overtake it. From any other
 -- the user's events are taken, and the record is taken from its run, which has the others' calls made again.
 --
+-- Shares forget-tally.lua.
 -- KEYS 1 books  2 owners  3 parked-counts  4 open-calls  5 returned  6 dead-redriving
 -- ARGV 1 userId  2 call prefix  3 parked prefix  4 dead prefix  5 run  6 record format
 --      7 how long a call may take effect (ms)  8 entries of the tail that were looked at  9 entries of a page
---      10 the total `forgotten` when they were looked at  11 '1': count only
+--      10 the total `forgotten` when they were looked at  11 '1': count only  12 tally prefix
 --
 -- Answers {word, number, total `forgotten`, returned, parked, in calls, entries of the tail looked at}. Words:
 --   more     there are further pages
@@ -47,10 +48,14 @@ local function isOwn(entry)
   return named == user
 end
 
-local function ends(n)
-  if n > 0 and not dry then
+-- An event of a redrive ended once before, in its tally, too.
+local function ends(entries, redriven)
+  if #entries > 0 and not dry then
     for _, name in ipairs({ 'dead', 'deadDeleted', 'forgotten' }) do
-      redis.call('HINCRBY', KEYS[1], name, n)
+      redis.call('HINCRBY', KEYS[1], name, #entries)
+    end
+    for i = 1, redriven and 0 or #entries do
+      countInTally(ARGV[12], entries[i], 2)
     end
   end
 end
@@ -59,35 +64,41 @@ end
 local length = redis.call('LLEN', KEYS[5])
 local first = math.max(0, length - looked - page)
 local last = length - looked - 1
-local returned = 0
+local found = {}
 if last >= 0 then
   local entries = redis.call('LRANGE', KEYS[5], first, last)
   for i = 1, #entries do
-    if isOwn(cjson.decode(entries[i])) then
-      returned = returned + 1
+    local entry = cjson.decode(entries[i])
+    if isOwn(entry) then
+      found[#found + 1] = entry
       if not dry then
         redis.call('LSET', KEYS[5], first + i - 1, '')
       end
     end
   end
-  if returned > 0 and not dry then
+  if #found > 0 and not dry then
     redis.call('LREM', KEYS[5], 0, '')
   end
-  looked = looked + #entries - (dry and 0 or returned)
+  looked = looked + #entries - (dry and 0 or #found)
 end
-ends(returned)
+local returned = #found
+ends(found)
 if first > 0 then
   return { 'more', 0, total(), returned, 0, 0, looked }
 end
 
 -- Parking.
-local parked = redis.call('LLEN', ARGV[3] .. user)
+local behind = redis.call('LRANGE', ARGV[3] .. user, 0, -1)
+local parked = #behind
+for i = 1, parked do
+  behind[i] = cjson.decode(behind[i])
+end
 if parked > 0 and not dry then
   redis.call('DEL', ARGV[3] .. user)
   redis.call('HDEL', KEYS[3], user)
   redis.call('HINCRBY', KEYS[1], 'parked', -parked)
 end
-ends(parked)
+ends(behind)
 
 -- The call.
 local callId = redis.call('HGET', KEYS[2], user)
@@ -139,5 +150,5 @@ if not dry then
       'entries', '[' .. table.concat(packed, ',') .. ']', 'attempts', '[' .. table.concat(attempts, ',') .. ']')
   end
 end
-ends(#own)
+ends(own, r[5] == 'redrive')
 return { 'done', 0, total(), returned, parked, #own, looked }

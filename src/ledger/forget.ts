@@ -3,8 +3,8 @@ import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { RECORD_FORMAT } from './record.ts';
 
-const forgetScript = loadScript(import.meta.url, 'forget.lua');
-const entriesScript = loadScript(import.meta.url, 'forget-entries.lua');
+const forgetScript = loadScript(import.meta.url, 'forget-tally.lua', 'forget.lua');
+const entriesScript = loadScript(import.meta.url, 'forget-tally.lua', 'forget-entries.lua');
 
 /** Entries at the front of the intake that one step looks at. */
 const PAGE = 1_000;
@@ -53,6 +53,7 @@ export async function takeOut(
         pageSize,
         forgotten,
         dryRun ? 1 : 0,
+        keys.tallyPrefix,
       ],
     )) as ['more' | 'again' | TakenOut['kind'], number, string, number, number, number, number];
     // What is only counted is counted anew when the counting begins anew.
@@ -73,5 +74,10 @@ export async function takeOffStream(
   eventIds: readonly string[],
 ): Promise<number> {
   if (eventIds.length === 0) return 0;
-  return (await runScript(redis, entriesScript, [keys.stream, keys.books], eventIds)) as number;
+  return (await runScript(
+    redis,
+    entriesScript,
+    [keys.stream, keys.books],
+    [keys.tallyPrefix, ...eventIds],
+  )) as number;
 }

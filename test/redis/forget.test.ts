@@ -5,6 +5,7 @@ import { redriveUsers } from '../../src/ledger/redrive.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook } from '../../src/pace/slot.ts';
+import { openTally, readTally } from '../../src/tasks/backfill/tally.ts';
 import { type ForgetReport, forgetUser } from '../../src/tasks/forget-user.ts';
 import { letterProblems } from '../support/letter-audit.ts';
 import { tracesOf } from '../support/traces.ts';
@@ -184,23 +185,19 @@ test('letters that are being redriven go with their event, and those of an ID th
   expect(await stage.problems()).toEqual([]);
 }, 60_000);
 
-test('a long front of the intake is looked through page by page while it moves', async () => {
+test('a long front of the intake is looked through page by page, whoever else takes entries out', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
-  const packed = (i: number): string => JSON.stringify([`1-${i}`, 'userId', i % 3 === 0 ? 'ann' : `u${i}`]);
-  await redis.rpush(keys.returned, ...Array.from({ length: 50 }, (_, i) => packed(i)));
-  const options = { run: 'f', landingMs: 4_000, dryRun: false, pageSize: 4 };
-  const [taken, other] = await Promise.all([
-    takeOut(redis, keys, { ...options, userId: 'ann' }),
-    takeOut(stage.connect(), keys, { ...options, userId: 'u1' }),
-  ]);
-  expect({ taken, other }).toMatchObject({ taken: { returned: 17 }, other: { returned: 1 } });
-  const left = await redis.lrange(keys.returned, 0, -1);
-  expect(left).toEqual(
-    Array.from({ length: 50 }, (_, i) => i)
-      .filter((i) => i % 3 !== 0 && i !== 1)
-      .map(packed),
+  const names = ['ann', 'bob', 'cyd', 'dan'];
+  const packed = (i: number): string => JSON.stringify([`1-${i}`, 'userId', names[i % 4] ?? '']);
+  await redis.rpush(keys.returned, ...Array.from({ length: 400 }, (_, i) => packed(i)));
+  const options = { run: 'f', landingMs: 4_000, dryRun: false, pageSize: 8 };
+  const taken = await Promise.all(
+    names.slice(1).map((userId) => takeOut(stage.connect(), keys, { ...options, userId })),
   );
+  expect(taken.map(({ returned }) => returned)).toEqual([100, 100, 100]);
+  const left = await redis.lrange(keys.returned, 0, -1);
+  expect(left).toEqual(Array.from({ length: 100 }, (_, i) => packed(4 * i)));
 }, 60_000);
 
 test('between any steps of other processes: the books balance, and in the end nothing is left', async () => {
@@ -242,6 +239,32 @@ test('between any steps of other processes: the books balance, and in the end no
     { seed: 1400000000, numRuns: 25 },
   );
 }, 120_000);
+
+test('whoever waits for an import does not wait for its forgotten events', async () => {
+  const stage = newStage();
+  const { redis, keys } = stage;
+  await openTally(redis, keys, 'import-1');
+  await redis.hincrby(`${keys.tallyPrefix}import-1`, 'accepted', 5);
+  const tallied = user('ann', 'tally', 'import-1');
+  await stage.add(tallied, user('bob', 'tally', 'import-1'));
+  const { callId } = callOf(await stage.cut());
+  await stage.add(tallied, user('ann', 'tally', 'of-nobody'));
+  await stage.cut();
+  await stage.add(tallied);
+  await settle(stage, callId, 'die');
+  await stage.add(tallied);
+  await stage.cut();
+  await redriveUsers(redis, keys, {
+    ...{ users: ['ann'], by: 'test', batchCommand: BATCH, singleCommand: SINGLE, maxOpenCalls: 5 },
+    ...{ dryRun: false, early: false, invalid: false },
+  });
+  await stage.add(tallied);
+  await forget(stage, 'ann');
+  // Four were on their way; the first one had ended before, which this test's settling does not count.
+  expect(await readTally(redis, keys, 'import-1')).toMatchObject({ accepted: 5, deadLettered: 4 });
+  expect(await redis.exists(`${keys.tallyPrefix}of-nobody`)).toBe(0);
+  expect(await stage.problems()).toEqual([]);
+}, 60_000);
 
 test('a stream of ten thousand is read once', async () => {
   const stage = newStage();
