@@ -64,6 +64,8 @@ export interface Arena {
   verb(args: readonly string[], env?: Env): ReturnType<typeof imsyncRun>;
   /** A worker that is killed (or stopped) at a point (at-point.js). */
   victim(point: string, passing: number, act?: 'SIGKILL' | 'SIGSTOP', env?: Env): ImsyncProcess;
+  /** `dlq redrive --all`, killed at a point. */
+  redriver(point: string, passing: number): ImsyncProcess;
   /** On top of the calm scenario; `{}` heals. */
   faults(scenario: Scenario): void;
   sleep(ms: number): Promise<void>;
@@ -173,13 +175,8 @@ export async function runRow(
       start,
       verb: (args, more = {}) => imsyncRun(args, { ...env, ...more }),
       victim: (point, passing, act = 'SIGKILL', more = {}) =>
-        start(['worker'], {
-          NODE_OPTIONS: `--import=${atPoint}`,
-          CHAOS_POINT: point,
-          CHAOS_PASSING: String(passing),
-          CHAOS_ACT: act,
-          ...more,
-        }),
+        start(['worker'], { ...hooked(point, passing, act), ...more }),
+      redriver: (point, passing) => start(['dlq', 'redrive', '--all'], hooked(point, passing, 'SIGKILL')),
       faults: (scenario) =>
         simulator.setFaults({
           ...CALM,
@@ -242,6 +239,15 @@ export async function runRow(
       await one().catch((error: Error) => problem(`cannot end: ${error.message}`));
   }
   return { ...result, seconds, notes, problems, tookMs: performance.now() - startedMs };
+}
+
+function hooked(point: string, passing: number, act: NodeJS.Signals): Env {
+  return {
+    NODE_OPTIONS: `--import=${atPoint}`,
+    CHAOS_POINT: point,
+    CHAOS_PASSING: String(passing),
+    CHAOS_ACT: act,
+  };
 }
 
 /** Every end that settle told, by event. */

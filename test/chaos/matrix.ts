@@ -1,10 +1,13 @@
 import { seededRandom } from '../../src/simulator/randomness.ts';
 import { runRow } from './arena.ts';
 import type { Row, RowResult } from './row.ts';
+import { apiRows } from './rows/api.ts';
+import { frozenRows } from './rows/frozen.ts';
 import { killRows } from './rows/kills.ts';
+import { stoppingRows } from './rows/stopping.ts';
 
 /** Every row, in the order in which they are run. */
-export const rows: readonly Row[] = [...killRows];
+export const rows: readonly Row[] = [...killRows, ...frozenRows, ...stoppingRows, ...apiRows];
 
 /** A row of a seed makes the same choices every time; when they fall is up to the machine. */
 export function play(
