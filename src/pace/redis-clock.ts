@@ -2,65 +2,43 @@
  * Maps times on Redis's clock to this process's monotonic clock (milliseconds of `performance.now()`).
  *
  * Every reply that carries Redis's time is a sample: Redis read its clock somewhere between sending and
- * receiving. The sample with the smallest round trip of the last seconds bounds the error best (by half of that
- * round trip), so a jittery connection does not shift the slots ("wait from the reply" does).
+ * receiving, so the offset of the two clocks lies between two bounds. What the samples have in common is far
+ * narrower than any one round trip: a slow reply (a jittery connection, a busy process) still has a good lower
+ * bound, a slow question a good upper one. So jitter does not shift the slots ("wait from the reply" does).
  */
 export interface RedisClock {
   sample(sentAtMs: number, receivedAtMs: number, redisMs: number): void;
   /** NaN before the first sample. */
   toLocalMs(redisMs: number): number;
-  /** Smallest round trip in use, in ms. */
-  readonly roundTripMs: number;
+  /** `toLocalMs` is off by at most this, in ms, as of the last sample. NaN before the first one. */
+  readonly uncertaintyMs: number;
 }
 
-interface Sample {
-  readonly offsetMs: number;
-  readonly roundTripMs: number;
-  readonly takenAtMs: number;
-}
+/** Clocks drift apart by less than this, per ms: what NTP may slew. Bounds loosen by it as they age. */
+const DRIFT = 500e-6;
+/** Bounds that contradict each other by more than this are not of the same clock. */
+const SLACK_MS = 0.5;
 
-/** Clocks drift apart by less than this, per ms that passed since a sample. */
-const DRIFT = 200e-6;
-
-/** `windowMs`: the oldest sample that counts. The best of each half of it is kept, so that one is always at hand. */
-export function createRedisClock(windowMs = 10_000): RedisClock {
-  let before: Sample | undefined;
-  let current: Sample | undefined;
-  let currentSinceMs = Number.NEGATIVE_INFINITY;
-  const best = (): Sample | undefined =>
-    before !== undefined && current !== undefined && before.roundTripMs < current.roundTripMs
-      ? before
-      : current;
+export function createRedisClock(): RedisClock {
+  let lowMs = Number.NaN;
+  let highMs = Number.NaN;
+  let lastAtMs = Number.NaN;
   return {
     sample(sentAtMs, receivedAtMs, redisMs) {
-      const roundTripMs = receivedAtMs - sentAtMs;
-      const offsetMs = (sentAtMs + receivedAtMs) / 2 - redisMs;
-      const taken: Sample = { offsetMs, roundTripMs, takenAtMs: receivedAtMs };
-      const known = best();
-      if (known === undefined || current === undefined || stepped(known, taken)) {
-        before = undefined;
-        current = taken;
-        currentSinceMs = receivedAtMs;
-        return;
-      }
-      const ageMs = receivedAtMs - currentSinceMs;
-      if (ageMs > windowMs / 2) {
-        before = ageMs > windowMs ? undefined : current;
-        current = taken;
-        currentSinceMs = receivedAtMs;
-      } else if (roundTripMs <= current.roundTripMs) current = taken;
+      const low = sentAtMs - redisMs;
+      const high = receivedAtMs - redisMs;
+      const agedMs = DRIFT * Math.max(0, receivedAtMs - lastAtMs);
+      lastAtMs = receivedAtMs;
+      const oldLow = lowMs - agedMs;
+      const oldHigh = highMs + agedMs;
+      // True when Redis's clock was set or another server answers; also for the first sample, by NaN.
+      const isOtherClock = !(low <= oldHigh + SLACK_MS && high >= oldLow - SLACK_MS);
+      lowMs = isOtherClock ? low : Math.max(low, oldLow);
+      highMs = isOtherClock ? high : Math.min(high, oldHigh);
     },
-    toLocalMs(redisMs) {
-      return redisMs + (best()?.offsetMs ?? Number.NaN);
-    },
-    get roundTripMs() {
-      return best()?.roundTripMs ?? Number.NaN;
+    toLocalMs: (redisMs) => redisMs + (lowMs + highMs) / 2,
+    get uncertaintyMs() {
+      return Math.abs(highMs - lowMs) / 2;
     },
   };
-}
-
-/** True when both samples cannot be of the same clock: Redis's was set, or another server answers. */
-function stepped(old: Sample, now: Sample): boolean {
-  const slack = (old.roundTripMs + now.roundTripMs) / 2 + 1 + DRIFT * (now.takenAtMs - old.takenAtMs);
-  return Math.abs(old.offsetMs - now.offsetMs) > slack;
 }

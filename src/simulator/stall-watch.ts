@@ -1,8 +1,8 @@
 /** How often `tick` is to be called. */
-export const TICK_MS = 5;
+export const TICK_MS = 2;
 
-/** Ticks come a little late at the best of times. */
-const SLACK_MS = 3;
+/** Ticks come a little late at the best of times. Stalls below 2 ticks and this are not seen. */
+const SLACK_MS = 2;
 
 /**
  * Knows how late the stamp of an arrival may be.

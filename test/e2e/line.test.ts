@@ -51,6 +51,9 @@ test('5,000 signups, faults of every kind, a worker killed: every event is accou
     // Small calls and a small quota, so that the quota is what holds them back, even on a busy machine.
     IMSYNC_BATCH_MAX_SIZE: '16',
     IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: String(QUOTA),
+    // 20 ms of slack in a second, not 10: here more processes want the processor than there are cores, and one
+    // that is put aside between its last look at the clock and the socket is nobody's fault.
+    IMSYNC_QUOTA_MARGIN: '0.02',
   };
   const startWorker = async (): Promise<ImsyncProcess> => {
     const worker = imsync(['worker'], env);
