@@ -28,6 +28,7 @@ import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/conn
 import { keysOf } from './redis/keys.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
+import { logClock } from './server/clock-log.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
 import { runningPulse } from './server/liveness.ts';
@@ -39,6 +40,7 @@ import { createRateHerald } from './server/rate-herald.ts';
 import { createRedisLog } from './server/redis-log.ts';
 import { logReport } from './server/report-log.ts';
 import { allOf } from './server/reports.ts';
+import { logSwept } from './server/sweep-log.ts';
 
 /** A dependency that did not answer at the start. */
 export class OutOfReachError extends Error {
@@ -266,14 +268,21 @@ export async function startWorker(options: {
       keys,
       concurrency: Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
       run: (callId) => deliver(delivery, callId),
-      onFailed: (_callId, error) => callBroke(error),
+      onFailed: (_callId, error) => {
+        ops.runFailed(command);
+        callBroke(error);
+      },
       onTrouble: trouble('the call worker'),
     }),
   );
+  const saySwept = logSwept(log);
   const sweeper = startSweeper({
     sweepOnce: () => sweep(redis, keys, queues),
     everyMs: SWEEP_EVERY_MS,
-    onFound: (calls) => log.warn({ calls }, 'calls without a job were put back'),
+    onSwept: (swept) => {
+      ops.swept(swept);
+      saySwept(swept);
+    },
     onTrouble: trouble('the sweep'),
   });
   const sayRates = createRateHerald(
@@ -286,6 +295,7 @@ export async function startWorker(options: {
     id,
     version,
     alongside: sayRates,
+    onClock: logClock(log),
     onTrouble: trouble('the sign of life'),
   });
 
@@ -299,7 +309,7 @@ export async function startWorker(options: {
     })),
     ...callWorkers.map((worker, i) => ({
       name: `call worker of ${commands[i]}`,
-      pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
+      pulse: runningPulse(worker, performance.now.bind(performance)),
     })),
   ]);
   for (const text of notBuilt(config)) log.warn(text);

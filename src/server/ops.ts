@@ -21,6 +21,8 @@ export interface Ops {
   /** Feeds the metrics. */
   readonly report: DeliveryReport;
   readonly probed: ProcessMetrics['probed'];
+  readonly swept: ProcessMetrics['swept'];
+  readonly runFailed: ProcessMetrics['runFailed'];
   readonly server: OpsServer;
   /** The loops run: from now on /livez answers for them, and /readyz may be green. */
   started(loops: readonly WatchedLoop[]): void;
@@ -99,6 +101,8 @@ export async function openOps(options: {
   return {
     report: own.report,
     probed: own.probed,
+    swept: own.swept,
+    runFailed: own.runFailed,
     server,
     started(running) {
       loops = running;

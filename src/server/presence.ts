@@ -21,13 +21,16 @@ export function startPresence(options: {
   readonly version: string;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
+  /** Told each time how far this machine's clock is ahead of Redis's; only as exact as the round trip is short. */
+  readonly onClock: (aheadMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, alongside, onTrouble } = options;
+  const { redis, keys, id, version, alongside, onClock, onTrouble } = options;
   const sign = async (): Promise<void> => {
     // By Redis's clock, since this machine's may be off by minutes.
     const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
     const lastSeen = Math.floor(seconds * 1000 + micros / 1000);
+    onClock(Date.now() - lastSeen);
     await redis.hset(keys.workers, id, JSON.stringify({ version, lastSeen }));
     await alongside();
   };
