@@ -13,6 +13,7 @@ import type { DeliveryCommand, ImportCommand } from './im/bodies.ts';
 import { createImClient } from './im/client.ts';
 import { baseUrlsOf } from './im/regions.ts';
 import { createSigner } from './im/signer.ts';
+import { createSigningClock } from './im/signing-clock.ts';
 import { startCoalescer } from './intake/coalescer.ts';
 import type { CutCall } from './intake/cut.ts';
 import { startSweeper, sweep } from './intake/sweep.ts';
@@ -170,6 +171,7 @@ export async function startWorker(options: {
   const checkLine = lineOf('account_check');
 
   // The API.
+  const signingClock = createSigningClock(Date.now);
   const signer = createSigner({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
@@ -177,7 +179,7 @@ export async function startWorker(options: {
       const { secretKey, userSig } = readSecrets(config, readFile);
       return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
     },
-    nowMs: Date.now,
+    nowMs: signingClock.nowMs,
     expireSeconds: SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
@@ -238,7 +240,11 @@ export async function startWorker(options: {
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,
-    signAnew: () => signer.renew(),
+    signAnew: () => {
+      signingClock.doubt();
+      signer.renew();
+    },
+    readSecretAnew: () => signer.renew(),
     report: allOf(
       [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
       trouble('a report'),
@@ -289,13 +295,17 @@ export async function startWorker(options: {
     Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
     log,
   );
+  const sayClock = logClock(log);
   const presence = startPresence({
     redis,
     keys,
     id,
     version,
     alongside: sayRates,
-    onClock: logClock(log),
+    onClock: (aheadMs) => {
+      signingClock.isAhead(aheadMs);
+      sayClock(aheadMs);
+    },
     onTrouble: trouble('the sign of life'),
   });
 

@@ -41,6 +41,8 @@ export interface DeliveryOptions extends FleetOptions {
   readonly onProfileFault: DecisionPolicy['onProfileFault'];
   readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
   readonly random: () => number;
+  /** Before a probe: a secret that was mended counts. */
+  readonly readSecretAnew: () => void;
   readonly report: DeliveryReport;
 }
 
@@ -157,7 +159,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       { callId, run, slotClass },
       bodyOf(screened, commands.form),
       {
-        probing: options.signAnew,
+        probing: options.readSecretAnew,
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);

@@ -223,6 +223,7 @@ class World {
       retry: { baseMs: 1, maxMs: 1, maxAgeMs: this.expiring ? -1 : 86_400_000 },
       random: () => 0,
       signAnew: () => undefined,
+      readSecretAnew: () => undefined,
       report: answering<DeliveryReport>(undefined),
     };
     void deliver(options, callId)

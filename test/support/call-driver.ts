@@ -89,6 +89,7 @@ export function createCallDriver(
     retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },
     random: () => 0,
     signAnew: () => undefined,
+    readSecretAnew: () => undefined,
     report: answering<DeliveryReport>(undefined),
   };
   return {

@@ -84,7 +84,7 @@ function storm({ name, what, scenario, ms }: Storm): Row {
     name,
     promise: `the API ${what} for ${ms / 1000} s: the full rate is back 5 s after`,
     ...(name === 'api-reset-after' && { short: true }),
-    arena: { workers: 2, eventsPerSecond: 450 },
+    arena: { workers: 2, eventsPerSecond: 225 },
     async run(arena) {
       await arena.fullRate(Date.now());
       arena.faults(scenario);
@@ -96,20 +96,20 @@ function storm({ name, what, scenario, ms }: Storm): Row {
 
 async function heal(arena: Arena, mend: () => void, atMostMs = FULL_AGAIN_MS): Promise<void> {
   // A backlog that outlasts the recovery.
-  await arena.flow.burst(1_500);
+  await arena.flow.burst(800);
   const healedAtMs = Date.now();
   mend();
   const took = await arena.fullRate(healedAtMs);
   arena.progress(`the full rate was back after ${(took / 1000).toFixed(1)} s`);
   arena.took('full rate', took, atMostMs);
-  arena.flow.rate(150);
+  arena.flow.rate(80);
 }
 
 const away: Row = {
   name: 'api-away',
   promise:
     'nobody listens at the address of the API for 60 s (12 s in brief): the full rate is back 5 s after',
-  arena: { workers: 2, eventsPerSecond: 300 },
+  arena: { workers: 2, eventsPerSecond: 140 },
   async run(arena) {
     await arena.fullRate(Date.now());
     // What a closed port looks like to those who are connected, and to those who try.
@@ -123,7 +123,7 @@ const quotaHalved: Row = {
   name: 'api-quota-halved',
   promise:
     'the API allows half of the quota for 20 s: calls go on at what it allows, and the full rate comes back',
-  arena: { workers: 2, eventsPerSecond: 450 },
+  arena: { workers: 2, eventsPerSecond: 225 },
   async run(arena) {
     await arena.fullRate(Date.now());
     arena.simulator.setQuotas({ multiaccount_import: QUOTA / 2 });

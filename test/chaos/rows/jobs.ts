@@ -23,7 +23,7 @@ const byHand: Row = {
   promise:
     'jobs failed, completed, lost or put off for an hour by hand: their calls are put back within 15 s, and alarmed',
   short: true,
-  arena: { workers: 2, eventsPerSecond: 200 },
+  arena: { workers: 2, eventsPerSecond: 100 },
   async run(arena) {
     const { redis, keys } = arena;
     const queue = new Queue(QUEUE, { connection: redis, prefix: keys.bullPrefix, skipVersionCheck: true });

@@ -104,7 +104,7 @@ const inRedrive: Row = {
   promise: 'dlq redrive killed once its letters are in calls, and workers killed in calls of class redrive',
   arena: { workers: 1, redrives: true },
   async run(arena) {
-    await arena.flow.burst(2_000);
+    await arena.flow.burst(1_500);
     const letters = async (): Promise<boolean> =>
       (await arena.redis.zcard(arena.keys.deadByTime)) >= 2 * BATCH_SIZE;
     await eventually('dead letters', letters, 60_000);
@@ -176,7 +176,7 @@ const atRandom: Row = {
   name: 'kill-random',
   promise: 'workers killed one by one at random moments, then all at once, again and again',
   short: true,
-  arena: { workers: 3, eventsPerSecond: 300 },
+  arena: { workers: 3, eventsPerSecond: 140 },
   async run(arena) {
     const rounds = arena.brief ? 2 : 10;
     for (let i = 0; i < rounds; i++) {

@@ -30,7 +30,7 @@ const processes: Row = {
   name: 'order-processes',
   promise:
     'shared users, slow calls that overtake, kills, FailAccounts and redrives all at once: every profile is the newest',
-  arena: { workers: 3, eventsPerSecond: 250, redrives: true },
+  arena: { workers: 3, eventsPerSecond: 120, redrives: true },
   async run(arena) {
     arena.faults({
       rules: [
