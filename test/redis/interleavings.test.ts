@@ -17,5 +17,5 @@ afterAll(async () => {
 }, 60_000);
 
 test('whatever overtakes, dies, is refused or redriven, no profile goes back and nothing is lost', async () => {
-  await playInterleavings(redis, keysOf(1400000000), { runs: 60, seed: 1400000000 });
+  await playInterleavings(redis, keysOf(1400000000), { runs: 100, seed: 1400000000 });
 }, 180_000);

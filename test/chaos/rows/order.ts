@@ -43,7 +43,7 @@ const processes: Row = {
         },
       ],
     });
-    for (let i = 0; i < (arena.brief ? 2 : 12); i++) {
+    for (let i = 0; i < (arena.brief ? 2 : 8); i++) {
       await arena.sleep(500 + 2_500 * arena.random());
       const at = Math.floor(arena.random() * arena.workers.length);
       arena.workers[at]?.signal('SIGKILL');
