@@ -69,7 +69,7 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil')
+  'newcomer', 'newcomerUntil', 'probes')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
@@ -99,9 +99,15 @@ if h[2] then
     lease = 0
   end
   local free = math.max(tonumber(h[3] or 0), lease)
-  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward.
-  if h[7] == 'scout' and string.find(KEYS[2], 'multiaccount_import', 1, true) then
-    free = free + 250
+  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward. But
+  -- those who went ahead alone may be bad, every one of them, and the good stand among those behind: when the quick
+  -- probes have proved nothing, every other one is a call of many. One that fails sends another user ahead.
+  if h[7] == 'scout' then
+    local many = string.find(KEYS[2], 'multiaccount_import', 1, true) ~= nil
+    local probes = tonumber(h[10] or 0)
+    if many ~= (probes >= 3 and probes % 2 == 1) then
+      free = free + 250
+    end
   end
   if nowMs < free and free < nowMs + 3600000 then
     return { 'held', nowText, string.format('%.0f', (free - nowMs) * 1000), epoch }

@@ -1,9 +1,12 @@
 import type { Swept } from '../intake/sweep.ts';
 import type { Logger } from './log.ts';
 
+/** What goes on for long is not said at every sweep. */
+const REPEAT_AFTER_MS = 60_000;
+
 /** Says what sweeps find: a line for what was mended, and one a change for what cannot be. */
 export function logSwept(log: Logger): (swept: Swept) => void {
-  let lastForeign = 0;
+  let foreignSaidAtMs = Number.NEGATIVE_INFINITY;
   let lastUnaccounted = 0;
   return ({ putBack, overdue, foreign, unaccounted }) => {
     if (putBack > 0) log.warn({ calls: putBack }, 'calls without a job were put back');
@@ -12,12 +15,13 @@ export function logSwept(log: Logger): (swept: Swept) => void {
         { calls: overdue },
         "calls were put off for longer than they should be, and are brought forward: check the machines' clocks",
       );
-    if (foreign > 0 && lastForeign === 0)
+    if (foreign > 0 && performance.now() - foreignSaidAtMs > REPEAT_AFTER_MS) {
+      foreignSaidAtMs = performance.now();
       log.warn(
         { calls: foreign },
         'calls of another version or API form are left for a worker that makes them; start one if none runs',
       );
-    lastForeign = foreign;
+    }
     if (unaccounted !== 0 && unaccounted === lastUnaccounted)
       log.error(
         { events: unaccounted },
