@@ -229,7 +229,7 @@ export async function runRow(
         await eventually(
           `${count} dead letters of reason ${reason}`,
           async () => Number(await redis.hget(keys.deadCounts, `reason:${reason}`)) >= count,
-          90_000,
+          240_000,
         );
       },
       fullRate: (sinceMs, timeoutMs = 60_000) => fullRate(simulator, sinceMs, timeoutMs),
