@@ -4,6 +4,7 @@ import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { queueName } from './queues.ts';
+import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** How a run of a call ended, as far as its job is concerned. */
 export type RunEnd =
@@ -79,7 +80,7 @@ export function startCallWorker(options: {
       }
     },
     {
-      connection,
+      connection: getsAlongWhenRefused(connection),
       prefix: keys.bullPrefix,
       concurrency,
       lockDuration: LOCK_MS,

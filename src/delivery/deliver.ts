@@ -43,6 +43,8 @@ export interface DeliveryOptions extends FleetOptions {
   readonly random: () => number;
   /** Before a probe: a secret that was mended counts. */
   readonly readSecretAnew: () => void;
+  /** Write every outcome to the stream of outcomes. */
+  readonly allOutcomes: boolean;
   readonly report: DeliveryReport;
 }
 
@@ -120,7 +122,14 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     units: unitsOf(parsed.filter((entry) => entry.ok)),
     isOnWire: () => calling > 0,
     store: async (settlement) => {
-      const settled = await settleRecord(options.redis, options.keys, callId, run, settlement);
+      const settled = await settleRecord(
+        options.redis,
+        options.keys,
+        callId,
+        run,
+        settlement,
+        options.allOutcomes,
+      );
       if (settled.kind === 'settled') options.report.settled(callId, settlement, settled);
       return settled;
     },

@@ -4,6 +4,7 @@ import { RECORD_FORMAT } from '../ledger/record.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { ownerTimeMs } from '../redis/owner.ts';
 
 /** A record that has not moved for this long is looked at. */
 export const SWEEP_AFTER_MS = 5_000;
@@ -30,8 +31,7 @@ export interface Swept {
  * missing from the list of open ones. Harmless at any time and in any number of processes.
  */
 export async function sweep(redis: RedisClient, keys: Keys, queues: CallQueues): Promise<Swept> {
-  const [seconds = '0', micros = '0'] = (await redis.time()).map(String);
-  const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
+  const nowMs = await ownerTimeMs(redis, keys);
   const found = { putBack: 0, overdue: 0, foreign: 0 };
   // All of them, however many: what is left alone must not stand in front of what needs help.
   for (let from = 0; ; from += PAGE) {

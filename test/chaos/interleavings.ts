@@ -257,6 +257,7 @@ class World {
       random: () => 0,
       signAnew: () => undefined,
       readSecretAnew: () => undefined,
+      allOutcomes: false,
       report: answering<DeliveryReport>(undefined),
     };
     void deliver(options, callId)
