@@ -83,7 +83,6 @@ function storm({ name, what, scenario, ms }: Storm): Row {
   return {
     name,
     promise: `the API ${what} for ${ms / 1000} s: the full rate is back 5 s after`,
-    ...(name === 'api-reset-after' && { short: true }),
     arena: { workers: 2, eventsPerSecond: 225 },
     async run(arena) {
       await arena.fullRate(Date.now());

@@ -24,7 +24,6 @@ const entries: Row = {
   name: 'hostile-entries',
   promise:
     'malformed, hostile, binary and huge (1 MB) entries: dead-lettered, memory bounded, the loop goes on',
-  short: true,
   arena: { workers: 2 },
   async run(arena) {
     const { flow, random, brief } = arena;

@@ -175,7 +175,6 @@ const inSweep: Row = {
 const atRandom: Row = {
   name: 'kill-random',
   promise: 'workers killed one by one at random moments, then all at once, again and again',
-  short: true,
   arena: { workers: 3, eventsPerSecond: 140 },
   async run(arena) {
     const rounds = arena.brief ? 2 : 10;
