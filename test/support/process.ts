@@ -26,9 +26,11 @@ export function imsync(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   input?: string | Buffer,
+  /** The command of another build. */
+  build = cli,
 ): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
-  const child = spawn(process.execPath, [cli, ...args], {
+  const child = spawn(process.execPath, [build, ...args], {
     env: {
       ...Object.fromEntries(inherited),
       ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),
