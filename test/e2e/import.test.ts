@@ -225,7 +225,8 @@ test('held or paused, it says so and waits; with a wrong key it says so and ends
 
   const hold = createHoldState(fleet.redis, fleet.keys);
   await hold.pause('moving house', Date.now());
-  const importer = imsync(['import', path, '--wait'], fleet.env);
+  // Nobody is asked for: it is the adding that waits.
+  const importer = imsync(['import', path, '--wait', '--update'], fleet.env);
   await eventually('it says so', () => importer.stderr().includes('paused all calls (moving house)'));
   expect(accountsOf('held')).toBe(0);
   expect((await fleet.books()).waiting).toBe(0);
