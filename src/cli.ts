@@ -10,6 +10,7 @@ import { pauseCommand, resumeCommand } from './cli/pause.ts';
 import { pushCommand } from './cli/push.ts';
 import { simulateCommand } from './cli/simulate.ts';
 import { statusCommand } from './cli/status.ts';
+import { userCommand } from './cli/user.ts';
 import { verifyCommand } from './cli/verify.ts';
 import { packageVersion } from './cli/version.ts';
 import { workerCommand } from './cli/worker.ts';
@@ -30,6 +31,7 @@ for (const command of [
   verifyCommand(),
   statusCommand(),
   dlqCommand(),
+  userCommand(),
   pauseCommand(),
   resumeCommand(),
   configCommand(),

@@ -9,6 +9,8 @@ export interface WorkerPresence {
   readonly id: string;
   readonly version: string;
   readonly lastSeen: number;
+  /** Where its HTTP intake listens; absent if it has none. */
+  readonly intake?: string;
 }
 
 /** A worker that was not seen for this long is taken for gone. */
@@ -22,13 +24,14 @@ export function startPresence(options: {
   readonly keys: Keys;
   readonly id: string;
   readonly version: string;
+  readonly intakeUrl: string | undefined;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, alongside, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', alongside, onTrouble } = options;
   const sign = async (): Promise<void> => {
-    await runScript(redis, signScript, [keys.workers], [id, version]);
+    await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl]);
     await alongside();
   };
   const signNow = (): void => {
