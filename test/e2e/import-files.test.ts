@@ -129,6 +129,21 @@ describe('a file is taken for what it is', () => {
     );
   });
 
+  test.each([
+    ['empty.csv', '', /is empty/],
+    ['blank.csv', '\n\n', /holds no rows/],
+    ['list.json', '[{"userId":"a"}]', /JSON list.*jq/],
+    ['cut.csv.gz', gzipSync('userId\nu1\n'.repeat(50_000)).subarray(0, 100), /damaged or cut off/],
+  ])('%s is refused with what to do', async (name, content, message) => {
+    await expect(ids(name, content)).rejects.toThrow(message);
+  });
+
+  test('a file that is not there, and a folder', async () => {
+    const options = { mapping: {}, header: true, quotes: true };
+    await expect(openRows(place('nowhere.csv'), options)).rejects.toThrow(/nowhere\.csv cannot be read/);
+    await expect(openRows(folder, options)).rejects.toThrow('is a folder');
+  });
+
   test('NDJSON by its name or its first character; said, it is what is said', async () => {
     expect((await ids('a.jsonl', '{"userId":"u0"}\n')).found).toEqual(['u0']);
     expect((await ids('b', '\n{"userId":"u0"}\n')).found).toEqual(['u0']);
