@@ -1,0 +1,37 @@
+import { machineText } from './report/machine.ts';
+import type { BenchResult } from './report/row.ts';
+import { terminalTable } from './report/table.ts';
+import { quota } from './rows/quota.ts';
+import { quotaDisturbed, quotaJitter } from './rows/quota-disturbed.ts';
+import type { Bench, BenchContext, Measured } from './stage/bench.ts';
+
+/** In the order of the table of targets. */
+export const benches: readonly Bench[] = [quota, quotaDisturbed, quotaJitter];
+
+/** One after the other: two at a time would measure each other. A broken one does not end the rest. */
+export async function runBenches(chosen: readonly Bench[], context: BenchContext): Promise<BenchResult[]> {
+  const machine = await machineText();
+  context.say(machine);
+  const results: BenchResult[] = [];
+  for (const [i, bench] of chosen.entries()) {
+    context.say(`\n[${i + 1}/${chosen.length}] ${bench.name}: ${bench.about}`);
+    const startedMs = performance.now();
+    const at = `${new Date().toISOString().slice(0, 19)}Z`;
+    const measured = await attempt(bench, { ...context, say: (line) => context.say(`  ${line}`) });
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
+    const { rows, charts = [], problems } = measured;
+    results.push({ name: bench.name, about: bench.about, at, machine, quick: context.quick, seconds, rows, charts, problems });
+    if (rows.length > 0) context.say(`\n${terminalTable(rows)}`);
+    for (const problem of problems) context.say(`FAILED: ${problem}`);
+    context.say(`(${seconds} s)`);
+  }
+  return results;
+}
+
+async function attempt(bench: Bench, context: BenchContext): Promise<Measured> {
+  try {
+    return await bench.run(context);
+  } catch (error) {
+    return { rows: [], problems: [`it broke: ${(error as Error).stack ?? String(error)}`] };
+  }
+}
