@@ -1,12 +1,14 @@
 import { machineText } from './report/machine.ts';
 import type { BenchResult } from './report/row.ts';
 import { terminalTable } from './report/table.ts';
+import { drain } from './rows/drain.ts';
 import { quota } from './rows/quota.ts';
 import { quotaDisturbed, quotaJitter } from './rows/quota-disturbed.ts';
+import { quotaPeers } from './rows/quota-peers.ts';
 import type { Bench, BenchContext, Measured } from './stage/bench.ts';
 
 /** In the order of the table of targets. */
-export const benches: readonly Bench[] = [quota, quotaDisturbed, quotaJitter];
+export const benches: readonly Bench[] = [quota, quotaDisturbed, quotaJitter, quotaPeers, drain];
 
 /** One after the other: two at a time would measure each other. A broken one does not end the rest. */
 export async function runBenches(chosen: readonly Bench[], context: BenchContext): Promise<BenchResult[]> {

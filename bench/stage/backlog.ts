@@ -21,14 +21,21 @@ export interface Drained {
   readonly problems: readonly string[];
 }
 
+/** What happened while a backlog was worked off: events written, and dead letters redriven. */
+export interface Meanwhile {
+  readonly written?: readonly Crowd[];
+  /** All of whom had an unresolved dead letter, and are imported now. */
+  readonly redriven?: readonly Crowd[];
+}
+
 /**
  * Lets the running workers work off crowds that were written while they were paused. `meanwhile` runs from the
- * moment they are let go; what it writes itself it answers as crowds.
+ * moment they are let go, and says what it added.
  */
 export async function drainBacklog(
   stage: Stage,
   crowds: readonly Crowd[],
-  meanwhile: () => Promise<readonly Crowd[]> = async () => [],
+  meanwhile: () => Promise<Meanwhile> = async () => ({}),
 ): Promise<Drained> {
   const { simulator, hold, redis, keys } = stage;
   await hold.pause('bench', Date.now());
@@ -39,7 +46,7 @@ export async function drainBacklog(
   const costBefore = await stage.serverCost();
   const givenUpBefore = await stage.slotsGivenUp();
   await hold.resume();
-  const more = await meanwhile();
+  const { written = [], redriven = [] } = await meanwhile();
   const books = await stage.drained();
   const settledAtMs = performance.timeOrigin + performance.now();
   const workerCpuMicros = stage.workerCpuMicros() - cpuBefore;
@@ -47,8 +54,7 @@ export async function drainBacklog(
   const calls = (await simulator.calls()).filter(({ command }) => command === 'multiaccount_import');
   const { commands, longestStallMs } = await simulator.report();
   const report = commands.multiaccount_import;
-  const all = [...crowds, ...more];
-  const events = all.reduce((sum, { count }) => sum + count, 0);
+  const events = [...crowds, ...written];
   return {
     arrivalsMs: calls.map(({ arrivedAtMs }) => arrivedAtMs),
     items: calls.map(({ items }) => items),
@@ -61,6 +67,13 @@ export async function drainBacklog(
     maxIn10Ms: report?.maxIn10Ms ?? 0,
     refused: report?.refused ?? 0,
     longestStallMs,
-    problems: [...wrongAccounts(all, await simulator.accounts()), ...wrongBooks(books, before, events)],
+    problems: [
+      ...wrongAccounts([...redriven, ...events], await simulator.accounts()),
+      ...wrongBooks(before, books, countOf(events), countOf(redriven)),
+    ],
   };
+}
+
+function countOf(crowds: readonly Crowd[]): number {
+  return crowds.reduce((sum, { count }) => sum + count, 0);
 }

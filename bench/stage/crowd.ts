@@ -65,12 +65,17 @@ export function wrongAccounts(crowds: readonly Crowd[], accounts: ReadonlyMap<st
   ];
 }
 
-/** What is wrong with the books once all is drained. `before`: what they said before the crowds came. */
-export function wrongBooks(books: Books, before: Books, events: number): string[] {
-  const accepted = books.accepted - before.accepted;
-  const ended = books.imported + books.superseded - before.imported - before.superseded;
+/**
+ * What is wrong with the books once all is drained: `events` came and ended as imported or superseded, and so did
+ * `redriven` dead letters.
+ */
+export function wrongBooks(before: Books, after: Books, events: number, redriven = 0): string[] {
+  const accepted = after.accepted - before.accepted;
+  const ended = after.imported + after.superseded - before.imported - before.superseded;
+  const dead = after.deadLettered - before.deadLettered;
   return [
     ...(accepted === events ? [] : [`${events} events were written, ${accepted} are in the books`]),
-    ...(ended === events ? [] : [`${ended} of ${events} events ended as imported or superseded`]),
+    ...(ended === events + redriven ? [] : [`${ended} of ${events + redriven} ended as imported or superseded`]),
+    ...(dead === -redriven ? [] : [`dead letters changed by ${dead}, not by ${-redriven}`]),
   ];
 }

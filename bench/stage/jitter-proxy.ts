@@ -35,12 +35,23 @@ export async function startJitterProxy(targetPort: number, jitterMs: number): Pr
 }
 
 function carry(from: Socket, to: Socket, jitterMs: number): void {
-  let lastDueMs = 0;
-  from.on('data', (piece) => {
-    const nowMs = performance.now();
-    // In order: nothing overtakes what left before it.
-    lastDueMs = Math.max(lastDueMs, nowMs + Math.random() * 2 * jitterMs);
-    setTimeout(() => to.writable && to.write(piece), lastDueMs - nowMs);
+  const pieces: { readonly piece: Buffer; readonly dueMs: number }[] = [];
+  // One timer, so that nothing overtakes what came before it: timers of different lengths do.
+  const forward = (): void => {
+    for (let first = pieces[0]; first !== undefined; first = pieces[0]) {
+      const restMs = first.dueMs - performance.now();
+      if (restMs > 0) {
+        setTimeout(forward, restMs);
+        return;
+      }
+      if (to.writable) to.write(first.piece);
+      pieces.shift();
+    }
+  };
+  from.on('data', (piece: Buffer) => {
+    const afterMs = pieces.at(-1)?.dueMs ?? 0;
+    pieces.push({ piece, dueMs: Math.max(afterMs, performance.now() + Math.random() * 2 * jitterMs) });
+    if (pieces.length === 1) forward();
   });
   from.on('error', () => to.destroy());
   from.on('close', () => to.destroy());
