@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { writeFileSync } from 'node:fs';
-import { benches, runBenches } from './run.ts';
-import { summary } from './report/table.ts';
+import { parseArgs } from 'node:util';
 import { writeDocument } from './report/document.ts';
+import { summary } from './report/table.ts';
+import { benches, runBenches } from './run.ts';
 
 const USAGE = `npm run bench -- [NAME...] [options]: measures the worker beside its peers. NAME is one of --list.
 
@@ -55,7 +55,8 @@ else if (values.list === true) for (const { name, about } of benches) say(`${nam
 else if (unknown.length > 0) usage(`there is no benchmark called ${unknown.join(' or ')}`);
 else if (!Number.isSafeInteger(runs) || runs < 1) usage('--runs wants a whole number from 1 up');
 else {
-  const chosen = positionals.length === 0 ? benches : benches.filter(({ name }) => positionals.includes(name));
+  const chosen =
+    positionals.length === 0 ? benches : benches.filter(({ name }) => positionals.includes(name));
   const results = await runBenches(chosen, {
     runs,
     quick,
@@ -65,6 +66,12 @@ else {
   });
   say(`\n${summary(results)}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 1)}\n`);
-  if (values.write === true) say(`written: ${writeDocument(results, benches.map(({ name }) => name)).join(', ')}`);
+  if (values.write === true)
+    say(
+      `written: ${writeDocument(
+        results,
+        benches.map(({ name }) => name),
+      ).join(', ')}`,
+    );
   process.exitCode = results.some(({ problems }) => problems.length > 0) ? 1 : 0;
 }

@@ -2,13 +2,31 @@ import { machineText } from './report/machine.ts';
 import type { BenchResult } from './report/row.ts';
 import { terminalTable } from './report/table.ts';
 import { drain } from './rows/drain.ts';
+import { growth } from './rows/growth.ts';
+import { idle } from './rows/idle.ts';
+import { latency } from './rows/latency.ts';
+import { memory } from './rows/memory.ts';
+import { producing } from './rows/producing.ts';
 import { quota } from './rows/quota.ts';
 import { quotaDisturbed, quotaJitter } from './rows/quota-disturbed.ts';
 import { quotaPeers } from './rows/quota-peers.ts';
+import { startUp } from './rows/start-up.ts';
 import type { Bench, BenchContext, Measured } from './stage/bench.ts';
 
 /** In the order of the table of targets. */
-export const benches: readonly Bench[] = [quota, quotaDisturbed, quotaJitter, quotaPeers, drain];
+export const benches: readonly Bench[] = [
+  quota,
+  quotaDisturbed,
+  quotaJitter,
+  quotaPeers,
+  drain,
+  memory,
+  producing,
+  latency,
+  growth,
+  startUp,
+  idle,
+];
 
 /** One after the other: two at a time would measure each other. A broken one does not end the rest. */
 export async function runBenches(chosen: readonly Bench[], context: BenchContext): Promise<BenchResult[]> {
@@ -22,7 +40,17 @@ export async function runBenches(chosen: readonly Bench[], context: BenchContext
     const measured = await attempt(bench, { ...context, say: (line) => context.say(`  ${line}`) });
     const seconds = Math.round((performance.now() - startedMs) / 1000);
     const { rows, charts = [], problems } = measured;
-    results.push({ name: bench.name, about: bench.about, at, machine, quick: context.quick, seconds, rows, charts, problems });
+    results.push({
+      name: bench.name,
+      about: bench.about,
+      at,
+      machine,
+      quick: context.quick,
+      seconds,
+      rows,
+      charts,
+      problems,
+    });
     if (rows.length > 0) context.say(`\n${terminalTable(rows)}`);
     for (const problem of problems) context.say(`FAILED: ${problem}`);
     context.say(`(${seconds} s)`);

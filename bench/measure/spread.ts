@@ -9,7 +9,12 @@ export interface Spread {
 /** Throws RangeError for no values: a figure that nobody measured must not be shown. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = sortedNumbers(values);
-  return { median: middle(sorted), min: at(sorted, 0), max: at(sorted, sorted.length - 1), runs: sorted.length };
+  return {
+    median: middle(sorted),
+    min: at(sorted, 0),
+    max: at(sorted, sorted.length - 1),
+    runs: sorted.length,
+  };
 }
 
 export function median(values: readonly number[]): number {
@@ -35,7 +40,9 @@ function sortedNumbers(values: readonly number[]): number[] {
 
 function middle(sorted: readonly number[]): number {
   const half = sorted.length / 2;
-  return sorted.length % 2 === 1 ? at(sorted, Math.floor(half)) : (at(sorted, half - 1) + at(sorted, half)) / 2;
+  return sorted.length % 2 === 1
+    ? at(sorted, Math.floor(half))
+    : (at(sorted, half - 1) + at(sorted, half)) / 2;
 }
 
 function at(sorted: readonly number[], index: number): number {

@@ -17,7 +17,5 @@ const limiter = new Bottleneck({
 });
 await limiter.ready();
 await whenToldToBegin();
-await Promise.all(
-  calls.map((prefix) => limiter.schedule(() => importUsers(callUrl, callUsers(prefix)))),
-);
+await Promise.all(calls.map((prefix) => limiter.schedule(() => importUsers(callUrl, callUsers(prefix)))));
 sayDone();

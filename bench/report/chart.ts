@@ -8,7 +8,11 @@ export interface StripChart {
   readonly title: string;
   readonly about: string;
   readonly binMs: number;
-  readonly strips: readonly { readonly label: string; readonly detail: string; readonly counts: readonly number[] }[];
+  readonly strips: readonly {
+    readonly label: string;
+    readonly detail: string;
+    readonly counts: readonly number[];
+  }[];
 }
 
 /** Bars of some groups, each group on a scale of its own. */

@@ -9,8 +9,16 @@ const FRAME = { left: 66, right: 130, top: 70, bottom: 56 };
 /** Lines over two logarithmic axes. */
 export function drawCurves(chart: CurveChart): string {
   const points = chart.curves.flatMap((curve) => curve.points);
-  const x = logScale(points.map((point) => point.x), FRAME.left, WIDTH - FRAME.right);
-  const y = logScale(points.map((point) => point.y), HEIGHT - FRAME.bottom, FRAME.top);
+  const x = logScale(
+    points.map((point) => point.x),
+    FRAME.left,
+    WIDTH - FRAME.right,
+  );
+  const y = logScale(
+    points.map((point) => point.y),
+    HEIGHT - FRAME.bottom,
+    FRAME.top,
+  );
   const xs = [...new Set(points.map((point) => point.x))].sort((a, b) => a - b);
   const grid = decades(points.map((point) => point.y)).flatMap((value) => [
     line('axis', FRAME.left, y(value), WIDTH - FRAME.right, y(value)),
@@ -20,7 +28,10 @@ export function drawCurves(chart: CurveChart): string {
     text(x(value), HEIGHT - FRAME.bottom + 20, figure(value), { kind: 'quiet', anchor: 'middle' }),
   );
   const names = [
-    text((FRAME.left + WIDTH - FRAME.right) / 2, HEIGHT - 14, chart.xLabel, { kind: 'quiet', anchor: 'middle' }),
+    text((FRAME.left + WIDTH - FRAME.right) / 2, HEIGHT - 14, chart.xLabel, {
+      kind: 'quiet',
+      anchor: 'middle',
+    }),
     text(16, FRAME.top - 8, chart.yLabel, { kind: 'quiet' }),
   ];
   const lines = chart.curves.flatMap(({ label, dashed, points: own }, i) => {

@@ -21,7 +21,10 @@ export function benchmarksMarkdown(results: readonly BenchResult[]): string {
   const machines = [...new Set(results.map(({ machine }) => machine))];
   const parts = [HOW, `**${summary(results)}.**`, ...machines.map((machine) => `Machine: ${machine}.`)];
   for (const { name, about, at, quick, rows, charts, problems } of results) {
-    parts.push(`## ${name}`, `${about[0]?.toUpperCase() ?? ''}${about.slice(1)}. Measured ${at}${quick ? ', in the quick form, which proves nothing' : ''}.`);
+    parts.push(
+      `## ${name}`,
+      `${about[0]?.toUpperCase() ?? ''}${about.slice(1)}. Measured ${at}${quick ? ', in the quick form, which proves nothing' : ''}.`,
+    );
     for (const { file, title } of charts) parts.push(`![${title}](img/${file})`);
     if (rows.length > 0) parts.push(markdownRows(rows));
     if (problems.length > 0) parts.push(problems.map((problem) => `- **Failed:** ${problem}`).join('\n'));

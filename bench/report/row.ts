@@ -40,7 +40,7 @@ export type RowVerdict = 'pass' | 'short' | '';
 export const US = 'imsync';
 
 export function verdictOn({ spread, target }: Pick<Row, 'spread' | 'target'>): RowVerdict {
-  if (target === undefined) return '';
+  if (target?.atLeast === undefined && target?.atMost === undefined) return '';
   const { atLeast, atMost, by = 'median' } = target;
   const low = by === 'worst' ? spread.min : spread.median;
   const high = by === 'worst' ? spread.max : spread.median;

@@ -57,7 +57,10 @@ export function line(kind: string, x1: number, y1: number, x2: number, y2: numbe
   return `<line class="${kind}" x1="${short(x1)}" y1="${short(y1)}" x2="${short(x2)}" y2="${short(y2)}"/>`;
 }
 
-export function polyline(kind: string, points: readonly { readonly x: number; readonly y: number }[]): string {
+export function polyline(
+  kind: string,
+  points: readonly { readonly x: number; readonly y: number }[],
+): string {
   return `<polyline class="${kind}" points="${points.map(({ x, y }) => `${short(x)},${short(y)}`).join(' ')}"/>`;
 }
 
@@ -66,7 +69,11 @@ export function dot(kind: string, x: number, y: number): string {
 }
 
 function escaped(words: string): string {
-  return words.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return words
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }
 
 function short(value: number): string {

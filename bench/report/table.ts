@@ -5,7 +5,14 @@ const HEAD = ['what', 'who', 'median (min…max)', 'unit', 'target', ''] as cons
 function cellsOf(row: Row): string[] {
   const verdict = verdictOn(row);
   const note = row.note === undefined ? '' : ` (${row.note})`;
-  return [row.what, row.who, spreadText(row.spread), row.unit, targetText(row.target), `${verdict}${note}`.trim()];
+  return [
+    row.what,
+    row.who,
+    spreadText(row.spread),
+    row.unit,
+    targetText(row.target),
+    `${verdict}${note}`.trim(),
+  ];
 }
 
 /** The rows of one benchmark, aligned for a terminal. */

@@ -1,9 +1,9 @@
 import { eventually } from '../../test/support/eventually.ts';
 import { processCpuMicros } from '../measure/process-cost.ts';
 import { costBetween, parseServerCost, type ServerCost } from '../measure/server-info.ts';
-import { US } from '../report/row.ts';
-import type { BarChart } from '../report/chart.ts';
 import { median } from '../measure/spread.ts';
+import type { BarChart } from '../report/chart.ts';
+import { US } from '../report/row.ts';
 import { drainBacklog } from '../stage/backlog.ts';
 import type { Bench, BenchContext } from '../stage/bench.ts';
 import { type Crowd, wrongAccounts } from '../stage/crowd.ts';
@@ -69,18 +69,22 @@ function warmUp(crowd: Crowd): Crowd {
 }
 
 function drainUs(context: BenchContext, crowd: Crowd): Promise<Cost> {
-  return onStage(context, { workers: WORKERS, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR }, async (stage) => {
-    await drainBacklog(stage, [warmUp(crowd)]);
-    const drained = await drainBacklog(stage, [crowd]);
-    return costOf(
-      crowd.count,
-      drained.settledMs,
-      drained.workerCpuMicros,
-      drained.serverCost,
-      drained.arrivalsMs.length,
-      drained.problems,
-    );
-  });
+  return onStage(
+    context,
+    { workers: WORKERS, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR },
+    async (stage) => {
+      await drainBacklog(stage, [warmUp(crowd)]);
+      const drained = await drainBacklog(stage, [crowd]);
+      return costOf(
+        crowd.count,
+        drained.settledMs,
+        drained.workerCpuMicros,
+        drained.serverCost,
+        drained.arrivalsMs.length,
+        drained.problems,
+      );
+    },
+  );
 }
 
 async function drainPeer(concurrency: number, crowd: Crowd): Promise<Cost> {

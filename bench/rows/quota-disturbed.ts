@@ -6,7 +6,7 @@ import { type Crowd, fill } from '../stage/crowd.ts';
 import { createFigures } from '../stage/figures.ts';
 import { type JitterProxy, startJitterProxy } from '../stage/jitter-proxy.ts';
 import { onStage, type Stage, type StageOptions } from '../stage/stage.ts';
-import { addPace, API_LATENCY } from './quota.ts';
+import { API_LATENCY, addPace } from './quota.ts';
 
 interface Disturbance {
   readonly name: string;
@@ -56,7 +56,9 @@ const redriving: Disturbance = {
   async play(stage, crowd) {
     await stage.simulator.setFaults({
       latencyMs: [0, 0],
-      rules: [{ match: { userIdPattern: '^refused\\d+-\\d' }, action: { failAccounts: true, singleCode: 70399 } }],
+      rules: [
+        { match: { userIdPattern: '^refused\\d+-\\d' }, action: { failAccounts: true, singleCode: 70399 } },
+      ],
     });
     const refused = crowd('refused', 0.02);
     await fill(stage.redis, stage.keys.stream, refused);
@@ -93,7 +95,8 @@ const joining: Disturbance = {
 /** What disturbs a quota: none of it may break it. */
 export const quotaDisturbed: Bench = {
   name: 'quota-disturbed',
-  about: 'the quota of 100 calls/s from idle to burst, with retries, a redrive, and processes that come and go',
+  about:
+    'the quota of 100 calls/s from idle to burst, with retries, a redrive, and processes that come and go',
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];

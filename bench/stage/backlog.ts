@@ -1,4 +1,4 @@
-import { type ServerCost, costBetween } from '../measure/server-info.ts';
+import { costBetween, type ServerCost } from '../measure/server-info.ts';
 import { type Crowd, fill, wrongAccounts, wrongBooks } from './crowd.ts';
 import type { Stage } from './stage.ts';
 

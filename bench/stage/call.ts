@@ -23,7 +23,10 @@ export function importUsers(url: string, users: readonly ApiUser[]): Promise<voi
         text += piece;
       });
       response.on('end', () => {
-        const { ErrorCode, FailAccounts } = JSON.parse(text) as { ErrorCode: number; FailAccounts?: string[] };
+        const { ErrorCode, FailAccounts } = JSON.parse(text) as {
+          ErrorCode: number;
+          FailAccounts?: string[];
+        };
         if (ErrorCode === 0 && (FailAccounts ?? []).length === 0) resolve();
         else reject(new Error(`the API answers ${ErrorCode}`));
       });

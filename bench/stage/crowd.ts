@@ -1,5 +1,5 @@
-import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Books } from '../../src/ledger/books.ts';
+import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Account } from '../../src/simulator/account-store.ts';
 
 /** `count` users `<prefix>0`, `<prefix>1` …, with the profile of that version. */
@@ -25,7 +25,10 @@ export function usersOf(crowd: Crowd): CrowdUser[] {
 
 /** Bytes of what the users are: no field names, no overhead. */
 export function valueBytes(crowd: Crowd): number {
-  return usersOf(crowd).reduce((sum, { userId, nick, faceUrl }) => sum + `${userId}${nick}${faceUrl}`.length, 0);
+  return usersOf(crowd).reduce(
+    (sum, { userId, nick, faceUrl }) => sum + `${userId}${nick}${faceUrl}`.length,
+    0,
+  );
 }
 
 /** The same entries as XADD from any client makes, written by the server itself: a million takes seconds. */
@@ -75,7 +78,9 @@ export function wrongBooks(before: Books, after: Books, events: number, redriven
   const dead = after.deadLettered - before.deadLettered;
   return [
     ...(accepted === events ? [] : [`${events} events were written, ${accepted} are in the books`]),
-    ...(ended === events + redriven ? [] : [`${ended} of ${events + redriven} ended as imported or superseded`]),
+    ...(ended === events + redriven
+      ? []
+      : [`${ended} of ${events + redriven} ended as imported or superseded`]),
     ...(dead === -redriven ? [] : [`dead letters changed by ${dead}, not by ${-redriven}`]),
   ];
 }

@@ -40,7 +40,8 @@ export async function openEventPeer(workers: number, concurrency: number): Promi
     workers: running,
     async add(crowd) {
       const jobs = usersOf(crowd).map((data) => ({ name: 'user', data }));
-      for (let from = 0; from < jobs.length; from += 1_000) await queue.addBulk(jobs.slice(from, from + 1_000));
+      for (let from = 0; from < jobs.length; from += 1_000)
+        await queue.addBulk(jobs.slice(from, from + 1_000));
     },
     left: () => queue.getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized', 'failed'),
     async close() {

@@ -1,7 +1,11 @@
 import { spreadOf } from '../measure/spread.ts';
 import { type Row, type Target, US } from '../report/row.ts';
 
-type Label = Pick<Row, 'what' | 'unit'> & { readonly who?: string; readonly target?: Target; readonly note?: string };
+type Label = Pick<Row, 'what' | 'unit'> & {
+  readonly who?: string;
+  readonly target?: Target;
+  readonly note?: string;
+};
 
 /** Collects what the runs measured and makes a row of each figure, in the order in which they first came. */
 export interface Figures {

@@ -1,0 +1,108 @@
+import { binned, marginNeeded, mostWithin, ratePerSecond } from '../../../bench/measure/arrivals.ts';
+import { parseStatMicros } from '../../../bench/measure/process-cost.ts';
+import { costBetween, parseServerCost } from '../../../bench/measure/server-info.ts';
+import { median, percentile, spreadOf } from '../../../bench/measure/spread.ts';
+import { waitsOf } from '../../../bench/measure/waits.ts';
+
+describe('spread', () => {
+  test('the median of an even number of runs lies between the middle two', () => {
+    expect(spreadOf([4, 1, 3, 2])).toEqual({ median: 2.5, min: 1, max: 4, runs: 4 });
+    expect(median([9, 1, 5])).toBe(5);
+  });
+
+  test('a percentile is a value that was measured', () => {
+    const values = Array.from({ length: 100 }, (_, i) => 100 - i);
+    expect(percentile(values, 0.5)).toBe(50);
+    expect(percentile(values, 0.99)).toBe(99);
+    expect(percentile(values, 1)).toBe(100);
+    expect(percentile([7], 0.99)).toBe(7);
+    expect(percentile([1, 2], 0)).toBe(1);
+  });
+
+  test('what nobody measured is no figure', () => {
+    expect(() => spreadOf([])).toThrow(RangeError);
+    expect(() => percentile([1, Number.NaN], 0.5)).toThrow(RangeError);
+  });
+});
+
+describe('arrivals', () => {
+  test('a window is half open: its width apart is outside', () => {
+    expect(mostWithin([0, 500, 999.9], 1000)).toBe(3);
+    expect(mostWithin([0, 500, 1000], 1000)).toBe(2);
+    expect(mostWithin([], 1000)).toBe(0);
+  });
+
+  test('a fixed window shows as twice its limit', () => {
+    const burst = (atMs: number) => Array.from({ length: 100 }, (_, i) => atMs + i / 100);
+    expect(mostWithin([...burst(0), ...burst(990)], 1000)).toBe(200);
+  });
+
+  test('bins count what falls into them, and nothing else', () => {
+    expect(binned([100, 101, 109.9, 110, 90, 200], 100, 10, 3)).toEqual([3, 1, 0]);
+  });
+
+  test('a rate is counted by its gaps', () => {
+    expect(ratePerSecond([0, 10, 20, 30])).toBe(100);
+    expect(() => ratePerSecond([5])).toThrow(RangeError);
+  });
+
+  test('even calls need no margin, whatever was left out; a late one needs its lateness', () => {
+    const even = Array.from({ length: 300 }, (_, i) => i * (1000 / 99));
+    expect(marginNeeded(even, 100, 99)).toBeCloseTo(0);
+    expect(
+      marginNeeded(
+        even.filter((_, i) => i % 7 !== 3),
+        100,
+        99,
+      ),
+    ).toBeCloseTo(0);
+    const late = even.map((timeMs, i) => (i === 150 ? timeMs + 8 : timeMs));
+    expect(marginNeeded(late, 100, 99)).toBeCloseTo(8 / 1008);
+  });
+});
+
+describe('waits', () => {
+  const imported = (userId: string, importedAtMs: number) => [userId, { userId, importedAtMs }] as const;
+
+  test('the call of an account is the last that had arrived in its millisecond', () => {
+    const accounts = new Map([imported('a', 100), imported('b', 110)]);
+    const acknowledged = new Map([
+      ['a', 99.5],
+      ['b', 102],
+    ]);
+    expect(waitsOf(acknowledged, accounts, [50, 100.25, 110.75, 140])).toEqual([0.75, 8.75]);
+  });
+
+  test('an event without an account is no latency but a loss', () => {
+    expect(() => waitsOf(new Map([['a', 1]]), new Map(), [2])).toThrow('a has no account');
+    expect(() => waitsOf(new Map([['a', 1]]), new Map([imported('a', 5)]), [20])).toThrow(
+      'no call had arrived',
+    );
+  });
+});
+
+describe('costs', () => {
+  const info = (seconds: number, sets: number): string =>
+    [
+      `# CPU\r\nused_cpu_sys:${seconds}\r\nused_cpu_user:1.5\r\nused_cpu_sys_children:9`,
+      `# Stats\r\ntotal_reads_processed:${sets}`,
+      `# Commandstats\r\ncmdstat_set:calls=${sets},usec=5,usec_per_call=1.00\r\ncmdstat_config|get:calls=2,usec=1`,
+    ].join('\r\n');
+
+  test("Redis's INFO is read by its names", () => {
+    const cost = parseServerCost(info(0.25, 7));
+    expect(cost).toMatchObject({ cpuMicros: 1_750_000, commands: 9, reads: 7 });
+    expect(cost.byCommand.get('config|get')).toBe(2);
+  });
+
+  test('what happened between two looks', () => {
+    const between = costBetween(parseServerCost(info(0.25, 7)), parseServerCost(info(0.5, 17)));
+    expect(between).toMatchObject({ cpuMicros: 250_000, commands: 10, reads: 10 });
+    expect([...between.byCommand]).toEqual([['set', 10]]);
+  });
+
+  test('a process may be called anything', () => {
+    const fields = 'S 1 1 1 0 -1 4194560 1 0 0 0 120 30 5 5 20 0 11 0 100';
+    expect(parseStatMicros(`42 (node (a) b) ${fields}`)).toBe(1_500_000);
+  });
+});
