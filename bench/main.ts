@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { writeDocument } from './report/document.ts';
+import { profileText } from './report/profile.ts';
 import { summary } from './report/table.ts';
 import { benches, runBenches } from './run.ts';
 
@@ -64,6 +65,7 @@ else {
     say,
     profileFolder: values.profile,
   });
+  if (values.profile !== undefined) say(`\n${profileText(values.profile)}`);
   say(`\n${summary(results)}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 1)}\n`);
   if (values.write === true)

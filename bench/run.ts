@@ -10,6 +10,7 @@ import { producing } from './rows/producing.ts';
 import { quota } from './rows/quota.ts';
 import { quotaDisturbed, quotaJitter } from './rows/quota-disturbed.ts';
 import { quotaPeers } from './rows/quota-peers.ts';
+import { roundTrips } from './rows/round-trips.ts';
 import { startUp } from './rows/start-up.ts';
 import type { Bench, BenchContext, Measured } from './stage/bench.ts';
 
@@ -20,6 +21,7 @@ export const benches: readonly Bench[] = [
   quotaJitter,
   quotaPeers,
   drain,
+  roundTrips,
   memory,
   producing,
   latency,

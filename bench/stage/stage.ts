@@ -51,6 +51,7 @@ export const LIFTED_ENV = {
 export const LIFTED_SIMULATOR = ['--quota', 'multiaccount_import=1000000'] as const;
 
 const DRAIN_MS = 120_000;
+const START_MS = 120_000;
 
 export async function openStage(context: BenchContext, options: StageOptions = {}): Promise<Stage> {
   const server = await startRedis();
@@ -83,7 +84,7 @@ export async function openStage(context: BenchContext, options: StageOptions = {
     async startWorker(more = {}) {
       const worker = imsync(['worker'], { ...env, ...profiling, ...more });
       workers.push(worker);
-      await worker.line('worker started');
+      await worker.line('worker started', START_MS);
       return worker;
     },
     async stopWorkers(which = workers) {

@@ -1,4 +1,6 @@
 import { binned, marginNeeded, mostWithin, ratePerSecond } from '../../../bench/measure/arrivals.ts';
+import { byOwner, type CpuProfile, selfTimes } from '../../../bench/measure/cpu-profile.ts';
+import { executedBy, readMonitored } from '../../../bench/measure/monitor.ts';
 import { parseStatMicros } from '../../../bench/measure/process-cost.ts';
 import { costBetween, parseServerCost } from '../../../bench/measure/server-info.ts';
 import { median, percentile, spreadOf } from '../../../bench/measure/spread.ts';
@@ -105,4 +107,52 @@ describe('costs', () => {
     const fields = 'S 1 1 1 0 -1 4194560 1 0 0 0 120 30 5 5 20 0 11 0 100';
     expect(parseStatMicros(`42 (node (a) b) ${fields}`)).toBe(1_500_000);
   });
+});
+
+test('a CPU profile: self time by function and by owner, without idle time', () => {
+  const frame = (id: number, functionName: string, url: string, lineNumber = 0) => ({
+    id,
+    callFrame: { functionName, url, lineNumber },
+  });
+  const profile: CpuProfile = {
+    nodes: [
+      frame(1, '(idle)', ''),
+      frame(2, 'write', 'node:net', 9),
+      frame(3, 'parse', 'file:///x/node_modules/@scope/reader/lib/a.js', 4),
+      frame(4, '', 'file:///x/dist/intake/cut.js', 6),
+      frame(5, 'writeUtf8String', ''),
+    ],
+    samples: [1, 2, 3, 4, 2, 5],
+    timeDeltas: [1_000, 10, 30, 50, 15, 5],
+  };
+  const times = selfTimes([profile]);
+  expect(times).toEqual([
+    { where: '(anonymous) dist/intake/cut.js:7', micros: 50 },
+    { where: 'parse @scope/reader/lib/a.js:5', micros: 30 },
+    { where: 'write node:net:10', micros: 25 },
+    { where: 'writeUtf8String', micros: 5 },
+  ]);
+  expect(byOwner(times)).toEqual([
+    { where: 'imsync', micros: 50 },
+    { where: '@scope/reader', micros: 30 },
+    { where: 'node', micros: 25 },
+    { where: 'native code', micros: 5 },
+  ]);
+});
+
+test('MONITOR: what a script does belongs to it, whoever sent it', () => {
+  const lines = [
+    '+OK',
+    '+1795305789.7 [0 127.0.0.1:5000] "evalsha" "abc" "1" "{k}"',
+    '1795305789.7 [0 lua] "HMGET" "{k}" "pau\\"sed"',
+    '1795305789.7 [0 lua] "TIME"',
+    '1795305789.8 [0 127.0.0.1:5001] "ping"',
+    '1795305789.8 [0 127.0.0.1:5001] "EVALSHA" "abc" "0"',
+  ];
+  const read = lines.flatMap((line) => readMonitored(line) ?? []);
+  expect(read[1]).toEqual({ source: 'lua', command: 'HMGET', first: '{k}' });
+  expect(executedBy(read, (sha) => `${sha}.lua`)).toEqual([
+    { name: 'abc.lua', sent: 2, commands: 4 },
+    { name: 'PING', sent: 1, commands: 1 },
+  ]);
 });

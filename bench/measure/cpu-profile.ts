@@ -1,0 +1,59 @@
+/** The part of a .cpuprofile (V8) that self times are read from. */
+export interface CpuProfile {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: {
+      readonly functionName: string;
+      readonly url: string;
+      readonly lineNumber: number;
+    };
+  }[];
+  readonly samples: readonly number[];
+  /** µs since the sample before. */
+  readonly timeDeltas: readonly number[];
+}
+
+export interface SelfTime {
+  /** `function file:line`, or V8's own name in brackets. */
+  readonly where: string;
+  readonly micros: number;
+}
+
+/** Time in each function itself, over all profiles, most first; idle time left out. */
+export function selfTimes(profiles: readonly CpuProfile[]): SelfTime[] {
+  const byPlace = new Map<string, number>();
+  for (const { nodes, samples, timeDeltas } of profiles) {
+    const places = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame)]));
+    for (const [i, id] of samples.entries()) {
+      const place = places.get(id) ?? '(unknown)';
+      byPlace.set(place, (byPlace.get(place) ?? 0) + Math.max(0, timeDeltas[i] ?? 0));
+    }
+  }
+  byPlace.delete('(idle)');
+  return [...byPlace].map(([where, micros]) => ({ where, micros })).sort((a, b) => b.micros - a.micros);
+}
+
+function placeOf({ functionName, url, lineNumber }: CpuProfile['nodes'][number]['callFrame']): string {
+  const name = functionName === '' ? '(anonymous)' : functionName;
+  if (url === '') return name;
+  const file = url.replace(/^.*\/node_modules\//, '').replace(/^.*\/dist\//, 'dist/');
+  return `${name} ${file}:${lineNumber + 1}`;
+}
+
+/** Time by who wrote the code: a package, Node, V8, or the worker itself. */
+export function byOwner(times: readonly SelfTime[]): SelfTime[] {
+  const owners = new Map<string, number>();
+  for (const { where, micros } of times) {
+    const owner = ownerOf(where);
+    owners.set(owner, (owners.get(owner) ?? 0) + micros);
+  }
+  return [...owners].map(([where, micros]) => ({ where, micros })).sort((a, b) => b.micros - a.micros);
+}
+
+function ownerOf(where: string): string {
+  const file = where.split(' ').at(-1) ?? '';
+  if (!where.includes(' ') || file.startsWith('(')) return where.startsWith('(') ? where : 'native code';
+  if (file.startsWith('dist/')) return 'imsync';
+  if (file.startsWith('node:')) return 'node';
+  return file.split('/', file.startsWith('@') ? 2 : 1).join('/');
+}
