@@ -4,6 +4,7 @@ import { terminalTable } from './report/table.ts';
 import { drain } from './rows/drain.ts';
 import { growth } from './rows/growth.ts';
 import { idle } from './rows/idle.ts';
+import { intake } from './rows/intake.ts';
 import { latency } from './rows/latency.ts';
 import { memory } from './rows/memory.ts';
 import { producing } from './rows/producing.ts';
@@ -28,6 +29,7 @@ export const benches: readonly Bench[] = [
   growth,
   startUp,
   idle,
+  intake,
 ];
 
 /** One after the other: two at a time would measure each other. A broken one does not end the rest. */

@@ -36,7 +36,8 @@ export function selfTimes(profiles: readonly CpuProfile[]): SelfTime[] {
 function placeOf({ functionName, url, lineNumber }: CpuProfile['nodes'][number]['callFrame']): string {
   const name = functionName === '' ? '(anonymous)' : functionName;
   if (url === '') return name;
-  const file = url.replace(/^.*\/node_modules\//, '').replace(/^.*\/dist\//, 'dist/');
+  const isPackage = url.includes('/node_modules/');
+  const file = isPackage ? url.replace(/^.*\/node_modules\//, '') : url.replace(/^.*\/dist\//, 'dist/');
   return `${name} ${file}:${lineNumber + 1}`;
 }
 
@@ -51,8 +52,8 @@ export function byOwner(times: readonly SelfTime[]): SelfTime[] {
 }
 
 function ownerOf(where: string): string {
-  const file = where.split(' ').at(-1) ?? '';
-  if (!where.includes(' ') || file.startsWith('(')) return where.startsWith('(') ? where : 'native code';
+  const file = / (\S+):\d+$/.exec(where)?.[1];
+  if (file === undefined) return where.startsWith('(') ? where : 'native code';
   if (file.startsWith('dist/')) return 'imsync';
   if (file.startsWith('node:')) return 'node';
   return file.split('/', file.startsWith('@') ? 2 : 1).join('/');

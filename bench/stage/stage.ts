@@ -66,10 +66,8 @@ export async function openStage(context: BenchContext, options: StageOptions = {
     IMSYNC_BASE_URL: simulator.url,
     ...options.env,
   };
-  const profiling: Record<string, string> =
-    context.profileFolder === undefined
-      ? {}
-      : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${context.profileFolder}` };
+  const profiling =
+    context.profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${context.profileFolder}`];
   let workers: ImsyncProcess[] = [];
   const stage: Stage = {
     server,
@@ -82,9 +80,14 @@ export async function openStage(context: BenchContext, options: StageOptions = {
     },
     env,
     async startWorker(more = {}) {
-      const worker = imsync(['worker'], { ...env, ...profiling, ...more });
+      const worker = imsync(['worker'], { ...env, ...more }, profiling);
       workers.push(worker);
-      await worker.line('worker started', START_MS);
+      const ended = worker.ended.then((how) => {
+        throw new Error(`a worker ended with ${how} instead of starting: ${worker.stderr()}`);
+      });
+      // Whoever ends it later does not wait here any more.
+      ended.catch(() => undefined);
+      await Promise.race([worker.line('worker started', START_MS), ended]);
       return worker;
     },
     async stopWorkers(which = workers) {

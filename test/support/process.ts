@@ -20,11 +20,15 @@ export interface ImsyncProcess {
 
 /**
  * `env` is all it gets of IMSYNC_*, so that a developer's shell changes no test. A worker's ops server takes any
- * free port unless `env` names one, so that several run on one machine.
+ * free port unless `env` names one, so that several run on one machine. `nodeArgs` are Node's own.
  */
-export function imsync(args: readonly string[], env: Readonly<Record<string, string>> = {}): ImsyncProcess {
+export function imsync(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  nodeArgs: readonly string[] = [],
+): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
-  const child = spawn(process.execPath, [cli, ...args], {
+  const child = spawn(process.execPath, [...nodeArgs, cli, ...args], {
     env: {
       ...Object.fromEntries(inherited),
       ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),

@@ -121,9 +121,11 @@ test('a CPU profile: self time by function and by owner, without idle time', () 
       frame(3, 'parse', 'file:///x/node_modules/@scope/reader/lib/a.js', 4),
       frame(4, '', 'file:///x/dist/intake/cut.js', 6),
       frame(5, 'writeUtf8String', ''),
+      frame(6, '(garbage collector)', ''),
+      frame(7, 'run', 'file:///x/node_modules/bullmq/dist/esm/classes/worker.js', 1),
     ],
-    samples: [1, 2, 3, 4, 2, 5],
-    timeDeltas: [1_000, 10, 30, 50, 15, 5],
+    samples: [1, 2, 3, 4, 2, 5, 6, 7],
+    timeDeltas: [1_000, 10, 30, 50, 15, 5, 4, 3],
   };
   const times = selfTimes([profile]);
   expect(times).toEqual([
@@ -131,12 +133,16 @@ test('a CPU profile: self time by function and by owner, without idle time', () 
     { where: 'parse @scope/reader/lib/a.js:5', micros: 30 },
     { where: 'write node:net:10', micros: 25 },
     { where: 'writeUtf8String', micros: 5 },
+    { where: '(garbage collector)', micros: 4 },
+    { where: 'run bullmq/dist/esm/classes/worker.js:2', micros: 3 },
   ]);
   expect(byOwner(times)).toEqual([
     { where: 'imsync', micros: 50 },
     { where: '@scope/reader', micros: 30 },
     { where: 'node', micros: 25 },
     { where: 'native code', micros: 5 },
+    { where: '(garbage collector)', micros: 4 },
+    { where: 'bullmq', micros: 3 },
   ]);
 });
 
