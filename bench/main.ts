@@ -7,7 +7,7 @@ import { benches, runBenches } from './run.ts';
 
 const USAGE = `npm run bench -- [NAME...] [options]: measures the worker beside its peers. NAME is one of --list.
 
-  --runs N        measure each figure N times (default 3; with --quick 1)
+  --runs N        measure each figure N times (default by benchmark, 1 to 3; with --quick 1)
   --quick         small amounts: shows that it works, proves nothing
   --full          the largest amounts, too (5 million waiting)
   --json FILE     write the results there as JSON
@@ -49,12 +49,13 @@ function readArgs() {
 const { values, positionals } = readArgs();
 const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));
 const quick = values.quick === true;
-const runs = Number(values.runs ?? (quick ? 1 : 3));
+const runs = values.runs === undefined ? undefined : Number(values.runs);
 
 if (values.help === true) say(USAGE);
 else if (values.list === true) for (const { name, about } of benches) say(`${name.padEnd(18)} ${about}`);
 else if (unknown.length > 0) usage(`there is no benchmark called ${unknown.join(' or ')}`);
-else if (!Number.isSafeInteger(runs) || runs < 1) usage('--runs wants a whole number from 1 up');
+else if (runs !== undefined && !(Number.isSafeInteger(runs) && runs >= 1))
+  usage('--runs wants a whole number from 1 up');
 else {
   const chosen =
     positionals.length === 0 ? benches : benches.filter(({ name }) => positionals.includes(name));

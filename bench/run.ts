@@ -33,15 +33,20 @@ export const benches: readonly Bench[] = [
 ];
 
 /** One after the other: two at a time would measure each other. A broken one does not end the rest. */
-export async function runBenches(chosen: readonly Bench[], context: BenchContext): Promise<BenchResult[]> {
+export async function runBenches(
+  chosen: readonly Bench[],
+  options: Omit<BenchContext, 'runs'> & { readonly runs: number | undefined },
+): Promise<BenchResult[]> {
+  const { say, quick } = options;
   const machine = await machineText();
-  context.say(machine);
+  say(machine);
   const results: BenchResult[] = [];
   for (const [i, bench] of chosen.entries()) {
-    context.say(`\n[${i + 1}/${chosen.length}] ${bench.name}: ${bench.about}`);
+    say(`\n[${i + 1}/${chosen.length}] ${bench.name}: ${bench.about}`);
     const startedMs = performance.now();
     const at = `${new Date().toISOString().slice(0, 19)}Z`;
-    const measured = await attempt(bench, { ...context, say: (line) => context.say(`  ${line}`) });
+    const runs = options.runs ?? (quick ? 1 : bench.runs);
+    const measured = await attempt(bench, { ...options, runs, say: (line) => say(`  ${line}`) });
     const seconds = Math.round((performance.now() - startedMs) / 1000);
     const { rows, charts = [], problems } = measured;
     results.push({
@@ -49,15 +54,15 @@ export async function runBenches(chosen: readonly Bench[], context: BenchContext
       about: bench.about,
       at,
       machine,
-      quick: context.quick,
+      quick,
       seconds,
       rows,
       charts,
       problems,
     });
-    if (rows.length > 0) context.say(`\n${terminalTable(rows)}`);
-    for (const problem of problems) context.say(`FAILED: ${problem}`);
-    context.say(`(${seconds} s)`);
+    if (rows.length > 0) say(`\n${terminalTable(rows)}`);
+    for (const problem of problems) say(`FAILED: ${problem}`);
+    say(`(${seconds} s)`);
   }
   return results;
 }

@@ -31,6 +31,7 @@ interface Cost {
 export const drain: Bench = {
   name: 'drain',
   about: 'a backlog with the quota lifted, 2 workers, everything settled, beside a BullMQ job for each event',
+  runs: 3,
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];

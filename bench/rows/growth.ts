@@ -20,6 +20,7 @@ export const growth: Bench = {
   name: 'growth',
   about:
     'the drain of 40,000 events, quota lifted, 2 workers, with 10 thousand to 5 million waiting behind them',
+  runs: 2,
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];

@@ -12,6 +12,7 @@ import { JOB_PER_EVENT } from './drain.ts';
 export const idle: Bench = {
   name: 'idle',
   about: 'one process with nothing to do',
+  runs: 1,
   async run(context) {
     const figures = createFigures();
     const forMs = context.quick ? 5_000 : 10_000;

@@ -14,6 +14,7 @@ const TOKEN = 'bench-token-of-sixteen-bytes-and-more';
 export const intake: Bench = {
   name: 'intake',
   about: 'POST /v1/users with lists of 1,000, two at a time, until Redis has acknowledged them',
+  runs: 2,
   run: (context) =>
     onStage(context, { env: LIFTED_ENV, simulate: LIFTED_SIMULATOR }, async (stage) => {
       const figures = createFigures();

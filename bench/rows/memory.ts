@@ -12,6 +12,7 @@ import { JOB_PER_EVENT } from './drain.ts';
 export const memory: Bench = {
   name: 'memory',
   about: 'Redis memory of waiting events, beyond the bytes of their values',
+  runs: 1,
   async run({ quick }) {
     const figures = createFigures();
     const waiting: Crowd = { prefix: 'user-', count: quick ? 20_000 : 100_000 };

@@ -16,6 +16,7 @@ const ADD_BULK = "BullMQ's addBulk";
 export const producing: Bench = {
   name: 'producing',
   about: 'lists of 1,000 users from one TypeScript process, each acknowledged before the next',
+  runs: 3,
   async run({ runs, quick, say }) {
     const figures = createFigures();
     const problems: string[] = [];

@@ -97,6 +97,7 @@ export const quotaDisturbed: Bench = {
   name: 'quota-disturbed',
   about:
     'the quota of 100 calls/s from idle to burst, with retries, a redrive, and processes that come and go',
+  runs: 2,
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];
@@ -120,6 +121,7 @@ const JITTERS_MS = [1, 5, 20] as const;
 export const quotaJitter: Bench = {
   name: 'quota-jitter',
   about: 'the quota of 100 calls/s with Redis behind a network that delays each packet by J ± J ms',
+  runs: 1,
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];

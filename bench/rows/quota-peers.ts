@@ -30,6 +30,7 @@ interface Arrivals {
 export const quotaPeers: Bench = {
   name: 'quota-peers',
   about: 'who keeps 100 calls/s under a backlog, 2 processes, API latency 50–150 ms',
+  runs: 2,
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];

@@ -13,6 +13,7 @@ export const API_LATENCY = ['--latency', '50-150'] as const;
 export const quota: Bench = {
   name: 'quota',
   about: 'a backlog at the documented quota of 100 calls/s, API latency 50–150 ms',
+  runs: 3,
   run: (context) =>
     onStage(context, { simulate: API_LATENCY }, async (stage) => {
       const figures = createFigures();

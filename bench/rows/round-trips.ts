@@ -14,6 +14,7 @@ export const roundTrips: Bench = {
   name: 'round-trips',
   about:
     'what one call of 100 users asks of Redis, by script, under a backlog with the quota lifted, 1 worker',
+  runs: 1,
   run: (context) =>
     onStage(context, { workers: 1, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR }, async (stage) => {
       const figures = createFigures();

@@ -10,6 +10,7 @@ const WAITING = 20_000;
 export const startUp: Bench = {
   name: 'start-up',
   about: 'from the start of a process to the arrival of its first call, with 20,000 events waiting',
+  runs: 3,
   run: (context) =>
     onStage(context, { workers: 1 }, async (stage) => {
       const figures = createFigures();
@@ -20,7 +21,7 @@ export const startUp: Bench = {
       await stage.stopWorkers();
       const crowd = { prefix: 'waiting', count: WAITING };
       await fill(redis, keys.stream, crowd);
-      for (let run = 0; run < Math.max(3, context.runs); run++) {
+      for (let run = 0; run < context.runs; run++) {
         const known = (await simulator.report()).allCommands.calls;
         const startedAtMs = performance.timeOrigin + performance.now();
         const worker = await stage.startWorker();

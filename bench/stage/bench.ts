@@ -25,5 +25,7 @@ export interface Measured {
 export interface Bench {
   readonly name: string;
   readonly about: string;
+  /** How often each figure is measured unless somebody says otherwise. */
+  readonly runs: number;
   run(context: BenchContext): Promise<Measured>;
 }
