@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { byOwner, type CpuProfile, type SelfTime, selfTimes } from '../measure/cpu-profile.ts';
+import { blamedTimes, byOwner, type CpuProfile, type SelfTime, selfTimes } from '../measure/cpu-profile.ts';
 
 const FUNCTIONS = 30;
 
@@ -15,7 +15,9 @@ export function profileText(folder: string): string {
   return [
     `${files.length} profiles in ${folder}, ${(total / 1e6).toFixed(1)} s of CPU. By owner:`,
     ...lines(byOwner(times).slice(0, 16)),
-    'By function:',
+    "By the worker's own function, with the libraries it calls:",
+    ...lines(blamedTimes(profiles).slice(0, FUNCTIONS)),
+    'By function alone:',
     ...lines(times.slice(0, FUNCTIONS)),
   ].join('\n');
 }

@@ -20,8 +20,8 @@ export function drawStrips(chart: StripChart): string {
       text(WIDTH - LEFT, top + 12, detail, { kind: 'quiet', anchor: 'end' }),
       ...counts.flatMap((count, i) => {
         if (count === 0) return [];
-        // Tall lumps must not hide single calls: at least two pixels each.
-        const height = Math.max(2, (bars * count) / most);
+        // Tall lumps must not hide single calls: at least three pixels each.
+        const height = Math.max(3, (bars * count) / most);
         const kind = row === 0 ? 'ours' : 'peer';
         return [rect(kind, LEFT + i * binWidth, base - height, Math.max(0.8, binWidth - 0.4), height)];
       }),
@@ -31,7 +31,10 @@ export function drawStrips(chart: StripChart): string {
   const bottom = TOP + chart.strips.length * STRIP_HEIGHT;
   const seconds = (bins * chart.binMs) / 1000;
   const ticks = Array.from({ length: Math.floor(seconds) + 1 }, (_, second) =>
-    text(LEFT + (second * 1000 * binWidth) / chart.binMs, bottom + 6, `${second} s`, { kind: 'quiet' }),
+    text(LEFT + (second * 1000 * binWidth) / chart.binMs, bottom + 6, `${second} s`, {
+      kind: 'quiet',
+      anchor: second === 0 ? 'start' : second === seconds ? 'end' : 'middle',
+    }),
   );
   const scale = text(WIDTH - LEFT, bottom + 24, `each bar: ${chart.binMs} ms; the tallest: ${most} calls`, {
     kind: 'quiet',

@@ -1,5 +1,5 @@
 import { binned, marginNeeded, mostWithin, ratePerSecond } from '../../../bench/measure/arrivals.ts';
-import { byOwner, type CpuProfile, selfTimes } from '../../../bench/measure/cpu-profile.ts';
+import { blamedTimes, byOwner, type CpuProfile, selfTimes } from '../../../bench/measure/cpu-profile.ts';
 import { executedBy, readMonitored } from '../../../bench/measure/monitor.ts';
 import { parseStatMicros } from '../../../bench/measure/process-cost.ts';
 import { costBetween, parseServerCost } from '../../../bench/measure/server-info.ts';
@@ -160,5 +160,32 @@ test('MONITOR: what a script does belongs to it, whoever sent it', () => {
   expect(executedBy(read, (sha) => `${sha}.lua`)).toEqual([
     { name: 'abc.lua', sent: 2, commands: 4 },
     { name: 'PING', sent: 1, commands: 1 },
+  ]);
+});
+
+test('a CPU profile: a library costs who calls it, and itself where nobody of ours does', () => {
+  const node = (id: number, functionName: string, url: string, children: number[] = []) => ({
+    id,
+    children,
+    callFrame: { functionName, url, lineNumber: 0 },
+  });
+  const profile: CpuProfile = {
+    nodes: [
+      node(1, '(root)', '', [2, 5, 7, 8]),
+      node(2, 'cut', 'file:///x/dist/intake/cut.js', [3]),
+      node(3, 'send', 'file:///x/node_modules/ioredis/built/Redis.js', [4]),
+      node(4, 'writev', ''),
+      node(5, 'run', 'file:///x/node_modules/bullmq/dist/esm/worker.js', [6]),
+      node(6, 'send', 'file:///x/node_modules/ioredis/built/Redis.js'),
+      node(7, '(idle)', ''),
+      node(8, '(garbage collector)', ''),
+    ],
+    samples: [4, 3, 6, 7, 8],
+    timeDeltas: [10, 5, 7, 100, 2],
+  };
+  expect(blamedTimes([profile])).toEqual([
+    { where: 'cut dist/intake/cut.js:1', micros: 15 },
+    { where: 'in bullmq', micros: 7 },
+    { where: '(garbage collector)', micros: 2 },
   ]);
 });
