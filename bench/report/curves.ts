@@ -4,7 +4,8 @@ import { document, dot, line, polyline, text } from './svg.ts';
 
 const WIDTH = 860;
 const HEIGHT = 420;
-const FRAME = { left: 66, right: 130, top: 70, bottom: 56 };
+const FRAME = { left: 66, right: 130, top: 84, bottom: 56 };
+const LABEL_HEIGHT = 15;
 
 /** Lines over two logarithmic axes. */
 export function drawCurves(chart: CurveChart): string {
@@ -34,16 +35,34 @@ export function drawCurves(chart: CurveChart): string {
     }),
     text(16, FRAME.top - 8, chart.yLabel, { kind: 'quiet' }),
   ];
-  const lines = chart.curves.flatMap(({ label, dashed, points: own }, i) => {
+  const lines = chart.curves.flatMap(({ dashed, points: own }, i) => {
     const placed = own.map((point) => ({ x: x(point.x), y: y(point.y) }));
-    const last = placed.at(-1);
     return [
       polyline(`line c${i % 3}${dashed ? ' dashed' : ''}`, placed),
       ...(dashed ? [] : placed.map((point) => dot(`c${i % 3}`, point.x, point.y))),
-      ...(last === undefined ? [] : [text(last.x + 10, last.y + 4, label)]),
     ];
   });
-  return document(WIDTH, HEIGHT, chart.title, chart.about, [...grid, ...ticks, ...names, ...lines]);
+  const ends = chart.curves.map(({ label, points: own }) => ({ label, y: y(own.at(-1)?.y ?? 0) }));
+  const labels = apart(ends).map((end) => text(WIDTH - FRAME.right + 10, end.y + 4, end.label));
+  return document(WIDTH, HEIGHT, chart.title, chart.about, [
+    ...grid,
+    ...ticks,
+    ...names,
+    ...lines,
+    ...labels,
+  ]);
+}
+
+/** Moves labels down until none covers another. */
+function apart<T extends { readonly y: number }>(labels: readonly T[]): T[] {
+  let free = Number.NEGATIVE_INFINITY;
+  return [...labels]
+    .sort((a, b) => a.y - b.y)
+    .map((label) => {
+      const y = Math.max(label.y, free);
+      free = y + LABEL_HEIGHT;
+      return { ...label, y };
+    });
 }
 
 function logScale(values: readonly number[], from: number, to: number): (value: number) => number {

@@ -182,4 +182,14 @@ describe('charts', () => {
     expect(draw(strips).match(/class="ours"/g)).toHaveLength(2);
     expect(draw(strips).match(/class="peer"/g)).toBeNull();
   });
+
+  test('labels of curves that end together do not cover each other', () => {
+    const together = ['a', 'b', 'c'].map((label) => ({ label, dashed: false, points: [{ x: 1, y: 5 }] }));
+    const svg = draw({ ...curves, curves: together });
+    const heights = [...svg.matchAll(/ y="([\d.]+)"[^>]*>[abc]</g)].map(([, y]) => Number(y));
+    expect(heights).toHaveLength(3);
+    const [first = 0, second = 0, third = 0] = heights;
+    expect(second - first).toBeGreaterThanOrEqual(12);
+    expect(third - second).toBeGreaterThanOrEqual(12);
+  });
 });
