@@ -4,6 +4,7 @@ import { writeDocument } from './report/document.ts';
 import { profileText } from './report/profile.ts';
 import { summary } from './report/table.ts';
 import { benches, runBenches } from './run.ts';
+import { leaveNothingBehind } from './stage/leave-nothing.ts';
 
 const USAGE = `npm run bench -- [NAME...] [options]: measures the worker beside its peers. NAME is one of --list.
 
@@ -57,6 +58,7 @@ else if (unknown.length > 0) usage(`there is no benchmark called ${unknown.join(
 else if (runs !== undefined && !(Number.isSafeInteger(runs) && runs >= 1))
   usage('--runs wants a whole number from 1 up');
 else {
+  leaveNothingBehind();
   const chosen =
     positionals.length === 0 ? benches : benches.filter(({ name }) => positionals.includes(name));
   const results = await runBenches(chosen, {

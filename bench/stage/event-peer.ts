@@ -31,8 +31,7 @@ export async function openEventPeer(workers: number, concurrency: number): Promi
   const redis = new Redis({ port: server.port, host: '127.0.0.1', maxRetriesPerRequest: null });
   const task = { redisPort: server.port, callUrl: batchUrl(simulator.url), concurrency, calls: [] };
   const running: Peer[] = [];
-  for (let i = 0; i < workers; i++) running.push(await startPeer('bullmq-job-per-event', task));
-  return {
+  const peer: EventPeer = {
     server,
     simulator,
     queue,
@@ -53,4 +52,11 @@ export async function openEventPeer(workers: number, concurrency: number): Promi
       await server.stop();
     },
   };
+  try {
+    for (let i = 0; i < workers; i++) running.push(await startPeer('bullmq-job-per-event', task));
+    return peer;
+  } catch (error) {
+    await peer.close();
+    throw error;
+  }
 }

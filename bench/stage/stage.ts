@@ -55,7 +55,10 @@ const START_MS = 120_000;
 
 export async function openStage(context: BenchContext, options: StageOptions = {}): Promise<Stage> {
   const server = await startRedis();
-  const simulator = await startSimulate(options.simulate);
+  const simulator = await startSimulate(options.simulate).catch(async (error: Error) => {
+    await server.stop();
+    throw error;
+  });
   const redis = openRedis(server.settings, 'loop', 'bench', () => undefined);
   const keys = keysOf(TEST_APP.sdkAppId);
   const port = (await options.redisPort?.(server.port)) ?? server.port;
