@@ -42,8 +42,17 @@ export function statusText(status: Status): string {
     `imported     ${totals.imported}`,
     `superseded   ${totals.superseded} (by a newer event of the user)`,
     `dead letters ${deadLetters.total}${age(deadLetters.oldestAgeMs)}${counts(deadLetters.byReason)}`,
+    ...(status.redis.memory === 'ample'
+      ? []
+      : [
+          `memory       Redis is ${Math.floor((status.redis.memoryUsedRatio ?? 0) * 100)} % full: raise its maxmemory, or find what fills it`,
+        ]),
+    ...(totals.forgotten > 0 ? [`forgotten    ${totals.forgotten} (erased by user forget)`] : []),
     `workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`,
   ];
+  for (const { id, intake: url } of workers) {
+    if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
+  }
   if (hold !== null) {
     lines.splice(
       2,

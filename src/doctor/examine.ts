@@ -16,6 +16,7 @@ import { apiFindings, apiSkipped } from './api-findings.ts';
 import { probeApi } from './api-probe.ts';
 import { type Finding, ok, skipped, wrong } from './finding.ts';
 import { fleetFindings, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
+import { waitForProbeSlot } from './probe-slot.ts';
 import { readRedisFacts } from './redis-facts.ts';
 import { redisAway, redisFindings } from './redis-findings.ts';
 import { userSigFinding } from './user-sig-finding.ts';
@@ -35,7 +36,8 @@ export async function examine(config: Config, readFile: ReadFile): Promise<Findi
   } else {
     const now = Date.now();
     const userSig = secrets.userSig ?? signed(config, secrets.secretKey ?? '', now);
-    findings.push(...apiFindings(config, await probeApi(config, userSig)));
+    const slot = waitForProbeSlot(config, readFile);
+    findings.push(...apiFindings(config, await probeApi(config, userSig, slot)));
     findings.push(userSigFinding(secrets.userSig, config.app, now));
   }
   return [...findings, ...quotaFindings(quotasOf(config)), planHint()];
@@ -94,7 +96,7 @@ async function redisAndFleet(config: Config, readFile: ReadFile): Promise<Findin
   }
   try {
     await whenReady(redis, REACH_MS);
-    const facts = await readRedisFacts(redis);
+    const facts = await readRedisFacts(redis, keysOf(config.app.sdkAppId));
     const found = redisFindings(facts, address, config.redis.allowVolatile);
     return [...found, ...(await fleetAt(redis, config))];
   } catch (error) {

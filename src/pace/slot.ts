@@ -6,13 +6,25 @@ import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
 import type { RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
+const giveUpScript = loadScript(import.meta.url, 'give-up.lua');
 const throttleScript = loadScript(import.meta.url, 'throttle.lua');
 
-/** A call that waits for its slot. `run` is the run that must still own the record `callId`. */
+/**
+ * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a call
+ * that has no record.
+ */
 export interface Candidate {
   readonly callId: string;
   readonly run: string;
   readonly slotClass: SlotClass;
+}
+
+/**
+ * A call that delivers no events: it obeys quota, throttle, pause and hold like every other, and is never the probe
+ * of a hold.
+ */
+export function withoutRecord(slotClass: SlotClass): Candidate {
+  return { callId: '', run: '', slotClass };
 }
 
 /** The right to start one call at one time. */
@@ -94,7 +106,12 @@ export function createSlotBook(
     return (await runScript(
       redis,
       slotScript,
-      [keys.hold, pace, started, ...candidates.map((c) => keys.callPrefix + c.callId)],
+      [
+        keys.hold,
+        pace,
+        started,
+        ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
+      ],
       [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs],
     )) as Reply;
   };
@@ -125,7 +142,7 @@ export function createSlotBook(
     rate: () => inForce('rate'),
     look: () => inForce('look'),
     async giveUp(slot) {
-      await redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1).exec();
+      await runScript(redis, giveUpScript, [started, pace], [slot.number]);
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;

@@ -1,11 +1,16 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
+
+const signScript = loadScript(import.meta.url, 'sign.lua');
 
 /** A worker process as the others see it. `lastSeen`: ms since 1970, Redis's clock. */
 export interface WorkerPresence {
   readonly id: string;
   readonly version: string;
   readonly lastSeen: number;
+  /** Where its HTTP intake listens; absent if it has none. */
+  readonly intake?: string;
 }
 
 /** A worker that was not seen for this long is taken for gone. */
@@ -19,16 +24,14 @@ export function startPresence(options: {
   readonly keys: Keys;
   readonly id: string;
   readonly version: string;
+  readonly intakeUrl: string | undefined;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, alongside, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', alongside, onTrouble } = options;
   const sign = async (): Promise<void> => {
-    // By Redis's clock, since this machine's may be off by minutes.
-    const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
-    const lastSeen = Math.floor(seconds * 1000 + micros / 1000);
-    await redis.hset(keys.workers, id, JSON.stringify({ version, lastSeen }));
+    await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl]);
     await alongside();
   };
   const signNow = (): void => {
