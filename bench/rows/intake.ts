@@ -20,10 +20,6 @@ export const intake: Bench = {
       const figures = createFigures();
       const worker = await stage.startWorker({ IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: TOKEN });
       const url = await intakeUrl(worker);
-      if (url === undefined) {
-        context.say('this version has no HTTP intake');
-        return { rows: [], problems: [] };
-      }
       const agent = new Agent({ keepAlive: true, noDelay: true });
       const problems: string[] = [];
       for (let run = 0; run <= context.runs; run++) {
@@ -56,13 +52,12 @@ export const intake: Bench = {
     }),
 };
 
-/** Where users are to be posted, by the worker's log; undefined if this version has no such place. */
-async function intakeUrl(worker: ImsyncProcess): Promise<string | undefined> {
+/** Where users are to be posted, by the worker's log. */
+async function intakeUrl(worker: ImsyncProcess): Promise<string> {
   const line = await eventually('the HTTP intake', () =>
-    worker.lines.find((one) => one.includes('HTTP intake listens') || one.includes('has no HTTP intake')),
+    worker.lines.find((one) => one.includes('HTTP intake listens')),
   );
-  const { url } = JSON.parse(line) as { url?: string };
-  return url === undefined ? undefined : new URL('/v1/users', url).href;
+  return new URL('/v1/users', (JSON.parse(line) as { url: string }).url).href;
 }
 
 function listsOf(users: readonly CrowdUser[]): string[] {

@@ -48,6 +48,7 @@ describe('the books', () => {
     imported: 0,
     superseded: 0,
     deadLettered: 0,
+    forgotten: 0,
     deadByReason: {},
     deadByCode: {},
     oldestLetterMs: null,
