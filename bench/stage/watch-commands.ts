@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { getsAlongWhenRefused } from '../../src/calls/when-refused.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { type Monitored, readMonitored } from '../measure/monitor.ts';
@@ -72,8 +73,22 @@ export async function scriptNames(): Promise<(sha: string) => string> {
       { content?: string; name?: string }
     >;
     for (const { content, name } of Object.values(module)) {
-      if (content !== undefined && name !== undefined) names.set(shaOf(content), `BullMQ ${name}`);
+      if (content === undefined || name === undefined) continue;
+      names.set(shaOf(content), `BullMQ ${name}`);
+      names.set(shaOf(asDefined(name, content)), `BullMQ ${name}`);
     }
   }
   return (sha) => names.get(sha) ?? `script ${sha.slice(0, 8)}`;
+}
+
+/** A script of BullMQ as the worker gives it to Redis. */
+function asDefined(name: string, content: string): string {
+  let defined = content;
+  const connection = {
+    defineCommand: (_name: string, definition: { readonly lua: string }) => {
+      defined = definition.lua;
+    },
+  };
+  getsAlongWhenRefused(connection as unknown as RedisClient).defineCommand(name, { lua: content });
+  return defined;
 }
