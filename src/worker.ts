@@ -27,7 +27,7 @@ import { createSlotBook } from './pace/slot.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
 import { createMemoryMark } from './redis/memory-mark.ts';
-import { pingOwner } from './redis/owner.ts';
+import { writeNothing } from './redis/owner.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
@@ -142,7 +142,7 @@ export async function startWorker(options: {
   if (problems.length > 0) return giveUp(new UnfitError(problems));
 
   // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
-  const heartbeat = startHeartbeat({ ping: () => pingOwner(redis, keys), onChange: redisLog.heartbeat });
+  const heartbeat = startHeartbeat({ ping: () => writeNothing(redis, keys), onChange: redisLog.heartbeat });
   let ops: Ops;
   try {
     ops = await openOps({ config, redis: open('ops', 'oneshot'), keys, version, heartbeat, log });

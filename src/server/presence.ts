@@ -31,8 +31,16 @@ export function startPresence(options: {
     await runScript(redis, signScript, [keys.workers], [id, version]);
     await alongside();
   };
+  let signing = false;
   const signNow = (): void => {
-    sign().catch(onTrouble);
+    // While Redis is away they would pile up, each waiting for it.
+    if (signing) return;
+    signing = true;
+    sign()
+      .catch(onTrouble)
+      .finally(() => {
+        signing = false;
+      });
   };
   signNow();
   const timer = setInterval(signNow, SIGN_EVERY_MS);
