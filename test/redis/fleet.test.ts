@@ -1,0 +1,296 @@
+import { createFleetEar, type FleetEar } from '../../src/delivery/fleet.ts';
+import type { Group, Unit } from '../../src/delivery/unit.ts';
+import type { ValidEntry } from '../../src/event/event.ts';
+import type { Verdict } from '../../src/im/verdicts.ts';
+import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
+import { createRedisClock } from '../../src/pace/redis-clock.ts';
+import { createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
+import { eventually } from '../support/eventually.ts';
+import { BATCH, SINGLE, type Stage, useStages } from './stage.ts';
+
+const fresh = useStages();
+const SPACING = 10_000;
+
+interface Scene {
+  readonly stage: Stage;
+  readonly hold: HoldState;
+  readonly books: Readonly<Record<typeof BATCH | typeof SINGLE, SlotBook>>;
+  /** Another run of the same process. */
+  ear(): FleetEar;
+  readonly signedAnew: () => number;
+  /** What was reported: the code, and the new rate or null. */
+  readonly throttled: (readonly [number, number | null])[];
+}
+
+function scene(): Scene {
+  const stage = fresh();
+  const { redis, keys } = stage;
+  const hold = createHoldState(redis, keys);
+  const bookOf = (command: string) => createSlotBook(redis, keys, command, createRedisClock(), SPACING);
+  const books = { [BATCH]: bookOf(BATCH), [SINGLE]: bookOf(SINGLE) } as Scene['books'];
+  const lineOf = (command: typeof BATCH | typeof SINGLE) => ({
+    command,
+    book: books[command],
+    dispenser: { take: never, close: never, pulse: { turn: never, rest: never, idle: never } as never },
+  });
+  let signed = 0;
+  const throttled: [number, number | null][] = [];
+  return {
+    stage,
+    hold,
+    books,
+    signedAnew: () => signed,
+    throttled,
+    ear: () =>
+      createFleetEar({
+        hold,
+        lines: { [BATCH]: lineOf(BATCH), [SINGLE]: lineOf(SINGLE) },
+        signAnew: () => {
+          signed += 1;
+        },
+        report: {
+          throttled: (_command, verdict, rate) => throttled.push([verdict.errorCode, rate]),
+        },
+      }),
+  };
+}
+
+const never = (): never => {
+  throw new Error('an ear takes no slots');
+};
+
+function verdict(changes: Partial<Verdict> & Pick<Verdict, 'class'>): Verdict {
+  return {
+    errorCode: 1,
+    errorInfo: 'what it said',
+    httpStatus: 200,
+    outcomeKnown: true,
+    meaning: 'what it means',
+    profileFault: false,
+    signAnew: false,
+    ...changes,
+  };
+}
+
+function units(count: number, changes: Partial<Unit> = {}): Unit[] {
+  return Array.from({ length: count }, (_, i) => ({
+    userId: `user${i}`,
+    candidates: [] as ValidEntry[],
+    bare: null,
+    failed: false,
+    there: false,
+    attempts: [],
+    ...changes,
+  }));
+}
+
+function group(count: number, changes: Partial<Group> = {}): Group {
+  return { command: BATCH, units: units(count), first: true, ...changes };
+}
+
+function slot(epoch = '0', probe = false): Slot {
+  const atRedisMs = Date.now();
+  return { atRedisMs, atLocalMs: 0, epoch, probe, heldMs: 0, number: '1', ratePerSecond: 100 };
+}
+
+/** A hold, and the slot of its probe. */
+async function heldWithProbe({ hold, stage }: Scene): Promise<Slot> {
+  await hold.blocked(slot(), { errorCode: 60006, errorInfo: 'x', kind: 'configuration' });
+  await stage.redis.hset(stage.keys.hold, 'probeUntil', '99999999999999');
+  return slot((await hold.read()).epoch, true);
+}
+
+const leaseOf = ({ stage }: Scene) => stage.redis.hget(stage.keys.hold, 'probeUntil');
+const bad = verdict({ class: 'body' });
+
+describe('an answer of class throttle', () => {
+  test('slows its own command, is reported with the new rate, and says nothing about the users', async () => {
+    const s = scene();
+    const word = await s
+      .ear()
+      .hear(group(3), verdict({ class: 'throttle', errorCode: 60007, throttles: 'command' }), 0, slot());
+    expect(word).toBe('again');
+    expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
+    expect((await s.books[SINGLE].rate()).ratePerSecond).toBe(100);
+    expect(s.throttled).toEqual([[60007, expect.closeTo(50, 0)]]);
+    expect((await s.hold.read()).hold).toBeNull();
+  });
+
+  test('of the whole app slows every command', async () => {
+    const s = scene();
+    await s
+      .ear()
+      .hear(group(3), verdict({ class: 'throttle', errorCode: 60011, throttles: 'all' }), 0, slot());
+    expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
+    expect((await s.books[SINGLE].rate()).ratePerSecond).toBeLessThan(60);
+  });
+
+  test('with Retry-After: nothing starts before it', async () => {
+    const s = scene();
+    const told = verdict({ class: 'throttle', throttles: 'command', retryAfterMs: 2_000 });
+    const at = slot();
+    await s.ear().hear(group(3), told, 0, at);
+    const notBefore = Number(await s.stage.redis.hget(`${s.stage.keys.pacePrefix}${BATCH}`, 'notBefore'));
+    expect(notBefore / 1000 - at.atRedisMs).toBeGreaterThanOrEqual(1_999);
+  });
+
+  test('to the probe: it proves nothing, the next one waits', async () => {
+    const s = scene();
+    const probe = await heldWithProbe(s);
+    await s.ear().hear(group(1), verdict({ class: 'throttle', throttles: 'command' }), 0, probe);
+    expect((await s.hold.read()).hold).not.toBeNull();
+    expect(await leaseOf(s)).toBeNull();
+  });
+});
+
+describe('an answer of class app', () => {
+  test('holds with its kind, its words without the users, and its gap', async () => {
+    const s = scene();
+    const word = await s.ear().hear(
+      group(2),
+      verdict({
+        class: 'app',
+        errorCode: 70050,
+        errorInfo: 'too often, user1',
+        holdKind: 'credentials',
+        minProbeGapMs: 60_000,
+      }),
+      0,
+      slot(),
+    );
+    expect(word).toBe('again');
+    const { hold } = await s.hold.read();
+    expect(hold).toMatchObject({ errorCode: 70050, kind: 'credentials' });
+    expect(hold?.errorInfo).not.toContain('user1');
+    expect(hold?.errorInfo).toContain('too often');
+    expect((hold?.nextProbeAt ?? 0) - (hold?.since ?? 0)).toBe(60_000);
+  });
+
+  test('of no kind of its own is a fault of the configuration; no words of its own, those of the table', async () => {
+    const s = scene();
+    await s.ear().hear(group(2), verdict({ class: 'app', errorInfo: '' }), 0, slot());
+    expect((await s.hold.read()).hold).toMatchObject({ kind: 'configuration', errorInfo: 'what it means' });
+  });
+
+  test('an expired signature is made anew once a run before it counts', async () => {
+    const s = scene();
+    const expired = verdict({ class: 'app', errorCode: 70001, signAnew: true, holdKind: 'credentials' });
+    const ear = s.ear();
+    expect(await ear.hear(group(2), expired, 0, slot())).toBe('again');
+    expect([s.signedAnew(), (await s.hold.read()).hold]).toEqual([1, null]);
+    expect(await ear.hear(group(2), expired, 0, slot())).toBe('again');
+    expect([s.signedAnew(), (await s.hold.read()).hold?.errorCode]).toEqual([1, 70001]);
+  });
+
+  test('an expired signature of the probe gives the lease back, so that the next goes at once', async () => {
+    const s = scene();
+    const probe = await heldWithProbe(s);
+    await s.ear().hear(group(1), verdict({ class: 'app', signAnew: true }), 0, probe);
+    expect(s.signedAnew()).toBe(1);
+    expect(await leaseOf(s)).toBeNull();
+    expect(await s.stage.redis.hget(s.stage.keys.hold, 'probeGapMs')).toBe('1000');
+  });
+});
+
+describe('answers that would dead-letter', () => {
+  test('count for the brake by their users: five in a row over a hundred hold', async () => {
+    const s = scene();
+    const ear = s.ear();
+    for (let i = 0; i < 4; i++) expect(await ear.hear(group(25), bad, 0, slot())).toBe('judge');
+    expect(await ear.hear(group(25), bad, 0, slot())).toBe('scout');
+    expect((await s.hold.read()).hold?.kind).toBe('brake');
+    // One user alone needs no scout: it is one.
+    expect(await ear.hear(group(1), bad, 0, slot())).toBe('again');
+  });
+
+  test('to the probe of a brake kill nobody, and the next probe waits; to that of an outage they end it', async () => {
+    const s = scene();
+    const ear = s.ear();
+    for (let i = 0; i < 5; i++) await ear.hear(group(25), bad, 0, slot());
+    const { epoch } = await s.hold.read();
+    expect(await ear.hear(group(1), bad, 0, slot(epoch, true))).toBe('again');
+    expect((await s.hold.read()).hold?.kind).toBe('brake');
+
+    const other = scene();
+    const probe = await heldWithProbe(other);
+    expect(await other.ear().hear(group(1), bad, 0, probe)).toBe('judge');
+    expect((await other.hold.read()).hold).toBeNull();
+  });
+
+  test('an answer with a success between them does not let it come to that', async () => {
+    const s = scene();
+    const ear = s.ear();
+    for (let i = 0; i < 12; i++) {
+      expect(await ear.hear(group(50), bad, 0, slot())).toBe('judge');
+      if (i % 4 === 3)
+        expect(await ear.hear(group(50), verdict({ class: 'done' }), 49, slot())).toBe('judge');
+    }
+    expect((await s.hold.read()).hold).toBeNull();
+  });
+
+  test('everybody in FailAccounts is no success, it counts against them', async () => {
+    const s = scene();
+    const ear = s.ear();
+    const words: string[] = [];
+    for (let i = 0; i < 5; i++) words.push(await ear.hear(group(30), verdict({ class: 'done' }), 30, slot()));
+    expect(words).toEqual(['judge', 'judge', 'judge', 'judge', 'scout']);
+  });
+
+  test.each(['account', 'body', 'unknown'] as const)('of class %s they all count', async (kind) => {
+    const s = scene();
+    const ear = s.ear();
+    for (let i = 0; i < 5; i++) await ear.hear(group(30), verdict({ class: kind }), 0, slot());
+    expect((await s.hold.read()).hold?.kind).toBe('brake');
+  });
+
+  test('calls that only look for the culprits of an earlier answer add no users', async () => {
+    const s = scene();
+    const ear = s.ear();
+    for (let i = 0; i < 8; i++) await ear.hear(group(50, { first: false }), bad, 0, slot());
+    expect((await s.hold.read()).hold).toBeNull();
+  });
+
+  test('an account out of FailAccounts that is refused alone does count', async () => {
+    const s = scene();
+    const ear = s.ear();
+    const alone = { command: SINGLE, units: units(1, { failed: true }), first: false } as const;
+    for (let i = 0; i < 99; i++) await ear.hear(alone, bad, 0, slot());
+    expect((await s.hold.read()).hold).toBeNull();
+    await ear.hear(alone, bad, 0, slot());
+    expect((await s.hold.read()).hold?.kind).toBe('brake');
+  });
+});
+
+describe('transient answers', () => {
+  const trouble = verdict({ class: 'retry', errorCode: 70169 });
+  const olderTrouble = (s: Scene) => s.stage.redis.hincrby(s.stage.keys.hold, 'troubleSince', -5_000);
+
+  test('are judged while calls succeed, and so is the one that begins the outage', async () => {
+    const s = scene();
+    const ear = s.ear();
+    expect(await ear.hear(group(5), trouble, 0, slot())).toBe('judge');
+    await olderTrouble(s);
+    await eventually('an outage', async () => {
+      expect(await ear.hear(group(5), trouble, 0, slot())).toBe('judge');
+      return (await s.hold.read()).hold !== null;
+    });
+    expect((await s.hold.read()).hold).toMatchObject({ kind: 'outage', errorCode: 70169 });
+  });
+
+  test('in an outage cost no attempt', async () => {
+    const s = scene();
+    const probe = await heldWithProbe(s);
+    expect(await s.ear().hear(group(5), trouble, 0, probe)).toBe('again');
+    expect(await s.ear().hear(group(5), trouble, 0, slot('0'))).toBe('again');
+  });
+
+  test('a success between them ends the trouble', async () => {
+    const s = scene();
+    const ear = s.ear();
+    await ear.hear(group(5), trouble, 0, slot());
+    await olderTrouble(s);
+    await ear.hear(group(5), verdict({ class: 'done' }), 0, slot());
+    for (let i = 0; i < 20; i++) await ear.hear(group(5), trouble, 0, slot());
+    expect((await s.hold.read()).hold).toBeNull();
+  });
+});
