@@ -288,6 +288,11 @@ export async function startWorker(options: {
     keys,
     id,
     version,
+    onForgotten: () =>
+      log.error(
+        'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
+          'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
+      ),
     alongside: sayRates,
     onTrouble: trouble('the sign of life'),
   });

@@ -22,13 +22,18 @@ export function startPresence(options: {
   readonly keys: Keys;
   readonly id: string;
   readonly version: string;
+  /** Redis does not know this worker any more, though it did: it was emptied, or is another one. */
+  readonly onForgotten: () => void;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, alongside, onTrouble } = options;
+  const { redis, keys, id, version, alongside, onForgotten, onTrouble } = options;
+  let isKnown = false;
   const sign = async (): Promise<void> => {
-    await runScript(redis, signScript, [keys.workers], [id, version]);
+    const isNew = (await runScript(redis, signScript, [keys.workers], [id, version])) === 1;
+    if (isNew && isKnown) onForgotten();
+    isKnown = true;
     await alongside();
   };
   let signing = false;

@@ -2,9 +2,10 @@
 --
 -- KEYS 1 workers    hash worker -> JSON of version and lastSeen (ms)
 -- ARGV 1 worker     2 version
+-- Answers 1 if the worker stood nowhere before: at its start, or when what Redis held is gone.
 
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
 redis.call('HDEL', KEYS[1], '')
 
 local t = redis.call('TIME')
-redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({ version = ARGV[2], lastSeen = t[1] * 1000 + math.floor(t[2] / 1000) }))
+return redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({ version = ARGV[2], lastSeen = t[1] * 1000 + math.floor(t[2] / 1000) }))

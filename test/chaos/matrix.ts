@@ -4,10 +4,11 @@ import type { Row, RowResult } from './row.ts';
 import { apiRows } from './rows/api.ts';
 import { frozenRows } from './rows/frozen.ts';
 import { killRows } from './rows/kills.ts';
+import { redisRows } from './rows/redis.ts';
 import { stoppingRows } from './rows/stopping.ts';
 
 /** Every row, in the order in which they are run. */
-export const rows: readonly Row[] = [...killRows, ...frozenRows, ...stoppingRows, ...apiRows];
+export const rows: readonly Row[] = [...killRows, ...frozenRows, ...stoppingRows, ...apiRows, ...redisRows];
 
 /** A row of a seed makes the same choices every time; when they fall is up to the machine. */
 export function play(
