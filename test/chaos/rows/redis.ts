@@ -1,8 +1,10 @@
 import { eventually } from '../../support/eventually.ts';
 import { startFarProxy } from '../../support/far-proxy.ts';
 import type { ImsyncProcess } from '../../support/process.ts';
+import { startCluster } from '../../support/redis-cluster.ts';
+import { startSentinels } from '../../support/redis-sentinel.ts';
 import { freePort } from '../../support/redis-server.ts';
-import type { Arena, ArenaOptions } from '../arena.ts';
+import type { Arena, ArenaOptions, Store } from '../arena.ts';
 import type { Row } from '../row.ts';
 
 /** Redis at its worst. When it is back a burst of events comes, so that the full rate shows. */
@@ -218,6 +220,7 @@ const far: Row = {
       }
       const calls = (arena.simulator.report().commands.multiaccount_import?.calls ?? 0) - before;
       arena.note(`${calls} calls in the time of the stalls`);
+      if (calls === 0) arena.problem('no call was made while Redis was far away');
       // From near to far and back within a moment: samples of the clock from both.
       for (let i = 0; i < 10; i++) {
         proxy.delay(i % 2 === 0 ? 0 : 40, i % 2 === 0 ? 1 : 160);
@@ -243,4 +246,87 @@ const far: Row = {
   },
 };
 
-export const redisRows: readonly Row[] = [killed, frozen, cut, full, readOnly, scriptsGone, far];
+const emptied: Row = {
+  name: 'redis-emptied',
+  promise: 'Redis is emptied: said loudly by every worker, and work goes on with what comes then',
+  arena: { ...breaking, eventsPerSecond: 50 },
+  async run(arena) {
+    arena.flow.rate(0);
+    await eventually(
+      'nothing is on the way',
+      async () =>
+        (await arena.redis.zcard(arena.keys.open)) === 0 && (await arena.redis.xlen(arena.keys.stream)) === 0,
+      60_000,
+    );
+    // What is lost here is what was counted: the books begin anew, and with them the judgement.
+    const before = arena.flow.acknowledged.length;
+    await arena.redis.flushall();
+    (arena.flow.acknowledged as unknown[]).splice(0, before);
+    const emptiedAtMs = Date.now();
+    arena.flow.rate(150);
+    arena.took('again', await firstCall(arena, emptiedAtMs), AGAIN_MS);
+    for (const worker of arena.workers) await worker.line(LOST_ALL);
+    await arena.flow.burst(BURST);
+  },
+};
+
+const LOST_ALL =
+  'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing';
+
+/** The store of a row that wants another one than a redis-server of its own. */
+function stored<T extends Store>(
+  start: () => Promise<T>,
+): { readonly store: () => Promise<T>; at: T | undefined } {
+  const kept: { store: () => Promise<T>; at: T | undefined } = {
+    at: undefined,
+    store: async () => {
+      kept.at = await start();
+      return kept.at;
+    },
+  };
+  return kept;
+}
+
+/** Kills the primary, again if it is wanted; what replication had not carried is lost, and would be counted. */
+async function failedOver(arena: Arena, killPrimary: () => Promise<unknown>): Promise<void> {
+  const acknowledged = arena.flow.acknowledged.length;
+  await killPrimary();
+  const killedAtMs = Date.now();
+  await eventually('events are taken again', () => arena.flow.acknowledged.length > acknowledged + 5, 60_000);
+  const takenMs = Date.now();
+  arena.took('events taken', takenMs - killedAtMs);
+  arena.took('again', await firstCall(arena, takenMs), AGAIN_MS);
+  for (const worker of arena.workers) {
+    if (worker.child.exitCode !== null) arena.problem(`a worker ended with ${worker.child.exitCode}`);
+    arena.note(`${troubles(worker).length} lines of trouble`);
+  }
+}
+
+const ofCluster = stored(() => startCluster());
+const clusterOwner: Row = {
+  name: 'cluster-owner',
+  promise: 'on a cluster, the node that holds our keys is killed: its replica takes over, nothing is lost',
+  arena: { ...breaking, store: ofCluster.store },
+  run: (arena) => failedOver(arena, async () => (await ofCluster.at?.ownerOf(arena.keys.stream))?.kill()),
+};
+
+const ofSentinels = stored(() => startSentinels());
+const sentinelKilled: Row = {
+  name: 'sentinel-killed',
+  promise: 'under sentinels, the primary is killed: its replica takes over, nothing is lost',
+  arena: { ...breaking, store: ofSentinels.store },
+  run: (arena) => failedOver(arena, async () => (await ofSentinels.at?.primary())?.kill()),
+};
+
+const ofSwitch = stored(() => startSentinels());
+const sentinelSwitch: Row = {
+  name: 'sentinel-switch',
+  promise: 'under sentinels, an operator switches primary and replica: nothing is lost',
+  arena: { ...breaking, store: ofSwitch.store },
+  run: (arena) => failedOver(arena, async () => ofSwitch.at?.failOver()),
+};
+
+export const redisRows: readonly Row[] = [
+  ...[killed, frozen, cut, full, readOnly, scriptsGone, emptied, far],
+  ...[clusterOwner, sentinelKilled, sentinelSwitch],
+];
