@@ -24,6 +24,7 @@ import { watchHold } from './pace/hold-watch.ts';
 import { commandPair, quotaOf, quotasOf } from './pace/quotas.ts';
 import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
+import { redisAdvice } from './redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
 import { createMemoryMark } from './redis/memory-mark.ts';
@@ -131,13 +132,14 @@ export async function startWorker(options: {
     await whenReady(redis, REDIS_START_MS);
   } catch (error) {
     const reason = (error as Error).message;
-    return giveUp(
-      new OutOfReachError(
-        `Redis cannot be reached: ${reason}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
-      ),
-    );
+    return giveUp(new OutOfReachError(`Redis cannot be reached: ${reason}. ${redisAdvice(reason)}`));
   }
-  const facts = await readServerFacts(redis, keys);
+  // A user without the rights, or a replica: better said now than by every loop.
+  const facts = await writeNothing(redis, keys)
+    .then(() => readServerFacts(redis, keys))
+    .catch((error: Error) =>
+      giveUp(new OutOfReachError(`Redis refused: ${error.message}. ${redisAdvice(error.message)}`)),
+    );
   const problems = redisProblems(facts, config.redis.allowVolatile);
   if (problems.length > 0) return giveUp(new UnfitError(problems));
 

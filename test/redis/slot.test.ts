@@ -55,14 +55,12 @@ async function slotOf(book: SlotBook, candidate: Candidate): Promise<Slot> {
 
 describe('when', () => {
   test('who is far away gets slots that lie ahead, and who is near fills the time before the next of them', async () => {
-    const { stage, book, candidate, nowMicros } = desk();
+    const { stage, book, candidate, next, nowMicros } = desk();
     const { redis, keys } = stage;
     const lead = { ms: 450, saw: () => undefined };
     const far = createSlotBook(redis, keys, BATCH, createRedisClock(), SPACING, lead);
     const one = await candidate();
-    // Knows no time yet: a second is waited.
-    await slotOf(far, one);
-    await redis.hset(keys.pacePrefix + BATCH, 'next', '1');
+    await next(-1);
     const beforeMicros = await nowMicros();
     const first = await slotOf(far, one);
     expect(first.atRedisMs * 1000 - beforeMicros).toBeGreaterThanOrEqual(450_000);
