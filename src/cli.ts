@@ -5,10 +5,13 @@ import { demoCommand } from './cli/demo.ts';
 import { dlqCommand } from './cli/dlq.ts';
 import { doctorCommand } from './cli/doctor.ts';
 import { EXIT, explain } from './cli/fail.ts';
+import { importCommand } from './cli/import.ts';
 import { pauseCommand, resumeCommand } from './cli/pause.ts';
 import { pushCommand } from './cli/push.ts';
 import { simulateCommand } from './cli/simulate.ts';
 import { statusCommand } from './cli/status.ts';
+import { userCommand } from './cli/user.ts';
+import { verifyCommand } from './cli/verify.ts';
 import { packageVersion } from './cli/version.ts';
 import { workerCommand } from './cli/worker.ts';
 
@@ -24,8 +27,11 @@ const program = new Command('imsync')
 for (const command of [
   workerCommand(),
   pushCommand(),
+  importCommand(),
+  verifyCommand(),
   statusCommand(),
   dlqCommand(),
+  userCommand(),
   pauseCommand(),
   resumeCommand(),
   configCommand(),

@@ -33,16 +33,19 @@ import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
+import { type Intake, openIntake } from './server/intake.ts';
+import { createUserLookup } from './server/intake-find.ts';
+import { ListenError } from './server/listen-problem.ts';
 import { runningPulse } from './server/liveness.ts';
 import type { Logger } from './server/log.ts';
 import { startMemoryHerald } from './server/memory-herald.ts';
-import { type Ops, openOps } from './server/ops.ts';
-import { OpsPortError } from './server/ops-server.ts';
+import { openOps } from './server/ops.ts';
 import { startPresence } from './server/presence.ts';
 import { createRateHerald } from './server/rate-herald.ts';
 import { createRedisLog } from './server/redis-log.ts';
 import { logReport } from './server/report-log.ts';
 import { allOf } from './server/reports.ts';
+import { createAccountChecks } from './tasks/account-checks.ts';
 
 /** A dependency that did not answer at the start. */
 export class OutOfReachError extends Error {
@@ -145,13 +148,32 @@ export async function startWorker(options: {
 
   // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
   const heartbeat = startHeartbeat({ ping: () => writeNothing(redis, keys), onChange: redisLog.heartbeat });
-  let ops: Ops;
-  try {
-    ops = await openOps({ config, redis: open('ops', 'oneshot'), keys, version, heartbeat, log });
-  } catch (error) {
+  const unheld = (error: unknown): Promise<never> => {
     heartbeat.close();
-    return giveUp(error instanceof OpsPortError ? new UnfitError([error.message]) : (error as Error));
-  }
+    return giveUp(error instanceof ListenError ? new UnfitError([error.message]) : (error as Error));
+  };
+  const opsRedis = open('ops', 'oneshot');
+  const ops = await openOps({ config, redis: opsRedis, keys, version, heartbeat, log }).catch(unheld);
+  // It needs nothing of this process but Redis: what it accepts is worked off by any worker.
+  const lookup = createUserLookup({
+    ...{ redis: opsRedis, keys },
+    whyNot: isHosted ? 'IMSYNC_API=hosted has no call for it' : 'the worker is starting',
+  });
+  const openIntakeIfWanted = async (): Promise<Intake | undefined> => {
+    const { port } = config.intake;
+    if (port === null) return undefined;
+    return openIntake({
+      config: { ...config, intake: { ...config.intake, port } },
+      memory: createMemoryMark(opsRedis, keys),
+      registry: ops.registry,
+      findUser: (userId) => lookup.find(userId),
+      ...{ readFile, version, heartbeat, log },
+    });
+  };
+  const intake = await openIntakeIfWanted().catch(async (error: unknown) => {
+    await ops.close();
+    return unheld(error);
+  });
 
   // Pace.
   const clock = createRedisClock();
@@ -241,12 +263,27 @@ export async function startWorker(options: {
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,
+    allOutcomes: config.outcomes === 'all',
     signAnew: () => signer.renew(),
     report: allOf(
       [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
       trouble('a report'),
     ),
   };
+  if (!isHosted) {
+    lookup.askThrough(
+      createAccountChecks({
+        ...{ client, watch, random },
+        line: checkLine,
+        slotClass: 'live',
+        otherBooks: Object.values(lines).map(({ book }) => book),
+        overrides: config.verdicts,
+        signAnew: () => signer.renew(),
+        maxFailures: 2,
+        report: { again() {}, answered() {} },
+      }),
+    );
+  }
   const callBroke = trouble('a call (it is kept and will be made again)');
   const prober = startProber({
     client,
@@ -295,6 +332,7 @@ export async function startWorker(options: {
         'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
           'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
       ),
+    intakeUrl: intake?.url,
     alongside: sayRates,
     onTrouble: trouble('the sign of life'),
   });
@@ -318,7 +356,6 @@ export async function startWorker(options: {
       pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
     })),
   ]);
-  for (const text of notBuilt(config)) log.warn(text);
   log.info(
     {
       workerId: id,
@@ -336,12 +373,13 @@ export async function startWorker(options: {
     ops.stopping();
     redisLog.close();
     memoryHerald.close();
+    const intakeClosed = intake?.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
     await Promise.all([coalescer.close(), sweeper.close(), prober.close(), presence.close()]);
     // Workers first, so that nothing new is fetched while those who wait for a slot leave.
     const ended = callWorkers.map((worker) => worker.close());
     for (const dispenser of dispensers) dispenser.close();
-    await Promise.all(ended);
+    await Promise.all([...ended, intakeClosed]);
     await queues.close();
     client.close();
     heartbeat.close();
@@ -357,14 +395,4 @@ export async function startWorker(options: {
       return stopped;
     },
   };
-}
-
-/** Settings that the contract names and this version does not act on: said, rather than ignored without a word. */
-function notBuilt({ intake, outcomes }: Config): string[] {
-  return [
-    ...(intake.port === null
-      ? []
-      : ['IMSYNC_INTAKE_PORT is set, but this version has no HTTP intake: nothing listens there']),
-    ...(outcomes === 'all' ? ['IMSYNC_OUTCOMES=all is set, but this version publishes to replyTo only'] : []),
-  ];
 }

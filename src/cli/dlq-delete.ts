@@ -1,8 +1,8 @@
-import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { type Deletion, deleteLetters } from '../ledger/delete-letters.ts';
 import { listDeadLetters, readLetters } from '../ledger/letter-store.ts';
+import { isConfirmed } from './confirm.ts';
 import {
   addEventId,
   addFilterOptions,
@@ -42,7 +42,7 @@ export function deleteCommand(): Command {
     async (eventIds: readonly string[], flags: DeleteFlags, self: Command) => {
       checkUsage(eventIds, flags);
       await withRedis(self, async ({ redis, keys }) => {
-        if (flags.all && !flags.yes && !(await isConfirmed(flags))) {
+        if (flags.all && !flags.yes && !(await isConfirmed(questionOf(flags)))) {
           process.stdout.write('nothing was deleted\n');
           return;
         }
@@ -88,20 +88,11 @@ function checkUsage(eventIds: readonly string[], flags: DeleteFlags): void {
     );
 }
 
-async function isConfirmed(flags: DeleteFlags): Promise<boolean> {
+function questionOf(flags: DeleteFlags): string {
   const { state, limit, ...narrowing } = filterOf(flags);
   const which =
     Object.keys(narrowing).length > 0 || limit !== undefined ? 'that match the filter' : 'there are';
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await Promise.race([
-      terminal.question(`Delete all letters ${which} (state: ${state})? There is no way back. Type yes: `),
-      new Promise<string>((resolve) => terminal.once('close', () => resolve(''))),
-    ]);
-    return answer.trim().toLowerCase() === 'yes';
-  } finally {
-    terminal.close();
-  }
+  return `Delete all letters ${which} (state: ${state})? There is no way back.`;
 }
 
 function tallyText({ deleted, gone, redriving, changed }: Record<Deletion, number>): string {

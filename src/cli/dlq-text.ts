@@ -1,6 +1,8 @@
 import type { DeadReason, StoredLetter } from '../ledger/dead-letters.ts';
 import type { LetterSummary } from '../ledger/letter-summary.ts';
+import type { RedriveRun } from '../ledger/redrive-history.ts';
 import type { LeftWhy, RedriveReport } from '../tasks/redrive.ts';
+import type { GivenUp } from '../tasks/redrive-policy.ts';
 
 /** Dead letters for a person. Pure; times are ISO, UTC. */
 
@@ -105,25 +107,61 @@ const LEFT: Readonly<Record<LeftWhy, string>> = {
   invalid:
     'users have invalid letters only: mended and pushed anew they pass; --reason invalid tries all the same',
   partial: 'users have letters that do not hold all of what came: push them anew',
+  unnamed: 'names of the list have no dead letter that is meant: imported meanwhile, or never dead',
   'no-user': 'letters name no valid user: push them anew',
 };
 
-const GIVEN_UP = {
+const GIVEN_UP: Readonly<Record<GivenUp, string>> = {
   held: 'stopped: all calls are held (imsync status says why), and enough redrive calls wait. Redrive the rest when it is over',
   paused: 'stopped: calls are paused, and enough redrive calls wait. Redrive the rest after imsync resume',
   'no-room':
-    'stopped: the redrive calls that are open do not move. Is a worker running? (imsync status). Redrive the rest later',
-} as const;
+    'stopped: the redrive calls that are open do not end. Is a worker running? (imsync status). Redrive the rest later',
+  memory:
+    'stopped: Redis is nearly full, and live events need what is left. Raise its maxmemory, then redrive the rest',
+  failures:
+    'stopped: too many are dead once more (imsync dlq says why). Mend the cause, or raise --stop-at-failures, then redrive the rest',
+  interrupted: 'interrupted: what is in calls goes on by itself',
+};
 
-export function redriveText(report: RedriveReport, dryRun: boolean): string {
-  const what = `${report.letters} letters of ${report.users} users`;
+/** `runId`: names the run, to go on with it. */
+export function redriveText(report: RedriveReport, dryRun: boolean, runId?: string): string {
+  const { letters, users, calls, imported, failed, givenUp } = report;
+  const what = `${letters} letters of ${users} users`;
+  const known =
+    imported + failed > 0 ? `by now ${imported} users are imported, ${failed} dead once more` : '';
   const lines = [
-    dryRun ? `would redrive ${what}` : `redriven: ${what}, in ${report.calls} calls`,
+    dryRun ? `would redrive ${what}` : `redriven: ${what}, in ${calls} calls`,
+    ...(known === '' ? [] : [known]),
     ...Object.entries(report.left).map(([why, count]) => `left: ${count} ${LEFT[why as LeftWhy]}`),
-    ...(report.givenUp === null ? [] : [GIVEN_UP[report.givenUp]]),
-    ...(dryRun || report.users === 0 ? [] : ['how they end: imsync dlq, imsync status']),
+    ...(givenUp === null ? [] : [GIVEN_UP[givenUp]]),
+    ...(givenUp === null || runId === undefined ? [] : [`go on with: imsync dlq redrive --resume ${runId}`]),
+    ...(dryRun || users === 0 ? [] : ['how they end: imsync dlq, imsync status']),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** One run of a redrive a line. */
+export function runLine(run: RedriveRun): string {
+  const { id, by, state, why, letters, users, imported, failed, startedAt } = run;
+  const end = why === null ? state : `${state} (${why})`;
+  const known = `${imported} imported and ${failed} dead again when it ended`;
+  return `${id}  ${time(startedAt)}  ${end}  ${by}  ${letters} letters of ${users} users, ${known}  ${askedText(run)}\n`;
+}
+
+function askedText({ filter, rate, force }: RedriveRun): string {
+  const words = [
+    ...(filter.errorCode === undefined ? [] : [`--code ${filter.errorCode}`]),
+    ...(filter.reason === undefined ? [] : [`--reason ${filter.reason}`]),
+    ...(filter.user === true ? ['--user …'] : []),
+    ...(filter.olderThanMs === undefined ? [] : [`--older-than ${filter.olderThanMs / 1_000}s`]),
+    ...(filter.newerThanMs === undefined ? [] : [`--newer-than ${filter.newerThanMs / 1_000}s`]),
+    ...(filter.eventIds === undefined ? [] : [`${filter.eventIds} event IDs`]),
+    ...(filter.file === true ? ['--file …'] : []),
+    ...(filter.limit === undefined ? [] : [`--limit ${filter.limit}`]),
+    ...(rate === null ? [] : [`--rate ${rate}`]),
+    ...(force ? ['--force'] : []),
+  ];
+  return words.length === 0 ? 'all' : words.join(' ');
 }
 
 function codeText(errorCode: number): string {

@@ -3,6 +3,7 @@ import { deleteCommand } from './dlq-delete.ts';
 import { exportCommand } from './dlq-export.ts';
 import { listCommand, showCommand, summaryCommand } from './dlq-list.ts';
 import { redriveCommand } from './dlq-redrive.ts';
+import { redrivesCommand } from './dlq-redrives.ts';
 
 const HELP = `
 Without a verb: summary. Letters stay until somebody deletes them. One is resolved by itself when its event, or a
@@ -26,7 +27,14 @@ export function dlqCommand(): Command {
     .description('dead letters: events that ended without an account, or without their profile')
     .addHelpText('after', HELP);
   dlq.addCommand(summaryCommand(), { isDefault: true });
-  for (const command of [listCommand(), showCommand(), redriveCommand(), deleteCommand(), exportCommand()])
+  for (const command of [
+    listCommand(),
+    showCommand(),
+    redriveCommand(),
+    redrivesCommand(),
+    deleteCommand(),
+    exportCommand(),
+  ])
     dlq.addCommand(command);
   return dlq;
 }

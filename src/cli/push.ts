@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { requireForRedis } from '../config/requirements.ts';
 import type { UserInput } from '../event/fields.ts';
-import { InvalidUserError, NotAcceptedError, UserCreatedProducer } from '../intake/producer.ts';
+import { InvalidUserError, NotAcceptedError } from '../intake/accepted.ts';
+import { UserCreatedProducer } from '../intake/producer.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';

@@ -47,8 +47,12 @@ export function statusText(status: Status): string {
       : [
           `memory       Redis is ${Math.floor((status.redis.memoryUsedRatio ?? 0) * 100)} % full: raise its maxmemory, or find what fills it`,
         ]),
+    ...(totals.forgotten > 0 ? [`forgotten    ${totals.forgotten} (erased by user forget)`] : []),
     `workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`,
   ];
+  for (const { id, intake: url } of workers) {
+    if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
+  }
   if (hold !== null) {
     lines.splice(
       2,

@@ -1,6 +1,5 @@
 import type { Config } from './config.ts';
 import { refuseOn } from './config-error.ts';
-import { isLoopback } from './formats.ts';
 import { redisUrlParts } from './urls.ts';
 
 /** The API gives up on a call after this long; only a call that waits longer learns its outcome. */
@@ -91,9 +90,22 @@ function paceProblems({ api, batch, quota, retry }: Config): string[] {
 }
 
 function intakeProblems({ intake }: Config): string[] {
-  const open = intake.tokens.length === 0 && intake.tokensFile === '';
-  if (intake.port === null || !open || isLoopback(intake.host)) return [];
-  return [
-    `The HTTP intake would listen on ${intake.host} for everyone; set IMSYNC_INTAKE_TOKENS or IMSYNC_INTAKE_TOKENS_FILE, or IMSYNC_INTAKE_HOST to 127.0.0.1.`,
-  ];
+  if (intake.port === null) return [];
+  if (intake.tokens.length === 0 && intake.tokensFile === '')
+    return [
+      'IMSYNC_INTAKE_PORT is given, but no token: the HTTP intake never listens without one; set IMSYNC_INTAKE_TOKENS or IMSYNC_INTAKE_TOKENS_FILE.',
+    ];
+  return shortTokenProblems('IMSYNC_INTAKE_TOKENS', intake.tokens);
+}
+
+/** Shorter ones could be guessed by trying. */
+const minTokenLength = 16;
+
+/** What is wrong with the tokens of the HTTP intake that stand in `where`; never with what they are. Pure. */
+export function shortTokenProblems(where: string, tokens: readonly string[]): string[] {
+  return tokens.some((token) => token.length < minTokenLength)
+    ? [
+        `${where} holds a token of fewer than ${minTokenLength} characters; make one with: openssl rand -hex 32.`,
+      ]
+    : [];
 }

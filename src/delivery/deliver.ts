@@ -41,6 +41,8 @@ export interface DeliveryOptions extends FleetOptions {
   readonly onProfileFault: DecisionPolicy['onProfileFault'];
   readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
   readonly random: () => number;
+  /** Write every outcome to the stream of outcomes. */
+  readonly allOutcomes: boolean;
   readonly report: DeliveryReport;
 }
 
@@ -115,7 +117,14 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     units: unitsOf(parsed.filter((entry) => entry.ok)),
     isOnWire: () => calling > 0,
     store: async (settlement) => {
-      const settled = await settleRecord(options.redis, options.keys, callId, run, settlement);
+      const settled = await settleRecord(
+        options.redis,
+        options.keys,
+        callId,
+        run,
+        settlement,
+        options.allOutcomes,
+      );
       if (settled.kind === 'settled') options.report.settled(callId, settlement, settled);
       return settled;
     },

@@ -4,7 +4,7 @@ import { cut } from '../event/text.ts';
 import type { CommandName } from '../im/commands.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, attemptsOf } from '../ledger/record.ts';
-import type { Refused } from './decide.ts';
+import { hasAccount, type Refused } from './decide.ts';
 
 /**
  * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64 KiB
@@ -51,6 +51,7 @@ export function refusedLetter(
     command,
     event: shownFields(raw).event,
     ...withheldFields(raw),
+    ...(hasAccount(refused) && { hasAccount: true }),
     attempts: [...attemptsOf(before, unit.userId), ...unit.attempts],
     firstSeenAt: eventIdMs(raw.eventId),
     notBefore: notBefore(eventIdMs(raw.eventId), verdict.notBeforeMonths),

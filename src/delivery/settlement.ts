@@ -1,8 +1,10 @@
 import type { RawEntry } from '../event/event.ts';
+import type { Outcome } from '../event/outcome.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, claimedUser } from '../ledger/record.ts';
 import type { DeadEvent, Kept, Settlement } from '../ledger/settle.ts';
-import type { Decision, Refused } from './decide.ts';
+import { type Decision, hasAccount, type Refused } from './decide.ts';
+import { talliesOf, tallyOf } from './tallies.ts';
 import { candidateOf, type Unit } from './unit.ts';
 
 /** What the record keeps of its history while users stay in it. */
@@ -14,13 +16,10 @@ export type KeptState = Pick<
 /** The users of a record who are not settled yet, with their events. */
 export type Remaining = ReadonlyMap<string, Unit>;
 
-/** How an event ended, as it is told to who asked by `replyTo`. */
+/** How an event ended, and who asked. */
 interface Ending {
   readonly replyTo: string | undefined;
-  readonly eventId: string;
-  readonly userId: string;
-  readonly outcome: 'imported' | 'superseded' | 'dead-lettered';
-  readonly errorCode: number;
+  readonly outcome: Outcome;
 }
 
 /** Takes a decision's endings off the remaining users. Pure. */
@@ -51,6 +50,7 @@ export function settlementOf(step: {
 }): Settlement {
   const { before, after, decision, entries, letter } = step;
   const endings: Ending[] = [];
+  const counted: Parameters<typeof talliesOf>[0][number][] = [];
   let superseded = 0;
   const imported = decision.imported.map((unit) => {
     const [newest, ...older] = before.get(unit.userId)?.candidates ?? [];
@@ -58,18 +58,36 @@ export function settlementOf(step: {
     if (newest?.eventId !== sent.eventId)
       throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
     superseded += older.length;
-    endings.push(ending(unit.userId, sent.eventId, sent.event.replyTo, 'imported', 0));
-    for (const { eventId, event } of older)
-      endings.push(ending(unit.userId, eventId, event.replyTo, 'superseded', 0));
+    const told = (eventId: string, replyTo: string | undefined, outcome: 'imported' | 'superseded') =>
+      endings.push({
+        replyTo,
+        outcome: { eventId, userId: unit.userId, outcome, errorCode: 0, hasAccount: true },
+      });
+    told(sent.eventId, sent.event.replyTo, 'imported');
+    for (const { eventId, event } of older) told(eventId, event.replyTo, 'superseded');
+    counted.push({ tally: sent.event.tally, outcome: 'imported' });
+    for (const { event } of older) counted.push({ tally: event.tally, outcome: 'superseded' });
     return { userId: unit.userId, eventId: sent.eventId };
   });
   const dead = decision.refused.map((refused): DeadEvent => {
     const { unit, entry, reason, verdict } = refused;
     const raw = entries.get(entry.eventId);
     if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
-    endings.push(ending(unit.userId, entry.eventId, entry.event.replyTo, 'dead-lettered', verdict.errorCode));
+    counted.push({ tally: entry.event.tally, outcome: 'dead-lettered', reason });
     const { eventId } = entry;
-    return { eventId, userId: unit.userId, reason, code: verdict.errorCode, letter: letter(raw, refused) };
+    const { errorCode } = verdict;
+    endings.push({
+      replyTo: entry.event.replyTo,
+      outcome: {
+        eventId,
+        userId: unit.userId,
+        outcome: 'dead-lettered',
+        errorCode,
+        reason,
+        hasAccount: hasAccount(refused),
+      },
+    });
+    return { eventId, userId: unit.userId, reason, code: errorCode, letter: letter(raw, refused) };
   });
   return {
     imported,
@@ -78,6 +96,8 @@ export function settlementOf(step: {
     released: [...before.keys()].filter((userId) => !after.has(userId)),
     kept: keep(after, entries, step.kept),
     publish: endings.flatMap(announcement),
+    outcomes: endings.map(({ outcome }) => outcome),
+    tallies: talliesOf(counted),
   };
 }
 
@@ -88,6 +108,19 @@ export function invalidSettlement(step: {
   readonly entries: ReadonlyMap<string, RawEntry>;
   readonly kept: KeptState;
 }): Settlement {
+  const endings = step.invalid.map(
+    ({ raw, letter }): Ending => ({
+      replyTo: replyToOf(raw),
+      outcome: {
+        eventId: raw.eventId,
+        userId: letter.userId,
+        outcome: 'dead-lettered',
+        errorCode: 0,
+        reason: letter.reason,
+        hasAccount: false,
+      },
+    }),
+  );
   const claimed = step.invalid.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
   return {
     imported: [],
@@ -101,8 +134,14 @@ export function invalidSettlement(step: {
     })),
     released: [...new Set(claimed)].filter((userId) => !step.remaining.has(userId)),
     kept: keep(step.remaining, step.entries, step.kept),
-    publish: step.invalid.flatMap(({ raw, letter }) =>
-      announcement(ending(letter.userId, raw.eventId, replyToOf(raw), 'dead-lettered', 0)),
+    publish: endings.flatMap(announcement),
+    outcomes: endings.map(({ outcome }) => outcome),
+    tallies: talliesOf(
+      step.invalid.map(({ raw, letter }) => ({
+        tally: tallyOf(raw),
+        outcome: 'dead-lettered',
+        reason: letter.reason,
+      })),
     ),
   };
 }
@@ -121,16 +160,6 @@ function keep(after: Remaining, entries: ReadonlyMap<string, RawEntry>, kept: Ke
   };
 }
 
-function ending(
-  userId: string,
-  eventId: string,
-  replyTo: string | undefined,
-  outcome: Ending['outcome'],
-  errorCode: number,
-): Ending {
-  return { userId, eventId, replyTo, outcome, errorCode };
-}
-
 /** Who asked for an outcome hears it, however bad the rest of the event; undefined if the channel itself is bad. */
 function replyToOf({ fields }: RawEntry): string | undefined {
   const at = fields.findLastIndex((name, i) => i % 2 === 0 && name === 'replyTo');
@@ -138,6 +167,6 @@ function replyToOf({ fields }: RawEntry): string | undefined {
   return /^[\x21-\x7e]{1,200}$/.test(channel) ? channel : undefined;
 }
 
-function announcement({ replyTo, ...message }: Ending): { channel: string; message: string }[] {
-  return replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(message) }];
+function announcement({ replyTo, outcome }: Ending): { channel: string; message: string }[] {
+  return replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(outcome) }];
 }

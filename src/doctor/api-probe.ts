@@ -19,8 +19,8 @@ const CONNECT_MS = 5_000;
 /** The Date header tells whole seconds: on average half of one has passed. */
 const HALF_A_SECOND_MS = 500;
 
-/** Asks after an account that does not exist: changes nothing, takes no slot of the imports. Never rejects. */
-export async function probeApi(config: Config, userSig: string): Promise<ApiProbe> {
+/** Asks after an account that does not exist, once connected and when `slot` has come: changes nothing. Never rejects. */
+export async function probeApi(config: Config, userSig: string, slot: Promise<void>): Promise<ApiProbe> {
   const client = createImClient({
     baseUrl: apiAddress(config),
     sdkAppId: config.app.sdkAppId,
@@ -32,7 +32,7 @@ export async function probeApi(config: Config, userSig: string): Promise<ApiProb
     'account_check',
     encodeCheck([`imsync-doctor-${randomBytes(8).toString('hex')}`]),
   );
-  await call.connected;
+  await Promise.all([call.connected, slot]);
   const startedMs = performance.now();
   const answer = await call.send();
   const roundTripMs = performance.now() - startedMs;

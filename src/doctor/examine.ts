@@ -16,6 +16,7 @@ import { apiFindings, apiSkipped } from './api-findings.ts';
 import { probeApi } from './api-probe.ts';
 import { type Finding, ok, skipped, wrong } from './finding.ts';
 import { fleetFindings, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
+import { waitForProbeSlot } from './probe-slot.ts';
 import { readRedisFacts } from './redis-facts.ts';
 import { redisAway, redisFindings } from './redis-findings.ts';
 import { userSigFinding } from './user-sig-finding.ts';
@@ -35,7 +36,8 @@ export async function examine(config: Config, readFile: ReadFile): Promise<Findi
   } else {
     const now = Date.now();
     const userSig = secrets.userSig ?? signed(config, secrets.secretKey ?? '', now);
-    findings.push(...apiFindings(config, await probeApi(config, userSig)));
+    const slot = waitForProbeSlot(config, readFile);
+    findings.push(...apiFindings(config, await probeApi(config, userSig, slot)));
     findings.push(userSigFinding(secrets.userSig, config.app, now));
   }
   return [...findings, ...quotaFindings(quotasOf(config)), planHint()];

@@ -28,6 +28,8 @@ export interface UserCreated {
   readonly replyTo?: string;
   /** W3C trace context; one that does not parse is left out, since tracing must not cost an account. */
   readonly traceparent?: string;
+  /** The count that it belongs to, such as of an import; a name that is none is left out. */
+  readonly tally?: string;
   /** Hosted mode only. */
   readonly identifierType?: IdentifierType;
   /** Hosted mode only; a secret: goes into the API call and nowhere else. */

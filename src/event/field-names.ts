@@ -7,6 +7,7 @@ export const KNOWN_FIELDS = [
   'occurredAt',
   'replyTo',
   'traceparent',
+  'tally',
   'identifierType',
   'password',
 ] as const;

@@ -14,6 +14,7 @@ export interface UserInput {
   readonly occurredAtMs?: number | null;
   readonly replyTo?: string | null;
   readonly traceparent?: string | null;
+  readonly tally?: string | null;
   readonly identifierType?: IdentifierType | null;
   readonly password?: string | null;
   /** Further fields that travel along; a name of ours among them is an error. */

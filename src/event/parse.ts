@@ -7,6 +7,7 @@ import type {
   RawEntry,
 } from './event.ts';
 import { isKnownField } from './field-names.ts';
+import { readTally } from './tally.ts';
 import { byteLength, cut } from './text.ts';
 import { readOccurredAtMs, validateUser } from './validate.ts';
 
@@ -39,6 +40,7 @@ export function parseEntry(entry: RawEntry, rules: EventRules): ParsedEntry {
     occurredAt,
     replyTo,
     traceparent,
+    tally,
     identifierType,
     password,
   } = known;
@@ -57,6 +59,7 @@ export function parseEntry(entry: RawEntry, rules: EventRules): ParsedEntry {
       ...(occurredAtMs !== undefined && { occurredAtMs }),
       ...(replyTo !== undefined && { replyTo }),
       ...(traceparent !== undefined && traceparentForm.test(traceparent) && { traceparent }),
+      ...(readTally(tally) !== undefined && { tally }),
       ...(identifierType !== undefined && { identifierType: Number(identifierType) as IdentifierType }),
       ...(password !== undefined && { password }),
       extra,

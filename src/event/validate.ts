@@ -24,6 +24,7 @@ export interface UserFacts {
   readonly occurredAtMs?: unknown;
   readonly replyTo?: unknown;
   readonly traceparent?: unknown;
+  readonly tally?: unknown;
   readonly identifierType?: unknown;
   readonly password?: unknown;
   /** Further fields: text by name. */

@@ -1,27 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { toFields, type UserInput } from '../event/fields.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { type Keys, keysOf } from '../redis/keys.ts';
+import { type Accepted, InvalidUserError, NotAcceptedError } from './accepted.ts';
+import { type Importing, importUsers } from './import-users.ts';
+import { createOutcomeInbox, type ImportOutcome, type OutcomeInbox } from './outcomes.ts';
 
-/** A user that does not hold up: nothing was sent. */
-export class InvalidUserError extends Error {
-  override readonly name = 'InvalidUserError';
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(problems.join('; '));
-    this.problems = problems;
-  }
+export interface WaitOptions {
+  /** How long to wait for the outcome, adding included; 0 to 2147483647 ms, default 5000. */
+  readonly timeoutMs?: number;
 }
-
-/** Redis did not take the event. Whether it arrived all the same is unknown after a broken connection: a repeat does no harm. */
-export class NotAcceptedError extends Error {
-  override readonly name = 'NotAcceptedError';
-}
-
-/** What became of one user of a list. */
-export type Accepted =
-  | { readonly ok: true; readonly eventId: string }
-  | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
 
 export interface ProducerOptions {
   /** The number that the console gave the app; the workers' IMSYNC_SDK_APP_ID. */
@@ -34,12 +23,15 @@ export interface ProducerOptions {
   readonly hosted?: boolean;
   /** How long the first event waits for the connection to stand; default 2000 ms. */
   readonly connectTimeoutMs?: number;
+  /** Events whose outcome is waited for at a time, default 20000: what bounds the memory for them. */
+  readonly maxWaiting?: number;
   /** Told when Redis is lost and when it is back. */
   readonly onConnection?: (state: 'reachable' | 'lost', reason?: string) => void;
 }
 
 /** Users in one pipeline: large enough to be quick, small enough not to keep Redis from others. */
 const PIPELINE_SIZE = 1_000;
+const OUTCOME_TIMEOUT_MS = 5_000;
 
 /**
  * Pushes *user created* events. It validates before it sends and fails at once while Redis is away, so that the
@@ -52,6 +44,7 @@ export class UserCreatedProducer {
   readonly #keys: Keys;
   readonly #rules: { readonly adminId: string; readonly hosted: boolean };
   readonly #connectTimeoutMs: number;
+  readonly #inbox: OutcomeInbox;
   #lostReason = 'not connected yet';
 
   constructor(options: ProducerOptions) {
@@ -75,6 +68,13 @@ export class UserCreatedProducer {
     this.#client = openRedis(settings, 'oneshot', 'producer', (change) => {
       if (change.state === 'lost') this.#lostReason = change.reason;
       options.onConnection?.(change.state, change.state === 'lost' ? change.reason : undefined);
+    });
+    this.#inbox = createOutcomeInbox({
+      channel: this.#keys.replyPrefix + randomUUID(),
+      open: () => openRedis(settings, 'oneshot', 'outcomes', () => undefined),
+      commands: this.#client,
+      connectTimeoutMs: this.#connectTimeoutMs,
+      maxWaiting: options.maxWaiting ?? 20_000,
     });
   }
 
@@ -101,8 +101,38 @@ export class UserCreatedProducer {
     return results;
   }
 
+  /**
+   * Adds one user and waits for the outcome. `outcome.hasAccount` says whether a message can reach the user now:
+   * also when a newer event of the user was imported (`superseded`), and when the account was imported without a
+   * refused nick or picture (`dead-lettered`, reason `profile`).
+   *
+   * Not known after `timeoutMs`: resolves with outcome `pending`. The event is accepted then and will be worked
+   * off; a hold, a backlog or a retry takes longer than a user waits. Rejects as `add` does: then nothing is
+   * waiting to be imported (or, after a broken connection, it is unknown).
+   */
+  async importUser(user: UserInput, options: WaitOptions = {}): Promise<ImportOutcome> {
+    const [importing] = await this.importMany([user], options);
+    if (importing === undefined) throw new NotAcceptedError('no answer from Redis');
+    if (!importing.ok) throw importing.error;
+    return importing.outcome;
+  }
+
+  /**
+   * The same for a list: resolves once Redis has answered for each, and every outcome comes when it is known.
+   * Rejects only for a `timeoutMs` that is none.
+   */
+  async importMany(users: readonly UserInput[], options: WaitOptions = {}): Promise<Importing[]> {
+    return importUsers(users, options.timeoutMs ?? OUTCOME_TIMEOUT_MS, {
+      inbox: this.#inbox,
+      reachable: () => this.#connected(),
+      problemsOf: (user) => problemsOf(user, this.#rules),
+      add: (valid) => this.addMany(valid),
+    });
+  }
+
   /** Lets go of Redis. Everything that was accepted stays accepted. */
   async close(): Promise<void> {
+    await this.#inbox.close();
     await closeRedis(this.#client);
   }
 

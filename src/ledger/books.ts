@@ -23,6 +23,8 @@ export interface Books {
   readonly superseded: number;
   /** Events that ended as a dead letter and were not made up for since. */
   readonly deadLettered: number;
+  /** Of those: events that somebody had erased while they were on their way (user forget). */
+  readonly forgotten: number;
   readonly deadByReason: Readonly<Record<string, number>>;
   readonly deadByCode: Readonly<Record<string, number>>;
   readonly oldestLetterMs: number | null;
@@ -54,6 +56,7 @@ export async function readBooks(redis: RedisClient, keys: Keys): Promise<Books> 
     imported: count('imported'),
     superseded: count('superseded'),
     deadLettered: count('dead'),
+    forgotten: count('forgotten'),
     deadByReason: withPrefix(dead, 'reason:'),
     deadByCode: withPrefix(dead, 'code:'),
     oldestLetterMs: oldestLetter === '' ? null : Math.max(0, nowMs - Number(oldestLetter)),

@@ -30,6 +30,8 @@ export interface Letter {
   readonly partial?: boolean;
   /** Fields that are secret and kept nowhere: trying again needs them given anew. */
   readonly withheld?: readonly string[];
+  /** True when the user has an account all the same: it was imported without the refused profile, say. */
+  readonly hasAccount?: boolean;
   readonly attempts: readonly Attempt[];
   /** When the event was accepted: the time in its ID, ms since 1970. */
   readonly firstSeenAt: number;

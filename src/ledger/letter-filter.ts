@@ -10,6 +10,8 @@ export interface LetterFilter {
   readonly olderThanMs?: number;
   /** Last death less than this ago. */
   readonly newerThanMs?: number;
+  /** As things were at this time: what died later is not meant, and ages are counted from it. */
+  readonly asOfMs?: number;
   /** Letters at most. */
   readonly limit?: number;
 }

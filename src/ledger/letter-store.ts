@@ -21,7 +21,7 @@ export async function* listDeadLetters(
   filter: LetterFilter = { state: 'dead' },
   pageSize = PAGE_SIZE,
 ): AsyncGenerator<StoredLetter> {
-  const span = deathSpan(filter, await newestDeathMs(redis, keys));
+  const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(redis, keys)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
@@ -114,7 +114,7 @@ async function* pagesByTime(
 }
 
 /** Now, or the newest death of all, should Redis's clock have been set back since. */
-async function newestDeathMs(redis: RedisClient, keys: Keys): Promise<number> {
+export async function newestDeathMs(redis: RedisClient, keys: Keys): Promise<number> {
   const [, newest = '0'] = await redis.zrange(keys.deadByTime, '-1', '-1', 'WITHSCORES');
   return Math.max(Math.floor(await ownerTimeMs(redis, keys)), Number(newest));
 }

@@ -78,11 +78,17 @@ export function packEntries(entries: readonly RawEntry[]): string {
  * it is validated. '' when it claims nobody; such an entry cannot be valid.
  */
 export function claimedUser(fields: readonly string[]): string {
+  const userId = namedUser(fields);
+  return /^[\x21-\x7e]{1,32}$/.test(userId) ? userId : '';
+}
+
+/** The user ID that an entry names, whether it is one or not; of a repeated field the last. '' for none. */
+export function namedUser(fields: readonly string[]): string {
   let userId = '';
   for (let i = 0; i + 1 < fields.length; i += 2) {
     if (fields[i] === 'userId') userId = fields[i + 1] ?? '';
   }
-  return /^[\x21-\x7e]{1,32}$/.test(userId) ? userId : '';
+  return userId;
 }
 
 /** Of calls for many users, the first and the last that are kept; and of calls for one user of many. */

@@ -10,8 +10,9 @@
 -- Shares letter-index.lua.
 -- KEYS 1 call record  2 owners  3 parked-counts  4 open-calls  5 books  6 returned  7 cutter
 --      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-by-reason  12 dead-users  13 dead-counts
---      14 dead-resolved  15 dead-redriving
--- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  5 settlement (JSON):
+--      14 dead-resolved  15 dead-redriving  16 outcomes
+-- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  6 reply prefix  7 entries that the stream of outcomes keeps
+--      5 settlement (JSON):
 --   imported   [userId, eventId, userId, eventId, ...]
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
@@ -19,6 +20,9 @@
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
 --              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
+--   outcomes   absent unless all outcomes are asked for, else [[field, value, field, value, ...], ...]
+--   tallies    absent, or [tally key, counter, number, ...]: counted where the tally stands and its event ends for
+--              the first time, so that whoever writes events makes no keys
 --
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
 -- An error when events would appear or vanish: the record is left as it is.
@@ -46,6 +50,11 @@ local t = redis.call('TIME')
 local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
 local now = string.format('%.0f', nowMs)
 local index = letterIndex(8)
+
+-- The stream of outcomes, for those who follow all of them. Nothing of it is done unless it is asked for.
+local function tell(fields)
+  redis.call('XADD', KEYS[16], 'MAXLEN', '~', ARGV[7], '*', unpack(fields))
+end
 
 -- Redriven events that are done: {eventId, event that made it, ...}. What is neither imported, dead nor kept was
 -- superseded.
@@ -149,6 +158,9 @@ if #imported > 0 and redis.call('HLEN', index.users) > 0 then
             unlistLetter(index, eventId, users[i], letter[2], letter[3])
             resolve(eventId, imported[2 * i])
             resolved = resolved + 1
+            if s.outcomes then
+              tell({ 'eventId', eventId, 'userId', users[i], 'outcome', 'superseded', 'errorCode', '0', 'hasAccount', 'true' })
+            end
           end
         end
       end
@@ -212,7 +224,22 @@ end
 if returned > 0 then
   redis.call('HINCRBY', KEYS[5], 'parked', -returned)
 end
+for _, fields in ipairs(s.outcomes or {}) do
+  tell(fields)
+end
+for i = 1, #(s.tallies or {}), 3 do
+  if record[4] ~= 'redrive' and redis.call('EXISTS', s.tallies[i]) == 1 then
+    redis.call('HINCRBY', s.tallies[i], s.tallies[i + 1], s.tallies[i + 2])
+  end
+end
+-- A producer's own channel that nobody listens on just now: its connection may be coming back (intake/outcomes).
+-- On a cluster other nodes' listeners are not counted, and a message heard twice does no harm.
 for i = 1, #s.publish, 2 do
-  redis.call('PUBLISH', s.publish[i], s.publish[i + 1])
+  local channel = s.publish[i]
+  if redis.call('PUBLISH', channel, s.publish[i + 1]) == 0 and string.sub(channel, 1, #ARGV[6]) == ARGV[6] then
+    redis.call('RPUSH', channel, s.publish[i + 1])
+    redis.call('LTRIM', channel, -10000, -1)
+    redis.call('PEXPIRE', channel, 60000)
+  end
 end
 return { 'settled', returned, resolved, now }

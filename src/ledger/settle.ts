@@ -1,4 +1,5 @@
 import type { RawEntry } from '../event/event.ts';
+import type { Outcome } from '../event/outcome.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
@@ -30,6 +31,18 @@ export interface Kept {
   readonly onWire?: boolean;
 }
 
+/** Entries of the stream of outcomes, at least; Redis trims it by whole blocks, so it holds some more. */
+export const OUTCOMES_KEPT = 100_000;
+/** How an event ends. */
+export type Ended = 'imported' | 'superseded' | 'dead-lettered';
+
+/** What a tally counts more of: an outcome, or `dead:<reason>`. */
+export interface TallyCount {
+  readonly tally: string;
+  readonly name: string;
+  readonly count: number;
+}
+
 /** How the events of a record ended. Together with what is kept they are all of its events. */
 export interface Settlement {
   readonly imported: readonly { readonly userId: string; readonly eventId: string }[];
@@ -40,6 +53,9 @@ export interface Settlement {
   readonly released: readonly string[];
   readonly kept: Kept | null;
   readonly publish: readonly { readonly channel: string; readonly message: string }[];
+  /** Every ending of this settlement; written only where all outcomes are asked for. */
+  readonly outcomes: readonly Outcome[];
+  readonly tallies?: readonly TallyCount[];
 }
 
 export type Settled =
@@ -47,13 +63,17 @@ export type Settled =
   /** Another run owns the record: nothing was changed. */
   | { readonly kind: 'lost' };
 
-/** Rejects when events would appear or vanish (a bug of ours): the record is then as it was. */
+/**
+ * `allOutcomes`: the endings go to the stream of outcomes as well, in the same step.
+ * Rejects when events would appear or vanish (a bug of ours): the record is then as it was.
+ */
 export async function settleRecord(
   redis: RedisClient,
   keys: Keys,
   callId: string,
   run: string,
   settlement: Settlement,
+  allOutcomes = false,
 ): Promise<Settled> {
   const { kept } = settlement;
   const payload = {
@@ -62,6 +82,18 @@ export async function settleRecord(
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
     released: settlement.released,
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
+    ...(allOutcomes && {
+      outcomes: settlement.outcomes.map((outcome) =>
+        Object.entries(outcome).flatMap(([k, v]) => [k, String(v)]),
+      ),
+    }),
+    ...((settlement.tallies ?? []).length > 0 && {
+      tallies: settlement.tallies?.flatMap(({ tally, name, count }) => [
+        keys.tallyPrefix + tally,
+        name,
+        count,
+      ]),
+    }),
     ...(kept && {
       keep: {
         entries: packEntries(kept.entries),
@@ -95,8 +127,12 @@ export async function settleRecord(
       keys.deadCounts,
       keys.deadResolved,
       keys.deadRedriving,
+      keys.outcomes,
     ],
-    [callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
+    [
+      ...[callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
+      ...[keys.replyPrefix, OUTCOMES_KEPT],
+    ],
   )) as [string, number, number, string];
   if (word === 'lost') return { kind: 'lost' };
   return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };

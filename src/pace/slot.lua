@@ -8,11 +8,14 @@
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
 --                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
---      4.. call records of the candidates, one for each waiting class, best class first
+--      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
+--          record (somebody asks who is there) the hold hash once more
 -- ARGV 1 spacing (us) by the asker's own quota   2 slots that may be reserved ahead   3 probe lease (ms)
 --      4 mode: 'calls' for candidates, 'check' for the probe that needs none, 'rate' to be told the rate only,
 --        'look' the same for somebody who makes no calls
---      5.. pairs (class 0-3, run), in the order of the records   last: the asker's lead (us), see lead.ts
+--      5.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
+--          its slot like every other, but it is never a probe: what it learns proves nothing about imports
+--      last: the asker's lead (us), see lead.ts
 --
 -- Answers (all numbers as integers or strings, times in us on Redis's clock):
 --   {'slot', index, time, now, epoch, isProbe, heldMs, slot number, calls/s in force}
@@ -66,9 +69,16 @@ if mode == 'rate' or mode == 'look' then
   return { 'rate', nowText, rateText, tostring(lowest) }
 end
 
+local recorded = 0
+local function hasRecord(i)
+  return ARGV[4 + 2 * i] ~= ''
+end
 for i = 1, candidates do
-  if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[4 + 2 * i] then
-    return { 'lost', nowText, i - 1 }
+  if hasRecord(i) then
+    recorded = recorded + 1
+    if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[4 + 2 * i] then
+      return { 'lost', nowText, i - 1 }
+    end
   end
 end
 
@@ -84,7 +94,7 @@ if h[2] then
   -- `new` a check finds the record that holds an account which does not exist yet; then that one is the probe.
   local newcomer = h[7] == 'new' and h[8] and tonumber(h[9]) > nowMs and h[8]
   local byCheck = h[7] == 'check' or (h[7] == 'new' and not newcomer)
-  if byCheck ~= (mode == 'check') then
+  if byCheck ~= (mode == 'check') or (mode == 'calls' and recorded == 0) then
     return { 'held', nowText, '5000000', epoch }
   end
   local lease = tonumber(h[4] or 0)
@@ -151,7 +161,9 @@ local turns = redis.call('HMGET', KEYS[2],
   'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
 local mine = {}
 for i = 1, candidates do
-  mine[tonumber(ARGV[3 + 2 * i])] = i
+  if probe == 0 or hasRecord(i) then
+    mine[tonumber(ARGV[3 + 2 * i])] = i
+  end
 end
 local fresh = now - math.max(100000, 12 * spacing)
 local chosen, starved
@@ -195,7 +207,7 @@ if probe == 1 then
   redis.call('HDEL', KEYS[1], 'newcomer', 'newcomerUntil')
   redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(ARGV[3])))
 end
-if mode == 'calls' then
+if mode == 'calls' and hasRecord(index) then
   -- From here on the call may be on the wire: who takes this record over must know.
   redis.call('HSET', KEYS[3 + index], 'sentAt', string.format('%.0f', slot / 1000))
 end

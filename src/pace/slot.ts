@@ -10,11 +10,22 @@ const slotScript = loadScript(import.meta.url, 'slot.lua');
 const giveUpScript = loadScript(import.meta.url, 'give-up.lua');
 const throttleScript = loadScript(import.meta.url, 'throttle.lua');
 
-/** A call that waits for its slot. `run` is the run that must still own the record `callId`. */
+/**
+ * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a call
+ * that has no record.
+ */
 export interface Candidate {
   readonly callId: string;
   readonly run: string;
   readonly slotClass: SlotClass;
+}
+
+/**
+ * A call that delivers no events: it obeys quota, throttle, pause and hold like every other, and is never the probe
+ * of a hold.
+ */
+export function withoutRecord(slotClass: SlotClass): Candidate {
+  return { callId: '', run: '', slotClass };
 }
 
 /** The right to start one call at one time. */
@@ -97,7 +108,12 @@ export function createSlotBook(
     return (await runScript(
       redis,
       slotScript,
-      [keys.hold, pace, started, ...candidates.map((c) => keys.callPrefix + c.callId)],
+      [
+        keys.hold,
+        pace,
+        started,
+        ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
+      ],
       [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs, Math.round(lead.ms * 1000)],
     )) as Reply;
   };

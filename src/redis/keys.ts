@@ -49,6 +49,17 @@ export interface Keys {
   readonly deadResolved: string;
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
+  /**
+   * Prefix + ID of a process: the channel on which its producer hears outcomes, and the list that holds for a
+   * minute those which nobody heard.
+   */
+  readonly replyPrefix: string;
+  /** Capped stream of how events ended, with IMSYNC_OUTCOMES=all (contract for who follows it). */
+  readonly outcomes: string;
+  /** Hash `last` → number of the last redrive, and its ID → JSON: who had what redriven. */
+  readonly redrives: string;
+  /** Prefix + name: hash of counters, how the events of an import ended. */
+  readonly tallyPrefix: string;
   /** Hash workerId → JSON of version and last sign of life. */
   readonly workers: string;
   /** BullMQ's key prefix. */
@@ -82,6 +93,10 @@ export function keysOf(sdkAppId: number): Keys {
     deadCounts: `${tag}:dead-counts`,
     deadResolved: `${tag}:dead-resolved`,
     deadRedriving: `${tag}:dead-redriving`,
+    replyPrefix: `${tag}:reply:`,
+    outcomes: `${tag}:outcomes`,
+    redrives: `${tag}:redrives`,
+    tallyPrefix: `${tag}:tally:`,
     workers: `${tag}:workers`,
     bullPrefix: `${tag}:bull`,
   };

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { within } from './within.ts';
 
 /**
  * Bounds a read that anybody may ask for at any rate: one at a time, its result serves everyone for `forMs`, and
@@ -26,16 +27,4 @@ export function createFreshReader<T>(
     reading ??= start();
     return within(reading, limits.withinMs, limits.tooLate);
   };
-}
-
-async function within<T>(work: Promise<T>, ms: number, tooLate: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(tooLate)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyReply } from 'fastify';
+import { ListenError, listenProblem } from './listen-problem.ts';
 import type { StuckLoop } from './liveness.ts';
 
 /** What the ops server tells. None of it changes anything. */
@@ -22,16 +23,17 @@ export interface OpsServer {
   close(): Promise<void>;
 }
 
-/** The port cannot be had; the message says what to do. */
-export class OpsPortError extends Error {
-  override readonly name = 'OpsPortError';
-}
-
 /** Probes and scrapers are few; whoever opens more connections is none of them. */
 const MAX_CONNECTIONS = 100;
 const REQUEST_MS = 5_000;
+const OPS_WORDS = {
+  what: 'ops server',
+  inUse: 'Give each worker a port of its own with IMSYNC_OPS_PORT, or 0 for any free one.',
+  hostVariable: 'IMSYNC_OPS_HOST',
+  portVariable: 'IMSYNC_OPS_PORT',
+};
 
-/** Listens; rejects with OpsPortError when it cannot. */
+/** Listens; rejects with ListenError when it cannot. */
 export async function startOpsServer(
   sources: OpsSources,
   { host, port }: { readonly host: string; readonly port: number },
@@ -89,7 +91,7 @@ export async function startOpsServer(
   });
 
   await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-    throw new OpsPortError(listenProblem(error, host, port));
+    throw new ListenError(listenProblem(error, host, port, OPS_WORDS));
   });
   const bound = app.server.address() as AddressInfo;
   const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
@@ -103,22 +105,4 @@ export async function startOpsServer(
 
 function answer(reply: FastifyReply, status: number, body: object): FastifyReply {
   return reply.code(status).header('cache-control', 'no-store').send(body);
-}
-
-function listenProblem({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
-  const what = `The ops server cannot listen on ${host} port ${port}`;
-  switch (code) {
-    case 'EADDRINUSE':
-      return (
-        `${what}: the port is in use, perhaps by another worker on this machine. ` +
-        'Give each worker a port of its own with IMSYNC_OPS_PORT, or 0 for any free one.'
-      );
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return `${what}: this machine has no such address. Set IMSYNC_OPS_HOST to one it has, such as 127.0.0.1.`;
-    case 'EACCES':
-      return `${what}: this user may not. Set IMSYNC_OPS_PORT to a port above 1023.`;
-    default:
-      return `${what}: ${message}. Set IMSYNC_OPS_HOST and IMSYNC_OPS_PORT to where it may listen.`;
-  }
 }

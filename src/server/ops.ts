@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { Registry } from 'prom-client';
 import { openCallQueues } from '../calls/queues.ts';
 import type { Config } from '../config/config.ts';
 import type { DeliveryReport } from '../delivery/deliver.ts';
@@ -22,6 +23,8 @@ export interface Ops {
   readonly report: DeliveryReport;
   readonly probed: ProcessMetrics['probed'];
   readonly server: OpsServer;
+  /** What /metrics shows of this process, for further counts. */
+  readonly registry: Registry;
   /** The loops run: from now on /livez answers for them, and /readyz may be green. */
   started(loops: readonly WatchedLoop[]): void;
   /** /readyz turns red; the rest goes on answering. */
@@ -36,7 +39,7 @@ const FRESH_MS = 1_000;
 const PATIENCE_MS = 1_500;
 const TOO_LATE = `Redis did not answer within ${PATIENCE_MS} ms. Look whether it runs and is reachable from here.`;
 
-/** Rejects with OpsPortError when the port cannot be had. */
+/** Rejects with ListenError when the port cannot be had. */
 export async function openOps(options: {
   readonly config: Config;
   /** Of its own, and one that fails at once while Redis is away. */
@@ -100,6 +103,7 @@ export async function openOps(options: {
     report: own.report,
     probed: own.probed,
     server,
+    registry: own.registry,
     started(running) {
       loops = running;
       phase = 'running';

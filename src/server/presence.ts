@@ -9,6 +9,8 @@ export interface WorkerPresence {
   readonly id: string;
   readonly version: string;
   readonly lastSeen: number;
+  /** Where its HTTP intake listens; absent if it has none. */
+  readonly intake?: string;
 }
 
 /** A worker that was not seen for this long is taken for gone. */
@@ -22,16 +24,17 @@ export function startPresence(options: {
   readonly keys: Keys;
   readonly id: string;
   readonly version: string;
+  readonly intakeUrl: string | undefined;
   /** Redis does not know this worker any more, though it did: it was emptied, or is another one. */
   readonly onForgotten: () => void;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, alongside, onForgotten, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {
-    const isNew = (await runScript(redis, signScript, [keys.workers], [id, version])) === 1;
+    const isNew = (await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl])) === 1;
     if (isNew && isKnown) onForgotten();
     isKnown = true;
     await alongside();

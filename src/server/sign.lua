@@ -1,11 +1,15 @@
 -- sign: a worker's sign of life, by Redis's clock, since the worker's own may be off by minutes.
 --
--- KEYS 1 workers    hash worker -> JSON of version and lastSeen (ms)
--- ARGV 1 worker     2 version
+-- KEYS 1 workers    hash worker -> JSON of version, lastSeen (ms) and intake (where its HTTP intake listens)
+-- ARGV 1 worker     2 version     3 intake ('' if it has none)
 -- Answers 1 if the worker stood nowhere before: at its start, or when what Redis held is gone.
 
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
 redis.call('HDEL', KEYS[1], '')
 
 local t = redis.call('TIME')
-return redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({ version = ARGV[2], lastSeen = t[1] * 1000 + math.floor(t[2] / 1000) }))
+local seen = { version = ARGV[2], lastSeen = t[1] * 1000 + math.floor(t[2] / 1000) }
+if ARGV[3] ~= '' then
+  seen.intake = ARGV[3]
+end
+return redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(seen))

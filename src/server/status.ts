@@ -31,6 +31,8 @@ export interface Status {
     readonly imported: number;
     readonly superseded: number;
     readonly deadLettered: number;
+    /** Of those: erased by `user forget` while they were on their way. */
+    readonly forgotten: number;
   };
   /** Of Redis, which a full one is refused by: `high` stops backfill and redrive, `full` the HTTP intake, too. */
   readonly redis: { readonly memoryUsedRatio: number | null; readonly memory: MemoryLevel };
@@ -92,6 +94,7 @@ export async function readStatus(
       imported: books.imported,
       superseded: books.superseded,
       deadLettered: books.deadLettered,
+      forgotten: books.forgotten,
     },
     redis: { memoryUsedRatio: memory.usedRatio, memory: memory.level },
     workers: await readPresence(redis, keys, books.nowMs),

@@ -1,4 +1,5 @@
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
+import type { RedriveResults } from './redrive-watch.ts';
 
 /** How fast dead letters are redriven, and how long the verb goes on asking. Pure. */
 
@@ -31,10 +32,31 @@ export function rateWaitMs(redriven: number, elapsedMs: number, usersPerSecond: 
   return Math.max(0, (redriven / usersPerSecond) * 1_000 - elapsedMs);
 }
 
+/** Users whose end must be known before a share of failures says anything; so many go ahead of the rest. */
+export const SAMPLE = 100;
+
 /** Why to give up instead of waiting for room; undefined: go on waiting. */
-export type GivenUp = 'held' | 'paused' | 'no-room';
+export type GivenUp = 'held' | 'paused' | 'no-room' | 'memory' | 'failures' | 'interrupted';
 
 export function givesUp(stopped: 'held' | 'paused' | null, withoutRoomMs: number): GivenUp | undefined {
   if (stopped !== null) return stopped;
   return withoutRoomMs >= ROOM_PATIENCE_MS ? 'no-room' : undefined;
+}
+
+/** Whether too many of those that were redriven are dead once more. */
+export function failsTooOften(
+  { imported, failed }: Pick<RedriveResults, 'imported' | 'failed'>,
+  maxShare: number,
+): boolean {
+  const known = imported + failed;
+  return known >= SAMPLE && failed / known > maxShare;
+}
+
+/** Whether to wait for the first ones to end: what ails them ails the rest, and a failure costs a call. */
+export function awaitsSample(
+  redriven: number,
+  { imported, failed, open }: RedriveResults,
+  maxShare: number,
+): boolean {
+  return maxShare < 1 && redriven >= SAMPLE && open > 0 && imported + failed < SAMPLE;
 }

@@ -191,9 +191,12 @@ describe('redrive', () => {
     const done = await dlq('redrive', '--json', '--rate', '100');
     expect(done.code).toBe(0);
     expect(JSON.parse(done.stdout)).toEqual({
+      id: 'r1',
       letters: 2,
       users: 2,
       calls: 1,
+      imported: expect.any(Number),
+      failed: 0,
       left: { invalid: 1 },
       givenUp: null,
     });
@@ -263,6 +266,72 @@ describe('redrive', () => {
     expect(stopped.stdout).toContain('stopped: calls are paused');
   }, 60_000);
 
+  it('killed and taken up again it redrives each letter once; who did it is listed', async () => {
+    await makeInvalidLetters(redis, keys, 'u', 30);
+    await startWorker();
+    // They die once more: taken up again, a redrive must not take those.
+    const invalid = ['dlq', 'redrive', '--reason', 'invalid'];
+    const killed = imsync([...invalid, '--rate', '10', '--as', 'Ann, 4711'], env);
+    await eventually('some are redriven', async () =>
+      (await redriven()).some((count) => count > 0) ? true : undefined,
+    );
+    killed.signal('SIGKILL');
+    await killed.ended;
+    expect(await dlq('redrive', '--resume', 'r1')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('r1 is running (Ann, 4711 ('),
+    });
+    // Nobody waits a quarter of a minute for its silence here.
+    const run = JSON.parse(String(await redis.hget(keys.redrives, 'r1'))) as Record<string, unknown>;
+    await redis.hset(keys.redrives, 'r1', JSON.stringify({ ...run, seenAt: 1 }));
+    const listed = JSON.parse((await dlq('redrives', '--json')).stdout);
+    expect(listed).toMatchObject({
+      id: 'r1',
+      state: 'interrupted',
+      by: expect.stringMatching(/^Ann, 4711 \(.+@.+\)$/),
+    });
+
+    const refusal = await dlq('redrive', '--resume', 'r1', '--code', '0');
+    expect(refusal).toMatchObject({ code: 2, stderr: expect.stringContaining('leave the filter out') });
+    expect(await dlq('redrive', '--resume', 'r9')).toMatchObject({ code: 1 });
+    const resumed = await dlq('redrive', '--resume', 'r1', '--rate', '1000');
+    expect(resumed.code).toBe(0);
+    await eventually('all are dead again', async () => (await redis.zcard(keys.deadByTime)) === 30);
+    expect(await redriven()).toEqual(Array.from({ length: 30 }, () => 1));
+    expect((await dlq('redrives')).stdout).toMatch(/^r1 {2}\S+ {2}done {2}.* {2}--reason invalid --rate 10$/);
+    expect(await letterProblems(redis, keys)).toEqual([]);
+  }, 120_000);
+
+  /** How often each dead letter was redriven. */
+  async function redriven(): Promise<number[]> {
+    const eventIds = await redis.zrange(keys.deadByTime, '0', '-1');
+    const texts = await Promise.all(eventIds.map((id) => redis.hget(keys.deadPrefix + id, 'redrives')));
+    return texts.map((text) => (JSON.parse(text ?? '[]') as unknown[]).length);
+  }
+
+  it('takes users from the standard input, Ctrl-C ends it, and a file that is not there is said', async () => {
+    await makeInvalidLetters(redis, keys, 'u', 3);
+    const piped = await shell(
+      `printf 'u0\\nu2\\nnobody\\n' | "${process.execPath}" "${cli}" dlq redrive --file - --reason invalid --json`,
+    );
+    expect(JSON.parse(piped.stdout)).toMatchObject({ users: 2, left: { unnamed: 1 }, givenUp: null });
+    const nowhere = await dlq('redrive', '--file', '/nowhere/list');
+    expect(nowhere).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('/nowhere/list cannot be read'),
+    });
+    expect(await dlq('redrive', '--file', 'x', '--all')).toMatchObject({ code: 2 });
+
+    await redis.flushall();
+    await makeInvalidLetters(redis, keys, 'u', 5);
+    const interrupted = imsync(['dlq', 'redrive', '--rate', '1', '--reason', 'invalid'], env);
+    await eventually('the first is redriven', async () => (await redis.zcard(keys.deadRedriving)) > 0);
+    interrupted.signal('SIGINT');
+    expect(await interrupted.ended).toBe(1);
+    expect(interrupted.lines).toContain('go on with: imsync dlq redrive --resume r1');
+    expect(JSON.parse((await dlq('redrives', '--json')).stdout)).toMatchObject({ state: 'interrupted' });
+  }, 60_000);
+
   it('hosted mode asks for a password, which no letter holds', async () => {
     const refused = await imsyncRun(['dlq', 'redrive'], { ...env, IMSYNC_API: 'hosted' });
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--password-file') });
@@ -322,7 +391,7 @@ describe('usage', () => {
       expect({ verb, code: (await imsyncRun(['dlq', ...verb], away)).code }).toEqual({ verb, code: 3 });
   }, 60_000);
 
-  it.each(['summary', 'list', 'show', 'redrive', 'delete', 'export'])(
+  it.each(['summary', 'list', 'show', 'redrive', 'redrives', 'delete', 'export'])(
     'dlq %s --help explains itself',
     async (verb) => {
       const { code, stdout } = await dlq(verb, '--help');

@@ -1,6 +1,8 @@
-import { listDeadLetters } from '../../src/ledger/letter-store.ts';
+import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
+import { listDeadLetters, newestDeathMs } from '../../src/ledger/letter-store.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
+import { namedLetters, nameIn } from '../../src/tasks/named-letters.ts';
 import { type RedriveOptions, type RedriveReport, redrive } from '../../src/tasks/redrive.ts';
 import { apiAnswer, createCallDriver } from '../support/call-driver.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
@@ -36,35 +38,42 @@ async function refused(userIds: readonly string[]): Promise<void> {
 }
 
 const added: string[] = [];
-function redriveAll(more: Partial<RedriveOptions> = {}, request = {}): Promise<RedriveReport> {
+function redriveAll(
+  more: Partial<RedriveOptions> = {},
+  request = {},
+  letters: AsyncIterable<StoredLetter> = listDeadLetters(redis, keys),
+): Promise<RedriveReport> {
   added.length = 0;
-  return redrive(
-    {
-      redis,
-      keys,
-      queues: {
-        add: async (_command, callIds) => {
-          added.push(...callIds);
-        },
+  return redrive(optionsWith(more, request), letters);
+}
+
+function optionsWith(more: Partial<RedriveOptions>, request: object): RedriveOptions {
+  return {
+    redis,
+    keys,
+    queues: {
+      add: async (_command, callIds) => {
+        added.push(...callIds);
       },
-      request: {
-        by: 'test',
-        batchCommand: 'multiaccount_import',
-        singleCommand: 'account_import',
-        maxOpenCalls: 20,
-        dryRun: false,
-        early: false,
-        invalid: false,
-        ...request,
-      },
-      maxUsers: 100,
-      usersPerSecond: undefined,
-      onProgress: () => undefined,
-      sleep: async () => undefined,
-      ...more,
     },
-    listDeadLetters(redis, keys),
-  );
+    request: {
+      by: 'test',
+      batchCommand: 'multiaccount_import',
+      singleCommand: 'account_import',
+      maxOpenCalls: 20,
+      dryRun: false,
+      early: false,
+      invalid: false,
+      ...request,
+    },
+    maxUsers: 100,
+    usersPerSecond: undefined,
+    maxFailedShare: 0.5,
+    hasRoom: async () => true,
+    onProgress: () => undefined,
+    sleep: async () => undefined,
+    ...more,
+  };
 }
 
 const users = (count: number) => Array.from({ length: count }, (_, i) => `u${i}`);
@@ -85,7 +94,7 @@ it('fills calls, adds their jobs, and waits for room', async () => {
     },
     { maxOpenCalls: 1 },
   );
-  expect(report).toEqual({ letters: 250, users: 250, calls: 3, left: {}, givenUp: null });
+  expect(report).toMatchObject({ letters: 250, users: 250, calls: 3, left: {}, givenUp: null });
   expect(waits).toBe(2);
   expect(added.length).toBe(3);
 });
@@ -126,5 +135,73 @@ it('a dry run counts a user with several letters once', async () => {
   for (let round = 0; round < 3; round++) await refused(users(120));
   expect(await redriveAll({}, { dryRun: true })).toMatchObject({ letters: 360, users: 120, calls: 0 });
   expect(added).toEqual([]);
-  expect(await redriveAll()).toMatchObject({ letters: 360, users: 120 });
+  expect(await redriveAll({ maxFailedShare: 1 })).toMatchObject({ letters: 360, users: 120 });
 }, 30_000);
+
+/** Workers that answer each open call with this code, whenever the redrive waits. */
+const workersAnswer = (errorCode: number) => async (ms: number) => {
+  if (ms > 0) await settleAll(errorCode);
+};
+
+it('stops after the first hundred when they are dead once more, and goes on when they are not', async () => {
+  await refused(users(450));
+  const stopped = await redriveAll({ sleep: workersAnswer(70402) });
+  expect(stopped).toMatchObject({ users: 100, failed: 100, imported: 0, givenUp: 'failures' });
+  const unbound = await redriveAll({ sleep: workersAnswer(70402), maxFailedShare: 1 });
+  expect(unbound).toMatchObject({ users: 450, givenUp: null });
+  await settleAll(70402);
+  const mended = await redriveAll({ sleep: workersAnswer(0) });
+  expect(mended).toMatchObject({ users: 450, failed: 0, givenUp: null });
+  expect(mended.imported).toBeGreaterThanOrEqual(100);
+}, 60_000);
+
+it('does not wait for the first hundred while nothing can be called, or for ever', async () => {
+  await refused(users(250));
+  await redis.hset(keys.hold, 'paused', '1');
+  expect(await redriveAll()).toMatchObject({ users: 100, givenUp: 'paused' });
+}, 60_000);
+
+it('stops when Redis is nearly full, and when it is interrupted, between two calls', async () => {
+  await refused(users(250));
+  expect(await redriveAll({ hasRoom: async () => false })).toMatchObject({ users: 0, givenUp: 'memory' });
+  const interrupt = new AbortController();
+  const report = await redriveAll({
+    signal: interrupt.signal,
+    onProgress: () => interrupt.abort(),
+  });
+  expect(report).toMatchObject({ users: 100, givenUp: 'interrupted' });
+}, 60_000);
+
+it('taken up again it meets none of its own failures', async () => {
+  await refused(users(150));
+  const asOfMs = await newestDeathMs(redis, keys);
+  const interrupt = new AbortController();
+  await redriveAll({ signal: interrupt.signal, onProgress: () => interrupt.abort() });
+  await settleAll(70402);
+  expect(await redis.zcard(keys.deadByTime)).toBe(150);
+  const rest = await redriveAll({}, {}, listDeadLetters(redis, keys, { state: 'dead', asOfMs }));
+  expect(rest).toMatchObject({ letters: 50, users: 50, givenUp: null });
+}, 60_000);
+
+it('takes a list of event IDs, user IDs and letters, narrowed by a filter', async () => {
+  await refused(['ann', 'ann', 'bob', 'cyd', 'dan']);
+  const [first, , bob] = await redis.zrange(keys.deadByTime, '0', '-1');
+  let none = 0;
+  const asOfMs = await newestDeathMs(redis, keys);
+  const lines = ['\uFEFFann', '', first ?? '', `{"eventId":"${bob}","x":1}`, ' cyd ', 'nobody', '1-1', '{'];
+  async function* names() {
+    for (const line of lines) {
+      const name = nameIn(line);
+      if (name !== undefined) yield name;
+    }
+  }
+  const named = (more: object) =>
+    namedLetters(redis, keys, names(), { state: 'dead', asOfMs, ...more }, () => none++);
+  expect(await redriveAll({ unnamed: () => none }, { dryRun: true }, named({ errorCode: 1 }))).toMatchObject({
+    users: 0,
+    left: { unnamed: 7 },
+  });
+  none = 0;
+  const report = await redriveAll({ unnamed: () => none }, {}, named({}));
+  expect(report).toMatchObject({ letters: 4, users: 3, left: { unnamed: 3 } });
+}, 60_000);

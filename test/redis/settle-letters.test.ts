@@ -28,7 +28,14 @@ test('a dead letter stands in every index, once', async () => {
   const { entries } = await stage.take(callId, 'r');
   const dead = [deadEvent(entries[0] ?? { eventId: '', fields: [] }, 'rejected', 70399)];
   const more = [deadEvent(entries[1] ?? { eventId: '', fields: [] }, 'profile', 40005)];
-  const settlement = { imported: [], superseded: 0, released: ['ann', 'bob'], kept: null, publish: [] };
+  const settlement = {
+    imported: [],
+    superseded: 0,
+    released: ['ann', 'bob'],
+    kept: null,
+    publish: [],
+    outcomes: [],
+  };
   const settled = await settleRecord(stage.redis, stage.keys, callId, 'r', {
     ...settlement,
     dead: [...dead, ...more],
@@ -118,6 +125,7 @@ test('IDs are compared as numbers, not as text', async () => {
       released: ['ann'],
       kept: null,
       publish: [],
+      outcomes: [],
     }),
   ).toMatchObject({ resolved: 1 });
   expect((await letters(stage)).map(({ eventId }) => eventId)).toEqual(['10-0']);

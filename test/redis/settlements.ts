@@ -1,5 +1,6 @@
 import type { RawEntry } from '../../src/event/event.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
+import type { Outcome } from '../../src/event/outcome.ts';
 import type { DeadReason } from '../../src/ledger/dead-letters.ts';
 import { type CallRecord, claimedUser } from '../../src/ledger/record.ts';
 import type { DeadEvent, Settlement } from '../../src/ledger/settle.ts';
@@ -23,6 +24,7 @@ export const nothing: Settlement = {
   released: [],
   kept: null,
   publish: [],
+  outcomes: [],
 };
 
 export function deadEvent(
@@ -51,7 +53,7 @@ export function settlementBy(
   byUser.delete('');
   const released: string[] = [];
   const staying = new Set<string>();
-  let superseded = 0;
+  const older: { userId: string; eventId: string }[] = [];
   for (const [userId, own] of byUser) {
     const newest = own.toSorted((a, b) => compareEventIds(b.eventId, a.eventId));
     const fate = fateOf(userId, newest);
@@ -62,10 +64,10 @@ export function settlementBy(
     released.push(userId);
     const refused = typeof fate === 'number' ? fate : REFUSED[fate];
     dead.push(...newest.slice(0, refused).map((entry) => deadEvent(entry)));
-    const [sent, ...older] = newest.slice(refused);
+    const [sent, ...rest] = newest.slice(refused);
     if (sent === undefined) continue;
     imported.push({ userId, eventId: sent.eventId });
-    superseded += older.length;
+    older.push(...rest.map(({ eventId }) => ({ userId, eventId })));
   }
   const kept = staying.size > 0 && {
     entries: record.entries.filter(({ fields }) => staying.has(claimedUser(fields))),
@@ -76,5 +78,13 @@ export function settlementBy(
     firstSentAtMs: record.firstSentAtMs,
     heldMsAtFirst: record.heldMsAtFirst,
   };
-  return { imported, superseded, dead, released, kept: kept || null, publish: [] };
+  const outcomes: Outcome[] = [
+    ...imported.map((one) => ({ ...one, outcome: 'imported' as const, errorCode: 0, hasAccount: true })),
+    ...older.map((one) => ({ ...one, outcome: 'superseded' as const, errorCode: 0, hasAccount: true })),
+    ...dead.map(({ eventId, userId, code, reason }) => ({
+      ...{ eventId, userId, errorCode: code, reason, hasAccount: false },
+      outcome: 'dead-lettered' as const,
+    })),
+  ];
+  return { imported, superseded: older.length, dead, released, kept: kept || null, publish: [], outcomes };
 }

@@ -88,6 +88,7 @@ export function createCallDriver(
     onProfileFault: 'import-bare',
     retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },
     random: () => 0,
+    allOutcomes: false,
     signAnew: () => undefined,
     report: answering<DeliveryReport>(undefined),
   };

@@ -20,9 +20,13 @@ export interface ImsyncProcess {
 
 /**
  * `env` is all it gets of IMSYNC_*, so that a developer's shell changes no test. A worker's ops server takes any
- * free port unless `env` names one, so that several run on one machine.
+ * free port unless `env` names one, so that several run on one machine. `input` is its standard input; none by default.
  */
-export function imsync(args: readonly string[], env: Readonly<Record<string, string>> = {}): ImsyncProcess {
+export function imsync(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  input?: string | Buffer,
+): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
   const child = spawn(process.execPath, [cli, ...args], {
     env: {
@@ -30,17 +34,20 @@ export function imsync(args: readonly string[], env: Readonly<Record<string, str
       ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),
       ...env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  // It may end before it has read all.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(input);
   const lines: string[] = [];
   let rest = '';
   let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     const parts = (rest + chunk).split('\n');
     rest = parts.pop() ?? '';
     lines.push(...parts);
   });
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
   });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
@@ -72,8 +79,9 @@ export function imsync(args: readonly string[], env: Readonly<Record<string, str
 export async function imsyncRun(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input?: string | Buffer,
 ): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }> {
-  const process = imsync(args, env);
+  const process = imsync(args, env, input);
   const code = await process.ended;
   return { code, stdout: process.lines.join('\n'), stderr: process.stderr() };
 }

@@ -61,7 +61,15 @@ it('a summary without letters, and one with', () => {
 });
 
 it('a redrive says what it did, what it left, and why it stopped', () => {
-  const report = { letters: 3, users: 2, calls: 1, left: { busy: 4 }, givenUp: 'held' } as const;
+  const report = {
+    letters: 3,
+    users: 2,
+    calls: 1,
+    imported: 0,
+    failed: 0,
+    left: { busy: 4 },
+    givenUp: 'held',
+  } as const;
   const text = redriveText(report, false);
   expect(text).toContain('redriven: 3 letters of 2 users, in 1 calls');
   expect(text).toContain('left: 4 users are in a call');

@@ -45,9 +45,14 @@ test.each<[string, Record<string, string>, RegExp]>([
     /^IMSYNC_BATCH_MAX_WAIT_MS is 200; .*, 200, or /,
   ],
   [
-    'an intake for everyone',
-    { IMSYNC_INTAKE_HOST: '0.0.0.0', IMSYNC_INTAKE_PORT: '0' },
-    /^The HTTP intake would listen on 0\.0\.0\.0 for everyone; set IMSYNC_INTAKE_TOKENS or /,
+    'an intake without tokens',
+    { IMSYNC_INTAKE_PORT: '0' },
+    /^IMSYNC_INTAKE_PORT is given, but no token: .*; set IMSYNC_INTAKE_TOKENS or /,
+  ],
+  [
+    'a token that could be guessed',
+    { IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: 'a-token-that-is-long-enough,geheim' },
+    /^IMSYNC_INTAKE_TOKENS holds a token of fewer than 16 characters; make one with: /,
   ],
   [
     'sentinels without nodes',
@@ -92,7 +97,8 @@ test.each<[Record<string, string>]>([
   [{ IMSYNC_REDIS_MODE: 'cluster', IMSYNC_REDIS_NODES: 'a:1,b:2', IMSYNC_REDIS_CA_FILE: '/ca.pem' }],
   [{ IMSYNC_REDIS_MODE: 'sentinel', IMSYNC_REDIS_NODES: 'a:1', IMSYNC_REDIS_SENTINEL_NAME: 'p' }],
   [{ IMSYNC_REDIS_URL: 'rediss://user@a/3', IMSYNC_REDIS_PASSWORD: 'p', IMSYNC_REDIS_CA_FILE: '/ca.pem' }],
-  [{ IMSYNC_INTAKE_PORT: '0' }],
+  [{ IMSYNC_INTAKE_TOKENS: 'short-but-unused' }],
+  [{ IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: '0123456789abcdef,fedcba9876543210' }],
   [{ IMSYNC_INTAKE_PORT: '1', IMSYNC_INTAKE_HOST: '0.0.0.0', IMSYNC_INTAKE_TOKENS_FILE: '/t' }],
   [{ IMSYNC_CALL_TIMEOUT_MS: '3001', IMSYNC_QUOTA_MARGIN: '0', IMSYNC_RETRY_BASE_MS: '60000' }],
 ])('goes well: %o', (env) => {

@@ -38,6 +38,9 @@ function runThrough(
     const eventsBefore = [...remaining.values()].flatMap(({ candidates }) => candidates).length;
     expect(endings(settlement)).toBe(eventsBefore);
     expect(settlement.kept?.users ?? 0).toBe(after.size);
+    // Every ending is an outcome, once.
+    expect(settlement.outcomes).toHaveLength(endings({ ...settlement, kept: null }));
+    expect(new Set(settlement.outcomes.map(({ eventId }) => eventId)).size).toBe(settlement.outcomes.length);
     ended.push(
       ...settlement.imported.map(({ eventId }) => eventId),
       ...settlement.dead.map(({ eventId }) => eventId),
@@ -138,12 +141,24 @@ it('an import supersedes the older events of its user and tells who asked', () =
   expect(settlementOf({ before, after, decision, entries: raws, letter, kept })).toEqual({
     imported: [{ userId: 'a', eventId: '3-0' }],
     superseded: 2,
+    tallies: [],
     dead: [],
     released: ['a'],
     kept: { ...kept, users: 1, entries: [rawOf(entryOf('b', 4))] },
     publish: [
-      { channel: 'r3', message: '{"userId":"a","eventId":"3-0","outcome":"imported","errorCode":0}' },
-      { channel: 'r1', message: '{"userId":"a","eventId":"1-0","outcome":"superseded","errorCode":0}' },
+      {
+        channel: 'r3',
+        message: '{"eventId":"3-0","userId":"a","outcome":"imported","errorCode":0,"hasAccount":true}',
+      },
+      {
+        channel: 'r1',
+        message: '{"eventId":"1-0","userId":"a","outcome":"superseded","errorCode":0,"hasAccount":true}',
+      },
+    ],
+    outcomes: [
+      { userId: 'a', eventId: '3-0', outcome: 'imported', errorCode: 0, hasAccount: true },
+      { userId: 'a', eventId: '2-0', outcome: 'superseded', errorCode: 0, hasAccount: true },
+      { userId: 'a', eventId: '1-0', outcome: 'superseded', errorCode: 0, hasAccount: true },
     ],
   });
 });
@@ -217,5 +232,8 @@ it('entries that do not hold up leave first, and release the users nobody else s
     ['4-0', 'b', 'invalid'],
     ['5-0', 'c', 'invalid'],
   ]);
+  expect(settlement.outcomes.map(({ eventId, outcome }) => [eventId, outcome])).toEqual(
+    ['1-0', '2-0', '4-0', '5-0'].map((eventId) => [eventId, 'dead-lettered']),
+  );
   expect(endings(settlement)).toBe(5);
 });

@@ -51,7 +51,7 @@ function outcomeOf(
         workers: [],
         redis: { memoryUsedRatio: null, memory: 'ample' as const },
       },
-      totals: { accepted: 5, imported: changes.imported ?? 2, superseded: 1, deadLettered: 2 },
+      totals: { accepted: 5, imported: changes.imported ?? 2, superseded: 1, deadLettered: 2, forgotten: 0 },
     },
     facts: {
       accounts: held.size,

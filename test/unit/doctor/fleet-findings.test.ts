@@ -11,7 +11,7 @@ const books = {
     accepted: 0,
     imported: 0,
   },
-  ...{ superseded: 0, deadLettered: 0, deadByReason: {}, deadByCode: {}, oldestLetterMs: null },
+  ...{ superseded: 0, deadLettered: 0, forgotten: 0, deadByReason: {}, deadByCode: {}, oldestLetterMs: null },
 };
 const state = { epoch: '1', hold: null, proof: null, pause: null, heldMs: 0 };
 

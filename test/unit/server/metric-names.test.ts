@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createFleetMetrics } from '../../../src/server/fleet-metrics.ts';
+import { createIntakeMetrics } from '../../../src/server/intake-metrics.ts';
 import { createProcessMetrics } from '../../../src/server/metrics.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -7,8 +8,10 @@ const own = (names: readonly { readonly name: string }[]): string[] =>
   names.map(({ name }) => name).filter((name) => name.startsWith('imsync_'));
 
 describe('names of metrics', () => {
+  const { registry } = createProcessMetrics('0', ['account_import']);
+  createIntakeMetrics(registry);
   const known = new Set([
-    ...own(createProcessMetrics('0', ['account_import']).registry.getMetricsAsArray()),
+    ...own(registry.getMetricsAsArray()),
     ...own(createFleetMetrics().registry.getMetricsAsArray()),
   ]);
   const namedIn = (path: string): Set<string> => new Set(read(path).match(/\bimsync_[a-z_]+/g));

@@ -107,6 +107,7 @@ describe('metrics of a process', () => {
       released: [],
       kept: null,
       publish: [],
+      outcomes: [],
     };
     report.settled('c1', settlement, { kind: 'settled', returned: 0, resolved: 2, nowMs: 1_004_000 });
     report.settled('c1', settlement, { kind: 'lost' });
@@ -150,7 +151,7 @@ describe('metrics of the fleet', () => {
     hold: { errorCode: 70003, errorInfo: '', kind: 'credentials', since: 0, nextProbeAt: 0 },
     paused: true,
     pause: { reason: 'maintenance', since: 0 },
-    totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0 },
+    totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
     redis: { memoryUsedRatio: 0.5, memory: 'ample' },
     workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   };

@@ -1,4 +1,11 @@
-import { givesUp, maxOpenRedrives, rateWaitMs, usersAtATime } from '../../../src/tasks/redrive-policy.ts';
+import {
+  awaitsSample,
+  failsTooOften,
+  givesUp,
+  maxOpenRedrives,
+  rateWaitMs,
+  usersAtATime,
+} from '../../../src/tasks/redrive-policy.ts';
 
 it.each([
   [100, 19],
@@ -33,3 +40,31 @@ it('gives up at once when calls do not go out, else when nothing has moved for l
   expect(givesUp(null, 59_999)).toBeUndefined();
   expect(givesUp(null, 60_000)).toBe('no-room');
 });
+
+it.each([
+  [0, 99, 0.5, false],
+  [0, 100, 0.5, true],
+  [50, 50, 0.5, false],
+  [49, 51, 0.5, true],
+  [0, 1_000, 1, false],
+  [999, 1, 0, true],
+])(
+  '%i imported and %i dead once more, at a bound of %p: too often? %p',
+  (imported, failed, share, expected) => {
+    expect(failsTooOften({ imported, failed }, share)).toBe(expected);
+  },
+);
+
+it.each([
+  [99, 0, 99, 0.5, false],
+  [100, 99, 1, 0.5, true],
+  [100, 100, 0, 0.5, false],
+  // Deleted meanwhile: nothing more will be known of them.
+  [100, 10, 0, 0.5, false],
+  [100, 0, 100, 1, false],
+])(
+  '%i redriven, %i known, %i open, at a bound of %p: waits? %p',
+  (users, imported, open, share, expected) => {
+    expect(awaitsSample(users, { imported, failed: 0, open }, share)).toBe(expected);
+  },
+);

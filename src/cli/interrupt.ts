@@ -1,0 +1,34 @@
+/** What ended a long verb before its time. */
+export interface Interruption {
+  readonly signal: AbortSignal;
+  /** The exit code that a shell expects: 130 after Ctrl-C. Undefined while nothing happened. */
+  readonly exitCode: number | undefined;
+  release(): void;
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** The first signal aborts and `onFirst` is told; the second one ends the process at once. */
+export function onInterrupt(onFirst: () => void): Interruption {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  const handlers = Object.entries(SIGNALS).map(([name, code]) => {
+    const handler = (): void => {
+      if (exitCode !== undefined) process.exit(exitCode);
+      exitCode = code;
+      onFirst();
+      controller.abort();
+    };
+    process.on(name, handler);
+    return [name, handler] as const;
+  });
+  return {
+    signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    release() {
+      for (const [name, handler] of handlers) process.off(name, handler);
+    },
+  };
+}

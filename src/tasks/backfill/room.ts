@@ -1,0 +1,48 @@
+import type { Backlog } from '../../intake/backlog.ts';
+
+/**
+ * How many rows may be added now. Policy only.
+ *
+ * Events of an import are worth as much as those of a signup, and stand in the same line: what keeps a signup
+ * quick is that the line stays short. So rows are added only while less than `TARGET_SECONDS` of work waits, be it
+ * the import's own or the signups'. That is what a signup finds before it, at most; and when signups alone fill the
+ * line, nothing is added at all.
+ */
+
+/** Long enough that the quota is used to the full between two looks, short enough to go unnoticed. */
+export const TARGET_SECONDS = 0.3;
+/** Added in one step at most: Redis serves nobody else meanwhile. */
+export const MAX_STEP_ROWS = 500;
+
+/** Calls a second that are started at present, by command; and how many users fit into one. */
+export interface Rates {
+  readonly batchPerSecond: number;
+  readonly singlePerSecond: number;
+  readonly usersPerBatch: number;
+}
+
+/** Seconds of a command's budget that a row takes: a place in a batch call, or a call of its own. */
+export function secondsOf(rates: Rates, isAlone: boolean): number {
+  return isAlone ? 1 / rates.singlePerSecond : 1 / (rates.batchPerSecond * rates.usersPerBatch);
+}
+
+/**
+ * Rows that may be added now, 0 when enough waits. `secondsPerRow`: of the rows of this file, on average, which
+ * those that wait are taken for as well.
+ */
+export function roomFor(
+  backlog: Backlog,
+  commands: { readonly batch: string; readonly single: string },
+  rates: Rates,
+  secondsPerRow: number,
+): number {
+  const open = Object.entries(backlog.calls).map(
+    ([command, { calls }]) =>
+      calls / (command === commands.batch ? rates.batchPerSecond : rates.singlePerSecond),
+  );
+  const waitingSeconds = Math.max(0, ...open) + backlog.waiting * secondsPerRow;
+  const rows = Math.floor((TARGET_SECONDS - waitingSeconds) / secondsPerRow + 1e-6);
+  // Where a row takes longer than the target, one at a time goes while nothing waits.
+  if (rows < 1) return waitingSeconds === 0 ? 1 : 0;
+  return Math.min(rows, MAX_STEP_ROWS);
+}

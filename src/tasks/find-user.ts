@@ -1,0 +1,217 @@
+import { compareEventIds } from '../event/event-id.ts';
+import { userIdProblems } from '../event/user-id.ts';
+import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { type Attempt, attemptsOf, namedUser } from '../ledger/record.ts';
+import { findLetters } from '../ledger/user-letters.ts';
+import { findPlaces, type UserInCall } from '../ledger/user-places.ts';
+import { readFleetState } from '../pace/hold-state.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import type { Presence } from './account-checks.ts';
+
+/** What is known of one user: `imsync user show --json` and GET /v1/users/{id}. Times in ms since 1970. */
+export interface UserReport {
+  readonly userId: string;
+  /**
+   * The first of these that is so.
+   * - `in-call`: an event of theirs is in a call, which is made, or made again, by itself.
+   * - `waiting`: an event of theirs waits for its call.
+   * - `dead-lettered`: their last event ended without an import, or without its profile.
+   * - `imported`: the API says that the account exists.
+   * - `missing`: the API says that it does not, and no event of theirs is on its way.
+   * - `unknown`: nothing was found; `unchecked` says where nobody looked.
+   */
+  readonly state: 'in-call' | 'waiting' | 'dead-lettered' | 'imported' | 'missing' | 'unknown';
+  /** Whether the account exists; null: not known. */
+  readonly hasAccount: boolean | null;
+  /** Why no calls are made at present. */
+  readonly stopped: 'held' | 'paused' | null;
+  readonly call: UserCall | null;
+  /** Events that wait for that call to end. */
+  readonly parked: { readonly count: number; readonly eventIds: readonly string[] };
+  /** Events that wait for a call, oldest first. */
+  readonly waiting: readonly { readonly eventId: string; readonly place: 'returned' | 'stream' }[];
+  /** Dead letters, resolved ones too, newest death first. */
+  readonly letters: readonly StoredLetter[];
+  /** What account_check said; null: it was not asked. */
+  readonly api: Presence | null;
+  /** A sentence for each place where nobody looked, or not everywhere. */
+  readonly unchecked: readonly string[];
+}
+
+export interface UserCall {
+  readonly callId: string;
+  readonly command: string;
+  readonly redrive: boolean;
+  /** The user's events in it, newest to be sent. */
+  readonly eventIds: readonly string[];
+  /** Users in it, this one included. */
+  readonly users: number;
+  /** Failures for a passing reason so far: the call that comes is attempt `tries` + 1. */
+  readonly tries: number;
+  /** Calls that were made for this user, oldest first. */
+  readonly attempts: readonly Attempt[];
+  /** The call was given its slot then, and no answer is known yet; null: it is not on the wire. */
+  readonly sentAt: number | null;
+  /** When it is made again; null: at its next slot. */
+  readonly nextAt: number | null;
+}
+
+/** Entries of the stream that are looked at from either end. */
+const STREAM_LOOKED = 10_000;
+const PAGE = 1_000;
+
+/**
+ * Where a user is. Changes nothing. Asks the API only when no event of theirs is on its way. Rejects when Redis
+ * does not answer.
+ */
+export async function findUser(options: {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly userId: string;
+  /** Asks account_check; rejects with the reason why it cannot. Absent: nobody asks, and `whyNot` says why. */
+  readonly askApi?: (userId: string) => Promise<Presence>;
+  readonly whyNot?: string;
+}): Promise<UserReport> {
+  const { redis, keys, userId } = options;
+  // The stream first: what leaves it while this reads comes into a place that is looked at later.
+  const stream = await lookInStream(redis, keys, userId);
+  const places = await findPlaces(redis, keys, userId);
+  const inCall = places.call?.eventIds ?? [];
+  const found = await findLetters(redis, keys, userId, inCall);
+  const unchecked = [
+    ...(stream.looked < stream.total
+      ? [
+          `the stream holds ${stream.total} events: only the oldest and newest ${STREAM_LOOKED} were looked at`,
+        ]
+      : []),
+    ...(places.returnedLooked < places.returnedTotal
+      ? [
+          `${places.returnedTotal} events came back to the front of the intake: only ${places.returnedLooked} were looked at`,
+        ]
+      : []),
+    ...(found.resolvedLooked < found.resolvedTotal
+      ? [
+          `there are ${found.resolvedTotal} resolved dead letters: only the newest ${found.resolvedLooked} were looked at`,
+        ]
+      : []),
+    ...(found.cut ? ['the user has more than 100 dead letters: imsync dlq list --user shows them all'] : []),
+    ...(places.call !== null && places.call.record === null
+      ? [`call ${places.call.callId} was written by another version: what is in it cannot be told`]
+      : []),
+  ];
+  const { hold, pause } = readFleetState(places.fleet);
+  const stopped = pause !== null ? 'paused' : hold !== null ? 'held' : null;
+  const elsewhere = new Set([...inCall, ...places.parkedIds, ...places.returnedIds]);
+  const waiting = [
+    ...places.returnedIds.map((eventId) => ({ eventId, place: 'returned' as const })),
+    ...stream.eventIds
+      .filter((eventId) => !elsewhere.has(eventId))
+      .map((eventId) => ({ eventId, place: 'stream' as const })),
+  ];
+  const everywhere = stream.looked >= stream.total && places.returnedLooked >= places.returnedTotal;
+  const onTheWay = places.call !== null || waiting.length > 0;
+  const api = onTheWay ? null : await ask(options, stopped, unchecked);
+  const dead = found.letters.filter(({ state }) => state === 'dead');
+  return {
+    userId,
+    state: stateOf(places.call !== null, waiting.length > 0, dead.length > 0, api, everywhere),
+    hasAccount: hasAccount(api, found.letters),
+    stopped,
+    call: places.call === null ? null : callOf(places.call, userId, places.nowMs),
+    parked: { count: places.parked, eventIds: places.parkedIds },
+    waiting,
+    letters: found.letters,
+    api,
+    unchecked,
+  };
+}
+
+async function ask(
+  { userId, askApi, whyNot }: Parameters<typeof findUser>[0],
+  stopped: UserReport['stopped'],
+  unchecked: string[],
+): Promise<Presence | null> {
+  const [problem] = userIdProblems(userId, true, { adminId: '' });
+  let why: string | undefined;
+  if (problem !== undefined) why = `${problem}, so it can have no account`;
+  else if (stopped !== null) why = `all calls are ${stopped} (imsync status)`;
+  else if (askApi === undefined) why = whyNot ?? 'it was not wanted';
+  else {
+    try {
+      return await askApi(userId);
+    } catch (error) {
+      why = (error as Error).message;
+    }
+  }
+  unchecked.push(`the API was not asked whether the account exists: ${why}`);
+  return null;
+}
+
+function stateOf(
+  inCall: boolean,
+  waits: boolean,
+  dead: boolean,
+  api: Presence | null,
+  everywhere: boolean,
+): UserReport['state'] {
+  if (inCall) return 'in-call';
+  if (waits) return 'waiting';
+  if (dead) return 'dead-lettered';
+  if (api === null || api.kind === 'refused') return 'unknown';
+  // An event that makes the account may wait where nobody looked.
+  return api.kind === 'missing' && !everywhere ? 'unknown' : api.kind;
+}
+
+/** What the API says now counts more than what a letter remembers. */
+function hasAccount(api: Presence | null, letters: readonly StoredLetter[]): boolean | null {
+  if (api?.kind === 'imported') return true;
+  if (api?.kind === 'missing') return false;
+  return letters.some((letter) => letter.hasAccount === true || letter.state === 'resolved') ? true : null;
+}
+
+function callOf({ callId, record, dueAtMs, users, eventIds }: UserInCall, userId: string, nowMs: number) {
+  return {
+    callId,
+    command: record?.command ?? '',
+    redrive: record?.slotClass === 'redrive',
+    eventIds,
+    users,
+    tries: record?.tries ?? 0,
+    attempts: attemptsOf(record?.attempts ?? [], userId),
+    sentAt: record === null || record.sentAtMs === 0 ? null : record.sentAtMs,
+    nextAt: dueAtMs > nowMs ? dueAtMs : null,
+  } satisfies UserCall;
+}
+
+/** The oldest and the newest entries: a stream of a million cannot be looked through for everybody who asks. */
+async function lookInStream(
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+): Promise<{ eventIds: string[]; looked: number; total: number }> {
+  const total = await redis.xlen(keys.stream);
+  const eventIds = new Set<string>();
+  let looked = 0;
+  const see = (entries: readonly [string, string[]][]): void => {
+    looked += entries.length;
+    for (const [eventId, fields] of entries) if (namedUser(fields) === userId) eventIds.add(eventId);
+  };
+  let first = '-';
+  for (let seen = 0; seen < Math.min(total, STREAM_LOOKED); ) {
+    const page = await redis.xrange(keys.stream, first, '+', 'COUNT', PAGE);
+    see(page);
+    seen += page.length;
+    if (page.length < PAGE) break;
+    first = `(${page.at(-1)?.[0]}`;
+  }
+  let last = '+';
+  for (let seen = 0; seen < Math.min(total - STREAM_LOOKED, STREAM_LOOKED); ) {
+    const page = await redis.xrevrange(keys.stream, last, '-', 'COUNT', PAGE);
+    see(page);
+    seen += page.length;
+    if (page.length < PAGE) break;
+    last = `(${page.at(-1)?.[0]}`;
+  }
+  return { eventIds: [...eventIds].sort(compareEventIds), looked, total };
+}

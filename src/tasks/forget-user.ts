@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { LANDING_MS } from '../delivery/backoff.ts';
+import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { deleteLetters } from '../ledger/delete-letters.ts';
+import { type TakenOut, takeOffStream, takeOut } from '../ledger/forget.ts';
+import { listDeadLetters } from '../ledger/letter-store.ts';
+import { namedUser } from '../ledger/record.ts';
+import { ownLetters } from '../ledger/user-letters.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+
+/** What was found of a user and erased (in a dry run: would be). */
+export interface ForgetReport {
+  readonly userId: string;
+  readonly dryRun: boolean;
+  /** False when something of the user is left in Redis: run it again. */
+  readonly complete: boolean;
+  readonly erased: {
+    /** Events that waited in the stream, at the front of the intake, behind a call, and in a call. */
+    readonly stream: number;
+    readonly returned: number;
+    readonly parked: number;
+    readonly inCalls: number;
+    /** Dead letters, resolved ones too. */
+    readonly letters: number;
+    /** Entries of the stream of outcomes (IMSYNC_OUTCOMES=all). */
+    readonly outcomes: number;
+  };
+  /** A sentence for each thing that is left, and what to do. */
+  readonly left: readonly string[];
+  /** A sentence for each place that is not this project's to erase. */
+  readonly elsewhere: readonly string[];
+}
+
+/** What this verb cannot reach. */
+export const ELSEWHERE = [
+  'the account itself: delete it at the API (account_delete), now that nothing here makes it anew',
+  'whoever pushes the user again makes the account again: your own database and queues come first',
+  "Redis's append-only file and backups hold what was written until they are rewritten (BGREWRITEAOF) and expire",
+  'log lines at level debug name users; exports of dead letters and files of bulk imports are yours to delete',
+] as const;
+
+const PAGE = 1_000;
+const ASK_AGAIN_MS = 100;
+
+/**
+ * Erases a user everywhere in Redis. In the order in which events move, the stream first, so that none slips past;
+ * letters last, since events on their way may become some. What is pushed meanwhile is a new event. Waits up to
+ * `maxWaitMs` for a call on the wire. Rejects when Redis does not answer; run again it goes on.
+ */
+export async function forgetUser(options: {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly userId: string;
+  readonly dryRun: boolean;
+  readonly maxWaitMs: number;
+  readonly sleep: (ms: number) => Promise<unknown>;
+  readonly onWaiting?: () => void;
+}): Promise<ForgetReport> {
+  const { redis, keys, userId, dryRun } = options;
+  const stream = await forgetInStream(redis, keys, userId, dryRun);
+  const taken = await takeOutInTime(options);
+  const letters = await forgetLetters(redis, keys, userId, dryRun);
+  const outcomes = await forgetOutcomes(redis, keys, userId, dryRun);
+  const left = [
+    ...(taken.kind === 'wire'
+      ? [
+          dryRun
+            ? 'their call is on the wire: erasing waits until it is answered'
+            : 'their call was on the wire all the time: run this again when it has ended (imsync user show)',
+        ]
+      : []),
+    ...(taken.kind === 'foreign'
+      ? ['their call was written by another version of the workers: run this again when it has ended']
+      : []),
+    ...(letters.left > 0 ? [`${letters.left} dead letters changed meanwhile: run this again`] : []),
+  ];
+  const { returned, parked, inCalls } = taken;
+  return {
+    userId,
+    dryRun,
+    complete: left.length === 0,
+    erased: { stream, returned, parked, inCalls, letters: letters.erased, outcomes },
+    left,
+    elsewhere: ELSEWHERE,
+  };
+}
+
+async function takeOutInTime(options: Parameters<typeof forgetUser>[0]): Promise<TakenOut> {
+  const { redis, keys, userId, dryRun, maxWaitMs, sleep, onWaiting } = options;
+  const run = `forget-${randomUUID()}`;
+  const sum = { returned: 0, parked: 0, inCalls: 0 };
+  const untilMs = performance.now() + maxWaitMs;
+  for (;;) {
+    const taken = await takeOut(redis, keys, { userId, run, landingMs: LANDING_MS, dryRun });
+    sum.returned += taken.returned;
+    sum.parked += taken.parked;
+    sum.inCalls += taken.inCalls;
+    if (dryRun || taken.kind !== 'wire' || performance.now() >= untilMs) return { ...taken, ...sum };
+    onWaiting?.();
+    await sleep(Math.min(taken.waitMs, ASK_AGAIN_MS));
+  }
+}
+
+/** The whole stream, up to its end as it was: it is read once, in pages. */
+async function forgetInStream(
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+  dryRun: boolean,
+): Promise<number> {
+  let erased = 0;
+  for await (const ids of idsOf(redis, keys.stream, userId))
+    erased += dryRun ? ids.length : await takeOffStream(redis, keys, ids);
+  return erased;
+}
+
+async function forgetOutcomes(
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+  dryRun: boolean,
+): Promise<number> {
+  let erased = 0;
+  for await (const ids of idsOf(redis, keys.outcomes, userId))
+    erased += dryRun ? ids.length : await redis.xdel(keys.outcomes, ...ids);
+  return erased;
+}
+
+/** IDs of the entries that name the user, page by page, up to the end as it is now. */
+async function* idsOf(redis: RedisClient, key: string, userId: string): AsyncGenerator<string[]> {
+  const [newest] = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
+  if (newest === undefined) return;
+  for (let from = '-'; ; ) {
+    const page = await redis.xrange(key, from, newest[0], 'COUNT', PAGE);
+    const own = page.filter(([, fields]) => namedUser(fields) === userId).map(([eventId]) => eventId);
+    if (own.length > 0) yield own;
+    const last = page.at(-1)?.[0];
+    if (last === undefined || page.length < PAGE) return;
+    from = `(${last}`;
+  }
+}
+
+async function forgetLetters(
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+  dryRun: boolean,
+): Promise<{ erased: number; left: number }> {
+  const found = { erased: 0, left: 0 };
+  const forget = async (letters: readonly StoredLetter[]): Promise<void> => {
+    if (dryRun) {
+      found.erased += letters.length;
+      return;
+    }
+    for (const word of await deleteLetters(redis, keys, letters)) {
+      if (word === 'deleted') found.erased++;
+      else if (word !== 'gone') found.left++;
+    }
+  };
+  let batch: StoredLetter[] = [];
+  for await (const letter of listDeadLetters(redis, keys, { state: 'dead', userId })) {
+    batch.push(letter);
+    if (batch.length < 100) continue;
+    await forget(batch);
+    batch = [];
+  }
+  await forget(batch);
+  // These have no index by user: all are looked through.
+  for (const key of [keys.deadResolved, keys.deadRedriving]) {
+    let cursor = '0';
+    do {
+      const [next, flat] = await redis.zscan(key, cursor, 'COUNT', PAGE);
+      cursor = next;
+      const ids = flat.filter((_, i) => i % 2 === 0);
+      if (ids.length > 0) await forget(await ownLetters(redis, keys, userId, ids));
+    } while (cursor !== '0');
+  }
+  return found;
+}

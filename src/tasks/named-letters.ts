@@ -1,0 +1,65 @@
+import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { deathSpan, isMeant, type LetterFilter } from '../ledger/letter-filter.ts';
+import { listDeadLetters, readLetters } from '../ledger/letter-store.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+
+const AT_A_TIME = 100;
+
+/**
+ * The letters that a list names, by event ID or user ID, of those that the filter means; of a user one letter, since
+ * all of a user's letters go together. `onNone` hears of names without such a letter.
+ */
+export async function* namedLetters(
+  redis: RedisClient,
+  keys: Keys,
+  names: AsyncIterable<string>,
+  filter: LetterFilter & { readonly asOfMs: number },
+  onNone: () => void,
+): AsyncGenerator<StoredLetter> {
+  const span = deathSpan(filter, filter.asOfMs);
+  async function* byEventId(eventIds: readonly string[]): AsyncGenerator<StoredLetter> {
+    const letters = (await readLetters(redis, keys, eventIds)).filter((letter) =>
+      isMeant(letter, filter, span),
+    );
+    for (let missing = eventIds.length - letters.length; missing > 0; missing--) onNone();
+    yield* letters;
+  }
+  let eventIds: string[] = [];
+  for await (const name of names) {
+    if (isEventId(name)) {
+      eventIds.push(name);
+      if (eventIds.length < AT_A_TIME) continue;
+      yield* byEventId(eventIds);
+      eventIds = [];
+      continue;
+    }
+    let found = false;
+    for await (const letter of listDeadLetters(redis, keys, { ...filter, userId: name, limit: 1 })) {
+      found = true;
+      yield letter;
+    }
+    if (!found) onNone();
+  }
+  if (eventIds.length > 0) yield* byEventId(eventIds);
+}
+
+export function isEventId(text: string): boolean {
+  return /^\d{1,20}-\d{1,20}$/.test(text);
+}
+
+/**
+ * The name that a line of a list holds; undefined for an empty one. A line of `dlq list --json` or of an export
+ * stands for its event.
+ */
+export function nameIn(line: string): string | undefined {
+  const text = line.replace(/^\uFEFF/, '').trim();
+  if (text === '') return undefined;
+  if (!text.startsWith('{')) return text;
+  try {
+    const { eventId } = JSON.parse(text) as { eventId?: unknown };
+    return typeof eventId === 'string' ? eventId : text;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,89 @@
+import type { Config } from '../config/config.ts';
+import type { ReadFile } from '../config/read-file.ts';
+import { readSecrets } from '../config/secrets.ts';
+import { createImClient } from '../im/client.ts';
+import { baseUrlsOf } from '../im/regions.ts';
+import { createSigner } from '../im/signer.ts';
+import { type SlotClass, spacingMicros } from '../pace/budget.ts';
+import { createDispenser } from '../pace/dispenser.ts';
+import { createHoldState } from '../pace/hold-state.ts';
+import { watchHold } from '../pace/hold-watch.ts';
+import { commandPair, quotaOf } from '../pace/quotas.ts';
+import { createRedisClock } from '../pace/redis-clock.ts';
+import { createSlotBook, type SlotBook } from '../pace/slot.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { type AccountChecks, type AccountChecksReport, createAccountChecks } from './account-checks.ts';
+
+/** Long enough for the longest import. */
+const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
+
+/**
+ * Asks by the configuration, for a process that is no worker. The connections stay the caller's. Rejects when
+ * Redis does; throws a RangeError in hosted mode, whose form has no account_check that this project knows.
+ */
+export async function openAccountChecks(options: {
+  readonly config: Config;
+  readonly readFile: ReadFile;
+  readonly redis: RedisClient;
+  /** A connection of its own: it listens. */
+  readonly subscriber: RedisClient;
+  readonly keys: Keys;
+  readonly slotClass: SlotClass;
+  readonly maxFailures?: number;
+  readonly report: AccountChecksReport;
+  /** Redis does not answer. */
+  readonly onTrouble: (error: Error) => void;
+}): Promise<AccountChecks> {
+  const { config, readFile, redis, subscriber, keys, slotClass, maxFailures, report, onTrouble } = options;
+  if (config.api.form === 'hosted') throw new RangeError('the hosted form has no account_check');
+  const clock = createRedisClock();
+  const watch = await watchHold(subscriber, keys);
+  const hold = createHoldState(redis, keys);
+  const bookOf = (command: Parameters<typeof quotaOf>[1]): SlotBook =>
+    createSlotBook(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
+  const book = bookOf('account_check');
+  const dispenser = createDispenser({
+    book,
+    watch,
+    onUnusedProbe: (slot) => hold.missed(slot),
+    onTrouble,
+  });
+  const signer = createSigner({
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    readSecret: () => {
+      const { secretKey, userSig } = readSecrets(config, readFile);
+      return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
+    },
+    nowMs: Date.now,
+    expireSeconds: SIGNATURE_LIFE_SECONDS,
+  });
+  const client = createImClient({
+    ...(config.api.baseUrl === '' ? baseUrlsOf(config.api.region) : { baseUrl: config.api.baseUrl }),
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    userSig: () => signer.current(),
+    callTimeoutMs: config.api.callTimeoutMs,
+  });
+  const { batch, single } = commandPair(config.api.form);
+  const checks = createAccountChecks({
+    client,
+    line: { command: 'account_check', book, dispenser },
+    watch,
+    slotClass,
+    otherBooks: [bookOf(batch), bookOf(single)],
+    overrides: config.verdicts,
+    signAnew: () => signer.renew(),
+    ...(maxFailures !== undefined && { maxFailures }),
+    random: Math.random,
+    report,
+  });
+  return {
+    ask: (userIds) => checks.ask(userIds),
+    close() {
+      checks.close();
+      client.close();
+    },
+  };
+}

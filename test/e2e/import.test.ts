@@ -1,0 +1,278 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { ImportSummary } from '../../src/cli/import-text.ts';
+import { createHoldState } from '../../src/pace/hold-state.ts';
+import type { Scenario } from '../../src/simulator/scenario.ts';
+import { booksProblems } from '../support/audit.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Fleet, startFleet } from '../support/fleet.ts';
+import { imsync, imsyncRun } from '../support/process.ts';
+
+/** One fleet for all: each test has users of its own. */
+let fleet: Fleet;
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'imsync-import-'));
+  fleet = await startFleet();
+}, 60_000);
+afterEach(() => fleet.simulator.setFaults({}));
+afterAll(async () => {
+  await fleet.stop();
+  await rm(folder, { recursive: true });
+}, 60_000);
+
+async function file(name: string, content: string | Buffer): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+function csv(prefix: string, count: number): string {
+  const rows = Array.from({ length: count }, (_, i) => `${prefix}${i},Nick ${i}\n`);
+  return `userId,nick\n${rows.join('')}`;
+}
+
+async function run(args: readonly string[], input?: string | Buffer, env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await imsyncRun(
+    ['import', ...args, '--json'],
+    { ...fleet.env, ...env },
+    input,
+  );
+  return { code, stderr, summary: (stdout === '' ? {} : JSON.parse(stdout)) as ImportSummary };
+}
+
+function account(userId: string) {
+  return fleet.simulator.accounts.get(userId);
+}
+
+function accountsOf(prefix: string): number {
+  return [...fleet.simulator.accounts.keys()].filter((userId) => userId.startsWith(prefix)).length;
+}
+
+test('only who is missing is made; --update overwrites; a full account at the end', async () => {
+  await fleet.addUsers(3, 'some');
+  await fleet.drained();
+  const path = await file(
+    'some.csv',
+    'userId,nick\nsome1,From the file\nsome2,\nsome7,Seven\nsome7,Seven again\n',
+  );
+  const first = await run([path, '--wait']);
+  expect(first.code).toBe(0);
+  expect(first.summary).toMatchObject({
+    complete: true,
+    counts: { rows: 4, added: 2, there: 2, rejected: 0, unasked: 0 },
+    outcome: { accepted: 2, imported: 1, superseded: 1, deadLettered: 0, underWay: 0 },
+  });
+  expect(account('some1')?.nick).toBe('N1');
+  expect(account('some7')?.nick).toBe('Seven again');
+
+  const again = await run([path, '--wait', '--update']);
+  expect(again.summary).toMatchObject({
+    counts: { added: 4, there: 0 },
+    outcome: { imported: 3, superseded: 1 },
+  });
+  expect(account('some1')?.nick).toBe('From the file');
+}, 60_000);
+
+test('rows that cannot be imported go to the reject file, which is imported once it is mended', async () => {
+  const path = await file(
+    'bad.csv',
+    `uid,nickname,pet\nbad1,Ann,"a cat"\n${'x'.repeat(33)},Too long,\nbad 2,"Bob, the 2nd",dog\n1.23E+11,Cid,\nadministrator,Me,\nbad3,Dan\n`,
+  );
+  const { code, summary, stderr } = await run([path, '--wait']);
+  expect(code).toBe(1);
+  expect(stderr).toContain('userId from uid, nick from nickname; not used: pet');
+  expect(summary).toMatchObject({
+    counts: { rows: 6, added: 2, rejected: 4 },
+    rejectFile: `${path}.rejects.csv`,
+  });
+  expect(summary.warnings).toEqual([expect.stringContaining('1.23E+11 in line 5')]);
+  const rejects = (await readFile(`${path}.rejects.csv`, 'utf8')).split('\n');
+  expect(rejects[0]).toBe('line,reason,uid,nickname,pet');
+  expect(rejects.slice(1).map((line) => line.split(',')[0])).toEqual(['3', '4', '5', '6', '']);
+  expect(rejects[2]).toMatch(/^4,.*,bad 2,"Bob, the 2nd",dog$/);
+  expect(await fleet.redis.zcard(fleet.keys.deadByTime)).toBe(0);
+
+  const mended = rejects
+    .slice(0, 3)
+    .filter((_, i) => i !== 1)
+    .join('\n')
+    .replace('bad 2,', 'bad2,');
+  const again = await run([await file('mended.csv', mended), '--wait']);
+  expect(again).toMatchObject({ code: 0, summary: { counts: { added: 1 } } });
+  expect(account('bad2')?.nick).toBe('Bob, the 2nd');
+}, 60_000);
+
+test('killed in the middle, it goes on where it was, and skips none', async () => {
+  const count = 3_000;
+  const path = await file('killed.csv', `${csv('killed', count)}no good,x\n`);
+  // Slowed down, so that there is a middle.
+  const slow = { ...fleet.env, IMSYNC_QUOTA_ACCOUNT_CHECK_PER_SECOND: '8' };
+  const rowsDone = async (): Promise<number> => {
+    const text = await readFile(`${path}.imsync-checkpoint`, 'utf8').catch(() => '{"rows":0}');
+    return (JSON.parse(text) as { rows: number }).rows;
+  };
+  let before = 0;
+  for (let kills = 0; kills < 2; kills++) {
+    const importer = imsync(['import', path], slow);
+    await eventually('a checkpoint', async () => (await rowsDone()) > before);
+    importer.signal('SIGKILL');
+    expect(await importer.ended).toBe('SIGKILL');
+    before = await rowsDone();
+    expect(before).toBeLessThan(count);
+  }
+  const { code, summary, stderr } = await run([path, '--wait']);
+  expect(code).toBe(1);
+  expect(stderr).toContain('Going on after row');
+  expect(accountsOf('killed')).toBe(count);
+  expect(summary.counts).toMatchObject({ rows: count + 1, rejected: 1 });
+  expect(summary.outcome).toMatchObject({ deadLettered: 0, underWay: 0 });
+  expect(summary.outcome?.accepted).toBeGreaterThanOrEqual(count);
+  expect(await readFile(`${path}.rejects.csv`, 'utf8')).toMatch(/^line,reason,userId,nick\n3002,[^\n]*\n$/);
+  await expect(readFile(`${path}.imsync-checkpoint`)).rejects.toThrow('ENOENT');
+  expect(await booksProblems(fleet.redis, fleet.keys)).toEqual([]);
+}, 120_000);
+
+test('Ctrl-C: 130, how to go on, and it does', async () => {
+  const path = await file('stopped.csv', csv('stopped', 2_000));
+  const importer = imsync(['import', path], { ...fleet.env, IMSYNC_QUOTA_ACCOUNT_CHECK_PER_SECOND: '8' });
+  await eventually('some are added', async () => accountsOf('stopped') > 0);
+  importer.signal('SIGINT');
+  expect(await importer.ended).toBe(130);
+  expect(importer.stderr()).toMatch(/Stopped after row \d+\. To go on: run the same command again\./);
+  expect(importer.lines.join('\n')).toContain('so far');
+  const done = Number(/after row (\d+)/.exec(importer.stderr())?.[1]);
+  const { code, stderr } = await run([path, '--wait']);
+  expect(code).toBe(0);
+  expect(stderr.replaceAll(',', '')).toContain(`Going on after row ${done}.`);
+  expect(accountsOf('stopped')).toBe(2_000);
+}, 120_000);
+
+test('a checkpoint of another file, or of other options, is not gone on with', async () => {
+  const path = await file('other.csv', csv('other', 3));
+  await writeFile(
+    `${path}.imsync-checkpoint`,
+    JSON.stringify({ format: 1, identity: 'of another', rows: 2, rejectBytes: 0, counts: {}, tally: 't' }),
+  );
+  const refused = await run([path]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/another file, another app or with other options.*--restart/);
+  expect(await run([path, '--restart', '--wait'])).toMatchObject({
+    code: 0,
+    summary: { counts: { added: 3 } },
+  });
+}, 60_000);
+
+test('standard input, gzip, GBK, NDJSON', async () => {
+  const gbk = Buffer.concat([
+    Buffer.from('id;nick\ngbk1;'),
+    Buffer.from([0xd0, 0xa1, 0xc3, 0xf7]),
+    Buffer.from('\n'),
+  ]);
+  expect(await run(['-', '--wait', '--skip-rows', '1'], gzipSync(csv('piped', 3)))).toMatchObject({
+    code: 0,
+    summary: { counts: { rows: 2, added: 2 } },
+  });
+  expect(accountsOf('piped')).toBe(2);
+  const path = await file('gbk.csv', gbk);
+  const refused = await run([path]);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('--encoding gbk');
+  expect((await run([path, '--encoding', 'gbk', '--wait'])).code).toBe(0);
+  expect(account('gbk1')?.nick).toBe('小明');
+  const ndjson = await file('lines.ndjson.gz', gzipSync('{"user_id":"nd1","name":"One"}\n{"userId":7}\n'));
+  expect(await run([ndjson, '--wait'])).toMatchObject({
+    code: 1,
+    summary: { counts: { added: 1, rejected: 1 } },
+  });
+  expect(JSON.parse(await readFile(`${ndjson}.rejects.ndjson`, 'utf8'))).toMatchObject({
+    line: 2,
+    reason: expect.stringContaining('not a number'),
+    userId: 7,
+  });
+}, 60_000);
+
+test('an account that the API refuses is a dead letter, and counted by --wait', async () => {
+  fleet.simulator.setFaults({
+    rules: [
+      {
+        match: { command: 'multiaccount_import', userIds: ['dead1'] },
+        action: { failAccounts: true, singleCode: 70399 },
+      },
+      { match: { command: 'account_import', userIds: ['dead1'] }, action: { accountCode: 70399 } },
+    ],
+  } as Scenario);
+  const path = await file('dead.csv', csv('dead', 3));
+  const { code, summary } = await run([path, '--wait']);
+  expect(code).toBe(1);
+  expect(summary.outcome).toMatchObject({
+    accepted: 3,
+    imported: 2,
+    deadLettered: 1,
+    deadByReason: { rejected: 1 },
+    underWay: 0,
+  });
+}, 60_000);
+
+test('held or paused, it says so and waits; with a wrong key it says so and ends', async () => {
+  const path = await file('held.csv', csv('held', 300));
+  const refused = await run([path], undefined, { IMSYNC_SDK_SECRET_KEY: 'f'.repeat(64) });
+  expect(refused.code).toBe(3);
+  expect(refused.stderr).toMatch(/The API does not say who is there: 70009.*imsync doctor.*--update/);
+  expect(accountsOf('held')).toBe(0);
+
+  const hold = createHoldState(fleet.redis, fleet.keys);
+  await hold.pause('moving house', Date.now());
+  const importer = imsync(['import', path, '--wait'], fleet.env);
+  await eventually('it says so', () => importer.stderr().includes('paused all calls (moving house)'));
+  expect(accountsOf('held')).toBe(0);
+  expect((await fleet.books()).waiting).toBe(0);
+  await hold.resume();
+  expect(await importer.ended).toBe(0);
+  expect(accountsOf('held')).toBe(300);
+}, 90_000);
+
+test('a dry run counts everything, without Redis and without the API', async () => {
+  const path = await file(
+    'dry.csv',
+    `userId,nick,faceUrl\ndry1,${'n'.repeat(501)},\ndry2,Ann,https://a/b.png\n${'y'.repeat(33)},,\n${'z'.repeat(40)},,\na b,,\n`,
+  );
+  const { code, stdout } = await imsyncRun(['import', path, '--dry-run', '--json']);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({
+    rows: 5,
+    valid: 2,
+    rejected: 3,
+    withNick: 2,
+    withFaceUrl: 1,
+    longProfiles: 1,
+    reasons: [
+      { reason: 'userId is N bytes long; the API takes 32', rows: 2, firstLine: 4 },
+      { reason: expect.stringContaining('printable ASCII'), rows: 1, firstLine: 6 },
+    ],
+  });
+  await expect(readFile(`${path}.rejects.csv`)).rejects.toThrow('ENOENT');
+  const text = await imsyncRun(['import', path, '--dry-run']);
+  expect(text.stdout).toContain('2: userId is N bytes long; the API takes 32 (first in line 4)');
+}, 60_000);
+
+test('files that are not what they should be', async () => {
+  for (const [name, content, message] of [
+    ['headless.csv', 'u1,Ann\nu2,Bob\n', /No column is the user ID.*--no-header/],
+    ['empty.csv', '', /is empty/],
+    ['list.json', '[{"userId":"a"}]', /JSON list.*jq/],
+    [
+      'cut.csv.gz',
+      gzipSync('userId\nu1\n'.repeat(50_000)).subarray(0, 100),
+      /gzip data is damaged or cut off/,
+    ],
+  ] as const) {
+    const { code, stderr } = await run([await file(name, content)]);
+    expect([name, code]).toEqual([name, 2]);
+    expect(stderr).toMatch(message);
+  }
+  const { code, stderr } = await run([join(folder, 'nowhere.csv')]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('nowhere.csv cannot be read')]);
+}, 60_000);

@@ -1,0 +1,214 @@
+import { createImClient, type ImClient } from '../../src/im/client.ts';
+import { spacingMicros } from '../../src/pace/budget.ts';
+import { createDispenser } from '../../src/pace/dispenser.ts';
+import { createHoldState } from '../../src/pace/hold-state.ts';
+import { watchHold } from '../../src/pace/hold-watch.ts';
+import { createRedisClock } from '../../src/pace/redis-clock.ts';
+import { createSlotBook } from '../../src/pace/slot.ts';
+import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Simulator } from '../../src/simulator/simulator.ts';
+import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
+import { eventually } from '../support/eventually.ts';
+import { callUrl, postJson, simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';
+import { type Stage, useStages } from './stage.ts';
+
+const fresh = useStages();
+let simulator: Simulator;
+const open: { checks: AccountChecks; client: ImClient }[] = [];
+
+beforeAll(async () => {
+  simulator = await simulatorForTest();
+});
+afterEach(() => {
+  for (const { checks, client } of open.splice(0)) {
+    checks.close();
+    client.close();
+  }
+  simulator.setFaults({});
+  simulator.reset();
+});
+afterAll(() => simulator.close());
+
+interface Asker extends Stage {
+  readonly checks: AccountChecks;
+  /** [error code, waited ms] of each call that was made again. */
+  readonly again: [number, number][];
+  signatures: number;
+}
+
+async function asker(
+  options: { perSecond?: number; maxFailures?: number; sig?: () => string } = {},
+): Promise<Asker> {
+  const stage = fresh();
+  const { redis, keys } = stage;
+  await redis.hset(`${keys.pacePrefix}account_check`, 'next', '0');
+  const watch = await watchHold(stage.connect(), keys);
+  const spacing = spacingMicros({ perSecond: options.perSecond ?? 100, share: 1, margin: 0.01 });
+  const book = createSlotBook(redis, keys, 'account_check', createRedisClock(), spacing);
+  const again: [number, number][] = [];
+  const client = createImClient({
+    baseUrl: simulator.url,
+    sdkAppId: TEST_APP.sdkAppId,
+    adminId: TEST_APP.adminId,
+    userSig: options.sig ?? (() => userSigForTest()),
+    callTimeoutMs: 5_000,
+  });
+  const own: { signatures: number } = { signatures: 0 };
+  const checks = createAccountChecks({
+    client,
+    line: {
+      command: 'account_check',
+      book,
+      dispenser: createDispenser({
+        book,
+        watch,
+        onUnusedProbe: async () => undefined,
+        onTrouble: () => undefined,
+      }),
+    },
+    watch,
+    slotClass: 'redrive',
+    otherBooks: [createSlotBook(redis, keys, 'multiaccount_import', createRedisClock(), spacing)],
+    overrides: {},
+    signAnew: () => own.signatures++,
+    ...(options.maxFailures !== undefined && { maxFailures: options.maxFailures }),
+    random: () => 0,
+    report: { again: ({ errorCode }, waitMs) => again.push([errorCode, waitMs]), answered: () => undefined },
+  });
+  open.push({ checks, client });
+  return Object.assign(own, { ...stage, checks, again });
+}
+
+async function importAccounts(...userIds: string[]): Promise<void> {
+  const AccountList = userIds.map((UserID) => ({ UserID }));
+  expect(
+    (await postJson(callUrl(simulator.url, 'multiaccount_import'), { AccountList })).json.ErrorCode,
+  ).toBe(0);
+}
+
+function calls(): number {
+  return simulator.report().commands.account_check?.calls ?? 0;
+}
+
+test('who is there and who is not, a hundred in one call', async () => {
+  await importAccounts('a', 'b');
+  const { checks } = await asker();
+  const others = Array.from({ length: 98 }, (_, i) => `nobody${i}`);
+  const found = await checks.ask(['a', ...others, 'b']);
+  expect(found.size).toBe(100);
+  expect(found.get('a')).toEqual({ kind: 'imported' });
+  expect(found.get('b')).toEqual({ kind: 'imported' });
+  for (const other of others) expect(found.get(other)).toEqual({ kind: 'missing' });
+  expect(calls()).toBe(1);
+}, 60_000);
+
+test('it keeps to the quota of account_check, over two processes', async () => {
+  const one = await asker({ perSecond: 20 });
+  // Another process of the same app.
+  const watch = await watchHold(one.connect(), one.keys);
+  const book = createSlotBook(one.connect(), one.keys, 'account_check', createRedisClock(), 1_000_000 / 19.8);
+  const other = createDispenser({
+    book,
+    watch,
+    onUnusedProbe: async () => undefined,
+    onTrouble: () => undefined,
+  });
+  const taken: number[] = [];
+  const takes = Array.from({ length: 20 }, async () => {
+    const slot = await other.take({ callId: '', run: '', slotClass: 'redrive' });
+    if (typeof slot !== 'string') taken.push(slot.atRedisMs);
+  });
+  await Promise.all([...takes, ...Array.from({ length: 20 }, (_, i) => one.checks.ask([`u${i}`]))]);
+  other.close();
+  const arrived = simulator.calls().map(({ arrivedAtMs }) => arrivedAtMs);
+  expect(arrived).toHaveLength(20);
+  const all = [...arrived, ...taken].sort((a, b) => a - b);
+  // 21 starts take a second at least, whoever makes them; a missed slot only makes it longer.
+  for (const [i, at] of all.entries())
+    expect((all[i + 20] ?? Number.POSITIVE_INFINITY) - at).toBeGreaterThan(1_000);
+}, 60_000);
+
+test('a transient answer is waited out and asked again', async () => {
+  simulator.setFaults({ rules: [{ match: { times: 2 }, action: { errorCode: 70169 } }] } as Scenario);
+  const { checks, again } = await asker();
+  expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  expect(again.map(([code]) => code)).toEqual([70169, 70169]);
+  for (const [, waitMs] of again) expect(waitMs).toBeGreaterThan(0);
+}, 60_000);
+
+test('patience can be bounded', async () => {
+  simulator.setFaults({ rules: [{ action: { errorCode: 70169 } }] } as Scenario);
+  const { checks } = await asker({ maxFailures: 1 });
+  await expect(checks.ask(['a'])).rejects.toMatchObject({
+    name: 'ChecksRefusedError',
+    verdict: { errorCode: 70169 },
+  });
+  expect(calls()).toBe(2);
+}, 60_000);
+
+test('a throttle lowers the shared rate, and of all commands if it is about all', async () => {
+  simulator.setFaults({ rules: [{ match: { times: 1 }, action: { errorCode: 60011 } }] } as Scenario);
+  const { checks, redis, keys } = await asker();
+  expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  for (const command of ['account_check', 'multiaccount_import'])
+    expect(await redis.hexists(keys.pacePrefix + command, 'cutAt')).toBe(1);
+}, 60_000);
+
+test('a fault of the app at the first call ends it; later it is waited out, and secrets are read anew', async () => {
+  let sig = userSigForTest({ secretKey: 'another key altogether' });
+  const asking = await asker({ sig: () => sig });
+  await expect(asking.checks.ask(['a'])).rejects.toMatchObject({
+    name: 'ChecksRefusedError',
+    verdict: { class: 'app', holdKind: 'credentials' },
+  });
+  sig = userSigForTest();
+  await asking.checks.ask(['a']);
+  const before = asking.signatures;
+  sig = userSigForTest({ secretKey: 'another key altogether' });
+  const later = asking.checks.ask(['b']);
+  await eventually('told', () => asking.again.length > 0);
+  expect(asking.signatures).toBeGreaterThan(before);
+  sig = userSigForTest();
+  expect((await later).get('b')).toEqual({ kind: 'missing' });
+  // It stops nobody else.
+  expect((await createHoldState(asking.redis, asking.keys).read()).hold).toBeNull();
+}, 60_000);
+
+test('one account that the API refuses costs the others nothing', async () => {
+  await importAccounts('u7');
+  simulator.setFaults({
+    rules: [{ match: { command: 'account_check', userIds: ['u13'] }, action: { errorCode: 70402 } }],
+  } as Scenario);
+  const { checks } = await asker();
+  const found = await checks.ask(Array.from({ length: 32 }, (_, i) => `u${i}`));
+  expect(found.get('u13')).toMatchObject({ kind: 'refused', errorCode: 70402 });
+  expect(found.get('u7')).toEqual({ kind: 'imported' });
+  expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(30);
+}, 60_000);
+
+test('an account with a code of its own is refused with it, once it was asked for three times', async () => {
+  simulator.setFaults({
+    rules: [{ match: { userIds: ['odd'] }, action: { accountCode: 70500 } }],
+  } as Scenario);
+  const { checks } = await asker();
+  const found = await checks.ask(['odd', 'even']);
+  expect(found.get('odd')).toMatchObject({ kind: 'refused', errorCode: 70500 });
+  expect(found.get('even')).toEqual({ kind: 'missing' });
+  expect(calls()).toBe(3);
+}, 60_000);
+
+test('paused, nothing is asked; resumed, it goes on. Closed, who waits is told', async () => {
+  const { checks, redis, keys } = await asker();
+  const hold = createHoldState(redis, keys);
+  await hold.pause('a test', 1);
+  const asked = checks.ask(['a']);
+  await eventually('it has asked for its slot', async () => (await redis.hget(keys.hold, 'paused')) !== null);
+  expect(calls()).toBe(0);
+  await hold.resume();
+  await asked;
+  await hold.pause('a test', 1);
+  const waiting = checks.ask(['b']);
+  checks.close();
+  await expect(waiting).rejects.toMatchObject({ name: 'ChecksClosedError' });
+  expect(calls()).toBe(1);
+}, 60_000);

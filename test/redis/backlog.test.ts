@@ -1,0 +1,38 @@
+import { readBacklog } from '../../src/intake/backlog.ts';
+import { createHoldState } from '../../src/pace/hold-state.ts';
+import { callsOf, user, users, useStages } from './stage.ts';
+
+const fresh = useStages();
+
+test('what stands before an event: entries, and calls that wait for their slot', async () => {
+  const { redis, keys, add, cut, take } = fresh();
+  expect(await readBacklog(redis, keys)).toEqual({ waiting: 0, calls: {}, isHeld: false, isPaused: false });
+  await add(user('robot', 'type', '1'), ...users(5));
+  const [alone, together] = callsOf(await cut());
+  await add(...users(2, 'later'));
+  expect(await readBacklog(redis, keys)).toMatchObject({
+    waiting: 2,
+    calls: { account_import: { calls: 1, users: 1 }, multiaccount_import: { calls: 1, users: 5 } },
+  });
+  // A run has it, and waits for a slot: it stands there still.
+  await take(together?.callId ?? '', 'r');
+  expect((await readBacklog(redis, keys)).calls.multiaccount_import).toEqual({ calls: 1, users: 5 });
+  // On the wire, and to be retried later.
+  await redis.hset(keys.callPrefix + together?.callId, 'sentAt', '1');
+  await redis.hset(keys.callPrefix + alone?.callId, 'dueAt', String(Date.now() + 60_000));
+  expect((await readBacklog(redis, keys)).calls).toEqual({});
+});
+
+test('what came back from parking waits, too; hold and pause are told', async () => {
+  const { redis, keys } = fresh();
+  await redis.rpush(keys.returned, '["1-1","userId","a"]');
+  const hold = createHoldState(redis, keys);
+  await hold.pause('a test', 1);
+  expect(await readBacklog(redis, keys)).toMatchObject({ waiting: 1, isHeld: false, isPaused: true });
+  await hold.resume();
+  await hold.blocked(
+    { epoch: '2', probe: false },
+    { errorCode: 60006, errorInfo: '', kind: 'configuration' },
+  );
+  expect(await readBacklog(redis, keys)).toMatchObject({ isHeld: true, isPaused: false });
+});

@@ -1,0 +1,24 @@
+import { csvLine, headText, rejectText } from '../../../../src/tasks/backfill/reject-file.ts';
+
+const csv = { format: 'csv', header: ['id', 'nick', 'password'], secret: 2 } as const;
+const ndjson = { format: 'ndjson', header: [], secret: 'password' } as const;
+
+test('CSV: line and reason, then the row as it came, without its password', () => {
+  expect(headText(csv)).toBe('line,reason,id,nick,password\n');
+  const row = { line: 7, user: {}, raw: ['u 1', 'Ann "the cat", B', 'secret', 'more'] };
+  expect(rejectText({ row, reason: 'one, two' }, csv)).toBe('7,"one, two",u 1,"Ann ""the cat"", B",,more\n');
+});
+
+test('NDJSON: the object with line and reason, without its password; a line that is none as it is', () => {
+  expect(headText(ndjson)).toBe('');
+  const reason = 'bad';
+  const object = { line: 3, user: {}, raw: '{"userId":7,"password":"secret","line":99}' };
+  expect(rejectText({ row: object, reason }, ndjson)).toBe('{"line":3,"reason":"bad","userId":7}\n');
+  expect(rejectText({ row: { line: 4, user: {}, raw: '{"user' }, reason }, ndjson)).toBe(
+    '{"line":4,"reason":"bad","row":"{\\"user"}\n',
+  );
+});
+
+test('cells are quoted where they must be', () => {
+  expect(csvLine(['a', '', ' b', 'c\nd', 'e"f'])).toBe('a,," b","c\nd","e""f"\n');
+});

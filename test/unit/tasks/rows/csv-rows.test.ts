@@ -1,0 +1,99 @@
+import { csvCells, csvRow } from '../../../../src/tasks/rows/csv-rows.ts';
+import type { FieldMap } from '../../../../src/tasks/rows/row.ts';
+
+async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function cellsOf(text: string, options: { delimiter?: string; quotes?: boolean; size?: number } = {}) {
+  const { delimiter = ',', quotes = true, size = 7 } = options;
+  const found: [number, ...string[]][] = [];
+  for await (const { line, cells } of csvCells(chunks(text, size), { delimiter, quotes }))
+    found.push([line, ...cells]);
+  return found;
+}
+
+const columns: FieldMap<number> = new Map([
+  ['userId', 0],
+  ['nick', 1],
+]);
+const row = (...cells: string[]) => csvRow({ line: 2, cells }, columns, 3);
+
+describe('cells', () => {
+  test.each(['\n', '\r\n', '\r'])('lines end in %j, the last one or not', async (end) => {
+    const expected = [
+      [1, 'a', 'b'],
+      [2, 'c', 'd'],
+    ];
+    expect(await cellsOf(`a,b${end}c,d`)).toEqual(expected);
+    expect(await cellsOf(`a,b${end}c,d${end}`)).toEqual(expected);
+  });
+
+  test('whatever the pieces in which the text comes, characters of several bytes included', async () => {
+    const text = 'id,nick\nu1,"小明, 小红"\nu2,😀\n';
+    const whole = await cellsOf(text, { size: 10_000 });
+    expect(whole).toEqual([
+      [1, 'id', 'nick'],
+      [2, 'u1', '小明, 小红'],
+      [3, 'u2', '😀'],
+    ]);
+    for (const size of [1, 2, 3, 5]) expect(await cellsOf(text, { size })).toEqual(whole);
+  });
+
+  test('quotes: separators, doubled quotes, quotes in the middle of a cell', async () => {
+    expect(await cellsOf('"a,b","say ""hi"""\n5" disk,Bob "The Man"\n')).toEqual([
+      [1, 'a,b', 'say "hi"'],
+      [2, '5" disk', 'Bob "The Man"'],
+    ]);
+    expect(await cellsOf('"a,b\n', { quotes: false })).toEqual([[1, '"a', 'b']]);
+  });
+
+  test('lines are counted through blank lines and line breaks in quotes', async () => {
+    for (const end of ['\n', '\r\n'])
+      expect(
+        (await cellsOf(['a,b', '', '1,"x', 'y', 'z"', '2,b', '', '', '3,"p', 'q"', '4,d'].join(end))).map(
+          ([line, id]) => [line, id],
+        ),
+      ).toEqual([
+        [1, 'a'],
+        [3, '1'],
+        [6, '2'],
+        [9, '3'],
+        [11, '4'],
+      ]);
+  });
+
+  test('a quote that is never closed is said with its line', async () => {
+    await expect(cellsOf('a,b\nc,d\n"e,f\ng,h\n')).rejects.toThrow(
+      /A quote that is opened at line 3 .*never closed.*--no-quotes/s,
+    );
+  });
+});
+
+describe('a row', () => {
+  test('takes its fields by column; blanks around an ID go, around a name they stay', () => {
+    expect(row(' u1 ', ' Ann ', 'x')).toEqual({
+      line: 2,
+      user: { userId: 'u1', nick: ' Ann ' },
+      raw: [' u1 ', ' Ann ', 'x'],
+    });
+  });
+
+  test('="…" is text of a spreadsheet, \\N is nothing', () => {
+    expect(row('="00123"', '\\N', '').user).toEqual({ userId: '00123', nick: '' });
+  });
+
+  test('a last column that is not there is empty; one that is wanted, or one too many, is a fault', () => {
+    expect(row('u1', 'Ann').problem).toBeUndefined();
+    expect(row('u1').problem).toBe('1 cells where the header has 3');
+    expect(row('u1', 'Ann', 'x', 'y').problem).toContain('4 cells where the header has 3');
+  });
+
+  test('rows that an open quote has swallowed are said, not imported as a name', () => {
+    expect(row('u1', 'Ann\nu2,Bob\nu3,Cid', 'x').problem).toContain('this row and the next 2 lines');
+    expect(row('u1', 'Ann', '"oops\nu2,Bob,"hello"').problem).toContain('this row and the next 1 lines');
+    // A line break in a column that nobody reads is nobody's business.
+    expect(row('u1', 'Ann', 'a long\nstory').problem).toBeUndefined();
+  });
+});
