@@ -86,7 +86,6 @@ async function notSpinning(arena: Arena, ms: number): Promise<void> {
 const killed: Row = {
   name: 'redis-killed',
   promise: 'Redis is killed and started again from its append-only file: nothing acknowledged is lost',
-  short: true,
   arena: breaking,
   async run(arena) {
     for (let i = 0; i < (arena.brief ? 1 : 3); i++) {
