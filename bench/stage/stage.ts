@@ -83,7 +83,7 @@ export async function openStage(context: BenchContext, options: StageOptions = {
     },
     env,
     async startWorker(more = {}) {
-      const worker = imsync(['worker'], { ...env, ...more }, undefined, profiling);
+      const worker = imsync(['worker'], { ...env, ...more }, undefined, { nodeArgs: profiling });
       workers.push(worker);
       const ended = worker.ended.then((how) => {
         throw new Error(`a worker ended with ${how} instead of starting: ${worker.stderr()}`);

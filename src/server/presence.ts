@@ -27,11 +27,14 @@ export function startPresence(options: {
   readonly intakeUrl: string | undefined;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
+  /** Told each time how far this machine's clock is ahead of Redis's; only as exact as the round trip is short. */
+  readonly onClock: (aheadMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, intakeUrl = '', alongside, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', alongside, onClock, onTrouble } = options;
   const sign = async (): Promise<void> => {
-    await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl]);
+    const seenMs = Number(await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl]));
+    onClock(Date.now() - seenMs);
     await alongside();
   };
   const signNow = (): void => {

@@ -21,16 +21,16 @@ export interface ImsyncProcess {
 /**
  * `env` is all it gets of IMSYNC_*, so that a developer's shell changes no test. A worker's ops server takes any
  * free port unless `env` names one, so that several run on one machine. `input` is its standard input; none by default.
- * `nodeArgs` are Node's own.
  */
 export function imsync(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   input?: string | Buffer,
-  nodeArgs: readonly string[] = [],
+  /** The command of another build, and Node's own arguments. */
+  { build = cli, nodeArgs = [] }: { readonly build?: string; readonly nodeArgs?: readonly string[] } = {},
 ): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
-  const child = spawn(process.execPath, [...nodeArgs, cli, ...args], {
+  const child = spawn(process.execPath, [...nodeArgs, build, ...args], {
     env: {
       ...Object.fromEntries(inherited),
       ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),
