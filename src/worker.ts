@@ -26,12 +26,15 @@ import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
+import { createMemoryMark } from './redis/memory-mark.ts';
+import { writeNothing } from './redis/owner.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
 import { runningPulse } from './server/liveness.ts';
 import type { Logger } from './server/log.ts';
+import { startMemoryHerald } from './server/memory-herald.ts';
 import { type Ops, openOps } from './server/ops.ts';
 import { OpsPortError } from './server/ops-server.ts';
 import { startPresence } from './server/presence.ts';
@@ -134,12 +137,12 @@ export async function startWorker(options: {
       ),
     );
   }
-  const facts = await readServerFacts(redis);
+  const facts = await readServerFacts(redis, keys);
   const problems = redisProblems(facts, config.redis.allowVolatile);
   if (problems.length > 0) return giveUp(new UnfitError(problems));
 
   // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
-  const heartbeat = startHeartbeat({ ping: () => redis.ping(), onChange: redisLog.heartbeat });
+  const heartbeat = startHeartbeat({ ping: () => writeNothing(redis, keys), onChange: redisLog.heartbeat });
   let ops: Ops;
   try {
     ops = await openOps({ config, redis: open('ops', 'oneshot'), keys, version, heartbeat, log });
@@ -289,6 +292,12 @@ export async function startWorker(options: {
     onTrouble: trouble('the sign of life'),
   });
 
+  const memoryHerald = startMemoryHerald(
+    createMemoryMark(redis, keys),
+    log,
+    trouble("a look at Redis's memory"),
+  );
+
   ops.started([
     { name: 'coalescer', pulse: coalescer.pulse },
     { name: 'sweeper', pulse: sweeper.pulse },
@@ -319,6 +328,7 @@ export async function startWorker(options: {
   const stopOnce = async (): Promise<void> => {
     ops.stopping();
     redisLog.close();
+    memoryHerald.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
     await Promise.all([coalescer.close(), sweeper.close(), prober.close(), presence.close()]);
     // Workers first, so that nothing new is fetched while those who wait for a slot leave.

@@ -3,6 +3,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { queueName } from './queues.ts';
+import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** How a run of a call ended, as far as its job is concerned. */
 export type RunEnd =
@@ -53,7 +54,7 @@ export function startCallWorker(options: {
       }
     },
     {
-      connection,
+      connection: getsAlongWhenRefused(connection),
       prefix: keys.bullPrefix,
       concurrency,
       lockDuration: LOCK_MS,

@@ -2,6 +2,7 @@ import { Queue } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** Calls of one command by the state of their jobs. */
 export interface CallCounts {
@@ -32,6 +33,7 @@ export function openCallQueues(
   commands: readonly ImportCommand[],
   onTrouble: (error: Error) => void,
 ): CallQueues {
+  getsAlongWhenRefused(connection);
   const queues = new Map(
     commands.map((command) => {
       const queue = new Queue(queueName(command), {

@@ -42,6 +42,11 @@ export function statusText(status: Status): string {
     `imported     ${totals.imported}`,
     `superseded   ${totals.superseded} (by a newer event of the user)`,
     `dead letters ${deadLetters.total}${age(deadLetters.oldestAgeMs)}${counts(deadLetters.byReason)}`,
+    ...(status.redis.memory === 'ample'
+      ? []
+      : [
+          `memory       Redis is ${Math.floor((status.redis.memoryUsedRatio ?? 0) * 100)} % full: raise its maxmemory, or find what fills it`,
+        ]),
     `workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`,
   ];
   if (hold !== null) {

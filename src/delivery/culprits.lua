@@ -8,6 +8,9 @@
 -- is bounded, goes back by itself as the innocent pass, and is gone when nothing was heard for a while. Atomic, so
 -- that every process adds to the same estimate and cut.lua reads one size.
 
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+redis.call('HDEL', KEYS[1], '')
+
 local e = redis.call('HMGET', KEYS[1], 'users', 'found')
 local users = tonumber(e[1] or ARGV[4]) + tonumber(ARGV[1])
 local found = tonumber(e[2] or 0) + tonumber(ARGV[2])

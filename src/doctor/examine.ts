@@ -94,7 +94,7 @@ async function redisAndFleet(config: Config, readFile: ReadFile): Promise<Findin
   }
   try {
     await whenReady(redis, REACH_MS);
-    const facts = await readRedisFacts(redis);
+    const facts = await readRedisFacts(redis, keysOf(config.app.sdkAppId));
     const found = redisFindings(facts, address, config.redis.allowVolatile);
     return [...found, ...(await fleetAt(redis, config))];
   } catch (error) {

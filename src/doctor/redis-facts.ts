@@ -1,4 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { ownerInfo, ownerTimeMs } from '../redis/owner.ts';
 import { parseServerFacts, type ServerFacts } from '../redis/requirements.ts';
 
 /** What the doctor wants to know of a Redis, beyond what a start depends on. */
@@ -15,13 +17,12 @@ export interface RedisFacts extends ServerFacts {
 }
 
 /** Two commands. Rejects with Redis's own error, e.g. when its ACL forbids INFO. */
-export async function readRedisFacts(redis: RedisClient): Promise<RedisFacts> {
+export async function readRedisFacts(redis: RedisClient, keys: Keys): Promise<RedisFacts> {
   const startedMs = performance.now();
-  const [seconds, micros] = (await redis.time()).map(Number);
+  const redisMs = await ownerTimeMs(redis, keys);
   const roundTripMs = performance.now() - startedMs;
-  const redisMs = 1_000 * Number(seconds) + Number(micros) / 1_000;
   const clockAheadMs = redisMs - (Date.now() - roundTripMs / 2);
-  return { ...parseRedisFacts(await redis.info()), roundTripMs, clockAheadMs };
+  return { ...parseRedisFacts(await ownerInfo(redis, keys)), roundTripMs, clockAheadMs };
 }
 
 export function parseRedisFacts(info: string): Omit<RedisFacts, 'roundTripMs' | 'clockAheadMs'> {

@@ -3,6 +3,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { ownerTimeMs } from '../redis/owner.ts';
 
 /** A record that has not moved for this long is looked at. */
 export const SWEEP_AFTER_MS = 5_000;
@@ -13,8 +14,7 @@ const PAGE = 1_000;
  * or Redis lost it. Answers how many there were. Harmless at any time and in any number of processes.
  */
 export async function sweep(redis: RedisClient, keys: Keys, queues: CallQueues): Promise<number> {
-  const [seconds = '0', micros = '0'] = (await redis.time()).map(String);
-  const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
+  const nowMs = await ownerTimeMs(redis, keys);
   const callIds = await redis.zrangebyscore(
     keys.open,
     '-inf',

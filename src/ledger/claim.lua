@@ -9,6 +9,9 @@
 --         {'yours', now ms, field, value, field, value, ...}
 -- Atomic, so that of two runs the later one owns the record and the earlier one can do nothing more.
 
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+redis.call('HDEL', KEYS[1], '')
+
 local record = redis.call('HMGET', KEYS[1], 'v', 'dueAt')
 if not record[1] then
   return { 'gone' }

@@ -10,6 +10,9 @@
 -- since it was read, so it may not be what was meant).
 -- Atomic, so that no index names a letter that is gone. Cost: O(letters · log of all).
 
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+redis.call('HDEL', KEYS[1], '')
+
 local index = letterIndex(2)
 local answers, dead = {}, 0
 for i = 2, #ARGV, 2 do

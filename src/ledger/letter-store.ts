@@ -1,5 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { ownerTimeMs } from '../redis/owner.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { type LetterState, letterStates, readLetter, type StoredLetter } from './dead-letters.ts';
 import { type DeathSpan, deathSpan, indexOf, isMeant, type LetterFilter } from './letter-filter.ts';
@@ -68,9 +69,8 @@ async function* pages(
     yield* pagesByName(redis, key, index.prefix, pageSize);
     return;
   }
-  const key = { dead: keys.deadByTime, redriving: keys.deadRedriving, resolved: keys.deadResolved }[state];
   // The other lists are ordered by another time than that of the death.
-  yield* pagesByTime(redis, key, state === 'dead' ? span : { fromMs: 0, toMs: span.toMs }, state, pageSize);
+  yield* pagesByTime(redis, keys, state === 'dead' ? span : { fromMs: 0, toMs: span.toMs }, state, pageSize);
 }
 
 /** Members `prefix eventId`, in the order of the bytes: going on after the last one is stable by itself. */
@@ -91,14 +91,15 @@ async function* pagesByName(
 
 async function* pagesByTime(
   redis: RedisClient,
-  key: string,
+  keys: Keys,
   span: DeathSpan,
   state: LetterState,
   pageSize: number,
 ): AsyncGenerator<string[]> {
+  const key = { dead: keys.deadByTime, redriving: keys.deadRedriving, resolved: keys.deadResolved }[state];
   // A letter dies before it is redriven or resolved: those who came into these lists since the beginning may be
   // meant. They come to an end with their list's growth at the beginning.
-  const untilMs = state === 'dead' ? span.toMs : await redisNowMs(redis);
+  const untilMs = state === 'dead' ? span.toMs : Math.floor(await ownerTimeMs(redis, keys));
   let last: readonly [time: string, eventId: string] = ['', ''];
   for (;;) {
     const flat = (await runScript(redis, pageScript, [key], [...last, span.fromMs, pageSize])) as string[];
@@ -115,11 +116,5 @@ async function* pagesByTime(
 /** Now, or the newest death of all, should Redis's clock have been set back since. */
 async function newestDeathMs(redis: RedisClient, keys: Keys): Promise<number> {
   const [, newest = '0'] = await redis.zrange(keys.deadByTime, '-1', '-1', 'WITHSCORES');
-  return Math.max(await redisNowMs(redis), Number(newest));
-}
-
-/** ms since 1970, by the clock that letters are dated with. */
-async function redisNowMs(redis: RedisClient): Promise<number> {
-  const [seconds = '0', micros = '0'] = (await redis.time()).map(String);
-  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  return Math.max(Math.floor(await ownerTimeMs(redis, keys)), Number(newest));
 }

@@ -23,6 +23,9 @@
 -- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}.
 -- An error when events would appear or vanish: the record is left as it is.
 
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+redis.call('HDEL', KEYS[5], '')
+
 if redis.call('HGET', KEYS[1], 'run') ~= ARGV[2] then
   return { 'lost' }
 end

@@ -33,6 +33,8 @@ local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
 local FLAP_MS = 60000
 
 local hold = KEYS[1]
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+redis.call('HDEL', hold, '')
 local op, probe = ARGV[1], ARGV[4] == '1'
 local t = redis.call('TIME')
 local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -30,6 +30,10 @@ local spacing = tonumber(ARGV[1])
 local ahead = tonumber(ARGV[2])
 local mode = ARGV[4]
 local candidates = #KEYS - 3
+-- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+if mode ~= 'look' then
+  redis.call('HDEL', KEYS[2], '')
+end
 
 -- Processes that disagree about the quota: the lowest counts, for as long as one of them is heard of.
 local q = redis.call('HMGET', KEYS[2], 'slowest', 'slowestAt', 'cutAt', 'cutBase', 'cutCeiling')

@@ -6,6 +6,7 @@ import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
 import type { RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
+const giveUpScript = loadScript(import.meta.url, 'give-up.lua');
 const throttleScript = loadScript(import.meta.url, 'throttle.lua');
 
 /** A call that waits for its slot. `run` is the run that must still own the record `callId`. */
@@ -125,7 +126,7 @@ export function createSlotBook(
     rate: () => inForce('rate'),
     look: () => inForce('look'),
     async giveUp(slot) {
-      await redis.multi().zrem(started, slot.number).hincrby(pace, 'givenUp', 1).exec();
+      await runScript(redis, giveUpScript, [started, pace], [slot.number]);
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;

@@ -1,4 +1,6 @@
 import type { RedisClient } from './connect.ts';
+import type { Keys } from './keys.ts';
+import { ownerInfo } from './owner.ts';
 
 /** What INFO says of a server, as far as durability depends on it. */
 export interface ServerFacts {
@@ -10,9 +12,8 @@ export interface ServerFacts {
 }
 
 /** Reads INFO, not CONFIG: managed Redis refuses CONFIG. */
-export async function readServerFacts(redis: RedisClient): Promise<ServerFacts> {
-  const sections = [await redis.info('server'), await redis.info('memory'), await redis.info('persistence')];
-  return parseServerFacts(sections.join('\n'));
+export async function readServerFacts(redis: RedisClient, keys: Keys): Promise<ServerFacts> {
+  return parseServerFacts(await ownerInfo(redis, keys));
 }
 
 export function parseServerFacts(info: string): ServerFacts {

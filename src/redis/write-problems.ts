@@ -1,3 +1,5 @@
+import { countedMemory } from './memory-mark.ts';
+
 /**
  * Why this server would refuse an event right now, by its INFO; each a sentence that says what to change.
  * [] when it takes writes.
@@ -14,8 +16,8 @@ export function writeProblems(info: string): string[] {
   if (field('aof_enabled') === '1' && field('aof_last_write_status') === 'err') {
     problems.push('Redis cannot write its append-only file and refuses events. Look at its disk.');
   }
-  const maxBytes = Number(field('maxmemory') || 0);
-  if (maxBytes > 0 && Number(field('used_memory') || 0) >= maxBytes) {
+  const { usedBytes, maxBytes } = countedMemory(info);
+  if (maxBytes > 0 && usedBytes >= maxBytes) {
     problems.push('Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.');
   }
   return problems;

@@ -35,6 +35,7 @@ export function createFleetMetrics(): FleetMetrics {
   const letters = gauge('imsync_dead_letters', 'Unresolved dead letters.', ['reason']);
   const held = gauge('imsync_held', '1 while all calls are held for this kind of reason.', ['kind']);
   const paused = gauge('imsync_paused', '1 while an operator has paused the fleet.');
+  const memory = gauge('imsync_redis_memory_used_ratio', "Used part of Redis's maxmemory; 0 without one.");
   const workers = gauge('imsync_workers', 'Worker processes that gave a sign of life lately.');
 
   return {
@@ -57,6 +58,7 @@ export function createFleetMetrics(): FleetMetrics {
       for (const kind of Object.keys(kindsOfHold)) held.set({ kind }, 0);
       if (status.hold !== null) held.set({ kind: holdLabel(status.hold.kind) }, 1);
       paused.set(status.paused ? 1 : 0);
+      memory.set(status.redis.memoryUsedRatio ?? 0);
       workers.set(status.workers.length);
     },
   };

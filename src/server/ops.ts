@@ -61,7 +61,7 @@ export async function openOps(options: {
     return () => reader().catch((error: Error) => Promise.reject(inWords(error, redis)));
   };
   const status = fresh<Status>(() => readStatus(redis, keys, queues, config.app.sdkAppId, quotas));
-  const readiness = fresh(() => readinessProblems(redis, config.redis.allowVolatile));
+  const readiness = fresh(() => readinessProblems(redis, keys, config.redis.allowVolatile));
 
   const fleetText = async (): Promise<string> => {
     try {

@@ -1,5 +1,8 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
+
+const signScript = loadScript(import.meta.url, 'sign.lua');
 
 /** A worker process as the others see it. `lastSeen`: ms since 1970, Redis's clock. */
 export interface WorkerPresence {
@@ -25,14 +28,19 @@ export function startPresence(options: {
 }): { close(): Promise<void> } {
   const { redis, keys, id, version, alongside, onTrouble } = options;
   const sign = async (): Promise<void> => {
-    // By Redis's clock, since this machine's may be off by minutes.
-    const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
-    const lastSeen = Math.floor(seconds * 1000 + micros / 1000);
-    await redis.hset(keys.workers, id, JSON.stringify({ version, lastSeen }));
+    await runScript(redis, signScript, [keys.workers], [id, version]);
     await alongside();
   };
+  let signing = false;
   const signNow = (): void => {
-    sign().catch(onTrouble);
+    // While Redis is away they would pile up, each waiting for it.
+    if (signing) return;
+    signing = true;
+    sign()
+      .catch(onTrouble)
+      .finally(() => {
+        signing = false;
+      });
   };
   signNow();
   const timer = setInterval(signNow, SIGN_EVERY_MS);

@@ -1,4 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { ownerInfo } from '../redis/owner.ts';
 import { parseServerFacts, redisProblems } from '../redis/requirements.ts';
 import { writeProblems } from '../redis/write-problems.ts';
 
@@ -8,8 +10,9 @@ import { writeProblems } from '../redis/write-problems.ts';
  */
 export async function readinessProblems(
   redis: RedisClient,
+  keys: Keys,
   allowVolatile: boolean,
 ): Promise<readonly string[]> {
-  const info = await redis.info();
+  const info = await ownerInfo(redis, keys);
   return [...writeProblems(info), ...redisProblems(parseServerFacts(info), allowVolatile)];
 }

@@ -7,6 +7,8 @@ import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotBook } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { type MemoryLevel, memoryOf } from '../redis/memory-mark.ts';
+import { ownerInfo } from '../redis/owner.ts';
 import { readPresence, type WorkerPresence } from './presence.ts';
 
 /** What `imsync status --json` prints (contract). Ages in ms. */
@@ -30,6 +32,8 @@ export interface Status {
     readonly superseded: number;
     readonly deadLettered: number;
   };
+  /** Of Redis, which a full one is refused by: `high` stops backfill and redrive, `full` the HTTP intake, too. */
+  readonly redis: { readonly memoryUsedRatio: number | null; readonly memory: MemoryLevel };
   readonly workers: readonly WorkerPresence[];
 }
 
@@ -69,6 +73,7 @@ export async function readStatus(
       startedLastSecond: await redis.zcount(keys.startedPrefix + command, from, String(books.nowMs * 1_000)),
     };
   }
+  const memory = memoryOf(await ownerInfo(redis, keys), 'ample');
   return {
     sdkAppId,
     intake: { waiting: books.waiting, parked: books.parked, oldestAgeMs: books.oldestWaitingMs },
@@ -88,6 +93,7 @@ export async function readStatus(
       superseded: books.superseded,
       deadLettered: books.deadLettered,
     },
+    redis: { memoryUsedRatio: memory.usedRatio, memory: memory.level },
     workers: await readPresence(redis, keys, books.nowMs),
   };
 }

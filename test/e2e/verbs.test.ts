@@ -26,6 +26,7 @@ test('status of an app that nothing happened to', async () => {
     paused: false,
     pause: null,
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0 },
+    redis: { memoryUsedRatio: null, memory: 'ample' },
     workers: [],
   });
   const forPeople = await stage.verb(['status']);

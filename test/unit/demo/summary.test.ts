@@ -44,7 +44,13 @@ function outcomeOf(
       intake: { waiting: 0, parked: 0, oldestAgeMs: null },
       calls: { multiaccount_import: command },
       deadLetters: { total: 2, byReason: {}, byCode: {}, oldestAgeMs: 1 },
-      ...{ hold: null, paused: false, pause: null, workers: [] },
+      ...{
+        hold: null,
+        paused: false,
+        pause: null,
+        workers: [],
+        redis: { memoryUsedRatio: null, memory: 'ample' as const },
+      },
       totals: { accepted: 5, imported: changes.imported ?? 2, superseded: 1, deadLettered: 2 },
     },
     facts: {

@@ -151,6 +151,7 @@ describe('metrics of the fleet', () => {
     paused: true,
     pause: { reason: 'maintenance', since: 0 },
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0 },
+    redis: { memoryUsedRatio: 0.5, memory: 'ample' },
     workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   };
 
@@ -177,6 +178,7 @@ describe('metrics of the fleet', () => {
     expect(read.value('imsync_held', { kind: 'quota' })).toBe(0);
     expect(read.value('imsync_paused')).toBe(1);
     expect(read.value('imsync_workers')).toBe(1);
+    expect(read.value('imsync_redis_memory_used_ratio')).toBe(0.5);
   });
 
   it('forgets what is over, and has a word for a hold that it does not know', async () => {
