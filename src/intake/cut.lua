@@ -196,13 +196,9 @@ local function userOf(fields, first)
   return nil
 end
 
--- Not `unpack`, which fails on an entry of some thousand fields.
+-- [eventId, name, value, ...] as JSON, without another table. An entry of a stream has a field at least.
 local function pack(eventId, fields)
-  local entry = { eventId }
-  for i = 1, #fields do
-    entry[i + 1] = fields[i]
-  end
-  return cjson.encode(entry)
+  return '["' .. eventId .. '",' .. string.sub(cjson.encode(fields), 2)
 end
 
 -- Looks up the owners of a whole chunk at once.
