@@ -25,10 +25,11 @@ import { watchHold } from './pace/hold-watch.ts';
 import { commandPair, quotaOf, quotasOf } from './pace/quotas.ts';
 import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
+import { redisAdvice } from './redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
 import { createMemoryMark } from './redis/memory-mark.ts';
-import { pingOwner } from './redis/owner.ts';
+import { writeNothing } from './redis/owner.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
 import { logClock } from './server/clock-log.ts';
@@ -137,18 +138,19 @@ export async function startWorker(options: {
     await whenReady(redis, REDIS_START_MS);
   } catch (error) {
     const reason = (error as Error).message;
-    return giveUp(
-      new OutOfReachError(
-        `Redis cannot be reached: ${reason}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
-      ),
-    );
+    return giveUp(new OutOfReachError(`Redis cannot be reached: ${reason}. ${redisAdvice(reason)}`));
   }
-  const facts = await readServerFacts(redis, keys);
+  // A user without the rights, or a replica: better said now than by every loop.
+  const facts = await writeNothing(redis, keys)
+    .then(() => readServerFacts(redis, keys))
+    .catch((error: Error) =>
+      giveUp(new OutOfReachError(`Redis refused: ${error.message}. ${redisAdvice(error.message)}`)),
+    );
   const problems = redisProblems(facts, config.redis.allowVolatile);
   if (problems.length > 0) return giveUp(new UnfitError(problems));
 
   // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
-  const heartbeat = startHeartbeat({ ping: () => pingOwner(redis, keys), onChange: redisLog.heartbeat });
+  const heartbeat = startHeartbeat({ ping: () => writeNothing(redis, keys), onChange: redisLog.heartbeat });
   const unheld = (error: unknown): Promise<never> => {
     heartbeat.close();
     return giveUp(error instanceof ListenError ? new UnfitError([error.message]) : (error as Error));
@@ -341,6 +343,11 @@ export async function startWorker(options: {
     keys,
     id,
     version,
+    onForgotten: () =>
+      log.error(
+        'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
+          'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
+      ),
     intakeUrl: intake?.url,
     alongside: sayRates,
     onClock: (aheadMs) => {

@@ -3,6 +3,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
+import { createLead, type Lead } from './lead.ts';
 import type { RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
@@ -98,6 +99,7 @@ export function createSlotBook(
   command: string,
   clock: RedisClock,
   ownSpacingMicros: number,
+  lead: Lead = createLead(),
 ): SlotBook {
   const pace = keys.pacePrefix + command;
   const started = keys.startedPrefix + command;
@@ -116,7 +118,7 @@ export function createSlotBook(
         started,
         ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
       ],
-      [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs],
+      [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs, Math.round(lead.ms * 1000)],
     )) as Reply;
   };
 
@@ -126,7 +128,9 @@ export function createSlotBook(
   ): Promise<SlotAnswer & Asked> => {
     const askedAtMs = performance.now();
     const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates));
-    clock.sample(askedAtMs, performance.now(), redisNowMs);
+    const repliedAtMs = performance.now();
+    clock.sample(askedAtMs, repliedAtMs, redisNowMs);
+    lead.saw(repliedAtMs - clock.toLocalMs(redisNowMs));
     if (answer.kind === 'held') {
       return { ...answer, wanted: answer.wanted.slice(keys.callPrefix.length), epoch, askedAtMs };
     }

@@ -14,10 +14,12 @@ export type RefusalKind =
 
 /** Refusals of one kind share a line for so long. */
 const REPEAT_AFTER_MS = 60_000;
+/** After a trouble users count as accepted again when this time brought none. */
+const CALM_MS = 5_000;
 
 /** One line a change, and at most one a minute for each kind of refusal: whoever knocks cannot fill the disk. */
 export interface IntakeLog {
-  /** `reason` while no user can be accepted, null when one was; said on change only. */
+  /** `reason` when users could not be accepted, null when they could; said on change, the latter after some calm. */
   available(reason: string | null): void;
   /** `from` is the address that asked. */
   refused(kind: RefusalKind, status: number, from: string): void;
@@ -29,9 +31,13 @@ export interface IntakeLog {
 export function createIntakeLog(log: Logger, nowMs: () => number = () => performance.now()): IntakeLog {
   const lines = new Map<RefusalKind, { atMs: number; unsaid: number }>();
   let unavailable: string | null = null;
+  let troubledAtMs = Number.NEGATIVE_INFINITY;
   return {
     available(reason) {
+      if (reason !== null) troubledAtMs = nowMs();
       if ((reason === null) === (unavailable === null)) return;
+      // At the brink of a full Redis one user is taken and the next is not: that is one trouble, not many.
+      if (reason === null && nowMs() - troubledAtMs < CALM_MS) return;
       unavailable = reason;
       if (reason === null) log.info('HTTP intake accepts users again');
       else log.error({ reason }, 'HTTP intake answers 503: users cannot be accepted');

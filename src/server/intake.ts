@@ -98,7 +98,7 @@ export async function openIntake(options: {
     metrics.users('invalid', invalid);
     metrics.users('not-accepted', lost);
     if (invalid > 0) log.refused('invalid-users', status, from);
-    if (results.length > invalid + lost) log.available(null);
+    if (lost === 0 && results.length > invalid) log.available(null);
   };
 
   const postUsers = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {

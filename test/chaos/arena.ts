@@ -171,7 +171,7 @@ export async function runRow(
     process.once('exit', killAll);
     undo.push(async () => process.off('exit', killAll));
     const start = (args: readonly string[], more: Env = {}, cli?: string): ImsyncProcess => {
-      const process = imsync(args, { ...env, ...more }, undefined, cli);
+      const process = imsync(args, { ...env, ...more }, undefined, { build: cli });
       processes.push(process);
       return process;
     };

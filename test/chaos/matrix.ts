@@ -8,6 +8,7 @@ import { hostileRows } from './rows/hostile.ts';
 import { jobRows } from './rows/jobs.ts';
 import { killRows } from './rows/kills.ts';
 import { orderRows } from './rows/order.ts';
+import { redisRows } from './rows/redis.ts';
 import { stoppingRows } from './rows/stopping.ts';
 import { upgradeRows } from './rows/upgrade.ts';
 
@@ -17,6 +18,7 @@ export const rows: readonly Row[] = [
   ...frozenRows,
   ...stoppingRows,
   ...apiRows,
+  ...redisRows,
   ...clockRows,
   ...hostileRows,
   ...orderRows,

@@ -25,7 +25,7 @@ test('status of an app that nothing happened to', async () => {
     hold: null,
     paused: false,
     pause: null,
-    totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0 },
+    totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
     redis: { memoryUsedRatio: null, memory: 'ample' },
     workers: [],
   });
