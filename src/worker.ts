@@ -13,6 +13,7 @@ import type { DeliveryCommand, ImportCommand } from './im/bodies.ts';
 import { createImClient } from './im/client.ts';
 import { baseUrlsOf } from './im/regions.ts';
 import { createSigner } from './im/signer.ts';
+import { createSigningClock } from './im/signing-clock.ts';
 import { startCoalescer } from './intake/coalescer.ts';
 import type { CutCall } from './intake/cut.ts';
 import { startSweeper, sweep } from './intake/sweep.ts';
@@ -24,12 +25,14 @@ import { watchHold } from './pace/hold-watch.ts';
 import { commandPair, quotaOf, quotasOf } from './pace/quotas.ts';
 import { createRedisClock } from './pace/redis-clock.ts';
 import { createSlotBook } from './pace/slot.ts';
+import { redisAdvice } from './redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from './redis/connect.ts';
 import { keysOf } from './redis/keys.ts';
 import { createMemoryMark } from './redis/memory-mark.ts';
-import { pingOwner } from './redis/owner.ts';
+import { writeNothing } from './redis/owner.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
+import { logClock } from './server/clock-log.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
 import { type Intake, openIntake } from './server/intake.ts';
@@ -44,6 +47,7 @@ import { createRateHerald } from './server/rate-herald.ts';
 import { createRedisLog } from './server/redis-log.ts';
 import { logReport } from './server/report-log.ts';
 import { allOf } from './server/reports.ts';
+import { logSwept } from './server/sweep-log.ts';
 import { createAccountChecks } from './tasks/account-checks.ts';
 
 /** A dependency that did not answer at the start. */
@@ -134,18 +138,19 @@ export async function startWorker(options: {
     await whenReady(redis, REDIS_START_MS);
   } catch (error) {
     const reason = (error as Error).message;
-    return giveUp(
-      new OutOfReachError(
-        `Redis cannot be reached: ${reason}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
-      ),
-    );
+    return giveUp(new OutOfReachError(`Redis cannot be reached: ${reason}. ${redisAdvice(reason)}`));
   }
-  const facts = await readServerFacts(redis, keys);
+  // A user without the rights, or a replica: better said now than by every loop.
+  const facts = await writeNothing(redis, keys)
+    .then(() => readServerFacts(redis, keys))
+    .catch((error: Error) =>
+      giveUp(new OutOfReachError(`Redis refused: ${error.message}. ${redisAdvice(error.message)}`)),
+    );
   const problems = redisProblems(facts, config.redis.allowVolatile);
   if (problems.length > 0) return giveUp(new UnfitError(problems));
 
   // The ops server has its port before any work is taken: a port in use must not cost a start and a stop.
-  const heartbeat = startHeartbeat({ ping: () => pingOwner(redis, keys), onChange: redisLog.heartbeat });
+  const heartbeat = startHeartbeat({ ping: () => writeNothing(redis, keys), onChange: redisLog.heartbeat });
   const unheld = (error: unknown): Promise<never> => {
     heartbeat.close();
     return giveUp(error instanceof ListenError ? new UnfitError([error.message]) : (error as Error));
@@ -193,6 +198,7 @@ export async function startWorker(options: {
   const checkLine = lineOf('account_check');
 
   // The API.
+  const signingClock = createSigningClock(Date.now);
   const signer = createSigner({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
@@ -200,7 +206,7 @@ export async function startWorker(options: {
       const { secretKey, userSig } = readSecrets(config, readFile);
       return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
     },
-    nowMs: Date.now,
+    nowMs: signingClock.nowMs,
     expireSeconds: SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
@@ -262,7 +268,11 @@ export async function startWorker(options: {
     retry: config.retry,
     random,
     allOutcomes: config.outcomes === 'all',
-    signAnew: () => signer.renew(),
+    signAnew: () => {
+      signingClock.doubt();
+      signer.renew();
+    },
+    readSecretAnew: () => signer.renew(),
     report: allOf(
       [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
       trouble('a report'),
@@ -306,27 +316,44 @@ export async function startWorker(options: {
       keys,
       concurrency: Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
       run: (callId) => deliver(delivery, callId),
-      onFailed: (_callId, error) => callBroke(error),
+      onFailed: (_callId, error) => {
+        ops.runFailed(command);
+        callBroke(error);
+      },
       onTrouble: trouble('the call worker'),
     }),
   );
+  const saySwept = logSwept(log);
   const sweeper = startSweeper({
     sweepOnce: () => sweep(redis, keys, queues),
     everyMs: SWEEP_EVERY_MS,
-    onFound: (calls) => log.warn({ calls }, 'calls without a job were put back'),
+    onSwept: (swept) => {
+      ops.swept(swept);
+      saySwept(swept);
+    },
     onTrouble: trouble('the sweep'),
   });
   const sayRates = createRateHerald(
     Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
     log,
   );
+  const sayClock = logClock(log);
   const presence = startPresence({
     redis,
     keys,
     id,
     version,
+    onForgotten: () =>
+      log.error(
+        'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
+          'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
+      ),
     intakeUrl: intake?.url,
     alongside: sayRates,
+    onClock: (aheadMs) => {
+      signingClock.isAhead(aheadMs);
+      sayClock(aheadMs);
+    },
     onTrouble: trouble('the sign of life'),
   });
 
@@ -346,7 +373,7 @@ export async function startWorker(options: {
     })),
     ...callWorkers.map((worker, i) => ({
       name: `call worker of ${commands[i]}`,
-      pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
+      pulse: runningPulse(worker, performance.now.bind(performance)),
     })),
   ]);
   log.info(

@@ -1,5 +1,6 @@
 import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
+import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { queueName } from './queues.ts';
@@ -18,6 +19,29 @@ export interface CallWorker {
   close(): Promise<void>;
   /** False when its loop has ended though nobody closed it: no job would be fetched any more. */
   readonly isRunning: boolean;
+  /** Of its loop that fetches jobs. */
+  readonly pulse: Pulse;
+}
+
+/** Without a word about how long it blocks, the loop asks again well within this. */
+const FETCH_MS = 15_000;
+
+/** BullMQ's worker, whose loop can be seen to turn: it says when it fetches, and when it waits for something to come. */
+class SeenWorker extends Worker {
+  readonly fetching = createPulse();
+
+  protected override async moveToActive(token: string, name?: string): Promise<Job> {
+    this.fetching.turn();
+    const job = await super.moveToActive(token, name);
+    this.fetching.rest(FETCH_MS);
+    return job;
+  }
+
+  protected override getBlockTimeout(blockUntil: number): number {
+    const seconds = super.getBlockTimeout(blockUntil);
+    this.fetching.rest(seconds * 1_000 + FETCH_MS);
+    return seconds;
+  }
 }
 
 /**
@@ -40,10 +64,12 @@ export function startCallWorker(options: {
   readonly onTrouble: (error: Error) => void;
 }): CallWorker {
   const { command, connection, keys, concurrency, run, onFailed, onTrouble } = options;
-  const worker = new Worker(
+  let running = 0;
+  const worker = new SeenWorker(
     queueName(command),
     async (job: Job, token?: string) => {
-      const end = await run(job.id ?? '');
+      running++;
+      const end = await run(job.id ?? '').finally(() => running--);
       if (end.kind === 'later') {
         await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
         throw new DelayedError();
@@ -64,14 +90,23 @@ export function startCallWorker(options: {
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
       runRetryDelay: 1_000,
+      // Not by its constructor, which would be before it can be seen.
+      autorun: false,
     },
   );
   worker.on('error', onTrouble);
   worker.on('failed', (job, error) => onFailed(job?.id ?? '', error));
+  worker.run().catch(onTrouble);
   return {
     close: () => worker.close(),
     get isRunning() {
       return worker.isRunning();
+    },
+    pulse: {
+      get dueMs() {
+        // With its hands full it fetches nothing.
+        return running < concurrency ? worker.fetching.dueMs : null;
+      },
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { requireForRedis } from '../config/requirements.ts';
 import { withoutPassword } from '../config/shown.ts';
+import { redisAdvice } from '../redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { type Keys, keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
@@ -22,11 +23,14 @@ export async function withRedis<T>(
     await whenReady(redis, REACH_MS).catch((error: Error) => {
       throw new CliError(
         EXIT.outOfReach,
-        `Redis cannot be reached at ${withoutPassword(config.redis.url)}: ${error.message}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
+        `Redis cannot be reached at ${withoutPassword(config.redis.url)}: ${error.message}. ${redisAdvice(error.message)}`,
       );
     });
     return await work({ config, redis, keys: keysOf(config.app.sdkAppId) });
   } catch (error) {
+    const { message } = error as Error;
+    if (/NOPERM/.test(message))
+      throw new CliError(EXIT.outOfReach, `Redis refused: ${message}. ${redisAdvice(message)}`);
     if (error instanceof CliError || redis.status === 'ready') throw error;
     throw new CliError(
       EXIT.outOfReach,

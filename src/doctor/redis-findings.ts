@@ -1,3 +1,4 @@
+import { redisAdvice } from '../redis/advice.ts';
 import { aofProblem, policyProblem, versionProblem } from '../redis/requirements.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
 import type { RedisFacts } from './redis-facts.ts';
@@ -42,11 +43,13 @@ export function redisFindings(facts: RedisFacts, address: string, allowVolatile:
 
 /** Redis cannot be asked: `reason` is ioredis's. */
 export function redisAway(address: string, reason: string): Finding[] {
-  const todo = /WRONGPASS|NOAUTH|AUTH/.test(reason)
-    ? 'Check IMSYNC_REDIS_PASSWORD (or its _FILE), and the user in IMSYNC_REDIS_URL.'
-    : 'Check IMSYNC_REDIS_URL, and that Redis runs there and may be reached from here.';
   return [
-    wrong('redis.reachable', `Redis cannot be used at ${address}: ${reason}`, todo, 'out-of-reach'),
+    wrong(
+      'redis.reachable',
+      `Redis cannot be used at ${address}: ${reason}`,
+      redisAdvice(reason),
+      'out-of-reach',
+    ),
     ...REDIS_CHECKS.map((name) => skipped(`redis.${name}`, `Redis's ${name}: not known without an answer`)),
   ];
 }

@@ -6,7 +6,7 @@
 --
 -- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil (ms), paused, heldMs
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
---                       slowest, slowestAt (us), and what throttle.lua writes
+--                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
 --          record (somebody asks who is there) the hold hash once more
@@ -15,6 +15,7 @@
 --        'look' the same for somebody who makes no calls
 --      5.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
 --          its slot like every other, but it is never a probe: what it learns proves nothing about imports
+--      last: the asker's lead (us), see lead.ts
 --
 -- Answers (all numbers as integers or strings, times in us on Redis's clock):
 --   {'slot', index, time, now, epoch, isProbe, heldMs, slot number, calls/s in force}
@@ -82,12 +83,12 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil')
+  'newcomer', 'newcomerUntil', 'probes')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
 end
-local probe, proven = 0, nil
+local probe, proven, turnOfMany = 0, nil, false
 if h[2] then
   -- Held: whoever does not fit the proof waits for the change, which is told on the channel. For the proof
   -- `new` a check finds the record that holds an account which does not exist yet; then that one is the probe.
@@ -112,9 +113,16 @@ if h[2] then
     lease = 0
   end
   local free = math.max(tonumber(h[3] or 0), lease)
-  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward.
-  if h[7] == 'scout' and string.find(KEYS[2], 'multiaccount_import', 1, true) then
-    free = free + 250
+  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward. But
+  -- those who went ahead alone may be bad, every one of them, and the good stand among those behind: when the quick
+  -- probes have proved nothing, every other one is a call of many, a fresh one before others (cut.lua). One that fails sends a user ahead.
+  if h[7] == 'scout' then
+    local many = string.find(KEYS[2], 'multiaccount_import', 1, true) ~= nil
+    local probes = tonumber(h[10] or 0)
+    turnOfMany = probes >= 3 and probes % 2 == 1
+    if many ~= turnOfMany then
+      free = free + 250
+    end
   end
   if nowMs < free and free < nowMs + 3600000 then
     return { 'held', nowText, string.format('%.0f', (free - nowMs) * 1000), epoch }
@@ -124,18 +132,28 @@ elseif mode == 'check' then
   return { 'held', nowText, '5000000', epoch }
 end
 
-local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots')
+local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt')
+-- A far asker's slot lies further ahead. So that the time before it is not lost, all may reserve so far, then.
+local lead, horizon, leadAt = tonumber(ARGV[#ARGV]), tonumber(p[4] or 0), tonumber(p[5] or 0)
+if leadAt > now or now - leadAt > 5000000 then
+  horizon = 0
+end
+if lead > horizon or (lead > 0.8 * horizon and now - leadAt > 1000000) then
+  horizon = lead
+  redis.call('HSET', KEYS[2], 'lead', ARGV[#ARGV], 'leadAt', nowText)
+end
+horizon = horizon + ahead * spacing
 local slot = tonumber(p[1] or -1)
-local farAhead = now + (ahead + 1) * spacing + 1000000
+local farAhead = now + horizon + spacing + 1000000
 -- No stored time (first start, flush) or one from another clock (stepped back, failover): calls may have
 -- started in this second that nobody here remembers, so a second is waited.
 if slot < 0 or slot > farAhead then
   slot = now + 1000000
   redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot))
 end
-slot = math.max(slot, now, math.min(tonumber(p[2] or 0), now + 60000000))
+slot = math.max(slot, now + lead, math.min(tonumber(p[2] or 0), now + 60000000))
 
-local wait = slot - ahead * spacing - now
+local wait = slot - horizon - now
 if wait > 0 then
   -- What is refused is remembered for a moment, so that a lower class elsewhere does not take its place.
   for i = 1, candidates do
@@ -172,7 +190,7 @@ if probe == 1 then
   while chosen < 3 and not mine[chosen] do
     chosen = chosen + 1
   end
-  if h[7] == 'scout' and mine[2] then
+  if h[7] == 'scout' and mine[2] and not turnOfMany then
     chosen = 2
   end
 end

@@ -3,6 +3,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
+import { createLead, type Lead } from './lead.ts';
 import type { RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
@@ -82,8 +83,12 @@ export interface SlotBook {
   throttle(slot: Slot, retryAfterMs: number): Promise<number | null>;
 }
 
-/** A probe whose process died is replaced after this. Longer than a call can take. */
-const PROBE_LEASE_MS = 15_000;
+/**
+ * A probe that was not heard of for so long is replaced: its process died, or the API hangs. More than the service's
+ * own time-out of 3 s (REST API overview), less than a call may take: a hold must not outlast its reason by the
+ * time-out of a call that went out just before. What comes late still counts.
+ */
+const PROBE_LEASE_MS = 5_000;
 /** A server that asks for more is not believed: somebody would notice only the next day. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
@@ -94,6 +99,7 @@ export function createSlotBook(
   command: string,
   clock: RedisClock,
   ownSpacingMicros: number,
+  lead: Lead = createLead(),
 ): SlotBook {
   const pace = keys.pacePrefix + command;
   const started = keys.startedPrefix + command;
@@ -112,7 +118,7 @@ export function createSlotBook(
         started,
         ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
       ],
-      [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs],
+      [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs, Math.round(lead.ms * 1000)],
     )) as Reply;
   };
 
@@ -122,7 +128,9 @@ export function createSlotBook(
   ): Promise<SlotAnswer & Asked> => {
     const askedAtMs = performance.now();
     const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates));
-    clock.sample(askedAtMs, performance.now(), redisNowMs);
+    const repliedAtMs = performance.now();
+    clock.sample(askedAtMs, repliedAtMs, redisNowMs);
+    lead.saw(repliedAtMs - clock.toLocalMs(redisNowMs));
     if (answer.kind === 'held') {
       return { ...answer, wanted: answer.wanted.slice(keys.callPrefix.length), epoch, askedAtMs };
     }

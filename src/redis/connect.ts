@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { oneWriteATurn } from './one-write.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -24,6 +25,30 @@ export type ConnectionChange =
   | { readonly state: 'reachable' }
   | { readonly state: 'lost'; readonly reason: string };
 
+/** A replica that is taken for the primary: sought anew at first after this, doubling up to the greatest. */
+const SEEK_AGAIN_MS = { first: 500, most: 30_000 };
+const SEEK_CALM_MS = 120_000;
+
+/**
+ * After a failover the name, or the sentinels, lead to another server while the connection stands to the old one,
+ * now a replica. It is made anew, now and then, until a primary answers; loops' commands are sent again there.
+ */
+function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
+  let waitMs = 0;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (!error.message.includes('READONLY')) return false;
+    const sinceMs = performance.now() - lastMs;
+    if (sinceMs < waitMs) return false;
+    waitMs =
+      sinceMs > SEEK_CALM_MS
+        ? SEEK_AGAIN_MS.first
+        : Math.min(SEEK_AGAIN_MS.most, Math.max(SEEK_AGAIN_MS.first, 2 * waitMs));
+    lastMs = performance.now();
+    return role === 'loop' ? 2 : 1;
+  };
+}
+
 /** Settings that the BullMQ connections share with ours. */
 export function redisOptions(settings: RedisSettings, role: ConnectionRole, name: string): RedisOptions {
   const url = new URL(settings.url);
@@ -39,6 +64,7 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
     connectTimeout: 5_000,
     keepAlive: 10_000,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
+    reconnectOnError: reconnectWhenDemoted(role),
     ...(role === 'loop'
       ? { maxRetriesPerRequest: null }
       : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 10_000 }),
@@ -69,7 +95,7 @@ export function openRedis(
   onChange: (change: ConnectionChange) => void,
 ): RedisClient {
   const options = redisOptions(settings, role, name);
-  const client = settings.mode === 'cluster' ? openCluster(settings, options) : new Redis(options);
+  const client = settings.mode === 'cluster' ? openCluster(settings, options, role) : new Redis(options);
   let state: ConnectionChange['state'] | 'new' = 'new';
   const lost = (reason: string): void => {
     if (state === 'lost') return;
@@ -81,6 +107,7 @@ export function openRedis(
     state = 'reachable';
     onChange({ state });
   });
+  if (client instanceof Redis) client.on('connect', () => oneWriteATurn(client.stream));
   client.on('error', (error: Error) => lost(error.message || String((error as NodeJS.ErrnoException).code)));
   client.on('close', () => {
     if (state === 'reachable') lost('the connection was closed');
@@ -88,11 +115,20 @@ export function openRedis(
   return client;
 }
 
-function openCluster(settings: RedisSettings, options: RedisOptions): Cluster {
+/** How long a failover of a cluster may take before commands fail, and how often they are tried meanwhile. */
+const FAILOVER_MS = 30_000;
+const FAILOVER_LOOK_MS = 200;
+
+function openCluster(settings: RedisSettings, options: RedisOptions, role: ConnectionRole): Cluster {
   const { host, port, db: _db, ...redisOptionsOfNodes } = options;
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
   return new Cluster(nodes, {
     redisOptions: redisOptionsOfNodes,
+    // A failover takes longer than ioredis would go on asking, 16 times 100 ms. A loop's commands wait for its end.
+    ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
+    retryDelayOnFailover: FAILOVER_LOOK_MS,
+    retryDelayOnClusterDown: FAILOVER_LOOK_MS,
+    retryDelayOnTryAgain: FAILOVER_LOOK_MS,
     enableOfflineQueue: options.enableOfflineQueue ?? true,
     clusterRetryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
   });

@@ -27,7 +27,10 @@ export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<numbe
   return seconds * 1_000 + micros / 1_000;
 }
 
-/** Resolves when that server answers. */
-export async function pingOwner(redis: RedisClient, keys: Keys): Promise<void> {
-  await (redis instanceof Cluster ? redis.exists(keys.stream) : redis.ping());
+/**
+ * Resolves when that server takes writes: a replica, a cluster without its primary or a full disk answers a PING
+ * and is of no use. A full memory does not refuse this. Nothing is changed.
+ */
+export async function writeNothing(redis: RedisClient, keys: Keys): Promise<void> {
+  await redis.hdel(keys.cutter, '');
 }

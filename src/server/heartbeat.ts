@@ -19,10 +19,10 @@ const SILENT_AFTER_MS = 3_000;
 const ASLEEP_AFTER_MS = 3 * BEAT_EVERY_MS;
 
 interface HeartbeatOptions {
-  /** Resolves when Redis answered, however late; rejects when the connection broke meanwhile. */
+  /** Resolves when Redis did as it was told, however late; rejects when it refused, or the connection broke. */
   readonly ping: () => Promise<unknown>;
-  /** Told once a change; `silentMs` is how long Redis had not answered. */
-  readonly onChange: (change: 'silent' | 'answers', silentMs: number) => void;
+  /** Told once a change; `silentMs` is how long Redis had not done so, `refusal` what it said if it refuses. */
+  readonly onChange: (change: 'silent' | 'refuses' | 'answers', silentMs: number, refusal: string) => void;
 }
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat & { close(): void } {
@@ -51,18 +51,22 @@ export function createHeartbeat(
   let askedAtMs = nowMs();
   let silentSinceMs = nowMs();
   let pending = false;
+  let said: 'answers' | 'silent' | 'refuses' = 'answers';
 
   const answered = (): void => {
     pending = false;
     if (answeringSinceMs !== null) return;
     answeringSinceMs = nowMs();
-    onChange('answers', answeringSinceMs - silentSinceMs);
+    said = 'answers';
+    onChange(said, answeringSinceMs - silentSinceMs, '');
   };
-  const silent = (): void => {
-    if (answeringSinceMs === null) return;
+  const fallSilent = (how: 'silent' | 'refuses', refusal: string): void => {
+    if (answeringSinceMs !== null) silentSinceMs = askedAtMs;
     answeringSinceMs = null;
-    silentSinceMs = askedAtMs;
-    onChange('silent', nowMs() - silentSinceMs);
+    // Of what refuses it is no news that it does not answer.
+    if (said === how || said === 'refuses') return;
+    said = how;
+    onChange(how, nowMs() - silentSinceMs, refusal);
   };
   const noteSleep = (): void => {
     // After a sleep nothing is known of the time asleep: neither loops nor Redis had their chance.
@@ -77,14 +81,15 @@ export function createHeartbeat(
       noteSleep();
       lastBeatMs = nowMs();
       if (pending) {
-        if (nowMs() - askedAtMs > SILENT_AFTER_MS) silent();
+        if (nowMs() - askedAtMs > SILENT_AFTER_MS) fallSilent('silent', '');
         return;
       }
       pending = true;
       askedAtMs = nowMs();
-      ping().then(answered, () => {
+      ping().then(answered, (error: Error) => {
         pending = false;
-        silent();
+        if (error.name === 'ReplyError') fallSilent('refuses', error.message);
+        else fallSilent('silent', '');
       });
     },
     get answeringSinceMs() {

@@ -25,17 +25,38 @@ export function startPresence(options: {
   readonly id: string;
   readonly version: string;
   readonly intakeUrl: string | undefined;
+  /** Redis does not know this worker any more, though it did: it was emptied, or is another one. */
+  readonly onForgotten: () => void;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
+  /** Told each time how far this machine's clock is ahead of Redis's; only as exact as the round trip is short. */
+  readonly onClock: (aheadMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, intakeUrl = '', alongside, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
+  let isKnown = false;
   const sign = async (): Promise<void> => {
-    await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl]);
+    const [isNew, seenMs] = (await runScript(
+      redis,
+      signScript,
+      [keys.workers],
+      [id, version, intakeUrl],
+    )) as [number, string];
+    if (isNew === 1 && isKnown) onForgotten();
+    isKnown = true;
+    onClock(Date.now() - Number(seenMs));
     await alongside();
   };
+  let signing = false;
   const signNow = (): void => {
-    sign().catch(onTrouble);
+    // While Redis is away they would pile up, each waiting for it.
+    if (signing) return;
+    signing = true;
+    sign()
+      .catch(onTrouble)
+      .finally(() => {
+        signing = false;
+      });
   };
   signNow();
   const timer = setInterval(signNow, SIGN_EVERY_MS);

@@ -8,16 +8,19 @@ import type { Logger } from './log.ts';
 export interface RedisLog {
   /** Of the connection that stands for all. */
   connection(change: ConnectionChange): void;
-  /** Of the heartbeat: Redis stands still with its connections open. */
-  heartbeat(change: 'silent' | 'answers'): void;
+  /** Of the heartbeat: Redis stands still, or refuses, with its connections open. */
+  heartbeat(change: 'silent' | 'refuses' | 'answers', silentMs?: number, refusal?: string): void;
   /** A hearer of errors for the loop called `what`. */
   trouble(what: string): (error: Error) => void;
   /** The process stops: nothing that breaks from now on is news. */
   close(): void;
 }
 
-/** Connections do not break in the same millisecond: an error may come before the word that Redis is lost. */
-const HOLD_BACK_MS = 1_000;
+/**
+ * Connections do not break in the same millisecond: an error may come before the word that Redis is lost, which the
+ * heartbeat brings at last when the connection stands.
+ */
+const HOLD_BACK_MS = 3_000;
 /** Nor do they come back together. */
 const QUIET_AFTER_RETURN_MS = 5_000;
 /** Another trouble of the same loop, and the same one again. */
@@ -34,13 +37,14 @@ export function createRedisLog(
   const { nowMs, after } = clock;
   let awaySinceMs: number | null = null;
   let isLost = false;
+  let isRefusing = false;
   let backAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
 
-  const leave = (reason: string): void => {
+  const leave = (reason: string, sentence = 'Redis is lost; waiting for it'): void => {
     if (awaySinceMs !== null || closed) return;
     awaySinceMs = nowMs();
-    log.error({ reason }, 'Redis is lost; waiting for it');
+    log.error({ reason }, sentence);
   };
   const comeBack = (): void => {
     if (awaySinceMs === null || closed) return;
@@ -67,7 +71,8 @@ export function createRedisLog(
     };
     return (error) => {
       const reason = error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
-      if (isOfConnection(error) && !explained()) after(HOLD_BACK_MS, () => say(reason));
+      if ((isOfConnection(error) || refusalOf(reason) !== undefined) && !explained())
+        after(HOLD_BACK_MS, () => say(reason));
       else say(reason);
     };
   };
@@ -76,10 +81,14 @@ export function createRedisLog(
     connection(change) {
       isLost = change.state === 'lost';
       if (change.state === 'lost') leave(change.reason);
-      else comeBack();
+      // It may be a replica still, or without its disk.
+      else if (!isRefusing) comeBack();
     },
-    heartbeat(change) {
-      if (change === 'silent') leave('it does not answer, though its connection stands');
+    heartbeat(change, _silentMs, refusal = '') {
+      isRefusing = change === 'refuses';
+      if (isRefusing)
+        leave(refusal, `Redis refuses to work: ${refusalOf(refusal) ?? 'see the reason'}; waiting for it`);
+      else if (change === 'silent') leave('it does not answer, though its connection stands');
       else if (!isLost) comeBack();
     },
     trouble,
@@ -102,6 +111,27 @@ function isOfConnection(error: Error): boolean {
     CODES.has((error as NodeJS.ErrnoException).code ?? '') ||
     /^Connection is closed|ECONN/.test(error.message)
   );
+}
+
+/** Errors by which the server as a whole refuses, and what to do; scripts wrap them in words of their own. */
+const REFUSALS: readonly (readonly [code: RegExp, sentence: string])[] = [
+  [/READONLY/, 'it is a replica and takes no writes (see where the Redis settings lead)'],
+  [/MISCONF/, 'it cannot write its append-only file or its snapshot (look at its log and its disk)'],
+  [/NOREPLICAS/, 'too few replicas follow it (min-replicas-to-write)'],
+  [/LOADING|BUSYLOADING/, 'it is still loading its data'],
+  [
+    /CLUSTERDOWN|Cluster redirections|slots cache|MASTERDOWN|TRYAGAIN|UNBLOCKED/,
+    'its cluster has no primary for our keys at present',
+  ],
+  [/NOPERM/, 'its user may not do what is needed (see the ACL in docs/security.md)'],
+  [
+    /NOAUTH|WRONGPASS/,
+    'it does not take our user and password (see IMSYNC_REDIS_URL and IMSYNC_REDIS_PASSWORD)',
+  ],
+];
+
+function refusalOf(message: string): string | undefined {
+  return REFUSALS.find(([code]) => code.test(message))?.[1];
 }
 
 const realClock = {

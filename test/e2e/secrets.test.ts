@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '../support/eventually.ts';
@@ -73,6 +74,12 @@ test.each(['current', 'hosted'])(
       'the letters',
       async () => (await stage.client.zcard(stage.keys.deadByTime)) >= before + 3,
     );
+    const { url } = await worker.line('ops server listens: /livez, /readyz, /status, /metrics');
+    const paths = ['/livez', '/readyz', '/status', '/metrics', '/nowhere'];
+    const pages = (
+      await Promise.all(paths.map((path) => fetch(`${String(url)}${path}`).then((page) => page.text())))
+    ).join('\n');
+    const processes = spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).stdout;
     worker.signal('SIGTERM');
     await worker.ended;
     await endAll([worker]);
@@ -85,7 +92,15 @@ test.each(['current', 'hosted'])(
     expect(seen.every((url) => USER_SIG.test(decodeURIComponent(url)))).toBe(true);
     expect(userSigForTest()).toMatch(USER_SIG);
 
-    const places = { log: worker.lines.join('\n'), stderr: worker.stderr(), list, status, config };
+    const places = {
+      log: worker.lines.join('\n'),
+      stderr: worker.stderr(),
+      list,
+      status,
+      config,
+      pages,
+      processes,
+    };
     const everywhere = { ...places, redis: await dump() };
     for (const [place, text] of Object.entries(everywhere)) {
       expect([place, text.includes(TEST_APP.secretKey)]).toEqual([place, false]);
@@ -99,6 +114,7 @@ test.each(['current', 'hosted'])(
         expect([place, text.includes(form)]).toEqual([place, false]);
       }
     }
+    expect(pages).toContain('imsync_api_calls_total');
     expect(everywhere.redis).toContain('some.body');
     expect(places.log).toContain(form === 'current' ? '60016' : '70419');
   },

@@ -54,6 +54,22 @@ async function slotOf(book: SlotBook, candidate: Candidate): Promise<Slot> {
 }
 
 describe('when', () => {
+  test('who is far away gets slots that lie ahead, and who is near fills the time before the next of them', async () => {
+    const { stage, book, candidate, next, nowMicros } = desk();
+    const { redis, keys } = stage;
+    const lead = { ms: 450, saw: () => undefined };
+    const far = createSlotBook(redis, keys, BATCH, createRedisClock(), SPACING, lead);
+    const one = await candidate();
+    await next(-1);
+    const beforeMicros = await nowMicros();
+    const first = await slotOf(far, one);
+    expect(first.atRedisMs * 1000 - beforeMicros).toBeGreaterThanOrEqual(450_000);
+    // Five of its own at the most, and those that the far one cannot have.
+    for (let i = 1; i <= 5; i++) {
+      expect((await slotOf(book, one)).atRedisMs - first.atRedisMs).toBeCloseTo((i * SPACING) / 1000, 0);
+    }
+  });
+
   test('slots lie one spacing apart, and at most five are reserved ahead', async () => {
     const { book, next, candidate } = desk(10_000_000);
     await next(-1);

@@ -12,6 +12,7 @@ export interface TestRedis {
   readonly url: string;
   readonly settings: RedisSettings;
   readonly pid: () => number;
+  readonly isUp: () => boolean;
   /** kill -9. */
   kill(): Promise<void>;
   /** Ends it in order: what it acknowledged is in its file. */
@@ -56,6 +57,7 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Tes
     url,
     settings: { url, mode: 'standalone', nodes: [], sentinelName: '', password: '', ca: '' },
     pid: () => server?.pid ?? 0,
+    isUp: () => server !== undefined && server.exitCode === null && server.signalCode === null,
     kill: () => ended('SIGKILL'),
     shutdown: () => ended('SIGTERM'),
     restart: start,

@@ -1,5 +1,5 @@
 import { readBooks } from '../../src/ledger/books.ts';
-import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
@@ -43,12 +43,27 @@ export function workerEnv(redisUrl: string, apiUrl: string): Env {
   };
 }
 
+/** A Redis of another kind than a redis-server: a cluster, or one under sentinels. */
+export interface TestStore {
+  readonly settings: RedisSettings;
+  readonly env: Env;
+  stop(): Promise<void>;
+}
+
 export async function setStage(options: Partial<SimulatorOptions> = {}): Promise<Stage> {
   const redis = await startRedis();
+  return { ...(await setStageOn({ ...redis, env: { IMSYNC_REDIS_URL: redis.url } }, options)), redis };
+}
+
+/** The same on a store of the test's own, which ends with the stage. */
+export async function setStageOn(
+  store: TestStore,
+  options: Partial<SimulatorOptions> = {},
+): Promise<Omit<Stage, 'redis'>> {
   const simulator = await simulatorForTest(options);
-  const client = openRedis(redis.settings, 'loop', 'test', () => undefined);
+  const client = openRedis(store.settings, 'loop', 'test', () => undefined);
   const keys = keysOf(TEST_APP.sdkAppId);
-  const env = workerEnv(redis.url, simulator.url);
+  const env = { ...workerEnv(store.settings.url, simulator.url), ...store.env };
   const started: ImsyncProcess[] = [];
   const start = (args: readonly string[], extra: Env = {}): ImsyncProcess => {
     const process = imsync(args, { ...env, ...extra });
@@ -56,7 +71,6 @@ export async function setStage(options: Partial<SimulatorOptions> = {}): Promise
     return process;
   };
   return {
-    redis,
     client,
     keys,
     simulator,
@@ -76,7 +90,7 @@ export async function setStage(options: Partial<SimulatorOptions> = {}): Promise
       await endAll(started);
       await closeRedis(client);
       await simulator.close();
-      await redis.stop();
+      await store.stop();
     },
   };
 }

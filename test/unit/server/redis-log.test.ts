@@ -84,11 +84,31 @@ describe('what is said about Redis', () => {
     );
   });
 
-  it('says that one connection fails while Redis is there, a second later', () => {
+  it('says once that Redis refuses, and why, whatever its connections do', () => {
+    const { redisLog, lines, pass } = setUp();
+    const readonly = new Error("READONLY You can't write against a read only replica.");
+    const cut = redisLog.trouble('cutting calls');
+    cut(readonly);
+    pass(2_000);
+    redisLog.heartbeat('refuses', 0, readonly.message);
+    for (let second = 0; second < 3_600; second++) {
+      cut(readonly);
+      redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+      redisLog.connection({ state: 'reachable' });
+      pass(1_000);
+    }
+    redisLog.heartbeat('answers');
+    expect(lines).toEqual([
+      expect.stringMatching(/^error Redis refuses to work: it is a replica and takes no writes/),
+      'info Redis is back {"awayMs":3600000}',
+    ]);
+  });
+
+  it('says that one connection fails while Redis is there, a moment later', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.trouble('the call worker')(refused);
     expect(lines).toEqual([]);
-    pass(1_000);
+    pass(3_000);
     expect(lines).toHaveLength(1);
   });
 

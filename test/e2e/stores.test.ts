@@ -1,0 +1,98 @@
+import { UserCreatedProducer } from '../../src/intake/producer.ts';
+import { keysOf } from '../../src/redis/keys.ts';
+import { audit } from '../support/audit.ts';
+import { eventually } from '../support/eventually.ts';
+import { startCluster } from '../support/redis-cluster.ts';
+import { startSentinels } from '../support/redis-sentinel.ts';
+import { TEST_APP } from '../support/simulator.ts';
+import { drained, type Stage, setStageOn, type TestStore } from '../support/stage.ts';
+
+/** The whole way of an event, and the verbs, where Redis is not one server. */
+
+const keys = keysOf(TEST_APP.sdkAppId);
+type StoreStage = Omit<Stage, 'redis'>;
+
+async function wholeWay(stage: StoreStage, store: TestStore): Promise<void> {
+  const producer = new UserCreatedProducer({ sdkAppId: TEST_APP.sdkAppId, redis: store.settings });
+  const users = Array.from({ length: 300 }, (_, i) => ({ userId: `u${i % 200}`, nick: `N${i}` }));
+  const accepted = await producer.addMany(users);
+  await producer.close();
+  expect(accepted.filter(({ ok }) => !ok)).toEqual([]);
+  await stage.push({ userId: 'bad' });
+  await drained(stage);
+  expect(stage.simulator.accounts.size).toBe(200);
+  const pushed = await stage.verb(['push', '--user-id', 'by-verb']);
+  expect([pushed.code, pushed.stderr]).toEqual([0, '']);
+  await drained(stage);
+  const status = await stage.verb(['status', '--json']);
+  expect([status.code, status.stderr]).toEqual([0, '']);
+  expect(JSON.parse(status.stdout)).toMatchObject({
+    totals: { accepted: 302, deadLettered: 1 },
+    workers: [{}],
+  });
+  expect((await stage.verb(['pause'])).code).toBe(0);
+  expect((await stage.verb(['resume'])).code).toBe(0);
+  const list = await stage.verb(['dlq', 'list', '--json']);
+  expect(JSON.parse(list.stdout)).toMatchObject({ userId: 'bad', errorCode: 70402 });
+  stage.simulator.setFaults({});
+  const redriven = await stage.verb(['dlq', 'redrive', '--all']);
+  expect([redriven.code, redriven.stderr]).toEqual([0, '']);
+  await drained(stage);
+  expect(stage.simulator.accounts.has('bad')).toBe(true);
+  const examined = await stage.verb(['doctor']);
+  expect(examined.stdout).toContain('Redis is a primary');
+  expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
+}
+
+const bad = {
+  scenario: { rules: [{ match: { userIdPattern: '^bad' }, action: { accountCode: 70402 } }] },
+};
+
+test('on a cluster, and on when the owner of the keys is gone', async () => {
+  const cluster = await startCluster();
+  const stage = await setStageOn(cluster, bad);
+  try {
+    const worker = await stage.worker();
+    await wholeWay(stage, cluster);
+    const owner = await cluster.ownerOf(keys.stream);
+    await owner.kill();
+    const killedAtMs = performance.now();
+    await eventually('an event is taken', () => stage.push({ userId: 'after' }).catch(() => false), 60_000);
+    await drained(stage);
+    process.stderr.write(
+      `stores.test.ts: cluster, owner killed: imports again after ${Math.round(performance.now() - killedAtMs)} ms\n`,
+    );
+    expect(stage.simulator.accounts.has('after')).toBe(true);
+    expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
+    // One line for the change, a few for what broke with it.
+    expect(worker.lines.filter((line) => line.includes('"level":"error"')).length).toBeLessThan(8);
+    worker.signal('SIGTERM');
+    expect(await worker.ended).toBe(0);
+  } finally {
+    await stage.end();
+  }
+}, 120_000);
+
+test('under sentinels, and on when the primary is gone', async () => {
+  const sentinels = await startSentinels();
+  const stage = await setStageOn(sentinels, bad);
+  try {
+    const worker = await stage.worker();
+    await wholeWay(stage, sentinels);
+    await (await sentinels.primary()).kill();
+    const killedAtMs = performance.now();
+    await eventually('an event is taken', () => stage.push({ userId: 'after' }).catch(() => false), 60_000);
+    await drained(stage);
+    process.stderr.write(
+      `stores.test.ts: sentinel, primary killed: imports again after ${Math.round(performance.now() - killedAtMs)} ms\n`,
+    );
+    expect(stage.simulator.accounts.has('after')).toBe(true);
+    expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
+    // One line for the change, a few for what broke with it.
+    expect(worker.lines.filter((line) => line.includes('"level":"error"')).length).toBeLessThan(8);
+    worker.signal('SIGTERM');
+    expect(await worker.ended).toBe(0);
+  } finally {
+    await stage.end();
+  }
+}, 120_000);
