@@ -1,19 +1,24 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { configCommand } from './cli/config.ts';
-import { demoCommand } from './cli/demo.ts';
-import { dlqCommand } from './cli/dlq.ts';
-import { doctorCommand } from './cli/doctor.ts';
 import { EXIT, explain } from './cli/fail.ts';
-import { importCommand } from './cli/import.ts';
-import { pauseCommand, resumeCommand } from './cli/pause.ts';
-import { pushCommand } from './cli/push.ts';
-import { simulateCommand } from './cli/simulate.ts';
-import { statusCommand } from './cli/status.ts';
-import { userCommand } from './cli/user.ts';
-import { verifyCommand } from './cli/verify.ts';
 import { packageVersion } from './cli/version.ts';
-import { workerCommand } from './cli/worker.ts';
+
+/** Loaded when it is named: what a worker needs takes most of a second to load, and no other verb needs it. */
+const verbs: Readonly<Record<string, () => Promise<Command>>> = {
+  worker: async () => (await import('./cli/worker.ts')).workerCommand(),
+  push: async () => (await import('./cli/push.ts')).pushCommand(),
+  import: async () => (await import('./cli/import.ts')).importCommand(),
+  verify: async () => (await import('./cli/verify.ts')).verifyCommand(),
+  status: async () => (await import('./cli/status.ts')).statusCommand(),
+  dlq: async () => (await import('./cli/dlq.ts')).dlqCommand(),
+  user: async () => (await import('./cli/user.ts')).userCommand(),
+  pause: async () => (await import('./cli/pause.ts')).pauseCommand(),
+  resume: async () => (await import('./cli/pause.ts')).resumeCommand(),
+  config: async () => (await import('./cli/config.ts')).configCommand(),
+  doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(),
+  simulate: async () => (await import('./cli/simulate.ts')).simulateCommand(),
+  demo: async () => (await import('./cli/demo.ts')).demoCommand(),
+};
 
 const program = new Command('imsync')
   .description('Turns user-created events on Redis into accounts of Tencent IM (Chat).')
@@ -24,24 +29,14 @@ const program = new Command('imsync')
     '\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 a dependency is out of reach.',
   );
 
-for (const command of [
-  workerCommand(),
-  pushCommand(),
-  importCommand(),
-  verifyCommand(),
-  statusCommand(),
-  dlqCommand(),
-  userCommand(),
-  pauseCommand(),
-  resumeCommand(),
-  configCommand(),
-  doctorCommand(),
-  simulateCommand(),
-  demoCommand(),
-]) {
-  program.addCommand(command);
-}
+for (const load of named(process.argv.slice(2))) program.addCommand(await load());
 overrideExits(program);
+
+// Whoever reads us has seen enough (`imsync dlq list | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.done);
+});
 
 try {
   await program.parseAsync();
@@ -54,6 +49,14 @@ try {
     for (const line of lines) process.stderr.write(`imsync: ${line}\n`);
     process.exitCode = exitCode;
   }
+}
+
+/** The one verb that stands first among the operands; all of them for help, and for a word that is none. */
+function named(args: readonly string[]): (() => Promise<Command>)[] {
+  const operand = args.find((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--config');
+  if (operand === undefined && args.some((arg) => arg === '--version' || arg === '-V')) return [];
+  const load = operand === undefined || !Object.hasOwn(verbs, operand) ? undefined : verbs[operand];
+  return load === undefined ? Object.values(verbs) : [load];
 }
 
 /** Commander would exit with 1 for bad usage; the contract says 2. */
