@@ -13,6 +13,7 @@ import type { DeliveryCommand, ImportCommand } from './im/bodies.ts';
 import { createImClient } from './im/client.ts';
 import { baseUrlsOf } from './im/regions.ts';
 import { createSigner } from './im/signer.ts';
+import { createSigningClock } from './im/signing-clock.ts';
 import { startCoalescer } from './intake/coalescer.ts';
 import type { CutCall } from './intake/cut.ts';
 import { startSweeper, sweep } from './intake/sweep.ts';
@@ -31,6 +32,7 @@ import { createMemoryMark } from './redis/memory-mark.ts';
 import { writeNothing } from './redis/owner.ts';
 import { readServerFacts, redisProblems } from './redis/requirements.ts';
 import { redisSettings } from './redis/settings.ts';
+import { logClock } from './server/clock-log.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
 import { type Intake, openIntake } from './server/intake.ts';
@@ -45,6 +47,7 @@ import { createRateHerald } from './server/rate-herald.ts';
 import { createRedisLog } from './server/redis-log.ts';
 import { logReport } from './server/report-log.ts';
 import { allOf } from './server/reports.ts';
+import { logSwept } from './server/sweep-log.ts';
 import { createAccountChecks } from './tasks/account-checks.ts';
 
 /** A dependency that did not answer at the start. */
@@ -195,6 +198,7 @@ export async function startWorker(options: {
   const checkLine = lineOf('account_check');
 
   // The API.
+  const signingClock = createSigningClock(Date.now);
   const signer = createSigner({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
@@ -202,7 +206,7 @@ export async function startWorker(options: {
       const { secretKey, userSig } = readSecrets(config, readFile);
       return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
     },
-    nowMs: Date.now,
+    nowMs: signingClock.nowMs,
     expireSeconds: SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
@@ -264,7 +268,11 @@ export async function startWorker(options: {
     retry: config.retry,
     random,
     allOutcomes: config.outcomes === 'all',
-    signAnew: () => signer.renew(),
+    signAnew: () => {
+      signingClock.doubt();
+      signer.renew();
+    },
+    readSecretAnew: () => signer.renew(),
     report: allOf(
       [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
       trouble('a report'),
@@ -308,20 +316,28 @@ export async function startWorker(options: {
       keys,
       concurrency: Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
       run: (callId) => deliver(delivery, callId),
-      onFailed: (_callId, error) => callBroke(error),
+      onFailed: (_callId, error) => {
+        ops.runFailed(command);
+        callBroke(error);
+      },
       onTrouble: trouble('the call worker'),
     }),
   );
+  const saySwept = logSwept(log);
   const sweeper = startSweeper({
     sweepOnce: () => sweep(redis, keys, queues),
     everyMs: SWEEP_EVERY_MS,
-    onFound: (calls) => log.warn({ calls }, 'calls without a job were put back'),
+    onSwept: (swept) => {
+      ops.swept(swept);
+      saySwept(swept);
+    },
     onTrouble: trouble('the sweep'),
   });
   const sayRates = createRateHerald(
     Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
     log,
   );
+  const sayClock = logClock(log);
   const presence = startPresence({
     redis,
     keys,
@@ -334,6 +350,10 @@ export async function startWorker(options: {
       ),
     intakeUrl: intake?.url,
     alongside: sayRates,
+    onClock: (aheadMs) => {
+      signingClock.isAhead(aheadMs);
+      sayClock(aheadMs);
+    },
     onTrouble: trouble('the sign of life'),
   });
 
@@ -353,7 +373,7 @@ export async function startWorker(options: {
     })),
     ...callWorkers.map((worker, i) => ({
       name: `call worker of ${commands[i]}`,
-      pulse: runningPulse(() => worker.isRunning, performance.now.bind(performance)),
+      pulse: runningPulse(worker, performance.now.bind(performance)),
     })),
   ]);
   log.info(

@@ -1,5 +1,6 @@
 import { DelayedError, type Job, WaitingError, Worker, type WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
+import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { startFetchWatch } from './fetch-watch.ts';
@@ -19,6 +20,29 @@ export interface CallWorker {
   close(): Promise<void>;
   /** False when its loop has ended though nobody closed it: no job would be fetched any more. */
   readonly isRunning: boolean;
+  /** Of its loop that fetches jobs. */
+  readonly pulse: Pulse;
+}
+
+/** Without a word about how long it blocks, the loop asks again well within this. */
+const FETCH_MS = 15_000;
+
+/** BullMQ's worker, whose loop can be seen to turn: it says when it fetches, and when it waits for something to come. */
+class SeenWorker extends Worker {
+  readonly fetching = createPulse();
+
+  protected override async moveToActive(token: string, name?: string): Promise<Job> {
+    this.fetching.turn();
+    const job = await super.moveToActive(token, name);
+    this.fetching.rest(FETCH_MS);
+    return job;
+  }
+
+  protected override getBlockTimeout(blockUntil: number): number {
+    const seconds = super.getBlockTimeout(blockUntil);
+    this.fetching.rest(seconds * 1_000 + FETCH_MS);
+    return seconds;
+  }
 }
 
 /**
@@ -54,10 +78,11 @@ export function startCallWorker(options: {
       running--;
     }
   };
-  const open = (): Worker => {
-    const opened = new Worker(queueName(command), processor, settings);
+  const open = (): SeenWorker => {
+    const opened = new SeenWorker(queueName(command), processor, settings);
     opened.on('error', onTrouble);
     opened.on('failed', (job, error) => onFailed(job?.id ?? '', error));
+    opened.run().catch(onTrouble);
     return opened;
   };
   const processor = async (job: Job, token?: string) => {
@@ -82,6 +107,8 @@ export function startCallWorker(options: {
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
     runRetryDelay: 1_000,
+    // Not by its constructor, which would be before it can be seen.
+    autorun: false,
   };
   let worker = open();
   let begunAtLook = 0;
@@ -110,6 +137,12 @@ export function startCallWorker(options: {
     },
     get isRunning() {
       return worker.isRunning();
+    },
+    pulse: {
+      get dueMs() {
+        // With its hands full it fetches nothing.
+        return running < concurrency ? worker.fetching.dueMs : null;
+      },
     },
   };
 }

@@ -12,13 +12,32 @@ export interface CallCounts {
 }
 
 /**
+ * Where the job of a call is: on its way (waiting or active), put off, or nowhere that it would ever be fetched
+ * from: never added, lost, or kept as failed or completed.
+ */
+export type JobPlace = 'coming' | 'delayed' | 'nowhere';
+
+const PLACES: Readonly<Record<string, JobPlace>> = {
+  waiting: 'coming',
+  prioritized: 'coming',
+  active: 'coming',
+  delayed: 'delayed',
+};
+
+/**
  * One BullMQ queue a command. A job is a call: its ID is the record's, and it carries nothing else, so that a
  * job that comes twice or late finds the truth in the record.
  */
 export interface CallQueues {
   /** Adding a job that is there already changes nothing. */
   add(command: ImportCommand, callIds: readonly string[]): Promise<void>;
-  has(command: ImportCommand, callId: string): Promise<boolean>;
+  /** Whether this is a command whose queue is open here. */
+  knows(command: string | null | undefined): command is ImportCommand;
+  place(command: ImportCommand, callId: string): Promise<JobPlace>;
+  /** Adds the job of a call that has none that would ever run, in the place of what may be left of one. */
+  putBack(command: ImportCommand, callId: string): Promise<void>;
+  /** Lets a job that is put off run now. */
+  bringForward(command: ImportCommand, callId: string): Promise<void>;
   counts(command: ImportCommand): Promise<CallCounts>;
   close(): Promise<void>;
 }
@@ -56,11 +75,23 @@ export function openCallQueues(
   };
   return {
     async add(command, callIds) {
-      if (callIds.length === 0) return;
-      await queueOf(command).addBulk(callIds.map((jobId) => ({ name: 'call', data: {}, opts: { jobId } })));
+      // Not addBulk: its transaction costs more than the jobs, and nothing rests on them being added together.
+      await Promise.all(callIds.map((jobId) => queueOf(command).add('call', {}, { jobId })));
     },
-    async has(command, callId) {
-      return (await queueOf(command).getJob(callId)) !== undefined;
+    knows: (command): command is ImportCommand => queues.has(command as ImportCommand),
+    async place(command, callId) {
+      return PLACES[await queueOf(command).getJobState(callId)] ?? 'nowhere';
+    },
+    async putBack(command, callId) {
+      // Adding a job that is there in any form changes nothing, not even one that failed. What somebody else put
+      // back just now and a worker fetched is locked, and stays.
+      await queueOf(command).remove(callId);
+      await this.add(command, [callId]);
+    },
+    async bringForward(command, callId) {
+      const job = await queueOf(command).getJob(callId);
+      // Fetched meanwhile: so much the better.
+      await job?.promote().catch(() => undefined);
     },
     async counts(command) {
       const counts = await queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed');

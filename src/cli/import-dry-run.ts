@@ -17,7 +17,7 @@ import { watchRows } from './watched-rows.ts';
 export async function runDryRun(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
   const rows = await openedRows(file, flags);
-  const progress = startRowsProgress('dry run', 0);
+  const progress = startRowsProgress('dry run');
   const interruption = onInterrupt(() => rows.close());
   const watched = watchRows(rows);
   try {

@@ -49,7 +49,7 @@ async function work(import_: {
 }): Promise<number> {
   const { file, flags, config, rows, places, from, withChecks } = import_;
   const startedMs = performance.now();
-  const progress = startRowsProgress('import', from.rows);
+  const progress = startRowsProgress('import');
   const herald = createRowsHerald((text) => progress.say(text));
   const watched = watchRows(rows);
   let backfill: Backfill | undefined;

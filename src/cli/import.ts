@@ -25,7 +25,7 @@ to its end; 2 usage, configuration, or a file that is not what it should be; 3 R
 Examples:
   imsync import users.csv --dry-run
   imsync import users.csv.gz --map userId=member_id,nick=display_name
-  mysql -B -e 'SELECT id AS userId, nick FROM users' app | imsync import - --delimiter tab --wait`;
+  mysql -B -e 'SELECT id AS userId, nick FROM users' app | imsync import - --delimiter tab --no-quotes`;
 
 export function importCommand(): Command {
   const command = new Command('import')

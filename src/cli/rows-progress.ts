@@ -22,8 +22,8 @@ const LINE_EVERY_MS = 10_000;
 /** The rate is that of the last half minute or so. */
 const RATE_WINDOW_MS = 30_000;
 
-export function startRowsProgress(verb: string, fromRows: number): RowsProgress {
-  const rate = createRate(fromRows, performance.now());
+export function startRowsProgress(verb: string): RowsProgress {
+  const rate = createRate();
   return process.stderr.isTTY === true ? startBar(rate) : startLines(verb, rate);
 }
 
@@ -73,9 +73,9 @@ function startLines(verb: string, rate: Rate): RowsProgress {
 /** Rows a second of late. */
 type Rate = (rows: number, nowMs: number) => number;
 
-/** Pure but for its memory. */
-export function createRate(fromRows: number, startMs: number): Rate {
-  const seen: { rows: number; atMs: number }[] = [{ rows: fromRows, atMs: startMs }];
+/** Counted from the first call: passing over what an earlier run has done is no progress. Pure but for its memory. */
+export function createRate(): Rate {
+  const seen: { rows: number; atMs: number }[] = [];
   return (rows, nowMs) => {
     const last = seen.at(-1);
     if (last === undefined || nowMs - last.atMs >= 1_000) seen.push({ rows, atMs: nowMs });

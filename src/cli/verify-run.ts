@@ -39,7 +39,7 @@ export async function runVerify(file: string, flags: VerifyFlags, self: Command)
     throw new CliError(EXIT.usage, `${file} is the file to be verified: name another --missing-file`);
   requireForWorker(config);
   const rows = await openedRows(file, flags);
-  const progress = startRowsProgress('verify', 0);
+  const progress = startRowsProgress('verify');
   const herald = createRowsHerald((text) => progress.say(text));
   const watched = watchRows(rows);
   let backfill: Backfill | undefined;

@@ -41,6 +41,8 @@ export interface DeliveryOptions extends FleetOptions {
   readonly onProfileFault: DecisionPolicy['onProfileFault'];
   readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
   readonly random: () => number;
+  /** Before a probe: a secret that was mended counts. */
+  readonly readSecretAnew: () => void;
   /** Write every outcome to the stream of outcomes. */
   readonly allOutcomes: boolean;
   readonly report: DeliveryReport;
@@ -73,8 +75,11 @@ export interface CallReport {
   readonly requestId: string | undefined;
 }
 
-/** A record of another version is looked at again after this: the other version may be gone, or we upgraded. */
-const FOREIGN_WAIT_MS = 30_000;
+/**
+ * A record of another version comes by again after this (claim.lua goes by the same). With both versions running
+ * either may be the one who fetches it, so it must not wait for long.
+ */
+const FOREIGN_WAIT_MS = 5_000;
 /** A slot may lie this far ahead of its granting. */
 const CLOCK_SLACK_MS = 2_000;
 
@@ -166,7 +171,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       { callId, run, slotClass },
       bodyOf(screened, commands.form),
       {
-        probing: options.signAnew,
+        probing: options.readSecretAnew,
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);

@@ -23,7 +23,7 @@ export interface FleetEar {
 export interface FleetOptions {
   readonly hold: HoldState;
   readonly lines: Readonly<Partial<Record<Group['command'], Line>>>;
-  /** Makes the cached UserSig anew. */
+  /** The UserSig has expired: makes it anew, by another clock if this machine's may be wrong. */
   readonly signAnew: () => void;
   readonly report: FleetReport;
 }

@@ -12,7 +12,8 @@ export function compareEventIds(a: string, b: string): number {
 
 /** When Redis accepted the event: milliseconds since 1970 by Redis's clock; 0 for what is no stream ID. */
 export function eventIdMs(eventId: string): number {
-  const ms = Number(eventId.split('-', 1)[0]);
+  const dash = eventId.indexOf('-');
+  const ms = Number(dash < 0 ? eventId : eventId.slice(0, dash));
   return Number.isFinite(ms) ? ms : 0;
 }
 

@@ -12,7 +12,7 @@ export const KNOWN_FIELDS = [
   'password',
 ] as const;
 
-type FieldName = (typeof KNOWN_FIELDS)[number];
+export type FieldName = (typeof KNOWN_FIELDS)[number];
 
 const known: ReadonlySet<string> = new Set(KNOWN_FIELDS);
 

@@ -1,13 +1,17 @@
 import { isWellFormed } from './text.ts';
 
 /**
- * What is wrong with an event for hosted mode; [] when it may be registered. The rules of the API reference,
+ * Adds what is wrong with an event for hosted mode; nothing when it may be registered. The rules of the API reference,
  * register_account_v1: Identifier of 4–24 characters; type 1 phone (country code-number), 2 e-mail, 3 string
  * (a-z 0-9 . _, case-insensitive, not all digits); Password of 8–16 characters.
  * No text given back holds the password.
  */
-export function hostedProblems(userId: unknown, identifierType: unknown, password: unknown): string[] {
-  const problems: string[] = [];
+export function checkHosted(
+  problems: string[],
+  userId: unknown,
+  identifierType: unknown,
+  password: unknown,
+): void {
   const type = typeof identifierType === 'number' ? String(identifierType) : identifierType;
   if (type !== '1' && type !== '2' && type !== '3') {
     problems.push('identifierType must be 1 (phone), 2 (e-mail) or 3 (string) in hosted mode');
@@ -25,7 +29,6 @@ export function hostedProblems(userId: unknown, identifierType: unknown, passwor
     if (length < 8 || length > 16) problems.push('password must have 8 to 16 characters');
     if (!isWellFormed(password)) problems.push('password is not well-formed UTF-8');
   }
-  return problems;
 }
 
 function identifierFault(type: unknown, userId: string): string | undefined {

@@ -6,9 +6,9 @@ import type {
   ProfileField,
   RawEntry,
 } from './event.ts';
-import { isKnownField } from './field-names.ts';
+import { type FieldName, isKnownField } from './field-names.ts';
 import { readTally } from './tally.ts';
-import { byteLength, cut } from './text.ts';
+import { cut, fitsBytes } from './text.ts';
 import { readOccurredAtMs, validateUser } from './validate.ts';
 
 /** API reference, account_import, error 40601: a profile value may take 500 bytes. */
@@ -22,64 +22,89 @@ const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$)
  * that appends a correction means it, except userId: two different ones leave no way to tell whose event it is,
  * so that entry is invalid. Never throws, whatever the entry holds.
  */
-export function parseEntry(entry: RawEntry, rules: EventRules): ParsedEntry {
-  const { values, problems } = collect(entry.fields);
-  const known = Object.fromEntries([...values].filter(([name, value]) => isKnownField(name) && value !== ''));
-  const extra = Object.fromEntries([...values].filter(([name]) => !isKnownField(name)));
-  problems.push(...validateUser({ ...known, extra }, rules));
-  if (problems.length > 0) {
-    const userId = cut(values.get('userId') ?? '', MAX_SHOWN_USER_ID_CHARS);
-    return { ok: false, eventId: entry.eventId, userId, problems };
+export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): ParsedEntry {
+  const { facts, userId, problems } = collect(fields);
+  const wrong = validateUser(facts, rules);
+  if (problems.length + wrong.length > 0) {
+    return {
+      ok: false,
+      eventId,
+      userId: cut(userId, MAX_SHOWN_USER_ID_CHARS),
+      problems: [...problems, ...wrong],
+    };
   }
-
-  const {
-    userId = '',
-    nick,
-    faceUrl,
-    type,
-    occurredAt,
-    replyTo,
-    traceparent,
-    tally,
-    identifierType,
-    password,
-  } = known;
-  const occurredAtMs = occurredAt === undefined ? undefined : readOccurredAtMs(occurredAt);
+  const { nick, faceUrl, type, occurredAt, traceparent, tally, identifierType } = facts;
   const tooLong: ProfileField[] = [];
-  if (nick !== undefined && byteLength(nick) > MAX_PROFILE_BYTES) tooLong.push('nick');
-  if (faceUrl !== undefined && byteLength(faceUrl) > MAX_PROFILE_BYTES) tooLong.push('faceUrl');
+  if (nick !== undefined && !fitsBytes(nick, MAX_PROFILE_BYTES)) tooLong.push('nick');
+  if (faceUrl !== undefined && !fitsBytes(faceUrl, MAX_PROFILE_BYTES)) tooLong.push('faceUrl');
+  // Every event has the same fields in the same order, absent ones undefined: objects of one shape are cheap.
   return {
     ok: true,
-    eventId: entry.eventId,
+    eventId,
     event: {
       userId,
-      ...(nick !== undefined && { nick }),
-      ...(faceUrl !== undefined && { faceUrl }),
+      nick,
+      faceUrl,
       type: Number(type ?? 0) as AccountType,
-      ...(occurredAtMs !== undefined && { occurredAtMs }),
-      ...(replyTo !== undefined && { replyTo }),
-      ...(traceparent !== undefined && traceparentForm.test(traceparent) && { traceparent }),
-      ...(readTally(tally) !== undefined && { tally }),
-      ...(identifierType !== undefined && { identifierType: Number(identifierType) as IdentifierType }),
-      ...(password !== undefined && { password }),
-      extra,
+      occurredAtMs: occurredAt === undefined ? undefined : readOccurredAtMs(occurredAt),
+      replyTo: facts.replyTo,
+      traceparent: traceparent !== undefined && traceparentForm.test(traceparent) ? traceparent : undefined,
+      tally: readTally(tally) === undefined ? undefined : tally,
+      identifierType: identifierType === undefined ? undefined : (Number(identifierType) as IdentifierType),
+      password: facts.password,
+      extra: facts.extra,
     },
     tooLong,
   };
 }
 
-function collect(fields: readonly string[]): { values: Map<string, string>; problems: string[] } {
-  const values = new Map<string, string>();
+/** Non-empty values of the fields we know, and the other fields. */
+type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> };
+
+interface Collected {
+  readonly facts: Readonly<Facts>;
+  /** As it came, '' included. */
+  readonly userId: string;
+  readonly problems: readonly string[];
+}
+
+const NO_EXTRA: Readonly<Record<string, string>> = Object.freeze({});
+
+function collect(fields: readonly string[]): Collected {
+  const facts: Facts = {
+    userId: undefined,
+    nick: undefined,
+    faceUrl: undefined,
+    type: undefined,
+    occurredAt: undefined,
+    replyTo: undefined,
+    traceparent: undefined,
+    tally: undefined,
+    identifierType: undefined,
+    password: undefined,
+    extra: NO_EXTRA,
+  };
+  let others: [string, string][] | undefined;
+  let userId: string | undefined;
   const problems: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? '';
     const value = fields[at + 1] ?? '';
-    const earlier = values.get(name);
-    if (name === 'userId' && earlier !== undefined && earlier !== value) {
-      problems.push('userId is given twice, with different values');
+    if (!isKnownField(name)) {
+      others ??= [];
+      others.push([name, value]);
+      continue;
     }
-    values.set(name, value);
+    if (name === 'userId') {
+      if (userId !== undefined && userId !== value) {
+        problems.push('userId is given twice, with different values');
+      }
+      userId = value;
+    }
+    facts[name] = value === '' ? undefined : value;
   }
   if (fields.length % 2 === 1) problems.push('the entry has a field without a value');
-  return { values, problems };
+  // Not by assignment: a field may be called __proto__.
+  if (others !== undefined) facts.extra = Object.fromEntries(others);
+  return { facts, userId: userId ?? '', problems };
 }

@@ -1,10 +1,13 @@
 /** Judging text by its bytes and its well-formedness: what Redis and the API count. */
 
-const loneSurrogate = /\p{Surrogate}/u;
-
 /** Length in UTF-8 bytes: the unit of every documented limit. */
 export function byteLength(text: string): number {
   return Buffer.byteLength(text, 'utf8');
+}
+
+/** Whether the text takes at most so many UTF-8 bytes; counts them only where its length leaves it open. */
+export function fitsBytes(text: string, maxBytes: number): boolean {
+  return text.length * 3 <= maxBytes || byteLength(text) <= maxBytes;
 }
 
 /**
@@ -12,7 +15,7 @@ export function byteLength(text: string): number {
  * leaves where the bytes were not: either way the original is gone.
  */
 export function isWellFormed(text: string): boolean {
-  return !text.includes('\uFFFD') && !loneSurrogate.test(text);
+  return text.isWellFormed() && !text.includes('\uFFFD');
 }
 
 /** Printable ASCII without the space: 0x21–0x7e. */

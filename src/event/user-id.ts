@@ -12,18 +12,15 @@ const ROBOT_PREFIX = '@RBT#';
 const dashedUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * What is wrong with a user ID, in words; [] when it may be imported. The space is refused with the control
- * characters: only printable ASCII is certain to work, and an ID that ends in a space is a mistake more often
- * than a name.
+ * Adds what is wrong with a user ID, in words; nothing when it may be imported. The space is refused with the
+ * control characters: only printable ASCII is certain to work, and an ID that ends in a space is a mistake more
+ * often than a name.
  */
-export function userIdProblems(userId: unknown, isRobot: boolean, rules: EventRules): string[] {
-  if (userId === undefined || userId === null || userId === '') return ['userId is missing'];
-  if (typeof userId === 'number' || typeof userId === 'bigint') {
-    return ['userId must be a string, not a number: write it in quotes, since large numbers lose digits'];
+export function checkUserId(problems: string[], userId: unknown, isRobot: boolean, rules: EventRules): void {
+  if (typeof userId !== 'string' || userId === '') {
+    problems.push(noUserId(userId));
+    return;
   }
-  if (typeof userId !== 'string') return [`userId must be a string, not ${kindOf(userId)}`];
-
-  const problems: string[] = [];
   const bytes = byteLength(userId);
   if (dashedUuid.test(userId)) {
     problems.push(
@@ -38,15 +35,26 @@ export function userIdProblems(userId: unknown, isRobot: boolean, rules: EventRu
       'userId may hold printable ASCII only, without spaces; letters, digits, _ and - are safest',
     );
   }
+  if (userId.startsWith('@')) checkPrefix(problems, userId, isRobot);
+  if (userId === rules.adminId)
+    problems.push("userId is the app's admin account, which must not be imported");
+}
+
+function noUserId(value: unknown): string {
+  if (value === undefined || value === null || value === '') return 'userId is missing';
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    return 'userId must be a string, not a number: write it in quotes, since large numbers lose digits';
+  }
+  return `userId must be a string, not ${kindOf(value)}`;
+}
+
+function checkPrefix(problems: string[], userId: string, isRobot: boolean): void {
   const reserved = RESERVED_PREFIXES.find((prefix) => userId.startsWith(prefix));
   if (reserved !== undefined)
     problems.push(`userId begins with ${reserved}, which the service keeps for itself`);
   if (userId.startsWith(ROBOT_PREFIX) && !isRobot) {
     problems.push(`userId begins with ${ROBOT_PREFIX}, which is for robots: type must be 1`);
   }
-  if (userId === rules.adminId)
-    problems.push("userId is the app's admin account, which must not be imported");
-  return problems;
 }
 
 export function kindOf(value: unknown): string {

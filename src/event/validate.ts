@@ -1,15 +1,17 @@
 import type { EventRules } from './event.ts';
 import { isKnownField } from './field-names.ts';
-import { hostedProblems } from './hosted.ts';
+import { checkHosted } from './hosted.ts';
 import { readInstantMs } from './instant.ts';
-import { byteLength, isPrintableAscii, isWellFormed } from './text.ts';
-import { kindOf, userIdProblems } from './user-id.ts';
+import { byteLength, fitsBytes, isPrintableAscii, isWellFormed } from './text.ts';
+import { checkUserId, kindOf } from './user-id.ts';
 
 /** Past this a profile field is no profile field any more; between 500 bytes and this the account goes bare. */
 const MAX_FIELD_BYTES = 65_536;
 /** Room for the fields we do not know: names and values together. */
 const MAX_EXTRA_BYTES = 65_536;
 const MAX_REPLY_TO_BYTES = 200;
+const TYPES = ['0', '1'];
+const IDENTIFIER_TYPES = ['1', '2', '3'];
 
 /** A user as somebody hands it to us: nothing is certain yet. null and '' stand for absent. */
 export interface UserFacts {
@@ -37,21 +39,20 @@ export interface UserFacts {
  * to 64 KiB is valid here (see `ValidEntry.tooLong`). No text holds a password. Never throws.
  */
 export function validateUser(user: UserFacts, rules: EventRules): string[] {
-  return [
-    ...userIdProblems(user.userId, user.type === 1 || user.type === '1', rules),
-    ...profileProblems('nick', user.nick),
-    ...profileProblems('faceUrl', user.faceUrl),
-    ...oneOfProblems('type', user.type, ['0', '1'], '0 (ordinary) or 1 (robot)'),
-    ...instantProblems(user.occurredAt, user.occurredAtMs),
-    ...replyToProblems(user.replyTo),
-    ...(isAbsent(user.traceparent) || typeof user.traceparent === 'string'
-      ? []
-      : [`traceparent must be a string, not ${kindOf(user.traceparent)}`]),
-    ...(rules.hosted === true
-      ? hostedProblems(user.userId, user.identifierType, user.password)
-      : unusedHostedProblems(user)),
-    ...extraProblems(user.extra),
-  ];
+  const problems: string[] = [];
+  checkUserId(problems, user.userId, user.type === 1 || user.type === '1', rules);
+  checkProfile(problems, 'nick', user.nick);
+  checkProfile(problems, 'faceUrl', user.faceUrl);
+  checkOneOf(problems, 'type', user.type, TYPES, '0 (ordinary) or 1 (robot)');
+  checkInstant(problems, user.occurredAt, user.occurredAtMs);
+  checkReplyTo(problems, user.replyTo);
+  if (!isAbsent(user.traceparent) && typeof user.traceparent !== 'string') {
+    problems.push(`traceparent must be a string, not ${kindOf(user.traceparent)}`);
+  }
+  if (rules.hosted === true) checkHosted(problems, user.userId, user.identifierType, user.password);
+  else checkUnusedHosted(problems, user);
+  checkExtra(problems, user.extra);
+  return problems;
 }
 
 /** Whether a value stands for "not given": undefined, null or ''. */
@@ -59,28 +60,38 @@ export function isAbsent(value: unknown): value is undefined | null | '' {
   return value === undefined || value === null || value === '';
 }
 
-function profileProblems(name: string, value: unknown): string[] {
-  if (isAbsent(value)) return [];
-  if (typeof value !== 'string') return [`${name} must be a string, not ${kindOf(value)}`];
-  const problems: string[] = [];
-  if (!isWellFormed(value)) problems.push(`${name} is not well-formed UTF-8`);
-  const bytes = byteLength(value);
-  if (bytes > MAX_FIELD_BYTES) {
-    problems.push(`${name} is ${bytes} bytes long; ${MAX_FIELD_BYTES} is the most an event carries`);
+function checkProfile(problems: string[], name: string, value: unknown): void {
+  if (isAbsent(value)) return;
+  if (typeof value !== 'string') {
+    problems.push(`${name} must be a string, not ${kindOf(value)}`);
+    return;
   }
-  return problems;
+  if (!isWellFormed(value)) problems.push(`${name} is not well-formed UTF-8`);
+  if (!fitsBytes(value, MAX_FIELD_BYTES)) {
+    problems.push(
+      `${name} is ${byteLength(value)} bytes long; ${MAX_FIELD_BYTES} is the most an event carries`,
+    );
+  }
 }
 
-function oneOfProblems(name: string, value: unknown, allowed: readonly string[], words: string): string[] {
-  if (isAbsent(value)) return [];
+function checkOneOf(
+  problems: string[],
+  name: string,
+  value: unknown,
+  allowed: readonly string[],
+  words: string,
+): void {
+  if (isAbsent(value)) return;
   const fits = (typeof value === 'number' || typeof value === 'string') && allowed.includes(String(value));
-  return fits ? [] : [`${name} must be ${words}`];
+  if (!fits) problems.push(`${name} must be ${words}`);
 }
 
-function instantProblems(occurredAt: unknown, occurredAtMs: unknown): string[] {
+function checkInstant(problems: string[], occurredAt: unknown, occurredAtMs: unknown): void {
   const given = isAbsent(occurredAt) ? occurredAtMs : occurredAt;
-  if (isAbsent(given) || readOccurredAtMs(given) !== undefined) return [];
-  return ['occurredAt must be an RFC 3339 time such as 2025-04-03T17:08:43Z, or milliseconds since 1970'];
+  if (isAbsent(given) || readOccurredAtMs(given) !== undefined) return;
+  problems.push(
+    'occurredAt must be an RFC 3339 time such as 2025-04-03T17:08:43Z, or milliseconds since 1970',
+  );
 }
 
 /** Milliseconds since 1970 from any form a producer may give; undefined when it is none. */
@@ -90,26 +101,27 @@ export function readOccurredAtMs(value: unknown): number | undefined {
   return value instanceof Date ? readInstantMs(String(value.getTime())) : undefined;
 }
 
-function replyToProblems(replyTo: unknown): string[] {
-  if (isAbsent(replyTo)) return [];
+function checkReplyTo(problems: string[], replyTo: unknown): void {
+  if (isAbsent(replyTo)) return;
   const fits =
-    typeof replyTo === 'string' && byteLength(replyTo) <= MAX_REPLY_TO_BYTES && isPrintableAscii(replyTo);
-  return fits ? [] : [`replyTo must be 1 to ${MAX_REPLY_TO_BYTES} bytes of printable ASCII without spaces`];
+    typeof replyTo === 'string' && fitsBytes(replyTo, MAX_REPLY_TO_BYTES) && isPrintableAscii(replyTo);
+  if (!fits)
+    problems.push(`replyTo must be 1 to ${MAX_REPLY_TO_BYTES} bytes of printable ASCII without spaces`);
 }
 
 /** Outside hosted mode these two are carried but never used: only their form is looked at. */
-function unusedHostedProblems(user: UserFacts): string[] {
-  return [
-    ...oneOfProblems('identifierType', user.identifierType, ['1', '2', '3'], '1, 2 or 3'),
-    ...(isAbsent(user.password) || typeof user.password === 'string' ? [] : ['password must be a string']),
-  ];
+function checkUnusedHosted(problems: string[], { identifierType, password }: UserFacts): void {
+  checkOneOf(problems, 'identifierType', identifierType, IDENTIFIER_TYPES, '1, 2 or 3');
+  if (!isAbsent(password) && typeof password !== 'string') problems.push('password must be a string');
 }
 
-function extraProblems(extra: unknown): string[] {
-  if (isAbsent(extra)) return [];
-  if (typeof extra !== 'object' || Array.isArray(extra)) return ['extra must be an object of texts by name'];
+function checkExtra(problems: string[], extra: unknown): void {
+  if (isAbsent(extra)) return;
+  if (typeof extra !== 'object' || Array.isArray(extra)) {
+    problems.push('extra must be an object of texts by name');
+    return;
+  }
   let bytes = 0;
-  const problems: string[] = [];
   for (const [name, value] of Object.entries(extra as object)) {
     if (isKnownField(name)) problems.push(`extra must not hold ${name}: it is a field of its own`);
     if (typeof value !== 'string')
@@ -119,5 +131,4 @@ function extraProblems(extra: unknown): string[] {
   if (bytes > MAX_EXTRA_BYTES) {
     problems.push(`the further fields take ${bytes} bytes; ${MAX_EXTRA_BYTES} is the most an event carries`);
   }
-  return problems;
 }

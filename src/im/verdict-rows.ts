@@ -75,7 +75,12 @@ const PUBLIC_ROWS: readonly VerdictRow[] = [
   app('disabled', [60017], 'this request is disabled for the app'),
   app('disabled', [60020], "the app's plan has expired"),
   app('permission', [60021], 'calls from this IP address are not allowed'),
-  app('credentials', [70001, 70052], 'the UserSig has expired or is no longer valid', { signAnew: true }),
+  app(
+    'credentials',
+    [70001, 70052],
+    'the UserSig has expired or is no longer valid, or the clock here is wrong',
+    { signAnew: true },
+  ),
   app('credentials', [70002, 70003, 70005], 'the UserSig is empty or cannot be read'),
   app('credentials', [70009], 'the UserSig was made with another key'),
   app('credentials', [70013], 'the UserSig was made for another user than the admin'),

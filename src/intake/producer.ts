@@ -152,11 +152,8 @@ export class UserCreatedProducer {
 
   async #send(users: readonly UserInput[]): Promise<(string | NotAcceptedError)[]> {
     if (users.length === 0) return [];
-    const failed = (reason: string): NotAcceptedError[] =>
-      users.map(
-        () =>
-          new NotAcceptedError(`Redis did not take the event: ${reason}. Try again; a repeat does no harm.`),
-      );
+    // Made where one is needed: an error costs more than an event.
+    const failed = (reason: string): NotAcceptedError[] => users.map(() => notAccepted(reason));
     try {
       await this.#connected();
     } catch (error) {
@@ -166,11 +163,10 @@ export class UserCreatedProducer {
     for (const user of users) pipeline.xadd(this.#keys.stream, '*', ...toFields(user));
     try {
       const replies = (await pipeline.exec()) ?? [];
-      const [refused] = failed('');
       return users.map((_, i) => {
-        const [error, eventId] = replies[i] ?? [new Error('no answer')];
-        if (error) return new NotAcceptedError(`Redis did not take the event: ${error.message}`);
-        return typeof eventId === 'string' ? eventId : (refused ?? new NotAcceptedError('no answer'));
+        const [error, eventId] = replies[i] ?? [null, undefined];
+        if (error) return notAccepted(error.message);
+        return typeof eventId === 'string' ? eventId : notAccepted('it gave no answer');
       });
     } catch (error) {
       return failed((error as Error).message);
@@ -185,6 +181,10 @@ export class UserCreatedProducer {
       throw new Error(this.#lostReason);
     await whenReady(this.#client, this.#connectTimeoutMs);
   }
+}
+
+function notAccepted(reason: string): NotAcceptedError {
+  return new NotAcceptedError(`Redis did not take the event: ${reason}. Try again; a repeat does no harm.`);
 }
 
 function problemsOf(user: UserInput, rules: { adminId: string; hosted: boolean }): string[] {

@@ -1,5 +1,6 @@
 import type { CallQueues } from '../calls/queues.ts';
-import type { ImportCommand } from '../im/bodies.ts';
+import { unaccountedEvents } from '../ledger/proof.ts';
+import { RECORD_FORMAT } from '../ledger/record.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -9,40 +10,80 @@ import { ownerTimeMs } from '../redis/owner.ts';
 export const SWEEP_AFTER_MS = 5_000;
 const PAGE = 1_000;
 
+/** What a sweep found. */
+export interface Swept {
+  /** Calls without a job that would ever run them: the job was added anew. */
+  readonly putBack: number;
+  /** Calls that were due while their job was still put off, by a machine whose clock is wrong: brought forward. */
+  readonly overdue: number;
+  /** Calls of another version, or of a command that this worker does not make: left alone. */
+  readonly foreign: number;
+  /**
+   * Events that the books count in calls and no open call holds (below 0: the other way round). Anything but 0 is
+   * a bug of ours.
+   */
+  readonly unaccounted: number;
+}
+
 /**
- * Adds the job of every open record that has none: its process died between the cut and the job, the job failed,
- * or Redis lost it. Answers how many there were. Harmless at any time and in any number of processes.
+ * Sees that every open record has a job that will run it: its process may have died between the cut and the job,
+ * the job failed, Redis lost it, or it is put off by a wrong clock. Then proves by the books that no record is
+ * missing from the list of open ones. Harmless at any time and in any number of processes.
  */
-export async function sweep(redis: RedisClient, keys: Keys, queues: CallQueues): Promise<number> {
+export async function sweep(redis: RedisClient, keys: Keys, queues: CallQueues): Promise<Swept> {
   const nowMs = await ownerTimeMs(redis, keys);
-  const callIds = await redis.zrangebyscore(
-    keys.open,
-    '-inf',
-    Math.floor(nowMs - SWEEP_AFTER_MS),
-    'LIMIT',
-    0,
-    PAGE,
-  );
-  let added = 0;
-  for (const callId of callIds) {
-    const command = (await redis.hget(keys.callPrefix + callId, 'command')) as ImportCommand | null;
-    if (command === null) {
-      // Closed between the two commands, or half of it lost with Redis's last second: nothing to work on.
-      if ((await redis.exists(keys.callPrefix + callId)) === 0) await redis.zrem(keys.open, callId);
-      continue;
+  const found = { putBack: 0, overdue: 0, foreign: 0 };
+  // All of them, however many: what is left alone must not stand in front of what needs help.
+  for (let from = 0; ; from += PAGE) {
+    const callIds = await redis.zrangebyscore(
+      keys.open,
+      '-inf',
+      Math.floor(nowMs - SWEEP_AFTER_MS),
+      'LIMIT',
+      from,
+      PAGE,
+    );
+    for (const callId of callIds) {
+      const done = await seeTo(redis, keys, queues, callId);
+      if (done !== 'well') found[done]++;
     }
-    if (await queues.has(command, callId)) continue;
-    await queues.add(command, [callId]);
-    added++;
+    if (callIds.length < PAGE) break;
   }
-  return added;
+  return { ...found, unaccounted: await unaccountedEvents(redis, keys) };
+}
+
+async function seeTo(
+  redis: RedisClient,
+  keys: Keys,
+  queues: CallQueues,
+  callId: string,
+): Promise<'well' | 'putBack' | 'overdue' | 'foreign'> {
+  const [format, command] = await redis.hmget(keys.callPrefix + callId, 'v', 'command');
+  if (!format) {
+    // Closed between the two commands: nothing to work on.
+    if ((await redis.exists(keys.callPrefix + callId)) === 0) {
+      await redis.zrem(keys.open, callId);
+      return 'well';
+    }
+  }
+  if (Number(format) !== RECORD_FORMAT || !queues.knows(command)) return 'foreign';
+  switch (await queues.place(command, callId)) {
+    case 'coming':
+      return 'well';
+    case 'delayed':
+      await queues.bringForward(command, callId);
+      return 'overdue';
+    case 'nowhere':
+      await queues.putBack(command, callId);
+      return 'putBack';
+  }
 }
 
 /** Runs `sweep` now and then until closed. */
 export function startSweeper(options: {
-  readonly sweepOnce: () => Promise<number>;
+  readonly sweepOnce: () => Promise<Swept>;
   readonly everyMs: number;
-  readonly onFound: (added: number) => void;
+  readonly onSwept: (swept: Swept) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void>; readonly pulse: Pulse } {
   const pulse = createPulse();
@@ -52,8 +93,7 @@ export function startSweeper(options: {
   const turn = async (): Promise<void> => {
     pulse.turn();
     try {
-      const added = await options.sweepOnce();
-      if (added > 0) options.onFound(added);
+      options.onSwept(await options.sweepOnce());
     } catch (error) {
       if (!closing) options.onTrouble(error as Error);
     }

@@ -20,7 +20,7 @@ local t = redis.call('TIME')
 local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
 if tonumber(record[1]) ~= tonumber(ARGV[2]) then
   -- It does not stand in the way of others meanwhile: see back-pressure in cut.lua.
-  redis.call('ZADD', KEYS[2], string.format('%.0f', nowMs + 30000), ARGV[3])
+  redis.call('ZADD', KEYS[2], string.format('%.0f', nowMs + 5000), ARGV[3])
   return { 'foreign', record[1] }
 end
 local wait = tonumber(record[2] or 0) - nowMs

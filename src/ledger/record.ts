@@ -64,8 +64,8 @@ export function readRecord(
   };
 }
 
-function unpackEntry([eventId = '', ...fields]: string[]): RawEntry {
-  return { eventId, fields };
+function unpackEntry(packed: string[]): RawEntry {
+  return { eventId: packed[0] ?? '', fields: packed.slice(1) };
 }
 
 /** The form in which scripts keep an entry: [eventId, name, value, …]. */

@@ -7,6 +7,7 @@
 --        epoch                                  grows at every change that stops or frees the fleet
 --        held (JSON), kind, proof, heldSince, nextProbeAt, probeUntil, probeGapMs, probes, firstGapMs, maxGapMs
 --        newcomer, newcomerUntil, proves        the call record whose import is the proof, for a while
+--        freshAt                                the count of probes for which cut.lua sent a fresh call ahead
 --        heldMs                                 milliseconds of holds and pauses that ended
 --        clearedAt, clearedCode, clearedGapMs   of the last hold, to tell a recovery from a flap
 --        paused (JSON), stoppedFrom              and from when on a pause is not counted in heldMs yet
@@ -78,7 +79,7 @@ local function begin(json, newKind, proof, gap, first, most)
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof, 'heldSince', now, 'probes', 0,
     'firstGapMs', text(first), 'maxGapMs', text(most),
     'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
-  forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
+  forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'freshAt')
   changed()
   return 'set'
 end

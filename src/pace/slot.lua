@@ -83,12 +83,12 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil')
+  'newcomer', 'newcomerUntil', 'probes')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
 end
-local probe, proven = 0, nil
+local probe, proven, turnOfMany = 0, nil, false
 if h[2] then
   -- Held: whoever does not fit the proof waits for the change, which is told on the channel. For the proof
   -- `new` a check finds the record that holds an account which does not exist yet; then that one is the probe.
@@ -113,9 +113,16 @@ if h[2] then
     lease = 0
   end
   local free = math.max(tonumber(h[3] or 0), lease)
-  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward.
-  if h[7] == 'scout' and string.find(KEYS[2], 'multiaccount_import', 1, true) then
-    free = free + 250
+  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward. But
+  -- those who went ahead alone may be bad, every one of them, and the good stand among those behind: when the quick
+  -- probes have proved nothing, every other one is a call of many, a fresh one before others (cut.lua). One that fails sends a user ahead.
+  if h[7] == 'scout' then
+    local many = string.find(KEYS[2], 'multiaccount_import', 1, true) ~= nil
+    local probes = tonumber(h[10] or 0)
+    turnOfMany = probes >= 3 and probes % 2 == 1
+    if many ~= turnOfMany then
+      free = free + 250
+    end
   end
   if nowMs < free and free < nowMs + 3600000 then
     return { 'held', nowText, string.format('%.0f', (free - nowMs) * 1000), epoch }
@@ -183,7 +190,7 @@ if probe == 1 then
   while chosen < 3 and not mine[chosen] do
     chosen = chosen + 1
   end
-  if h[7] == 'scout' and mine[2] then
+  if h[7] == 'scout' and mine[2] and not turnOfMany then
     chosen = 2
   end
 end

@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { oneWriteATurn } from './one-write.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -106,6 +107,7 @@ export function openRedis(
     state = 'reachable';
     onChange({ state });
   });
+  if (client instanceof Redis) client.on('connect', () => oneWriteATurn(client.stream));
   client.on('error', (error: Error) => lost(error.message || String((error as NodeJS.ErrnoException).code)));
   client.on('close', () => {
     if (state === 'reachable') lost('the connection was closed');

@@ -7,7 +7,8 @@ import type { Logger } from './log.ts';
 
 /** What an operator can do about a hold. */
 const ADVICE: Readonly<Record<string, string>> = {
-  credentials: 'Check IMSYNC_SDK_SECRET_KEY and IMSYNC_ADMIN_ID; a key file is read again before each probe.',
+  credentials:
+    'Check IMSYNC_SDK_SECRET_KEY, IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe.',
   region: "The SDKAppID is not known there: check IMSYNC_SDK_APP_ID and IMSYNC_REGION, the app's home.",
   permission: 'IMSYNC_ADMIN_ID must be an admin of the app, and this host must be allowed to call.',
   quota: "The plan's number of accounts is reached: raise the plan; the import goes on by itself.",

@@ -33,13 +33,18 @@ export function stuckLoops(
   });
 }
 
-/** The pulse of something that only tells whether it runs: overdue from the first look that found it ended. */
-export function runningPulse(isRunning: () => boolean, nowMs: () => number): Pulse {
+/**
+ * The pulse of a loop that is not ours and may end without a word: overdue from the first look that found it ended.
+ */
+export function runningPulse(
+  loop: { readonly isRunning: boolean; readonly pulse: Pulse },
+  nowMs: () => number,
+): Pulse {
   let endedAtMs: number | null = null;
   return {
     get dueMs() {
-      endedAtMs = isRunning() ? null : (endedAtMs ?? nowMs());
-      return endedAtMs;
+      endedAtMs = loop.isRunning ? null : (endedAtMs ?? nowMs());
+      return endedAtMs ?? loop.pulse.dueMs;
     },
   };
 }

@@ -4,6 +4,7 @@ import { eventIdMs } from '../event/event-id.ts';
 import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
 import type { Verdict } from '../im/verdicts.ts';
+import type { Swept } from '../intake/sweep.ts';
 import { errorLabel } from './error-label.ts';
 
 /** What this process counts of its own work, and Node's own metrics. Names are a contract. */
@@ -13,6 +14,10 @@ export interface ProcessMetrics {
   readonly report: DeliveryReport;
   /** A call that carries no user's event: the probe of a hold. */
   probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void;
+  /** What a sweep found. */
+  swept(swept: Swept): void;
+  /** A run of a call broke off by an error: a bug, or Redis. The call is kept. */
+  runFailed(command: CommandName): void;
   /** Whether Redis answered the scrape at hand. */
   redisReachable(reachable: boolean): void;
 }
@@ -75,6 +80,22 @@ export function createProcessMetrics(version: string, commands: readonly Command
     help: 'Dead letters that a newer import of their user made up for.',
     registers,
   });
+  const runsFailed = new Counter({
+    name: 'imsync_call_runs_failed_total',
+    help: 'Runs of calls that an error broke off; the calls are kept and run again.',
+    labelNames: ['command'],
+    registers,
+  });
+  const putBack = new Counter({
+    name: 'imsync_calls_put_back_total',
+    help: 'Open calls that no job would have run, put back by the sweep of this process.',
+    registers,
+  });
+  const unaccounted = new Gauge({
+    name: 'imsync_unaccounted_events',
+    help: 'Events that the books count in calls and no open call holds. Anything but 0 is a bug.',
+    registers,
+  });
   const reachable = new Gauge({
     name: 'imsync_redis_reachable',
     help: '1 when Redis answered this scrape; the fleet-wide metrics are missing otherwise.',
@@ -93,6 +114,7 @@ export function createProcessMetrics(version: string, commands: readonly Command
     durations.zero({ command });
     users.zero({ command });
     throttles.inc({ command }, 0);
+    runsFailed.inc({ command }, 0);
     calls.inc({ command, error_code: '0' }, 0);
   }
 
@@ -135,5 +157,15 @@ export function createProcessMetrics(version: string, commands: readonly Command
   const probed: ProcessMetrics['probed'] = (command, verdict, answer, durationMs) => {
     counted(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
   };
-  return { registry, report, probed, redisReachable: (yes) => reachable.set(yes ? 1 : 0) };
+  return {
+    registry,
+    report,
+    probed,
+    swept: (found) => {
+      putBack.inc(found.putBack);
+      unaccounted.set(found.unaccounted);
+    },
+    runFailed: (command) => runsFailed.inc({ command }),
+    redisReachable: (yes) => reachable.set(yes ? 1 : 0),
+  };
 }

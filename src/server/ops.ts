@@ -22,6 +22,8 @@ export interface Ops {
   /** Feeds the metrics. */
   readonly report: DeliveryReport;
   readonly probed: ProcessMetrics['probed'];
+  readonly swept: ProcessMetrics['swept'];
+  readonly runFailed: ProcessMetrics['runFailed'];
   readonly server: OpsServer;
   /** What /metrics shows of this process, for further counts. */
   readonly registry: Registry;
@@ -102,6 +104,8 @@ export async function openOps(options: {
   return {
     report: own.report,
     probed: own.probed,
+    swept: own.swept,
+    runFailed: own.runFailed,
     server,
     registry: own.registry,
     started(running) {

@@ -29,14 +29,22 @@ export function startPresence(options: {
   readonly onForgotten: () => void;
   /** Done at each sign of life. */
   readonly alongside: () => Promise<void>;
+  /** Told each time how far this machine's clock is ahead of Redis's; only as exact as the round trip is short. */
+  readonly onClock: (aheadMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
-  const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {
-    const isNew = (await runScript(redis, signScript, [keys.workers], [id, version, intakeUrl])) === 1;
-    if (isNew && isKnown) onForgotten();
+    const [isNew, seenMs] = (await runScript(
+      redis,
+      signScript,
+      [keys.workers],
+      [id, version, intakeUrl],
+    )) as [number, string];
+    if (isNew === 1 && isKnown) onForgotten();
     isKnown = true;
+    onClock(Date.now() - Number(seenMs));
     await alongside();
   };
   let signing = false;

@@ -1,5 +1,5 @@
 import { compareEventIds } from '../event/event-id.ts';
-import { userIdProblems } from '../event/user-id.ts';
+import { checkUserId } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { type Attempt, attemptsOf, namedUser } from '../ledger/record.ts';
 import { findLetters } from '../ledger/user-letters.ts';
@@ -132,7 +132,9 @@ async function ask(
   stopped: UserReport['stopped'],
   unchecked: string[],
 ): Promise<Presence | null> {
-  const [problem] = userIdProblems(userId, true, { adminId: '' });
+  const problems: string[] = [];
+  checkUserId(problems, userId, true, { adminId: '' });
+  const [problem] = problems;
   let why: string | undefined;
   if (problem !== undefined) why = `${problem}, so it can have no account`;
   else if (stopped !== null) why = `all calls are ${stopped} (imsync status)`;

@@ -8,7 +8,7 @@
  *                  post:sent[:<command>]              a call has left, its answer has not come
  *                  sweep:found                        the sweep has open calls before it, and looks at none yet
  * CHAOS_PASSING  at which passing; 1 is the first
- * CHAOS_ACT      SIGKILL or SIGSTOP
+ * CHAOS_ACT      SIGKILL, SIGSTOP, or THROW: every so many passings fail, as by a bug
  *
  * Writes `chaos: at <point>` to standard error just before.
  */
@@ -18,9 +18,10 @@ import http from 'node:http';
 import { Redis } from 'ioredis';
 
 const [what = '', when = '', which = ''] = (process.env.CHAOS_POINT ?? '').split(':');
-const act = /** @type {NodeJS.Signals} */ (process.env.CHAOS_ACT ?? 'SIGKILL');
+const act = process.env.CHAOS_ACT ?? 'SIGKILL';
+const every = Number(process.env.CHAOS_PASSING ?? 1);
 const dist = new URL(process.env.CHAOS_DIST ?? '../../dist/', import.meta.url);
-let left = Number(process.env.CHAOS_PASSING ?? 1);
+let passed = 0;
 
 const files = {
   cut: ['intake/cut.lua'],
@@ -39,9 +40,11 @@ for (const [name, parts] of Object.entries(files)) {
 }
 
 function pass() {
-  if (--left !== 0) return;
+  passed++;
+  if (act === 'THROW' && passed % every === 0) throw new Error('thrown by the test');
+  if (act === 'THROW' || passed !== every) return;
   writeSync(2, `chaos: at ${process.env.CHAOS_POINT}\n`);
-  process.kill(process.pid, act);
+  process.kill(process.pid, /** @type {NodeJS.Signals} */ (act));
 }
 
 /** Whether a script's answer is one of those the point is about. @param {any[]} args @param {any} reply */

@@ -10,6 +10,8 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seed: { type: 'string' }, list: { type: 'boolean' }, brief: { type: 'boolean' } },

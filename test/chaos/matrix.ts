@@ -2,13 +2,29 @@ import { seededRandom } from '../../src/simulator/randomness.ts';
 import { runRow } from './arena.ts';
 import type { Row, RowResult } from './row.ts';
 import { apiRows } from './rows/api.ts';
+import { clockRows } from './rows/clocks.ts';
 import { frozenRows } from './rows/frozen.ts';
+import { hostileRows } from './rows/hostile.ts';
+import { jobRows } from './rows/jobs.ts';
 import { killRows } from './rows/kills.ts';
+import { orderRows } from './rows/order.ts';
 import { redisRows } from './rows/redis.ts';
 import { stoppingRows } from './rows/stopping.ts';
+import { upgradeRows } from './rows/upgrade.ts';
 
 /** Every row, in the order in which they are run. */
-export const rows: readonly Row[] = [...killRows, ...frozenRows, ...stoppingRows, ...apiRows, ...redisRows];
+export const rows: readonly Row[] = [
+  ...killRows,
+  ...frozenRows,
+  ...stoppingRows,
+  ...apiRows,
+  ...redisRows,
+  ...clockRows,
+  ...hostileRows,
+  ...orderRows,
+  ...jobRows,
+  ...upgradeRows,
+];
 
 /** A row of a seed makes the same choices every time; when they fall is up to the machine. */
 export function play(

@@ -34,9 +34,10 @@ test('no more is added than a part of a second of work; nothing while Redis is n
     60_000,
   );
   const waiting = await fleet.redis.xlen(fleet.keys.stream);
-  // 99 calls a second, a hundred users each.
-  expect(waiting).toBeLessThanOrEqual(TARGET_SECONDS * 9_900);
-  expect(waiting).toBeGreaterThan(0.9 * TARGET_SECONDS * 9_900);
+  // 99 calls a second, a hundred users each, are allowed; a quarter is what a fleet that does nothing is asked for.
+  const most = 0.25 * TARGET_SECONDS * 9_900;
+  expect(waiting).toBeLessThanOrEqual(most);
+  expect(waiting).toBeGreaterThan(0.9 * most);
 
   const used = Number(/used_memory:(\d+)/.exec(await fleet.redis.info('memory'))?.[1]);
   await fleet.redis.config('SET', 'maxmemory', String(Math.round(used / 0.88)));
@@ -48,7 +49,7 @@ test('no more is added than a part of a second of work; nothing while Redis is n
   await fleet.redis.config('SET', 'maxmemory', '0');
   // A signup stands behind what was added, and behind nothing more.
   await fleet.addUsers(1, 'signup');
-  expect(await fleet.redis.xlen(fleet.keys.stream)).toBeLessThanOrEqual(TARGET_SECONDS * 9_900 + 1);
+  expect(await fleet.redis.xlen(fleet.keys.stream)).toBeLessThanOrEqual(most + 1);
   await fleet.startWorker();
   expect(await importer.ended).toBe(0);
   await fleet.drained();

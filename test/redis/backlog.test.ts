@@ -6,7 +6,13 @@ const fresh = useStages();
 
 test('what stands before an event: entries, and calls that wait for their slot', async () => {
   const { redis, keys, add, cut, take } = fresh();
-  expect(await readBacklog(redis, keys)).toEqual({ waiting: 0, calls: {}, isHeld: false, isPaused: false });
+  expect(await readBacklog(redis, keys)).toEqual({
+    waiting: 0,
+    calls: {},
+    started: {},
+    isHeld: false,
+    isPaused: false,
+  });
   await add(user('robot', 'type', '1'), ...users(5));
   const [alone, together] = callsOf(await cut());
   await add(...users(2, 'later'));
@@ -35,4 +41,17 @@ test('what came back from parking waits, too; hold and pause are told', async ()
     { errorCode: 60006, errorInfo: '', kind: 'configuration' },
   );
   expect(await readBacklog(redis, keys)).toMatchObject({ isHeld: true, isPaused: false });
+});
+
+test('what was started in the last second, of who is asked about; slots that lie ahead are not', async () => {
+  const { redis, keys } = fresh();
+  const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
+  const now = seconds * 1e6 + micros;
+  const started = `${keys.startedPrefix}multiaccount_import`;
+  for (const [at, inMicros] of [-5_000_000, -300_000, -1_000, 60_000_000].entries())
+    await redis.zadd(started, String(now + inMicros), String(at));
+  expect((await readBacklog(redis, keys, ['multiaccount_import', 'account_import'])).started).toEqual({
+    multiaccount_import: 2,
+    account_import: 0,
+  });
 });

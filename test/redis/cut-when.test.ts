@@ -182,6 +182,23 @@ describe('back-pressure', () => {
     expect(await stage.problems()).toEqual([]);
   });
 
+  test('held by a brake that nobody in a call proves to be over: a fresh call for every other probe', async () => {
+    const stage = fresh();
+    await stage.redis.hset(stage.keys.hold, 'held', '{}', 'kind', 'brake', 'probes', '0');
+    await stage.add(...['ann', 'bob', 'cyd', 'dan'].map((userId) => user(userId, 'nick', 'n'.repeat(400))));
+    const cut = (probes: number) =>
+      stage.redis
+        .hset(stage.keys.hold, 'probes', String(probes))
+        .then(() => stage.cut({ maxUsers: 1, maxOpenCalls: 1 }));
+    expect(callsOf(await cut(0))).toHaveLength(1);
+    for (const probes of [0, 1, 2, 4])
+      expect(await cut(probes)).toMatchObject({ kind: 'blocked', by: 'held' });
+    expect(callsOf(await cut(5))).toHaveLength(1);
+    expect(await cut(5)).toMatchObject({ kind: 'blocked', by: 'held' });
+    expect(callsOf(await cut(7))).toHaveLength(1);
+    expect(await stage.problems()).toEqual([]);
+  });
+
   test('paused: nothing is cut', async () => {
     const stage = fresh();
     await stage.redis.hset(stage.keys.hold, 'paused', '{}');

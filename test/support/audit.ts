@@ -168,8 +168,9 @@ function auditLetters(snapshot: Snapshot, places: ReadonlyMap<string, string>, e
   const listed = new Set(Object.keys(snapshot.deadByTime));
   const byUser: string[] = [];
   const byCode: string[] = [];
-  const users: Record<string, string> = {};
-  const counts: Record<string, string> = {};
+  // Without a prototype: a user may be called toString.
+  const users: Record<string, string> = Object.create(null);
+  const counts: Record<string, string> = Object.create(null);
   const count = (into: Record<string, string>, name: string): void => {
     into[name] = String(Number(into[name] ?? 0) + 1);
   };

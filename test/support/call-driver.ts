@@ -90,6 +90,7 @@ export function createCallDriver(
     random: () => 0,
     allOutcomes: false,
     signAnew: () => undefined,
+    readSecretAnew: () => undefined,
     report: answering<DeliveryReport>(undefined),
   };
   return {

@@ -8,6 +8,7 @@ export async function eventually<T>(
   what: string,
   check: () => Promise<T | false | undefined | null> | T | false | undefined | null,
   timeoutMs = 30_000,
+  everyMs = 20,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown = 'nothing';
@@ -22,6 +23,6 @@ export async function eventually<T>(
     if (performance.now() > deadline) {
       throw new Error(`not so within ${timeoutMs} ms: ${what} (last: ${String(last)})`);
     }
-    await sleep(20);
+    await sleep(everyMs);
   }
 }

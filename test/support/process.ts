@@ -26,9 +26,11 @@ export function imsync(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   input?: string | Buffer,
+  /** The command of another build, and Node's own arguments. */
+  { build = cli, nodeArgs = [] }: { readonly build?: string; readonly nodeArgs?: readonly string[] } = {},
 ): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
-  const child = spawn(process.execPath, [cli, ...args], {
+  const child = spawn(process.execPath, [...nodeArgs, build, ...args], {
     env: {
       ...Object.fromEntries(inherited),
       ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),

@@ -1,5 +1,6 @@
 import type { Account } from '../../src/simulator/account-store.ts';
 import type { CallEntry } from '../../src/simulator/call-log.ts';
+import type { Quotas } from '../../src/simulator/quotas.ts';
 import type { SimulatorReport } from '../../src/simulator/report.ts';
 import type { Scenario } from '../../src/simulator/scenario.ts';
 import { type ImsyncProcess, imsync } from './process.ts';
@@ -15,6 +16,9 @@ export interface SimulateProcess {
   calls(): Promise<CallEntry[]>;
   setFaults(scenario: Scenario): Promise<void>;
   deleteAccounts(userIds: readonly string[]): Promise<void>;
+  setQuotas(quotas: Quotas): Promise<void>;
+  /** Forgets accounts, calls and counts. */
+  reset(): Promise<void>;
 }
 
 export async function startSimulate(args: readonly string[] = []): Promise<SimulateProcess> {
@@ -49,5 +53,7 @@ export async function startSimulate(args: readonly string[] = []): Promise<Simul
     calls: () => lines<CallEntry>('calls'),
     setFaults: (scenario) => change('PUT', 'faults', scenario),
     deleteAccounts: (userIds) => change('POST', 'accounts/delete', { userIds }),
+    setQuotas: (quotas) => change('PUT', 'quotas', quotas),
+    reset: () => change('POST', 'reset', {}),
   };
 }

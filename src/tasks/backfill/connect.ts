@@ -53,6 +53,7 @@ export async function openBackfill(options: {
   const open = (name: string): RedisClient => {
     const client = openRedis(settings, 'loop', name, (change) => {
       if (change.state === 'lost') report.obstacle('redis', change.reason);
+      else report.obstacle(undefined);
     });
     connections.push(client);
     return client;

@@ -5,7 +5,7 @@ import type { SlotBook } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { createMemoryMark, hasRoomForBulk } from '../../redis/memory-mark.ts';
-import { MAX_STEP_ROWS, type Rates, roomFor, secondsOf } from './room.ts';
+import { MAX_STEP_ROWS, paceOf, type Rates, roomFor, secondsOf } from './room.ts';
 
 /** Why nothing is added at present. `busy`: enough work waits. */
 export type Obstacle = 'busy' | 'held' | 'paused' | 'memory' | 'redis';
@@ -63,11 +63,17 @@ export function createGate(options: {
     readonly why?: string;
   }> => {
     try {
-      const now = await currentRates();
-      const backlog = await readBacklog(redis, keys);
+      const allowed = await currentRates();
+      const backlog = await readBacklog(redis, keys, [commands.batch, commands.single]);
       if (backlog.isPaused) return { room: 0, obstacle: 'paused' };
       if (backlog.isHeld) return { room: 0, obstacle: 'held' };
       if (!hasRoomForBulk(await memory.look())) return { room: 0, obstacle: 'memory' };
+      const { started } = backlog;
+      const now: Rates = {
+        batchPerSecond: paceOf(allowed.batchPerSecond, started[commands.batch] ?? 0),
+        singlePerSecond: paceOf(allowed.singlePerSecond, started[commands.single] ?? 0),
+        usersPerBatch,
+      };
       const share = aloneShare ?? 0;
       const perRow =
         share * secondsOf(now, true) + (1 - share) * secondsOf(now, commands.batch === commands.single);

@@ -14,11 +14,27 @@ export const TARGET_SECONDS = 0.3;
 /** Added in one step at most: Redis serves nobody else meanwhile. */
 export const MAX_STEP_ROWS = 500;
 
-/** Calls a second that are started at present, by command; and how many users fit into one. */
+/** Calls a second that are made when there is work, by command; and how many users fit into one. */
 export interface Rates {
   readonly batchPerSecond: number;
   readonly singlePerSecond: number;
   readonly usersPerBatch: number;
+}
+
+/**
+ * A slow fleet is asked for twice what it did, so that 0.6 s of its work waits at most. Less, and a fleet that takes
+ * half a second from the intake to a slot (a far Redis) would be taken for ever slower. One that has done nothing yet is
+ * asked for a quarter.
+ */
+const GROWTH = 2;
+const LEAST_SHARE = 0.25;
+
+/**
+ * Calls a second that the fleet makes when there is work: twice what it started in the last second, at most what is
+ * allowed. A fleet short of CPU stays below the quota, and what waits for it waits longer.
+ */
+export function paceOf(allowedPerSecond: number, startedLastSecond: number): number {
+  return Math.min(allowedPerSecond, Math.max(LEAST_SHARE * allowedPerSecond, GROWTH * startedLastSecond));
 }
 
 /** Seconds of a command's budget that a row takes: a place in a batch call, or a call of its own. */

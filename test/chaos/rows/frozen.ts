@@ -8,7 +8,7 @@ const FROZEN_MS = 20_000;
 
 async function freeze(arena: Arena, point: string): Promise<void> {
   const passing = 2 + Math.floor(arena.random() * 4);
-  arena.flow.rate(150);
+  arena.flow.rate(80);
   const victim = arena.victim(point, passing, 'SIGSTOP');
   await eventually(
     `a worker stops at ${point}`,
@@ -40,7 +40,7 @@ async function freeze(arena: Arena, point: string): Promise<void> {
     arena.problem(`woken at ${point}: ${repeated} repeats in the books before, ${repeatedLater} after`);
   arena.progress(`frozen at ${point}, passing ${passing}: no call when it woke, ${repeated} repeats so far`);
   // It is as good as any other from here on.
-  arena.flow.rate(150);
+  arena.flow.rate(80);
   const own = (): number => victim.lines.filter((line) => line.includes('"callId"')).length;
   const had = own();
   await eventually('the woken worker works', () => own() > had, 60_000);

@@ -24,7 +24,6 @@ const pending = ({ simulator }: Arena): number =>
 const duringCalls: Row = {
   name: 'sigterm-calls',
   promise: 'SIGTERM with calls on the wire: ends with 0 in time; what was on the wire is heard to its end',
-  short: true,
   arena: { workers: 2, env: { IMSYNC_SHUTDOWN_TIMEOUT_MS: String(TIMEOUT_MS) } },
   async run(arena) {
     for (let i = 0; i < (arena.brief ? 1 : 4); i++) {

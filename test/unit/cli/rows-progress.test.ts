@@ -1,7 +1,7 @@
 import { createRate, duration, grouped, textOf } from '../../../src/cli/rows-progress.ts';
 
-test('the rate is that of the last half minute, from where it began', () => {
-  const rate = createRate(1_000, 0);
+test('the rate is that of the last half minute, from the first time it is asked for', () => {
+  const rate = createRate();
   expect(rate(1_000, 0)).toBe(0);
   expect(rate(3_000, 2_000)).toBe(1_000);
   for (let s = 3; s <= 60; s++) rate(3_000 + 100 * (s - 2), s * 1_000);

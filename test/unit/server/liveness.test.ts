@@ -63,13 +63,24 @@ describe('liveness', () => {
   });
 
   it('finds a loop that ended by itself', () => {
-    let runs = true;
-    const pulse = runningPulse(() => runs, nowMs);
+    const worker = { isRunning: true, pulse: createPulse(nowMs) };
+    const pulse = runningPulse(worker, nowMs);
     now = MINUTE;
     expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
-    runs = false;
+    worker.isRunning = false;
     expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
     now += STUCK_AFTER_MS + 1;
+    expect(stuckLoops(named(pulse), awake, now)).toHaveLength(1);
+  });
+
+  it('finds a loop that is said to run and does not turn', () => {
+    now = MINUTE;
+    const turning = createPulse(nowMs);
+    turning.turn();
+    const pulse = runningPulse({ isRunning: true, pulse: turning }, nowMs);
+    now += STUCK_AFTER_MS;
+    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    now += 1;
     expect(stuckLoops(named(pulse), awake, now)).toHaveLength(1);
   });
 });

@@ -1,5 +1,11 @@
 import type { Backlog } from '../../../../src/intake/backlog.ts';
-import { MAX_STEP_ROWS, roomFor, secondsOf, TARGET_SECONDS } from '../../../../src/tasks/backfill/room.ts';
+import {
+  MAX_STEP_ROWS,
+  paceOf,
+  roomFor,
+  secondsOf,
+  TARGET_SECONDS,
+} from '../../../../src/tasks/backfill/room.ts';
 
 const commands = { batch: 'multiaccount_import', single: 'account_import' };
 const rates = { batchPerSecond: 99, singlePerSecond: 198, usersPerBatch: 100 };
@@ -7,7 +13,7 @@ const together = secondsOf(rates, false);
 const alone = secondsOf(rates, true);
 
 function room(waiting: number, calls: Backlog['calls'] = {}, perRow = together): number {
-  return roomFor({ waiting, calls, isHeld: false, isPaused: false }, commands, rates, perRow);
+  return roomFor({ waiting, calls, started: {}, isHeld: false, isPaused: false }, commands, rates, perRow);
 }
 
 test('nothing waits: a step at most', () => {
@@ -38,6 +44,18 @@ test('rows that need a call of their own take more of the line', () => {
 test('where a row takes longer than the target, one goes while nothing waits', () => {
   const slow = { ...rates, singlePerSecond: 1 };
   const ask = (waiting: number) =>
-    roomFor({ waiting, calls: {}, isHeld: false, isPaused: false }, commands, slow, secondsOf(slow, true));
+    roomFor(
+      { waiting, calls: {}, started: {}, isHeld: false, isPaused: false },
+      commands,
+      slow,
+      secondsOf(slow, true),
+    );
   expect([ask(0), ask(1)]).toEqual([1, 0]);
+});
+
+test('a slow fleet is taken for as slow as it is, and asked for twice that', () => {
+  expect(paceOf(99, 98)).toBe(99);
+  expect(paceOf(99, 30)).toBe(60);
+  // Nothing was started yet: something must be, to see how quick it is.
+  expect(paceOf(99, 0)).toBeCloseTo(24.75);
 });

@@ -18,7 +18,8 @@ const columns: FieldMap<number> = new Map([
   ['userId', 0],
   ['nick', 1],
 ]);
-const row = (...cells: string[]) => csvRow({ line: 2, cells }, columns, 3);
+const row = (...cells: string[]) =>
+  csvRow({ line: 2, breaks: cells.join('').split('\n').length - 1, cells }, columns, 3);
 
 describe('cells', () => {
   test.each(['\n', '\r\n', '\r'])('lines end in %j, the last one or not', async (end) => {

@@ -1,0 +1,82 @@
+import { binned, marginNeeded, ratePerSecond } from '../measure/arrivals.ts';
+import { type Drained, drainBacklog } from '../stage/backlog.ts';
+import type { Bench, BenchContext } from '../stage/bench.ts';
+import { createFigures, type Figures } from '../stage/figures.ts';
+import { onStage, type Stage } from '../stage/stage.ts';
+
+export const QUOTA = 100;
+/** 1 % below the quota: what the fleet sends at. */
+export const SENT_PER_SECOND = 99;
+export const API_LATENCY = ['--latency', '50-150'] as const;
+
+/** The documented quota under a backlog, by 1, 2 and 4 processes. */
+export const quota: Bench = {
+  name: 'quota',
+  about: 'a backlog at the documented quota of 100 calls/s, API latency 50–150 ms',
+  runs: 3,
+  run: (context) =>
+    onStage(context, { simulate: API_LATENCY }, async (stage) => {
+      const figures = createFigures();
+      const problems: string[] = [];
+      for (let run = 0; run < context.runs; run++) {
+        await stage.stopWorkers();
+        for (const processes of [1, 2, 4]) {
+          while (stage.workers.length < processes) await stage.startWorker();
+          const drained = await backlog(stage, context, `r${run}p${processes}-`);
+          const name = processes === 1 ? '1 process' : `${processes} processes`;
+          context.say(`${name}: ${ratePerSecond(drained.arrivalsMs).toFixed(1)} calls/s`);
+          addUse(figures, name, drained);
+          addPace(figures, name, drained);
+          problems.push(...drained.problems.map((problem) => `${name}: ${problem}`));
+        }
+      }
+      return { rows: figures.rows(), problems };
+    }),
+};
+
+async function backlog(stage: Stage, context: BenchContext, prefix: string): Promise<Drained> {
+  return drainBacklog(stage, [{ prefix, count: context.quick ? 25_000 : 60_000 }]);
+}
+
+function addUse(figures: Figures, name: string, drained: Drained): void {
+  const { arrivalsMs, items, slotsGivenUp } = drained;
+  const use = (100 * ratePerSecond(arrivalsMs)) / QUOTA;
+  figures.add({ what: `${name}: quota used`, unit: '% of calls/s', target: { atLeast: 98.5 } }, use);
+  const accounts = items.reduce((sum, n) => sum + n, 0) / items.length;
+  figures.add({ what: `${name}: accounts a call`, unit: 'accounts', target: { atLeast: 99 } }, accounts);
+  const share = (100 * slotsGivenUp) / (slotsGivenUp + arrivalsMs.length);
+  figures.add({ what: `${name}: slots given up`, unit: '% of slots' }, share);
+}
+
+/** Whether the quota held; for this row and for those under disturbance. */
+export function addPace(figures: Figures, name: string, drained: Drained): void {
+  const { maxInRollingSecond, maxSurelyInRollingSecond, maxIn10Ms, longestStallMs } = drained;
+  const note =
+    maxInRollingSecond > maxSurelyInRollingSecond
+      ? `${maxInRollingSecond} as stamped; the receiver was up to ${longestStallMs.toFixed(0)} ms late itself`
+      : undefined;
+  figures.add(
+    {
+      what: `${name}: most arrivals in a rolling second`,
+      unit: 'calls',
+      target: { atMost: QUOTA, by: 'worst' },
+      ...(note !== undefined && { note }),
+    },
+    maxSurelyInRollingSecond,
+  );
+  figures.add(
+    { what: `${name}: most arrivals in 10 ms`, unit: 'calls', target: { atMost: 3, by: 'worst' } },
+    maxIn10Ms,
+  );
+  figures.add(
+    { what: `${name}: margin that this jitter needs`, unit: '%' },
+    100 * marginNeeded(drained.arrivalsMs, QUOTA, SENT_PER_SECOND),
+  );
+}
+
+/** The strip of arrivals that the charts show: the three seconds from the first call on. */
+export function stripOf(arrivalsMs: readonly number[]): number[] {
+  return binned(arrivalsMs, arrivalsMs[0] ?? 0, STRIP_BIN_MS, STRIP_MS / STRIP_BIN_MS);
+}
+export const STRIP_BIN_MS = 10;
+const STRIP_MS = 3_000;
