@@ -1,8 +1,9 @@
-import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, WaitingError, Worker, type WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { startFetchWatch } from './fetch-watch.ts';
 import { queueName } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
@@ -52,6 +53,8 @@ const LOCK_MS = 6_000;
 const STALLED_CHECK_MS = 3_000;
 /** A stall is no fault of the call: never fail a job for it. */
 const MAX_STALLS = 1_000_000;
+/** A delayed job that is due is fetched within this; clocks may be a little off. */
+const DUE_SINCE_MS = 5_000;
 
 export function startCallWorker(options: {
   readonly command: ImportCommand;
@@ -65,40 +68,73 @@ export function startCallWorker(options: {
 }): CallWorker {
   const { command, connection, keys, concurrency, run, onFailed, onTrouble } = options;
   let running = 0;
-  const worker = new SeenWorker(
-    queueName(command),
-    async (job: Job, token?: string) => {
-      running++;
-      const end = await run(job.id ?? '').finally(() => running--);
-      if (end.kind === 'later') {
-        await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
-        throw new DelayedError();
-      }
-      if (end.kind === 'leave') {
-        await job.moveToWait(token);
-        throw new WaitingError();
-      }
+  let begun = 0;
+  const runCounted = async (callId: string): Promise<RunEnd> => {
+    running++;
+    begun++;
+    try {
+      return await run(callId);
+    } finally {
+      running--;
+    }
+  };
+  const open = (): SeenWorker => {
+    const opened = new SeenWorker(queueName(command), processor, settings);
+    opened.on('error', onTrouble);
+    opened.on('failed', (job, error) => onFailed(job?.id ?? '', error));
+    opened.run().catch(onTrouble);
+    return opened;
+  };
+  const processor = async (job: Job, token?: string) => {
+    const end = await runCounted(job.id ?? '');
+    if (end.kind === 'later') {
+      await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
+      throw new DelayedError();
+    }
+    if (end.kind === 'leave') {
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }
+  };
+  const settings: WorkerOptions = {
+    connection: getsAlongWhenRefused(connection),
+    prefix: keys.bullPrefix,
+    concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: MAX_STALLS,
+    skipVersionCheck: true,
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 0 },
+    runRetryDelay: 1_000,
+    // Not by its constructor, which would be before it can be seen.
+    autorun: false,
+  };
+  let worker = open();
+  let begunAtLook = 0;
+  const jobs = `${keys.bullPrefix}:${queueName(command)}`;
+  const watch = startFetchWatch({
+    isIdle: () => {
+      const idle = running === 0 && begun === begunAtLook;
+      begunAtLook = begun;
+      return idle;
     },
-    {
-      connection: getsAlongWhenRefused(connection),
-      prefix: keys.bullPrefix,
-      concurrency,
-      lockDuration: LOCK_MS,
-      stalledInterval: STALLED_CHECK_MS,
-      maxStalledCount: MAX_STALLS,
-      skipVersionCheck: true,
-      removeOnComplete: { count: 0 },
-      removeOnFail: { count: 0 },
-      runRetryDelay: 1_000,
-      // Not by its constructor, which would be before it can be seen.
-      autorun: false,
+    // BullMQ keeps the time of a delayed job in the upper bits of its score.
+    dueJobs: async () =>
+      (await connection.llen(`${jobs}:wait`)) +
+      (await connection.zcount(`${jobs}:delayed`, '-inf', (Date.now() - DUE_SINCE_MS) * 0x1000)),
+    onStuck: () => {
+      onTrouble(new Error('jobs waited and were not fetched: the connection for them is made anew'));
+      // What is stuck may not end; it fetches nothing more.
+      worker.close(true).catch(onTrouble);
+      worker = open();
     },
-  );
-  worker.on('error', onTrouble);
-  worker.on('failed', (job, error) => onFailed(job?.id ?? '', error));
-  worker.run().catch(onTrouble);
+  });
   return {
-    close: () => worker.close(),
+    close: () => {
+      watch.close();
+      return worker.close();
+    },
     get isRunning() {
       return worker.isRunning();
     },

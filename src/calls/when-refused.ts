@@ -1,3 +1,4 @@
+import type { Cluster } from 'ioredis';
 import type { RedisClient } from '../redis/connect.ts';
 
 /**
@@ -36,6 +37,7 @@ const prepared = new WeakSet<RedisClient>();
 export function getsAlongWhenRefused(connection: RedisClient): RedisClient {
   if (prepared.has(connection)) return connection;
   prepared.add(connection);
+  if (connection.isCluster) failsSoonWhenBlocked(connection as Cluster);
   const define = connection.defineCommand.bind(connection);
   connection.defineCommand = (name, definition) => {
     // BullMQ adds its version: `moveToActive:6.7.0`. A line before a `#!` would not be understood.
@@ -45,6 +47,16 @@ export function getsAlongWhenRefused(connection: RedisClient): RedisClient {
     if (script === ASKING) refusesLate(connection as unknown as Record<string, Run>, name);
   };
   return connection;
+}
+
+/**
+ * BullMQ blocks on a duplicate of the connection, with a watchdog of six seconds that closes it. Closing a cluster
+ * connection to a node that is gone may never end, and then no job is fetched any more. So a blocked command fails
+ * well before the watchdog, though a loop's commands outlast a failover; BullMQ then blocks anew.
+ */
+function failsSoonWhenBlocked(connection: Cluster): void {
+  const duplicate = connection.duplicate.bind(connection);
+  connection.duplicate = (nodes, options) => duplicate(nodes, { ...options, maxRedirections: 10 });
 }
 
 function refusesLate(connection: Record<string, Run>, name: string): void {

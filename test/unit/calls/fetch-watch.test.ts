@@ -1,0 +1,58 @@
+import { startFetchWatch } from '../../../src/calls/fetch-watch.ts';
+
+const { jest } = import.meta;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+async function looks(times: number, isIdle: () => boolean, dueJobs: () => Promise<number>): Promise<number> {
+  let stuck = 0;
+  const watch = startFetchWatch({ isIdle, dueJobs, onStuck: () => stuck++ });
+  await jest.advanceTimersByTimeAsync(2_000 * times);
+  watch.close();
+  await jest.advanceTimersByTimeAsync(60_000);
+  return stuck;
+}
+
+it('finds out that jobs wait and nobody fetches them, at the third look', async () => {
+  const two = async () => 2;
+  expect(await looks(2, () => true, two)).toBe(0);
+  expect(await looks(3, () => true, two)).toBe(1);
+  expect(await looks(6, () => true, two)).toBe(2);
+});
+
+it('finds nothing while there is work or none waits, and while Redis is away', async () => {
+  let turn = 0;
+  expect(
+    await looks(
+      10,
+      () => false,
+      async () => 5,
+    ),
+  ).toBe(0);
+  expect(
+    await looks(
+      10,
+      () => true,
+      async () => 0,
+    ),
+  ).toBe(0);
+  expect(
+    await looks(
+      10,
+      () => turn++ % 3 !== 0,
+      async () => 5,
+    ),
+  ).toBe(0);
+  expect(
+    await looks(
+      10,
+      () => true,
+      () => Promise.reject(new Error('Connection is closed.')),
+    ),
+  ).toBe(0);
+});
