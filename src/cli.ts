@@ -20,6 +20,8 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./cli/demo.ts')).demoCommand(),
 };
 
+const LAST_WORD_MS = 1_000;
+
 const program = new Command('imsync')
   .description('Turns user-created events on Redis into accounts of Tencent IM (Chat).')
   .version(packageVersion())
@@ -50,6 +52,9 @@ try {
     process.exitCode = exitCode;
   }
 }
+
+// A verb has said its last word. What is still open (a connection that does not close, a timer) must not keep it.
+setTimeout(() => process.exit(), LAST_WORD_MS).unref();
 
 /** The one verb that stands first among the operands; all of them for help, and for a word that is none. */
 function named(args: readonly string[]): (() => Promise<Command>)[] {
