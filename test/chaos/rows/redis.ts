@@ -1,3 +1,4 @@
+import { readBooks } from '../../../src/ledger/books.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startFarProxy } from '../../support/far-proxy.ts';
 import type { ImsyncProcess } from '../../support/process.ts';
@@ -232,9 +233,11 @@ const far: Row = {
       await arena.flow.stop();
       await eventually(
         'all is done',
-        async () =>
-          (await arena.redis.zcard(arena.keys.open)) === 0 &&
-          (await arena.redis.xlen(arena.keys.stream)) === 0,
+        async () => {
+          // What was parked comes back to the intake when a call settles, so the stream alone does not tell.
+          const { accepted, imported, superseded, deadLettered } = await readBooks(arena.redis, arena.keys);
+          return accepted === imported + superseded + deadLettered;
+        },
         120_000,
       );
       for (const worker of arena.workers) worker.signal('SIGTERM');
