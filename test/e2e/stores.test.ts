@@ -2,6 +2,7 @@ import { UserCreatedProducer } from '../../src/intake/producer.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
+import type { ImsyncProcess } from '../support/process.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { startSentinels } from '../support/redis-sentinel.ts';
 import { TEST_APP } from '../support/simulator.ts';
@@ -48,6 +49,24 @@ const bad = {
   scenario: { rules: [{ match: { userIdPattern: '^bad' }, action: { accountCode: 70402 } }] },
 };
 
+/** The store lost the node that holds the keys: events are taken again, and imported. */
+async function goesOn(
+  stage: Awaited<ReturnType<typeof setStageOn>>,
+  worker: ImsyncProcess,
+  what: string,
+): Promise<void> {
+  const killedAtMs = performance.now();
+  await eventually('an event is taken', () => stage.push({ userId: 'after' }).catch(() => false), 60_000);
+  await drained(stage);
+  process.stderr.write(
+    `stores.test.ts: ${what}: imports again after ${Math.round(performance.now() - killedAtMs)} ms\n`,
+  );
+  expect(stage.simulator.accounts.has('after')).toBe(true);
+  expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
+  // One line for the change, a few for what broke with it.
+  expect(worker.lines.filter((line) => line.includes('"level":"error"')).length).toBeLessThan(8);
+}
+
 test('on a cluster, and on when the owner of the keys is gone', async () => {
   const cluster = await startCluster();
   const stage = await setStageOn(cluster, bad);
@@ -56,16 +75,7 @@ test('on a cluster, and on when the owner of the keys is gone', async () => {
     await wholeWay(stage, cluster);
     const owner = await cluster.ownerOf(keys.stream);
     await owner.kill();
-    const killedAtMs = performance.now();
-    await eventually('an event is taken', () => stage.push({ userId: 'after' }).catch(() => false), 60_000);
-    await drained(stage);
-    process.stderr.write(
-      `stores.test.ts: cluster, owner killed: imports again after ${Math.round(performance.now() - killedAtMs)} ms\n`,
-    );
-    expect(stage.simulator.accounts.has('after')).toBe(true);
-    expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
-    // One line for the change, a few for what broke with it.
-    expect(worker.lines.filter((line) => line.includes('"level":"error"')).length).toBeLessThan(8);
+    await goesOn(stage, worker, 'cluster, owner killed');
     worker.signal('SIGTERM');
     expect(await worker.ended).toBe(0);
   } finally {
@@ -80,16 +90,7 @@ test('under sentinels, and on when the primary is gone', async () => {
     const worker = await stage.worker();
     await wholeWay(stage, sentinels);
     await (await sentinels.primary()).kill();
-    const killedAtMs = performance.now();
-    await eventually('an event is taken', () => stage.push({ userId: 'after' }).catch(() => false), 60_000);
-    await drained(stage);
-    process.stderr.write(
-      `stores.test.ts: sentinel, primary killed: imports again after ${Math.round(performance.now() - killedAtMs)} ms\n`,
-    );
-    expect(stage.simulator.accounts.has('after')).toBe(true);
-    expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
-    // One line for the change, a few for what broke with it.
-    expect(worker.lines.filter((line) => line.includes('"level":"error"')).length).toBeLessThan(8);
+    await goesOn(stage, worker, 'sentinel, primary killed');
     worker.signal('SIGTERM');
     expect(await worker.ended).toBe(0);
   } finally {
