@@ -1,8 +1,9 @@
-import { DelayedError, type Job, WaitingError, Worker, type WorkerOptions } from 'bullmq';
+import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { DelayedError, WaitingError, Worker } from './bullmq.ts';
 import { startFetchWatch } from './fetch-watch.ts';
 import { queueName } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';

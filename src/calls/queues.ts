@@ -1,7 +1,8 @@
-import { Queue } from 'bullmq';
+import type { Queue as BullQueue } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { Queue } from './bullmq.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** Calls of one command by the state of their jobs. */
@@ -68,7 +69,7 @@ export function openCallQueues(
       return [command, queue] as const;
     }),
   );
-  const queueOf = (command: ImportCommand): Queue => {
+  const queueOf = (command: ImportCommand): BullQueue => {
     const queue = queues.get(command);
     if (queue === undefined) throw new RangeError(`this worker has no queue for ${command}`);
     return queue;
