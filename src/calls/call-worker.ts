@@ -28,15 +28,34 @@ export interface CallWorker {
 /** Without a word about how long it blocks, the loop asks again well within this. */
 const FETCH_MS = 15_000;
 
+/**
+ * BullMQ's loop begins no run while it has room for one more job and there is one: with 200 fetchers a process that
+ * starts on a backlog would fetch 200 jobs before its first call. Told now and then that there is none, it begins
+ * what it has.
+ */
+const FETCHED_AHEAD = 8;
+
 /** BullMQ's worker, whose loop can be seen to turn: it says when it fetches, and when it waits for something to come. */
 class SeenWorker extends Worker {
   readonly fetching = createPulse();
+  private fetchedAhead = 0;
+
+  /** To be called at the begin of each run. */
+  begun(): void {
+    this.fetchedAhead = Math.max(0, this.fetchedAhead - 1);
+  }
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
+    if (this.fetchedAhead >= FETCHED_AHEAD) {
+      // One less, so that the next asking is a real one whatever became of those that were fetched.
+      this.fetchedAhead -= 1;
+      return undefined as unknown as Job;
+    }
     this.fetching.turn();
-    const job = await super.moveToActive(token, name);
+    const job: Job | undefined = await super.moveToActive(token, name);
     this.fetching.rest(FETCH_MS);
-    return job;
+    if (job !== undefined) this.fetchedAhead += 1;
+    return job as Job;
   }
 
   protected override getBlockTimeout(blockUntil: number): number {
@@ -73,6 +92,7 @@ export function startCallWorker(options: {
   const runCounted = async (callId: string): Promise<RunEnd> => {
     running++;
     begun++;
+    worker.begun();
     try {
       return await run(callId);
     } finally {
