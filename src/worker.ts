@@ -35,7 +35,7 @@ import { redisSettings } from './redis/settings.ts';
 import { logClock } from './server/clock-log.ts';
 import { startHeartbeat } from './server/heartbeat.ts';
 import { startHoldHerald } from './server/hold-herald.ts';
-import { type Intake, openIntake } from './server/intake.ts';
+import type { Intake } from './server/intake.ts';
 import { createUserLookup } from './server/intake-find.ts';
 import { ListenError } from './server/listen-problem.ts';
 import { runningPulse } from './server/liveness.ts';
@@ -165,6 +165,8 @@ export async function startWorker(options: {
   const openIntakeIfWanted = async (): Promise<Intake | undefined> => {
     const { port } = config.intake;
     if (port === null) return undefined;
+    // The only one that needs a web framework: loaded where it is wanted.
+    const { openIntake } = await import('./server/intake.ts');
     return openIntake({
       config: { ...config, intake: { ...config.intake, port } },
       memory: createMemoryMark(opsRedis, keys),

@@ -1,5 +1,6 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import fastify, { type FastifyReply } from 'fastify';
+import { isNativeError } from 'node:util/types';
 import { ListenError, listenProblem } from './listen-problem.ts';
 import type { StuckLoop } from './liveness.ts';
 
@@ -33,76 +34,100 @@ const OPS_WORDS = {
   portVariable: 'IMSYNC_OPS_PORT',
 };
 
-/** Listens; rejects with ListenError when it cannot. */
+/**
+ * Listens; rejects with ListenError when it cannot. On Node's own server: five paths without parameters need no more,
+ * and a framework would be loaded by every worker at its start (docs/decisions/0092).
+ */
 export async function startOpsServer(
   sources: OpsSources,
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<OpsServer> {
-  const app = fastify({
-    bodyLimit: 1_024,
-    requestTimeout: REQUEST_MS,
-    connectionTimeout: 6 * REQUEST_MS,
-    keepAliveTimeout: 6 * REQUEST_MS,
-    forceCloseConnections: true,
-  });
-  app.server.maxConnections = MAX_CONNECTIONS;
-  // Nothing here takes a body: whatever comes is not read, and the path decides.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  app.setNotFoundHandler((_request, reply) =>
-    answer(reply, 404, {
-      error: 'There is nothing here. GET /livez, /readyz, /status or /metrics.',
-    }),
+  const routes = routesOf(sources);
+  const server = createServer(
+    { requestTimeout: REQUEST_MS, keepAliveTimeout: 6 * REQUEST_MS },
+    (request, response) => {
+      void serve(routes, request, response);
+    },
   );
-  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
-    const refused = error.statusCode !== undefined && error.statusCode < 500;
-    return answer(reply, refused ? (error.statusCode ?? 400) : 500, {
-      error: refused ? 'The request cannot be read.' : 'The answer cannot be given: a bug, please report it.',
-    });
-  });
-
-  for (const path of ['/livez', '/healthz']) {
-    app.get(path, (_request, reply) => {
-      const stuck = sources.stuckLoops().map(({ loop, stuckForMs }) => ({
-        loop,
-        since: new Date(Date.now() - stuckForMs).toISOString(),
-        stuckForMs,
-      }));
-      return stuck.length === 0
-        ? answer(reply, 200, { status: 'ok' })
-        : answer(reply, 503, { status: 'stuck', stuck });
-    });
-  }
-  app.get('/readyz', async (_request, reply) => {
-    const problems = await sources.readinessProblems().catch((error: Error) => [error.message]);
-    return problems.length === 0
-      ? answer(reply, 200, { status: 'ok' })
-      : answer(reply, 503, { status: 'unready', problems });
-  });
-  app.get('/status', async (_request, reply) => {
-    const status = await sources.status().catch((error: Error) => error);
-    return status instanceof Error
-      ? answer(reply, 503, { error: status.message })
-      : answer(reply, 200, status);
-  });
-  app.get('/metrics', async (_request, reply) => {
-    const { contentType, text } = await sources.metrics();
-    return reply.header('cache-control', 'no-store').type(contentType).send(text);
-  });
-
-  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-    throw new ListenError(listenProblem(error, host, port, OPS_WORDS));
-  });
-  const bound = app.server.address() as AddressInfo;
+  server.setTimeout(6 * REQUEST_MS);
+  server.maxConnections = MAX_CONNECTIONS;
+  await listens(server, host, port);
+  const bound = server.address() as AddressInfo;
   const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
   return {
     url: `http://${shownHost}:${bound.port}`,
     host,
     port: bound.port,
-    close: () => app.close(),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }
 
-function answer(reply: FastifyReply, status: number, body: object): FastifyReply {
-  return reply.code(status).header('cache-control', 'no-store').send(body);
+function listens(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(new ListenError(listenProblem(error, host, port, OPS_WORDS))));
+    server.listen({ host, port }, resolve);
+  });
+}
+
+interface OpsAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+type Routes = ReadonlyMap<string, () => OpsAnswer | Promise<OpsAnswer>>;
+
+function routesOf(sources: OpsSources): Routes {
+  const livez = (): OpsAnswer => {
+    const stuck = sources.stuckLoops().map(({ loop, stuckForMs }) => ({
+      loop,
+      since: new Date(Date.now() - stuckForMs).toISOString(),
+      stuckForMs,
+    }));
+    return stuck.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'stuck', stuck });
+  };
+  const readyz = async (): Promise<OpsAnswer> => {
+    const problems = await sources.readinessProblems().catch((error: Error) => [error.message]);
+    return problems.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'unready', problems });
+  };
+  const status = async (): Promise<OpsAnswer> => {
+    const status = await sources.status().catch((error: Error) => error);
+    return isNativeError(status) ? json(503, { error: status.message }) : json(200, status);
+  };
+  const metrics = async (): Promise<OpsAnswer> => ({ status: 200, ...(await sources.metrics()) });
+  return new Map(
+    Object.entries({
+      '/livez': livez,
+      '/healthz': livez,
+      '/readyz': readyz,
+      '/status': status,
+      '/metrics': metrics,
+    }),
+  );
+}
+
+/** Nothing here takes a body: whatever comes is not read, and method and path decide. Never rejects. */
+async function serve(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [path = ''] = (request.url ?? '').split('?');
+  const route = request.method === 'GET' || request.method === 'HEAD' ? routes.get(path) : undefined;
+  const answer =
+    route === undefined
+      ? json(404, { error: 'There is nothing here. GET /livez, /readyz, /status or /metrics.' })
+      : await Promise.resolve()
+          .then(route)
+          .catch(() => json(500, { error: 'The answer cannot be given: a bug, please report it.' }));
+  response.writeHead(answer.status, {
+    'cache-control': 'no-store',
+    'content-type': answer.contentType,
+    'content-length': Buffer.byteLength(answer.text),
+  });
+  response.end(request.method === 'HEAD' ? undefined : answer.text);
+}
+
+function json(status: number, body: object): OpsAnswer {
+  return { status, contentType: 'application/json; charset=utf-8', text: JSON.stringify(body) };
 }
