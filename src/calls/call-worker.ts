@@ -3,10 +3,13 @@ import type { ImportCommand } from '../im/bodies.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
 import { DelayedError, WaitingError, Worker } from './bullmq.ts';
 import { startFetchWatch } from './fetch-watch.ts';
 import { queueName } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
+
+const dueJobsScript = loadScript(import.meta.url, 'due-jobs.lua');
 
 /** How a run of a call ended, as far as its job is concerned. */
 export type RunEnd =
@@ -142,8 +145,14 @@ export function startCallWorker(options: {
     },
     // BullMQ keeps the time of a delayed job in the upper bits of its score.
     dueJobs: async () =>
-      (await connection.llen(`${jobs}:wait`)) +
-      (await connection.zcount(`${jobs}:delayed`, '-inf', (Date.now() - DUE_SINCE_MS) * 0x1000)),
+      Number(
+        await runScript(
+          connection,
+          dueJobsScript,
+          [`${jobs}:wait`, `${jobs}:delayed`],
+          [(Date.now() - DUE_SINCE_MS) * 0x1000],
+        ),
+      ),
     onStuck: () => {
       onTrouble(new Error('jobs waited and were not fetched: the connection for them is made anew'));
       // What is stuck may not end; it fetches nothing more.

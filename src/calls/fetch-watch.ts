@@ -3,9 +3,9 @@
  * connection can get stuck for good when a cluster loses a node (one time in ten that its owner was killed, bullmq
  * 6.7): then its worker is made anew.
  */
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 4_000;
 /** Found so many times in a row: a fetch takes milliseconds. */
-const LOOKS = 3;
+const LOOKS = 2;
 
 export function startFetchWatch(options: {
   /** No run is at work, and none was begun since the last look. */

@@ -6,7 +6,7 @@ const SENTENCES: Readonly<Record<MemoryLevel, string>> = {
   high: 'backfill and redrive wait. Raise its maxmemory, or find what fills it',
   full: 'backfill and redrive wait, and the HTTP intake refuses. Raise its maxmemory, or find what fills it',
 };
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 5_000;
 
 /** Says once when Redis's memory passes one of the marks, up or down. Apart from all that writes: that fails when it is full. */
 export function startMemoryHerald(
