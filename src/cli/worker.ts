@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../server/log.ts';
 import { OutOfReachError, startWorker, UnfitError } from '../worker.ts';
 import { CliError, EXIT } from './fail.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';
+import { keepHeapSmall } from './small-heap.ts';
 import { packageVersion } from './version.ts';
 
 /** A start that is nearly over is let to its end. */
@@ -24,6 +25,7 @@ export function workerCommand(): Command {
     .description('import accounts: turn waiting events into API calls')
     .addHelpText('after', HELP)
     .action(async (_options: unknown, command: Command) => {
+      keepHeapSmall();
       const { config } = loadForCommand(command);
       requireForWorker(config);
       readSecrets(config, readTextFile);
