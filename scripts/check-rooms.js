@@ -12,10 +12,10 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseSync } from '@swc/core';
 
-/** From the top to the bottom; `cli` is `cli.ts` and the folder. */
+/** From the top to the bottom; `cli` is `cli.ts` and the folder. `worker` holds the parts that `worker.ts` puts together. */
 const rooms = [
   ...['config', 'event', 'im', 'redis', 'pace', 'ledger', 'calls', 'intake', 'delivery', 'tasks', 'server'],
-  ...['doctor', 'worker.ts', 'index.ts', 'demo', 'cli', 'simulator'],
+  ...['doctor', 'worker', 'worker.ts', 'index.ts', 'demo', 'cli', 'simulator'],
 ];
 /** What an app backend loads with the producer; nothing else may come along. */
 const roomsOfIndex = ['config', 'event', 'redis', 'intake'];

@@ -93,7 +93,7 @@ test('every offence is found, at its line', () => {
   const noFile = 'which cannot be resolved to a file (extensions are written out).';
   const unlisted = (name: string): string => `package.json does not list ${name} in dependencies.`;
   const order = 'config, event, im, redis, pace, ledger, calls, intake, delivery, tasks, server';
-  const everyRoom = `${order}, doctor, worker.ts, index.ts, demo, cli, simulator`;
+  const everyRoom = `${order}, doctor, worker, worker.ts, index.ts, demo, cli, simulator`;
   expect(said.slice(0, 1)).toEqual([`src/attic/a.ts:1: belongs to no room; rooms are ${everyRoom}.`]);
   expect(said.filter((line) => !line.startsWith('src/attic') && !line.startsWith('src/tasks/c.ts'))).toEqual([
     'src/calls/b.ts:1: calls may not import delivery, which stands below it.',

@@ -1,0 +1,65 @@
+import type { Config } from '../config/config.ts';
+import type { ReadFile } from '../config/read-file.ts';
+import { readSecrets } from '../config/secrets.ts';
+import { createImClient, type ImClient } from '../im/client.ts';
+import { baseUrlsOf } from '../im/regions.ts';
+import { createSigner } from '../im/signer.ts';
+import { createSigningClock } from '../im/signing-clock.ts';
+import type { Logger } from '../server/log.ts';
+
+/** The hosts of a region. */
+export interface Hosts {
+  readonly baseUrl: string;
+  readonly backupUrl: string;
+}
+
+/** The API as this process speaks to it, and what signs for it. */
+export interface Api {
+  readonly client: ImClient;
+  /** Reads the secret again. */
+  signAnew(): void;
+  /** The same, after an answer that doubts the time signed with. */
+  signAnewInDoubt(): void;
+  /** This machine's clock is so far ahead of Redis's. */
+  clockIsAhead(ms: number): void;
+}
+
+const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
+
+export function openApi(config: Config, readFile: ReadFile, log: Logger, hosts: Hosts | undefined): Api {
+  const signingClock = createSigningClock(Date.now);
+  const signer = createSigner({
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    readSecret: () => {
+      const { secretKey, userSig } = readSecrets(config, readFile);
+      return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
+    },
+    nowMs: signingClock.nowMs,
+    expireSeconds: SIGNATURE_LIFE_SECONDS,
+  });
+  const client = createImClient({
+    ...(hosts ??
+      (config.api.baseUrl === '' ? baseUrlsOf(config.api.region) : { baseUrl: config.api.baseUrl })),
+    onSwitch: ({ from, to, why }) =>
+      log.warn(
+        { from: new URL(from).host, to: new URL(to).host },
+        why === 'trial'
+          ? "the region's main host is tried again"
+          : 'the host gives no connections: calls go to the other host of the region',
+      ),
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    userSig: () => signer.current(),
+    callTimeoutMs: config.api.callTimeoutMs,
+  });
+  return {
+    client,
+    signAnew: () => signer.renew(),
+    signAnewInDoubt() {
+      signingClock.doubt();
+      signer.renew();
+    },
+    clockIsAhead: (ms) => signingClock.isAhead(ms),
+  };
+}

@@ -1,0 +1,164 @@
+import { type CallWorker, startCallWorker } from '../calls/call-worker.ts';
+import { openCallQueues } from '../calls/queues.ts';
+import type { Config } from '../config/config.ts';
+import { watchCulprits } from '../delivery/culprits.ts';
+import { type DeliveryOptions, deliver } from '../delivery/deliver.ts';
+import { startProber } from '../delivery/prober.ts';
+import { startCoalescer } from '../intake/coalescer.ts';
+import type { CutCall } from '../intake/cut.ts';
+import { startSweeper, sweep } from '../intake/sweep.ts';
+import { waitingUsers } from '../ledger/waiting-users.ts';
+import { ratePerSecond } from '../pace/budget.ts';
+import type { Keys } from '../redis/keys.ts';
+import { runningPulse, type WatchedLoop } from '../server/liveness.ts';
+import type { Logger } from '../server/log.ts';
+import { logReport } from '../server/report-log.ts';
+import { allOf } from '../server/reports.ts';
+import { logSwept } from '../server/sweep-log.ts';
+import type { Api } from './api.ts';
+import type { Connections } from './connections.ts';
+import type { Faces } from './faces.ts';
+import type { Pacing } from './pacing.ts';
+import type { Volume } from './volume.ts';
+
+/** The loops that carry events from the intake to the end of each. */
+export interface Calls {
+  readonly loops: readonly WatchedLoop[];
+  /** Cuts, sweeps and probes no more; then nothing new is fetched, and what is on the wire is finished. */
+  close(): Promise<void>;
+}
+
+const SWEEP_EVERY_MS = 5_000;
+
+export function startCalls(options: {
+  readonly config: Config;
+  readonly volume: Volume;
+  /** Of this process. */
+  readonly id: string;
+  readonly connections: Connections;
+  readonly keys: Keys;
+  readonly pacing: Pacing;
+  readonly api: Api;
+  readonly ops: Faces['ops'];
+  readonly random: () => number;
+  readonly log: Logger;
+}): Calls {
+  const { config, volume, id, connections, keys, pacing, api, ops, random, log } = options;
+  const { batch, single, commands } = volume;
+  const { hold, watch, lines, checkLine, dispensers } = pacing;
+  const { client, signAnew } = api;
+  const redis = connections.commands;
+  const { trouble } = connections.log;
+  const queues = openCallQueues(redis, keys, commands, trouble('the call queue'));
+  const handOver = async (calls: readonly CutCall[]): Promise<void> => {
+    for (const command of commands) {
+      await queues.add(
+        command,
+        calls.filter((call) => call.command === command).map(({ callId }) => callId),
+      );
+    }
+  };
+  const coalescer = startCoalescer({
+    redis,
+    blocking: connections.intake,
+    keys,
+    limits: {
+      batchCommand: batch,
+      singleCommand: single,
+      maxUsers: volume.usersInRecord,
+      maxWaitMs: config.batch.maxWaitMs,
+      eagerCalls: config.batch.eagerShare * ratePerSecond(volume.quota(batch)),
+      maxOpenCalls: Math.max(2, volume.openRecords(batch)),
+      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
+    },
+    processId: id,
+    handOver,
+    onTrouble: trouble('cutting calls'),
+  });
+  watch.onChange(() => coalescer.nudge());
+  const delivery: DeliveryOptions = {
+    redis,
+    keys,
+    client,
+    lines: { ...lines, account_check: checkLine },
+    hold,
+    watch,
+    commands: { form: config.api.form, batch, single },
+    overrides: config.verdicts,
+    culprits: watchCulprits(redis, keys, trouble('counting refused users')),
+    rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
+    onProfileFault: config.onProfileFault,
+    retry: config.retry,
+    random,
+    allOutcomes: config.outcomes === 'all',
+    signAnew: api.signAnewInDoubt,
+    readSecretAnew: signAnew,
+    report: allOf(
+      [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
+      trouble('a report'),
+    ),
+  };
+  const prober = startProber({
+    client,
+    book: checkLine.book,
+    watch,
+    hold,
+    signAnew,
+    random,
+    waitingUsers: () => waitingUsers(redis, keys, random()),
+    onProbe: (verdict, answer, durationMs) => {
+      ops.probed('account_check', verdict, answer, durationMs);
+      const { errorCode, errorInfo, meaning } = verdict;
+      log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
+    },
+    onTrouble: trouble('probing a hold'),
+  });
+  const callBroke = trouble('a call (it is kept and will be made again)');
+  const workers: CallWorker[] = commands.map((command) =>
+    startCallWorker({
+      command,
+      connection: redis,
+      keys,
+      concurrency: volume.concurrency(command),
+      run: (callId) => deliver(delivery, callId),
+      onFailed: (_callId, error) => {
+        ops.runFailed(command);
+        callBroke(error);
+      },
+      onTrouble: trouble('the call worker'),
+    }),
+  );
+  const saySwept = logSwept(log);
+  const sweeper = startSweeper({
+    sweepOnce: () => sweep(redis, keys, queues),
+    everyMs: SWEEP_EVERY_MS,
+    onSwept: (swept) => {
+      ops.swept(swept);
+      saySwept(swept);
+    },
+    onTrouble: trouble('the sweep'),
+  });
+  return {
+    loops: [
+      { name: 'coalescer', pulse: coalescer.pulse },
+      { name: 'sweeper', pulse: sweeper.pulse },
+      { name: 'prober', pulse: prober.pulse },
+      ...dispensers.map(({ command, dispenser }) => ({
+        name: `dispenser of ${command}`,
+        pulse: dispenser.pulse,
+      })),
+      ...workers.map((worker, i) => ({
+        name: `call worker of ${commands[i]}`,
+        pulse: runningPulse(worker, performance.now.bind(performance)),
+      })),
+    ],
+    async close() {
+      await Promise.all([coalescer.close(), sweeper.close(), prober.close()]);
+      // Workers first, so that nothing new is fetched while those who wait for a slot leave.
+      const ended = workers.map((worker) => worker.close());
+      for (const { dispenser } of dispensers) dispenser.close();
+      await Promise.all(ended);
+      await queues.close();
+    },
+  };
+}
