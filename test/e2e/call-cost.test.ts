@@ -54,6 +54,10 @@ test.each([
   expect(commands).toBeLessThanOrEqual(commandsEach * sent);
 });
 
+test('what nobody holds anything against costs the fleet no step of its own', () => {
+  expect(of('hold.lua').sent).toBe(0);
+});
+
 test('a cut makes a full call, with commands by the cut and not by the user', () => {
   const { sent, commands } = of('cut.lua');
   expect(sent).toBeGreaterThanOrEqual(CALLS);
