@@ -1,0 +1,67 @@
+import { startCallWorker } from '../../src/calls/call-worker.ts';
+import { type CallQueues, openCallQueues } from '../../src/calls/queues.ts';
+import { eventually } from '../support/eventually.ts';
+import { BATCH, type Stage, useStages } from './stage.ts';
+
+/** What a process does that starts where many calls wait. */
+const fresh = useStages();
+const WAITING = 100;
+
+let stage: Stage;
+let queues: CallQueues;
+beforeEach(async () => {
+  stage = fresh();
+  queues = openCallQueues(stage.redis, stage.keys, [BATCH], () => undefined);
+  await queues.add(
+    BATCH,
+    Array.from({ length: WAITING }, (_, i) => `call-${i}`),
+  );
+});
+afterEach(() => queues.close());
+
+const start = (concurrency: number, run: (callId: string) => Promise<{ readonly kind: 'finished' }>) =>
+  startCallWorker({
+    command: BATCH,
+    connection: stage.redis,
+    keys: stage.keys,
+    concurrency,
+    run,
+    onFailed: () => undefined,
+    onTrouble: () => undefined,
+  });
+
+it('begins its first run before it has fetched what waits, and works on all of it at a time', async () => {
+  const begun: string[] = [];
+  let waitingAtFirst = -1;
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const worker = start(2 * WAITING, async (callId) => {
+    begun.push(callId);
+    if (begun.length === 1) waitingAtFirst = (await queues.counts(BATCH)).waiting;
+    await ended;
+    return { kind: 'finished' };
+  });
+  await eventually('every call is worked on', () => begun.length === WAITING);
+  expect(new Set(begun).size).toBe(WAITING);
+  expect(waitingAtFirst).toBeGreaterThan(WAITING / 2);
+  expect((await queues.counts(BATCH)).active).toBe(WAITING);
+  end();
+  await eventually('all have ended', async () => (await queues.counts(BATCH)).active === 0);
+  await worker.close();
+}, 60_000);
+
+it('works off what waits with few fetchers, each call once', async () => {
+  const begun: string[] = [];
+  const worker = start(3, async (callId) => {
+    begun.push(callId);
+    return { kind: 'finished' };
+  });
+  await eventually('all have ended', async () => {
+    const { waiting, active } = await queues.counts(BATCH);
+    return waiting + active === 0;
+  });
+  expect(begun.sort()).toEqual(Array.from({ length: WAITING }, (_, i) => `call-${i}`).sort());
+  await worker.close();
+}, 60_000);
