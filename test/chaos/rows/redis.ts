@@ -1,6 +1,7 @@
 import { readBooks } from '../../../src/ledger/books.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startFarProxy } from '../../support/far-proxy.ts';
+import { startHalfOpenProxy } from '../../support/half-open-proxy.ts';
 import type { ImsyncProcess } from '../../support/process.ts';
 import { startCluster } from '../../support/redis-cluster.ts';
 import { startSentinels } from '../../support/redis-sentinel.ts';
@@ -135,6 +136,50 @@ const cut: Row = {
       },
       async () => undefined,
     );
+  },
+};
+
+/** What a worker may take to find out that its connections are dead, and to work again. */
+const HALF_OPEN_MS = 30_000;
+
+const halfOpen: Row = {
+  name: 'redis-half-open',
+  promise:
+    'packets to Redis and back vanish while every connection stays open; new ones pass: workers work again within 30 s',
+  arena: { ...breaking, workers: 0 },
+  async run(arena) {
+    const proxy = await startHalfOpenProxy(arena.server.port);
+    arena.atEnd(() => proxy.close());
+    const env = { IMSYNC_REDIS_URL: `redis://127.0.0.1:${proxy.port}` };
+    arena.workers.push(await arena.worker(env), await arena.worker(env));
+    for (let i = 0; i < (arena.brief ? 1 : 2); i++) {
+      const said = arena.workers.map(({ lines }) => lines.length);
+      await arena.fullRate(Date.now());
+      const vanishedAtMs = Date.now();
+      proxy.vanish();
+      await arena.flow.burst(BURST);
+      await arena.sleep(3_000);
+      proxy.pass();
+      // What was in hand has gone out by now.
+      await firstCall(arena, Date.now());
+      const againMs = Date.now() - vanishedAtMs;
+      arena.progress(`calls were made again after ${(againMs / 1_000).toFixed(1)} s`);
+      arena.took('again', againMs, HALF_OPEN_MS);
+      await arena.fullRate(Date.now());
+      arena.took('full rate', Date.now() - vanishedAtMs);
+      for (const [n, worker] of arena.workers.entries()) {
+        const news = () => worker.lines.slice(said[n]);
+        const back = await eventually('it says that Redis is back', () =>
+          news().find((line) => line.includes('Redis is back')),
+        );
+        if (!/the connection is taken for dead and made anew/.test(news().join(' ')))
+          arena.problem(`a worker does not say that its connection was dead: ${back}`);
+        const trouble = news().filter((line) => /"level":"(error|fatal)"/.test(line));
+        if (trouble.length > LINES)
+          arena.problem(`a worker wrote ${trouble.length} lines of trouble: ${trouble[0]}`);
+        arena.note(`${trouble.length} lines of trouble`);
+      }
+    }
   },
 };
 
@@ -329,6 +374,6 @@ const sentinelSwitch: Row = {
 };
 
 export const redisRows: readonly Row[] = [
-  ...[killed, frozen, cut, full, readOnly, scriptsGone, emptied, far],
+  ...[killed, frozen, cut, halfOpen, full, readOnly, scriptsGone, emptied, far],
   ...[clusterOwner, sentinelKilled, sentinelSwitch],
 ];
