@@ -325,7 +325,7 @@ export async function startWorker(options: {
   );
   const saySwept = logSwept(log);
   const sweeper = startSweeper({
-    sweepOnce: () => sweep(redis, keys, queues),
+    sweepOnce: () => sweep(redis, keys, queues, config.retry.maxMs),
     everyMs: SWEEP_EVERY_MS,
     onSwept: (swept) => {
       ops.swept(swept);
