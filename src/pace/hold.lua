@@ -178,9 +178,8 @@ if op == 'bad' then
 end
 
 -- What goes wrong began now, and not only when the first of the silent calls is given up; those are counted then.
-local isNewRow = not f[6] or nowMs - tonumber(f[8]) > TROUBLE_FORGOTTEN_MS or nowMs < tonumber(f[6])
 if op == 'silent' then
-  if not held and current and isNewRow then
+  if not held and current and not f[6] then
     redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 0)
   end
   return held and 'held' or 'noted'
@@ -200,7 +199,7 @@ if op == 'trouble' then
   if not current then
     return 'noted'
   end
-  if isNewRow then
+  if not f[6] or nowMs - tonumber(f[8]) > TROUBLE_FORGOTTEN_MS or nowMs < tonumber(f[6]) then
     redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 1)
     return 'noted'
   end
