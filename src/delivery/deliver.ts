@@ -172,7 +172,6 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       bodyOf(screened, commands.form),
       {
         probing: options.readSecretAnew,
-        silent: (slot) => void options.hold.silent(slot).catch(() => undefined),
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);

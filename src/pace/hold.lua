@@ -16,8 +16,7 @@
 -- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's   5... by operation
 --   success                                     an account was imported (or a check passed)
 --   bad        users                            an answer that would dead-letter somebody; users it newly speaks of
---   trouble    JSON, start of the call (ms)     no answer, or a transient one
---   silent                                      a call has had no answer for seconds, and may have one yet
+--   trouble                                     no answer, or a transient one
 --   blocked    JSON, kind, proof, code, first gap ms, greatest gap ms    no call can succeed
 --   newcomer   call record key, ms, proves       this call is the next probe; proves is '1' if it holds an account that
 --                                               does not exist yet, '0' if none of those that wait does
@@ -33,8 +32,6 @@ local TROUBLE_FORGOTTEN_MS = 120000
 local BRAKE_CALLS, BRAKE_USERS, BRAKE_QUICK_PROBES = 5, 100, 3
 local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
 local FLAP_MS = 60000
--- Of a probe: PROBE_LEASE_MS in slot.ts, and what an answer may take to come here.
-local LEASE_MS = 2500
 
 local hold = KEYS[1]
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
@@ -177,23 +174,12 @@ if op == 'bad' then
   return begin(ARGV[6], 'brake', 'scout', 0, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
 end
 
--- What goes wrong began now, and not only when the first of the silent calls is given up; those are counted then.
-if op == 'silent' then
-  if not held and current and not f[6] then
-    redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 0)
-  end
-  return held and 'held' or 'noted'
-end
-
 if op == 'trouble' then
   if held then
     if not (probe and current) then
       return 'held'
     end
-    -- It outlived its lease: another one has gone out since, whose time this one does not set.
-    if nowMs - tonumber(ARGV[6]) <= LEASE_MS then
-      postpone()
-    end
+    postpone()
     return 'waiting'
   end
   if not current then

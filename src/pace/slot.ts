@@ -84,11 +84,11 @@ export interface SlotBook {
 }
 
 /**
- * A probe that was not heard of for so long gets another one beside it: its process died, or the API hangs. A hold
- * must not outlast its reason by the time-out of a call that went out just before. What comes late still counts; of
- * calls that time out after 8 s, four are out at most. hold.lua knows it, too.
+ * A probe that was not heard of for so long is replaced: its process died, or the API hangs. More than the service's
+ * own time-out of 3 s (REST API overview), less than a call may take: a hold must not outlast its reason by the
+ * time-out of a call that went out just before. What comes late still counts.
  */
-const PROBE_LEASE_MS = 2_000;
+const PROBE_LEASE_MS = 5_000;
 /** A server that asks for more is not believed: somebody would notice only the next day. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
