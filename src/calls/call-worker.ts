@@ -6,6 +6,7 @@ import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { DelayedError, WaitingError, Worker } from './bullmq.ts';
 import { startFetchWatch } from './fetch-watch.ts';
+import { LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
 import { queueName } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
@@ -68,12 +69,6 @@ class SeenWorker extends Worker {
   }
 }
 
-/**
- * A killed worker's lock runs out after this, and the next look for stalled jobs brings its jobs back: together
- * well within the promised 15 s. A run that lost its lock does no harm: the record knows its owner.
- */
-const LOCK_MS = 6_000;
-const STALLED_CHECK_MS = 3_000;
 /** A stall is no fault of the call: never fail a job for it. */
 const MAX_STALLS = 1_000_000;
 /** A delayed job that is due is fetched within this; clocks may be a little off. */

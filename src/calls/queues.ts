@@ -3,6 +3,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { Queue } from './bullmq.ts';
+import { endOverlong, LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** Calls of one command by the state of their jobs. */
@@ -39,6 +40,10 @@ export interface CallQueues {
   putBack(command: ImportCommand, callId: string): Promise<void>;
   /** Lets a job that is put off run now. */
   bringForward(command: ImportCommand, callId: string): Promise<void>;
+  /** Redis's clock may have been set back: the lock of a call's job must not stand for hours. */
+  endOldLock(command: ImportCommand, callId: string): Promise<void>;
+  /** The same for what keeps all others from looking for stalled jobs. */
+  endOldLooks(): Promise<void>;
   counts(command: ImportCommand): Promise<CallCounts>;
   close(): Promise<void>;
 }
@@ -93,6 +98,16 @@ export function openCallQueues(
       const job = await queueOf(command).getJob(callId);
       // Fetched meanwhile: so much the better.
       await job?.promote().catch(() => undefined);
+    },
+    endOldLock: (command, callId) =>
+      endOverlong(connection, `${keys.bullPrefix}:${queueName(command)}:${callId}:lock`, LOCK_MS),
+    async endOldLooks() {
+      for (const command of commands)
+        await endOverlong(
+          connection,
+          `${keys.bullPrefix}:${queueName(command)}:stalled-check`,
+          STALLED_CHECK_MS,
+        );
     },
     async counts(command) {
       const counts = await queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed');

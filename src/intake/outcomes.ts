@@ -1,5 +1,5 @@
 import { type Outcome, readOutcome } from '../event/outcome.ts';
-import { closeRedis, type RedisClient, whenReady } from '../redis/connect.ts';
+import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/connect.ts';
 
 /** What became of an event while somebody waited for it. */
 export type ImportOutcome =
@@ -114,16 +114,16 @@ export function createOutcomeInbox(options: {
     if (listener !== undefined) return listener.listening;
     const client = open();
     let stands = false;
-    const subscribe = async (): Promise<void> => {
-      await client.subscribe(channel);
-      stands = true;
-    };
     client.on('message', (_channel: string, message: string) => hear(message));
     client.on('ready', () => {
       // The subscription comes back with the connection; asked for once more, its answer tells that it stands.
-      if (stands) subscribe().then(lookForMissed, () => undefined);
+      if (stands) client.subscribe(channel).then(lookForMissed, () => undefined);
     });
-    const listening = whenReady(client, connectTimeoutMs).then(subscribe);
+    const listening = whenReady(client, connectTimeoutMs)
+      .then(() => listenOn(client, channel))
+      .then(() => {
+        stands = true;
+      });
     const made = { client, listening };
     listener = made;
     listening.catch(() => {

@@ -9,6 +9,8 @@ import { ownerTimeMs } from '../redis/owner.ts';
 /** A record that has not moved for this long is looked at. */
 export const SWEEP_AFTER_MS = 5_000;
 const PAGE = 1_000;
+/** A call may be put off beyond its retry until an earlier one can no longer land. */
+const SLACK_MS = 60_000;
 
 /** What a sweep found. */
 export interface Swept {
@@ -28,11 +30,26 @@ export interface Swept {
 /**
  * Sees that every open record has a job that will run it: its process may have died between the cut and the job,
  * the job failed, Redis lost it, or it is put off by a wrong clock. Then proves by the books that no record is
- * missing from the list of open ones. Harmless at any time and in any number of processes.
+ * missing from the list of open ones. `longestRetryMs`: no call is put off for longer. Harmless at any time and in any number of processes.
  */
-export async function sweep(redis: RedisClient, keys: Keys, queues: CallQueues): Promise<Swept> {
+export async function sweep(
+  redis: RedisClient,
+  keys: Keys,
+  queues: CallQueues,
+  longestRetryMs: number,
+): Promise<Swept> {
+  await queues.endOldLooks();
   const nowMs = await ownerTimeMs(redis, keys);
   const found = { putBack: 0, overdue: 0, foreign: 0 };
+  const see = async (callIds: readonly string[]): Promise<void> => {
+    for (const callId of callIds) {
+      const done = await seeTo(redis, keys, queues, callId);
+      if (done !== 'well') found[done]++;
+    }
+  };
+  // What moved later than now, and is not put off: Redis's clock was set back since, and would come there in hours.
+  const fromAhead = Math.ceil(nowMs + longestRetryMs + SLACK_MS);
+  await see(await redis.zrangebyscore(keys.open, fromAhead, '+inf', 'LIMIT', 0, PAGE));
   // All of them, however many: what is left alone must not stand in front of what needs help.
   for (let from = 0; ; from += PAGE) {
     const callIds = await redis.zrangebyscore(
@@ -43,10 +60,7 @@ export async function sweep(redis: RedisClient, keys: Keys, queues: CallQueues):
       from,
       PAGE,
     );
-    for (const callId of callIds) {
-      const done = await seeTo(redis, keys, queues, callId);
-      if (done !== 'well') found[done]++;
-    }
+    await see(callIds);
     if (callIds.length < PAGE) break;
   }
   return { ...found, unaccounted: await unaccountedEvents(redis, keys) };
@@ -69,6 +83,7 @@ async function seeTo(
   if (Number(format) !== RECORD_FORMAT || !queues.knows(command)) return 'foreign';
   switch (await queues.place(command, callId)) {
     case 'coming':
+      await queues.endOldLock(command, callId);
       return 'well';
     case 'delayed':
       await queues.bringForward(command, callId);

@@ -1,4 +1,4 @@
-import type { RedisClient } from '../redis/connect.ts';
+import { listenOn, type RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function watchHold(subscriber: RedisClient, keys: Keys): Promise<Ho
   subscriber.on('message', (channel: string, message: string) => {
     if (channel === keys.holdChannel) watch.told(message);
   });
-  await subscriber.subscribe(keys.holdChannel);
+  await listenOn(subscriber, keys.holdChannel);
   return watch;
 }
 

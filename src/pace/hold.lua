@@ -221,7 +221,7 @@ if not current then
 end
 -- Held again for the same reason as soon as it was let go: the proof was not good enough, and the gap goes on.
 local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs')
-if last[1] and last[2] == code and nowMs - tonumber(last[1]) < FLAP_MS then
+if last[1] and last[2] == code and math.abs(nowMs - tonumber(last[1])) < FLAP_MS then
   return begin(json, newKind, proof == 'check' and 'import' or proof, math.min(most, math.max(first, 2 * tonumber(last[3]))), first, most)
 end
 return begin(json, newKind, proof, first, first, most)

@@ -10,6 +10,11 @@ export interface RedisClock {
   sample(sentAtMs: number, receivedAtMs: number, redisMs: number): void;
   /** NaN before the first sample. */
   toLocalMs(redisMs: number): number;
+  /**
+   * The same for a slot; -Infinity, which is too late for any use, when Redis's clock has just been set forward:
+   * slots that were granted before still go out, and the new ones know nothing of them.
+   */
+  slotAtLocalMs(redisMs: number): number;
   /** `toLocalMs` is off by at most this, in ms, as of the last sample. NaN before the first one. */
   readonly uncertaintyMs: number;
 }
@@ -18,11 +23,16 @@ export interface RedisClock {
 const DRIFT = 500e-6;
 /** Bounds that contradict each other by more than this are not of the same clock. */
 const SLACK_MS = 0.5;
+/** A smaller step than this is within the margin of the quota. */
+const STEP_MS = 5;
+/** What was granted before a step has gone out by then, and its second is over. */
+const STEP_SETTLES_MS = 1_500;
 
 export function createRedisClock(): RedisClock {
   let lowMs = Number.NaN;
   let highMs = Number.NaN;
   let lastAtMs = Number.NaN;
+  let steppedAtMs = Number.NEGATIVE_INFINITY;
   return {
     sample(sentAtMs, receivedAtMs, redisMs) {
       const low = sentAtMs - redisMs;
@@ -33,10 +43,13 @@ export function createRedisClock(): RedisClock {
       const oldHigh = highMs + agedMs;
       // True when Redis's clock was set or another server answers; also for the first sample, by NaN.
       const isOtherClock = !(low <= oldHigh + SLACK_MS && high >= oldLow - SLACK_MS);
+      if (high < oldLow - STEP_MS) steppedAtMs = receivedAtMs;
       lowMs = isOtherClock ? low : Math.max(low, oldLow);
       highMs = isOtherClock ? high : Math.min(high, oldHigh);
     },
     toLocalMs: (redisMs) => redisMs + (lowMs + highMs) / 2,
+    slotAtLocalMs: (redisMs) =>
+      lastAtMs < steppedAtMs + STEP_SETTLES_MS ? Number.NEGATIVE_INFINITY : redisMs + (lowMs + highMs) / 2,
     get uncertaintyMs() {
       return Math.abs(highMs - lowMs) / 2;
     },

@@ -57,7 +57,12 @@ local lowest = spacing
 -- Throttled: from the rate after the cut up to where it was refused within 8 s, then slowly beyond.
 if q[3] then
   local full, ceiling = 1000000 / spacing, 0.97 * tonumber(q[5])
-  local age = math.max(0, now - tonumber(q[3])) / 1000000
+  if tonumber(q[3]) > now then
+    -- Redis's clock was set back: from here on, not from when it has come there again.
+    q[3] = nowText
+    redis.call('HSET', KEYS[2], 'cutAt', nowText)
+  end
+  local age = (now - tonumber(q[3])) / 1000000
   local rate = math.min(tonumber(q[4]), full)
   if age < 8 then
     rate = rate + math.max(0, ceiling - rate) * age / 8
@@ -89,7 +94,7 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil', 'probes')
+  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
@@ -98,7 +103,7 @@ local probe, proven, turnOfMany = 0, nil, false
 if h[2] then
   -- Held: whoever does not fit the proof waits for the change, which is told on the channel. For the proof
   -- `new` a check finds the record that holds an account which does not exist yet; then that one is the probe.
-  local newcomer = h[7] == 'new' and h[8] and tonumber(h[9]) > nowMs and h[8]
+  local newcomer = h[7] == 'new' and h[8] and tonumber(h[9]) > nowMs and tonumber(h[9]) < nowMs + 60000 and h[8]
   local byCheck = h[7] == 'check' or (h[7] == 'new' and not newcomer)
   if byCheck ~= (mode == 'check') or (mode == 'calls' and recorded == 0) then
     return { 'held', nowText, '5000000', epoch }
@@ -130,7 +135,8 @@ if h[2] then
       free = free + 250
     end
   end
-  if nowMs < free and free < nowMs + 3600000 then
+  -- Further ahead than the greatest gap: Redis's clock was set back.
+  if nowMs < free and free < nowMs + math.max(60000, tonumber(h[11] or 0)) + 1000 then
     return { 'held', nowText, string.format('%.0f', (free - nowMs) * 1000), epoch }
   end
   probe = 1
@@ -163,8 +169,14 @@ local owed, owedAt, caughtUpAt = math.min(tonumber(p[6] or 0), 1000000), tonumbe
 if owedAt > now or now - owedAt > 1000000 then
   owed = 0
 end
+local notBefore = tonumber(p[2] or 0)
+if notBefore > now + 60000000 then
+  -- No server is waited for longer than a minute (slot.ts): this is of another clock.
+  notBefore = now + 60000000
+  redis.call('HSET', KEYS[2], 'notBefore', string.format('%.0f', notBefore))
+end
 local due = slot
-slot = math.max(slot - math.min(owed, spacing / 4), now + lead, math.min(tonumber(p[2] or 0), now + 60000000))
+slot = math.max(slot - math.min(owed, spacing / 4), now + lead, notBefore)
 local caughtUp = math.max(0, due - slot)
 local window = math.ceil(1.005 * 1000000 / spacing)
 if caughtUp > 0 or (caughtUpAt <= slot and slot - caughtUpAt < window * spacing) then
@@ -197,7 +209,8 @@ end
 local fresh = now - math.max(100000, 12 * spacing)
 local chosen, starved
 for class = 0, 3 do
-  local wanted = mine[class] or (turns[5 + class] and tonumber(turns[5 + class]) > fresh)
+  local at = tonumber(turns[5 + class] or 0)
+  local wanted = mine[class] or (at > fresh and at <= now)
   if wanted then
     chosen = chosen or class
     if class ~= chosen and number - tonumber(turns[1 + class] or 0) >= 10 then

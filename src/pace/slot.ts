@@ -135,7 +135,7 @@ export function createSlotBook(
       return { ...answer, wanted: answer.wanted.slice(keys.callPrefix.length), epoch, askedAtMs };
     }
     if (answer.kind !== 'slot') return { ...answer, epoch, askedAtMs };
-    const slot = { ...answer.slot, atLocalMs: clock.toLocalMs(answer.slot.atRedisMs) };
+    const slot = { ...answer.slot, atLocalMs: clock.slotAtLocalMs(answer.slot.atRedisMs) };
     return { ...answer, slot, epoch, askedAtMs };
   };
 

@@ -20,7 +20,7 @@ local function text(n) return string.format('%.0f', n) end
 
 if retryAfter > 0 then
   local p = tonumber(redis.call('HGET', KEYS[1], 'notBefore') or 0)
-  if now + retryAfter > p or p > now + 120000000 then
+  if now + retryAfter > p or p > now + 60000000 then
     redis.call('HSET', KEYS[1], 'notBefore', text(now + retryAfter))
   end
 end

@@ -49,6 +49,16 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
   };
 }
 
+/**
+ * A command that has had no answer for so long has none to come: packets vanish, or what stands between lets the
+ * connection stand and carries nothing. TCP alone would take a quarter of an hour to give it up. More than the
+ * longest block (BullMQ's, 10 s), so that a connection that merely waits is not torn down. ioredis makes it anew and
+ * sends a loop's commands again there, as after every loss.
+ */
+const DEAD_AFTER_MS = 15_000;
+/** One that only listens sends nothing, and would never find out: it asks now and then. */
+const LISTENER_ASKS_EVERY_MS = 5_000;
+
 /** Settings that the BullMQ connections share with ours. */
 export function redisOptions(settings: RedisSettings, role: ConnectionRole, name: string): RedisOptions {
   const url = new URL(settings.url);
@@ -63,6 +73,8 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
     protocol: 2,
     connectTimeout: 5_000,
     keepAlive: 10_000,
+    socketTimeout: DEAD_AFTER_MS,
+    sentinelCommandTimeout: 5_000,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
     reconnectOnError: reconnectWhenDemoted(role),
     ...(role === 'loop'
@@ -108,11 +120,31 @@ export function openRedis(
     onChange({ state });
   });
   if (client instanceof Redis) client.on('connect', () => oneWriteATurn(client.stream));
-  client.on('error', (error: Error) => lost(error.message || String((error as NodeJS.ErrnoException).code)));
+  client.on('error', (error: Error) => lost(reasonOf(error)));
   client.on('close', () => {
     if (state === 'reachable') lost('the connection was closed');
   });
   return client;
+}
+
+function reasonOf(error: Error): string {
+  if (error.message.startsWith('Socket timeout'))
+    return `no answer for ${DEAD_AFTER_MS / 1_000} s: the connection is taken for dead and made anew`;
+  return error.message || String((error as NodeJS.ErrnoException).code);
+}
+
+/**
+ * Subscribes, and sees to it that a subscription whose connection died in silence stands on a new one within 20 s.
+ * Rejects as `subscribe` does. (On Cluster the subscriber is ioredis's own, and cannot be asked.)
+ */
+export async function listenOn(client: RedisClient, channel: string): Promise<void> {
+  await client.subscribe(channel);
+  if (!(client instanceof Redis)) return;
+  const timer = setInterval(() => {
+    // What it finds is the connection's business: the time-out above, or an error that is told there.
+    if (client.status === 'ready') client.ping().catch(() => undefined);
+  }, LISTENER_ASKS_EVERY_MS).unref();
+  client.once('end', () => clearInterval(timer));
 }
 
 /** How long a failover of a cluster may take before commands fail, and how often they are tried meanwhile. */
@@ -147,7 +179,7 @@ export function whenReady(client: RedisClient, timeoutMs: number): Promise<void>
     };
     const onReady = (): void => done(resolve);
     const onError = (error: Error): void => {
-      reason = error.message || String((error as NodeJS.ErrnoException).code);
+      reason = reasonOf(error);
     };
     const timer = setTimeout(() => done(() => reject(new Error(reason))), timeoutMs);
     client.on('ready', onReady);

@@ -74,5 +74,6 @@ export async function readPresence(redis: RedisClient, keys: Keys, nowMs: number
   const workers = Object.entries(all).map(([id, json]): WorkerPresence => ({ id, ...JSON.parse(json) }));
   const gone = workers.filter(({ lastSeen }) => nowMs - lastSeen > FORGOTTEN_AFTER_MS).map(({ id }) => id);
   if (gone.length > 0) await redis.hdel(keys.workers, ...gone);
-  return workers.filter(({ lastSeen }) => nowMs - lastSeen < PRESENT_WITHIN_MS);
+  // One that was seen in the future was seen before Redis's clock was set back; whoever lives signs anew.
+  return workers.filter(({ lastSeen }) => Math.abs(nowMs - lastSeen) < PRESENT_WITHIN_MS);
 }

@@ -37,6 +37,7 @@ export function createRedisLog(
   const { nowMs, after } = clock;
   let awaySinceMs: number | null = null;
   let isLost = false;
+  let lostBy = '';
   let isRefusing = false;
   let backAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
@@ -49,7 +50,12 @@ export function createRedisLog(
   const comeBack = (): void => {
     if (awaySinceMs === null || closed) return;
     backAtMs = nowMs();
-    log.info({ awayMs: Math.round(backAtMs - awaySinceMs) }, 'Redis is back');
+    // One that fell silent first, and was given up then: what came of it is told with the return.
+    log.info(
+      { awayMs: Math.round(backAtMs - awaySinceMs), ...(lostBy && { connection: lostBy }) },
+      'Redis is back',
+    );
+    lostBy = '';
     awaySinceMs = null;
   };
   const explained = (): boolean => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS;
@@ -80,7 +86,10 @@ export function createRedisLog(
   return {
     connection(change) {
       isLost = change.state === 'lost';
-      if (change.state === 'lost') leave(change.reason);
+      if (change.state === 'lost') {
+        if (awaySinceMs !== null && !isRefusing) lostBy = change.reason;
+        leave(change.reason);
+      }
       // It may be a replica still, or without its disk.
       else if (!isRefusing) comeBack();
     },

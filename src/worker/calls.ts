@@ -130,7 +130,7 @@ export function startCalls(options: {
   );
   const saySwept = logSwept(log);
   const sweeper = startSweeper({
-    sweepOnce: () => sweep(redis, keys, queues),
+    sweepOnce: () => sweep(redis, keys, queues, config.retry.maxMs),
     everyMs: SWEEP_EVERY_MS,
     onSwept: (swept) => {
       ops.swept(swept);

@@ -36,6 +36,10 @@ if (values.list === true) {
     say(`[${i + 1}/${chosen.length}] ${row.name}: ${row.promise}`);
     const result = await play(row, seed, values.brief === true, say);
     results.push(result);
+    if (result.notRun !== undefined) {
+      say(`  NOT RUN: ${result.notRun}`);
+      continue;
+    }
     const { events, lost, repeated, problems, tookMs, notes } = result;
     say(
       `  ${problems.length === 0 ? 'held' : 'BROKEN'}: ${events} events, ${lost} lost, ${repeated} repeated, ` +
@@ -43,6 +47,8 @@ if (values.list === true) {
     );
   }
   say(`\nseed ${seed}\n${table(results)}`);
+  for (const { name, notRun } of results)
+    if (notRun !== undefined) process.stderr.write(`${name}: NOT RUN, nothing is known of it: ${notRun}\n`);
   const broken = results.filter(({ problems }) => problems.length > 0);
   for (const { name, problems } of broken)
     for (const sentence of problems) process.stderr.write(`${name}: ${sentence}\n`);

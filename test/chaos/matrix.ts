@@ -26,6 +26,8 @@ export const rows: readonly Row[] = [
   ...upgradeRows,
 ];
 
+const NOTHING = { events: 0, lost: 0, repeated: 0, seconds: new Map(), notes: [], problems: [], tookMs: 0 };
+
 /** A row of a seed makes the same choices every time; when they fall is up to the machine. */
 export function play(
   row: Row,
@@ -33,6 +35,8 @@ export function play(
   brief: boolean,
   say: (line: string) => void,
 ): Promise<RowResult> {
+  const notRun = row.cannotRun?.();
+  if (notRun !== undefined) return Promise.resolve({ ...NOTHING, name: row.name, notRun });
   let mixed = seed >>> 0;
   for (const letter of row.name) mixed = (Math.imul(mixed, 31) + letter.charCodeAt(0)) >>> 0;
   return runRow(row, { random: seededRandom(mixed), brief, say });
@@ -42,6 +46,7 @@ export function play(
 export function table(results: readonly RowResult[]): string {
   const lines = results.map((result) => {
     const times = [...result.seconds].map(([what, s]) => `${what} ${s.toFixed(1)} s`).join(', ');
+    if (result.notRun !== undefined) return `| ${result.name} | | | | | NOT RUN |`;
     const held = result.problems.length === 0 ? 'yes' : `NO (${result.problems.length})`;
     return `| ${result.name} | ${result.events} | ${result.lost} | ${result.repeated} | ${times} | ${held} |`;
   });

@@ -13,6 +13,8 @@ export interface Row {
   /** Part of `npm test`, in a short form. */
   readonly short?: true;
   readonly arena?: ArenaOptions;
+  /** Why the row cannot be run on this machine; undefined where it can. */
+  readonly cannotRun?: () => string | undefined;
   /**
    * Injects faults and heals them; returns when the fault is over and whatever the row measures is measured. The
    * harness then stops the flow of events, waits until all have ended and checks the rest.
@@ -33,5 +35,7 @@ export interface RowResult {
   readonly notes: readonly string[];
   /** Promises that broke, each a sentence; [] when all held. */
   readonly problems: readonly string[];
+  /** Why it was not run: nothing is known of what it promises. */
+  readonly notRun?: string;
   readonly tookMs: number;
 }

@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { audit } from '../support/audit.ts';
+import { refusals, setDocumentedUsers } from '../support/documented-users.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts';
 import { drained, type Stage, setStageOn } from '../support/stage.ts';
@@ -45,20 +46,14 @@ beforeAll(async () => {
       },
     },
   );
-  const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8');
-  const users = [...documented.matchAll(/^user (.*)$/gm)].map(([, rule = '']) => rule.split(' '));
-  expect(users.map(([name]) => name)).toEqual(['imsync', 'backend']);
-  for (const [name = '', ...rules] of users) {
-    const own = rules.map((rule) => rule.replace('PASSWORD', PASSWORD));
-    await stage.client.call('ACL', 'SETUSER', name, 'reset', ...own);
-  }
+  expect(await setDocumentedUsers(stage.client, PASSWORD)).toEqual(['imsync', 'backend']);
 }, 60_000);
 afterAll(async () => {
   await stage.end();
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
 
-const denied = async (): Promise<unknown> => stage.client.call('ACL', 'LOG');
+const denied = (): Promise<string[]> => refusals(stage.client);
 
 test('worker and verbs need no right that is not documented', async () => {
   const worker = await stage.worker({ IMSYNC_BATCH_MAX_SIZE: '5' });
@@ -81,6 +76,13 @@ test('worker and verbs need no right that is not documented', async () => {
   stage.simulator.setFaults({});
   await fine('dlq', 'redrive', '--all');
   await eventually('the redriven one', () => stage.simulator.accounts.has('bad0'));
+  const rows = join(folder, 'rows.csv');
+  await writeFile(rows, 'userId,nick\nrow1,R\nrow2,R\n');
+  await fine('import', rows);
+  await drained(stage);
+  await fine('verify', rows);
+  expect(await fine('user', 'show', 'row1')).toContain('row1');
+  await fine('user', 'forget', 'row1', '--yes');
   expect((await stage.verb(['doctor'])).stdout).toContain('Redis answers at rediss://imsync@127.0.0.1');
   // A hold and its end, and a worker that dies: stalled jobs are looked for.
   stage.simulator.setFaults({ rules: [{ match: { untilMs: 1_500 }, action: { errorCode: 70003 } }] });

@@ -1,6 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { UserCreatedProducer } from '../../src/intake/producer.ts';
+import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit } from '../support/audit.ts';
+import { clusterRights, refusals, setDocumentedUsers } from '../support/documented-users.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ImsyncProcess } from '../support/process.ts';
 import { startCluster } from '../support/redis-cluster.ts';
@@ -12,6 +17,19 @@ import { drained, type Stage, setStageOn, type TestStore } from '../support/stag
 
 const keys = keysOf(TEST_APP.sdkAppId);
 type StoreStage = Omit<Stage, 'redis'>;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'imsync-stores-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const PASSWORD = 'p-51c07e';
+/** What runs is the user that docs/security.md lists, and no more. */
+const guarded = {
+  IMSYNC_REDIS_URL: 'redis://imsync@127.0.0.1:6379',
+  IMSYNC_REDIS_PASSWORD: PASSWORD,
+};
 
 async function wholeWay(stage: StoreStage, store: TestStore): Promise<void> {
   const producer = new UserCreatedProducer({ sdkAppId: TEST_APP.sdkAppId, redis: store.settings });
@@ -40,6 +58,18 @@ async function wholeWay(stage: StoreStage, store: TestStore): Promise<void> {
   expect([redriven.code, redriven.stderr]).toEqual([0, '']);
   await drained(stage);
   expect(stage.simulator.accounts.has('bad')).toBe(true);
+  const rows = join(folder, 'rows.csv');
+  await writeFile(rows, 'userId,nick\nrow1,R\nrow2,R\n');
+  for (const args of [
+    ['import', rows],
+    ['verify', rows],
+    ['user', 'show', 'row1'],
+    ['user', 'forget', 'row1', '--yes'],
+  ]) {
+    const { code, stderr } = await stage.verb(args);
+    expect([args[0], code, code === 0 ? '' : stderr]).toEqual([args[0], 0, '']);
+    await drained(stage);
+  }
   const examined = await stage.verb(['doctor']);
   expect(examined.stdout).toContain('Redis is a primary');
   expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
@@ -69,10 +99,13 @@ async function goesOn(
 
 test('on a cluster, and on when the owner of the keys is gone', async () => {
   const cluster = await startCluster();
-  const stage = await setStageOn(cluster, bad);
+  const rights = await clusterRights();
+  await cluster.everywhere((client) => setDocumentedUsers(client, PASSWORD, ...rights));
+  const stage = await setStageOn({ ...cluster, env: { ...cluster.env, ...guarded } }, bad);
   try {
     const worker = await stage.worker();
     await wholeWay(stage, cluster);
+    expect((await cluster.everywhere(refusals)).flat()).toEqual([]);
     const owner = await cluster.ownerOf(keys.stream);
     await owner.kill();
     await goesOn(stage, worker, 'cluster, owner killed');
@@ -85,15 +118,19 @@ test('on a cluster, and on when the owner of the keys is gone', async () => {
 
 test('under sentinels, and on when the primary is gone', async () => {
   const sentinels = await startSentinels();
-  const stage = await setStageOn(sentinels, bad);
+  const at = sentinels.servers.map(({ settings }) => openRedis(settings, 'loop', 'test', () => undefined));
+  for (const client of at) await setDocumentedUsers(client, PASSWORD);
+  const stage = await setStageOn({ ...sentinels, env: { ...sentinels.env, ...guarded } }, bad);
   try {
     const worker = await stage.worker();
     await wholeWay(stage, sentinels);
+    expect((await Promise.all(at.map(refusals))).flat()).toEqual([]);
     await (await sentinels.primary()).kill();
     await goesOn(stage, worker, 'sentinel, primary killed');
     worker.signal('SIGTERM');
     expect(await worker.ended).toBe(0);
   } finally {
+    await Promise.all(at.map(closeRedis));
     await stage.end();
   }
 }, 120_000);

@@ -102,7 +102,7 @@ test('held, beside a call with a record, that one is the probe, whatever their c
 test('a hold for the quota waits for the call that was found, and not for it', async () => {
   const { book, next, hold, keys, candidate } = desk();
   await next(0);
-  await hold('new', { newcomer: `${keys.callPrefix}retry`, newcomerUntil: '99999999999999' });
+  await hold('new', { newcomer: `${keys.callPrefix}retry`, newcomerUntil: String(Date.now() + 10_000) });
   expect(await book.ask(lone)).toMatchObject({ kind: 'held' });
   const answer = await book.ask([withoutRecord('live'), await candidate('retry')]);
   expect(answer).toMatchObject({ kind: 'slot', index: 1, slot: { probe: true } });

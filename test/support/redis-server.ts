@@ -22,7 +22,11 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-export async function startRedis(extraArgs: readonly string[] = []): Promise<TestRedis> {
+/** `env`: on top of this process's own. */
+export async function startRedis(
+  extraArgs: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestRedis> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'imsync-redis-'));
   let server: ChildProcess | undefined;
@@ -32,6 +36,7 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Tes
     const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--loglevel', 'warning'];
     const started = spawn('redis-server', [...args, ...durable, ...extraArgs], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
     });
     server = started;
     let output = '';

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from '../../support/eventually.ts';
 import { parseMetrics } from '../../support/metrics.ts';
 import type { ImsyncProcess } from '../../support/process.ts';
-import type { Arena } from '../arena.ts';
+import { cannotShift, type ShiftedRedis, startShiftedRedis } from '../../support/shifted-redis.ts';
+import { type Arena, QUOTA } from '../arena.ts';
 import type { Row } from '../row.ts';
 
 /** A worker whose machine has the wrong time, beside one whose machine has the right one. */
@@ -69,8 +70,95 @@ const sigExpired: Row = {
   },
 };
 
+const HOUR_S = 3_600;
+/** Calls start again this long after Redis's clock was set. */
+const AFTER_STEP_MS = 5_000;
+let shiftedRedis: ShiftedRedis | undefined;
+
+/** Ages that are told, after a step. */
+async function agesAreSane(arena: Arena): Promise<void> {
+  const { stdout } = await arena.verb(['status', '--json']);
+  const status = JSON.parse(stdout) as {
+    workers: unknown[];
+    intake: { oldestAgeMs: number | null };
+    deadLetters: { oldestAgeMs: number | null };
+    calls: Record<string, { startedLastSecond: number; rate: number }>;
+  };
+  if (status.workers.length !== arena.workers.length)
+    arena.problem(`status tells of ${status.workers.length} workers, ${arena.workers.length} run`);
+  for (const { oldestAgeMs } of [status.intake, status.deadLetters])
+    if ((oldestAgeMs ?? 0) < 0) arena.problem(`status tells an age of ${oldestAgeMs} ms`);
+  const { startedLastSecond = 0 } = status.calls.multiaccount_import ?? {};
+  if (startedLastSecond > QUOTA)
+    arena.problem(`status tells of ${startedLastSecond} calls in the last second`);
+  for (const worker of arena.workers) {
+    const metrics = await metricsOf(worker);
+    for (const name of ['imsync_oldest_waiting_seconds', 'imsync_event_latency_seconds_sum'])
+      if ((metrics.value(name) ?? 0) < 0) arena.problem(`${name} is below 0`);
+  }
+}
+
+const redisSteps: Row = {
+  name: 'clock-redis',
+  promise:
+    "Redis's clock steps back an hour, then forward an hour twice: calls go on within 5 s, quota, ages and signatures stay sane, a killed worker's work runs again within 15 s",
+  cannotRun: cannotShift,
+  arena: {
+    workers: 2,
+    eventsPerSecond: 210,
+    store: async () => {
+      shiftedRedis = await startShiftedRedis();
+      return shiftedRedis;
+    },
+  },
+  async run(arena) {
+    await arena.fullRate(Date.now());
+    for (const hours of arena.brief ? [-1] : [-1, 0, 1]) {
+      const where = `${hours < 0 ? 'back' : 'forward'} to ${hours} h`;
+      const steppedAtMs = Date.now();
+      await shiftedRedis?.shift(hours * HOUR_S);
+      // What had its slot before goes out within the lead; what comes after half a second was granted since.
+      const call = await eventually(
+        'a call is made',
+        () => arena.simulator.calls().find(({ arrivedAtMs }) => arrivedAtMs >= steppedAtMs + 500),
+        60_000,
+      );
+      arena.took('again', call.arrivedAtMs - steppedAtMs, AFTER_STEP_MS);
+      await arena.flow.burst(800);
+      const full = (await arena.fullRate(steppedAtMs + 500)) + 500;
+      arena.progress(`clock ${where}: full rate after ${(full / 1_000).toFixed(1)} s`);
+      arena.took('full rate', full);
+      await eventually('workers were seen since', async () => {
+        const { stdout } = await arena.verb(['status', '--json']);
+        return (JSON.parse(stdout) as { workers: unknown[] }).workers.length === arena.workers.length;
+      });
+      await agesAreSane(arena);
+      const victim = arena.workers.shift();
+      victim?.signal('SIGKILL');
+      await victim?.ended;
+      const killed = await arena.takenOver();
+      arena.progress(
+        `clock ${where}: a killed worker's work ran again after ${(killed / 1_000).toFixed(1)} s`,
+      );
+      arena.took('killed, again', killed, 15_000);
+      arena.workers.push(await arena.worker());
+    }
+    const {
+      refused = 0,
+      maxSurelyInRollingSecond: most = 0,
+      byErrorCode = {},
+    } = arena.simulator.report().commands.multiaccount_import ?? {};
+    if (refused > 0 || most > QUOTA)
+      arena.problem(`${most} calls arrived in a second, ${refused} were refused`);
+    if ((byErrorCode['70001'] ?? 0) + (byErrorCode['70003'] ?? 0) > 0) arena.problem('a UserSig was refused');
+    const held = Number((await arena.redis.hget(arena.keys.hold, 'heldMs')) ?? 0);
+    if (held > 0) arena.problem(`calls were held for ${held} ms`);
+  },
+};
+
 export const clockRows: readonly Row[] = [
   offBy('clock-ahead', 10 * MINUTE, '10 minutes ahead'),
   offBy('clock-behind', -10 * MINUTE, '10 minutes behind'),
   sigExpired,
+  redisSteps,
 ];

@@ -1,11 +1,15 @@
+import { compareEventIds } from '../../../src/event/event-id.ts';
 import { readBooks } from '../../../src/ledger/books.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../../src/redis/connect.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startFarProxy } from '../../support/far-proxy.ts';
+import { startHalfOpenProxy } from '../../support/half-open-proxy.ts';
 import type { ImsyncProcess } from '../../support/process.ts';
 import { startCluster } from '../../support/redis-cluster.ts';
 import { startSentinels } from '../../support/redis-sentinel.ts';
 import { freePort } from '../../support/redis-server.ts';
 import type { Arena, ArenaOptions, Store } from '../arena.ts';
+import type { Sent } from '../flow.ts';
 import type { Row } from '../row.ts';
 
 /** Redis at its worst. When it is back a burst of events comes, so that the full rate shows. */
@@ -135,6 +139,50 @@ const cut: Row = {
       },
       async () => undefined,
     );
+  },
+};
+
+/** What a worker may take to find out that its connections are dead, and to work again. */
+const HALF_OPEN_MS = 30_000;
+
+const halfOpen: Row = {
+  name: 'redis-half-open',
+  promise:
+    'packets to Redis and back vanish while every connection stays open; new ones pass: workers work again within 30 s',
+  arena: { ...breaking, workers: 0 },
+  async run(arena) {
+    const proxy = await startHalfOpenProxy(arena.server.port);
+    arena.atEnd(() => proxy.close());
+    const env = { IMSYNC_REDIS_URL: `redis://127.0.0.1:${proxy.port}` };
+    arena.workers.push(await arena.worker(env), await arena.worker(env));
+    for (let i = 0; i < (arena.brief ? 1 : 2); i++) {
+      const said = arena.workers.map(({ lines }) => lines.length);
+      await arena.fullRate(Date.now());
+      const vanishedAtMs = Date.now();
+      proxy.vanish();
+      await arena.flow.burst(BURST);
+      await arena.sleep(3_000);
+      proxy.pass();
+      // What was in hand has gone out by now.
+      await firstCall(arena, Date.now());
+      const againMs = Date.now() - vanishedAtMs;
+      arena.progress(`calls were made again after ${(againMs / 1_000).toFixed(1)} s`);
+      arena.took('again', againMs, HALF_OPEN_MS);
+      await arena.fullRate(Date.now());
+      arena.took('full rate', Date.now() - vanishedAtMs);
+      for (const [n, worker] of arena.workers.entries()) {
+        const news = () => worker.lines.slice(said[n]);
+        const back = await eventually('it says that Redis is back', () =>
+          news().find((line) => line.includes('Redis is back')),
+        );
+        if (!/the connection is taken for dead and made anew/.test(news().join(' ')))
+          arena.problem(`a worker does not say that its connection was dead: ${back}`);
+        const trouble = news().filter((line) => /"level":"(error|fatal)"/.test(line));
+        if (trouble.length > LINES)
+          arena.problem(`a worker wrote ${trouble.length} lines of trouble: ${trouble[0]}`);
+        arena.note(`${trouble.length} lines of trouble`);
+      }
+    }
   },
 };
 
@@ -320,6 +368,69 @@ const sentinelKilled: Row = {
   run: (arena) => failedOver(arena, async () => (await ofSentinels.at?.primary())?.kill()),
 };
 
+const ofLag = stored(() => startSentinels());
+/** How long the replica stays behind before the primary is killed. */
+const LAG_MS = 4_000;
+const sentinelLag: Row = {
+  name: 'sentinel-lag',
+  promise:
+    'under sentinels, the primary is killed while its replica is seconds behind: exactly what replication had not carried is lost, counted; all else ends as it must',
+  arena: { ...breaking, store: ofLag.store },
+  async run(arena) {
+    await arena.fullRate(Date.now());
+    const primary = await ofLag.at?.primary();
+    const replica = ofLag.at?.servers.find((server) => server !== primary);
+    if (primary === undefined || replica === undefined) throw new Error('there is no primary and replica');
+    const [there, behind] = [primary, replica].map(({ settings }) =>
+      openRedis(settings, 'loop', 'chaos', () => undefined),
+    ) as [RedisClient, RedisClient];
+    arena.atEnd(() => Promise.all([closeRedis(there), closeRedis(behind)]));
+    // It is cut off, and may not follow again; what it has stays.
+    await there.call('ACL', 'SETUSER', 'default', '-psync', '-sync', '-replconf');
+    await there.call('CLIENT', 'KILL', 'TYPE', 'REPLICA');
+    await eventually('the replica has lost its primary', async () =>
+      (await behind.info('replication')).includes('master_link_status:down'),
+    );
+    const cutAtMs = Date.now();
+    await arena.sleep(LAG_MS);
+    const carried = await lastIdOf(behind, arena.keys.stream);
+    await failedOver(arena, async () => {
+      await primary.kill();
+      // From here on nobody acknowledges anything until the replica is the primary.
+      const all = arena.flow.acknowledged as Sent[];
+      const lost = all.filter(({ eventId }) => compareEventIds(eventId, carried) > 0);
+      all.splice(0, all.length, ...all.filter(({ eventId }) => compareEventIds(eventId, carried) <= 0));
+      // Some were imported before they were forgotten: the API may show them, and need not.
+      (arena.flow.unsure as Sent[]).push(...lost);
+      arena.note(
+        `${lost.length} acknowledged events of ${((Date.now() - cutAtMs) / 1_000).toFixed(1)} s were not carried`,
+      );
+      if (lost.length === 0) arena.problem('the replica was not behind: the row proves nothing');
+    });
+    const unsure = arena.flow.unsure.filter(({ eventId }) => eventId === '').length;
+    await arena.flow.burst(BURST);
+    await arena.flow.stop();
+    const books = await eventually(
+      'all has ended',
+      async () => {
+        const now = await readBooks(arena.redis, arena.keys);
+        return now.imported + now.superseded + now.deadLettered === now.accepted && now;
+      },
+      120_000,
+    );
+    const more = books.accepted - arena.flow.acknowledged.length;
+    if (more < 0 || more > unsure)
+      arena.problem(
+        `${arena.flow.acknowledged.length} events were carried or came later, ${unsure} more are unsure, and ${books.accepted} are in the books`,
+      );
+  },
+};
+
+async function lastIdOf(redis: RedisClient, stream: string): Promise<string> {
+  const info = (await redis.call('XINFO', 'STREAM', stream)) as unknown[];
+  return String(info[info.indexOf('last-generated-id') + 1]);
+}
+
 const ofSwitch = stored(() => startSentinels());
 const sentinelSwitch: Row = {
   name: 'sentinel-switch',
@@ -329,6 +440,6 @@ const sentinelSwitch: Row = {
 };
 
 export const redisRows: readonly Row[] = [
-  ...[killed, frozen, cut, full, readOnly, scriptsGone, emptied, far],
-  ...[clusterOwner, sentinelKilled, sentinelSwitch],
+  ...[killed, frozen, cut, halfOpen, full, readOnly, scriptsGone, emptied, far],
+  ...[clusterOwner, sentinelKilled, sentinelLag, sentinelSwitch],
 ];

@@ -113,3 +113,23 @@ it('goes on from bounds that cross by less than the drift: the clocks drifted fa
   clock.sample(2, 2.2, 2.5);
   expect(Math.abs(clock.toLocalMs(2.5) - 2.1)).toBeLessThan(0.4);
 });
+
+describe('a slot is of no use for a while after Redis was set forward', () => {
+  const at = (clock: ReturnType<typeof createRedisClock>, nowMs: number, offsetMs: number): number => {
+    clock.sample(nowMs - 2, nowMs, nowMs - 1 + offsetMs);
+    return clock.slotAtLocalMs(nowMs + offsetMs);
+  };
+  it('a second and a half', () => {
+    const clock = createRedisClock();
+    expect(at(clock, 1_000, 0)).toBeCloseTo(1_000);
+    expect(at(clock, 2_000, 60_000)).toBe(Number.NEGATIVE_INFINITY);
+    expect(at(clock, 3_400, 60_000)).toBe(Number.NEGATIVE_INFINITY);
+    expect(at(clock, 3_600, 60_000)).toBeCloseTo(3_600);
+  });
+  it('not when it was set back, which the script sees, nor for what the margin covers', () => {
+    const clock = createRedisClock();
+    at(clock, 1_000, 0);
+    expect(at(clock, 2_000, -60_000)).toBeCloseTo(2_000);
+    expect(at(clock, 3_000, -59_996)).toBeCloseTo(3_000);
+  });
+});

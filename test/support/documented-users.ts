@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import type { RedisClient } from '../../src/redis/connect.ts';
+
+/** The users of docs/security.md, with this password. */
+export async function setDocumentedUsers(
+  client: RedisClient,
+  password: string,
+  ...more: readonly string[]
+): Promise<string[]> {
+  const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8');
+  const users = [...documented.matchAll(/^user (.*)$/gm)].map(([, rule = '']) => rule.split(' '));
+  for (const [name = '', ...rules] of users) {
+    const own = rules.map((rule) => rule.replace('PASSWORD', password));
+    await client.call('ACL', 'SETUSER', name, 'reset', ...own, ...more);
+  }
+  return users.map(([name = '']) => name);
+}
+
+/** What the document says to add on a Cluster. */
+export async function clusterRights(): Promise<string[]> {
+  const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8');
+  return (/On a Cluster add `([^`]+)`/.exec(documented)?.[1] ?? '').split(' ');
+}
+
+/** What was refused to whom, as `user object` a line; [] if nothing was. */
+export async function refusals(client: RedisClient): Promise<string[]> {
+  const log = (await client.call('ACL', 'LOG')) as unknown[][];
+  return log.map((fields) => {
+    const of = (name: string): string => String(fields[fields.indexOf(name) + 1]);
+    return `${of('username')} ${of('object')}`;
+  });
+}
