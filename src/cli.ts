@@ -53,8 +53,12 @@ try {
   }
 }
 
-// A verb has said its last word. What is still open (a connection that does not close, a timer) must not keep it.
-setTimeout(() => process.exit(), LAST_WORD_MS).unref();
+// A verb has said its last word, and closes what it opened. What is open all the same must not keep it, nor hide.
+setTimeout(() => {
+  const open = [...new Set(process.getActiveResourcesInfo())].join(', ');
+  process.stderr.write(`imsync: ended with something left open (${open}): a bug, please report it\n`);
+  process.exit();
+}, LAST_WORD_MS).unref();
 
 /** The one verb that stands first among the operands; all of them for help, and for a word that is none. */
 function named(args: readonly string[]): (() => Promise<Command>)[] {
