@@ -63,6 +63,8 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
     protocol: 2,
     connectTimeout: 5_000,
     keepAlive: 10_000,
+    // A connection that is being closed is given up after this, and no process lives longer for it.
+    disconnectTimeout: 500,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
     reconnectOnError: reconnectWhenDemoted(role),
     ...(role === 'loop'
@@ -74,6 +76,8 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
       ...shared,
       sentinels: settings.nodes.map(({ host, port }) => ({ host, port })),
       name: settings.sentinelName,
+      // One that takes connections and says nothing: the next one is asked.
+      sentinelCommandTimeout: 2_000,
     };
   }
   return {
