@@ -172,5 +172,10 @@ export async function closeRedis(client: RedisClient): Promise<void> {
   // A connection that breaks while it is being closed is closed all the same.
   await Promise.race([client.quit().catch(() => undefined), tooLong]);
   clearTimeout(timer);
-  client.disconnect();
+  // One that is closed already would be waited for, as long as it may take to close one.
+  if (!isClosed(client)) client.disconnect();
+}
+
+function isClosed({ status }: RedisClient): boolean {
+  return status === 'end';
 }
