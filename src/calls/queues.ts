@@ -1,4 +1,4 @@
-import { Queue } from 'bullmq';
+import { ErrorCode, Queue } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -24,6 +24,9 @@ const PLACES: Readonly<Record<string, JobPlace>> = {
   delayed: 'delayed',
 };
 
+/** BullMQ's words for a job that is put off no more. */
+const GONE_ON: ReadonlySet<unknown> = new Set([ErrorCode.JobNotExist, ErrorCode.JobNotInState]);
+
 /**
  * One BullMQ queue a command. A job is a call: its ID is the record's, and it carries nothing else, so that a
  * job that comes twice or late finds the truth in the record.
@@ -36,7 +39,7 @@ export interface CallQueues {
   place(command: ImportCommand, callId: string): Promise<JobPlace>;
   /** Adds the job of a call that has none that would ever run, in the place of what may be left of one. */
   putBack(command: ImportCommand, callId: string): Promise<void>;
-  /** Lets a job that is put off run now. */
+  /** Lets a job that is put off run now. That it cannot be is told to `onTrouble`. */
   bringForward(command: ImportCommand, callId: string): Promise<void>;
   counts(command: ImportCommand): Promise<CallCounts>;
   close(): Promise<void>;
@@ -90,8 +93,10 @@ export function openCallQueues(
     },
     async bringForward(command, callId) {
       const job = await queueOf(command).getJob(callId);
-      // Fetched meanwhile: so much the better.
-      await job?.promote().catch(() => undefined);
+      await job?.promote().catch((error: Error) => {
+        // Fetched meanwhile: so much the better. Anything else must not keep the sweep from the other calls.
+        if (!GONE_ON.has((error as { code?: unknown }).code)) onTrouble(error);
+      });
     },
     async counts(command) {
       const counts = await queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed');
