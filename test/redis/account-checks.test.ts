@@ -37,7 +37,7 @@ interface Asker extends Stage {
 }
 
 async function asker(
-  options: { perSecond?: number; maxFailures?: number; sig?: () => string } = {},
+  options: { perSecond?: number; maxFailures?: number; sig?: () => string; missFirst?: boolean } = {},
 ): Promise<Asker> {
   const stage = fresh();
   const { redis, keys } = stage;
@@ -54,17 +54,24 @@ async function asker(
     callTimeoutMs: 5_000,
   });
   const own: { signatures: number } = { signatures: 0 };
+  const dispenser = createDispenser({
+    book,
+    watch,
+    onUnusedProbe: async () => undefined,
+    onTrouble: () => undefined,
+  });
+  let misses = options.missFirst === true ? 1 : 0;
+  /** A process that stood still finds its slot in the past. */
+  const take: typeof dispenser.take = async (candidate) => {
+    const slot = await dispenser.take(candidate);
+    return typeof slot === 'string' || misses-- <= 0 ? slot : { ...slot, atLocalMs: slot.atLocalMs - 10_000 };
+  };
   const checks = createAccountChecks({
     client,
     line: {
       command: 'account_check',
       book,
-      dispenser: createDispenser({
-        book,
-        watch,
-        onUnusedProbe: async () => undefined,
-        onTrouble: () => undefined,
-      }),
+      dispenser: { ...dispenser, take },
     },
     watch,
     slotClass: 'redrive',
@@ -134,6 +141,13 @@ test('a transient answer is waited out and asked again', async () => {
   expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
   expect(again.map(([code]) => code)).toEqual([70169, 70169]);
   for (const [, waitMs] of again) expect(waitMs).toBeGreaterThan(0);
+}, 60_000);
+
+test('a slot that was missed is given up: it counts as no call, and another one is taken', async () => {
+  const { checks, redis, keys } = await asker({ missFirst: true });
+  expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  expect(calls()).toBe(1);
+  expect(await redis.zcard(`${keys.startedPrefix}account_check`)).toBe(1);
 }, 60_000);
 
 test('patience can be bounded', async () => {
