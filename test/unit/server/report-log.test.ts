@@ -92,6 +92,8 @@ it('dead letters are a line for each reason and code, however many they are', ()
   ]);
   expect(lines.join()).not.toContain('anna');
   expect(returned).toEqual([3]);
+  report.settled('c2', settlement([]), settled());
+  expect(lines).toHaveLength(4);
 });
 
 it('a run that lost its record says nothing of what it would have settled', () => {
