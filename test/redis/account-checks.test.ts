@@ -188,6 +188,30 @@ test('a fault of the app at the first call ends it; later it is waited out, and 
   expect((await createHoldState(asking.redis, asking.keys).read()).hold).toBeNull();
 }, 60_000);
 
+test('an expired signature is made anew at once, the first time', async () => {
+  simulator.setFaults({ rules: [{ match: { times: 1 }, action: { errorCode: 70001 } }] } as Scenario);
+  const asking = await asker();
+  expect((await asking.checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  expect([asking.signatures, asking.again]).toEqual([1, []]);
+}, 60_000);
+
+test('twenty refusals in a row are not about accounts; one success, and they count anew', async () => {
+  const { checks } = await asker();
+  const refuse = (times: number) =>
+    simulator.setFaults({ rules: [{ match: { times }, action: { errorCode: 70402 } }] } as Scenario);
+  for (let round = 0; round < 2; round++) {
+    refuse(19);
+    for (let i = 0; i < 19; i++)
+      expect((await checks.ask(['a'])).get('a')).toMatchObject({ kind: 'refused' });
+    expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  }
+  refuse(20);
+  await expect(checks.ask(Array.from({ length: 32 }, (_, i) => `u${i}`))).rejects.toMatchObject({
+    name: 'ChecksRefusedError',
+    verdict: { errorCode: 70402 },
+  });
+}, 60_000);
+
 test('one account that the API refuses costs the others nothing', async () => {
   await importAccounts('u7');
   simulator.setFaults({
