@@ -7,11 +7,14 @@ import { US } from '../report/row.ts';
 import { drainBacklog } from '../stage/backlog.ts';
 import type { Bench, BenchContext } from '../stage/bench.ts';
 import { type Crowd, wrongAccounts } from '../stage/crowd.ts';
-import { openEventPeer } from '../stage/event-peer.ts';
+import { type EventPeerKind, openEventPeer } from '../stage/event-peer.ts';
 import { createFigures, type Figures } from '../stage/figures.ts';
 import { LIFTED_ENV, LIFTED_SIMULATOR, onStage } from '../stage/stage.ts';
 
 export const JOB_PER_EVENT = 'BullMQ, a job an event';
+/** Loses what fails: no peer, but what is left of a call's cost without this project. */
+export const FLOOR = 'the parts alone: a BullMQ job a call, and got';
+const FLOOR_CONCURRENCY = 50;
 const WORKERS = 2;
 /** Tried in turn in a first, shorter round; the best one is the peer. */
 const PEER_CONCURRENCIES = [200, 500, 1_000] as const;
@@ -43,7 +46,10 @@ export const drain: Bench = {
       addCost(figures, US, us);
       addCost(figures, JOB_PER_EVENT, peer);
       addRatios(figures, us, peer);
+      const floor = await drainPeer(FLOOR_CONCURRENCY, crowd, 'bullmq-job-per-call');
+      addCost(figures, FLOOR, floor);
       problems.push(...us.problems, ...peer.problems.map((problem) => `${JOB_PER_EVENT}: ${problem}`));
+      problems.push(...floor.problems.map((problem) => `${FLOOR}: ${problem}`));
       context.say(
         `${Math.round(us.eventsPerSecond)} events/s, the peer ${Math.round(peer.eventsPerSecond)} at concurrency ${concurrency}`,
       );
@@ -88,8 +94,12 @@ function drainUs(context: BenchContext, crowd: Crowd): Promise<Cost> {
   );
 }
 
-async function drainPeer(concurrency: number, crowd: Crowd): Promise<Cost> {
-  const peer = await openEventPeer(WORKERS, concurrency);
+async function drainPeer(
+  concurrency: number,
+  crowd: Crowd,
+  kind: EventPeerKind = 'bullmq-job-per-event',
+): Promise<Cost> {
+  const peer = await openEventPeer(WORKERS, concurrency, kind);
   try {
     const info = async (): Promise<ServerCost> => parseServerCost(await peer.redis.info('all'));
     const cpu = (): number => peer.workers.reduce((sum, { pid }) => sum + processCpuMicros(pid), 0);

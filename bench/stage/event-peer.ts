@@ -7,7 +7,7 @@ import { type Crowd, usersOf } from './crowd.ts';
 import { type Peer, startPeer } from './peer.ts';
 import { LIFTED_SIMULATOR } from './stage.ts';
 
-/** The peer of the hot path: one BullMQ job an event, and what it runs on. */
+/** A peer of the hot path, its jobs in BullMQ: one an event, or one for 100 of them. And what it runs on. */
 export interface EventPeer {
   readonly server: TestRedis;
   readonly simulator: SimulateProcess;
@@ -21,7 +21,13 @@ export interface EventPeer {
   close(): Promise<void>;
 }
 
-export async function openEventPeer(workers: number, concurrency: number): Promise<EventPeer> {
+export type EventPeerKind = 'bullmq-job-per-event' | 'bullmq-job-per-call';
+
+export async function openEventPeer(
+  workers: number,
+  concurrency: number,
+  kind: EventPeerKind = 'bullmq-job-per-event',
+): Promise<EventPeer> {
   const server = await startRedis();
   const simulator = await startSimulate(LIFTED_SIMULATOR);
   const queue = new Queue('event-peer', {
@@ -38,7 +44,14 @@ export async function openEventPeer(workers: number, concurrency: number): Promi
     redis,
     workers: running,
     async add(crowd) {
-      const jobs = usersOf(crowd).map((data) => ({ name: 'user', data }));
+      const users = usersOf(crowd);
+      const jobs =
+        kind === 'bullmq-job-per-event'
+          ? users.map((data) => ({ name: 'user', data: data as unknown }))
+          : Array.from({ length: Math.ceil(users.length / 100) }, (_, i) => ({
+              name: 'users',
+              data: users.slice(100 * i, 100 * (i + 1)) as unknown,
+            }));
       for (let from = 0; from < jobs.length; from += 1_000)
         await queue.addBulk(jobs.slice(from, from + 1_000));
     },
@@ -53,7 +66,7 @@ export async function openEventPeer(workers: number, concurrency: number): Promi
     },
   };
   try {
-    for (let i = 0; i < workers; i++) running.push(await startPeer('bullmq-job-per-event', task));
+    for (let i = 0; i < workers; i++) running.push(await startPeer(kind, task));
     return peer;
   } catch (error) {
     await peer.close();

@@ -155,7 +155,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
   const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
     const { units, refused } = screen(group.units, options.onProfileFault, commands.form);
     if (refused.length > 0) {
-      const kind = await settler.settle({ imported: [], refused, command: commands.single });
+      const kind = await settler.settle({ imported: [], refused, command: commands.single, proof: false });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
     if (units.length === 0) return { again: [] };
@@ -226,7 +226,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     const heard = checked
       ? await hearCheck(options.hold, line, verdict, slot)
       : await ear.hear(group, verdict, failed, slot);
-    if (heard !== 'judge') {
+    if (heard === 'again' || heard === 'scout') {
       report(undefined);
       // Sent again and imported, the users would be let go while this call may still land.
       if (!verdict.outcomeKnown) await untilLanded(slot);
@@ -280,7 +280,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
     }
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
       // One that is lost is another run's work by now.
-      const kind = await settler.settle({ ...decision, command: group.command });
+      const kind = await settler.settle({ ...decision, command: group.command, proof: heard === 'proof' });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
     // What ails one call ails the next, so the rest of this run waits as well; a code that nobody knows may be

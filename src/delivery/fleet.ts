@@ -8,11 +8,12 @@ import type { Group } from './unit.ts';
 /**
  * What a call's answer means for the whole fleet, before it is asked what it means for the call's users.
  * - `judge`: it says something about the users.
+ * - `proof`: the same, and that accounts pass: nothing goes wrong in a row any more. Their settlement tells it.
  * - `again`: it says nothing about them: the same call waits for another slot, and no attempt is spent.
  * - `scout`: like `again`, but one of its several users goes ahead alone, to tell a fault of accounts from a fault
  *   of the app.
  */
-export type Heard = 'judge' | 'again' | 'scout';
+export type Heard = 'judge' | 'proof' | 'again' | 'scout';
 
 /** Hears every answer of one run. */
 export interface FleetEar {
@@ -93,6 +94,7 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
         case 'done':
           // All of them failed: the API answers, but nothing proves that an account can pass.
           if (failed === group.units.length) return refused(group, slot, answer);
+          if (!slot.probe) return 'proof';
           await hold.success(slot);
           return 'judge';
         case 'retry': {

@@ -10,6 +10,8 @@ import type { Unit } from './unit.ts';
 /** Events that a call brought to an end. */
 interface Ended extends Pick<Decision, 'imported' | 'refused'> {
   readonly command: CommandName;
+  /** The call proves that accounts pass. */
+  readonly proof: boolean;
 }
 
 /**
@@ -66,9 +68,10 @@ export function createSettler(options: {
       refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
     const after = remainingAfter(remaining, decision);
     const onWire = isOnWire();
-    const { kind } = await store(
-      settlementOf({ before: remaining, after, decision, entries, letter, kept: { ...kept, onWire } }),
-    );
+    const { kind } = await store({
+      ...settlementOf({ before: remaining, after, decision, entries, letter, kept: { ...kept, onWire } }),
+      proof: all.some(({ proof }) => proof),
+    });
     if (kind === 'settled') remaining = after;
     return kind;
   };

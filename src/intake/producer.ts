@@ -4,6 +4,7 @@ import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { type Keys, keysOf } from '../redis/keys.ts';
 import { type Accepted, InvalidUserError, NotAcceptedError } from './accepted.ts';
+import { type Appender, createAppender } from './append.ts';
 import { type Importing, importUsers } from './import-users.ts';
 import { createOutcomeInbox, type ImportOutcome, type OutcomeInbox } from './outcomes.ts';
 
@@ -29,8 +30,8 @@ export interface ProducerOptions {
   readonly onConnection?: (state: 'reachable' | 'lost', reason?: string) => void;
 }
 
-/** Users in one pipeline: large enough to be quick, small enough not to keep Redis from others. */
-const PIPELINE_SIZE = 1_000;
+/** Users on their way at a time: large enough to be quick, small enough to bound the memory. */
+const LIST_USERS = 1_000;
 const OUTCOME_TIMEOUT_MS = 5_000;
 
 /**
@@ -42,6 +43,7 @@ const OUTCOME_TIMEOUT_MS = 5_000;
 export class UserCreatedProducer {
   readonly #client: RedisClient;
   readonly #keys: Keys;
+  readonly #appender: Appender;
   readonly #rules: { readonly adminId: string; readonly hosted: boolean };
   readonly #connectTimeoutMs: number;
   readonly #inbox: OutcomeInbox;
@@ -69,6 +71,7 @@ export class UserCreatedProducer {
       if (change.state === 'lost') this.#lostReason = change.reason;
       options.onConnection?.(change.state, change.state === 'lost' ? change.reason : undefined);
     });
+    this.#appender = createAppender(this.#client, this.#keys.stream);
     this.#inbox = createOutcomeInbox({
       channel: this.#keys.replyPrefix + randomUUID(),
       open: () => openRedis(settings, 'oneshot', 'outcomes', () => undefined),
@@ -90,13 +93,13 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Adds a list, pipelined: one answer for each user, in their order. A user that does not hold up keeps none of
+   * Adds a list: one answer for each user, in their order. A user that does not hold up keeps none of
    * the others back. Never rejects.
    */
   async addMany(users: readonly UserInput[]): Promise<Accepted[]> {
     const results: Accepted[] = [];
-    for (let from = 0; from < users.length; from += PIPELINE_SIZE) {
-      results.push(...(await this.#addChunk(users.slice(from, from + PIPELINE_SIZE))));
+    for (let from = 0; from < users.length; from += LIST_USERS) {
+      results.push(...(await this.#addChunk(users.slice(from, from + LIST_USERS))));
     }
     return results;
   }
@@ -159,15 +162,10 @@ export class UserCreatedProducer {
     } catch (error) {
       return failed((error as Error).message);
     }
-    const pipeline = this.#client.pipeline();
-    for (const user of users) pipeline.xadd(this.#keys.stream, '*', ...toFields(user));
+    const entries = users.map(toFields);
     try {
-      const replies = (await pipeline.exec()) ?? [];
-      return users.map((_, i) => {
-        const [error, eventId] = replies[i] ?? [null, undefined];
-        if (error) return notAccepted(error.message);
-        return typeof eventId === 'string' ? eventId : notAccepted('it gave no answer');
-      });
+      const replies = await this.#appender.append(entries);
+      return replies.map((reply) => (typeof reply === 'string' ? reply : notAccepted(reply.message)));
     } catch (error) {
       return failed((error as Error).message);
     }

@@ -10,12 +10,13 @@
 -- Shares letter-index.lua.
 -- KEYS 1 call record  2 owners  3 parked-counts  4 open-calls  5 books  6 returned  7 cutter
 --      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-by-reason  12 dead-users  13 dead-counts
---      14 dead-resolved  15 dead-redriving  16 outcomes
+--      14 dead-resolved  15 dead-redriving  16 outcomes  17 hold (see hold.lua)
 -- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  6 reply prefix  7 entries that the stream of outcomes keeps
 --      5 settlement (JSON):
 --   imported   [userId, eventId, userId, eventId, ...]
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
+--   proof      true if accounts passed in a call that was no probe (a probe's is told by hold.lua)
 --   released   [userId, ...]  users none of whose events stay in the record
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
 --              dueAt, firstSentAt, heldMsAtFirst, onWire}
@@ -30,11 +31,11 @@
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
 redis.call('HDEL', KEYS[5], '')
 
-if redis.call('HGET', KEYS[1], 'run') ~= ARGV[2] then
+local record = redis.call('HMGET', KEYS[1], 'command', 'users', 'events', 'class', 'run')
+if record[5] ~= ARGV[2] then
   return { 'lost' }
 end
 local s = cjson.decode(ARGV[5])
-local record = redis.call('HMGET', KEYS[1], 'command', 'users', 'events', 'class')
 local command, usersBefore, eventsBefore = record[1], tonumber(record[2]), tonumber(record[3])
 local imported, dead = s.imported, s.dead
 local eventsAfter, usersAfter = 0, 0
@@ -165,6 +166,14 @@ if #imported > 0 and redis.call('HLEN', index.users) > 0 then
         end
       end
     end
+  end
+end
+
+-- What went wrong in a row is a row no longer (hold.lua, success).
+if s.proof then
+  local row = redis.call('HMGET', KEYS[17], 'badCalls', 'troubleSince')
+  if row[1] or row[2] then
+    redis.call('HDEL', KEYS[17], 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
   end
 end
 

@@ -56,6 +56,8 @@ export interface Settlement {
   /** Every ending of this settlement; written only where all outcomes are asked for. */
   readonly outcomes: readonly Outcome[];
   readonly tallies?: readonly TallyCount[];
+  /** Accounts passed: what went wrong in a row before (brake, outage: pace/hold.lua) is no row any more. */
+  readonly proof?: boolean;
 }
 
 export type Settled =
@@ -81,6 +83,7 @@ export async function settleRecord(
     superseded: settlement.superseded,
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
     released: settlement.released,
+    proof: settlement.proof === true,
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
     ...(allOutcomes && {
       outcomes: settlement.outcomes.map((outcome) =>
@@ -128,6 +131,7 @@ export async function settleRecord(
       keys.deadResolved,
       keys.deadRedriving,
       keys.outcomes,
+      keys.hold,
     ],
     [
       ...[callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],

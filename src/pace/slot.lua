@@ -4,9 +4,15 @@
 -- the check that a run still owns its call record, the check of the hold and the reservation of the time must
 -- be one step: a process that was frozen must not get a slot for work that another one took over.
 --
+-- The time of a slot that was given up is made up for: the next ones lie up to a quarter nearer to each other. What
+-- a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used, n of them
+-- back, are as far back as n spacings (docs/decisions/0022).
+--
 -- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil (ms), paused, heldMs
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
---                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes
+--                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes;
+--                       owed, owedAt (us): time of slots given up, and when the last was; caughtUpAt (us): the
+--                       last slot that lay nearer than a spacing
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
 --          record (somebody asks who is there) the hold hash once more
@@ -132,7 +138,7 @@ elseif mode == 'check' then
   return { 'held', nowText, '5000000', epoch }
 end
 
-local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt')
+local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt', 'owed', 'owedAt', 'caughtUpAt')
 -- A far asker's slot lies further ahead. So that the time before it is not lost, all may reserve so far, then.
 local lead, horizon, leadAt = tonumber(ARGV[#ARGV]), tonumber(p[4] or 0), tonumber(p[5] or 0)
 if leadAt > now or now - leadAt > 5000000 then
@@ -149,9 +155,25 @@ local farAhead = now + horizon + spacing + 1000000
 -- started in this second that nobody here remembers, so a second is waited.
 if slot < 0 or slot > farAhead then
   slot = now + 1000000
+  redis.call('DEL', KEYS[3])
   redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot))
 end
-slot = math.max(slot, now + lead, math.min(tonumber(p[2] or 0), now + 60000000))
+-- What is owed for longer than a second would be a burst of its own.
+local owed, owedAt, caughtUpAt = math.min(tonumber(p[6] or 0), 1000000), tonumber(p[7] or 0), tonumber(p[8] or 0)
+if owedAt > now or now - owedAt > 1000000 then
+  owed = 0
+end
+local due = slot
+slot = math.max(slot - math.min(owed, spacing / 4), now + lead, math.min(tonumber(p[2] or 0), now + 60000000))
+local caughtUp = math.max(0, due - slot)
+local window = math.ceil(1.005 * 1000000 / spacing)
+if caughtUp > 0 or (caughtUpAt <= slot and slot - caughtUpAt < window * spacing) then
+  local last = redis.call('ZRANGE', KEYS[3], -window, -window, 'WITHSCORES')[2]
+  if last then
+    slot = math.max(slot, tonumber(last) + window * spacing)
+    caughtUp = math.max(0, due - slot)
+  end
+end
 
 local wait = slot - horizon - now
 if wait > 0 then
@@ -208,6 +230,11 @@ end
 local slotText = string.format('%.0f', slot)
 redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot + spacing), 'slots', number, 'turn:' .. chosen, number)
 redis.call('HDEL', KEYS[2], 'want:' .. chosen)
+if caughtUp > 0 then
+  redis.call('HSET', KEYS[2], 'caughtUpAt', slotText, 'owed', math.floor(owed - caughtUp))
+elseif p[6] and owed == 0 then
+  redis.call('HDEL', KEYS[2], 'owed')
+end
 redis.call('ZADD', KEYS[3], slotText, number)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 2000000))
 if probe == 1 then

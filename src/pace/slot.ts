@@ -72,8 +72,8 @@ export interface SlotBook {
   /** Tells the rate in force to somebody who makes no calls. */
   look(): Promise<RateInForce>;
   /**
-   * The slot was missed: it does not count as a started call. Its time is not given to another. The lease of
-   * a probe is given back by `HoldState.missed`.
+   * The slot was missed: it does not count as a started call, and the slots after it make up for its time. The
+   * lease of a probe is given back by `HoldState.missed`.
    */
   giveUp(slot: Slot): Promise<void>;
   /**
@@ -150,7 +150,8 @@ export function createSlotBook(
     rate: () => inForce('rate'),
     look: () => inForce('look'),
     async giveUp(slot) {
-      await runScript(redis, giveUpScript, [started, pace], [slot.number]);
+      const spacing = Math.floor(1_000_000 / slot.ratePerSecond);
+      await runScript(redis, giveUpScript, [started, pace], [slot.number, spacing]);
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;

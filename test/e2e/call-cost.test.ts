@@ -54,6 +54,11 @@ test.each([
   expect(commands).toBeLessThanOrEqual(commandsEach * sent);
 });
 
+test('what nobody holds anything against costs the fleet no step of its own', () => {
+  // The one that let the fleet go.
+  expect(of('hold.lua').sent).toBe(1);
+});
+
 test('a cut makes a full call, with commands by the cut and not by the user', () => {
   const { sent, commands } = of('cut.lua');
   expect(sent).toBeGreaterThanOrEqual(CALLS);

@@ -1,3 +1,4 @@
+import { compareEventIds } from '../../src/event/event-id.ts';
 import { InvalidUserError, NotAcceptedError, UserCreatedProducer } from '../../src/index.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -80,6 +81,95 @@ test('says what Redis said when it refuses', async () => {
   await expect(producer.add({ userId: 'carol' })).resolves.toMatch(/^\d+-\d+$/);
   await closeRedis(client);
 }, 60_000);
+
+describe('a list', () => {
+  const client = () => openRedis(redis.settings, 'loop', 'test', () => undefined);
+  const listOf = (prefix: string, count: number, more: object = {}) =>
+    Array.from({ length: count }, (_, i) => ({ userId: `${prefix}${i}`, ...more }));
+
+  test('is stored as its users would be one by one, whatever stands in them', async () => {
+    const texts = [
+      'Zoë 名前 👩‍👩‍👧',
+      'line\nfeed\0\u2028"quoted"\\ud83d',
+      '\\ud800',
+      'half \ud800 a pair',
+      ' ',
+      '1e999',
+    ];
+    const users = texts.map((text, i) => ({ userId: `odd${i}`, extra: { text, [text]: 'name' } }));
+    for (const user of users) await producer.add(user);
+    const alone = (await stored()).slice(-users.length).map(([, fields]) => fields);
+    for (const chosen of [users, users.filter(({ extra }) => !extra.text.startsWith('half'))]) {
+      const list = [...chosen, ...chosen];
+      expect((await producer.addMany(list)).every(({ ok }) => ok)).toBe(true);
+      const together = (await stored()).slice(-list.length).map(([, fields]) => fields);
+      const expected = alone.filter(([, id]) => chosen.some(({ userId }) => userId === id));
+      expect(together).toEqual([...expected, ...expected]);
+    }
+  }, 60_000);
+
+  test('that a full Redis refuses is refused to the last user, and none is stored', async () => {
+    const admin = client();
+    const before = (await stored()).length;
+    await admin.config('SET', 'maxmemory', '1');
+    const refused = await producer.addMany(listOf('full', 600));
+    await admin.config('SET', 'maxmemory', '0');
+    const [text] = new Set(refused.map((one) => (one.ok ? 'taken' : one.error.message)));
+    expect(text).toBe(
+      "Redis did not take the event: OOM command not allowed when used memory > 'maxmemory'. Try again; a repeat does no harm.",
+    );
+    expect(refused.filter(({ ok }) => ok)).toEqual([]);
+    expect((await stored()).length).toBe(before);
+    await closeRedis(admin);
+  }, 60_000);
+
+  test('is taken of a Redis user who may run no scripts, and of others by steps of 250', async () => {
+    const admin = client();
+    const calls = async (command: string): Promise<number> =>
+      Number(
+        /calls=(\d+)/.exec((await admin.info('commandstats')).split(`cmdstat_${command}:`)[1] ?? '')?.[1] ??
+          0,
+      );
+    const before = await calls('eval');
+    await producer.addMany(listOf('scripted', 600));
+    expect((await calls('eval')) - before).toBe(3);
+    await admin.call(
+      'ACL',
+      ...['SETUSER', 'backend', 'on', '>secret', 'resetkeys', `~${keys.stream}`, 'resetchannels'],
+      ...['-@all', '+info', '+ping', '+quit', '+client|setname', '+xadd'],
+    );
+    const poor = new UserCreatedProducer({
+      sdkAppId: 7,
+      redis: { url: redis.url.replace('//', '//backend:secret@') },
+    });
+    for (let round = 0; round < 2; round++) {
+      const accepted = await poor.addMany(listOf('plain', 300));
+      expect(accepted.filter(({ ok }) => !ok)).toEqual([]);
+    }
+    expect((await stored()).slice(-300).map(([, fields]) => fields[1])).toEqual(
+      listOf('plain', 300).map(({ userId }) => userId),
+    );
+    await poor.close();
+    await closeRedis(admin);
+  }, 60_000);
+
+  test('and what is added after it, not waited for: in the order in which they were asked for', async () => {
+    const admin = client();
+    const hasty = new UserCreatedProducer({ sdkAppId: 7, redis: { url: redis.url } });
+    for (let round = 0; round < 3; round++) {
+      if (round === 1) await admin.script('FLUSH');
+      const asked = [
+        hasty.addMany(listOf('old', 500)),
+        hasty.addMany([{ userId: 'old499', nick: 'newer' }]),
+        hasty.addMany(listOf('new', 20)),
+      ];
+      const ids = (await Promise.all(asked)).flat().map((one) => (one.ok ? one.eventId : 'refused'));
+      expect(ids).toEqual([...ids].sort((a, b) => compareEventIds(a, b)));
+    }
+    await hasty.close();
+    await closeRedis(admin);
+  }, 60_000);
+});
 
 test('an app ID that is none is refused at once', () => {
   for (const sdkAppId of [0, -1, 1.5, Number.NaN]) {

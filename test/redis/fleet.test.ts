@@ -2,10 +2,12 @@ import { createFleetEar, type FleetEar } from '../../src/delivery/fleet.ts';
 import type { Group, Unit } from '../../src/delivery/unit.ts';
 import type { ValidEntry } from '../../src/event/event.ts';
 import type { Verdict } from '../../src/im/verdicts.ts';
+import { settleRecord } from '../../src/ledger/settle.ts';
 import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
 import { eventually } from '../support/eventually.ts';
+import { nothing } from './settlements.ts';
 import { BATCH, SINGLE, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -98,6 +100,14 @@ async function heldWithProbe({ hold, stage }: Scene): Promise<Slot> {
   await hold.blocked(slot(), { errorCode: 60006, errorInfo: 'x', kind: 'configuration' });
   await stage.redis.hset(stage.keys.hold, 'probeUntil', '99999999999999');
   return slot((await hold.read()).epoch, true);
+}
+
+/** What the settlement of a call that proves something does to the fleet; of a record that holds nobody. */
+async function settleProof({ stage: { redis, keys } }: Scene): Promise<void> {
+  await redis.hset(`${keys.callPrefix}c1`, { run: 'r', command: BATCH, users: 0, events: 0, class: 'live' });
+  expect(await settleRecord(redis, keys, 'c1', 'r', { ...nothing, proof: true })).toMatchObject({
+    kind: 'settled',
+  });
 }
 
 const leaseOf = ({ stage }: Scene) => stage.redis.hget(stage.keys.hold, 'probeUntil');
@@ -222,8 +232,10 @@ describe('answers that would dead-letter', () => {
     const ear = s.ear();
     for (let i = 0; i < 12; i++) {
       expect(await ear.hear(group(50), bad, 0, slot())).toBe('judge');
-      if (i % 4 === 3)
-        expect(await ear.hear(group(50), verdict({ class: 'done' }), 49, slot())).toBe('judge');
+      if (i % 4 === 3) {
+        expect(await ear.hear(group(50), verdict({ class: 'done' }), 49, slot())).toBe('proof');
+        await settleProof(s);
+      }
     }
     expect((await s.hold.read()).hold).toBeNull();
   });
@@ -289,7 +301,8 @@ describe('transient answers', () => {
     const ear = s.ear();
     await ear.hear(group(5), trouble, 0, slot());
     await olderTrouble(s);
-    await ear.hear(group(5), verdict({ class: 'done' }), 0, slot());
+    expect(await ear.hear(group(5), verdict({ class: 'done' }), 0, slot())).toBe('proof');
+    await settleProof(s);
     for (let i = 0; i < 20; i++) await ear.hear(group(5), trouble, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
   });

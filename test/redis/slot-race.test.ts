@@ -6,15 +6,26 @@ import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
 
-/** Processes that always have a call waiting, until so many slots were given; their times in microseconds. */
-async function compete(stage: Stage, spacing: number, processes: number, count: number): Promise<number[]> {
+/**
+ * Processes that always have a call waiting, until so many slots were given; the times of those that were used, in
+ * microseconds. `missed`: which slots, by their number in order, are given up.
+ */
+async function compete(
+  stage: Stage,
+  spacing: number,
+  processes: number,
+  count: number,
+  missed: (n: number) => boolean = () => false,
+): Promise<number[]> {
   const granted: number[] = [];
+  let given = 0;
   const ask = async (): Promise<void> => {
     const redis = stage.connect();
     const book = createSlotBook(redis, stage.keys, BATCH, createRedisClock(), spacing);
-    while (granted.length < count) {
+    while (given < count) {
       const answer = await book.ask([{ callId: 'c1', run: 'mine', slotClass: 'live' }]);
-      if (answer.kind === 'slot') granted.push(answer.slot.atRedisMs * 1_000);
+      if (answer.kind === 'slot' && missed(given++)) await book.giveUp(answer.slot);
+      else if (answer.kind === 'slot') granted.push(answer.slot.atRedisMs * 1_000);
       else if (answer.kind === 'later') await sleep(answer.waitMs);
       else throw new Error(`no slot: ${answer.kind}`);
     }
@@ -42,3 +53,20 @@ test('in no rolling second more slots than the rate, plus one, however many ask'
   const gaps = granted.slice(1).map((at, i) => at - (granted[i] ?? 0));
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_009);
 }, 60_000);
+
+describe('slots that were given up', () => {
+  const quota = { perSecond: 100, share: 1, margin: 0.01 };
+  const spacing = spacingMicros(quota);
+  /** One in ten, then a stall of ten in a row, then none. */
+  const missed = (n: number): boolean => n < 130 && (n % 10 === 7 || n >= 120);
+
+  test('are made up for, and no rolling second has room for a call more', async () => {
+    const used = await compete(fresh(), spacing, 3, 340, missed);
+    const gaps = used.slice(1).map((at, i) => at - (used[i] ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(0.75 * spacing - 2);
+    expect(gaps.filter((gap) => gap < 0.9 * spacing).length).toBeGreaterThan(10);
+    // As evenly spaced slots would: 100 of them take 100 spacings, whatever was missed before or among them.
+    const hundreds = used.slice(100).map((at, i) => at - (used[i] ?? 0));
+    expect(Math.min(...hundreds)).toBeGreaterThanOrEqual(100 * spacing - 200);
+  }, 60_000);
+});

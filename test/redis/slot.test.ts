@@ -113,12 +113,15 @@ describe('when', () => {
   });
 
   test('a time in the far future is from another clock: the next slot is a second away', async () => {
-    const { book, next, candidate, nowMicros } = desk(1_000_000);
+    const { book, next, candidate, nowMicros, stage, startedKey } = desk(1_000_000);
     await next(3_600e6);
+    await stage.redis.zadd(startedKey, (await nowMicros()) + 3_600e6, 'by that clock');
     const before = await nowMicros();
     const at = (await slotOf(book, await candidate())).atRedisMs * 1_000;
     expect(at).toBeGreaterThanOrEqual(before + 1_000_000);
     expect(at).toBeLessThanOrEqual((await nowMicros()) + 1_000_000);
+    // What that clock said of started calls says nothing now.
+    expect(await stage.redis.zcard(startedKey)).toBe(1);
   });
 
   test('a time that reservations explain is kept', async () => {
@@ -152,16 +155,56 @@ describe('when', () => {
     expect(Math.abs(slot.atLocalMs - localMs - (slot.atRedisMs - redisMs))).toBeLessThan(500);
   });
 
-  test('a slot that was given up is no started call, and its time goes to nobody', async () => {
-    const { book, next, candidate, stage, paceKey, startedKey } = desk();
-    await next(-1);
-    const one = await candidate();
-    const slot = await slotOf(book, one);
-    expect(await stage.redis.zcard(startedKey)).toBe(1);
-    await book.giveUp(slot);
-    expect(await stage.redis.zcard(startedKey)).toBe(0);
-    expect(await stage.redis.hget(paceKey, 'givenUp')).toBe('1');
-    expect((await slotOf(book, one)).atRedisMs - slot.atRedisMs).toBeCloseTo(100, 6);
+  describe('a slot that was given up', () => {
+    const afterwards = async ({ book }: Desk, one: Candidate, slot: Slot): Promise<number[]> => {
+      const lies: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        lies.push(Math.round((await slotOf(book, one)).atRedisMs - slot.atRedisMs));
+      }
+      return lies;
+    };
+
+    test('is no started call, and the next ones lie nearer until its time is made up for', async () => {
+      const there = desk();
+      const { book, next, candidate, stage, paceKey, startedKey } = there;
+      await next(-1);
+      const one = await candidate();
+      const slot = await slotOf(book, one);
+      expect(await stage.redis.zcard(startedKey)).toBe(1);
+      await book.giveUp(slot);
+      // Told twice, it is owed once.
+      await book.giveUp(slot);
+      expect(await stage.redis.zcard(startedKey)).toBe(0);
+      expect(await stage.redis.hget(paceKey, 'givenUp')).toBe('1');
+      expect(await afterwards(there, one, slot)).toEqual([75, 150, 225, 300, 400]);
+    });
+
+    test('is owed for a second', async () => {
+      const there = desk();
+      const { book, next, candidate, stage, paceKey, nowMicros } = there;
+      await next(-1);
+      const one = await candidate();
+      const slot = await slotOf(book, one);
+      await book.giveUp(slot);
+      await stage.redis.hset(paceKey, 'owedAt', (await nowMicros()) - 1_000_001);
+      expect(await afterwards(there, one, slot)).toEqual([100, 200, 300, 400, 500]);
+    });
+
+    test('makes no room in a second that is full', async () => {
+      // A quota of ten less the margin.
+      const spacing = 101_010;
+      const there = desk(spacing);
+      const { book, next, candidate, stage, startedKey, nowMicros } = there;
+      const one = await candidate();
+      // Ten calls started in this second, nearer to each other than they should: the last of them just now.
+      const now = await nowMicros();
+      for (let i = 0; i < 10; i++) await stage.redis.zadd(startedKey, now - i * 70_000, `early${i}`);
+      await next(-1);
+      const slot = await slotOf(book, one);
+      await book.giveUp(slot);
+      // Eleven would be too many: ten spacings after the first of the ten.
+      expect((await slotOf(book, one)).atRedisMs).toBeCloseTo((now - 630_000 + 10 * spacing) / 1000, 0);
+    });
   });
 
   test('started calls are remembered for two seconds', async () => {
