@@ -78,6 +78,11 @@ test('worker and verbs need no right that is not documented', async () => {
   await fine('dlq');
   await fine('dlq', 'export');
   await fine('dlq', 'delete', '--user', 'bad1', '--yes');
+  await fine('user', 'show', 'bad0');
+  await fine('user', 'forget', 'bad2', '--yes');
+  const rows = join(folder, 'rows.csv');
+  await writeFile(rows, 'userId,nick\nfrom-file,F\n');
+  await fine('import', rows, '--update', '--wait');
   stage.simulator.setFaults({});
   await fine('dlq', 'redrive', '--all');
   await eventually('the redriven one', () => stage.simulator.accounts.has('bad0'));
