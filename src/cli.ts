@@ -20,7 +20,11 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./cli/demo.ts')).demoCommand(),
 };
 
-const LAST_WORD_MS = 1_000;
+/** What a verb closes is closed within this: a sentinel that does not answer takes longest. */
+const LAST_WORD_MS = 5_000;
+
+/** Pipes and terminals that the process was given are among what Node calls active. */
+const STDIO: ReadonlySet<string> = new Set(['PipeWrap', 'TTYWrap']);
 
 const program = new Command('imsync')
   .description('Turns user-created events on Redis into accounts of Tencent IM (Chat).')
@@ -53,8 +57,12 @@ try {
   }
 }
 
-// A verb has said its last word. What is still open (a connection that does not close, a timer) must not keep it.
-setTimeout(() => process.exit(), LAST_WORD_MS).unref();
+// A verb has said its last word, and closes what it opened. What is open all the same must not keep it, nor hide.
+setTimeout(() => {
+  const open = [...new Set(process.getActiveResourcesInfo())].filter((name) => !STDIO.has(name)).join(', ');
+  process.stderr.write(`imsync: ended with something left open (${open}): a bug, please report it\n`);
+  process.exit();
+}, LAST_WORD_MS).unref();
 
 /** The one verb that stands first among the operands; all of them for help, and for a word that is none. */
 function named(args: readonly string[]): (() => Promise<Command>)[] {

@@ -2,7 +2,7 @@ import type { Queue as BullQueue } from 'bullmq';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { Queue } from './bullmq.ts';
+import { ErrorCode, Queue } from './bullmq.ts';
 import { endOverlong, LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
@@ -26,6 +26,9 @@ const PLACES: Readonly<Record<string, JobPlace>> = {
   delayed: 'delayed',
 };
 
+/** BullMQ's words for a job that is put off no more. */
+const GONE_ON: ReadonlySet<unknown> = new Set([ErrorCode.JobNotExist, ErrorCode.JobNotInState]);
+
 /**
  * One BullMQ queue a command. A job is a call: its ID is the record's, and it carries nothing else, so that a
  * job that comes twice or late finds the truth in the record.
@@ -38,7 +41,7 @@ export interface CallQueues {
   place(command: ImportCommand, callId: string): Promise<JobPlace>;
   /** Adds the job of a call that has none that would ever run, in the place of what may be left of one. */
   putBack(command: ImportCommand, callId: string): Promise<void>;
-  /** Lets a job that is put off run now. */
+  /** Lets a job that is put off run now. That it cannot be is told to `onTrouble`. */
   bringForward(command: ImportCommand, callId: string): Promise<void>;
   /** Redis's clock may have been set back: the lock of a call's job must not stand for hours. */
   endOldLock(command: ImportCommand, callId: string): Promise<void>;
@@ -96,8 +99,10 @@ export function openCallQueues(
     },
     async bringForward(command, callId) {
       const job = await queueOf(command).getJob(callId);
-      // Fetched meanwhile: so much the better.
-      await job?.promote().catch(() => undefined);
+      await job?.promote().catch((error: Error) => {
+        // Fetched meanwhile: so much the better. Anything else must not keep the sweep from the other calls.
+        if (!GONE_ON.has((error as { code?: unknown }).code)) onTrouble(error);
+      });
     },
     endOldLock: (command, callId) =>
       endOverlong(connection, `${keys.bullPrefix}:${queueName(command)}:${callId}:lock`, LOCK_MS),

@@ -1,6 +1,8 @@
 /** Progress of a long verb, on standard error: one line that changes on a terminal, else a line now and then. */
 export interface Progress<T> {
   show(state: T): void;
+  /** A line that stays. */
+  say(text: string): void;
   end(): void;
 }
 
@@ -20,6 +22,7 @@ export function startProgress<T>(text: (state: T) => string): Progress<T> {
       shown = true;
       process.stderr.write(onTerminal ? `\r\u001b[K${text(state)}` : `${text(state)}\n`);
     },
+    say: (text) => void process.stderr.write(`${onTerminal ? '\r\u001b[K' : ''}${text}\n`),
     end() {
       if (shown && onTerminal) process.stderr.write('\r\u001b[K');
     },

@@ -101,11 +101,15 @@ export function lettersOf(
   return namedLetters(redis, keys, namesIn(asked.file), filter, onUnnamed);
 }
 
-/** Says now and then that the run lives, and how far it is. */
+/**
+ * Says now and then that the run lives, and how far it is. A redrive does not end for its history: `say` hears that it
+ * could not be written.
+ */
 export function signsOfLife(
   redis: RedisClient,
   keys: Keys,
   run: RedriveRun,
+  say: (text: string) => void,
 ): {
   tell(report: RedriveReport): void;
   end(report: RedriveReport): Promise<void>;
@@ -115,6 +119,17 @@ export function signsOfLife(
   let last = run;
   let saidAtMs = performance.now();
   let saying: Promise<unknown> = Promise.resolve();
+  let lastProblem = '';
+  const note = async (noted: RedriveRun): Promise<void> => {
+    try {
+      await noteRun(redis, keys, noted);
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== lastProblem)
+        say(`how far redrive ${run.id} has come could not be written down: ${message}`);
+      lastProblem = message;
+    }
+  };
   const soFar = ({ letters, users, calls, imported, failed }: RedriveReport): RedriveRun => ({
     ...run,
     letters: run.letters + letters,
@@ -127,22 +142,20 @@ export function signsOfLife(
     tell(report) {
       if (performance.now() - saidAtMs < SIGN_EVERY_MS) return;
       saidAtMs = performance.now();
-      // A Redis that is away ends the redrive itself.
       last = soFar(report);
-      saying = saying.then(() => noteRun(redis, keys, last)).catch(() => undefined);
+      saying = saying.then(() => note(last));
     },
     async end(report) {
       await saying;
       const { givenUp } = report;
       const state = givenUp === null ? 'done' : givenUp === 'interrupted' ? 'interrupted' : 'stopped';
       const why = state === 'stopped' ? givenUp : null;
-      await noteRun(redis, keys, { ...soFar(report), state, why });
+      await note({ ...soFar(report), state, why });
     },
     async broke(error) {
       await saying;
       const why = error.message.slice(0, 200);
-      // Without Redis the silence says it.
-      await noteRun(redis, keys, { ...last, state: 'interrupted', why }).catch(() => undefined);
+      await note({ ...last, state: 'interrupted', why });
     },
   };
 }

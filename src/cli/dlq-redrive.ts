@@ -116,12 +116,13 @@ async function run(
   const dryRun = flags.dryRun === true;
   const named = asked.eventIds.length > 0 ? await deadOnes(redis, keys, asked.eventIds) : undefined;
   const history = await takeUp(redis, keys, asked, dryRun);
-  const signs = dryRun ? undefined : signsOfLife(redis, keys, history);
   const queues = openCallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
   const progress = startProgress(
     ({ letters, imported, failed }: RedriveReport) =>
       `${letters} letters redriven; by now ${imported} users imported, ${failed} dead once more`,
   );
+  const say = (text: string): void => progress.say(`imsync: ${text}`);
+  const signs = dryRun ? undefined : signsOfLife(redis, keys, history, say);
   const memory = createMemoryMark(redis, keys);
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();

@@ -44,31 +44,34 @@ export async function placeCall(
 ): Promise<Placed> {
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
-  for (;;) {
-    const slot = await line.dispenser.take(candidate);
-    if (slot === 'lost' || slot === 'closing') {
-      prepared?.abandon();
-      return { kind: slot };
+  try {
+    for (;;) {
+      const slot = await line.dispenser.take(candidate);
+      if (slot === 'lost' || slot === 'closing') return { kind: slot };
+      if (
+        prepared !== undefined &&
+        (!prepared.isConnected || performance.now() - preparedAtMs > STALE_CONNECTION_MS)
+      ) {
+        prepared.abandon();
+        prepared = undefined;
+      }
+      if (prepared === undefined) {
+        prepared = client.prepare(line.command, body);
+        preparedAtMs = performance.now();
+      }
+      if (slot.probe) report.probing();
+      const sent = await sendAtSlot(prepared, slot, watch);
+      if (sent.kind === 'answered') return { ...sent, slot };
+      const isConnected = await prepared.connected;
+      await report.missed(slot, sent.lateMs, isConnected);
+      if (!isConnected) {
+        // No connection to be had: what send() says of it is the answer, and nothing was sent.
+        return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
+      }
     }
-    if (
-      prepared !== undefined &&
-      (!prepared.isConnected || performance.now() - preparedAtMs > STALE_CONNECTION_MS)
-    ) {
-      prepared.abandon();
-      prepared = undefined;
-    }
-    if (prepared === undefined) {
-      prepared = client.prepare(line.command, body);
-      preparedAtMs = performance.now();
-    }
-    if (slot.probe) report.probing();
-    const sent = await sendAtSlot(prepared, slot, watch);
-    if (sent.kind === 'answered') return { ...sent, slot };
-    const isConnected = await prepared.connected;
-    await report.missed(slot, sent.lateMs, isConnected);
-    if (!isConnected) {
-      // No connection to be had: what send() says of it is the answer, and nothing was sent.
-      return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
-    }
+  } finally {
+    // However it ends (Redis may not hear that a slot was missed): a connection that nobody uses or closes keeps the
+    // process from ending.
+    prepared?.abandon();
   }
 }

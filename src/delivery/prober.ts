@@ -91,13 +91,17 @@ export function startProber(options: {
   const check = async (userIds: readonly string[], slot: Slot): Promise<Checked | undefined> => {
     signAnew();
     const prepared = client.prepare('account_check', encodeCheck(userIds));
-    const sent = await sendAtSlot(prepared, slot, watch);
-    if (sent.kind === 'answered') return judged(sent.answer, userIds, sent.durationMs);
-    await book.giveUp(slot);
-    if (!(await prepared.connected)) return judged(await prepared.send(), userIds, 0);
-    prepared.abandon();
-    await hold.missed(slot);
-    return undefined;
+    try {
+      const sent = await sendAtSlot(prepared, slot, watch);
+      if (sent.kind === 'answered') return judged(sent.answer, userIds, sent.durationMs);
+      await book.giveUp(slot);
+      if (!(await prepared.connected)) return judged(await prepared.send(), userIds, 0);
+      await hold.missed(slot);
+      return undefined;
+    } finally {
+      // Of one that was sent this does nothing.
+      prepared.abandon();
+    }
   };
 
   const probe = async (slot: Slot): Promise<void> => {

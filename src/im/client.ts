@@ -37,6 +37,8 @@ export interface ImClient {
   prepare(command: CommandName, body: string): PreparedCall;
   /** Closes what is idle; calls on the wire end by themselves, later ones fail unsent. */
   close(): void;
+  /** Closes all, calls on the wire as well: those end in a fault, and nobody hears what became of them. */
+  abort(): void;
 }
 
 export interface PreparedCall {
@@ -64,9 +66,11 @@ export function createImClient(options: ImClientOptions): ImClient {
       .map((url) => [url, hostOf(url)] as const),
   );
   const agents = createAgents(maxSockets, ca);
+  const inUse = new Set<OpenRequest>();
   let isClosed = false;
 
   function giveBack(open: OpenRequest, spares: Spares): void {
+    inUse.delete(open);
     if (isClosed) open.destroy();
     else spares.keep(open);
   }
@@ -91,6 +95,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       return fault('aborted', false, 'no UserSig could be made');
     }
     const reply = await open.send(pathOf(command, sig, host.prefix), body, callTimeoutMs);
+    inUse.delete(open);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
       return reply;
@@ -100,11 +105,18 @@ export function createImClient(options: ImClientOptions): ImClient {
     return readAnswer(reply.httpStatus, reply.headers, reply.bodyText, (text) => redact(text, secrets));
   }
 
+  function close(): void {
+    isClosed = true;
+    for (const { spares } of hosts.values()) spares.clear();
+    for (const agent of Object.values(agents)) closeIdle(agent);
+  }
+
   return {
     prepare(command, body) {
       if (isClosed) return closedCall;
       const host = hosts.get(choice.current(nowMs())) ?? hostOf(options.baseUrl);
       const open = host.spares.take() ?? openRequest(host.origin, agents, callTimeoutMs);
+      inUse.add(open);
       let isUsed = false;
       return {
         connected: open.connected,
@@ -123,10 +135,10 @@ export function createImClient(options: ImClientOptions): ImClient {
         },
       };
     },
-    close() {
-      isClosed = true;
-      for (const { spares } of hosts.values()) spares.clear();
-      for (const agent of Object.values(agents)) closeIdle(agent);
+    close,
+    abort() {
+      close();
+      for (const open of inUse) open.destroy();
     },
   };
 }

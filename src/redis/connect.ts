@@ -74,7 +74,8 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
     connectTimeout: 5_000,
     keepAlive: 10_000,
     socketTimeout: DEAD_AFTER_MS,
-    sentinelCommandTimeout: 5_000,
+    // A connection that is being closed is given up after this, and no process lives longer for it.
+    disconnectTimeout: 500,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
     reconnectOnError: reconnectWhenDemoted(role),
     ...(role === 'loop'
@@ -86,6 +87,8 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
       ...shared,
       sentinels: settings.nodes.map(({ host, port }) => ({ host, port })),
       name: settings.sentinelName,
+      // One that takes connections and says nothing: the next one is asked.
+      sentinelCommandTimeout: 2_000,
     };
   }
   return {
@@ -200,5 +203,10 @@ export async function closeRedis(client: RedisClient): Promise<void> {
   // A connection that breaks while it is being closed is closed all the same.
   await Promise.race([client.quit().catch(() => undefined), tooLong]);
   clearTimeout(timer);
-  client.disconnect();
+  // One that is closed already would be waited for, as long as it may take to close one.
+  if (!isClosed(client)) client.disconnect();
+}
+
+function isClosed({ status }: RedisClient): boolean {
+  return status === 'end';
 }

@@ -291,6 +291,7 @@ class World {
         },
       }),
       close: () => undefined,
+      abort: () => undefined,
     };
   }
 

@@ -73,16 +73,18 @@ test('worker and verbs need no right that is not documented', async () => {
   await fine('dlq');
   await fine('dlq', 'export');
   await fine('dlq', 'delete', '--user', 'bad1', '--yes');
+  await fine('user', 'show', 'bad0');
+  await fine('user', 'forget', 'bad2', '--yes');
+  const rows = join(folder, 'rows.csv');
+  await writeFile(rows, 'userId,nick\nfrom-file,F\n');
+  await fine('import', rows, '--update', '--wait');
   stage.simulator.setFaults({});
   await fine('dlq', 'redrive', '--all');
   await eventually('the redriven one', () => stage.simulator.accounts.has('bad0'));
-  const rows = join(folder, 'rows.csv');
-  await writeFile(rows, 'userId,nick\nrow1,R\nrow2,R\n');
-  await fine('import', rows);
   await drained(stage);
   await fine('verify', rows);
-  expect(await fine('user', 'show', 'row1')).toContain('row1');
-  await fine('user', 'forget', 'row1', '--yes');
+  expect(await fine('user', 'show', 'from-file')).toContain('from-file');
+  await fine('user', 'forget', 'from-file', '--yes');
   expect((await stage.verb(['doctor'])).stdout).toContain('Redis answers at rediss://imsync@127.0.0.1');
   // A hold and its end, and a worker that dies: stalled jobs are looked for.
   stage.simulator.setFaults({ rules: [{ match: { untilMs: 1_500 }, action: { errorCode: 70003 } }] });

@@ -37,7 +37,7 @@ interface Asker extends Stage {
 }
 
 async function asker(
-  options: { perSecond?: number; maxFailures?: number; sig?: () => string } = {},
+  options: { perSecond?: number; maxFailures?: number; sig?: () => string; missFirst?: boolean } = {},
 ): Promise<Asker> {
   const stage = fresh();
   const { redis, keys } = stage;
@@ -54,17 +54,24 @@ async function asker(
     callTimeoutMs: 5_000,
   });
   const own: { signatures: number } = { signatures: 0 };
+  const dispenser = createDispenser({
+    book,
+    watch,
+    onUnusedProbe: async () => undefined,
+    onTrouble: () => undefined,
+  });
+  let misses = options.missFirst === true ? 1 : 0;
+  /** A process that stood still finds its slot in the past. */
+  const take: typeof dispenser.take = async (candidate) => {
+    const slot = await dispenser.take(candidate);
+    return typeof slot === 'string' || misses-- <= 0 ? slot : { ...slot, atLocalMs: slot.atLocalMs - 10_000 };
+  };
   const checks = createAccountChecks({
     client,
     line: {
       command: 'account_check',
       book,
-      dispenser: createDispenser({
-        book,
-        watch,
-        onUnusedProbe: async () => undefined,
-        onTrouble: () => undefined,
-      }),
+      dispenser: { ...dispenser, take },
     },
     watch,
     slotClass: 'redrive',
@@ -136,6 +143,13 @@ test('a transient answer is waited out and asked again', async () => {
   for (const [, waitMs] of again) expect(waitMs).toBeGreaterThan(0);
 }, 60_000);
 
+test('a slot that was missed is given up: it counts as no call, and another one is taken', async () => {
+  const { checks, redis, keys } = await asker({ missFirst: true });
+  expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  expect(calls()).toBe(1);
+  expect(await redis.zcard(`${keys.startedPrefix}account_check`)).toBe(1);
+}, 60_000);
+
 test('patience can be bounded', async () => {
   simulator.setFaults({ rules: [{ action: { errorCode: 70169 } }] } as Scenario);
   const { checks } = await asker({ maxFailures: 1 });
@@ -172,6 +186,30 @@ test('a fault of the app at the first call ends it; later it is waited out, and 
   expect((await later).get('b')).toEqual({ kind: 'missing' });
   // It stops nobody else.
   expect((await createHoldState(asking.redis, asking.keys).read()).hold).toBeNull();
+}, 60_000);
+
+test('an expired signature is made anew at once, the first time', async () => {
+  simulator.setFaults({ rules: [{ match: { times: 1 }, action: { errorCode: 70001 } }] } as Scenario);
+  const asking = await asker();
+  expect((await asking.checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  expect([asking.signatures, asking.again]).toEqual([1, []]);
+}, 60_000);
+
+test('twenty refusals in a row are not about accounts; one success, and they count anew', async () => {
+  const { checks } = await asker();
+  const refuse = (times: number) =>
+    simulator.setFaults({ rules: [{ match: { times }, action: { errorCode: 70402 } }] } as Scenario);
+  for (let round = 0; round < 2; round++) {
+    refuse(19);
+    for (let i = 0; i < 19; i++)
+      expect((await checks.ask(['a'])).get('a')).toMatchObject({ kind: 'refused' });
+    expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+  }
+  refuse(20);
+  await expect(checks.ask(Array.from({ length: 32 }, (_, i) => `u${i}`))).rejects.toMatchObject({
+    name: 'ChecksRefusedError',
+    verdict: { errorCode: 70402 },
+  });
 }, 60_000);
 
 test('one account that the API refuses costs the others nothing', async () => {

@@ -19,7 +19,7 @@ const aheadMicros = (): string => (aheadMs() * 1_000).toFixed(0);
 async function asking(slotClass: Candidate['slotClass'] = 'live') {
   const stage = fresh();
   const { redis, keys } = stage;
-  await redis.hset(keys.callPrefix + 'c1', 'run', 'mine');
+  await redis.hset(`${keys.callPrefix}c1`, 'run', 'mine');
   await redis.hset(keys.pacePrefix + BATCH, 'next', '0');
   const book = createSlotBook(redis, keys, BATCH, createRedisClock(), 100_000);
   return {

@@ -9,10 +9,12 @@ const fresh = useStages();
 
 let stage: Stage;
 let queues: CallQueues;
+let troubles: string[];
 let bull: Queue;
 beforeEach(() => {
   stage = fresh();
-  queues = openCallQueues(stage.redis, stage.keys, [BATCH, SINGLE], () => undefined);
+  troubles = [];
+  queues = openCallQueues(stage.redis, stage.keys, [BATCH, SINGLE], ({ message }) => troubles.push(message));
   bull = new Queue(queueName(BATCH), {
     connection: stage.redis,
     prefix: stage.keys.bullPrefix,
@@ -87,6 +89,21 @@ test('a job that is put off for an hour, though its call is due, is brought forw
   await bull.add('call', {}, { jobId: callId, delay: 3_600_000 });
   expect(await swept()).toEqual({ ...quiet, overdue: 1 });
   expect(await bull.getJobState(callId)).toBe('waiting');
+  // It went by itself in the meantime, and then its work was done: no trouble.
+  await queues.bringForward(BATCH, callId);
+  await bull.remove(callId);
+  await queues.bringForward(BATCH, callId);
+  expect(troubles).toEqual([]);
+});
+
+test('that a job cannot be brought forward is said, and keeps no other from it', async () => {
+  const { redis } = stage;
+  for (let i = 0; i < 2; i++) await bull.add('call', {}, { jobId: await callWith(false), delay: 3_600_000 });
+  await redis.set(key('wait'), 'no list');
+  expect(await swept()).toEqual({ ...quiet, overdue: 2 });
+  expect(troubles).toEqual([expect.stringContaining('WRONGTYPE'), expect.stringContaining('WRONGTYPE')]);
+  await redis.del(key('wait'));
+  expect(await swept()).toEqual({ ...quiet, putBack: 2 });
 });
 
 test('records of a newer format, and of commands this worker does not make, are left as they are', async () => {

@@ -72,7 +72,7 @@ export function createCallDriver(
   const options: DeliveryOptions = {
     redis,
     keys,
-    client: { prepare, close: () => undefined },
+    client: { prepare, close: () => undefined, abort: () => undefined },
     lines: {
       multiaccount_import: line('multiaccount_import'),
       account_import: line('account_import'),

@@ -77,7 +77,7 @@ export function imsync(
   };
 }
 
-/** Runs a verb to its end. */
+/** Runs a verb to its end, and fails if it left something open. */
 export async function imsyncRun(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -85,5 +85,7 @@ export async function imsyncRun(
 ): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }> {
   const process = imsync(args, env, input);
   const code = await process.ended;
+  if (process.stderr().includes('left open'))
+    throw new Error(`imsync ${args.join(' ')} did not close all: ${process.stderr()}`);
   return { code, stdout: process.lines.join('\n'), stderr: process.stderr() };
 }

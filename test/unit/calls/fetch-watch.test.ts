@@ -56,3 +56,32 @@ it('finds nothing while there is work or none waits, and while Redis is away', a
     ),
   ).toBe(0);
 });
+
+it('begins to count anew when Redis was away in between', async () => {
+  let asked = 0;
+  const dueJobs = () => (++asked % 3 === 0 ? Promise.reject(new Error('away')) : Promise.resolve(2));
+  expect(await looks(9, () => true, dueJobs)).toBe(0);
+});
+
+it('asks one question at a time, however long Redis takes', async () => {
+  let asked = 0;
+  const never = () => {
+    asked++;
+    return new Promise<number>(() => undefined);
+  };
+  expect(await looks(10, () => true, never)).toBe(0);
+  expect(asked).toBe(1);
+});
+
+it('asks nothing any more once it is closed', async () => {
+  let asked = 0;
+  await looks(
+    2,
+    () => true,
+    async () => {
+      asked++;
+      return 0;
+    },
+  );
+  expect(asked).toBe(2);
+});

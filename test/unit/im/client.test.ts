@@ -474,6 +474,19 @@ describe('a closed client', () => {
     await Promise.all(sockets.map(closed));
   });
 
+  it('and aborted, breaks off what is on the wire or waits for its slot', async () => {
+    const { baseUrl, sockets } = await serve(() => undefined);
+    const im = connect(baseUrl);
+    const [sent, waiting] = [im.prepare('account_check', '{}'), im.prepare('account_check', '{}')];
+    await Promise.all([sent.connected, waiting.connected]);
+    const answer = sent.send();
+    im.abort();
+    expect(await answer).toMatchObject({ kind: 'fault', fault: 'aborted', sent: true });
+    expect(waiting.isConnected).toBe(false);
+    expect(await waiting.send()).toMatchObject({ kind: 'fault', sent: false });
+    await Promise.all(sockets.map(closed));
+  });
+
   it('sends nothing any more', async () => {
     const im = connect('http://127.0.0.1:1');
     im.close();

@@ -109,6 +109,7 @@ it('goes on from bounds that cross by less than the drift: the clocks drifted fa
   const clock = createRedisClock();
   clock.sample(0, 0.2, 0.1);
   clock.sample(1, 1.2, 1.5);
+  expect(clock.uncertaintyMs).toBeGreaterThan(0);
   expect(Math.abs(clock.toLocalMs(1.5) - 1.1)).toBeLessThan(0.4);
   clock.sample(2, 2.2, 2.5);
   expect(Math.abs(clock.toLocalMs(2.5) - 2.1)).toBeLessThan(0.4);
@@ -132,4 +133,12 @@ describe('a slot is of no use for a while after Redis was set forward', () => {
     expect(at(clock, 2_000, -60_000)).toBeCloseTo(2_000);
     expect(at(clock, 3_000, -59_996)).toBeCloseTo(3_000);
   });
+});
+
+it('learns nothing false from a reply that is told late', () => {
+  const clock = createRedisClock();
+  clock.sample(10_000, 10_002, 10_001);
+  clock.sample(0, 20, 10);
+  expect(clock.toLocalMs(10_001)).toBe(10_001);
+  expect(clock.uncertaintyMs).toBe(1);
 });

@@ -55,3 +55,41 @@ it('tries again soon at first, then every two seconds, for ever', () => {
     100, 200, 400, 1_600, 2_000, 2_000, 2_000,
   ]);
 });
+
+describe('a server that is a replica now', () => {
+  const { jest } = import.meta;
+  beforeEach(() => {
+    jest.useFakeTimers({ now: 0 });
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+  const readonly = new Error("READONLY You can't write against a read only replica.");
+  const asked = (role: 'loop' | 'oneshot') => redisOptions(settings(), role, 'x').reconnectOnError;
+
+  it('is left for the primary; a loop sends its command again there, a verb says that it failed', () => {
+    expect(asked('loop')?.(readonly)).toBe(2);
+    expect(asked('oneshot')?.(readonly)).toBe(1);
+    expect(asked('loop')?.(new Error('OOM command not allowed'))).toBe(false);
+  });
+
+  it('is left again after half a second, then ever more seldom, up to half a minute', () => {
+    const reconnects = asked('loop');
+    const left: number[] = [];
+    for (let atMs = 0; atMs < 200_000; atMs += 100) {
+      if (reconnects?.(readonly) === 2) left.push(atMs / 1_000);
+      jest.advanceTimersByTime(100);
+    }
+    expect(left).toEqual([0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5, 121.5, 151.5, 181.5]);
+    jest.advanceTimersByTime(120_000);
+    expect(reconnects?.(readonly)).toBe(2);
+    jest.advanceTimersByTime(500);
+    expect(reconnects?.(readonly)).toBe(2);
+  });
+});
+
+it('what does not close is given up soon, and a sentinel that says nothing too', () => {
+  expect(of().disconnectTimeout).toBeLessThanOrEqual(500);
+  const sentinel = of({ mode: 'sentinel', nodes: [{ host: 's1', port: 26379 }], sentinelName: 'main' });
+  expect(sentinel.sentinelCommandTimeout).toBeLessThanOrEqual(2_000);
+});

@@ -4,17 +4,20 @@ import { createHeartbeat } from '../../../src/server/heartbeat.ts';
 function setUp() {
   let now = 0;
   let asked = 0;
-  let settle: { resolve: () => void; reject: () => void } = { resolve: () => {}, reject: () => {} };
+  let settle: { resolve: () => void; reject: (error: Error) => void } = {
+    resolve: () => {},
+    reject: () => {},
+  };
   const changes: string[] = [];
   const heartbeat = createHeartbeat(
     {
       ping: () => {
         asked++;
         return new Promise<void>((resolve, reject) => {
-          settle = { resolve, reject: () => reject(new Error('gone')) };
+          settle = { resolve, reject };
         });
       },
-      onChange: (change, silentMs) => changes.push(`${change} ${silentMs}`),
+      onChange: (change, silentMs, refusal) => changes.push(`${change} ${silentMs}${refusal}`),
     },
     () => now,
   );
@@ -29,8 +32,10 @@ function setUp() {
     sleep(ms: number) {
       now += ms;
     },
-    async end(how: 'resolve' | 'reject') {
-      settle[how]();
+    async end(how: 'resolve' | 'reject' | 'refuse') {
+      if (how === 'resolve') settle.resolve();
+      else if (how === 'reject') settle.reject(new Error('gone'));
+      else settle.reject(Object.assign(new Error(' READONLY'), { name: 'ReplyError' }));
       await new Promise((resolve) => setImmediate(resolve));
     },
   };
@@ -67,6 +72,30 @@ describe('heartbeat', () => {
     await end('resolve');
     expect(heartbeat.answeringSinceMs).toBe(4_000);
     expect(changes).toHaveLength(2);
+  });
+
+  it('counts the silence from the first question without an answer', async () => {
+    const { changes, beatAfter, end } = setUp();
+    for (let i = 0; i < 3; i++) {
+      beatAfter(2_000);
+      await end('reject');
+    }
+    beatAfter(2_000);
+    await end('resolve');
+    expect(changes).toEqual(['silent 0', 'answers 6000']);
+  });
+
+  it('tells once that Redis refuses, and why; that it falls silent then is no news', async () => {
+    const { heartbeat, changes, beatAfter, end } = setUp();
+    for (const how of ['refuse', 'refuse', 'reject', 'refuse'] as const) {
+      beatAfter(2_000);
+      await end(how);
+    }
+    expect(heartbeat.answeringSinceMs).toBeNull();
+    expect(changes).toEqual(['refuses 0 READONLY']);
+    beatAfter(2_000);
+    await end('resolve');
+    expect(changes.slice(1)).toEqual(['answers 8000']);
   });
 
   it('knows nothing of the time in which the process slept, and does not blame Redis for it', async () => {

@@ -84,6 +84,31 @@ describe('what is said about Redis', () => {
     );
   });
 
+  it('lets another trouble of the same loop wait for five seconds', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    queue(new Error('OOM command not allowed'));
+    queue(new Error('WRONGTYPE'));
+    pass(4_999);
+    queue(new Error('WRONGTYPE'));
+    expect(lines).toHaveLength(1);
+    pass(1);
+    queue(new Error('WRONGTYPE'));
+    expect(lines[1]).toContain('"reason":"WRONGTYPE","unsaid":2');
+  });
+
+  it('takes what still fails in the five seconds after a return for its aftermath', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.connection({ state: 'lost', reason: 'reset' });
+    redisLog.connection({ state: 'reachable' });
+    pass(4_999);
+    redisLog.trouble('the call queue')(new Error('Command timed out'));
+    expect(lines).toHaveLength(2);
+    pass(1);
+    redisLog.trouble('the call queue')(new Error('Command timed out'));
+    expect(lines).toHaveLength(3);
+  });
+
   it('says once that Redis refuses, and why, whatever its connections do', () => {
     const { redisLog, lines, pass } = setUp();
     const readonly = new Error("READONLY You can't write against a read only replica.");

@@ -1,0 +1,100 @@
+import { getsAlongWhenRefused } from '../../../src/calls/when-refused.ts';
+import type { RedisClient } from '../../../src/redis/connect.ts';
+
+const { jest } = import.meta;
+const LUA = 'return 1';
+
+/** What BullMQ defines on a connection, and where it blocks. Nothing is sent anywhere. */
+function connection(isCluster = false, run: () => Promise<unknown> = async () => 'done') {
+  const defined: Record<string, string> = {};
+  const duplicates: unknown[] = [];
+  const plain: Record<string, unknown> = {
+    isCluster,
+    defineCommand(name: string, { lua }: { lua: string }) {
+      defined[name] = lua;
+      plain[name] = run;
+    },
+    duplicate: (_nodes: unknown, options: unknown) => duplicates.push(options),
+  };
+  const client = plain as unknown as RedisClient;
+  return { client, plain, defined, duplicates };
+}
+
+describe('a full Redis', () => {
+  it('lets the scripts that move calls on write something harmless first, and no others', () => {
+    const { client, defined } = connection();
+    expect(getsAlongWhenRefused(client)).toBe(client);
+    for (const name of ['moveToActive:6.7.0', 'moveToFinished', 'addDelayedJob:6.7.0', 'obliterate'])
+      client.defineCommand(name, { lua: LUA });
+    const writes = Object.entries(defined).map(([name, lua]) => [name, lua.startsWith("redis.call('DEL'")]);
+    expect(writes).toEqual([
+      ['moveToActive:6.7.0', true],
+      ['moveToFinished', true],
+      ['addDelayedJob:6.7.0', false],
+      ['obliterate', false],
+    ]);
+    for (const lua of Object.values(defined)) expect(lua.endsWith(LUA)).toBe(true);
+  });
+
+  it('is no reason to put a line before a #!', () => {
+    const { client, defined } = connection();
+    getsAlongWhenRefused(client);
+    client.defineCommand('moveToActive', { lua: `#!lua\n${LUA}` });
+    expect(defined.moveToActive).toBe(`#!lua\n${LUA}`);
+  });
+
+  it('wants that once, however often the connection is prepared', () => {
+    const { client, defined } = connection();
+    getsAlongWhenRefused(getsAlongWhenRefused(client));
+    client.defineCommand('moveToActive', { lua: LUA });
+    expect(defined.moveToActive?.match(/DEL/g)).toHaveLength(1);
+  });
+});
+
+describe('a refusal', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  const ended = async (name: string, run: () => Promise<unknown>, afterMs: number): Promise<unknown> => {
+    const { client, plain } = connection(false, run);
+    getsAlongWhenRefused(client);
+    client.defineCommand(name, { lua: LUA });
+    let end: unknown = 'nothing yet';
+    (plain[name] as () => Promise<unknown>)().then(
+      (answer) => {
+        end = answer;
+      },
+      (error: Error) => {
+        end = error.message;
+      },
+    );
+    await jest.advanceTimersByTimeAsync(afterMs);
+    return end;
+  };
+  const refuse = () => Promise.reject(new Error('READONLY'));
+
+  it('of the next job is passed on half a second later; an answer at once', async () => {
+    expect(await ended('moveToActive:6.7.0', refuse, 499)).toBe('nothing yet');
+    expect(await ended('moveToActive:6.7.0', refuse, 500)).toBe('READONLY');
+    expect(await ended('moveToActive:6.7.0', async () => 'a job', 0)).toBe('a job');
+  });
+
+  it('of anything else is passed on at once', async () => {
+    expect(await ended('moveToFinished:6.7.0', refuse, 0)).toBe('READONLY');
+  });
+});
+
+it('on a cluster a blocked command fails before the watchdog of BullMQ; elsewhere nothing is changed', () => {
+  const cluster = connection(true);
+  getsAlongWhenRefused(cluster.client);
+  (cluster.client.duplicate as (nodes: unknown, options: unknown) => unknown)([], { lazyConnect: true });
+  expect(cluster.duplicates).toEqual([{ lazyConnect: true, maxRedirections: 10 }]);
+  const single = connection();
+  getsAlongWhenRefused(single.client);
+  (single.client.duplicate as (nodes: unknown, options: unknown) => unknown)([], { lazyConnect: true });
+  expect(single.duplicates).toEqual([{ lazyConnect: true }]);
+});
