@@ -3,8 +3,9 @@ import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pin
 export type { Logger } from 'pino';
 
 /**
- * JSON on standard output, written synchronously: a transport would lose its last lines at exit. Secrets are
- * kept out where texts are made (im/redact.ts); the paths here are a second wall.
+ * JSON on standard output, written synchronously: a transport would lose its last lines at exit, and pino's own
+ * default, which writes in another thread, puts them before earlier ones. Secrets are kept out where texts are made
+ * (im/redact.ts); the paths here are a second wall.
  */
 export function createLogger(
   level: string,
@@ -31,5 +32,5 @@ export function createLogger(
       censor: '(secret)',
     },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino(options, destination ?? pino.destination({ dest: 1, sync: true }));
 }

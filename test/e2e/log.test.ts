@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
@@ -159,3 +161,15 @@ describe('the log of a worker', () => {
     await worker.ended;
   }, 60_000);
 });
+
+test('the last lines before an exit are there, in their order, however busy the process is', () => {
+  const [loader, script] = ['../support/ts-loader.js', '../support/log-and-exit.ts'].map((file) =>
+    fileURLToPath(new URL(file, import.meta.url)),
+  );
+  const { stdout, status } = spawnSync(process.execPath, ['--import', loader ?? '', script ?? ''], {
+    encoding: 'utf8',
+  });
+  const lines = stdout.trim().split('\n');
+  expect(lines.map((text) => (JSON.parse(text) as { line: number }).line)).toEqual([1, 2, 3, 4, 5]);
+  expect(status).toBe(0);
+}, 60_000);
