@@ -430,7 +430,7 @@ const QUOTAS = { multiaccount_import: QUOTA, account_import: 200, account_check:
 const SLOT_LOOK_MS = 400;
 
 /**
- * The quota by what the fleet decides: the slots that were granted, on the clock of Redis. Arrivals would tell more
+ * The quota by what the fleet decides: the slots that were granted and used, on the clock of Redis. Arrivals would tell more
  * on a machine of its own; where more processes want the processor than there are cores, one that is put aside
  * between its last look at the clock and its socket arrives late, and proves nothing.
  */
@@ -441,7 +441,13 @@ function startSlotWatch(redis: RedisClient, keys: Keys): { stop(): Promise<void>
       const flat = await redis.zrange(keys.startedPrefix + command, '0', '-1', 'WITHSCORES');
       const known = granted.get(command) ?? new Map<string, number>();
       granted.set(command, known);
-      for (let i = 0; i + 1 < flat.length; i += 2) known.set(flat[i] ?? '', Number(flat[i + 1]));
+      const listed = new Map<string, number>();
+      for (let i = 0; i + 1 < flat.length; i += 2) listed.set(flat[i] ?? '', Number(flat[i + 1]));
+      const [oldest, newest] = [Number(flat[1]), Number(flat.at(-1))];
+      // What was given up since is no call, and others make up for it.
+      for (const [slot, at] of known)
+        if (at >= oldest && at <= newest && !listed.has(slot)) known.delete(slot);
+      for (const [slot, at] of listed) known.set(slot, at);
     }
   };
   let looking: Promise<void> | undefined;
@@ -464,7 +470,7 @@ function startSlotWatch(redis: RedisClient, keys: Keys): { stop(): Promise<void>
         const over = times.find((at, i) => (times[i + quota] ?? Number.POSITIVE_INFINITY) < at + 1_000_000);
         return over === undefined
           ? []
-          : [`more than ${quota} slots of ${command} were granted in the second from ${over} us`];
+          : [`more than ${quota} slots of ${command} were used in the second from ${over} us`];
       }),
   };
 }
