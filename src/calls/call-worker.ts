@@ -7,7 +7,7 @@ import { loadScript, runScript } from '../redis/script.ts';
 import { DelayedError, WaitingError, Worker } from './bullmq.ts';
 import { startFetchWatch } from './fetch-watch.ts';
 import { LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
-import { queueName } from './queues.ts';
+import { queueName, REDRIVE_JOB } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
 const dueJobsScript = loadScript(import.meta.url, 'due-jobs.lua');
@@ -79,7 +79,8 @@ export function startCallWorker(options: {
   readonly connection: RedisClient;
   readonly keys: Keys;
   readonly concurrency: number;
-  readonly run: (callId: string) => Promise<RunEnd>;
+  /** `kind`: what the job tells of the class of its call: `live`, `redrive`, or `again` when it ran before. */
+  readonly run: (callId: string, kind: string) => Promise<RunEnd>;
   /** The job failed: a bug, or Redis broke off. The sweep brings the call back. */
   readonly onFailed: (callId: string, error: Error) => void;
   readonly onTrouble: (error: Error) => void;
@@ -87,12 +88,12 @@ export function startCallWorker(options: {
   const { command, connection, keys, concurrency, run, onFailed, onTrouble } = options;
   let running = 0;
   let begun = 0;
-  const runCounted = async (callId: string): Promise<RunEnd> => {
+  const runCounted = async (callId: string, kind: string): Promise<RunEnd> => {
     running++;
     begun++;
     worker.begun();
     try {
-      return await run(callId);
+      return await run(callId, kind);
     } finally {
       running--;
     }
@@ -105,7 +106,8 @@ export function startCallWorker(options: {
     return opened;
   };
   const processor = async (job: Job, token?: string) => {
-    const end = await runCounted(job.id ?? '');
+    const kind = job.attemptsStarted > 1 ? 'again' : job.name === REDRIVE_JOB ? 'redrive' : 'live';
+    const end = await runCounted(job.id ?? '', kind);
     if (end.kind === 'later') {
       await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
       throw new DelayedError();

@@ -6,6 +6,11 @@ import { ErrorCode, Queue } from './bullmq.ts';
 import { endOverlong, LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
+/** Names of jobs. What counts of a call stands in its record; this is what is known of it before that is read. */
+const LIVE_JOB = 'call';
+export const REDRIVE_JOB = 'redrive';
+export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB;
+
 /** Calls of one command by the state of their jobs. */
 export interface CallCounts {
   readonly waiting: number;
@@ -35,7 +40,7 @@ const GONE_ON: ReadonlySet<unknown> = new Set([ErrorCode.JobNotExist, ErrorCode.
  */
 export interface CallQueues {
   /** Adding a job that is there already changes nothing. */
-  add(command: ImportCommand, callIds: readonly string[]): Promise<void>;
+  add(command: ImportCommand, callIds: readonly string[], jobName?: JobName): Promise<void>;
   /** Whether this is a command whose queue is open here. */
   knows(command: string | null | undefined): command is ImportCommand;
   place(command: ImportCommand, callId: string): Promise<JobPlace>;
@@ -83,9 +88,9 @@ export function openCallQueues(
     return queue;
   };
   return {
-    async add(command, callIds) {
+    async add(command, callIds, jobName = LIVE_JOB) {
       // Not addBulk: its transaction costs more than the jobs, and nothing rests on them being added together.
-      await Promise.all(callIds.map((jobId) => queueOf(command).add('call', {}, { jobId })));
+      await Promise.all(callIds.map((jobId) => queueOf(command).add(jobName, {}, { jobId })));
     },
     knows: (command): command is ImportCommand => queues.has(command as ImportCommand),
     async place(command, callId) {

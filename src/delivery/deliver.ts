@@ -27,6 +27,7 @@ import { screen } from './screen.ts';
 import { scout } from './search.ts';
 import { createSettler } from './settler.ts';
 import { accountOf, type Commands, type Group, groupsOf, unitsOf } from './unit.ts';
+import type { Leave, WaitingRoom } from './waiting-room.ts';
 
 export interface DeliveryOptions extends FleetOptions {
   readonly redis: RedisClient;
@@ -34,6 +35,7 @@ export interface DeliveryOptions extends FleetOptions {
   readonly client: ImClient;
   readonly watch: HoldWatch;
   readonly commands: Commands;
+  readonly room: WaitingRoom;
   /** What the configuration says of error codes. */
   readonly overrides: VerdictOverrides;
   readonly culprits: CulpritWatch;
@@ -83,8 +85,21 @@ const FOREIGN_WAIT_MS = 5_000;
 /** A slot may lie this far ahead of its granting. */
 const CLOCK_SLACK_MS = 2_000;
 
-/** Works a call record off: one run of its job. Never throws for what the API answers. */
-export async function deliver(options: DeliveryOptions, callId: string): Promise<RunEnd> {
+/**
+ * Works a call record off: one run of its job. Never throws for what the API answers. `kind`: what the job tells of
+ * the class of its call (calls/call-worker.ts).
+ */
+export async function deliver(options: DeliveryOptions, callId: string, kind: string): Promise<RunEnd> {
+  const leave = await options.room.enter(kind);
+  if (leave === 'closing') return { kind: 'leave' };
+  try {
+    return await takeRecord(options, callId, leave);
+  } finally {
+    leave();
+  }
+}
+
+async function takeRecord(options: DeliveryOptions, callId: string, leave: Leave): Promise<RunEnd> {
   const run = randomUUID();
   const claim = await claimRecord(options.redis, options.keys, callId, run, options.retry.maxMs + LANDING_MS);
   switch (claim.kind) {
@@ -106,11 +121,16 @@ export async function deliver(options: DeliveryOptions, callId: string): Promise
     // Sent in the future: Redis's clock was set back. How long ago it was cannot be told; the longest is waited.
     await waitUntil(performance.now() + LANDING_MS);
   }
-  return createRun(options, record, run).work();
+  return createRun(options, record, run, leave).work();
 }
 
 /** One run: what is left of the record, and the calls still to be made for it. */
-function createRun(options: DeliveryOptions, record: CallRecord, run: string): { work(): Promise<RunEnd> } {
+function createRun(
+  options: DeliveryOptions,
+  record: CallRecord,
+  run: string,
+  leave: Leave,
+): { work(): Promise<RunEnd> } {
   const { callId } = record;
   const { commands, culprits } = options;
   const parsed = record.entries.map((raw) => parseEntry(raw, options.rules));
@@ -171,6 +191,7 @@ function createRun(options: DeliveryOptions, record: CallRecord, run: string): {
       { callId, run, slotClass },
       bodyOf(screened, commands.form),
       {
+        granted: leave,
         probing: options.readSecretAnew,
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);

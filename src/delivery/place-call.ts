@@ -21,6 +21,8 @@ export type Placed =
 
 /** Hears of slots that are not used, and of those about to be. */
 export interface SlotReport {
+  /** A slot was granted: what got ready for it need not any more. */
+  granted?(): void;
   /** Before a probe is sent: secrets are read anew, so that a mended one counts. */
   probing(): void;
   /** `isConnected`: false when it was missed for want of a connection, which is then the answer. */
@@ -48,6 +50,7 @@ export async function placeCall(
     for (;;) {
       const slot = await line.dispenser.take(candidate);
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
+      report.granted?.();
       if (
         prepared !== undefined &&
         (!prepared.isConnected || performance.now() - preparedAtMs > STALE_CONNECTION_MS)

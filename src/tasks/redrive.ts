@@ -1,4 +1,4 @@
-import type { CallQueues } from '../calls/queues.ts';
+import { type CallQueues, REDRIVE_JOB } from '../calls/queues.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { type RedriveRequest, type RedriveWord, redriveUsers } from '../ledger/redrive.ts';
 import type { RedisClient } from '../redis/connect.ts';
@@ -111,7 +111,7 @@ export async function redrive(
       if (givenUp !== null) break;
       await sleep(rateWaitMs(done.users, performance.now() - startedMs, options.usersPerSecond));
       const answer = await redriveUsers(redis, keys, { ...request, users: waiting.slice(0, atATime) });
-      for (const { callId, command } of answer.calls) await queues.add(command, [callId]);
+      for (const { callId, command } of answer.calls) await queues.add(command, [callId], REDRIVE_JOB);
       done.calls += answer.calls.length;
       const full: string[] = [];
       for (const { userId, word, letters: count } of answer.users) {

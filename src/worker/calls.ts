@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { watchCulprits } from '../delivery/culprits.ts';
 import { type DeliveryOptions, deliver } from '../delivery/deliver.ts';
 import { startProber } from '../delivery/prober.ts';
+import { createWaitingRoom } from '../delivery/waiting-room.ts';
 import { startCoalescer } from '../intake/coalescer.ts';
 import type { CutCall } from '../intake/cut.ts';
 import { startSweeper, sweep } from '../intake/sweep.ts';
@@ -29,6 +30,8 @@ export interface Calls {
 }
 
 const SWEEP_EVERY_MS = 5_000;
+/** Of each kind; a record is ready some milliseconds after it is asked for, and slots are 5 ms apart at the least. */
+const READY = { places: 12, patienceMs: 3_000 };
 
 export function startCalls(options: {
   readonly config: Config;
@@ -76,6 +79,8 @@ export function startCalls(options: {
     onTrouble: trouble('cutting calls'),
   });
   watch.onChange(() => coalescer.nudge());
+  const room = createWaitingRoom({ ...READY, nowMs: () => performance.now() });
+  watch.onChange(() => room.stirred());
   const delivery: DeliveryOptions = {
     redis,
     keys,
@@ -84,6 +89,7 @@ export function startCalls(options: {
     hold,
     watch,
     commands: { form: config.api.form, batch, single },
+    room,
     overrides: config.verdicts,
     culprits: watchCulprits(redis, keys, trouble('counting refused users')),
     rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
@@ -120,7 +126,7 @@ export function startCalls(options: {
       connection: redis,
       keys,
       concurrency: volume.concurrency(command),
-      run: (callId) => deliver(delivery, callId),
+      run: (callId, kind) => deliver(delivery, callId, kind),
       onFailed: (_callId, error) => {
         ops.runFailed(command);
         callBroke(error);
@@ -156,6 +162,7 @@ export function startCalls(options: {
       await Promise.all([coalescer.close(), sweeper.close(), prober.close()]);
       // Workers first, so that nothing new is fetched while those who wait for a slot leave.
       const ended = workers.map((worker) => worker.close());
+      room.close();
       for (const { dispenser } of dispensers) dispenser.close();
       await Promise.all(ended);
       await queues.close();

@@ -17,6 +17,7 @@ import { audit, booksProblems } from '../support/audit.ts';
 import { apiAnswer, type SentAccount } from '../support/call-driver.ts';
 import { eventually } from '../support/eventually.ts';
 import { letterProblems } from '../support/letter-audit.ts';
+import { openRoom } from '../support/open-room.ts';
 
 /**
  * Random interleavings of everything that can happen to the events of a few shared users, on the real scripts and
@@ -248,6 +249,7 @@ class World {
       // No brake, no outage: the model's API is as bad as it likes.
       hold: answering<HoldState>('noted'),
       watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
+      room: openRoom,
       commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
       overrides: {},
       culprits: { share: () => 0, saw: () => undefined },
@@ -260,7 +262,7 @@ class World {
       allOutcomes: false,
       report: answering<DeliveryReport>(undefined),
     };
-    void deliver(options, callId)
+    void deliver(options, callId, 'live')
       .catch((error: Error) => this.broken.push(error.message))
       .finally(() => {
         run.ended = true;

@@ -8,6 +8,7 @@ import type { HoldState, HoldWord } from '../../src/pace/hold-state.ts';
 import type { SlotBook } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
+import { openRoom } from './open-room.ts';
 
 /** An account as it stands in a call's body (current form). */
 export interface SentAccount {
@@ -81,6 +82,7 @@ export function createCallDriver(
     // No brake, no outage: the test's API is as bad as the test wants it.
     hold: answering<HoldState>(hold),
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
+    room: openRoom,
     commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},
     culprits: { share: () => 0, saw: () => undefined },
@@ -108,7 +110,7 @@ export function createCallDriver(
       return answer.kind === 'cut' ? answer.calls : [];
     },
     async run(callId, maxAgeMs = 86_400_000) {
-      await deliver({ ...options, retry: { ...options.retry, maxAgeMs } }, callId);
+      await deliver({ ...options, retry: { ...options.retry, maxAgeMs } }, callId, 'live');
     },
   };
 }

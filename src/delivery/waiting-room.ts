@@ -1,0 +1,86 @@
+/**
+ * Where runs wait before they take their record. Two seconds of calls are open under a backlog, each with a hundred
+ * events: taken at once they would be parsed long before their slots, and what lives for seconds is what makes a heap
+ * grow. So of each kind only as many get ready at a time as keep the slots in use.
+ */
+export interface WaitingRoom {
+  /**
+   * Resolves when a run of this kind may get ready, to what it calls once it has a slot or has ended (again does no
+   * harm); to 'closing' when this process stops. `kind`: what its job tells of its class.
+   */
+  enter(kind: string): Promise<Leave | 'closing'>;
+  /**
+   * The fleet was stopped or let go: for a while everybody gets ready. While it is held any of them may be the one whose
+   * call proves something, and entries that do not hold up must not wait.
+   */
+  stirred(): void;
+  /** Answers everyone who waits with 'closing', and everyone who comes. */
+  close(): void;
+}
+
+export type Leave = () => void;
+
+interface Line {
+  ready: number;
+  /** In the order in which they came. */
+  readonly waiting: Set<() => void>;
+}
+
+/** Of a hold more is heard than this apart: its probes. */
+const STIRRED_MS = 60_000;
+
+/**
+ * `places`: runs of a kind that get ready at a time. Kinds have places of their own, so that none waits for another;
+ * who goes first is for the slots to say. `patienceMs`: who has waited so long gets ready all the same, so that
+ * nothing depends on a run that does not end.
+ */
+export function createWaitingRoom(options: {
+  readonly places: number;
+  readonly patienceMs: number;
+  readonly nowMs: () => number;
+}): WaitingRoom {
+  const { places, patienceMs, nowMs } = options;
+  const lines = new Map<string, Line>();
+  let closed = false;
+  let openUntilMs = Number.NEGATIVE_INFINITY;
+
+  const takePlace = (line: Line): Leave => {
+    line.ready += 1;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      line.ready -= 1;
+      if (line.ready < places) line.waiting.values().next().value?.();
+    };
+  };
+  const letAllIn = (): void => {
+    for (const { waiting } of lines.values()) for (const go of [...waiting]) go();
+  };
+
+  return {
+    async enter(kind) {
+      if (closed) return 'closing';
+      const line = lines.get(kind) ?? { ready: 0, waiting: new Set() };
+      lines.set(kind, line);
+      if (line.ready < places || nowMs() < openUntilMs) return takePlace(line);
+      return new Promise((resolve) => {
+        const go = (): void => {
+          clearTimeout(timer);
+          line.waiting.delete(go);
+          resolve(closed ? 'closing' : takePlace(line));
+        };
+        const timer = setTimeout(go, patienceMs);
+        line.waiting.add(go);
+      });
+    },
+    stirred() {
+      openUntilMs = nowMs() + STIRRED_MS;
+      letAllIn();
+    },
+    close() {
+      closed = true;
+      letAllIn();
+    },
+  };
+}

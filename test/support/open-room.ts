@@ -1,0 +1,8 @@
+import type { WaitingRoom } from '../../src/delivery/waiting-room.ts';
+
+/** A waiting room where nobody waits. */
+export const openRoom: WaitingRoom = {
+  enter: async () => () => undefined,
+  stirred: () => undefined,
+  close: () => undefined,
+};
