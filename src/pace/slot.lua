@@ -4,15 +4,15 @@
 -- the check that a run still owns its call record, the check of the hold and the reservation of the time must
 -- be one step: a process that was frozen must not get a slot for work that another one took over.
 --
--- The time of a slot that was given up is made up for: the next ones lie up to a quarter nearer to each other. What
--- a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used, n of them
--- back, are as far back as n spacings (docs/decisions/0022).
+-- The time of slots that were given up is made up for: the next ones lie nearer to each other, by three tenths at
+-- most. What a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used,
+-- n of them back, are as far back as n spacings (docs/decisions/0022).
 --
 -- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil (ms), paused, heldMs
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
 --                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes;
---                       owed, owedAt (us): time of slots given up, and when the last was; caughtUpAt (us): the
---                       last slot that lay nearer than a spacing
+--                       next: one spacing after the last slot; behind, behindAt (us): what is to be made up for, and
+--                       when that changed; nearAt (us): the last slot nearer than a spacing
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
 --          record (somebody asks who is there) the hold hash once more
@@ -144,7 +144,7 @@ elseif mode == 'check' then
   return { 'held', nowText, '5000000', epoch }
 end
 
-local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt', 'owed', 'owedAt', 'caughtUpAt')
+local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt', 'behind', 'behindAt', 'nearAt')
 -- A far asker's slot lies further ahead. So that the time before it is not lost, all may reserve so far, then.
 local lead, horizon, leadAt = tonumber(ARGV[#ARGV]), tonumber(p[4] or 0), tonumber(p[5] or 0)
 if leadAt > now or now - leadAt > 5000000 then
@@ -155,19 +155,19 @@ if lead > horizon or (lead > 0.8 * horizon and now - leadAt > 1000000) then
   redis.call('HSET', KEYS[2], 'lead', ARGV[#ARGV], 'leadAt', nowText)
 end
 horizon = horizon + ahead * spacing
-local slot = tonumber(p[1] or -1)
+local nextSlot = tonumber(p[1] or -1)
 local farAhead = now + horizon + spacing + 1000000
 -- No stored time (first start, flush) or one from another clock (stepped back, failover): calls may have
 -- started in this second that nobody here remembers, so a second is waited.
-if slot < 0 or slot > farAhead then
-  slot = now + 1000000
-  redis.call('DEL', KEYS[3])
-  redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot))
+-- What is behind for longer than a second would be a burst of its own.
+local behind, behindAt = math.min(tonumber(p[6] or 0), 1000000), tonumber(p[7] or 0)
+if behindAt > now or now - behindAt > 1000000 then
+  behind = 0
 end
--- What is owed for longer than a second would be a burst of its own.
-local owed, owedAt, caughtUpAt = math.min(tonumber(p[6] or 0), 1000000), tonumber(p[7] or 0), tonumber(p[8] or 0)
-if owedAt > now or now - owedAt > 1000000 then
-  owed = 0
+if nextSlot < 0 or nextSlot > farAhead then
+  nextSlot, behind = now + 1000000, 0
+  redis.call('DEL', KEYS[3])
+  redis.call('HSET', KEYS[2], 'next', string.format('%.0f', nextSlot))
 end
 local notBefore = tonumber(p[2] or 0)
 if notBefore > now + 60000000 then
@@ -175,15 +175,16 @@ if notBefore > now + 60000000 then
   notBefore = now + 60000000
   redis.call('HSET', KEYS[2], 'notBefore', string.format('%.0f', notBefore))
 end
-local due = slot
-slot = math.max(slot - math.min(owed, spacing / 4), now + lead, notBefore)
-local caughtUp = math.max(0, due - slot)
-local window = math.ceil(1.005 * 1000000 / spacing)
-if caughtUp > 0 or (caughtUpAt <= slot and slot - caughtUpAt < window * spacing) then
-  local last = redis.call('ZRANGE', KEYS[3], -window, -window, 'WITHSCORES')[2]
-  if last then
-    slot = math.max(slot, tonumber(last) + window * spacing)
-    caughtUp = math.max(0, due - slot)
+local slot = math.max(nextSlot - math.min(behind, 0.3 * spacing), now + lead, notBefore)
+local stillBehind = behind - math.max(0, nextSlot - slot)
+local window, nearAt = math.ceil(1.005 * 1000000 / spacing), tonumber(p[8] or 0)
+if slot < nextSlot or (nearAt <= slot and slot - nearAt < window * spacing) then
+  local used = redis.call('ZRANGE', KEYS[3], -window, -window, 'WITHSCORES')[2]
+  local full = used and tonumber(used) + window * spacing or 0
+  if full > slot then
+    -- A second is full since what was made up for in it came late: so does what comes now.
+    stillBehind = stillBehind + full - slot
+    slot = full
   end
 end
 
@@ -243,10 +244,11 @@ end
 local slotText = string.format('%.0f', slot)
 redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot + spacing), 'slots', number, 'turn:' .. chosen, number)
 redis.call('HDEL', KEYS[2], 'want:' .. chosen)
-if caughtUp > 0 then
-  redis.call('HSET', KEYS[2], 'caughtUpAt', slotText, 'owed', math.floor(owed - caughtUp))
-elseif p[6] and owed == 0 then
-  redis.call('HDEL', KEYS[2], 'owed')
+if slot < nextSlot then
+  redis.call('HSET', KEYS[2], 'nearAt', slotText)
+end
+if stillBehind ~= behind then
+  redis.call('HSET', KEYS[2], 'behind', string.format('%.0f', stillBehind), 'behindAt', nowText)
 end
 redis.call('ZADD', KEYS[3], slotText, number)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 2000000))

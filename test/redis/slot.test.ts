@@ -176,17 +176,17 @@ describe('when', () => {
       await book.giveUp(slot);
       expect(await stage.redis.zcard(startedKey)).toBe(0);
       expect(await stage.redis.hget(paceKey, 'givenUp')).toBe('1');
-      expect(await afterwards(there, one, slot)).toEqual([75, 150, 225, 300, 400]);
+      expect(await afterwards(there, one, slot)).toEqual([70, 140, 210, 300, 400]);
     });
 
-    test('is owed for a second', async () => {
+    test('is made up for within a second', async () => {
       const there = desk();
       const { book, next, candidate, stage, paceKey, nowMicros } = there;
       await next(-1);
       const one = await candidate();
       const slot = await slotOf(book, one);
       await book.giveUp(slot);
-      await stage.redis.hset(paceKey, 'owedAt', (await nowMicros()) - 1_000_001);
+      await stage.redis.hset(paceKey, 'behindAt', (await nowMicros()) - 1_000_001);
       expect(await afterwards(there, one, slot)).toEqual([100, 200, 300, 400, 500]);
     });
 
