@@ -1,0 +1,83 @@
+import { createWaitingRoom, type Leave, type WaitingRoom } from '../../../src/delivery/waiting-room.ts';
+
+let nowMs = 0;
+const roomOf = (places: number, patienceMs = 60_000): WaitingRoom =>
+  createWaitingRoom({ places, patienceMs, nowMs: () => nowMs });
+
+/** Asks, and tells what came of it so far. */
+function entering(room: WaitingRoom, kind = 'live') {
+  const asked = { leave: undefined as Leave | 'closing' | undefined };
+  void room.enter(kind).then((leave) => {
+    asked.leave = leave;
+  });
+  return asked;
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+const isIn = ({ leave }: { leave: Leave | 'closing' | undefined }): boolean => typeof leave === 'function';
+
+it('lets so many of a kind get ready, the others in their order as places are left', async () => {
+  const room = roomOf(2);
+  const all = Array.from({ length: 5 }, () => entering(room));
+  await settled();
+  expect(all.map(isIn)).toEqual([true, true, false, false, false]);
+  const leave = all[0]?.leave;
+  if (typeof leave !== 'function') throw new Error('not in');
+  leave();
+  leave();
+  await settled();
+  expect(all.map(isIn)).toEqual([true, true, true, false, false]);
+  room.close();
+});
+
+it('keeps places for every kind', async () => {
+  const room = roomOf(1);
+  const [redrive, live, again] = [entering(room, 'redrive'), entering(room), entering(room, 'again')];
+  const second = entering(room);
+  await settled();
+  expect([redrive, live, again, second].map(isIn)).toEqual([true, true, true, false]);
+  room.close();
+});
+
+it('lets nobody wait for ever for a run that does not end, and does not count them twice when it does', async () => {
+  const room = roomOf(1, 5);
+  const [first, second] = [entering(room), entering(room)];
+  await settled();
+  expect([first, second].map(isIn)).toEqual([true, false]);
+  while (!isIn(second)) await settled();
+  const third = entering(room);
+  if (typeof first.leave === 'function') first.leave();
+  await settled();
+  // Still one more than there are places.
+  expect(isIn(third)).toBe(false);
+  room.close();
+});
+
+it('lets everybody in while the fleet is stirred, and for a minute after', async () => {
+  const room = roomOf(1);
+  nowMs = 1_000;
+  const waiting = [entering(room), entering(room), entering(room)];
+  await settled();
+  room.stirred();
+  await settled();
+  expect(waiting.every(isIn)).toBe(true);
+  nowMs += 59_999;
+  const later = entering(room);
+  await settled();
+  expect(isIn(later)).toBe(true);
+  nowMs += 1;
+  const calm = entering(room);
+  await settled();
+  expect(isIn(calm)).toBe(false);
+  room.close();
+});
+
+it('tells who waits and who comes that the process stops', async () => {
+  const room = roomOf(1);
+  const [first, second] = [entering(room), entering(room)];
+  await settled();
+  room.close();
+  await settled();
+  expect([isIn(first), second.leave]).toEqual([true, 'closing']);
+  expect(await room.enter('live')).toBe('closing');
+});
