@@ -428,6 +428,7 @@ async function fullRate(simulator: Simulator, sinceMs: number, timeoutMs: number
 
 const QUOTAS = { multiaccount_import: QUOTA, account_import: 200, account_check: 100 } as const;
 const SLOT_LOOK_MS = 400;
+const LISTED_US = 1_900_000;
 
 /**
  * The quota by what the fleet decides: the slots that were granted and used, on the clock of Redis. Arrivals would tell more
@@ -438,15 +439,15 @@ function startSlotWatch(redis: RedisClient, keys: Keys): { stop(): Promise<void>
   const granted = new Map<string, Map<string, number>>();
   const look = async (): Promise<void> => {
     for (const command of Object.keys(QUOTAS)) {
+      const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
+      const nowMicros = seconds * 1_000_000 + micros;
       const flat = await redis.zrange(keys.startedPrefix + command, '0', '-1', 'WITHSCORES');
       const known = granted.get(command) ?? new Map<string, number>();
       granted.set(command, known);
       const listed = new Map<string, number>();
       for (let i = 0; i + 1 < flat.length; i += 2) listed.set(flat[i] ?? '', Number(flat[i + 1]));
-      const [oldest, newest] = [Number(flat[1]), Number(flat.at(-1))];
-      // What was given up since is no call, and others make up for it.
-      for (const [slot, at] of known)
-        if (at >= oldest && at <= newest && !listed.has(slot)) known.delete(slot);
+      // What was given up since is no call, and others make up for it. The list holds two seconds.
+      for (const [slot, at] of known) if (at > nowMicros - LISTED_US && !listed.has(slot)) known.delete(slot);
       for (const [slot, at] of listed) known.set(slot, at);
     }
   };

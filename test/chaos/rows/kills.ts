@@ -161,13 +161,14 @@ const inSweep: Row = {
   promise: 'a worker killed between cut and job, and the one that sweeps up after it killed as well',
   arena: { workers: 1 },
   async run(arena) {
-    const second = arena.victim('sweep:found', 1);
-    // Until it was the second who came first to the remains: the healthy worker sweeps as well.
-    for (let i = 0; i < 10 && second.child.signalCode === null; i++) {
-      await died(arena, arena.victim('cut:after', 2), 'cut:after');
-      await workAgain(arena, 'killed between cut and job');
-    }
-    await died(arena, second, 'sweep:found');
+    await died(arena, arena.victim('cut:after', 2), 'cut:after');
+    await workAgain(arena, 'killed between cut and job');
+    // The healthy one leaves the remains to the second.
+    const [healthy] = arena.workers;
+    await died(arena, arena.victim('cut:after', 2), 'cut:after');
+    healthy?.signal('SIGSTOP');
+    await died(arena, arena.victim('sweep:found', 1), 'sweep:found');
+    healthy?.signal('SIGCONT');
     await workAgain(arena, 'sweeper killed');
   },
 };
