@@ -27,7 +27,7 @@ export const growth: Bench = {
   name: 'growth',
   about:
     'the drain of 40,000 events, quota lifted, 2 workers, with 10 thousand to 5 million waiting behind them',
-  runs: 2,
+  runs: 1,
   async run(context) {
     const figures = createFigures();
     const problems: string[] = [];

@@ -4,7 +4,7 @@
 -- the check that a run still owns its call record, the check of the hold and the reservation of the time must
 -- be one step: a process that was frozen must not get a slot for work that another one took over.
 --
--- The time of slots that were given up is made up for: the next ones lie nearer to each other, by three tenths at
+-- The time of slots that were given up is made up for: the next ones lie nearer to each other, by a quarter at
 -- most. What a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used,
 -- n of them back, are as far back as n spacings (docs/decisions/0022).
 --
@@ -175,7 +175,7 @@ if notBefore > now + 60000000 then
   notBefore = now + 60000000
   redis.call('HSET', KEYS[2], 'notBefore', string.format('%.0f', notBefore))
 end
-local slot = math.max(nextSlot - math.min(behind, 0.3 * spacing), now + lead, notBefore)
+local slot = math.max(nextSlot - math.min(behind, 0.25 * spacing), now + lead, notBefore)
 local stillBehind = behind - math.max(0, nextSlot - slot)
 local window, nearAt = math.ceil(1.005 * 1000000 / spacing), tonumber(p[8] or 0)
 if slot < nextSlot or (nearAt <= slot and slot - nearAt < window * spacing) then

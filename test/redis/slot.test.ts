@@ -176,7 +176,7 @@ describe('when', () => {
       await book.giveUp(slot);
       expect(await stage.redis.zcard(startedKey)).toBe(0);
       expect(await stage.redis.hget(paceKey, 'givenUp')).toBe('1');
-      expect(await afterwards(there, one, slot)).toEqual([70, 140, 210, 300, 400]);
+      expect(await afterwards(there, one, slot)).toEqual([75, 150, 225, 300, 400]);
     });
 
     test('is made up for within a second', async () => {
