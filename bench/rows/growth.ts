@@ -14,7 +14,7 @@ const SMALL = 10_000;
  */
 const HEADROOM = 1.5;
 /** Of those calls, as many stand open before the clock starts: then each that ends makes room for one cut. */
-const CUT_AHEAD_SECONDS = 1.8;
+const CUT_AHEAD_SECONDS = 0.5;
 
 interface Slice {
   readonly eventsPerSecond: number;
