@@ -9,6 +9,10 @@ import { createArrivalRate, nextLookMs } from './linger.ts';
  * The loop that turns waiting events into calls. Every process runs one; the script decides, so that it does
  * not matter which of them asks. An idle one blocks on the stream and polls nothing.
  */
+function usersOf(calls: readonly CutCall[]): number {
+  return calls.reduce((sum, { users }) => sum + users, 0);
+}
+
 export interface Coalescer {
   /** Something came back to the intake, or room for calls came free: look now. */
   nudge(): void;
@@ -83,7 +87,7 @@ export function startCoalescer(options: {
     const answer = await cutCalls(redis, keys, limits, processId);
     switch (answer.kind) {
       case 'cut':
-        rate.restart();
+        rate.cut(answer.waiting + answer.parked + usersOf(answer.calls), performance.now());
         await handOver(answer.calls);
         return;
       case 'linger': {

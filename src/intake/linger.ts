@@ -4,8 +4,12 @@
 export interface ArrivalRate {
   /** Feeds what a look at the intake saw. */
   saw(waiting: number, nowMs: number): void;
-  /** A cut took entries away: differences start anew. */
-  restart(): void;
+  /**
+   * A cut came when `waiting` entries were there, and took some away: differences start anew. It may raise the
+   * estimate and never lowers it, since another process may have cut before. (Not counted at all, a rate that had risen
+   * was never learned: each look came so late that it found a full call, and no two looks lay between two cuts.)
+   */
+  cut(waiting: number, nowMs: number): void;
   readonly perMs: number;
 }
 
@@ -23,7 +27,10 @@ export function createArrivalRate(): ArrivalRate {
       }
       last = { waiting, atMs: nowMs };
     },
-    restart() {
+    cut(waiting, nowMs) {
+      if (last !== undefined && nowMs > last.atMs) {
+        perMs = Math.max(perMs, (waiting - last.waiting) / (nowMs - last.atMs));
+      }
       last = undefined;
     },
     get perMs() {

@@ -17,11 +17,33 @@ describe('arrival rate', () => {
     const rate = createArrivalRate();
     rate.saw(10, 0);
     rate.saw(30, 10);
-    rate.restart();
+    rate.cut(30, 12);
     rate.saw(0, 20);
     expect(rate.perMs).toBe(2);
     rate.saw(20, 30);
     expect(rate.perMs).toBe(2);
+  });
+
+  it('is learned from a cut that comes late, too, or it would go on coming late', () => {
+    const rate = createArrivalRate();
+    rate.saw(0, 0);
+    rate.saw(1, 10);
+    expect(rate.perMs).toBe(0.1);
+    for (let cuts = 1; cuts <= 3; cuts++) {
+      rate.saw(10, 100 * cuts);
+      rate.cut(260, 100 * cuts + 50);
+      expect(rate.perMs).toBe(5);
+    }
+  });
+
+  it('is not lowered by a cut that found less, after another process cut', () => {
+    const rate = createArrivalRate();
+    rate.saw(0, 0);
+    rate.saw(50, 10);
+    rate.cut(20, 20);
+    expect(rate.perMs).toBe(5);
+    rate.cut(900, 30);
+    expect(rate.perMs).toBe(5);
   });
 
   it('another process may cut meanwhile, and a look may come twice in a moment', () => {
