@@ -67,10 +67,13 @@ export async function runBenches(
   return results;
 }
 
-async function attempt(bench: Bench, context: BenchContext): Promise<Measured> {
+/** Runs one. Published is why it broke; where, with the folders of the machine, is only said. */
+export async function attempt(bench: Bench, context: BenchContext): Promise<Measured> {
   try {
     return await bench.run(context);
   } catch (error) {
-    return { rows: [], problems: [`it broke: ${(error as Error).stack ?? String(error)}`] };
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    if (stack !== undefined) context.say(stack);
+    return { rows: [], problems: [`it broke: ${message}`] };
   }
 }
