@@ -1,8 +1,10 @@
 import { openCallQueues, queueName } from '../../src/calls/queues.ts';
 import { sweep } from '../../src/intake/sweep.ts';
+import { createHoldState } from '../../src/pace/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook } from '../../src/pace/slot.ts';
 import { readPresence } from '../../src/server/presence.ts';
+import { forgetUser } from '../../src/tasks/forget-user.ts';
 import { BATCH, callOf, users, useStages } from './stage.ts';
 
 /**
@@ -15,6 +17,7 @@ const HOUR_MS = 3_600_000;
 /** Less than what the step was: some of it has passed by now. */
 const aheadMs = (): number => Date.now() + HOUR_MS / 2;
 const aheadMicros = (): string => (aheadMs() * 1_000).toFixed(0);
+const micros = (aheadOfNowMs: number): string => ((Date.now() + aheadOfNowMs) * 1_000).toFixed(0);
 
 async function asking(slotClass: Candidate['slotClass'] = 'live') {
   const stage = fresh();
@@ -52,6 +55,45 @@ test('a throttled rate climbs from now on', async () => {
   expect(Math.abs(cutAt - Date.now())).toBeLessThan(60_000);
 });
 
+test('a lower quota that was told then does not count, and this one is told now', async () => {
+  const { stage, pace, book } = await asking();
+  await stage.redis.hset(pace, { slowest: '1000000', slowestAt: aheadMicros() });
+  expect((await book.rate()).ratePerSecond).toBe(10);
+  await stage.redis.hset(pace, 'slowestAt', aheadMicros());
+  await book.rate();
+  expect(Number(await stage.redis.hget(pace, 'slowestAt')) / 1_000).toBeLessThan(Date.now() + 60_000);
+});
+
+test('how far away another one was then does not say how far ahead slots are reserved', async () => {
+  const { stage, pace, ask } = await asking();
+  await stage.redis.hset(pace, { next: micros(600), lead: '500000', leadAt: aheadMicros() });
+  expect(await ask()).toMatchObject({ kind: 'later' });
+});
+
+test('what was to be made up for then brings no slot nearer', async () => {
+  const { stage, pace, ask } = await asking();
+  const next = micros(100);
+  await stage.redis.hset(pace, { next, behind: '1000000', behindAt: aheadMicros() });
+  expect(await ask()).toMatchObject({ kind: 'slot', slot: { atRedisMs: Number(next) / 1_000 } });
+});
+
+test('a rate that was cut then can be cut now', async () => {
+  const { stage, pace, ask, book } = await asking();
+  const answer = await ask();
+  if (answer.kind !== 'slot') throw new Error(answer.kind);
+  await stage.redis.hset(pace, { cutAt: aheadMicros(), cutBase: '5', cutCeiling: '10' });
+  expect(await book.throttle(answer.slot, 0)).toBe(5);
+});
+
+test('a Retry-After of then does not hide a shorter one of now', async () => {
+  const { stage, pace, ask, book } = await asking();
+  const answer = await ask();
+  if (answer.kind !== 'slot') throw new Error(answer.kind);
+  await stage.redis.hset(pace, 'notBefore', aheadMicros());
+  await book.throttle(answer.slot, 2_000);
+  expect(Number(await stage.redis.hget(pace, 'notBefore')) / 1_000).toBeLessThan(Date.now() + 30_000);
+});
+
 test('slots that were granted then are not counted as started', async () => {
   const { stage, pace, ask } = await asking();
   const started = stage.keys.startedPrefix + BATCH;
@@ -64,6 +106,8 @@ test('slots that were granted then are not counted as started', async () => {
 
 test.each([
   ['the next probe', { proof: 'import', nextProbeAt: aheadMs() }],
+  // By less than an hour this time: longer than a probe may take, and no longer than one is waited for.
+  ['a probe on its way', { proof: 'import', nextProbeAt: 1, probeUntil: Date.now() + 40_000 }],
   [
     'a call that was to be the probe',
     { proof: 'new', newcomer: 'c9', newcomerUntil: aheadMs(), nextProbeAt: 1 },
@@ -109,4 +153,49 @@ test('a worker that was seen then and never since is not shown as present', asyn
   const { redis, keys } = fresh();
   await redis.hset(keys.workers, 'gone', JSON.stringify({ version: '1', lastSeen: aheadMs() }));
   expect(await readPresence(redis, keys, Date.now())).toEqual([]);
+});
+
+describe('what the fleet concluded then', () => {
+  const call = { epoch: '0', probe: false };
+  const why = { errorCode: 60006, errorInfo: 'SDKAppID is invalid', kind: 'configuration' };
+
+  const holding = () => {
+    const { redis, keys } = fresh();
+    return { redis, key: keys.hold, hold: createHoldState(redis, keys) };
+  };
+
+  test('trouble begins anew', async () => {
+    const { redis, key, hold } = holding();
+    await redis.hset(key, { troubleSince: aheadMs(), troubleAt: aheadMs(), troubleCalls: 7 });
+    await hold.trouble(call, why);
+    expect(await redis.hget(key, 'troubleCalls')).toBe('1');
+    expect(Number(await redis.hget(key, 'troubleSince'))).toBeLessThan(Date.now() + 60_000);
+  });
+
+  test('a hold that ended then is none that came back at once', async () => {
+    const { redis, key, hold } = holding();
+    await redis.hset(key, { clearedAt: aheadMs(), clearedCode: '60006', clearedGapMs: '8000' });
+    await hold.blocked(call, why);
+    expect(await hold.read()).toMatchObject({ proof: 'check' });
+    expect(await redis.hget(key, 'probeGapMs')).toBe('1000');
+  });
+
+  test('a pause that began then takes no time off what was held', async () => {
+    const { redis, key, hold } = holding();
+    await hold.pause('for lunch', 0);
+    await redis.hset(key, { stoppedFrom: aheadMs(), heldMs: '5' });
+    await hold.resume();
+    expect((await hold.read()).heldMs).toBe(5);
+  });
+});
+
+test('a call that was sent then keeps nobody from being forgotten', async () => {
+  const { redis, keys, add, cut, take } = fresh();
+  await add(...users(1));
+  const { callId } = callOf(await cut());
+  await take(callId, 'r1');
+  await redis.hset(keys.callPrefix + callId, 'sentAt', String(aheadMs()));
+  const sleep = async (): Promise<void> => undefined;
+  const report = await forgetUser({ redis, keys, userId: 'u0', dryRun: false, maxWaitMs: 0, sleep });
+  expect(report).toMatchObject({ complete: true, erased: { inCalls: 1 } });
 });

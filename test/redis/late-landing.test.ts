@@ -55,3 +55,15 @@ test('a call that grew too old lets its users go only when it can no longer land
   expect(await redis.hget(keys.books, 'dead')).toBe('1');
   expect(await redis.hexists(keys.owners, 'ann')).toBe(0);
 });
+
+test('a call that was sent in the future is waited for as long as any, not until then', async () => {
+  const { cut, run } = createCallDriver(redis, keys, async () => apiAnswer(0));
+  await redis.xadd(keys.stream, '*', 'userId', 'ann', 'nick', 'old');
+  const [call] = await cut();
+  // Redis's clock was set back by an hour after it was sent.
+  await redis.hset(`${keys.callPrefix}${call?.callId}`, 'sentAt', String(Date.now() + 3_600_000));
+  const startedMs = performance.now();
+  await run(call?.callId ?? '');
+  expect(performance.now() - startedMs).toBeGreaterThanOrEqual(LANDING_MS - 10);
+  expect(await redis.hget(keys.books, 'imported')).toBe('1');
+});
