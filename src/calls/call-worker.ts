@@ -3,14 +3,12 @@ import type { ImportCommand } from '../im/bodies.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
 import { DelayedError, WaitingError, Worker } from './bullmq.ts';
+import { countDueJobs } from './due-jobs.ts';
 import { startFetchWatch } from './fetch-watch.ts';
 import { LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
 import { queueName, REDRIVE_JOB } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
-
-const dueJobsScript = loadScript(import.meta.url, 'due-jobs.lua');
 
 /** How a run of a call ended, as far as its job is concerned. */
 export type RunEnd =
@@ -71,8 +69,6 @@ class SeenWorker extends Worker {
 
 /** A stall is no fault of the call: never fail a job for it. */
 const MAX_STALLS = 1_000_000;
-/** A delayed job that is due is fetched within this; clocks may be a little off. */
-const DUE_SINCE_MS = 5_000;
 
 export function startCallWorker(options: {
   readonly command: ImportCommand;
@@ -133,23 +129,13 @@ export function startCallWorker(options: {
   };
   let worker = open();
   let begunAtLook = 0;
-  const jobs = `${keys.bullPrefix}:${queueName(command)}`;
   const watch = startFetchWatch({
     isIdle: () => {
       const idle = running === 0 && begun === begunAtLook;
       begunAtLook = begun;
       return idle;
     },
-    // BullMQ keeps the time of a delayed job in the upper bits of its score.
-    dueJobs: async () =>
-      Number(
-        await runScript(
-          connection,
-          dueJobsScript,
-          [`${jobs}:wait`, `${jobs}:delayed`],
-          [(Date.now() - DUE_SINCE_MS) * 0x1000],
-        ),
-      ),
+    dueJobs: () => countDueJobs(connection, keys, command, Date.now()),
     onStuck: () => {
       onTrouble(new Error('jobs waited and were not fetched: the connection for them is made anew'));
       // What is stuck may not end; it fetches nothing more.

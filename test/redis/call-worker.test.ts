@@ -1,5 +1,7 @@
+import { Queue } from 'bullmq';
 import { startCallWorker } from '../../src/calls/call-worker.ts';
-import { type CallQueues, openCallQueues } from '../../src/calls/queues.ts';
+import { countDueJobs } from '../../src/calls/due-jobs.ts';
+import { type CallQueues, openCallQueues, queueName } from '../../src/calls/queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
@@ -65,3 +67,22 @@ it('works off what waits with few fetchers, each call once', async () => {
   expect(begun.sort()).toEqual(Array.from({ length: WAITING }, (_, i) => `call-${i}`).sort());
   await worker.close();
 }, 60_000);
+
+it('counts as due what waits, and what was put off until some seconds ago', async () => {
+  const { redis, keys } = stage;
+  const due = (atMs = Date.now()) => countDueJobs(redis, keys, BATCH, atMs);
+  expect(await due()).toBe(WAITING);
+  const bull = new Queue(queueName(BATCH), {
+    connection: redis,
+    prefix: keys.bullPrefix,
+    skipVersionCheck: true,
+  });
+  const [job] = await bull.getWaiting(0, 0);
+  await bull.remove(job?.id ?? '');
+  await bull.add('call', {}, { jobId: 'put-off', delay: 60_000 });
+  await bull.close();
+  expect(await due()).toBe(WAITING - 1);
+  // Whoever is about to fetch it needs a moment, and clocks are a little apart.
+  expect(await due(Date.now() + 62_000)).toBe(WAITING - 1);
+  expect(await due(Date.now() + 66_000)).toBe(WAITING);
+});

@@ -4,6 +4,7 @@ import { verdictOf } from '../../../src/im/verdicts.ts';
 import { createFleetMetrics } from '../../../src/server/fleet-metrics.ts';
 import { createProcessMetrics } from '../../../src/server/metrics.ts';
 import type { Status } from '../../../src/server/status.ts';
+import { eventually } from '../../support/eventually.ts';
 import { parseMetrics } from '../../support/metrics.ts';
 
 const COMMAND = 'multiaccount_import';
@@ -43,6 +44,14 @@ describe('metrics of a process', () => {
     expect(read.value('imsync_api_call_duration_seconds_count', { command: COMMAND })).toBe(0);
     expect(read.value('imsync_build_info', { version: '1.2.3', node: process.versions.node })).toBe(1);
     expect(read.value('process_resident_memory_bytes')).toBeGreaterThan(0);
+  });
+
+  it("looks at the event loop's lag every 20 ms, no more often: that is most of what an idle worker costs", async () => {
+    const { registry } = create();
+    const mean = async () =>
+      parseMetrics(await registry.metrics()).value('nodejs_eventloop_lag_mean_seconds') || undefined;
+    // Between two looks lies what was set, and what the loop was late.
+    expect(await eventually('it has looked', mean, 30_000, 200)).toBeGreaterThan(0.018);
   });
 
   it('counts calls by what came back', async () => {

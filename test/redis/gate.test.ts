@@ -1,0 +1,76 @@
+import { createHoldState } from '../../src/pace/hold-state.ts';
+import { createRedisClock } from '../../src/pace/redis-clock.ts';
+import { createSlotBook } from '../../src/pace/slot.ts';
+import { closeRedis } from '../../src/redis/connect.ts';
+import { createGate, type Obstacle } from '../../src/tasks/backfill/gate.ts';
+import { eventually } from '../support/eventually.ts';
+import { BATCH, SINGLE, type Stage, users, useStages } from './stage.ts';
+
+/** What keeps an import from adding rows, and that it goes on by itself when that is over. */
+const fresh = useStages();
+
+function gateOf({ keys, connect }: Stage) {
+  const redis = connect();
+  const bookOf = (command: string) => createSlotBook(redis, keys, command, createRedisClock(), 10_000);
+  const seen: (Obstacle | undefined)[] = [];
+  const stop = new AbortController();
+  const gate = createGate({
+    redis,
+    keys,
+    commands: { batch: BATCH, single: SINGLE },
+    books: { batch: bookOf(BATCH), single: bookOf(SINGLE) },
+    usersPerBatch: 100,
+    signal: stop.signal,
+    onObstacle: (obstacle) => seen.push(obstacle),
+  });
+  return { redis, seen, stop, ask: () => gate.room(100, () => false) };
+}
+
+const full = (share: number) => async (stage: Stage) => {
+  const used = Number(/used_memory:(\d+)/.exec(await stage.redis.info('memory'))?.[1]);
+  await stage.redis.config('SET', 'maxmemory', String(Math.round(used / share)));
+};
+const app = { errorCode: 60006, errorInfo: 'SDKAppID is invalid', kind: 'configuration' };
+
+const obstacles: [Obstacle, (stage: Stage) => Promise<unknown>, (stage: Stage) => Promise<unknown>][] = [
+  ['memory', full(0.88), ({ redis }) => redis.config('SET', 'maxmemory', '0')],
+  [
+    'paused',
+    ({ redis, keys }) => createHoldState(redis, keys).pause('for lunch', 0),
+    ({ redis, keys }) => createHoldState(redis, keys).resume(),
+  ],
+  [
+    'held',
+    ({ redis, keys }) => createHoldState(redis, keys).blocked({ epoch: '0', probe: false }, app),
+    ({ redis, keys }) => createHoldState(redis, keys).success({ epoch: '1', probe: true }),
+  ],
+  ['busy', ({ add }) => add(...users(5_000)), ({ redis, keys }) => redis.del(keys.stream)],
+];
+
+test.each(obstacles)('waits: %s', async (obstacle, begin, end) => {
+  const stage = fresh();
+  const { seen, ask } = gateOf(stage);
+  expect(await ask()).toBeGreaterThan(0);
+  expect(seen).toEqual([undefined]);
+  await begin(stage);
+  // What was seen before it began may still be given.
+  let given = 0;
+  const filling = (async () => {
+    while (!seen.includes(obstacle)) given = await ask();
+  })();
+  await eventually('it is seen', () => seen.includes(obstacle));
+  await end(stage);
+  await filling;
+  expect(given).toBeGreaterThan(0);
+  expect(new Set(seen)).toEqual(new Set([undefined, obstacle]));
+});
+
+test('waits: redis; and ends when it is told to', async () => {
+  const { redis, seen, stop, ask } = gateOf(fresh());
+  await closeRedis(redis);
+  const asked = ask().catch((error: Error) => error.name);
+  await eventually('it is seen twice', () => seen.length >= 2);
+  expect(new Set(seen)).toEqual(new Set(['redis']));
+  stop.abort();
+  expect(await asked).toBe('AbortError');
+});
