@@ -1,4 +1,4 @@
-import type { CallReport } from '../delivery/deliver.ts';
+import type { CallReport } from '../delivery/delivery-report.ts';
 import { withoutUsers } from '../im/redact.ts';
 
 /** The one line of a call: a sentence with its counts, and the same as short fields. Names no user. Pure. */

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Registry } from 'prom-client';
 import { openCallQueues } from '../calls/queues.ts';
 import type { Config } from '../config/config.ts';
-import type { DeliveryReport } from '../delivery/deliver.ts';
+import type { DeliveryReport } from '../delivery/delivery-report.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { quotasOf } from '../pace/quotas.ts';
 import type { RedisClient } from '../redis/connect.ts';

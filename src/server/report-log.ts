@@ -1,4 +1,4 @@
-import type { DeliveryReport } from '../delivery/deliver.ts';
+import type { DeliveryReport } from '../delivery/delivery-report.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
 import { callLine } from './call-line.ts';
 import type { Logger } from './log.ts';

@@ -1,4 +1,4 @@
-import type { DeliveryReport } from '../delivery/deliver.ts';
+import type { DeliveryReport } from '../delivery/delivery-report.ts';
 
 /**
  * Tells several reports the same. One that throws is a fault of its own and must not break the delivery of a call

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import { type DeliveryOptions, type DeliveryReport, deliver } from '../../src/delivery/deliver.ts';
+import { deliver } from '../../src/delivery/deliver.ts';
+import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
+import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
 import type { Line } from '../../src/delivery/place-call.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
 import type { Answer } from '../../src/im/answers.ts';

@@ -1,8 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { closeRedis, openRedis } from '../../src/redis/connect.ts';
+import { forgetUser } from '../../src/tasks/forget-user.ts';
 import { audit } from '../support/audit.ts';
-import { refusals, setDocumentedUsers } from '../support/documented-users.ts';
+import { apiAnswer, createCallDriver } from '../support/call-driver.ts';
+import { documentedRights, refusals, setDocumentedUsers, watchRights } from '../support/documented-users.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts';
 import { drained, type Stage, setStageOn } from '../support/stage.ts';
@@ -55,10 +58,11 @@ afterAll(async () => {
 
 const denied = (): Promise<string[]> => refusals(stage.client);
 
-test('worker and verbs need no right that is not documented', async () => {
+test('worker and verbs need no right that is not documented, and each that is', async () => {
+  const rights = await watchRights(stage.client);
   const worker = await stage.worker({ IMSYNC_BATCH_MAX_SIZE: '5' });
   for (let i = 0; i < 120; i++) await stage.push({ userId: `u${i % 60}`, replyTo: 'replies:all' });
-  for (let i = 0; i < 3; i++) await stage.push({ userId: `bad${i}` });
+  for (let i = 0; i < 4; i++) await stage.push({ userId: `bad${i}` });
   await drained(stage);
   const fine = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await stage.verb(args);
@@ -66,6 +70,8 @@ test('worker and verbs need no right that is not documented', async () => {
     return stdout;
   };
   await fine('pause');
+  await stage.push({ userId: 'waits' });
+  await fine('user', 'forget', 'waits', '--yes');
   await fine('resume');
   await fine('push', '--user-id', 'by-verb');
   expect(JSON.parse(await fine('status', '--json'))).toMatchObject({ workers: [{}] });
@@ -79,6 +85,9 @@ test('worker and verbs need no right that is not documented', async () => {
   await writeFile(rows, 'userId,nick\nfrom-file,F\n');
   await fine('import', rows, '--update', '--wait');
   stage.simulator.setFaults({});
+  // What is imported resolves an older letter.
+  await stage.push({ userId: 'bad3' });
+  await drained(stage);
   await fine('dlq', 'redrive', '--all');
   await eventually('the redriven one', () => stage.simulator.accounts.has('bad0'));
   await drained(stage);
@@ -87,15 +96,51 @@ test('worker and verbs need no right that is not documented', async () => {
   await fine('user', 'forget', 'from-file', '--yes');
   expect((await stage.verb(['doctor'])).stdout).toContain('Redis answers at rediss://imsync@127.0.0.1');
   // A hold and its end, and a worker that dies: stalled jobs are looked for.
-  stage.simulator.setFaults({ rules: [{ match: { untilMs: 1_500 }, action: { errorCode: 70003 } }] });
+  stage.simulator.setFaults({ rules: [{ match: {}, action: { errorCode: 70003 } }] });
   await stage.push({ userId: 'held' });
+  // A sweep looks at a call that has not moved for long, and at what Redis's clock, set back, left for an hour.
+  const [callId = ''] = await eventually('a call is open', async () => {
+    const open = await stage.client.zrange(stage.keys.open, 0, 0);
+    return open.length > 0 && open;
+  });
+  await stage.client.zadd(stage.keys.open, 1_000, callId);
+  const looked = `${stage.keys.bullPrefix}:calls-multiaccount_import:stalled-check`;
+  await stage.client.set(looked, '1', 'PX', 3_600_000);
+  await eventually('a sweep has seen it', async () => (await stage.client.pttl(looked)) < 60_000);
+  await eventually('stalled jobs are looked for', () => rights.used.has('sadd'));
+  stage.simulator.setFaults({});
   await eventually('the hold is over', () => stage.simulator.accounts.has('held'), 60_000);
   await drained(stage);
   worker.signal('SIGTERM');
   expect(await worker.ended).toBe(0);
+  await forgetAtTheFront();
   expect(await denied()).toEqual([]);
   expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
+  rights.end();
+  expect((await documentedRights('imsync')).filter((right) => !rights.used.has(right))).toEqual([]);
 }, 120_000);
+
+/** A user is forgotten whose event is at the front of the intake, since the call before it has just ended. */
+async function forgetAtTheFront(): Promise<void> {
+  const url = address('imsync');
+  const ca = TEST_CERT;
+  const redis = openRedis({ ...server.settings, url, password: PASSWORD, ca }, 'loop', 'x', () => undefined);
+  const { keys } = stage;
+  try {
+    const { cut, run } = createCallDriver(redis, keys, async () => {
+      await stage.push({ userId: 'front' });
+      await cut();
+      return apiAnswer(0);
+    });
+    await stage.push({ userId: 'front' });
+    for (const { callId } of await cut()) await run(callId);
+    const sleep = async (): Promise<void> => undefined;
+    const { erased } = await forgetUser({ redis, keys, userId: 'front', dryRun: false, maxWaitMs: 0, sleep });
+    expect(erased.returned).toBe(1);
+  } finally {
+    await closeRedis(redis);
+  }
+}
 
 test('a producer can push, and nothing else', async () => {
   const env = { IMSYNC_REDIS_URL: address('backend') };

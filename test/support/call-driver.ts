@@ -1,4 +1,6 @@
-import { type DeliveryOptions, type DeliveryReport, deliver } from '../../src/delivery/deliver.ts';
+import { deliver } from '../../src/delivery/deliver.ts';
+import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
+import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
 import type { Line } from '../../src/delivery/place-call.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';

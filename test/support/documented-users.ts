@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { Redis } from 'ioredis';
 import type { RedisClient } from '../../src/redis/connect.ts';
 
 /** The users of docs/security.md, with this password. */
@@ -29,4 +30,27 @@ export async function refusals(client: RedisClient): Promise<string[]> {
     const of = (name: string): string => String(fields[fields.indexOf(name) + 1]);
     return `${of('username')} ${of('object')}`;
   });
+}
+
+/** The commands that docs/security.md gives to this user, as `name` or `name|subcommand`. */
+export async function documentedRights(user: string): Promise<string[]> {
+  const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8');
+  const rule = new RegExp(`^user ${user} (.*)$`, 'm').exec(documented)?.[1] ?? '';
+  return rule.split(' ').flatMap((word) => (word.startsWith('+') ? [word.slice(1)] : []));
+}
+
+/** Sees which commands Redis is given: by whoever is not `but` itself, and by anybody's scripts. */
+export async function watchRights(
+  but: RedisClient,
+): Promise<{ readonly used: ReadonlySet<string>; end(): void }> {
+  if (!(but instanceof Redis)) throw new TypeError('there is no one server to watch');
+  const own = /\baddr=(\S+)/.exec(String(await but.client('INFO')))?.[1];
+  const used = new Set<string>();
+  const monitor = await but.monitor();
+  monitor.on('monitor', (_time: string, [name = '', sub = '']: string[], source: string) => {
+    if (source === own) return;
+    used.add(name.toLowerCase());
+    used.add(`${name}|${sub}`.toLowerCase());
+  });
+  return { used, end: () => monitor.disconnect() };
 }

@@ -1,4 +1,4 @@
-import type { CallReport } from '../../../src/delivery/deliver.ts';
+import type { CallReport } from '../../../src/delivery/delivery-report.ts';
 import { readAnswer } from '../../../src/im/answers.ts';
 import { withoutUsers } from '../../../src/im/redact.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';

@@ -1,4 +1,4 @@
-import type { DeliveryReport } from '../../../src/delivery/deliver.ts';
+import type { DeliveryReport } from '../../../src/delivery/delivery-report.ts';
 import type { Verdict } from '../../../src/im/verdicts.ts';
 import { createLogger } from '../../../src/server/log.ts';
 import { logReport } from '../../../src/server/report-log.ts';

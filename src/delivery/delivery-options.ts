@@ -1,0 +1,34 @@
+import type { EventRules } from '../event/event.ts';
+import type { ImClient } from '../im/client.ts';
+import type { VerdictOverrides } from '../im/verdicts.ts';
+import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import type { CulpritWatch } from './culprits.ts';
+import type { DecisionPolicy } from './decide.ts';
+import type { DeliveryReport } from './delivery-report.ts';
+import type { FleetOptions } from './fleet.ts';
+import type { Commands } from './unit.ts';
+import type { WaitingRoom } from './waiting-room.ts';
+
+/** What a process delivers with. */
+export interface DeliveryOptions extends FleetOptions {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly client: ImClient;
+  readonly watch: HoldWatch;
+  readonly commands: Commands;
+  readonly room: WaitingRoom;
+  /** What the configuration says of error codes. */
+  readonly overrides: VerdictOverrides;
+  readonly culprits: CulpritWatch;
+  readonly rules: EventRules;
+  readonly onProfileFault: DecisionPolicy['onProfileFault'];
+  readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };
+  readonly random: () => number;
+  /** Before a probe: a secret that was mended counts. */
+  readonly readSecretAnew: () => void;
+  /** Write every outcome to the stream of outcomes. */
+  readonly allOutcomes: boolean;
+  readonly report: DeliveryReport;
+}

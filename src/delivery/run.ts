@@ -1,0 +1,120 @@
+import { performance } from 'node:perf_hooks';
+import type { RunEnd } from '../calls/call-worker.ts';
+import { parseEntry } from '../event/parse.ts';
+import { encodeCheck, encodeImport } from '../im/bodies.ts';
+import type { ApiForm } from '../im/commands.ts';
+import type { CallRecord } from '../ledger/record.ts';
+import { settleRecord } from '../ledger/settle.ts';
+import type { Slot } from '../pace/slot.ts';
+import { waitUntil } from '../pace/wait-until.ts';
+import { LANDING_MS } from './backoff.ts';
+import type { DeliveryOptions } from './delivery-options.ts';
+import { runLanes, type Step } from './lanes.ts';
+import { createLearner } from './learn.ts';
+import { placeCall } from './place-call.ts';
+import { screen } from './screen.ts';
+import { createSettler } from './settler.ts';
+import { accountOf, type Group, groupsOf, unitsOf } from './unit.ts';
+import type { Leave } from './waiting-room.ts';
+
+/** One run: what is left of the record, and the calls still to be made for it. */
+export function createRun(
+  options: DeliveryOptions,
+  record: CallRecord,
+  run: string,
+  leave: Leave,
+): { work(): Promise<RunEnd> } {
+  const { callId } = record;
+  const { commands } = options;
+  const parsed = record.entries.map((raw) => parseEntry(raw, options.rules));
+  let calling = 0;
+  let redisAheadMs = 0;
+  const settler = createSettler({
+    record,
+    units: unitsOf(parsed.filter((entry) => entry.ok)),
+    isOnWire: () => calling > 0,
+    store: async (settlement) => {
+      const settled = await settleRecord(
+        options.redis,
+        options.keys,
+        callId,
+        run,
+        settlement,
+        options.allOutcomes,
+      );
+      if (settled.kind === 'settled') options.report.settled(callId, settlement, settled);
+      return settled;
+    },
+  });
+
+  const slotClassOf = (group: Group) => {
+    if (!group.first) return 'split' as const;
+    if (record.slotClass === 'redrive') return 'redrive' as const;
+    return record.tries > 0 ? ('retry' as const) : ('live' as const);
+  };
+
+  const work = async (): Promise<RunEnd> => {
+    const invalid = parsed.filter((entry) => !entry.ok);
+    if ((await settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
+    const end = await runLanes<Group, RunEnd>(groupsOf(settler.remaining(), commands, true), step);
+    if (end !== undefined && end.kind !== 'later') return end;
+    const { dueAtMs } = settler.kept;
+    if (dueAtMs === 0) return { kind: 'finished' };
+    return { kind: 'later', delayMs: dueAtMs - redisAheadMs - performance.now() };
+  };
+
+  /** One call, from its slot to what it leads to. */
+  const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
+    const { units, refused } = screen(group.units, options.onProfileFault, commands.form);
+    if (refused.length > 0) {
+      const kind = await settler.settle({ imported: [], refused, command: commands.single, proof: false });
+      if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
+    }
+    if (units.length === 0) return { again: [] };
+    const screened: Group = { ...group, units };
+    const line = options.lines[group.command];
+    if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
+    const slotClass = slotClassOf(screened);
+    calling += 1;
+    const placed = await placeCall(
+      options.client,
+      line,
+      options.watch,
+      { callId, run, slotClass },
+      bodyOf(screened, commands.form),
+      {
+        granted: leave,
+        probing: options.readSecretAnew,
+        missed: async (slot, lateMs, isConnected) => {
+          options.report.gaveUp(line.command, lateMs);
+          await line.book.giveUp(slot);
+          // Without a connection there is an answer to the probe all the same, and it will be heard.
+          if (slot.probe && isConnected) await options.hold.missed(slot);
+        },
+      },
+    ).finally(() => {
+      calling -= 1;
+    });
+    if (placed.kind === 'lost') return { end: { kind: 'finished' }, again: [] };
+    if (placed.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
+    redisAheadMs = placed.slot.atRedisMs - placed.slot.atLocalMs;
+    return learn(screened, slotClass, placed, line);
+  };
+
+  /** Waits until a call of unknown outcome can no longer take effect. It counts as on the wire until then. */
+  const untilLanded = async (slot: Slot): Promise<void> => {
+    calling += 1;
+    await waitUntil(slot.atLocalMs + LANDING_MS);
+    calling -= 1;
+  };
+
+  const learn = createLearner(options, record, settler, untilLanded);
+
+  return { work };
+}
+
+function bodyOf({ command, units }: Group, form: ApiForm): string {
+  return command === 'account_check'
+    ? encodeCheck(units.map(({ userId }) => userId))
+    : encodeImport(command, form, units.map(accountOf));
+}
