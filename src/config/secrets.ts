@@ -36,6 +36,15 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   };
 }
 
+/** What UserSigs are made with, or one made elsewhere, as it is now. Throws as `readSecrets` does. */
+export function readSigningSecret(
+  config: Config,
+  readFile: ReadFile,
+): { readonly secretKey: string } | { readonly userSig: string } {
+  const { secretKey, userSig } = readSecrets(config, readFile);
+  return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
+}
+
 function readTwin(
   config: Config,
   { inline, file }: SecretTwin,

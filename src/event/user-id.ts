@@ -9,6 +9,14 @@ const RESERVED_PREFIXES = ['@TGS#', '@TLS#', '@TIM#', '@TOA#'] as const;
 /** Robots' own prefix. */
 const ROBOT_PREFIX = '@RBT#';
 
+/**
+ * Whether a text could be a user ID by its form: the rule by which scripts tell whom an entry claims for its call
+ * (`userOf` in cut.lua). What has it may still be refused; what has not owns no call, and no letters of its own.
+ */
+export function hasUserIdForm(text: string): boolean {
+  return /^[\x21-\x7e]{1,32}$/.test(text);
+}
+
 const dashedUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**

@@ -1,3 +1,4 @@
+import { hasUserIdForm } from '../event/user-id.ts';
 import type { DeadReason, LetterState, StoredLetter } from './dead-letters.ts';
 
 /** Which letters are meant; what is absent does not matter. Pure. */
@@ -52,7 +53,7 @@ export function indexOf(filter: LetterFilter, state: LetterState): LetterIndex {
   if (state !== 'dead') return { by: 'time', state };
   const { userId, reason, errorCode } = filter;
   // An ID that is none owns nothing: its letters stand together under no user.
-  if (userId !== undefined) return { by: 'user', prefix: /^[\x21-\x7e]{1,32}$/.test(userId) ? userId : '' };
+  if (userId !== undefined) return { by: 'user', prefix: hasUserIdForm(userId) ? userId : '' };
   if (reason !== undefined)
     return { by: 'reason', prefix: errorCode === undefined ? reason : `${reason} ${errorCode}` };
   if (errorCode !== undefined) return { by: 'code', prefix: String(errorCode) };

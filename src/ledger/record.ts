@@ -1,4 +1,5 @@
 import type { RawEntry } from '../event/event.ts';
+import { hasUserIdForm } from '../event/user-id.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { CommandName } from '../im/commands.ts';
 import type { SlotClass } from '../pace/budget.ts';
@@ -74,12 +75,12 @@ export function packEntries(entries: readonly RawEntry[]): string {
 }
 
 /**
- * The user whom an entry claims for its call: the same rule as `userOf` in cut.lua, which sees the entry before
- * it is validated. '' when it claims nobody; such an entry cannot be valid.
+ * The user whom an entry claims for its call, as cut.lua sees it before the entry is validated. '' when it claims
+ * nobody; such an entry cannot be valid.
  */
 export function claimedUser(fields: readonly string[]): string {
   const userId = namedUser(fields);
-  return /^[\x21-\x7e]{1,32}$/.test(userId) ? userId : '';
+  return hasUserIdForm(userId) ? userId : '';
 }
 
 /** The user ID that an entry names, whether it is one or not; of a repeated field the last. '' for none. */

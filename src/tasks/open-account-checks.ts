@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { ReadFile } from '../config/read-file.ts';
-import { readSecrets } from '../config/secrets.ts';
+import { readSigningSecret } from '../config/secrets.ts';
 import { createImClient } from '../im/client.ts';
 import { baseUrlsOf } from '../im/regions.ts';
 import { createSigner } from '../im/signer.ts';
@@ -52,10 +52,7 @@ export async function openAccountChecks(options: {
   const signer = createSigner({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
-    readSecret: () => {
-      const { secretKey, userSig } = readSecrets(config, readFile);
-      return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
-    },
+    readSecret: () => readSigningSecret(config, readFile),
     nowMs: Date.now,
     expireSeconds: SIGNATURE_LIFE_SECONDS,
   });

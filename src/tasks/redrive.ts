@@ -1,4 +1,5 @@
 import { type CallQueues, REDRIVE_JOB } from '../calls/queues.ts';
+import { hasUserIdForm } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { type RedriveRequest, type RedriveWord, redriveUsers } from '../ledger/redrive.ts';
 import type { RedisClient } from '../redis/connect.ts';
@@ -137,7 +138,8 @@ export async function redrive(
   const isNew = request.dryRun ? countedOnce(redis, keys) : async () => true;
   let next = new Set<string>();
   for await (const letter of letters) {
-    if (letter.userId === '' || !isOwnable(letter.userId)) leave('no-user');
+    // What is no user ID has no call to go into.
+    if (!hasUserIdForm(letter.userId)) leave('no-user');
     else if (!next.has(letter.userId) && (await isNew(letter.userId))) {
       next.add(letter.userId);
       letterOf.set(letter.userId, letter.eventId);
@@ -161,11 +163,6 @@ export async function redrive(
   if (unnamed > 0) leave('unnamed', unnamed);
   if (!request.dryRun) await watch.look();
   return report();
-}
-
-/** The rule of `claimedUser`: what is no user ID has no call to go into. */
-function isOwnable(userId: string): boolean {
-  return /^[\x21-\x7e]{1,32}$/.test(userId);
 }
 
 /** A dry run leaves letters where they are, so that a user comes again with the next one. Few have a next one. */

@@ -100,7 +100,7 @@ test('worker and verbs need no right that is not documented, and each that is', 
   await stage.push({ userId: 'held' });
   // A sweep looks at a call that has not moved for long, and at what Redis's clock, set back, left for an hour.
   const [callId = ''] = await eventually('a call is open', async () => {
-    const open = await stage.client.zrange(stage.keys.open, 0, 0);
+    const open = await stage.client.zrange(stage.keys.open, '0', '0');
     return open.length > 0 && open;
   });
   await stage.client.zadd(stage.keys.open, 1_000, callId);

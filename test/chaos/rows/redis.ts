@@ -394,12 +394,16 @@ const sentinelLag: Row = {
     const cutAtMs = Date.now();
     await arena.sleep(LAG_MS);
     const carried = await lastIdOf(behind, arena.keys.stream);
+    const carriedEvents = (await readBooks(behind, arena.keys)).accepted;
     await failedOver(arena, async () => {
       await primary.kill();
       // From here on nobody acknowledges anything until the replica is the primary.
       const all = arena.flow.acknowledged as Sent[];
       const lost = all.filter(({ eventId }) => compareEventIds(eventId, carried) > 0);
       all.splice(0, all.length, ...all.filter(({ eventId }) => compareEventIds(eventId, carried) <= 0));
+      // By the replica's own count: whoever called more of them lost would not miss those that really are.
+      if (all.length !== carriedEvents)
+        arena.problem(`the replica held ${carriedEvents} events, and ${all.length} are taken for carried`);
       // Some were imported before they were forgotten: the API may show them, and need not.
       (arena.flow.unsure as Sent[]).push(...lost);
       arena.note(
