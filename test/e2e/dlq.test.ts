@@ -257,6 +257,12 @@ describe('redrive', () => {
     await startWorker();
     await lettersToBe(5);
     simulator.setFaults({});
+    // While Redis is nearly full nothing is moved: live events need what is left.
+    const used = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]);
+    await redis.config('SET', 'maxmemory', String(Math.round(used / 0.88)));
+    const full = await dlq('redrive');
+    await redis.config('SET', 'maxmemory', '0');
+    expect([full.code, full.stdout]).toEqual([1, expect.stringContaining('Redis is nearly full')]);
     await redis.hset(keys.hold, 'paused', '1');
     // A batch of one user and a quota of five calls: one redrive call may be open.
     const small = { ...env, IMSYNC_BATCH_MAX_SIZE: '1', IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '5' };
