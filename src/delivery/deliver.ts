@@ -193,6 +193,7 @@ function createRun(
       {
         granted: leave,
         probing: options.readSecretAnew,
+        silent: (slot) => void options.hold.silent(slot).catch(() => undefined),
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);

@@ -8,7 +8,7 @@
 -- most. What a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used,
 -- n of them back, are as far back as n spacings (docs/decisions/0022).
 --
--- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil (ms), paused, heldMs
+-- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil, leaseMs (ms), paused, heldMs
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
 --                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes;
 --                       next: one spacing after the last slot; behind, behindAt (us): what is to be made up for, and
@@ -16,7 +16,8 @@
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
 --          record (somebody asks who is there) the hold hash once more
--- ARGV 1 spacing (us) by the asker's own quota   2 slots that may be reserved ahead   3 probe lease (ms)
+-- ARGV 1 spacing (us) by the asker's own quota   2 slots that may be reserved ahead
+--      3 probe lease (ms), unless the hold says its own
 --      4 mode: 'calls' for candidates, 'check' for the probe that needs none, 'rate' to be told the rate only,
 --        'look' the same for somebody who makes no calls
 --      5.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
@@ -94,7 +95,7 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs')
+  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs', 'leaseMs')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
@@ -254,7 +255,7 @@ redis.call('ZADD', KEYS[3], slotText, number)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 2000000))
 if probe == 1 then
   redis.call('HDEL', KEYS[1], 'newcomer', 'newcomerUntil')
-  redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(ARGV[3])))
+  redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(h[12] or ARGV[3])))
 end
 if mode == 'calls' and hasRecord(index) then
   -- From here on the call may be on the wire: who takes this record over must know.

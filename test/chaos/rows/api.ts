@@ -6,16 +6,12 @@ import type { Row } from '../row.ts';
 
 /** The rate is full again this long after the fault. */
 const FULL_AGAIN_MS = 5_000;
-/** A probe that hangs is replaced after 5 s only, and the next one may meet a transient answer. */
-const AFTER_HANGS_MS = 12_000;
 
 interface Storm {
   readonly name: string;
   readonly what: string;
   readonly scenario: Scenario;
   readonly ms: number;
-  /** The full rate is back this long after. */
-  readonly fullAgainMs?: number;
 }
 
 const all = (action: Rule['action'], rate = 1): Scenario => ({ rules: [{ match: { rate }, action }] });
@@ -26,14 +22,12 @@ const STORMS: readonly Storm[] = [
     what: 'hangs and never answers',
     scenario: all({ hangMs: -1 }),
     ms: 12_000,
-    fullAgainMs: AFTER_HANGS_MS,
   },
   {
     name: 'api-60s',
     what: 'answers after 60 s',
     scenario: all({ hangMs: 60_000, work: 'at-arrival' }),
     ms: 12_000,
-    fullAgainMs: AFTER_HANGS_MS,
   },
   {
     name: 'api-half',
@@ -90,16 +84,16 @@ const STORMS: readonly Storm[] = [
   },
 ];
 
-function storm({ name, what, scenario, ms, fullAgainMs = FULL_AGAIN_MS }: Storm): Row {
+function storm({ name, what, scenario, ms }: Storm): Row {
   return {
     name,
-    promise: `the API ${what} for ${ms / 1000} s: the full rate is back ${fullAgainMs / 1000} s after`,
+    promise: `the API ${what} for ${ms / 1000} s: the full rate is back ${FULL_AGAIN_MS / 1000} s after`,
     arena: { workers: 2, eventsPerSecond: 225 },
     async run(arena) {
       await arena.fullRate(Date.now());
       arena.faults(scenario);
       await arena.sleep(arena.brief ? 4_000 : ms);
-      await heal(arena, () => arena.faults({}), fullAgainMs);
+      await heal(arena, () => arena.faults({}));
     },
   };
 }
