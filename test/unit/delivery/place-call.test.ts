@@ -6,6 +6,8 @@ import type { Dispenser } from '../../../src/pace/dispenser.ts';
 import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
 import { type Slot, type SlotBook, withoutRecord } from '../../../src/pace/slot.ts';
 
+const { jest } = import.meta;
+
 const SLOT: Slot = {
   atLocalMs: Number.NEGATIVE_INFINITY,
   atRedisMs: 0,
