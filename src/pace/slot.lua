@@ -46,7 +46,7 @@ if mode ~= 'look' then
 end
 
 -- Processes that disagree about the quota: the lowest counts, for as long as one of them is heard of.
-local q = redis.call('HMGET', KEYS[2], 'slowest', 'slowestAt', 'cutAt', 'cutBase', 'cutCeiling')
+local q = redis.call('HMGET', KEYS[2], 'slowest', 'slowestAt', 'cutAt', 'cutBase', 'cutCeiling', 'cutSince')
 local slowestAt = tonumber(q[2] or 0)
 if q[1] and (tonumber(q[1]) > spacing or mode == 'look') and now - slowestAt < 15000000 and slowestAt <= now then
   spacing = tonumber(q[1])
@@ -55,7 +55,10 @@ elseif mode ~= 'look' and (q[1] ~= ARGV[1] or now - slowestAt > 1000000 or slowe
 end
 local lowest = spacing
 
--- Throttled: from the rate after the cut up to where it was refused within 8 s, then slowly beyond.
+-- Throttled (docs/decisions/0023): the rate climbs from where it was cut to, to near where it was refused, the longer
+-- the limit has stood the slower; then for two seconds it feels for the limit, by 2 % of the full rate a second. Where
+-- that is refused nowhere, the limit is gone, whatever seconds it is counted by, and the rate runs up.
+local CLIMB_SHARE, LEAST_CLIMB_S, MOST_CLIMB_S, FEEL_S, FEEL_SHARE = 0.2, 4.5, 10, 2, 0.02
 if q[3] then
   local full, ceiling = 1000000 / spacing, 0.97 * tonumber(q[5])
   if tonumber(q[3]) > now then
@@ -64,14 +67,19 @@ if q[3] then
     redis.call('HSET', KEYS[2], 'cutAt', nowText)
   end
   local age = (now - tonumber(q[3])) / 1000000
+  -- Since when by another clock: as if it had been found just now.
+  local stood = (tonumber(q[3]) - tonumber(q[6] or q[3])) / 1000000
+  local climb = math.min(MOST_CLIMB_S, math.max(LEAST_CLIMB_S, CLIMB_SHARE * stood))
   local rate = math.min(tonumber(q[4]), full)
-  if age < 8 then
-    rate = rate + math.max(0, ceiling - rate) * age / 8
+  if age < climb then
+    rate = rate + math.max(0, ceiling - rate) * age / climb
   else
-    rate = math.max(rate, ceiling) + 0.03 * full * (age - 8)
+    local beyond = age - climb
+    local run = math.max(0, beyond - FEEL_S)
+    rate = math.max(rate, ceiling) + full * (FEEL_SHARE * beyond + run * run)
   end
   if rate >= full then
-    redis.call('HDEL', KEYS[2], 'cutAt', 'cutBase', 'cutCeiling')
+    redis.call('HDEL', KEYS[2], 'cutAt', 'cutBase', 'cutCeiling', 'cutSince', 'refusedAt')
   else
     spacing = 1000000 / rate
   end
