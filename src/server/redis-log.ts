@@ -44,7 +44,7 @@ export function createRedisLog(
   let isLost = false;
   let lostBy = '';
   let isRefusing = false;
-  /** Set when the connection was lost last because it led to a replica; another one each time. */
+  /** Set when the connection was lost last because it led to a replica; another one at each loss. */
   let demotion: symbol | undefined;
   let backAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
@@ -96,7 +96,7 @@ export function createRedisLog(
       if (change.state === 'lost') {
         const refusal = refusalOf(change.reason);
         demotion = refusal === undefined ? undefined : Symbol();
-        if (awaySinceMs !== null && !isRefusing && refusal === undefined) lostBy = change.reason;
+        if (awaySinceMs !== null && !isRefusing) lostBy = change.reason;
         leave(change.reason, refusal && refusing(refusal));
         return;
       }
@@ -105,7 +105,7 @@ export function createRedisLog(
       if (demotion === undefined) return comeBack();
       const [mine, sinceMs] = [demotion, nowMs()];
       after(PROVEN_AFTER_MS, () => {
-        if (mine === demotion && !isLost && !isRefusing) comeBack(sinceMs);
+        if (mine === demotion && !isRefusing) comeBack(sinceMs);
       });
     },
     heartbeat(change, _silentMs, refusal = '') {

@@ -187,6 +187,9 @@ describe('the brake', () => {
       gaps.push(await field('probeGapMs'));
     }
     expect(gaps).toEqual(['0', '0', '1000', '2000', '3000']);
+    expect(await field('leaseMs')).toBe('2000');
+    await hold.success(probe('1'));
+    expect(await field('leaseMs')).toBeNull();
   });
 
   test('not over fewer users, nor in fewer calls', async () => {
@@ -240,8 +243,10 @@ describe('the outage', () => {
       'noted',
       'set',
     ]);
-    // One that is held, or another epoch, has nothing to add.
-    expect(await hold.silent(call('0'))).toBe('held');
+    // One that is heard while held, or of another epoch, has nothing to add.
+    expect(await hold.silent(call('1'))).toBe('held');
+    await hold.success(probe('1'));
+    expect(await hold.silent(call('0'))).toBe('noted');
     expect(await field('troubleSince')).toBeNull();
   });
 
@@ -273,8 +278,13 @@ describe('the outage', () => {
     expect(await field('leaseMs')).toBe('2000');
     await hold.blocked(probe('1'), why);
     expect(await field('leaseMs')).toBeNull();
+    await hold.success(probe('2'));
+    // As a version that knows no lease leaves it.
+    await stage.redis.hset(stage.keys.hold, 'leaseMs', '2000');
+    await hold.blocked(call('3'), why);
+    expect(await field('leaseMs')).toBeNull();
     await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
-    await hold.trouble({ ...probe('2'), atRedisMs: Date.now() - 8_000 }, answer);
+    await hold.trouble({ ...probe('4'), atRedisMs: Date.now() - 8_000 }, answer);
     expect(Number(await field('nextProbeAt'))).toBeGreaterThan(1);
   });
 

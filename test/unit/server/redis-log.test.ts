@@ -111,6 +111,19 @@ describe('what is said about Redis', () => {
     expect(lines).toEqual([refuses, 'info Redis is back {"awayMs":20}']);
   });
 
+  it('is two lines for a replica that is looked at twice before the heartbeat knows', () => {
+    const { redisLog, lines, pass } = setUp();
+    for (let look = 0; look < 2; look++) {
+      redisLog.connection(toReplica);
+      redisLog.connection({ state: 'reachable' });
+      pass(3_000);
+    }
+    // Five seconds after the first look, three after the second.
+    expect(lines).toEqual([refuses]);
+    pass(2_000);
+    expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
+  });
+
   it('of a primary that is sought and not there is said when it comes', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.connection(toReplica);
