@@ -1,15 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserCreatedProducer } from '../../src/index.ts';
+import type { Account } from '../../src/simulator/account-store.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import type { SimulateProcess } from '../../test/support/simulate.ts';
 import { TEST_APP } from '../../test/support/simulator.ts';
 import { median, percentile } from '../measure/spread.ts';
 import { waitsOf } from '../measure/waits.ts';
 import type { CurveChart } from '../report/chart.ts';
-import type { Target } from '../report/row.ts';
-import type { Bench } from '../stage/bench.ts';
-import { wrongAccounts, wrongBooks } from '../stage/crowd.ts';
+import { type Target, US } from '../report/row.ts';
+import type { Bench, BenchContext } from '../stage/bench.ts';
+import { type CrowdUser, wrongAccounts, wrongBooks } from '../stage/crowd.ts';
+import { openEventPeer } from '../stage/event-peer.ts';
 import { createFigures, type Figures } from '../stage/figures.ts';
 import { onStage, type Stage } from '../stage/stage.ts';
-import { produceSteadily } from '../stage/steady-load.ts';
+import { type Acknowledged, produceSteadily } from '../stage/steady-load.ts';
 import { API_LATENCY } from './quota.ts';
 
 const RATES = [1, 15, 25, 500, 5_000, 9_000] as const;
@@ -18,6 +22,8 @@ const QUIET_BELOW = 20;
 const MAX_WAIT_MS = 200;
 const USERS_A_CALL = 100;
 const MARGIN_MS = 25;
+/** What is left of the way without coalescing, slots, order and books. */
+export const PARTS = 'the parts alone: a BullMQ job, and got';
 
 /** What p99 may be at a rate, ms: the wait that fills a call, or the longest one allowed, and a margin. */
 export function boundMs(perSecond: number): number {
@@ -30,39 +36,97 @@ export const latency: Bench = {
   about:
     'from the acknowledgement of an event to the arrival of its call, 2 workers, at the documented quota',
   runs: 2,
-  run: (context) =>
-    onStage(context, { workers: 2, simulate: API_LATENCY }, async (stage) => {
-      // Worked on when it arrives and answered later, so that the receiver's note of an account is its arrival.
-      await stage.simulator.setFaults({ workAt: 'at-arrival' });
-      const producer = new UserCreatedProducer({ sdkAppId: TEST_APP.sdkAppId, redis: stage.server.settings });
-      const figures = createFigures();
-      const problems: string[] = [];
-      try {
-        await measure(stage, producer, 'warm-', 2_000, 1_500);
-        for (let run = 0; run < context.runs; run++) {
-          for (const perSecond of RATES) {
-            const forMs = (perSecond === 1 ? 8_000 : 3_000) / (context.quick ? 2 : 1);
-            const { waitsMs, wrong } = await measure(
-              stage,
-              producer,
-              `r${run}at${perSecond}-`,
-              perSecond,
-              forMs,
-            );
-            const [p50, p99] = [percentile(waitsMs, 0.5), percentile(waitsMs, 0.99)];
-            const at = `${perSecond} events/s`;
-            figures.add({ what: `${at}: p50`, unit: 'ms', ...(perSecond < QUIET_BELOW && p50Target) }, p50);
-            figures.add({ what: `${at}: p99`, unit: 'ms', target: { atMost: boundMs(perSecond) } }, p99);
-            problems.push(...wrong.map((problem) => `${at}: ${problem}`));
-            context.say(`${at}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
-          }
-        }
-      } finally {
-        await producer.close();
-      }
-      return { rows: figures.rows(), problems, charts: [chartOf(figures)] };
-    }),
+  async run(context) {
+    const figures = createFigures();
+    const problems = [...(await measureUs(context, figures)), ...(await measureParts(context, figures))];
+    return { rows: figures.rows(), problems, charts: [chartOf(figures)] };
+  },
 };
+
+const WORKERS = 2;
+const PARTS_CONCURRENCY = 50;
+
+function forMsAt(perSecond: number, { quick }: BenchContext): number {
+  return (perSecond === 1 ? 8_000 : 3_000) / (quick ? 2 : 1);
+}
+
+function addWaits(
+  figures: Figures,
+  context: BenchContext,
+  perSecond: number,
+  waitsMs: readonly number[],
+  who = US,
+) {
+  const [p50, p99] = [percentile(waitsMs, 0.5), percentile(waitsMs, 0.99)];
+  const at = `${perSecond} events/s`;
+  const ours = who === US;
+  figures.add(
+    { what: `${at}: p50`, who, unit: 'ms', ...(ours && perSecond < QUIET_BELOW && p50Target) },
+    p50,
+  );
+  figures.add(
+    { what: `${at}: p99`, who, unit: 'ms', ...(ours && { target: { atMost: boundMs(perSecond) } }) },
+    p99,
+  );
+  context.say(`${who}, ${at}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
+}
+
+/** Answers what went wrong. */
+function measureUs(context: BenchContext, figures: Figures): Promise<string[]> {
+  return onStage(context, { workers: WORKERS, simulate: API_LATENCY }, async (stage) => {
+    // Worked on when it arrives and answered later, so that the receiver's note of an account is its arrival.
+    await stage.simulator.setFaults({ workAt: 'at-arrival' });
+    const producer = new UserCreatedProducer({ sdkAppId: TEST_APP.sdkAppId, redis: stage.server.settings });
+    const problems: string[] = [];
+    try {
+      await measure(stage, producer, 'warm-', 2_000, 1_500);
+      for (let run = 0; run < context.runs; run++) {
+        for (const perSecond of RATES) {
+          const prefix = `r${run}at${perSecond}-`;
+          const { waitsMs, wrong } = await measure(
+            stage,
+            producer,
+            prefix,
+            perSecond,
+            forMsAt(perSecond, context),
+          );
+          addWaits(figures, context, perSecond, waitsMs);
+          problems.push(...wrong.map((problem) => `${perSecond} events/s: ${problem}`));
+        }
+      }
+      return problems;
+    } finally {
+      await producer.close();
+    }
+  });
+}
+
+/** A job an event and nothing else, at the rates at which an event does not wait for company. */
+async function measureParts(context: BenchContext, figures: Figures): Promise<string[]> {
+  const peer = await openEventPeer(WORKERS, PARTS_CONCURRENCY, 'bullmq-job-per-call');
+  const send = async (users: readonly CrowdUser[]): Promise<void> => {
+    await Promise.all(users.map((user) => peer.queue.add('users', [user])));
+  };
+  const problems: string[] = [];
+  try {
+    for (const worker of peer.workers) worker.begin();
+    for (const [i, perSecond] of [25, ...RATES.filter((rate) => rate < QUIET_BELOW)].entries()) {
+      const prefix = `parts${perSecond}-`;
+      await peer.simulator.reset();
+      const acknowledged = await produceSteadily(send, prefix, perSecond, forMsAt(perSecond, context));
+      await eventually('the jobs of the parts have ended', async () => (await peer.left()) === 0);
+      const accounts = await peer.simulator.accounts();
+      const wrong = wrongAccounts([{ prefix, count: acknowledged.size }], accounts);
+      problems.push(...wrong.map((problem) => `${PARTS}: ${problem}`));
+      // The first ones warm it up.
+      if (i > 0 && wrong.length === 0)
+        addWaits(figures, context, perSecond, await waitsAt(peer.simulator, acknowledged, accounts), PARTS);
+    }
+    return problems;
+  } finally {
+    await peer.close();
+  }
+}
 
 const p50Target: { readonly target: Target } = { target: { atMost: 3 } };
 
@@ -77,20 +141,31 @@ async function measure(
   await sleep(1_100);
   await stage.simulator.reset();
   const before = await stage.books();
-  const acknowledged = await produceSteadily(producer, prefix, perSecond, forMs);
+  const send = async (users: readonly CrowdUser[]): Promise<void> => {
+    for (const one of await producer.addMany(users)) if (!one.ok) throw one.error;
+  };
+  const acknowledged = await produceSteadily(send, prefix, perSecond, forMs);
   const books = await stage.drained();
   const accounts = await stage.simulator.accounts();
   const crowd = { prefix, count: acknowledged.size };
   const wrong = [...wrongAccounts([crowd], accounts), ...wrongBooks(before, books, crowd.count)];
   if (wrong.length > 0) return { waitsMs: [0], wrong };
+  return { waitsMs: await waitsAt(stage.simulator, acknowledged, accounts), wrong };
+}
+
+async function waitsAt(
+  simulator: SimulateProcess,
+  acknowledged: Acknowledged,
+  accounts: ReadonlyMap<string, Account>,
+): Promise<number[]> {
   const imported = new Map(
     [...accounts.values()].map(({ userId, importedAt }) => [
       userId,
       { userId, importedAtMs: Date.parse(importedAt) },
     ]),
   );
-  const arrivalsMs = (await stage.simulator.calls()).map(({ arrivedAtMs }) => arrivedAtMs);
-  return { waitsMs: waitsOf(acknowledged, imported, arrivalsMs), wrong };
+  const arrivalsMs = (await simulator.calls()).map(({ arrivedAtMs }) => arrivedAtMs);
+  return waitsOf(acknowledged, imported, arrivalsMs);
 }
 
 function chartOf(figures: Figures): CurveChart {

@@ -2,12 +2,16 @@ import { binned, marginNeeded, ratePerSecond } from '../measure/arrivals.ts';
 import { type Drained, drainBacklog } from '../stage/backlog.ts';
 import type { Bench, BenchContext } from '../stage/bench.ts';
 import { createFigures, type Figures } from '../stage/figures.ts';
+import { startIdleTimer } from '../stage/idle-timer.ts';
 import { onStage, type Stage } from '../stage/stage.ts';
 
 export const QUOTA = 100;
 /** 1 % below the quota: what the fleet sends at. */
 export const SENT_PER_SECOND = 99;
 export const API_LATENCY = ['--latency', '50-150'] as const;
+
+/** The floor of missed slots, measured meanwhile. */
+const IDLE = 'a process that only waits, meanwhile';
 
 /** The documented quota under a backlog, by 1, 2 and 4 processes. */
 export const quota: Bench = {
@@ -18,18 +22,23 @@ export const quota: Bench = {
     onStage(context, { simulate: API_LATENCY }, async (stage) => {
       const figures = createFigures();
       const problems: string[] = [];
+      const idle = startIdleTimer();
       for (let run = 0; run < context.runs; run++) {
         await stage.stopWorkers();
         for (const processes of [1, 2, 4]) {
           while (stage.workers.length < processes) await stage.startWorker();
+          await idle.missedShare();
           const drained = await backlog(stage, context, `r${run}p${processes}-`);
+          const missedIdle = 100 * (await idle.missedShare());
           const name = processes === 1 ? '1 process' : `${processes} processes`;
           context.say(`${name}: ${ratePerSecond(drained.arrivalsMs).toFixed(1)} calls/s`);
           addUse(figures, name, drained);
+          figures.add({ what: `${name}: slots missed`, who: IDLE, unit: '% of slots' }, missedIdle);
           addPace(figures, name, drained);
           problems.push(...drained.problems.map((problem) => `${name}: ${problem}`));
         }
       }
+      idle.stop();
       return { rows: figures.rows(), problems };
     }),
 };

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { UserCreatedProducer } from '../../src/index.ts';
-import { userOf } from './crowd.ts';
+import { type CrowdUser, userOf } from './crowd.ts';
 
 /** When each event of a load was acknowledged, ms since 1970, by user. */
 export type Acknowledged = ReadonlyMap<string, number>;
 
 /**
  * Users at `perSecond` for `forMs`: evenly but for half a distance of jitter, each sent when its time comes;
- * what came due while a list was on its way goes in the next one. Rejects when an event is not accepted.
+ * what came due while a list was on its way goes in the next one. `send` resolves when its users are accepted.
  */
 export async function produceSteadily(
-  producer: UserCreatedProducer,
+  send: (users: readonly CrowdUser[]) => Promise<void>,
   prefix: string,
   perSecond: number,
   forMs: number,
@@ -30,12 +29,9 @@ export async function produceSteadily(
     let to = sent + 1;
     while (to < count && (dueMs[to] ?? 0) <= performance.now()) to++;
     const users = Array.from({ length: to - sent }, (_, i) => userOf(crowd, sent + i));
-    const accepted = await producer.addMany(users);
+    await send(users);
     const nowMs = performance.timeOrigin + performance.now();
-    for (const [i, one] of accepted.entries()) {
-      if (!one.ok) throw one.error;
-      acknowledged.set(users[i]?.userId ?? '', nowMs);
-    }
+    for (const { userId } of users) acknowledged.set(userId, nowMs);
     sent = to;
   }
   return acknowledged;

@@ -10,10 +10,11 @@
 --      6 most wait (ms)  7 calls a second below which the system is quiet  8 most open calls
 --      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
 --      13 who goes alone: 'robot' or 'profile-or-robot', by what the batch call cannot carry
+--      14 ms that lie between two slots: while quiet, a call that is not full is cut so far behind the one before
 --
 -- Answers, all starting with a word and the entries still waiting:
 --   {'cut', waiting, parked now, callId, command, users, callId, command, users, ...}   look again at once
---   {'linger', waiting, age ms}       not due yet; the asker has the watch
+--   {'linger', waiting, ms}           not due yet, but then at the latest; the asker has the watch
 --   {'watched', waiting, wait ms}     another process has the watch
 --   {'empty', 0}                      nothing waits
 --   {'blocked', waiting, 'paused' | 'held' | 'open-calls'}
@@ -25,7 +26,7 @@ redis.call('HDEL', KEYS[7], '')
 local batchCommand, singleCommand = ARGV[3], ARGV[4]
 local maxUsers, maxWaitMs, eagerCalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local profileAlone = ARGV[13] == 'profile-or-robot'
+local profileAlone, eagerGapMs = ARGV[13] == 'profile-or-robot', tonumber(ARGV[14])
 -- While many users are refused together with their calls, smaller calls carry more (delivery/culprits.lua).
 maxUsers = math.min(maxUsers, tonumber(redis.call('HGET', KEYS[10], 'size') or maxUsers))
 
@@ -78,17 +79,24 @@ if waiting < maxUsers then
   if age < -1000 then
     age = maxWaitMs
   end
-  if age < maxWaitMs then
+  local dueInMs = maxWaitMs - math.max(age, 0)
+  local w = redis.call('HMGET', KEYS[7], 'watcher', 'watchUntil', 'cutAt')
+  if dueInMs > 0 then
     local secondAgo = string.format('%.0f', t[1] * 1000000 + t[2] - 1000000)
     local started = redis.call('ZCOUNT', KEYS[9], secondAgo, '+inf')
-    if math.max(started, open) >= eagerCalls then
-      local w = redis.call('HMGET', KEYS[7], 'watcher', 'watchUntil')
-      if w[1] and w[1] ~= ARGV[9] and tonumber(w[2]) > nowMs and tonumber(w[2]) < nowMs + 2 * maxWaitMs + 200 then
-        return { 'watched', waiting, tonumber(w[2]) - nowMs }
-      end
-      redis.call('HSET', KEYS[7], 'watcher', ARGV[9], 'watchUntil', string.format('%.0f', nowMs + maxWaitMs + 100))
-      return { 'linger', waiting, math.max(age, 0) }
+    if math.max(started, open) < eagerCalls then
+      -- Quiet: no waiting for company. But slots lie apart, so what comes within one shares the next. A rush would begin
+      -- with many small calls otherwise, and the full ones behind them would wait for all their slots.
+      local gapMs = eagerGapMs - (t[1] * 1000 + t[2] / 1000 - tonumber(w[3] or 0))
+      dueInMs = gapMs <= eagerGapMs and math.min(dueInMs, gapMs) or 0
     end
+  end
+  if dueInMs > 0 then
+    if w[1] and w[1] ~= ARGV[9] and tonumber(w[2]) > nowMs and tonumber(w[2]) < nowMs + 2 * maxWaitMs + 200 then
+      return { 'watched', waiting, tonumber(w[2]) - nowMs }
+    end
+    redis.call('HSET', KEYS[7], 'watcher', ARGV[9], 'watchUntil', string.format('%.0f', nowMs + maxWaitMs + 100))
+    return { 'linger', waiting, math.ceil(dueInMs) }
   end
 end
 
@@ -289,4 +297,5 @@ if parkedNow > 0 then
   redis.call('HINCRBY', KEYS[6], 'parked', parkedNow)
 end
 redis.call('HDEL', KEYS[7], 'watcher')
+redis.call('HSET', KEYS[7], 'cutAt', string.format('%.3f', t[1] * 1000 + t[2] / 1000))
 return { 'cut', returned + redis.call('XLEN', KEYS[1]), parkedNow, unpack(cut) }

@@ -14,6 +14,8 @@ export interface CutLimits {
   readonly maxWaitMs: number;
   /** With fewer calls than this in the last second, a lone event does not linger. */
   readonly eagerCalls: number;
+  /** But a call that is not full is cut so far behind the one before: by the distance of two slots. */
+  readonly eagerGapMs: number;
   /** Open calls at most, over the fleet: back-pressure. */
   readonly maxOpenCalls: number;
   /** What the batch call cannot carry goes alone: robots, and in the old form every profile. */
@@ -28,8 +30,8 @@ export interface CutCall {
 
 export type CutAnswer = { readonly waiting: number } & (
   | { readonly kind: 'cut'; readonly parked: number; readonly calls: readonly CutCall[] }
-  /** Not due; this process is to look again in time. */
-  | { readonly kind: 'linger'; readonly ageMs: number }
+  /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
+  | { readonly kind: 'linger'; readonly dueInMs: number }
   /** Another process looks again in time; if it did not, this one may after `waitMs`. */
   | { readonly kind: 'watched'; readonly waitMs: number }
   | { readonly kind: 'empty' }
@@ -77,6 +79,7 @@ export async function cutCalls(
       MAX_CALL_BYTES,
       MAX_LOOKED,
       limits.alone,
+      limits.eagerGapMs,
     ],
   )) as [string, number, ...(string | number)[]];
   return readCutReply(reply);
@@ -100,7 +103,7 @@ function readCutReply([word, waiting, first, ...rest]: readonly [
       return { kind: 'cut', waiting, parked: Number(first), calls };
     }
     case 'linger':
-      return { kind: 'linger', waiting, ageMs: Number(first) };
+      return { kind: 'linger', waiting, dueInMs: Number(first) };
     case 'watched':
       return { kind: 'watched', waiting, waitMs: Number(first) };
     case 'empty':

@@ -40,21 +40,20 @@ export function createArrivalRate(): ArrivalRate {
 }
 
 /**
- * Milliseconds until the call is expected to be full, or its oldest event to have waited long enough, whichever
- * comes first; at least one. Without a known rate it looks a few times within the wait.
+ * Milliseconds until the call is expected to be full, or is due as it is (`dueInMs`), whichever comes first; at least
+ * one. Without a known rate it looks a few times within the wait.
  */
 export function nextLookMs(state: {
   readonly waiting: number;
-  readonly ageMs: number;
+  readonly dueInMs: number;
   readonly maxUsers: number;
   readonly maxWaitMs: number;
   readonly arrivalsPerMs: number;
 }): number {
-  const untilAged = state.maxWaitMs - state.ageMs;
   const untilFull =
     state.arrivalsPerMs > 0
       ? (state.maxUsers - state.waiting) / state.arrivalsPerMs
       : Math.max(5, state.maxWaitMs / 10);
   // The rate is a guess: after half a wait it is worth another look.
-  return Math.max(1, Math.ceil(Math.min(untilAged, untilFull, Math.max(5, state.maxWaitMs / 4))));
+  return Math.max(1, Math.ceil(Math.min(state.dueInMs, untilFull, Math.max(5, state.maxWaitMs / 4))));
 }

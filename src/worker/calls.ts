@@ -71,6 +71,7 @@ export function startCalls(options: {
       maxUsers: volume.usersInRecord,
       maxWaitMs: config.batch.maxWaitMs,
       eagerCalls: config.batch.eagerShare * ratePerSecond(volume.quota(batch)),
+      eagerGapMs: 1_000 / ratePerSecond(volume.quota(batch)),
       maxOpenCalls: Math.max(2, volume.openRecords(batch)),
       alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
     },

@@ -440,6 +440,7 @@ class World {
       maxUsers,
       maxWaitMs: 0,
       eagerCalls: 1_000,
+      eagerGapMs: 0,
       maxOpenCalls: 1_000,
     } as const;
     await cutCalls(this.redis, this.keys, limits, 'test');

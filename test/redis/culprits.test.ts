@@ -59,6 +59,7 @@ const limits: CutLimits = {
   maxUsers: 100,
   maxWaitMs: 0,
   eagerCalls: 0,
+  eagerGapMs: 0,
   maxOpenCalls: 5,
   alone: 'robot',
 };

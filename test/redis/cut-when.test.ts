@@ -48,14 +48,14 @@ test('aged: what came back from parking counts from its return', async () => {
   expect((await stage.cut(busy)).kind).toBe('cut');
 });
 
-test('linger: the age is told, and never negative', async () => {
+test('linger: when it is due is told, counted from the age, which is never negative', async () => {
   const stage = fresh();
   await addAt(stage, `${(await redisNowMs(stage)) - 20_000}-0`, ...user('ann'));
   const answer = await stage.cut(busy);
-  expect(answer.kind === 'linger' && answer.ageMs >= 20_000 && answer.ageMs < 60_000).toBe(true);
+  expect(answer.kind === 'linger' && answer.dueInMs > 0 && answer.dueInMs <= 40_000).toBe(true);
   const ahead = fresh();
   await addAt(ahead, `${(await redisNowMs(ahead)) + 900}-0`, ...user('ann'));
-  expect(await ahead.cut(busy)).toEqual({ kind: 'linger', waiting: 1, ageMs: 0 });
+  expect(await ahead.cut(busy)).toEqual({ kind: 'linger', waiting: 1, dueInMs: 60_000 });
 });
 
 test('an ID from the future does not linger until the clock has caught up', async () => {
@@ -94,6 +94,25 @@ test('quiet: cut at once while few calls were started in the last second and few
   await stage.add(user('dan'));
   expect(await stage.redis.zcard(stage.keys.open)).toBe(3);
   expect((await stage.cut(quiet)).kind).toBe('linger');
+});
+
+test('quiet, but within a slot of the cut before: what comes meanwhile shares a call', async () => {
+  const stage = fresh();
+  const slow = { eagerGapMs: 30_000 };
+  await stage.add(user('ann'));
+  expect((await stage.cut(slow)).kind).toBe('cut');
+  await stage.add(user('bob'));
+  const answer = await stage.cut(slow);
+  expect(answer.kind === 'linger' && answer.dueInMs > 20_000 && answer.dueInMs <= 30_000).toBe(true);
+  // A wait that is over, a full call, the time of a slot, or a clock set back: each ends it.
+  expect((await stage.cut({ ...slow, maxWaitMs: 0 })).kind).toBe('cut');
+  await stage.add(...users(100));
+  expect(callOf(await stage.cut(slow)).users).toBe(100);
+  for (const cutAt of [(await redisNowMs(stage)) - 30_001, (await redisNowMs(stage)) + 60_000]) {
+    await stage.add(user(`at${cutAt}`));
+    await stage.redis.hset(stage.keys.cutter, 'cutAt', cutAt);
+    expect((await stage.cut(slow)).kind).toBe('cut');
+  }
 });
 
 describe('the watch over lingering events', () => {

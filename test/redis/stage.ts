@@ -16,6 +16,7 @@ export const limits: CutLimits = {
   maxUsers: 100,
   maxWaitMs: 60_000,
   eagerCalls: 1_000_000,
+  eagerGapMs: 0,
   maxOpenCalls: 1_000_000,
   alone: 'robot',
 };

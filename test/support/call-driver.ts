@@ -104,6 +104,7 @@ export function createCallDriver(
         maxUsers: 100,
         maxWaitMs: 0,
         eagerCalls: 1_000,
+        eagerGapMs: 0,
         maxOpenCalls: 1_000,
       } as const;
       const answer = await cutCalls(redis, keys, limits, 'test');
