@@ -5,6 +5,7 @@ import type { ImClient, PreparedCall } from '../im/client.ts';
 import type { Dispenser } from '../pace/dispenser.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
 import type { Candidate, Slot, SlotBook } from '../pace/slot.ts';
+import { LANDING_MS } from './backoff.ts';
 import { sendAtSlot } from './send-at-slot.ts';
 
 /** What one command needs to make its calls. */
@@ -25,6 +26,8 @@ export interface SlotReport {
   granted?(): void;
   /** Before a probe is sent: secrets are read anew, so that a mended one counts. */
   probing(): void;
+  /** It has been on the wire for longer than any call takes effect, without an answer so far. */
+  silent?(slot: Slot): void;
   /** `isConnected`: false when it was missed for want of a connection, which is then the answer. */
   missed(slot: Slot, lateMs: number, isConnected: boolean): Promise<void>;
 }
@@ -63,7 +66,11 @@ export async function placeCall(
         preparedAtMs = performance.now();
       }
       if (slot.probe) report.probing();
-      const sent = await sendAtSlot(prepared, slot, watch);
+      // A probe that hangs is replaced when its lease ends.
+      const silence = slot.probe
+        ? undefined
+        : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
+      const sent = await sendAtSlot(prepared, slot, watch).finally(() => clearTimeout(silence));
       if (sent.kind === 'answered') return { ...sent, slot };
       const isConnected = await prepared.connected;
       await report.missed(slot, sent.lateMs, isConnected);

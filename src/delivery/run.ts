@@ -85,6 +85,7 @@ export function createRun(
       {
         granted: leave,
         probing: options.readSecretAnew,
+        silent: (slot) => void options.hold.silent(slot).catch(() => undefined),
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
           await line.book.giveUp(slot);

@@ -22,7 +22,7 @@ import { loadScript, runScript } from '../redis/script.ts';
  *   then on a waiting call is the probe.
  * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the calls
  *   that wait, and that call is the probe: existing accounts pass whatever the plan says.
- * - `outage`, 5 s of transport faults or transient answers without a success: any answer of the API.
+ * - `outage`, 5 s of transport faults, silence or transient answers without a success: any answer of the API.
  * - `brake`, five answers in a row that would dead-letter, over 100 users, without a success: one account
  *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
  *   at fault and not the app, one of them passes at once.
@@ -93,6 +93,8 @@ export type HoldWord =
 export interface HeardSlot {
   readonly epoch: string;
   readonly probe: boolean;
+  /** When its call started, by Redis's clock, ms since 1970; absent: just now. */
+  readonly atRedisMs?: number;
 }
 
 /** Tells the fleet's state machine what was heard. Every step is one script; changes are told to all processes. */
@@ -101,6 +103,8 @@ export interface HoldState {
   /** `newUsers`: users that no earlier answer of their record spoke of. */
   bad(slot: HeardSlot, newUsers: number, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
   trouble(slot: HeardSlot, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
+  /** A call has been on the wire for seconds: if no success comes meanwhile, an outage is counted from now. */
+  silent(slot: HeardSlot): Promise<HoldWord>;
   blocked(slot: HeardSlot, why: Blocked): Promise<HoldWord>;
   /**
    * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
@@ -126,7 +130,9 @@ export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
   return {
     success: (slot) => run('success', slot),
     bad: (slot, newUsers, answer) => run('bad', slot, newUsers, words('brake', answer)),
-    trouble: (slot, answer) => run('trouble', slot, words('outage', answer)),
+    trouble: (slot, answer) =>
+      run('trouble', slot, words('outage', answer), Math.round(slot.atRedisMs ?? Number.MAX_SAFE_INTEGER)),
+    silent: (slot) => run('silent', slot),
     blocked: (slot, { minProbeGapMs = 0, ...why }) => {
       const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
       const proof: Proof = why.kind === 'quota' ? 'new' : 'check';

@@ -6,6 +6,7 @@
 -- KEYS 1 hold hash
 --        epoch                                  grows at every change that stops or frees the fleet
 --        held (JSON), kind, proof, heldSince, nextProbeAt, probeUntil, probeGapMs, probes, firstGapMs, maxGapMs
+--        leaseMs                                of a probe, where it is shorter than slot.ts has it
 --        newcomer, newcomerUntil, proves        the call record whose import is the proof, for a while
 --        freshAt                                the count of probes for which cut.lua sent a fresh call ahead
 --        heldMs                                 milliseconds of holds and pauses that ended
@@ -16,7 +17,8 @@
 -- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's   5... by operation
 --   success                                     an account was imported (or a check passed)
 --   bad        users                            an answer that would dead-letter somebody; users it newly speaks of
---   trouble                                     no answer, or a transient one
+--   trouble    JSON, start of the call (ms)     no answer, or a transient one
+--   silent                                      a call has had no answer for seconds, and may have one yet
 --   blocked    JSON, kind, proof, code, first gap ms, greatest gap ms    no call can succeed
 --   newcomer   call record key, ms, proves       this call is the next probe; proves is '1' if it holds an account that
 --                                               does not exist yet, '0' if none of those that wait does
@@ -32,6 +34,10 @@ local TROUBLE_FORGOTTEN_MS = 120000
 local BRAKE_CALLS, BRAKE_USERS, BRAKE_QUICK_PROBES = 5, 100, 3
 local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
 local FLAP_MS = 60000
+-- A hold whose gaps are short must not outlast its reason by the lease of a probe that went out just before: there a
+-- fresh one goes out beside one that hangs. Elsewhere the longer lease of slot.ts holds: a signature that is refused
+-- too often is punished for it.
+local SHORT_LEASE_MS, ANSWER_WAY_MS = 2000, 500
 
 local hold = KEYS[1]
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
@@ -79,7 +85,10 @@ local function begin(json, newKind, proof, gap, first, most)
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof, 'heldSince', now, 'probes', 0,
     'firstGapMs', text(first), 'maxGapMs', text(most),
     'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
-  forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'freshAt')
+  forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'freshAt', 'leaseMs')
+  if newKind == 'outage' or newKind == 'brake' then
+    redis.call('HSET', hold, 'leaseMs', SHORT_LEASE_MS)
+  end
   changed()
   return 'set'
 end
@@ -91,7 +100,7 @@ local function clear()
   if redis.call('HEXISTS', hold, 'stoppedFrom') == 1 then
     redis.call('HSET', hold, 'stoppedFrom', now)
   end
-  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes', 'firstGapMs', 'maxGapMs', 'newcomer', 'newcomerUntil', 'proves')
+  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes', 'firstGapMs', 'maxGapMs', 'leaseMs', 'newcomer', 'newcomerUntil', 'proves')
   changed()
   return 'cleared'
 end
@@ -174,18 +183,31 @@ if op == 'bad' then
   return begin(ARGV[6], 'brake', 'scout', 0, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
 end
 
+-- What goes wrong began now, and not only when the first of the silent calls is given up; those are counted then.
+local isNewRow = not f[6] or nowMs - tonumber(f[8]) > TROUBLE_FORGOTTEN_MS or nowMs < tonumber(f[6])
+if op == 'silent' then
+  if not held and current and isNewRow then
+    redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 0)
+  end
+  return held and 'held' or 'noted'
+end
+
 if op == 'trouble' then
   if held then
     if not (probe and current) then
       return 'held'
     end
-    postpone()
+    -- It outlived its lease: others have gone out since, whose time this one does not set.
+    local leaseMs = tonumber(redis.call('HGET', hold, 'leaseMs') or math.huge)
+    if nowMs - tonumber(ARGV[6]) <= leaseMs + ANSWER_WAY_MS then
+      postpone()
+    end
     return 'waiting'
   end
   if not current then
     return 'noted'
   end
-  if not f[6] or nowMs - tonumber(f[8]) > TROUBLE_FORGOTTEN_MS or nowMs < tonumber(f[6]) then
+  if isNewRow then
     redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 1)
     return 'noted'
   end
@@ -212,6 +234,7 @@ if held then
   end
   -- Another fault by now: its own words and its own proof, from the same beginning.
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof)
+  forget('leaseMs')
   postpone()
   changed()
   return 'postponed'

@@ -8,7 +8,7 @@
 -- most. What a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used,
 -- n of them back, are as far back as n spacings (docs/decisions/0022).
 --
--- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil (ms), paused, heldMs
+-- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil, leaseMs (ms), paused, heldMs
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
 --                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes;
 --                       next: one spacing after the last slot; behind, behindAt (us): what is to be made up for, and
@@ -16,7 +16,8 @@
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
 --          record (somebody asks who is there) the hold hash once more
--- ARGV 1 spacing (us) by the asker's own quota   2 slots that may be reserved ahead   3 probe lease (ms)
+-- ARGV 1 spacing (us) by the asker's own quota   2 slots that may be reserved ahead
+--      3 probe lease (ms), unless the hold says its own
 --      4 mode: 'calls' for candidates, 'check' for the probe that needs none, 'rate' to be told the rate only,
 --        'look' the same for somebody who makes no calls
 --      5.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
@@ -45,7 +46,7 @@ if mode ~= 'look' then
 end
 
 -- Processes that disagree about the quota: the lowest counts, for as long as one of them is heard of.
-local q = redis.call('HMGET', KEYS[2], 'slowest', 'slowestAt', 'cutAt', 'cutBase', 'cutCeiling')
+local q = redis.call('HMGET', KEYS[2], 'slowest', 'slowestAt', 'cutAt', 'cutBase', 'cutCeiling', 'cutSince')
 local slowestAt = tonumber(q[2] or 0)
 if q[1] and (tonumber(q[1]) > spacing or mode == 'look') and now - slowestAt < 15000000 and slowestAt <= now then
   spacing = tonumber(q[1])
@@ -54,7 +55,10 @@ elseif mode ~= 'look' and (q[1] ~= ARGV[1] or now - slowestAt > 1000000 or slowe
 end
 local lowest = spacing
 
--- Throttled: from the rate after the cut up to where it was refused within 8 s, then slowly beyond.
+-- Throttled (docs/decisions/0023): the rate climbs from where it was cut to, to near where it was refused, the longer
+-- the limit has stood the slower; then for two seconds it feels for the limit, by 2 % of the full rate a second. Where
+-- that is refused nowhere, the limit is gone, whatever seconds it is counted by, and the rate runs up.
+local CLIMB_SHARE, LEAST_CLIMB_S, MOST_CLIMB_S, FEEL_S, FEEL_SHARE = 0.2, 4.5, 10, 2, 0.02
 if q[3] then
   local full, ceiling = 1000000 / spacing, 0.97 * tonumber(q[5])
   if tonumber(q[3]) > now then
@@ -63,14 +67,19 @@ if q[3] then
     redis.call('HSET', KEYS[2], 'cutAt', nowText)
   end
   local age = (now - tonumber(q[3])) / 1000000
+  -- Since when by another clock: as if it had been found just now.
+  local stood = (tonumber(q[3]) - tonumber(q[6] or q[3])) / 1000000
+  local climb = math.min(MOST_CLIMB_S, math.max(LEAST_CLIMB_S, CLIMB_SHARE * stood))
   local rate = math.min(tonumber(q[4]), full)
-  if age < 8 then
-    rate = rate + math.max(0, ceiling - rate) * age / 8
+  if age < climb then
+    rate = rate + math.max(0, ceiling - rate) * age / climb
   else
-    rate = math.max(rate, ceiling) + 0.03 * full * (age - 8)
+    local beyond = age - climb
+    local run = math.max(0, beyond - FEEL_S)
+    rate = math.max(rate, ceiling) + full * (FEEL_SHARE * beyond + run * run)
   end
   if rate >= full then
-    redis.call('HDEL', KEYS[2], 'cutAt', 'cutBase', 'cutCeiling')
+    redis.call('HDEL', KEYS[2], 'cutAt', 'cutBase', 'cutCeiling', 'cutSince', 'refusedAt')
   else
     spacing = 1000000 / rate
   end
@@ -94,7 +103,7 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs')
+  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs', 'leaseMs')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
@@ -254,7 +263,7 @@ redis.call('ZADD', KEYS[3], slotText, number)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now - 2000000))
 if probe == 1 then
   redis.call('HDEL', KEYS[1], 'newcomer', 'newcomerUntil')
-  redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(ARGV[3])))
+  redis.call('HSET', KEYS[1], 'probeUntil', string.format('%.0f', nowMs + tonumber(h[12] or ARGV[3])))
 end
 if mode == 'calls' and hasRecord(index) then
   -- From here on the call may be on the wire: who takes this record over must know.

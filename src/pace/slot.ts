@@ -86,7 +86,7 @@ export interface SlotBook {
 /**
  * A probe that was not heard of for so long is replaced: its process died, or the API hangs. More than the service's
  * own time-out of 3 s (REST API overview), less than a call may take: a hold must not outlast its reason by the
- * time-out of a call that went out just before. What comes late still counts.
+ * time-out of a call that went out just before. What comes late still counts. An outage and a brake say less (hold.lua).
  */
 const PROBE_LEASE_MS = 5_000;
 /** A server that asks for more is not believed: somebody would notice only the next day. */

@@ -49,18 +49,28 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
   };
 }
 
-/**
- * A command that has had no answer for so long has none to come: packets vanish, or what stands between lets the
- * connection stand and carries nothing. TCP alone would take a quarter of an hour to give it up. More than the
- * longest block (BullMQ's, 10 s), so that a connection that merely waits is not torn down. ioredis makes it anew and
- * sends a loop's commands again there, as after every loss.
- */
-const DEAD_AFTER_MS = 15_000;
-/** One that only listens sends nothing, and would never find out: it asks now and then. */
-const LISTENER_ASKS_EVERY_MS = 5_000;
+/** How long a connection that carries nothing is believed in. */
+export interface Patience {
+  /**
+   * A command that has had no answer for so long has none to come: packets vanish, or what stands between lets the
+   * connection stand and carries nothing. TCP alone would take a quarter of an hour to give it up. More than the
+   * longest block (BullMQ's, 10 s), so that a connection that merely waits is not torn down. ioredis makes it anew and
+   * sends a loop's commands again there, as after every loss.
+   */
+  readonly deadAfterMs: number;
+  /** One that only listens sends nothing, and would never find out: it asks now and then. */
+  readonly listenerAsksEveryMs: number;
+}
+
+export const PATIENCE: Patience = { deadAfterMs: 15_000, listenerAsksEveryMs: 5_000 };
 
 /** Settings that the BullMQ connections share with ours. */
-export function redisOptions(settings: RedisSettings, role: ConnectionRole, name: string): RedisOptions {
+export function redisOptions(
+  settings: RedisSettings,
+  role: ConnectionRole,
+  name: string,
+  { deadAfterMs }: Patience = PATIENCE,
+): RedisOptions {
   const url = new URL(settings.url);
   const tls = url.protocol === 'rediss:' ? { ...(settings.ca && { ca: settings.ca }) } : undefined;
   const password = settings.password || decodeURIComponent(url.password);
@@ -73,7 +83,7 @@ export function redisOptions(settings: RedisSettings, role: ConnectionRole, name
     protocol: 2,
     connectTimeout: 5_000,
     keepAlive: 10_000,
-    socketTimeout: DEAD_AFTER_MS,
+    socketTimeout: deadAfterMs,
     // A connection that is being closed is given up after this, and no process lives longer for it.
     disconnectTimeout: 500,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
@@ -108,8 +118,17 @@ export function openRedis(
   role: ConnectionRole,
   name: string,
   onChange: (change: ConnectionChange) => void,
+  patience: Patience = PATIENCE,
 ): RedisClient {
-  const options = redisOptions(settings, role, name);
+  const options = redisOptions(settings, role, name, patience);
+  const { reconnectOnError } = options;
+  // Why the connection is about to be closed, by us: it leads to a replica.
+  let demotedBy = '';
+  options.reconnectOnError = (error) => {
+    const again = reconnectOnError?.(error) ?? false;
+    if (again !== false) demotedBy = error.message;
+    return again;
+  };
   const client = settings.mode === 'cluster' ? openCluster(settings, options, role) : new Redis(options);
   let state: ConnectionChange['state'] | 'new' = 'new';
   const lost = (reason: string): void => {
@@ -118,21 +137,22 @@ export function openRedis(
     onChange({ state, reason });
   };
   client.on('ready', () => {
+    demotedBy = '';
     if (state === 'reachable') return;
     state = 'reachable';
     onChange({ state });
   });
   if (client instanceof Redis) client.on('connect', () => oneWriteATurn(client.stream));
-  client.on('error', (error: Error) => lost(reasonOf(error)));
+  client.on('error', (error: Error) => lost(reasonOf(error, patience)));
   client.on('close', () => {
-    if (state === 'reachable') lost('the connection was closed');
+    if (state === 'reachable') lost(demotedBy || 'the connection was closed');
   });
   return client;
 }
 
-function reasonOf(error: Error): string {
+function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
   if (error.message.startsWith('Socket timeout'))
-    return `no answer for ${DEAD_AFTER_MS / 1_000} s: the connection is taken for dead and made anew`;
+    return `no answer for ${deadAfterMs / 1_000} s: the connection is taken for dead and made anew`;
   return error.message || String((error as NodeJS.ErrnoException).code);
 }
 
@@ -140,13 +160,17 @@ function reasonOf(error: Error): string {
  * Subscribes, and sees to it that a subscription whose connection died in silence stands on a new one within 20 s.
  * Rejects as `subscribe` does. (On Cluster the subscriber is ioredis's own, and cannot be asked.)
  */
-export async function listenOn(client: RedisClient, channel: string): Promise<void> {
+export async function listenOn(
+  client: RedisClient,
+  channel: string,
+  { listenerAsksEveryMs } = PATIENCE,
+): Promise<void> {
   await client.subscribe(channel);
   if (!(client instanceof Redis)) return;
   const timer = setInterval(() => {
     // What it finds is the connection's business: the time-out above, or an error that is told there.
     if (client.status === 'ready') client.ping().catch(() => undefined);
-  }, LISTENER_ASKS_EVERY_MS).unref();
+  }, listenerAsksEveryMs).unref();
   client.once('end', () => clearInterval(timer));
 }
 

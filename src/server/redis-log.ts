@@ -21,6 +21,11 @@ export interface RedisLog {
  * heartbeat brings at last when the connection stands.
  */
 const HOLD_BACK_MS = 3_000;
+/**
+ * A connection that led to a replica was made anew, and stands: whether to a primary the heartbeat knows, after two
+ * beats at the latest. Until then it is not said that Redis is back, or each look at the same replica would be a change.
+ */
+const PROVEN_AFTER_MS = 5_000;
 /** Nor do they come back together. */
 const QUIET_AFTER_RETURN_MS = 5_000;
 /** Another trouble of the same loop, and the same one again. */
@@ -39,6 +44,8 @@ export function createRedisLog(
   let isLost = false;
   let lostBy = '';
   let isRefusing = false;
+  /** Set when the connection was lost last because it led to a replica; another one at each loss. */
+  let demotion: symbol | undefined;
   let backAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
 
@@ -47,12 +54,12 @@ export function createRedisLog(
     awaySinceMs = nowMs();
     log.error({ reason }, sentence);
   };
-  const comeBack = (): void => {
+  const comeBack = (sinceMs = nowMs()): void => {
     if (awaySinceMs === null || closed) return;
     backAtMs = nowMs();
     // One that fell silent first, and was given up then: what came of it is told with the return.
     log.info(
-      { awayMs: Math.round(backAtMs - awaySinceMs), ...(lostBy && { connection: lostBy }) },
+      { awayMs: Math.round(sinceMs - awaySinceMs), ...(lostBy && { connection: lostBy }) },
       'Redis is back',
     );
     lostBy = '';
@@ -87,16 +94,23 @@ export function createRedisLog(
     connection(change) {
       isLost = change.state === 'lost';
       if (change.state === 'lost') {
+        const refusal = refusalOf(change.reason);
+        demotion = refusal === undefined ? undefined : Symbol();
         if (awaySinceMs !== null && !isRefusing) lostBy = change.reason;
-        leave(change.reason);
+        leave(change.reason, refusal && refusing(refusal));
+        return;
       }
       // It may be a replica still, or without its disk.
-      else if (!isRefusing) comeBack();
+      if (isRefusing) return;
+      if (demotion === undefined) return comeBack();
+      const [mine, sinceMs] = [demotion, nowMs()];
+      after(PROVEN_AFTER_MS, () => {
+        if (mine === demotion && !isRefusing) comeBack(sinceMs);
+      });
     },
     heartbeat(change, _silentMs, refusal = '') {
       isRefusing = change === 'refuses';
-      if (isRefusing)
-        leave(refusal, `Redis refuses to work: ${refusalOf(refusal) ?? 'see the reason'}; waiting for it`);
+      if (isRefusing) leave(refusal, refusing(refusalOf(refusal) ?? 'see the reason'));
       else if (change === 'silent') leave('it does not answer, though its connection stands');
       else if (!isLost) comeBack();
     },
@@ -106,6 +120,8 @@ export function createRedisLog(
     },
   };
 }
+
+const refusing = (why: string): string => `Redis refuses to work: ${why}; waiting for it`;
 
 const CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',

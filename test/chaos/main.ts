@@ -4,7 +4,8 @@ import type { RowResult } from './row.ts';
 
 /**
  * `npm run chaos -- [NAME...] [--seed N] [--brief] [--list]`: breaks things while events flow, and says what was
- * lost. NAME is a row, or the beginning of some. Ends with 1 if a promise broke, 2 if there is no such row.
+ * lost. NAME is a row, or the beginning of some. Ends with 1 if a promise broke, 2 if there is no such row, 3 if none
+ * broke but a row could not be run here: of it nothing is known.
  */
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -52,5 +53,6 @@ if (values.list === true) {
   const broken = results.filter(({ problems }) => problems.length > 0);
   for (const { name, problems } of broken)
     for (const sentence of problems) process.stderr.write(`${name}: ${sentence}\n`);
-  process.exitCode = broken.length > 0 ? 1 : 0;
+  const isUnknown = results.some(({ notRun }) => notRun !== undefined);
+  process.exitCode = broken.length > 0 ? 1 : isUnknown ? 3 : 0;
 }

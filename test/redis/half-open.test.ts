@@ -1,4 +1,4 @@
-import { closeRedis, listenOn, openRedis, type RedisClient } from '../../src/redis/connect.ts';
+import { closeRedis, listenOn, openRedis, type Patience, type RedisClient } from '../../src/redis/connect.ts';
 import { eventually } from '../support/eventually.ts';
 import { type HalfOpenProxy, startHalfOpenProxy } from '../support/half-open-proxy.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
@@ -12,11 +12,21 @@ let direct: RedisClient;
 const clients: RedisClient[] = [];
 const lost: string[] = [];
 
+/** As PATIENCE, in the same order, and shorter: what is blocked for waits nearly as long as a dead connection. */
+const patience: Patience = { deadAfterMs: 3_000, listenerAsksEveryMs: 1_000 };
+const BLOCKS_SECONDS = 2;
+
 const open = ({ port }: HalfOpenProxy): RedisClient => {
   const settings = { ...server.settings, url: `redis://127.0.0.1:${port}` };
-  const client = openRedis(settings, 'loop', 'test', (change) => {
-    if (change.state === 'lost') lost.push(change.reason);
-  });
+  const client = openRedis(
+    settings,
+    'loop',
+    'test',
+    (change) => {
+      if (change.state === 'lost') lost.push(change.reason);
+    },
+    patience,
+  );
   clients.push(client);
   return client;
 };
@@ -39,17 +49,19 @@ test('dead connections are made anew, whatever they wait for; those that merely 
   const idle = open(sound);
   await Promise.all([patient.ping(), idle.ping()]);
   // As long as anybody here blocks, again and again.
-  const waits = patient.bzpopmin('nothing', 9).then(() => patient.bzpopmin('nothing', 9));
+  const waits = patient
+    .bzpopmin('nothing', BLOCKS_SECONDS)
+    .then(() => patient.bzpopmin('nothing', BLOCKS_SECONDS));
 
   const commands = open(proxy);
   const blocking = open(proxy);
   const listener = open(proxy);
   const heard: string[] = [];
   listener.on('message', (_channel: string, message: string) => heard.push(message));
-  await listenOn(listener, 'news');
+  await listenOn(listener, 'news', patience);
   await Promise.all([commands.ping(), blocking.ping()]);
 
-  const read = blocking.bzpopmin('wanted', 10);
+  const read = blocking.bzpopmin('wanted', BLOCKS_SECONDS);
   proxy.vanish();
   const counted = commands.incr('count');
   proxy.pass();
@@ -66,7 +78,7 @@ test('dead connections are made anew, whatever they wait for; those that merely 
   expect(await waits).toBeNull();
   expect(sound.connections).toBe(2);
   expect(new Set(lost)).toEqual(
-    new Set(['no answer for 15 s: the connection is taken for dead and made anew']),
+    new Set(['no answer for 3 s: the connection is taken for dead and made anew']),
   );
   expect(lost).toHaveLength(3);
 }, 90_000);

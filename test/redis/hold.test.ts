@@ -187,6 +187,9 @@ describe('the brake', () => {
       gaps.push(await field('probeGapMs'));
     }
     expect(gaps).toEqual(['0', '0', '1000', '2000', '3000']);
+    expect(await field('leaseMs')).toBe('2000');
+    await hold.success(probe('1'));
+    expect(await field('leaseMs')).toBeNull();
   });
 
   test('not over fewer users, nor in fewer calls', async () => {
@@ -228,6 +231,61 @@ describe('the outage', () => {
     await hold.bad(call('0'), 1, answer);
     expect(await trouble(hold)).toBe('noted');
     expect((await hold.read()).hold).toBeNull();
+  });
+
+  test('begins when the first call fell silent, which is not counted before it failed', async () => {
+    const { hold, stage, field } = start();
+    expect(await hold.silent(call('0'))).toBe('noted');
+    await stage.redis.hincrby(stage.keys.hold, 'troubleSince', -5_000);
+    for (let i = 0; i < 5; i++) await hold.silent(call('0'));
+    expect([await trouble(hold), await trouble(hold), await trouble(hold)]).toEqual([
+      'noted',
+      'noted',
+      'set',
+    ]);
+    // One that is heard while held, or of another epoch, has nothing to add.
+    expect(await hold.silent(call('1'))).toBe('held');
+    await hold.success(probe('1'));
+    expect(await hold.silent(call('0'))).toBe('noted');
+    expect(await field('troubleSince')).toBeNull();
+  });
+
+  test('a success after the silence ends it', async () => {
+    const { hold, stage } = start();
+    await hold.silent(call('0'));
+    await stage.redis.hincrby(stage.keys.hold, 'troubleSince', -5_000);
+    await hold.success(call('0'));
+    for (let i = 0; i < 3; i++) expect(await trouble(hold)).toBe('noted');
+  });
+
+  test('a probe that fails when its lease is over puts off no other', async () => {
+    const { hold, stage, field } = start();
+    for (let i = 0; i < 2; i++) await trouble(hold);
+    await stage.redis.hincrby(stage.keys.hold, 'troubleSince', -5_000);
+    expect(await trouble(hold)).toBe('set');
+    await stage.redis.hset(stage.keys.hold, 'probeUntil', '99999999999999', 'nextProbeAt', '1');
+    expect(await hold.trouble({ ...probe('1'), atRedisMs: Date.now() - 8_000 }, answer)).toBe('waiting');
+    expect([await field('probeUntil'), await field('nextProbeAt')]).toEqual(['99999999999999', '1']);
+    expect(await hold.trouble({ ...probe('1'), atRedisMs: Date.now() - 500 }, answer)).toBe('waiting');
+    expect(await field('probeUntil')).toBeNull();
+  });
+
+  test('a probe of a hold that is no outage any more puts off the next one, however late it fails', async () => {
+    const { hold, stage, field } = start();
+    for (let i = 0; i < 2; i++) await trouble(hold);
+    await stage.redis.hincrby(stage.keys.hold, 'troubleSince', -5_000);
+    await trouble(hold);
+    expect(await field('leaseMs')).toBe('2000');
+    await hold.blocked(probe('1'), why);
+    expect(await field('leaseMs')).toBeNull();
+    await hold.success(probe('2'));
+    // As a version that knows no lease leaves it.
+    await stage.redis.hset(stage.keys.hold, 'leaseMs', '2000');
+    await hold.blocked(call('3'), why);
+    expect(await field('leaseMs')).toBeNull();
+    await stage.redis.hset(stage.keys.hold, 'nextProbeAt', '1');
+    await hold.trouble({ ...probe('4'), atRedisMs: Date.now() - 8_000 }, answer);
+    expect(Number(await field('nextProbeAt'))).toBeGreaterThan(1);
   });
 
   test('what lies further back than two minutes is not of the same row', async () => {

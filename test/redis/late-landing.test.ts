@@ -1,8 +1,10 @@
 import { LANDING_MS } from '../../src/delivery/backoff.ts';
 import type { Answer } from '../../src/im/answers.ts';
+import { createHoldState } from '../../src/pace/hold-state.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { apiAnswer, createCallDriver } from '../support/call-driver.ts';
+import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 
 const keys = keysOf(1400000000);
@@ -67,3 +69,17 @@ test('a call that was sent in the future is waited for as long as any, not until
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(LANDING_MS - 10);
   expect(await redis.hget(keys.books, 'imported')).toBe('1');
 });
+
+test('a call that can no longer land and has no answer begins the row of an outage; its success ends it', async () => {
+  const troubleSince = (): Promise<string | null> => redis.hget(keys.hold, 'troubleSince');
+  const silence = async (): Promise<Answer> => {
+    await eventually('the silence is noticed', troubleSince);
+    return apiAnswer(0);
+  };
+  const { cut, run } = createCallDriver(redis, keys, silence, createHoldState(redis, keys));
+  await redis.xadd(keys.stream, '*', 'userId', 'ann');
+  const [call] = await cut();
+  await run(call?.callId ?? '');
+  expect(await redis.hget(keys.books, 'imported')).toBe('1');
+  expect(await troubleSince()).toBeNull();
+}, 60_000);

@@ -42,7 +42,7 @@ function desk(): Desk {
       };
     },
     age: async (micros) => {
-      await redis.hset(pace, 'cutAt', String(Number(await redis.hget(pace, 'cutAt')) - micros));
+      for (const field of ['cutAt', 'cutSince', 'refusedAt']) await redis.hincrby(pace, field, -micros);
     },
   };
 }
@@ -91,19 +91,69 @@ describe('"too often"', () => {
     expect(await rateOf(book)).toBeGreaterThanOrEqual(2);
   });
 
-  test('climbs to near where it was refused within 8 s, then slowly to the full rate', async () => {
+  test('climbs to near where it was refused within 4.5 s, feels for the limit for 2 s, then runs', async () => {
     const { book, slot, age, stage, pace } = desk();
     await book.rate();
-    await book.throttle(await slot(100), 0);
-    await age(4_000_000);
-    const half = await rateOf(book);
-    expect(half).toBeGreaterThan(70);
-    expect(half).toBeLessThan(80);
-    await age(4_000_000);
-    expect(await rateOf(book)).toBeGreaterThanOrEqual(97);
-    await age(2_000_000);
-    expect(await rateOf(book)).toBe(100);
-    expect(await stage.redis.hget(pace, 'cutAt')).toBeNull();
+    await book.throttle(await slot(50), 0);
+    const rates: number[] = [];
+    for (const seconds of [0, 2.25, 2.25, 1, 1, 0.5, 0.5]) {
+      await age(seconds * 1_000_000);
+      rates.push(Math.floor(await rateOf(book)));
+    }
+    // Between the lines: what the test itself takes.
+    const least = [25, 36, 48, 50, 52, 78, 100];
+    expect(rates.map((rate, i) => rate >= (least[i] ?? 0) && rate <= (least[i] ?? 0) + 4)).toEqual(
+      least.map(() => true),
+    );
+    expect(await stage.redis.hmget(pace, 'cutAt', 'cutCeiling', 'cutSince', 'refusedAt')).toEqual([
+      null,
+      null,
+      null,
+      null,
+    ]);
+  });
+
+  test.each([
+    [30, 6],
+    [3_600, 10],
+  ])('of a limit that has stood for %i s it climbs back within %i s', async (stoodSeconds, climbSeconds) => {
+    const { book, slot, age, stage, pace } = desk();
+    await book.throttle(await slot(50), 0);
+    await stage.redis.hincrby(pace, 'cutSince', -stoodSeconds * 1_000_000);
+    await age((climbSeconds - 1) * 1_000_000);
+    expect(await rateOf(book)).toBeLessThan(48);
+    await age(1_000_000);
+    expect(Math.floor(await rateOf(book))).toBe(48);
+    await stage.redis.hset(pace, 'refusedAt', '1');
+    // Refused again: it is the same limit still.
+    await book.throttle(await slot(50), 0);
+    const [cutAt, since] = (await stage.redis.hmget(pace, 'cutAt', 'cutSince')).map(Number);
+    expect((cutAt ?? 0) - (since ?? 0)).toBeGreaterThan(stoodSeconds * 1_000_000);
+  });
+
+  test('what is refused within the second after lowers the rate, and teaches nothing of the limit', async () => {
+    const { book, slot, stage, pace } = desk();
+    await book.throttle(await slot(50), 0);
+    expect(await book.throttle(await slot(25), 0)).toBe(12.5);
+    expect(await stage.redis.hmget(pace, 'cutBase', 'cutCeiling')).toEqual(['12.5', '50']);
+    await stage.redis.hincrby(pace, 'refusedAt', -1_200_000);
+    expect(await book.throttle(await slot(13), 0)).toBe(6.5);
+    expect(await stage.redis.hget(pace, 'cutCeiling')).toBe('13');
+  });
+
+  test("a limit that stands since Redis's clock was set back stands since now", async () => {
+    const { book, slot, stage, pace } = desk();
+    await book.throttle(await slot(50), 0);
+    const hour = 3_600_000_000;
+    for (const field of ['cutAt', 'cutSince', 'refusedAt']) await stage.redis.hincrby(pace, field, hour);
+    expect(await rateOf(book)).toBeCloseTo(25, 0);
+    // Refused at a time that is to come: no echo, and no limit that was near before.
+    await stage.redis.hincrby(pace, 'cutAt', -1_000);
+    expect(await book.throttle(await slot(48), 0)).toBeCloseTo(48 * 0.85, 2);
+    const [cutAt, since, refusedAt] = (await stage.redis.hmget(pace, 'cutAt', 'cutSince', 'refusedAt')).map(
+      Number,
+    );
+    expect([since, refusedAt]).toEqual([cutAt, cutAt]);
   });
 
   test('near the limit that was found it takes off little', async () => {

@@ -75,6 +75,14 @@ describe('a probe is one call of the fleet', () => {
     expect(slotOf(await book.ask([await candidate('c2')])).probe).toBe(true);
   });
 
+  test('a lease is as long as the hold wants it', async () => {
+    const { stage, book, candidate } = await desk('import');
+    await stage.redis.hset(stage.keys.hold, 'leaseMs', '2000');
+    expect(slotOf(await book.ask([await candidate('c1')])).probe).toBe(true);
+    const leased = await book.ask([await candidate('c2')]);
+    expect(leased.kind === 'held' && leased.waitMs > 0 && leased.waitMs <= 2_000).toBe(true);
+  });
+
   test.each([
     ['import', 'calls'],
     ['check', 'checks'],

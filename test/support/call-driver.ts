@@ -40,8 +40,8 @@ export function createCallDriver(
   redis: RedisClient,
   keys: Keys,
   api: (command: ImportCommand, accounts: readonly SentAccount[]) => Promise<Answer>,
-  /** What the fleet's hold says to every answer; by default there is none. */
-  hold: HoldWord = 'noted',
+  /** What the fleet's hold says to every answer, or the hold itself; by default there is none. */
+  hold: HoldWord | HoldState = 'noted',
 ): CallDriver {
   const prepare: ImClient['prepare'] = (command, body) => ({
     connected: Promise.resolve(true),
@@ -82,7 +82,7 @@ export function createCallDriver(
       account_check: line('account_check'),
     },
     // No brake, no outage: the test's API is as bad as the test wants it.
-    hold: answering<HoldState>(hold),
+    hold: typeof hold === 'string' ? answering<HoldState>(hold) : hold,
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
     room: openRoom,
     commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },

@@ -18,16 +18,21 @@ const source = fileURLToPath(new URL('shifted-clock.c', import.meta.url));
 export function cannotShift(): string | undefined {
   if (process.platform !== 'linux')
     return 'the clock of redis-server is shifted by LD_PRELOAD, on Linux only';
-  if (spawnSync('cc', ['--version']).error !== undefined)
-    return 'the clock of redis-server is shifted by a library that is compiled first: install a C compiler (gcc)';
-  return undefined;
+  const { error, status, stderr } = compile('/dev/null');
+  if (error === undefined && status === 0) return undefined;
+  const [why] = String(error?.message ?? stderr).split('\n', 1);
+  return `the clock of redis-server is shifted by a library that could not be compiled (${why || `cc ended with ${status}`}): install a C compiler and the C library's headers (Debian: gcc and libc6-dev)`;
+}
+
+function compile(target: string): ReturnType<typeof spawnSync> {
+  return spawnSync('cc', ['-shared', '-fPIC', '-O2', '-o', target, source, '-ldl']);
 }
 
 export async function startShiftedRedis(): Promise<ShiftedRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'imsync-clock-'));
   const library = join(folder, 'shifted-clock.so');
   const file = join(folder, 'shift');
-  const compiled = spawnSync('cc', ['-shared', '-fPIC', '-O2', '-o', library, source, '-ldl']);
+  const compiled = compile(library);
   if (compiled.status !== 0) throw new Error(`cc failed: ${compiled.stderr}`);
   await writeFile(file, '0');
   const server = await startRedis([], { LD_PRELOAD: library, SHIFT_FILE: file });

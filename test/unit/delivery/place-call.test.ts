@@ -1,8 +1,12 @@
+import { LANDING_MS } from '../../../src/delivery/backoff.ts';
 import { placeCall } from '../../../src/delivery/place-call.ts';
+import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
 import type { Dispenser } from '../../../src/pace/dispenser.ts';
 import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
 import { type Slot, type SlotBook, withoutRecord } from '../../../src/pace/slot.ts';
+
+const { jest } = import.meta;
 
 const SLOT: Slot = {
   atLocalMs: Number.NEGATIVE_INFINITY,
@@ -14,14 +18,18 @@ const SLOT: Slot = {
   ratePerSecond: 1,
 };
 
-/** Slots that are always missed, and a connection that stands. Tells what became of it. */
-function place(slots: readonly (Slot | 'lost' | 'closing')[], missed: () => Promise<void>) {
+/** Slots, a connection that stands, and the answer that comes over it. Tells what became of the call. */
+function place(
+  slots: readonly (Slot | 'lost' | 'closing')[],
+  missed: () => Promise<void>,
+  answer: () => Promise<Answer> = () => Promise.reject(new Error('not to be sent')),
+) {
   const left = [...slots];
   const told: string[] = [];
   const prepared: PreparedCall = {
     connected: Promise.resolve(true),
     isConnected: true,
-    send: () => Promise.reject(new Error('not to be sent')),
+    send: answer,
     abandon: () => told.push('abandoned'),
   };
   const placed = placeCall(
@@ -34,7 +42,7 @@ function place(slots: readonly (Slot | 'lost' | 'closing')[], missed: () => Prom
     createHoldWatch(() => 0),
     withoutRecord('live'),
     '{}',
-    { probing() {}, missed },
+    { probing() {}, missed, silent: () => told.push('silent') },
   );
   return { placed, told };
 }
@@ -49,4 +57,52 @@ test('when Redis cannot be told of a missed slot, the connection is given back a
   const { placed, told } = place([SLOT], () => Promise.reject(new Error('Connection is closed.')));
   await expect(placed).rejects.toThrow('Connection is closed.');
   expect(told).toEqual(['abandoned']);
+});
+
+describe('an answer that does not come', () => {
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  /** A call on the wire, and how its answer comes. */
+  async function onWire(probe: boolean) {
+    let answer = (_: Answer): void => undefined;
+    const answered = new Promise<Answer>((resolve) => {
+      answer = resolve;
+    });
+    const atLocalMs = performance.now();
+    const { placed, told } = place(
+      [{ ...SLOT, atLocalMs, probe }],
+      async () => {},
+      () => answered,
+    );
+    // Until it is sent: several turns of the queue, none of which waits for time.
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    return { placed, told, answer };
+  }
+
+  test('is told once, when the call can no longer take effect', async () => {
+    const { told } = await onWire(false);
+    jest.advanceTimersByTime(LANDING_MS - 500);
+    expect(told).toEqual([]);
+    jest.advanceTimersByTime(2 * LANDING_MS);
+    expect(told).toEqual(['silent']);
+  });
+
+  test('of a probe is not: its lease ends', async () => {
+    const { told } = await onWire(true);
+    jest.advanceTimersByTime(2 * LANDING_MS);
+    expect(told).toEqual([]);
+  });
+
+  test('is not told of one that came', async () => {
+    const { placed, told, answer } = await onWire(false);
+    answer({ kind: 'fault', fault: 'reset' } as unknown as Answer);
+    expect(await placed).toMatchObject({ kind: 'answered' });
+    jest.advanceTimersByTime(2 * LANDING_MS);
+    expect(told).toEqual(['abandoned']);
+  });
 });

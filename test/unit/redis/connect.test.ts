@@ -1,4 +1,4 @@
-import { type RedisSettings, redisOptions } from '../../../src/redis/connect.ts';
+import { PATIENCE, type RedisSettings, redisOptions } from '../../../src/redis/connect.ts';
 
 const settings = (more: Partial<RedisSettings> = {}): RedisSettings => ({
   url: 'redis://127.0.0.1:6379',
@@ -92,4 +92,12 @@ it('what does not close is given up soon, and a sentinel that says nothing too',
   expect(of().disconnectTimeout).toBeLessThanOrEqual(500);
   const sentinel = of({ mode: 'sentinel', nodes: [{ host: 's1', port: 26379 }], sentinelName: 'main' });
   expect(sentinel.sentinelCommandTimeout).toBeLessThanOrEqual(2_000);
+});
+
+it('a connection without an answer is given up after the longest block, and a listener asks before', () => {
+  // BullMQ blocks for 10 s at most, whatever it waits for (test/redis/half-open.test.ts has the rest, sooner).
+  expect(of().socketTimeout).toBe(PATIENCE.deadAfterMs);
+  expect(PATIENCE.deadAfterMs).toBeGreaterThan(12_000);
+  expect(PATIENCE.deadAfterMs).toBeLessThanOrEqual(15_000);
+  expect(2 * PATIENCE.listenerAsksEveryMs).toBeLessThan(PATIENCE.deadAfterMs);
 });

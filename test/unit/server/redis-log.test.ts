@@ -72,6 +72,73 @@ describe('what is said about Redis', () => {
     expect(lines).toHaveLength(2);
   });
 
+  const toReplica = {
+    state: 'lost',
+    reason: "READONLY You can't write against a read only replica.",
+  } as const;
+  const refuses =
+    'error Redis refuses to work: it is a replica and takes no writes (see where the Redis settings lead); ' +
+    `waiting for it ${JSON.stringify({ reason: toReplica.reason })}`;
+
+  it.each([
+    ['the connection notices first', 1_000],
+    ['the heartbeat notices first', 0],
+  ])('is two lines for a replica, however often the primary is sought: %s', (_, noticedAfterMs) => {
+    const { redisLog, lines, pass } = setUp();
+    if (noticedAfterMs === 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
+    for (let look = 0; look < 10; look++) {
+      redisLog.connection(toReplica);
+      pass(20);
+      redisLog.connection({ state: 'reachable' });
+      pass(noticedAfterMs);
+      if (look === 0 && noticedAfterMs > 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
+      pass(6_000);
+    }
+    expect(lines).toEqual([refuses]);
+    redisLog.heartbeat('answers');
+    pass(6_000);
+    expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
+  });
+
+  it('is two lines for a failover that no heartbeat met', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.connection(toReplica);
+    pass(20);
+    redisLog.connection({ state: 'reachable' });
+    pass(4_000);
+    expect(lines).toEqual([refuses]);
+    pass(1_000);
+    expect(lines).toEqual([refuses, 'info Redis is back {"awayMs":20}']);
+  });
+
+  it('is two lines for a replica that is looked at twice before the heartbeat knows', () => {
+    const { redisLog, lines, pass } = setUp();
+    for (let look = 0; look < 2; look++) {
+      redisLog.connection(toReplica);
+      redisLog.connection({ state: 'reachable' });
+      pass(3_000);
+    }
+    // Five seconds after the first look, three after the second.
+    expect(lines).toEqual([refuses]);
+    pass(2_000);
+    expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
+  });
+
+  it('of a primary that is sought and not there is said when it comes', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.connection(toReplica);
+    redisLog.connection({ state: 'reachable' });
+    pass(1_000);
+    redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+    pass(10_000);
+    expect(lines).toEqual([refuses]);
+    redisLog.connection({ state: 'reachable' });
+    expect(lines).toEqual([
+      refuses,
+      'info Redis is back {"awayMs":11000,"connection":"the connection was closed"}',
+    ]);
+  });
+
   it('lets through a trouble that has another cause, and repeats it seldom', () => {
     const { redisLog, lines, pass } = setUp();
     const queue = redisLog.trouble('the call queue');
