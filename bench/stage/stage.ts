@@ -50,6 +50,9 @@ export const LIFTED_ENV = {
 } as const;
 export const LIFTED_SIMULATOR = ['--quota', 'multiaccount_import=1000000'] as const;
 
+/** Arguments of Node with which the Dockerfile and the systemd unit start a worker. */
+export const AS_SHIPPED: readonly string[] = ['--max-semi-space-size=8'];
+
 const DRAIN_MS = 120_000;
 const START_MS = 120_000;
 
@@ -83,7 +86,9 @@ export async function openStage(context: BenchContext, options: StageOptions = {
     },
     env,
     async startWorker(more = {}) {
-      const worker = imsync(['worker'], { ...env, ...more }, undefined, { nodeArgs: profiling });
+      const worker = imsync(['worker'], { ...env, ...more }, undefined, {
+        nodeArgs: [...AS_SHIPPED, ...profiling],
+      });
       workers.push(worker);
       const ended = worker.ended.then((how) => {
         throw new Error(`a worker ended with ${how} instead of starting: ${worker.stderr()}`);

@@ -85,6 +85,7 @@ export function createRun(
       {
         granted: leave,
         probing: options.readSecretAnew,
+        // Not heard of, it is told all the same by the time-out that follows.
         silent: (slot) => void options.hold.silent(slot).catch(() => undefined),
         missed: async (slot, lateMs, isConnected) => {
           options.report.gaveUp(line.command, lateMs);
