@@ -70,7 +70,7 @@ export async function placeCall(
       const silence = slot.probe
         ? undefined
         : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
-      const sent = await sendAtSlot(prepared, slot, watch).finally(() => clearTimeout(silence));
+      const sent = await sendAtSlot(prepared, slot, watch, line.book).finally(() => clearTimeout(silence));
       if (sent.kind === 'answered') return { ...sent, slot };
       const isConnected = await prepared.connected;
       await report.missed(slot, sent.lateMs, isConnected);

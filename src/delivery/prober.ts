@@ -92,7 +92,7 @@ export function startProber(options: {
     signAnew();
     const prepared = client.prepare('account_check', encodeCheck(userIds));
     try {
-      const sent = await sendAtSlot(prepared, slot, watch);
+      const sent = await sendAtSlot(prepared, slot, watch, book);
       if (sent.kind === 'answered') return judged(sent.answer, userIds, sent.durationMs);
       await book.giveUp(slot);
       if (!(await prepared.connected)) return judged(await prepared.send(), userIds, 0);

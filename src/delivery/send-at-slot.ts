@@ -3,7 +3,7 @@ import type { Answer } from '../im/answers.ts';
 import type { PreparedCall } from '../im/client.ts';
 import { MAX_LATE_MS } from '../pace/budget.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
-import type { Slot } from '../pace/slot.ts';
+import type { Slot, SlotBook } from '../pace/slot.ts';
 import { waitUntil } from '../pace/wait-until.ts';
 
 export type Sent =
@@ -11,8 +11,16 @@ export type Sent =
   /** The slot's moment passed (a stalled process, a slow connection), or the fleet was stopped meanwhile. */
   | { readonly kind: 'missed'; readonly lateMs: number };
 
-/** Sends a prepared call at its slot, or not at all. */
-export async function sendAtSlot(prepared: PreparedCall, slot: Slot, watch: HoldWatch): Promise<Sent> {
+/**
+ * Sends a prepared call at its slot, or not at all. A process may be held up between the look at the clock and the write:
+ * what left late all the same is told to the book.
+ */
+export async function sendAtSlot(
+  prepared: PreparedCall,
+  slot: Slot,
+  watch: HoldWatch,
+  book: Pick<SlotBook, 'leftLate'>,
+): Promise<Sent> {
   await waitUntil(slot.atLocalMs);
   if (!prepared.isConnected) {
     await Promise.race([prepared.connected, waitUntil(slot.atLocalMs + MAX_LATE_MS)]);
@@ -23,6 +31,10 @@ export async function sendAtSlot(prepared: PreparedCall, slot: Slot, watch: Hold
   if (!prepared.isConnected || lateMs > MAX_LATE_MS || !watch.isCurrent(slot.epoch)) {
     return { kind: 'missed', lateMs };
   }
-  const answer = await prepared.send();
+  const answer = await prepared.send(() => {
+    const leftLateMs = performance.now() - slot.atLocalMs;
+    // A Redis that cannot be told grants no slots either.
+    if (leftLateMs > MAX_LATE_MS) book.leftLate(slot, leftLateMs).catch(() => undefined);
+  });
   return { kind: 'answered', answer, durationMs: performance.now() - sentAtMs };
 }

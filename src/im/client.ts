@@ -45,8 +45,11 @@ export interface PreparedCall {
   /** True once connected (TLS included) with nothing sent; false when that failed. Never rejects. */
   readonly connected: Promise<boolean>;
   readonly isConnected: boolean;
-  /** Headers and body leave in this tick; resolves to the answer. Never rejects. Not connected: fails unsent. */
-  send(): Promise<Answer>;
+  /**
+   * Headers and body leave in this tick; resolves to the answer. Never rejects. Not connected: fails unsent.
+   * `onLeft` is called when the system has taken all of it.
+   */
+  send(onLeft?: () => void): Promise<Answer>;
   /** Gives it up unsent; its connection serves a later call. Does nothing after send(). */
   abandon(): void;
 }
@@ -86,7 +89,13 @@ export function createImClient(options: ImClientOptions): ImClient {
     return `${prefix}/v4/${COMMANDS[command].service}/${command}?${query}`;
   }
 
-  async function call(open: OpenRequest, host: Host, command: CommandName, body: string): Promise<Answer> {
+  async function call(
+    open: OpenRequest,
+    host: Host,
+    command: CommandName,
+    body: string,
+    onLeft: (() => void) | undefined,
+  ): Promise<Answer> {
     let sig: string;
     try {
       sig = userSig();
@@ -94,7 +103,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       giveBack(open, host.spares);
       return fault('aborted', false, 'no UserSig could be made');
     }
-    const reply = await open.send(pathOf(command, sig, host.prefix), body, callTimeoutMs);
+    const reply = await open.send(pathOf(command, sig, host.prefix), body, callTimeoutMs, onLeft);
     inUse.delete(open);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
@@ -123,10 +132,10 @@ export function createImClient(options: ImClientOptions): ImClient {
         get isConnected() {
           return !isUsed && open.isConnected;
         },
-        async send() {
+        async send(onLeft) {
           if (isUsed) return fault('aborted', false, 'sent or abandoned before');
           isUsed = true;
-          return call(open, host, command, body);
+          return call(open, host, command, body, onLeft);
         },
         abandon() {
           if (isUsed) return;

@@ -20,8 +20,11 @@ export interface OpenRequest {
   /** True once connected (TLS included) with nothing sent; false when that failed. Never rejects. */
   readonly connected: Promise<boolean>;
   readonly isConnected: boolean;
-  /** Sends and resolves to what came back, or to a fault. Never rejects; to be called once. */
-  send(path: string, body: string, timeoutMs: number): Promise<RawReply | FaultAnswer>;
+  /**
+   * Sends and resolves to what came back, or to a fault. Never rejects; to be called once. `onLeft` is called when the
+   * system has taken all that was sent.
+   */
+  send(path: string, body: string, timeoutMs: number, onLeft?: () => void): Promise<RawReply | FaultAnswer>;
   /** Gives it up, connection and all. */
   destroy(): void;
 }
@@ -134,7 +137,7 @@ export function openRequest(origin: string, agents: Agents, connectTimeoutMs: nu
     get isConnected() {
       return phase === 'ready' && over === undefined && request?.socket?.writable === true;
     },
-    send(path, body, timeoutMs) {
+    send(path, body, timeoutMs, onLeft) {
       if (phase !== 'ready' || over !== undefined || request === undefined) {
         end(fault('connect', false, 'not there in time'));
         return Promise.resolve(over ?? fault('connect', false));
@@ -150,6 +153,7 @@ export function openRequest(origin: string, agents: Agents, connectTimeoutMs: nu
         settle = resolve;
       });
       timer = setTimeout(() => end(fault('timeout', true, `${timeoutMs} ms`)), timeoutMs);
+      if (onLeft !== undefined) request.once('finish', onLeft);
       request.path = path;
       request.setHeader('content-length', Buffer.byteLength(body));
       stream.end(body);

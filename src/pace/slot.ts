@@ -8,6 +8,7 @@ import type { RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
 const giveUpScript = loadScript(import.meta.url, 'give-up.lua');
+const leftLateScript = loadScript(import.meta.url, 'left-late.lua');
 const throttleScript = loadScript(import.meta.url, 'throttle.lua');
 
 /**
@@ -76,6 +77,8 @@ export interface SlotBook {
    * lease of a probe is given back by `HoldState.missed`.
    */
   giveUp(slot: Slot): Promise<void>;
+  /** The slot was used, but the call left `lateMs` after it: its second counts from then. */
+  leftLate(slot: Slot, lateMs: number): Promise<void>;
   /**
    * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts for
    * `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
@@ -152,6 +155,10 @@ export function createSlotBook(
     async giveUp(slot) {
       const spacing = Math.floor(1_000_000 / slot.ratePerSecond);
       await runScript(redis, giveUpScript, [started, pace], [slot.number, spacing]);
+    },
+    async leftLate(slot, lateMs) {
+      const leftAtMicros = Math.round((slot.atRedisMs + lateMs) * 1000);
+      await runScript(redis, leftLateScript, [started, pace], [slot.number, leftAtMicros]);
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;

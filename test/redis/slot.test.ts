@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
+import { waitUntil } from '../../src/pace/wait-until.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -205,6 +206,32 @@ describe('when', () => {
       // Eleven would be too many: ten spacings after the first of the ten.
       expect((await slotOf(book, one)).atRedisMs).toBeCloseTo((now - 630_000 + 10 * spacing) / 1000, 0);
     });
+  });
+
+  test('a call that left late counts from then: what comes a second later is put off by as much', async () => {
+    const spacing = 101_010;
+    const { book, next, candidate, startedKey, stage } = desk(spacing);
+    const one = await candidate();
+    await next(-1);
+    const first = await slotOf(book, one);
+    await book.leftLate(first, 60);
+    const soon = async (): Promise<Slot> => {
+      for (;;) {
+        const answer = await book.ask([one]);
+        if (answer.kind === 'slot') return answer.slot;
+        if (answer.kind === 'later') await waitUntil(performance.now() + answer.waitMs);
+      }
+    };
+    const lies: number[] = [];
+    while (lies.length < 10) lies.push((await soon()).atRedisMs - first.atRedisMs);
+    // Nine more fit into its second; the tenth is ten spacings after it left.
+    expect(lies[8]).toBeLessThan((10 * spacing) / 1000);
+    expect(lies[9]).toBeCloseTo((10 * spacing) / 1000 + 60, 0);
+    // A slot that was given up is none to be late at.
+    const last = await soon();
+    await book.giveUp(last);
+    await book.leftLate(last, 60);
+    expect(await stage.redis.zscore(startedKey, last.number)).toBeNull();
   });
 
   test('started calls are remembered for two seconds', async () => {

@@ -2,6 +2,7 @@ import { LANDING_MS } from '../../../src/delivery/backoff.ts';
 import { placeCall } from '../../../src/delivery/place-call.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
+import { MAX_LATE_MS } from '../../../src/pace/budget.ts';
 import type { Dispenser } from '../../../src/pace/dispenser.ts';
 import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
 import { type Slot, type SlotBook, withoutRecord } from '../../../src/pace/slot.ts';
@@ -22,7 +23,7 @@ const SLOT: Slot = {
 function place(
   slots: readonly (Slot | 'lost' | 'closing')[],
   missed: () => Promise<void>,
-  answer: () => Promise<Answer> = () => Promise.reject(new Error('not to be sent')),
+  answer: PreparedCall['send'] = () => Promise.reject(new Error('not to be sent')),
 ) {
   const left = [...slots];
   const told: string[] = [];
@@ -36,7 +37,11 @@ function place(
     { prepare: () => prepared } as unknown as ImClient,
     {
       command: 'account_check',
-      book: {} as SlotBook,
+      book: {
+        leftLate: async ({ number }: Slot, lateMs: number) => {
+          told.push(`slot ${number} used ${Math.floor(lateMs)} ms late`);
+        },
+      } as SlotBook,
       dispenser: { take: async () => left.shift() ?? 'closing' } as unknown as Dispenser,
     },
     createHoldWatch(() => 0),
@@ -57,6 +62,30 @@ test('when Redis cannot be told of a missed slot, the connection is given back a
   const { placed, told } = place([SLOT], () => Promise.reject(new Error('Connection is closed.')));
   await expect(placed).rejects.toThrow('Connection is closed.');
   expect(told).toEqual(['abandoned']);
+});
+
+test.each([
+  ['late', MAX_LATE_MS + 2.5, ['slot 1 used 6 ms late', 'abandoned']],
+  ['in time', MAX_LATE_MS - 1, ['abandoned']],
+] as const)('a call whose bytes leave %s after the last look at the clock', async (_, lateMs, expected) => {
+  const answered: Answer = { kind: 'fault', fault: 'timeout', sent: true, errorInfo: '' };
+  let nowMs = 1_000;
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  try {
+    const { placed, told } = place(
+      [{ ...SLOT, atLocalMs: nowMs }],
+      async () => {},
+      async (onLeft) => {
+        nowMs += lateMs;
+        onLeft?.();
+        return answered;
+      },
+    );
+    expect(await placed).toMatchObject({ kind: 'answered' });
+    expect(told).toEqual(expected);
+  } finally {
+    clock.mockRestore();
+  }
 });
 
 describe('an answer that does not come', () => {

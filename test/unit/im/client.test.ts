@@ -70,7 +70,12 @@ describe('a prepared call', () => {
     await callOnce(connect(baseUrl));
     expect(sockets[0]?.bytesRead).toBe(0);
     packets.length = 0;
-    expect(await call.send()).toMatchObject({ kind: 'api', httpStatus: 200, errorCode: 0 });
+    let left = 0;
+    const answer = await call.send(() => {
+      left += 1;
+    });
+    expect(answer).toMatchObject({ kind: 'api', httpStatus: 200, errorCode: 0 });
+    expect(left).toBe(1);
     expect(packets).toEqual([
       [
         'POST /v4/im_open_login_svc/multiaccount_import?sdkappid=1400000000&identifier=administrator' +

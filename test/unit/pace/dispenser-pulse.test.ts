@@ -15,6 +15,7 @@ function dispenserWith(ask: () => Promise<SlotAnswer>) {
     look: unused,
     throttle: unused,
     giveUp: async () => {},
+    leftLate: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
   return createDispenser({ book, watch, onUnusedProbe: async () => {}, onTrouble: () => {} });
