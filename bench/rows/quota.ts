@@ -59,24 +59,22 @@ function addUse(figures: Figures, name: string, drained: Drained): void {
 
 /** Whether the quota held; for this row and for those under disturbance. */
 export function addPace(figures: Figures, name: string, drained: Drained): void {
-  const { maxInRollingSecond, maxSurelyInRollingSecond, maxIn10Ms, longestStallMs } = drained;
-  const note =
-    maxInRollingSecond > maxSurelyInRollingSecond
-      ? `${maxInRollingSecond} as stamped; the receiver was up to ${longestStallMs.toFixed(0)} ms late itself`
-      : undefined;
-  figures.add(
-    {
-      what: `${name}: most arrivals in a rolling second`,
-      unit: 'calls',
-      target: { atMost: QUOTA, by: 'worst' },
-      ...(note !== undefined && { note }),
-    },
-    maxSurelyInRollingSecond,
-  );
-  figures.add(
-    { what: `${name}: most arrivals in 10 ms`, unit: 'calls', target: { atMost: 3, by: 'worst' } },
-    maxIn10Ms,
-  );
+  const { maxInRollingSecond, maxSurelyInRollingSecond, maxIn10Ms, maxSurelyIn10Ms, longestStallMs } =
+    drained;
+  const addMost = (width: string, stamped: number, surely: number, atMost: number): void => {
+    const note = `${stamped} as stamped; the receiver was up to ${longestStallMs.toFixed(0)} ms late itself`;
+    figures.add(
+      {
+        what: `${name}: most arrivals in ${width}`,
+        unit: 'calls',
+        target: { atMost, by: 'worst' },
+        ...(stamped > surely && { note }),
+      },
+      surely,
+    );
+  };
+  addMost('a rolling second', maxInRollingSecond, maxSurelyInRollingSecond, QUOTA);
+  addMost('10 ms', maxIn10Ms, maxSurelyIn10Ms, 3);
   figures.add(
     { what: `${name}: margin that this jitter needs`, unit: '%' },
     100 * marginNeeded(drained.arrivalsMs, QUOTA, SENT_PER_SECOND),

@@ -16,6 +16,7 @@ export interface Drained {
   readonly maxInRollingSecond: number;
   readonly maxSurelyInRollingSecond: number;
   readonly maxIn10Ms: number;
+  readonly maxSurelyIn10Ms: number;
   readonly refused: number;
   readonly longestStallMs: number;
   readonly problems: readonly string[];
@@ -65,6 +66,7 @@ export async function drainBacklog(
     maxInRollingSecond: report?.maxInRollingSecond ?? 0,
     maxSurelyInRollingSecond: report?.maxSurelyInRollingSecond ?? 0,
     maxIn10Ms: report?.maxIn10Ms ?? 0,
+    maxSurelyIn10Ms: report?.maxSurelyIn10Ms ?? 0,
     refused: report?.refused ?? 0,
     longestStallMs,
     problems: [

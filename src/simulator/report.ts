@@ -34,6 +34,8 @@ export interface ArrivalReport {
   /** The same, counting only what fell within one second even if the simulator stamped it late. */
   readonly maxSurelyInRollingSecond: number;
   readonly maxIn10Ms: number;
+  /** The same, counting only what fell within 10 ms even if the simulator stamped it late. */
+  readonly maxSurelyIn10Ms: number;
   readonly startedLastSecond: number;
 }
 

@@ -8,15 +8,18 @@ class ArrivalMeter {
   readonly #instant = new RollingWindow(10);
   #calls = 0;
   readonly #sureSecond = new RollingWindow(1000);
+  readonly #sureInstant = new RollingWindow(10);
   #maxInRollingSecond = 0;
   #maxSurely = 0;
   #maxIn10Ms = 0;
+  #maxSurelyIn10Ms = 0;
 
   add(nowMs: number, earliestMs: number): void {
     this.#calls += 1;
     this.#maxSurely = Math.max(this.#maxSurely, this.#sureSecond.add(nowMs, earliestMs));
     this.#maxInRollingSecond = Math.max(this.#maxInRollingSecond, this.#second.add(nowMs));
     this.#maxIn10Ms = Math.max(this.#maxIn10Ms, this.#instant.add(nowMs));
+    this.#maxSurelyIn10Ms = Math.max(this.#maxSurelyIn10Ms, this.#sureInstant.add(nowMs, earliestMs));
   }
 
   report(nowMs: number): ArrivalReport {
@@ -25,6 +28,7 @@ class ArrivalMeter {
       maxInRollingSecond: this.#maxInRollingSecond,
       maxSurelyInRollingSecond: this.#maxSurely,
       maxIn10Ms: this.#maxIn10Ms,
+      maxSurelyIn10Ms: this.#maxSurelyIn10Ms,
       startedLastSecond: this.#second.count(nowMs),
     };
   }
