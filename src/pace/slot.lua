@@ -58,7 +58,7 @@ local lowest = spacing
 -- Throttled (docs/decisions/0023): the rate climbs from where it was cut to, to near where it was refused, the longer
 -- the limit has stood the slower; then for two seconds it feels for the limit, by 2 % of the full rate a second. Where
 -- that is refused nowhere, the limit is gone, whatever seconds it is counted by, and the rate runs up.
-local CLIMB_SHARE, LEAST_CLIMB_S, MOST_CLIMB_S, FEEL_S, FEEL_SHARE = 0.2, 4.5, 10, 2, 0.02
+local CLIMB_SHARE, LEAST_CLIMB_S, MOST_CLIMB_S, FEEL_S, FEEL_SHARE = 0.1, 3, 10, 2, 0.02
 if q[3] then
   local full, ceiling = 1000000 / spacing, 0.97 * tonumber(q[5])
   if tonumber(q[3]) > now then
