@@ -3,7 +3,7 @@
  * connection can get stuck for good when a cluster loses a node (one time in ten that its owner was killed, bullmq
  * 6.7): then its worker is made anew.
  */
-const LOOK_EVERY_MS = 4_000;
+const LOOK_EVERY_MS = 5_000;
 /** Found so many times in a row: a fetch takes milliseconds. */
 const LOOKS = 2;
 

@@ -12,7 +12,7 @@ afterEach(() => {
 async function looks(times: number, isIdle: () => boolean, dueJobs: () => Promise<number>): Promise<number> {
   let stuck = 0;
   const watch = startFetchWatch({ isIdle, dueJobs, onStuck: () => stuck++ });
-  await jest.advanceTimersByTimeAsync(4_000 * times);
+  await jest.advanceTimersByTimeAsync(5_000 * times);
   watch.close();
   await jest.advanceTimersByTimeAsync(60_000);
   return stuck;
