@@ -7,7 +7,7 @@ import type { Row } from '../row.ts';
 /** The rate is full again this long after the fault. */
 const FULL_AGAIN_MS = 5_000;
 /** A limit is felt for every few seconds only, or it would be met as often (docs/decisions/0023). */
-const AFTER_THROTTLE_MS = 10_000;
+const AFTER_THROTTLE_MS = 6_500;
 
 interface Storm {
   readonly name: string;
@@ -128,7 +128,7 @@ const away: Row = {
 const quotaHalved: Row = {
   name: 'api-quota-halved',
   promise:
-    'the API allows half of the quota for 20 s: calls go on at what it allows, and the full rate is back 10 s after',
+    'the API allows half of the quota for 20 s: calls go on at what it allows, and the full rate is back 5 s after',
   arena: { workers: 2, eventsPerSecond: 225 },
   async run(arena) {
     await arena.fullRate(Date.now());

@@ -308,6 +308,12 @@ const emptied: Row = {
         (await arena.redis.zcard(arena.keys.open)) === 0 && (await arena.redis.xlen(arena.keys.stream)) === 0,
       60_000,
     );
+    // Who has left no sign of life yet has nothing to miss.
+    await eventually(
+      'every worker has signed',
+      async () => (await arena.redis.hlen(arena.keys.workers)) >= arena.workers.length,
+      60_000,
+    );
     // What is lost here is what was counted: the books begin anew, and with them the judgement.
     const before = arena.flow.acknowledged.length;
     await arena.redis.flushall();
