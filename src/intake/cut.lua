@@ -95,7 +95,7 @@ if waiting < maxUsers then
     if w[1] and w[1] ~= ARGV[9] and tonumber(w[2]) > nowMs and tonumber(w[2]) < nowMs + 2 * maxWaitMs + 200 then
       return { 'watched', waiting, tonumber(w[2]) - nowMs }
     end
-    redis.call('HSET', KEYS[7], 'watcher', ARGV[9], 'watchUntil', string.format('%.0f', nowMs + maxWaitMs + 100))
+    redis.call('HSET', KEYS[7], 'watcher', ARGV[9], 'watchUntil', string.format('%.0f', nowMs + math.ceil(dueInMs) + 100))
     return { 'linger', waiting, math.ceil(dueInMs) }
   end
 end

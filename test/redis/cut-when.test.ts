@@ -104,6 +104,9 @@ test('quiet, but within a slot of the cut before: what comes meanwhile shares a 
   await stage.add(user('bob'));
   const answer = await stage.cut(slow);
   expect(answer.kind === 'linger' && answer.dueInMs > 20_000 && answer.dueInMs <= 30_000).toBe(true);
+  // The others wait for this one no longer than it has to: it may be gone.
+  const other = await stage.cut(slow, 'other');
+  expect(other.kind === 'watched' && other.waitMs <= 30_100).toBe(true);
   // A wait that is over, a full call, the time of a slot, or a clock set back: each ends it.
   expect((await stage.cut({ ...slow, maxWaitMs: 0 })).kind).toBe('cut');
   await stage.add(...users(100));
