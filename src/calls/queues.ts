@@ -3,17 +3,21 @@ import type { ImportCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ErrorCode, Queue } from './bullmq.ts';
+import { countCallsInHand } from './count-in-hand.ts';
 import { endOverlong, LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** Names of jobs. What counts of a call stands in its record; this is what is known of it before that is read. */
 const LIVE_JOB = 'call';
 export const REDRIVE_JOB = 'redrive';
+/** Of a call that was in hand before. */
+export const AGAIN_JOB = 'again';
 export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB;
 
 /** Calls of one command by the state of their jobs. */
 export interface CallCounts {
   readonly waiting: number;
+  /** With those that a process works off itself. */
   readonly active: number;
   readonly delayed: number;
 }
@@ -35,12 +39,14 @@ const PLACES: Readonly<Record<string, JobPlace>> = {
 const GONE_ON: ReadonlySet<unknown> = new Set([ErrorCode.JobNotExist, ErrorCode.JobNotInState]);
 
 /**
- * One BullMQ queue a command. A job is a call: its ID is the record's, and it carries nothing else, so that a
- * job that comes twice or late finds the truth in the record.
+ * One BullMQ queue a command. A job is a call that nobody has in hand (in-hand.ts): its ID is the record's, and it
+ * carries nothing else, so that a job that comes twice or late finds the truth in the record.
  */
 export interface CallQueues {
   /** Adding a job that is there already changes nothing. */
   add(command: ImportCommand, callIds: readonly string[], jobName?: JobName): Promise<void>;
+  /** Adds the job of a call that was in hand, due after `delayMs`. */
+  addAgain(command: ImportCommand, callId: string, delayMs: number): Promise<void>;
   /** Whether this is a command whose queue is open here. */
   knows(command: string | null | undefined): command is ImportCommand;
   place(command: ImportCommand, callId: string): Promise<JobPlace>;
@@ -92,6 +98,9 @@ export function openCallQueues(
       // Not addBulk: its transaction costs more than the jobs, and nothing rests on them being added together.
       await Promise.all(callIds.map((jobId) => queueOf(command).add(jobName, {}, { jobId })));
     },
+    async addAgain(command, callId, delayMs) {
+      await queueOf(command).add(AGAIN_JOB, {}, { jobId: callId, delay: delayMs });
+    },
     knows: (command): command is ImportCommand => queues.has(command as ImportCommand),
     async place(command, callId) {
       return PLACES[await queueOf(command).getJobState(callId)] ?? 'nowhere';
@@ -120,10 +129,13 @@ export function openCallQueues(
         );
     },
     async counts(command) {
-      const counts = await queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed');
+      const [counts, inHand] = await Promise.all([
+        queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
+        countCallsInHand(connection, keys, command, `${keys.bullPrefix}:${queueName(command)}:`),
+      ]);
       return {
         waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),
-        active: counts.active ?? 0,
+        active: (counts.active ?? 0) + inHand,
         delayed: counts.delayed ?? 0,
       };
     },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/call-worker.ts';
+import type { CallInHand } from '../intake/cut.ts';
 import { claimRecord } from '../ledger/claim.ts';
 import { waitUntil } from '../pace/wait-until.ts';
 import { LANDING_MS } from './backoff.ts';
@@ -25,6 +26,19 @@ export async function deliver(options: DeliveryOptions, callId: string, kind: st
   if (leave === 'closing') return { kind: 'leave' };
   try {
     return await takeRecord(options, callId, leave);
+  } finally {
+    leave();
+  }
+}
+
+/** The same for a call that its process took in hand as it was cut: the record is its own already, and new. */
+export async function deliverInHand(
+  options: DeliveryOptions,
+  { record, run }: CallInHand,
+  leave: Leave,
+): Promise<RunEnd> {
+  try {
+    return await createRun(options, record, run, leave).work();
   } finally {
     leave();
   }

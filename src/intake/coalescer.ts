@@ -2,7 +2,14 @@ import { performance } from 'node:perf_hooks';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { type CutCall, type CutLimits, cutCalls } from './cut.ts';
+import {
+  type CallInHand,
+  type CutAnswer,
+  type CutCall,
+  type CutLimits,
+  cutCalls,
+  type Taker,
+} from './cut.ts';
 import { createArrivalRate, nextLookMs } from './linger.ts';
 
 /**
@@ -12,6 +19,9 @@ import { createArrivalRate, nextLookMs } from './linger.ts';
 function usersOf(calls: readonly CutCall[]): number {
   return calls.reduce((sum, { users }) => sum + users, 0);
 }
+
+/** A place for a call in hand: called to give it up. */
+export type Place = () => void;
 
 export interface Coalescer {
   /** Something came back to the intake, or room for calls came free: look now. */
@@ -37,11 +47,17 @@ export function startCoalescer(options: {
   readonly keys: Keys;
   readonly limits: CutLimits;
   readonly processId: string;
-  /** Makes jobs of the calls. Rejects when Redis fails; the sweep makes up for it. */
+  /** Resolves when this process can take one more call in hand; to 'closing' when it takes none any more. */
+  readonly place: () => Promise<Place | 'closing'>;
+  /** Names the call that is cut next, and the run that takes it. Never the same twice. */
+  readonly nextTaker: () => Taker;
+  /** Works the call off. Calls `leave` when its place is free again. */
+  readonly take: (call: CallInHand, leave: Place) => void;
+  /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
   readonly handOver: (calls: readonly CutCall[]) => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): Coalescer {
-  const { redis, blocking, keys, limits, processId, handOver, onTrouble } = options;
+  const { redis, blocking, keys, limits, processId, place, nextTaker, take, handOver, onTrouble } = options;
   const rate = createArrivalRate();
   let closing = false;
   let nudged = false;
@@ -83,12 +99,34 @@ export function startCoalescer(options: {
     return reading;
   };
 
+  /** Cuts once, and has what was cut worked off. */
+  const cut = async (leave: Place): Promise<CutAnswer> => {
+    let taken = false;
+    try {
+      const answer = await cutCalls(redis, keys, limits, processId, nextTaker());
+      if (answer.kind !== 'cut') return answer;
+      const { inHand, calls } = answer;
+      if (inHand !== undefined) {
+        taken = true;
+        take(inHand, leave);
+      }
+      rate.cut(answer.waiting + answer.parked + usersOf(calls) + (inHand?.users ?? 0), performance.now());
+      if (calls.length > 0) await handOver(calls);
+      return answer;
+    } finally {
+      if (!taken) leave();
+    }
+  };
+
   const turn = async (): Promise<void> => {
-    const answer = await cutCalls(redis, keys, limits, processId);
+    // Without a place it has nothing to do; others may cut meanwhile.
+    pulse.idle();
+    const leave = await place();
+    if (leave === 'closing') return;
+    pulse.turn();
+    const answer = await cut(leave);
     switch (answer.kind) {
       case 'cut':
-        rate.cut(answer.waiting + answer.parked + usersOf(answer.calls), performance.now());
-        await handOver(answer.calls);
         return;
       case 'linger': {
         rate.saw(answer.waiting, performance.now());
@@ -105,7 +143,6 @@ export function startCoalescer(options: {
 
   const loop = async (): Promise<void> => {
     while (!closing) {
-      pulse.turn();
       try {
         await turn();
       } catch (error) {

@@ -13,7 +13,8 @@
 --      14 ms that lie between two slots: while quiet, a call that is not full is cut so far behind the one before
 --
 -- Answers, all starting with a word and the entries still waiting:
---   {'cut', waiting, parked now, callId, command, users, callId, command, users, ...}   look again at once
+--   {'cut', waiting, parked now, now ms, entries (JSON) of the call in hand or '', users in it,
+--           callId, command, users, callId, command, users, ...}   the others; look again at once
 --   {'linger', waiting, ms}           not due yet, but then at the latest; the asker has the watch
 --   {'watched', waiting, wait ms}     another process has the watch
 --   {'empty', 0}                      nothing waits
@@ -23,7 +24,18 @@
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
 redis.call('HDEL', KEYS[7], '')
 
-local batchCommand, singleCommand = ARGV[3], ARGV[4]
+local batchCommand, singleCommand, inHandRun = ARGV[3], ARGV[4], ARGV[15]
+if inHandRun ~= '' then
+  -- Asked before, and the answer was lost with its connection: the call is the asker's already.
+  local before = redis.call('HMGET', ARGV[1] .. ARGV[16], 'run', 'entries', 'users', 'cutAt')
+  if before[1] == inHandRun then
+    return { 'cut', redis.call('LLEN', KEYS[2]) + redis.call('XLEN', KEYS[1]), 0, before[4], before[2], tonumber(before[3]) }
+  end
+  if before[2] then
+    -- A name that somebody else has is no name for this call.
+    inHandRun = ''
+  end
+end
 local maxUsers, maxWaitMs, eagerCalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local profileAlone, eagerGapMs = ARGV[13] == 'profile-or-robot', tonumber(ARGV[14])
@@ -104,6 +116,7 @@ end
 local room = h[1] and 1 or maxOpen - open
 local cut, parkedNow, taken, looked = {}, 0, 0, 0
 local batch, batchUsers, batchEvents, batchBytes = {}, 0, 0, 0
+local entriesInHand = ''
 local here = {}   -- users of the batch being cut
 local claims = {} -- owners to set: user, callId, ...
 
@@ -111,12 +124,17 @@ local function newCall()
   return 'c' .. string.format('%.0f', redis.call('HINCRBY', KEYS[6], 'callsCut', 1))
 end
 
-local function seal(callId, command, entries, users, events)
+local function seal(callId, command, entries, users, events, run)
+  local packed = '[' .. table.concat(entries, ',') .. ']'
   redis.call('HSET', ARGV[1] .. callId, 'v', ARGV[10], 'command', command, 'class', 'live', 'cutAt', nowText,
-    'users', users, 'events', events, 'entries', '[' .. table.concat(entries, ',') .. ']')
+    'users', users, 'events', events, 'entries', packed, unpack(run ~= '' and { 'run', run } or {}))
   redis.call('ZADD', KEYS[5], nowText, callId)
   redis.call('HINCRBY', KEYS[6], 'events', events)
   redis.call('HINCRBY', KEYS[6], 'users:' .. command, users)
+  if run ~= '' then
+    entriesInHand = packed
+    return
+  end
   cut[#cut + 1] = callId
   cut[#cut + 1] = command
   cut[#cut + 1] = users
@@ -131,6 +149,10 @@ local function park(user, packed)
 end
 
 local batchId
+local function openBatch()
+  batchId = batchId or (inHandRun ~= '' and ARGV[16] or newCall())
+end
+
 -- Places one entry. Answers false when the batch is full, or no call may be opened for it: then it stays where it is.
 local function place(fields, first, packed, user, owner)
   if user and owner and owner ~= batchId then
@@ -154,7 +176,7 @@ local function place(fields, first, packed, user, owner)
     end
     room = room - 1
     local callId = newCall()
-    seal(callId, singleCommand, { packed }, 1, 1)
+    seal(callId, singleCommand, { packed }, 1, 1, '')
     redis.call('HSET', KEYS[3], user, callId)
     here[user] = callId
     return true
@@ -178,7 +200,7 @@ local function place(fields, first, packed, user, owner)
     end
     batchUsers = batchUsers + 1
     if user then
-      batchId = batchId or newCall()
+      openBatch()
       here[user] = batchId
       claims[#claims + 1] = user
       claims[#claims + 1] = batchId
@@ -286,8 +308,8 @@ while returned == 0 and not full and batchUsers < maxUsers and looked < maxLooke
 end
 
 if batchEvents > 0 then
-  batchId = batchId or newCall()
-  seal(batchId, batchCommand, batch, batchUsers, batchEvents)
+  openBatch()
+  seal(batchId, batchCommand, batch, batchUsers, batchEvents, inHandRun)
   if #claims > 0 then
     redis.call('HSET', KEYS[3], unpack(claims))
   end
@@ -298,4 +320,7 @@ if parkedNow > 0 then
 end
 redis.call('HDEL', KEYS[7], 'watcher')
 redis.call('HSET', KEYS[7], 'cutAt', string.format('%.3f', t[1] * 1000 + t[2] / 1000))
-return { 'cut', returned + redis.call('XLEN', KEYS[1]), parkedNow, unpack(cut) }
+return {
+  'cut', returned + redis.call('XLEN', KEYS[1]), parkedNow, nowText, entriesInHand, entriesInHand == '' and 0 or batchUsers,
+  unpack(cut),
+}

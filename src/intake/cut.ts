@@ -1,5 +1,5 @@
 import type { ImportCommand } from '../im/bodies.ts';
-import { RECORD_FORMAT } from '../ledger/record.ts';
+import { type CallRecord, freshRecord, RECORD_FORMAT } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
@@ -22,14 +22,33 @@ export interface CutLimits {
   readonly alone: 'robot' | 'profile-or-robot';
 }
 
+/** A call that was cut for a job to run it. */
 export interface CutCall {
   readonly callId: string;
   readonly command: ImportCommand;
   readonly users: number;
 }
 
+/** Who works off the batch call that is cut: a run of the asking process, under an ID that nobody else uses. */
+export interface Taker {
+  readonly callId: string;
+  readonly run: string;
+}
+
+/** The batch call, taken in hand by the asker's run: it is the record's owner from the cut on. */
+export interface CallInHand {
+  readonly record: CallRecord;
+  readonly run: string;
+  readonly users: number;
+}
+
 export type CutAnswer = { readonly waiting: number } & (
-  | { readonly kind: 'cut'; readonly parked: number; readonly calls: readonly CutCall[] }
+  | {
+      readonly kind: 'cut';
+      readonly parked: number;
+      readonly calls: readonly CutCall[];
+      readonly inHand?: CallInHand;
+    }
   /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
   | { readonly kind: 'linger'; readonly dueInMs: number }
   /** Another process looks again in time; if it did not, this one may after `waitMs`. */
@@ -43,12 +62,16 @@ const MAX_CALL_BYTES = 512 * 1024;
 /** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
 const MAX_LOOKED = 1_000;
 
-/** Cuts at most one batch call (and any number of single ones that stand before its end). */
+/**
+ * Cuts at most one batch call (and any number of single ones that stand before its end). With a `taker` the batch call is
+ * taken in hand by it; asked again with the same taker, after an answer that was lost, it answers the same call.
+ */
 export async function cutCalls(
   redis: RedisClient,
   keys: Keys,
   limits: CutLimits,
   processId: string,
+  taker?: Taker,
 ): Promise<CutAnswer> {
   const reply = (await runScript(
     redis,
@@ -80,27 +103,33 @@ export async function cutCalls(
       MAX_LOOKED,
       limits.alone,
       limits.eagerGapMs,
+      taker?.run ?? '',
+      taker?.callId ?? '',
     ],
   )) as [string, number, ...(string | number)[]];
-  return readCutReply(reply);
+  return readCutReply(reply, limits.batchCommand, taker);
 }
 
-function readCutReply([word, waiting, first, ...rest]: readonly [
-  string,
-  number,
-  ...(string | number)[],
-]): CutAnswer {
+function readCutReply(
+  [word, waiting, first, ...rest]: readonly [string, number, ...(string | number)[]],
+  batchCommand: ImportCommand,
+  taker: Taker | undefined,
+): CutAnswer {
   switch (word) {
     case 'cut': {
+      const [nowMs, entries, users, ...others] = rest;
       const calls: CutCall[] = [];
-      for (let i = 0; i + 2 < rest.length; i += 3) {
+      for (let i = 0; i + 2 < others.length; i += 3) {
         calls.push({
-          callId: String(rest[i]),
-          command: rest[i + 1] as ImportCommand,
-          users: Number(rest[i + 2]),
+          callId: String(others[i]),
+          command: others[i + 1] as ImportCommand,
+          users: Number(others[i + 2]),
         });
       }
-      return { kind: 'cut', waiting, parked: Number(first), calls };
+      const answer = { kind: 'cut' as const, waiting, parked: Number(first), calls };
+      if (taker === undefined || entries === '') return answer;
+      const record = freshRecord(taker.callId, batchCommand, String(entries), Number(nowMs));
+      return { ...answer, inHand: { record, run: taker.run, users: Number(users) } };
     }
     case 'linger':
       return { kind: 'linger', waiting, dueInMs: Number(first) };

@@ -49,12 +49,11 @@ export function readRecord(
   fields: ReadonlyMap<string, string>,
 ): CallRecord {
   const number = (name: string): number => Number(fields.get(name) ?? 0);
-  const packed = JSON.parse(fields.get('entries') ?? '') as string[][];
   return {
     callId,
     command: fields.get('command') as ImportCommand,
     slotClass: fields.get('class') === 'redrive' ? 'redrive' : 'live',
-    entries: packed.map(unpackEntry),
+    entries: unpackEntries(fields.get('entries') ?? ''),
     cutAtMs: number('cutAt'),
     tries: number('tries'),
     attempts: JSON.parse(fields.get('attempts') ?? '[]') as Attempt[],
@@ -65,8 +64,22 @@ export function readRecord(
   };
 }
 
-function unpackEntry(packed: string[]): RawEntry {
-  return { eventId: packed[0] ?? '', fields: packed.slice(1) };
+/** A live record as it was cut at `cutAtMs`, of which no call was made yet. */
+export function freshRecord(
+  callId: string,
+  command: ImportCommand,
+  entries: string,
+  cutAtMs: number,
+): CallRecord {
+  return {
+    ...{ callId, command, slotClass: 'live', cutAtMs, readAtMs: cutAtMs },
+    entries: unpackEntries(entries),
+    ...{ tries: 0, attempts: [], sentAtMs: 0, firstSentAtMs: 0, heldMsAtFirst: 0 },
+  };
+}
+
+function unpackEntries(text: string): RawEntry[] {
+  return (JSON.parse(text) as string[][]).map(([eventId = '', ...fields]) => ({ eventId, fields }));
 }
 
 /** The form in which scripts keep an entry: [eventId, name, value, …]. */

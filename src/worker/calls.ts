@@ -1,14 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import { type CallWorker, startCallWorker } from '../calls/call-worker.ts';
+import { createInHand } from '../calls/in-hand.ts';
 import { openCallQueues } from '../calls/queues.ts';
 import type { Config } from '../config/config.ts';
 import { watchCulprits } from '../delivery/culprits.ts';
-import { deliver } from '../delivery/deliver.ts';
+import { deliver, deliverInHand } from '../delivery/deliver.ts';
 import type { DeliveryOptions } from '../delivery/delivery-options.ts';
 import { startProber } from '../delivery/prober.ts';
 import { createWaitingRoom } from '../delivery/waiting-room.ts';
+import type { ImportCommand } from '../im/bodies.ts';
 import { startCoalescer } from '../intake/coalescer.ts';
 import type { CutCall } from '../intake/cut.ts';
 import { startSweeper, sweep } from '../intake/sweep.ts';
+import { createTakers } from '../intake/takers.ts';
+import { stillMoving } from '../ledger/still-moving.ts';
 import { waitingUsers } from '../ledger/waiting-users.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -31,7 +36,10 @@ export interface Calls {
 }
 
 const SWEEP_EVERY_MS = 5_000;
-/** Of each kind; a record is ready some milliseconds after it is asked for, and slots are 5 ms apart at the least. */
+/**
+ * Of each kind (calls in hand are one); a record is ready some milliseconds after it is asked for, and slots are 5 ms apart
+ * at the least.
+ */
 const READY = { places: 12, patienceMs: 3_000 };
 
 export function startCalls(options: {
@@ -62,6 +70,20 @@ export function startCalls(options: {
       );
     }
   };
+  const callBroke = trouble('a call (it is kept and will be made again)');
+  const failed = (command: ImportCommand, error: Error): void => {
+    ops.runFailed(command);
+    callBroke(error);
+  };
+  const inHand = createInHand({
+    places: volume.concurrency(batch),
+    show: (callIds) => stillMoving(redis, keys, callIds),
+    addJob: (callId, delayMs) => queues.addAgain(batch, callId, delayMs),
+    onFailed: (_callId, error) => failed(batch, error),
+    onTrouble: trouble('keeping calls in hand'),
+  });
+  const room = createWaitingRoom({ ...READY, nowMs: () => performance.now() });
+  watch.onChange(() => room.stirred());
   const coalescer = startCoalescer({
     redis,
     blocking: connections.intake,
@@ -77,12 +99,16 @@ export function startCalls(options: {
       alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
     },
     processId: id,
+    async place() {
+      await inHand.room();
+      return room.enter('in hand');
+    },
+    nextTaker: createTakers(randomUUID),
+    take: (call, leave) => inHand.take(call.record.callId, () => deliverInHand(delivery, call, leave)),
     handOver,
     onTrouble: trouble('cutting calls'),
   });
   watch.onChange(() => coalescer.nudge());
-  const room = createWaitingRoom({ ...READY, nowMs: () => performance.now() });
-  watch.onChange(() => room.stirred());
   const delivery: DeliveryOptions = {
     redis,
     keys,
@@ -121,7 +147,6 @@ export function startCalls(options: {
     },
     onTrouble: trouble('probing a hold'),
   });
-  const callBroke = trouble('a call (it is kept and will be made again)');
   const workers: CallWorker[] = commands.map((command) =>
     startCallWorker({
       command,
@@ -129,10 +154,7 @@ export function startCalls(options: {
       keys,
       concurrency: volume.concurrency(command),
       run: (callId, kind) => deliver(delivery, callId, kind),
-      onFailed: (_callId, error) => {
-        ops.runFailed(command);
-        callBroke(error);
-      },
+      onFailed: (_callId, error) => failed(command, error),
       onTrouble: trouble('the call worker'),
     }),
   );
@@ -149,6 +171,7 @@ export function startCalls(options: {
   return {
     loops: [
       { name: 'coalescer', pulse: coalescer.pulse },
+      { name: 'calls in hand', pulse: inHand.pulse },
       { name: 'sweeper', pulse: sweeper.pulse },
       { name: 'prober', pulse: prober.pulse },
       ...dispensers.map(({ command, dispenser }) => ({
@@ -161,12 +184,14 @@ export function startCalls(options: {
       })),
     ],
     async close() {
-      await Promise.all([coalescer.close(), sweeper.close(), prober.close()]);
+      // Whoever waits for a place cuts no more.
+      const cut = coalescer.close();
+      room.close();
+      await Promise.all([cut, sweeper.close(), prober.close()]);
       // Workers first, so that nothing new is fetched while those who wait for a slot leave.
       const ended = workers.map((worker) => worker.close());
-      room.close();
       for (const { dispenser } of dispensers) dispenser.close();
-      await Promise.all(ended);
+      await Promise.all([...ended, inHand.close()]);
       await queues.close();
     },
   };
