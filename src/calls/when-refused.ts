@@ -16,6 +16,7 @@ const ASK_AGAIN_MS = 500;
 
 /** Those that move calls on. None that a backlog could grow by. */
 const MOVING: ReadonlySet<string> = new Set([
+  'addDelayedJob',
   'addStandardJob',
   'extendLock',
   'extendLocks',

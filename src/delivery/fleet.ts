@@ -36,6 +36,10 @@ export interface FleetReport {
 
 const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
 
+function usersOf({ units }: Group): string[] {
+  return units.map(({ userId }) => userId);
+}
+
 interface Answered {
   readonly errorCode: number;
   readonly errorInfo: string;
@@ -81,8 +85,8 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
   return {
     async hear(group, verdict, failed, slot) {
       // What holds the fleet is shown everywhere: it must not name the users of the call that told it.
-      const users = group.units.map(({ userId }) => userId);
-      const errorInfo = withoutUsers(verdict.errorInfo, users) || verdict.meaning;
+      const errorInfo =
+        (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, usersOf(group))) || verdict.meaning;
       const answer = { errorCode: verdict.errorCode, errorInfo };
       switch (verdict.class) {
         case 'throttle':

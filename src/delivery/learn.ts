@@ -12,7 +12,7 @@ import type { Step } from './lanes.ts';
 import type { Line, Placed } from './place-call.ts';
 import { scout } from './search.ts';
 import type { Settler } from './settler.ts';
-import type { Group } from './unit.ts';
+import type { Group, Unit } from './unit.ts';
 
 /** What one answer changes: the fleet's hold, the record, and what its run does next. */
 export type Learn = (
@@ -73,10 +73,15 @@ export function createLearner(
       errorCode: verdict.errorCode,
       httpStatus: verdict.httpStatus,
     };
-    const tried: Group = {
-      ...group,
-      units: group.units.map((unit) => ({ ...unit, attempts: [...unit.attempts, attempt] })),
-    };
+    // Only who does not end as imported is asked what was tried.
+    const isClean =
+      verdict.class === 'done' && failed === 0 && group.search === undefined && group.units.every(isWhole);
+    const tried: Group = isClean
+      ? group
+      : {
+          ...group,
+          units: group.units.map((unit) => ({ ...unit, attempts: [...unit.attempts, attempt] })),
+        };
     const nowMs = slot.atRedisMs + durationMs;
     const waitedMs = nowMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
     const earlier = attemptsOf(kept.attempts, group.units[0]?.userId ?? '');
@@ -120,4 +125,9 @@ export function createLearner(
     const isOver = decision.later.length > 0 && verdict.class === 'retry';
     return { again: decision.again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   };
+}
+
+/** Imported as its event says, profile and all. */
+function isWhole({ bare }: Unit): boolean {
+  return bare === null;
 }

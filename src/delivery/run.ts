@@ -32,6 +32,7 @@ export function createRun(
   const settler = createSettler({
     record,
     units: unitsOf(parsed.filter((entry) => entry.ok)),
+    tellAll: options.allOutcomes,
     isOnWire: () => calling > 0,
     store: async (settlement) => {
       const settled = await settleRecord(

@@ -1,4 +1,4 @@
-import type { RawEntry } from '../event/event.ts';
+import type { RawEntry, ValidEntry } from '../event/event.ts';
 import type { Outcome } from '../event/outcome.ts';
 import type { Letter } from '../ledger/dead-letters.ts';
 import { type Attempt, claimedUser } from '../ledger/record.ts';
@@ -27,9 +27,13 @@ export function remainingAfter(
   remaining: Remaining,
   decision: Pick<Decision, 'imported' | 'refused'>,
 ): Map<string, Unit> {
+  const { imported, refused } = decision;
+  // The usual end of a call, without a copy of all its users.
+  if (refused.length === 0 && imported.length === remaining.size && imported.every(isIn(remaining)))
+    return new Map();
   const left = new Map(remaining);
-  for (const { userId } of decision.imported) left.delete(userId);
-  for (const { unit, entry } of decision.refused) {
+  for (const { userId } of imported) left.delete(userId);
+  for (const { unit, entry } of refused) {
     const now = left.get(unit.userId);
     if (now === undefined) continue;
     const candidates = now.candidates.filter(({ eventId }) => eventId !== entry.eventId);
@@ -39,7 +43,14 @@ export function remainingAfter(
   return left;
 }
 
-/** The settlement that moves the record from `before` to `after`. Pure; settle.lua checks that it balances. */
+function isIn(remaining: Remaining): (unit: Unit) => boolean {
+  return ({ userId }) => remaining.has(userId);
+}
+
+/**
+ * The settlement that moves the record from `before` to `after`. Pure; settle.lua checks that it balances. Its
+ * `outcomes` are empty unless `tellAll`.
+ */
 export function settlementOf(step: {
   readonly before: Remaining;
   readonly after: Remaining;
@@ -47,26 +58,27 @@ export function settlementOf(step: {
   readonly entries: ReadonlyMap<string, RawEntry>;
   readonly letter: (raw: RawEntry, refused: Refused) => Letter;
   readonly kept: KeptState;
+  readonly tellAll: boolean;
 }): Settlement {
-  const { before, after, decision, entries, letter } = step;
+  const { before, after, decision, entries, letter, tellAll } = step;
   const endings: Ending[] = [];
   const counted: Parameters<typeof talliesOf>[0][number][] = [];
   let superseded = 0;
+  /** Of most events nobody asked how they ended. */
+  const made = (userId: string, { eventId, event }: ValidEntry, outcome: 'imported' | 'superseded'): void => {
+    const { replyTo, tally } = event;
+    if (tellAll || replyTo !== undefined)
+      endings.push({ replyTo, outcome: { eventId, userId, outcome, errorCode: 0, hasAccount: true } });
+    if (tally !== undefined) counted.push({ tally, outcome });
+  };
   const imported = decision.imported.map((unit) => {
     const [newest, ...older] = before.get(unit.userId)?.candidates ?? [];
     const sent = candidateOf(unit);
     if (newest?.eventId !== sent.eventId)
       throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
     superseded += older.length;
-    const told = (eventId: string, replyTo: string | undefined, outcome: 'imported' | 'superseded') =>
-      endings.push({
-        replyTo,
-        outcome: { eventId, userId: unit.userId, outcome, errorCode: 0, hasAccount: true },
-      });
-    told(sent.eventId, sent.event.replyTo, 'imported');
-    for (const { eventId, event } of older) told(eventId, event.replyTo, 'superseded');
-    counted.push({ tally: sent.event.tally, outcome: 'imported' });
-    for (const { event } of older) counted.push({ tally: event.tally, outcome: 'superseded' });
+    made(unit.userId, sent, 'imported');
+    for (const entry of older) made(unit.userId, entry, 'superseded');
     return { userId: unit.userId, eventId: sent.eventId };
   });
   const dead = decision.refused.map((refused): DeadEvent => {
@@ -96,7 +108,7 @@ export function settlementOf(step: {
     released: [...before.keys()].filter((userId) => !after.has(userId)),
     kept: keep(after, entries, step.kept),
     publish: endings.flatMap(announcement),
-    outcomes: endings.map(({ outcome }) => outcome),
+    outcomes: tellAll ? endings.map(({ outcome }) => outcome) : [],
     tallies: talliesOf(counted),
   };
 }

@@ -42,12 +42,16 @@ export function createSettler(options: {
   readonly record: CallRecord;
   readonly units: readonly Unit[];
   readonly store: (settlement: Settlement) => Promise<Settled>;
+  /** Every outcome is told, not only those that were asked for. */
+  readonly tellAll: boolean;
   /** Whether calls of this record may be on the wire. */
   readonly isOnWire: () => boolean;
 }): Settler {
-  const { record, store, isOnWire } = options;
-  const entries = new Map<string, RawEntry>(record.entries.map((entry) => [entry.eventId, entry]));
-  let remaining = new Map<string, Unit>(options.units.map((unit) => [unit.userId, unit]));
+  const { record, store, isOnWire, tellAll } = options;
+  const entries = new Map<string, RawEntry>();
+  for (const entry of record.entries) entries.set(entry.eventId, entry);
+  let remaining = new Map<string, Unit>();
+  for (const unit of options.units) remaining.set(unit.userId, unit);
   let kept: KeptState = {
     tries: record.tries,
     attempts: record.attempts,
@@ -69,7 +73,15 @@ export function createSettler(options: {
     const after = remainingAfter(remaining, decision);
     const onWire = isOnWire();
     const { kind } = await store({
-      ...settlementOf({ before: remaining, after, decision, entries, letter, kept: { ...kept, onWire } }),
+      ...settlementOf({
+        before: remaining,
+        after,
+        decision,
+        entries,
+        letter,
+        kept: { ...kept, onWire },
+        tellAll,
+      }),
       proof: all.some(({ proof }) => proof),
     });
     if (kind === 'settled') remaining = after;

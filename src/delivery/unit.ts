@@ -44,15 +44,13 @@ export interface Commands {
   readonly single: ImportCommand;
 }
 
+const NONE: readonly Attempt[] = [];
+
 export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
-  return [...newestFirst(entries)].map(([userId, candidates]) => ({
-    userId,
-    candidates,
-    bare: null,
-    failed: false,
-    there: false,
-    attempts: [],
-  }));
+  const units: Unit[] = [];
+  for (const [userId, candidates] of newestFirst(entries))
+    units.push({ userId, candidates, bare: null, failed: false, there: false, attempts: NONE });
+  return units;
 }
 
 /** The event that is sent for a user. */

@@ -64,18 +64,21 @@ function checkItems(command: CommandName, userIds: readonly string[]): void {
   }
 }
 
-function newForm({ userId, nick, faceUrl }: Account): object {
-  return { UserID: userId, ...profile(nick, faceUrl) };
+function newForm(account: Account): object {
+  return withProfile({ UserID: account.userId }, account);
 }
 
-function oldForm({ userId, nick, faceUrl, type }: Account): object {
-  return { Identifier: userId, ...profile(nick, faceUrl), ...(type === 1 && { Type: 1 }) };
+function oldForm(account: Account): object {
+  const { userId, type } = account;
+  return { ...withProfile({ Identifier: userId }, account), ...(type === 1 && { Type: 1 }) };
 }
 
 function hostedForm({ userId, identifierType, password }: Account): object {
   return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
 }
 
-function profile(nick: string | undefined, faceUrl: string | undefined): object {
-  return { ...(nick && { Nick: nick }), ...(faceUrl && { FaceUrl: faceUrl }) };
+function withProfile(item: Record<string, unknown>, { nick, faceUrl }: Account): object {
+  if (nick) item.Nick = nick;
+  if (faceUrl) item.FaceUrl = faceUrl;
+  return item;
 }

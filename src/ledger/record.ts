@@ -79,7 +79,8 @@ export function freshRecord(
 }
 
 function unpackEntries(text: string): RawEntry[] {
-  return (JSON.parse(text) as string[][]).map(([eventId = '', ...fields]) => ({ eventId, fields }));
+  // What is left of an entry without its ID are its fields.
+  return (JSON.parse(text) as string[][]).map((fields) => ({ eventId: fields.shift() ?? '', fields }));
 }
 
 /** The form in which scripts keep an entry: [eventId, name, value, …]. */

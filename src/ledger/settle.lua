@@ -17,7 +17,7 @@
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
 --   proof      true if accounts passed in a call that was no probe (a probe's is told by hold.lua)
---   released   [userId, ...]  users none of whose events stay in the record
+--   released   [userId, ...]  users none of whose events stay in the record; absent: all who are imported
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
 --              dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
@@ -180,14 +180,19 @@ end
 -- Release the users; what was parked behind them goes back to the front of the intake, in order. To the head of
 -- the list, since a cut may have stopped in the middle of what a user had there: then the part that it parked is
 -- older than the part that it left.
-local returned = 0
-if #s.released > 0 then
-  redis.call('HDEL', KEYS[2], unpack(s.released))
+local returned, released = 0, s.released or {}
+if not s.released then
+  for i = 1, #imported, 2 do
+    released[#released + 1] = imported[i]
+  end
+end
+if #released > 0 then
+  redis.call('HDEL', KEYS[2], unpack(released))
   if redis.call('HLEN', KEYS[3]) > 0 then
-    local counts = redis.call('HMGET', KEYS[3], unpack(s.released))
-    for i = #s.released, 1, -1 do
+    local counts = redis.call('HMGET', KEYS[3], unpack(released))
+    for i = #released, 1, -1 do
       if counts[i] then
-        local parked = ARGV[3] .. s.released[i]
+        local parked = ARGV[3] .. released[i]
         if returned == 0 and redis.call('LLEN', KEYS[6]) == 0 then
           redis.call('HSET', KEYS[7], 'returnedSince', now)
         end
@@ -196,7 +201,7 @@ if #s.released > 0 then
           redis.call('LPUSH', KEYS[6], entries[k])
         end
         redis.call('DEL', parked)
-        redis.call('HDEL', KEYS[3], s.released[i])
+        redis.call('HDEL', KEYS[3], released[i])
         returned = returned + #entries
       end
     end

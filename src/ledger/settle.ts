@@ -77,12 +77,17 @@ export async function settleRecord(
   settlement: Settlement,
   allOutcomes = false,
 ): Promise<Settled> {
-  const { kept } = settlement;
+  const { kept, released } = settlement;
+  const imported: string[] = [];
+  for (const { userId, eventId } of settlement.imported) imported.push(userId, eventId);
+  // The usual end of a call: who is released is who was imported, and stands there already.
+  const sameUsers =
+    released.length * 2 === imported.length && released.every((userId, i) => userId === imported[2 * i]);
   const payload = {
-    imported: settlement.imported.flatMap(({ userId, eventId }) => [userId, eventId]),
+    imported,
     superseded: settlement.superseded,
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
-    released: settlement.released,
+    ...(!sameUsers && { released }),
     proof: settlement.proof === true,
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
     ...(allOutcomes && {

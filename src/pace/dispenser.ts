@@ -85,7 +85,10 @@ export function createDispenser(options: {
   const turn = async (): Promise<void> => {
     const asking = heads();
     stirred = false;
-    const answer = await book.ask(asking.map((waiter) => waiter.candidate));
+    const answer = await book.ask(
+      asking.map((waiter) => waiter.candidate),
+      SLOT_CLASSES.filter((slotClass) => (waiting.get(slotClass)?.length ?? 0) > 1),
+    );
     if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
     switch (answer.kind) {
       case 'slot': {
@@ -97,6 +100,7 @@ export function createDispenser(options: {
         }
         leave(waiter);
         waiter.resolve(answer.slot);
+        if (answer.nextMs > 0 && heads().length > 0) await rest(Math.ceil(answer.nextMs), false);
         return;
       }
       case 'lost': {

@@ -12,7 +12,8 @@
 --      2 pace:<command> hash: next (us), notBefore (us), slots, givenUp, turn:<class>, want:<class> (us),
 --                       slowest, slowestAt (us), lead, leadAt (us), and what throttle.lua writes;
 --                       next: one spacing after the last slot; behind, behindAt (us): what is to be made up for, and
---                       when that changed; nearAt (us): the last slot nearer than a spacing
+--                       when that changed; nearAt (us): the last slot nearer than a spacing;
+--                       told (us): until when somebody was told to ask again at a time of their own
 --      3 started:<cmd>  sorted set: slot number -> its time (us), for the last seconds
 --      4.. call records of the candidates, one for each waiting class, best class first; for a call that has no
 --          record (somebody asks who is there) the hold hash once more
@@ -22,10 +23,12 @@
 --        'look' the same for somebody who makes no calls
 --      5.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
 --          its slot like every other, but it is never a probe: what it learns proves nothing about imports
+--      last but one: the classes of which more wait in the asking process than the one it asks for, such as '02'
 --      last: the asker's lead (us), see lead.ts
 --
 -- Answers (all numbers as integers or strings, times in us on Redis's clock):
---   {'slot', index, time, now, epoch, isProbe, heldMs, slot number, calls/s in force}
+--   {'slot', index, time, now, epoch, isProbe, heldMs, slot number, calls/s in force,
+--            us after which to ask for those who go on waiting}
 --   {'later', now, wait us}
 --   {'held', now, wait us, epoch, call record that would be the probe or ''}     {'paused', now, epoch}
 --   {'lost', now, index}              the record is gone or another run owns it
@@ -153,7 +156,8 @@ elseif mode == 'check' then
   return { 'held', nowText, '5000000', epoch }
 end
 
-local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt', 'behind', 'behindAt', 'nearAt')
+local p = redis.call('HMGET', KEYS[2], 'next', 'notBefore', 'slots', 'lead', 'leadAt', 'behind', 'behindAt', 'nearAt',
+  'told')
 -- A far asker's slot lies further ahead. So that the time before it is not lost, all may reserve so far, then.
 local lead, horizon, leadAt = tonumber(ARGV[#ARGV]), tonumber(p[4] or 0), tonumber(p[5] or 0)
 if leadAt > now or now - leadAt > 5000000 then
@@ -197,13 +201,31 @@ if slot < nextSlot or (nearAt <= slot and slot - nearAt < window * spacing) then
   end
 end
 
+-- What waits on is remembered for a moment, so that a lower class elsewhere does not take its place.
+local function want(class)
+  redis.call('HSET', KEYS[2], 'want:' .. class, nowText)
+end
+-- When to ask for a slot that comes within reach in so many us. Processes that wait for slots are told times that lie a
+-- slot's distance apart: at the same time all would ask, and all but one in vain. Nobody is told to wait when a slot could be
+-- had, nor so long that what is reserved ahead would run out: one who does not come costs nothing.
+local function askIn(reach)
+  if reach <= 0 then
+    return '0'
+  end
+  local at, told = now + reach, tonumber(p[9] or 0)
+  if told > now and told < at + ahead * spacing then
+    at = math.min(math.max(at, told + spacing), at + (ahead - 1) * spacing)
+  end
+  redis.call('HSET', KEYS[2], 'told', string.format('%.0f', at))
+  return string.format('%.0f', math.ceil(at - now))
+end
+
 local wait = slot - horizon - now
 if wait > 0 then
-  -- What is refused is remembered for a moment, so that a lower class elsewhere does not take its place.
   for i = 1, candidates do
-    redis.call('HSET', KEYS[2], 'want:' .. ARGV[3 + 2 * i], nowText)
+    want(ARGV[3 + 2 * i])
   end
-  return { 'later', nowText, string.format('%.0f', math.ceil(wait)) }
+  return { 'later', nowText, probe == 0 and askIn(wait) or string.format('%.0f', math.ceil(wait)) }
 end
 
 -- Strict classes, but every waiting class gets one slot in ten.
@@ -245,14 +267,24 @@ if mode == 'check' then
 end
 if not index then
   for i = 1, candidates do
-    redis.call('HSET', KEYS[2], 'want:' .. ARGV[3 + 2 * i], nowText)
+    want(ARGV[3 + 2 * i])
   end
   return { 'later', nowText, string.format('%.0f', math.ceil(spacing)) }
 end
 
 local slotText = string.format('%.0f', slot)
 redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot + spacing), 'slots', number, 'turn:' .. chosen, number)
-redis.call('HDEL', KEYS[2], 'want:' .. chosen)
+local others = ARGV[#ARGV - 1]
+for i = 1, candidates do
+  if i ~= index then
+    want(ARGV[3 + 2 * i])
+  end
+end
+if string.find(others, chosen, 1, true) then
+  want(chosen)
+else
+  redis.call('HDEL', KEYS[2], 'want:' .. chosen)
+end
 if slot < nextSlot then
   redis.call('HSET', KEYS[2], 'nearAt', slotText)
 end
@@ -269,4 +301,8 @@ if mode == 'calls' and hasRecord(index) then
   -- From here on the call may be on the wire: who takes this record over must know.
   redis.call('HSET', KEYS[3 + index], 'sentAt', string.format('%.0f', slot / 1000))
 end
-return { 'slot', index - 1, slotText, nowText, epoch, probe, h[6] or '0', number, rateText }
+local next = '0'
+if probe == 0 and (candidates > 1 or others ~= '') then
+  next = askIn(slot + spacing - math.min(stillBehind, 0.25 * spacing) - horizon - now)
+end
+return { 'slot', index - 1, slotText, nowText, epoch, probe, h[6] or '0', number, rateText, next }

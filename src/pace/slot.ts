@@ -46,7 +46,8 @@ export interface Slot {
 }
 
 export type SlotAnswer =
-  | { readonly kind: 'slot'; readonly index: number; readonly slot: Slot }
+  /** `nextMs`: after this to ask for those who go on waiting in the asking process. */
+  | { readonly kind: 'slot'; readonly index: number; readonly slot: Slot; readonly nextMs: number }
   | { readonly kind: 'later'; readonly waitMs: number }
   /** `wanted`: the call whose turn it is as the probe, if it waits in the asking process; '' for none. */
   | { readonly kind: 'held'; readonly waitMs: number; readonly wanted: string }
@@ -64,8 +65,10 @@ type Asked = { readonly epoch: string; readonly askedAtMs: number };
 
 /** The shared budget of one command: asks Redis, never waits. */
 export interface SlotBook {
-  /** `candidates`: one of each waiting class, best class first. */
-  ask(candidates: readonly Candidate[]): Promise<SlotAnswer & Asked>;
+  /**
+   * `candidates`: one of each waiting class, best class first. `more`: the classes of which more wait in this process.
+   */
+  ask(candidates: readonly Candidate[], more?: readonly SlotClass[]): Promise<SlotAnswer & Asked>;
   /** A slot for the check that probes a hold; granted only while one is due. */
   askForCheck(): Promise<SlotAnswer & Asked>;
   /** Tells the rate in force, and that this process is there with its quota. */
@@ -110,6 +113,7 @@ export function createSlotBook(
   const run = async (
     mode: 'calls' | 'check' | 'rate' | 'look',
     candidates: readonly Candidate[],
+    more: readonly SlotClass[] = [],
   ): Promise<Reply> => {
     const candidateArgs = candidates.flatMap((c) => [SLOT_CLASSES.indexOf(c.slotClass), c.run]);
     return (await runScript(
@@ -121,16 +125,21 @@ export function createSlotBook(
         started,
         ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
       ],
-      [ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs, Math.round(lead.ms * 1000)],
+      [
+        ...[ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs],
+        more.map((slotClass) => SLOT_CLASSES.indexOf(slotClass)).join(''),
+        Math.round(lead.ms * 1000),
+      ],
     )) as Reply;
   };
 
   const ask = async (
     mode: 'calls' | 'check',
     candidates: readonly Candidate[],
+    more: readonly SlotClass[] = [],
   ): Promise<SlotAnswer & Asked> => {
     const askedAtMs = performance.now();
-    const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates));
+    const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates, more));
     const repliedAtMs = performance.now();
     clock.sample(askedAtMs, repliedAtMs, redisNowMs);
     lead.saw(repliedAtMs - clock.toLocalMs(redisNowMs));
@@ -148,7 +157,7 @@ export function createSlotBook(
   };
 
   return {
-    ask: (candidates) => ask('calls', candidates),
+    ask: (candidates, more) => ask('calls', candidates, more),
     askForCheck: () => ask('check', []),
     rate: () => inForce('rate'),
     look: () => inForce('look'),
@@ -191,7 +200,7 @@ function readSlotReply(reply: Reply): ToldSlot {
   const word = String(reply[0]);
   switch (word) {
     case 'slot': {
-      const [, index, time, now, epoch, probe, heldMs, number, rate] = reply;
+      const [, index, time, now, epoch, probe, heldMs, number, rate, next] = reply;
       const atRedisMs = Number(time) / 1000;
       const slot: Slot = {
         atRedisMs,
@@ -205,7 +214,7 @@ function readSlotReply(reply: Reply): ToldSlot {
       return {
         redisNowMs: Number(now) / 1000,
         epoch: slot.epoch,
-        answer: { kind: 'slot', index: Number(index), slot },
+        answer: { kind: 'slot', index: Number(index), slot, nextMs: Number(next) / 1000 },
       };
     }
     case 'later':

@@ -62,7 +62,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     done.catch((error: unknown) => failOpenly(request, response, error));
   });
   await listen(server, resolved.port, resolved.host);
-  const ticking = setInterval(() => state.stalls.tick(state.nowMs()), TICK_MS).unref();
+  const looked = (): void => state.stalls.looked();
+  const ticking = setInterval(() => {
+    state.stalls.tick(state.nowMs());
+    // Comes after the loop has looked for arrivals.
+    setImmediate(looked).unref();
+  }, TICK_MS).unref();
   const { port } = server.address() as AddressInfo;
   const host = resolved.host;
 

@@ -11,12 +11,14 @@ const SLACK_MS = 2;
  * not get the processor, stamps several arrivals at once and too late, and they would look like more
  * calls in one second than there were. A regular tick shows such stalls: while ticks are in time, the
  * stamp is believed; otherwise the arrival may be as old as the last tick but one, since the loop may
- * run its late tick just before it comes to the arrivals.
+ * run its late tick just before it comes to the arrivals. A loop that is behind runs several ticks in one
+ * turn, before it has looked for arrivals again: they count as one.
  */
 export class StallWatch {
   #lastTickMs: number;
   #tickBeforeMs: number;
   #longestStallMs = 0;
+  #looked = true;
 
   constructor(nowMs: number) {
     this.#lastTickMs = nowMs;
@@ -29,8 +31,15 @@ export class StallWatch {
 
   tick(nowMs: number): void {
     this.#longestStallMs = Math.max(this.#longestStallMs, nowMs - this.#lastTickMs - TICK_MS);
+    if (!this.#looked) return;
+    this.#looked = false;
     this.#tickBeforeMs = this.#lastTickMs;
     this.#lastTickMs = nowMs;
+  }
+
+  /** To be called when the loop has looked for arrivals after a tick. */
+  looked(): void {
+    this.#looked = true;
   }
 
   /** The earliest moment at which an arrival stamped now can have come. */

@@ -34,7 +34,15 @@ function runThrough(
   const told: string[] = [];
   const settle = (decision: Parameters<typeof remainingAfter>[1]): void => {
     const after = remainingAfter(remaining, decision);
-    const settlement = settlementOf({ before: remaining, after, decision, entries: raws, letter, kept });
+    const settlement = settlementOf({
+      before: remaining,
+      after,
+      decision,
+      entries: raws,
+      letter,
+      kept,
+      tellAll: true,
+    });
     const eventsBefore = [...remaining.values()].flatMap(({ candidates }) => candidates).length;
     expect(endings(settlement)).toBe(eventsBefore);
     expect(settlement.kept?.users ?? 0).toBe(after.size);
@@ -116,7 +124,15 @@ it('any single decision balances', () => {
       } as const;
       const decision = decide(group, verdict, fail, policy);
       const after = remainingAfter(before, decision);
-      const settlement = settlementOf({ before, after, decision, entries: raws, letter, kept });
+      const settlement = settlementOf({
+        before,
+        after,
+        decision,
+        entries: raws,
+        letter,
+        kept,
+        tellAll: true,
+      });
       expect(endings(settlement)).toBe(entries.length);
       // Released are exactly those of whom nothing stays.
       const staying = new Set(settlement.kept?.entries.map(({ fields }) => fields[1]));
@@ -138,7 +154,7 @@ it('an import supersedes the older events of its user and tells who asked', () =
   const { raws, letter, before } = ledger(entries);
   const decision = { imported: unitsOf(entries).slice(0, 1), refused: [] };
   const after = remainingAfter(before, decision);
-  expect(settlementOf({ before, after, decision, entries: raws, letter, kept })).toEqual({
+  expect(settlementOf({ before, after, decision, entries: raws, letter, kept, tellAll: true })).toEqual({
     imported: [{ userId: 'a', eventId: '3-0' }],
     superseded: 2,
     tallies: [],
@@ -174,7 +190,9 @@ it('a dead letter releases its user only with the last event', () => {
   });
   const first = { imported: [], refused: [refuse(2)] };
   const left = remainingAfter(before, first);
-  expect(settlementOf({ before, after: left, decision: first, entries: raws, letter, kept })).toMatchObject({
+  expect(
+    settlementOf({ before, after: left, decision: first, entries: raws, letter, kept, tellAll: true }),
+  ).toMatchObject({
     released: [],
     dead: [{ eventId: '2-0', userId: 'a', reason: 'rejected', code: 70402 }],
     kept: { users: 1, entries: [{ eventId: '1-0' }] },
@@ -182,7 +200,7 @@ it('a dead letter releases its user only with the last event', () => {
   const second = { imported: [], refused: [refuse(1)] };
   const none = remainingAfter(left, second);
   expect(
-    settlementOf({ before: left, after: none, decision: second, entries: raws, letter, kept }),
+    settlementOf({ before: left, after: none, decision: second, entries: raws, letter, kept, tellAll: true }),
   ).toMatchObject({
     released: ['a'],
     kept: null,
@@ -192,7 +210,7 @@ it('a dead letter releases its user only with the last event', () => {
 it('what was sent out of turn, or belongs to another record, is a bug that says so', () => {
   const entries = [entryOf('a', 1), entryOf('a', 2)];
   const { raws, letter, before } = ledger(entries);
-  const step = { before, after: before, entries: raws, letter, kept };
+  const step = { before, after: before, entries: raws, letter, kept, tellAll: true };
   const old = { imported: [unitOf(entryOf('a', 1))], refused: [] };
   expect(() => settlementOf({ ...step, decision: old })).toThrow(/1-0 was sent out of turn/);
   const foreign = {

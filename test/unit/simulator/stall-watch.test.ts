@@ -1,10 +1,16 @@
 import { RollingWindow } from '../../../src/simulator/rolling-window.ts';
 import { StallWatch, TICK_MS } from '../../../src/simulator/stall-watch.ts';
 
+/** A tick, after which the loop looks for arrivals. */
+function turn(watch: StallWatch, atMs: number): void {
+  watch.looked();
+  watch.tick(atMs);
+}
+
 describe('StallWatch', () => {
   test('believes stamps while ticks are in time', () => {
     const watch = new StallWatch(0);
-    for (let at = TICK_MS; at <= 50; at += TICK_MS) watch.tick(at);
+    for (let at = TICK_MS; at <= 50; at += TICK_MS) turn(watch, at);
     expect(watch.earliest(50)).toBe(50);
     expect(watch.earliest(54)).toBe(54);
     expect(watch.longestStallMs).toBe(0);
@@ -12,13 +18,26 @@ describe('StallWatch', () => {
 
   test('after a stall an arrival may be as old as the tick before it, whichever comes first', () => {
     const arrivalFirst = new StallWatch(0);
-    arrivalFirst.tick(5);
+    turn(arrivalFirst, 5);
     expect(arrivalFirst.earliest(105)).toBe(0);
     const tickFirst = new StallWatch(0);
-    tickFirst.tick(5);
-    tickFirst.tick(105);
+    turn(tickFirst, 5);
+    turn(tickFirst, 105);
     expect(tickFirst.earliest(106)).toBe(5);
     expect(tickFirst.longestStallMs).toBe(100 - TICK_MS);
+  });
+
+  test('several ticks of one turn count as one: what came during the stall has not been looked for yet', () => {
+    const watch = new StallWatch(0);
+    turn(watch, 2);
+    turn(watch, 22);
+    watch.tick(24.5);
+    watch.tick(27);
+    expect(watch.earliest(27.5)).toBe(2);
+    // Those of the next turn have come since.
+    turn(watch, 29);
+    turn(watch, 31);
+    expect(watch.earliest(32)).toBe(32);
   });
 
   test('arrivals at an even pace are not too many because a stall bunched them', () => {
@@ -33,7 +52,7 @@ describe('StallWatch', () => {
       const cameAtMs = i * 10;
       const stampMs = cameAtMs > 1500 && cameAtMs < 1600 ? 1600 : cameAtMs;
       for (; nextTickMs <= stampMs; nextTickMs += TICK_MS) {
-        if (nextTickMs <= 1500 || nextTickMs >= 1600) watch.tick(nextTickMs);
+        if (nextTickMs <= 1500 || nextTickMs >= 1600) turn(watch, nextTickMs);
       }
       maxRaw = Math.max(maxRaw, raw.add(stampMs));
       maxSure = Math.max(maxSure, sure.add(stampMs, watch.earliest(stampMs)));
