@@ -6,6 +6,7 @@ import { claimRecord } from '../ledger/claim.ts';
 import { waitUntil } from '../pace/wait-until.ts';
 import { LANDING_MS } from './backoff.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
+import type { EarlySlot } from './early-slot.ts';
 import { createRun } from './run.ts';
 import type { Leave } from './waiting-room.ts';
 
@@ -31,16 +32,22 @@ export async function deliver(options: DeliveryOptions, callId: string, kind: st
   }
 }
 
-/** The same for a call that its process took in hand as it was cut: the record is its own already, and new. */
+/**
+ * The same for a call that its process took in hand as it was cut: the record is its own already, and new. `early`: its
+ * slot, if that was asked for already.
+ */
 export async function deliverInHand(
   options: DeliveryOptions,
   { record, run }: CallInHand,
   leave: Leave,
+  early?: EarlySlot,
 ): Promise<RunEnd> {
   try {
-    return await createRun(options, record, run, leave).work();
+    return await createRun(options, record, run, leave, early).work();
   } finally {
     leave();
+    // Its slot may not have been needed: no event of the call held up.
+    await early?.close();
   }
 }
 

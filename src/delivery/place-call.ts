@@ -37,7 +37,8 @@ const STALE_CONNECTION_MS = 2_000;
 
 /**
  * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
- * given up; then the call waits for another one, with its connection kept.
+ * given up; then the call waits for another one, with its connection kept. `early`: its slot, if that was asked for
+ * already.
  */
 export async function placeCall(
   client: ImClient,
@@ -46,12 +47,18 @@ export async function placeCall(
   candidate: Candidate,
   body: string,
   report: SlotReport,
+  early?: ReturnType<Dispenser['take']>,
 ): Promise<Placed> {
+  let asked = early;
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
+  let hasMissed = false;
   try {
     for (;;) {
-      const slot = await line.dispenser.take(candidate);
+      // Asked for early it may have been asked for too early: only the question that follows tells.
+      let slot = asked === undefined ? 'lost' : await asked;
+      asked = undefined;
+      if (slot === 'lost') slot = await line.dispenser.take(candidate, hasMissed);
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();
       if (
@@ -72,6 +79,7 @@ export async function placeCall(
         : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
       const sent = await sendAtSlot(prepared, slot, watch, line.book).finally(() => clearTimeout(silence));
       if (sent.kind === 'answered') return { ...sent, slot };
+      hasMissed = true;
       const isConnected = await prepared.connected;
       await report.missed(slot, sent.lateMs, isConnected);
       if (!isConnected) {

@@ -9,6 +9,7 @@ import type { Slot } from '../pace/slot.ts';
 import { waitUntil } from '../pace/wait-until.ts';
 import { LANDING_MS } from './backoff.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
+import type { EarlySlot } from './early-slot.ts';
 import { runLanes, type Step } from './lanes.ts';
 import { createLearner } from './learn.ts';
 import { placeCall } from './place-call.ts';
@@ -17,12 +18,16 @@ import { createSettler } from './settler.ts';
 import { accountOf, type Group, groupsOf, unitsOf } from './unit.ts';
 import type { Leave } from './waiting-room.ts';
 
-/** One run: what is left of the record, and the calls still to be made for it. */
+/**
+ * One run: what is left of the record, and the calls still to be made for it. `early`: asked for by this run, for its first
+ * batch call.
+ */
 export function createRun(
   options: DeliveryOptions,
   record: CallRecord,
   run: string,
   leave: Leave,
+  early?: EarlySlot,
 ): { work(): Promise<RunEnd> } {
   const { callId } = record;
   const { commands } = options;
@@ -95,6 +100,7 @@ export function createRun(
           if (slot.probe && isConnected) await options.hold.missed(slot);
         },
       },
+      group.command === commands.batch && slotClass === 'live' ? early?.take() : undefined,
     ).finally(() => {
       calling -= 1;
     });

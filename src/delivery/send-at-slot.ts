@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
 import type { PreparedCall } from '../im/client.ts';
-import { MAX_LATE_MS } from '../pace/budget.ts';
+import { MAX_LATE_MS, TOLD_LATE_MS } from '../pace/budget.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
 import type { Slot, SlotBook } from '../pace/slot.ts';
 import { waitUntil } from '../pace/wait-until.ts';
@@ -34,7 +34,7 @@ export async function sendAtSlot(
   const answer = await prepared.send(() => {
     const leftLateMs = performance.now() - slot.atLocalMs;
     // A Redis that cannot be told grants no slots either.
-    if (leftLateMs > MAX_LATE_MS) book.leftLate(slot, leftLateMs).catch(() => undefined);
+    if (leftLateMs > TOLD_LATE_MS) book.leftLate(slot, leftLateMs).catch(() => undefined);
   });
   return { kind: 'answered', answer, durationMs: performance.now() - sentAtMs };
 }

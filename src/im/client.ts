@@ -35,6 +35,8 @@ export interface ImClientOptions {
 export interface ImClient {
   /** Starts to connect, or takes a connection that stands. */
   prepare(command: CommandName, body: string): PreparedCall;
+  /** A call is about to come: has a connection ready for it. What nobody uses serves a later call. */
+  expectCall(): void;
   /** Closes what is idle; calls on the wire end by themselves, later ones fail unsent. */
   close(): void;
   /** Closes all, calls on the wire as well: those end in a fault, and nobody hears what became of them. */
@@ -120,11 +122,33 @@ export function createImClient(options: ImClientOptions): ImClient {
     for (const agent of Object.values(agents)) closeIdle(agent);
   }
 
+  const currentHost = (): Host => hosts.get(choice.current(nowMs())) ?? hostOf(options.baseUrl);
+
+  function takeExpected(host: Host): OpenRequest | undefined {
+    const { expected } = host;
+    host.expected = undefined;
+    return expected;
+  }
+
   return {
+    expectCall() {
+      if (isClosed) return;
+      const host = currentHost();
+      if (host.expected !== undefined) return;
+      const open = host.spares.take() ?? openRequest(host.origin, agents, callTimeoutMs);
+      inUse.add(open);
+      host.expected = open;
+      void open.connected.then(() => {
+        if (host.expected !== open) return;
+        host.expected = undefined;
+        giveBack(open, host.spares);
+      });
+    },
     prepare(command, body) {
       if (isClosed) return closedCall;
-      const host = hosts.get(choice.current(nowMs())) ?? hostOf(options.baseUrl);
-      const open = host.spares.take() ?? openRequest(host.origin, agents, callTimeoutMs);
+      const host = currentHost();
+      const open =
+        host.spares.take() ?? takeExpected(host) ?? openRequest(host.origin, agents, callTimeoutMs);
       inUse.add(open);
       let isUsed = false;
       return {
@@ -160,11 +184,13 @@ interface Host {
   readonly prefix: string;
   /** Connections serve the host that they lead to. */
   readonly spares: Spares;
+  /** On its way to stand, for a call that is about to come. */
+  expected: OpenRequest | undefined;
 }
 
 function hostOf(url: string): Host {
   const { origin, pathname } = new URL(url);
-  return { url, origin, prefix: pathname.replace(/\/+$/, ''), spares: createSpares() };
+  return { url, origin, prefix: pathname.replace(/\/+$/, ''), spares: createSpares(), expected: undefined };
 }
 
 /** Ends of a call that say that its host cannot be reached. */

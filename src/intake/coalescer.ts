@@ -10,7 +10,7 @@ import {
   cutCalls,
   type Taker,
 } from './cut.ts';
-import { createArrivalRate, nextLookMs } from './linger.ts';
+import { createArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
 
 /**
  * The loop that turns waiting events into calls. Every process runs one; the script decides, so that it does
@@ -39,6 +39,11 @@ const BLOCKED_LOOK_MS = 50;
 /** Held or paused: the change wakes the loop; this is for the case that it was not heard. */
 const STOPPED_LOOK_MS = 1_000;
 const TROUBLE_WAIT_MS = 500;
+/**
+ * A lone event wakes all processes that are idle. Who cut the last one goes first; the others look a little later, in
+ * case that one is gone or busy, and do not take the processor from it meanwhile.
+ */
+const GIVE_WAY_MS = 3;
 
 export function startCoalescer(options: {
   readonly redis: RedisClient;
@@ -51,18 +56,38 @@ export function startCoalescer(options: {
   readonly place: () => Promise<Place | 'closing'>;
   /** Names the call that is cut next, and the run that takes it. Never the same twice. */
   readonly nextTaker: () => Taker;
+  /**
+   * An event came to an empty intake, and the call that holds it is being cut: most likely by this process, for this
+   * taker. What it will need can be got ready meanwhile.
+   */
+  readonly expectCall: (taker: Taker) => void;
   /** Works the call off. Calls `leave` when its place is free again. */
   readonly take: (call: CallInHand, leave: Place) => void;
   /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
   readonly handOver: (calls: readonly CutCall[]) => Promise<void>;
   readonly onTrouble: (error: Error) => void;
 }): Coalescer {
-  const { redis, blocking, keys, limits, processId, place, nextTaker, take, handOver, onTrouble } = options;
+  const {
+    redis,
+    blocking,
+    keys,
+    limits,
+    processId,
+    place,
+    nextTaker,
+    expectCall,
+    take,
+    handOver,
+    onTrouble,
+  } = options;
   const rate = createArrivalRate();
   let closing = false;
   let nudged = false;
   let wake: (() => void) | undefined;
   let reading: Promise<void> | undefined;
+  /** An entry came while this process waited for one. */
+  let woken = false;
+  let cutLast = true;
   const pulse = createPulse();
 
   /** Rests for `ms`, until nudged, or until `other` is done. */
@@ -88,7 +113,9 @@ export function startCoalescer(options: {
     reading ??= blocking
       .xread('COUNT', 1, 'BLOCK', IDLE_TURN_MS, 'STREAMS', keys.stream, '0-0')
       .then(
-        () => undefined,
+        (entries) => {
+          woken = entries !== null;
+        },
         (error: Error) => {
           if (!closing) onTrouble(error);
         },
@@ -99,11 +126,14 @@ export function startCoalescer(options: {
     return reading;
   };
 
-  /** Cuts once, and has what was cut worked off. */
-  const cut = async (leave: Place): Promise<CutAnswer> => {
+  /** Cuts once, and has what was cut worked off. `expected`: a lone event is likely to be there. */
+  const cut = async (leave: Place, expected: boolean): Promise<CutAnswer> => {
     let taken = false;
     try {
-      const answer = await cutCalls(redis, keys, limits, processId, nextTaker());
+      const taker = nextTaker();
+      const answering = cutCalls(redis, keys, limits, processId, taker);
+      if (expected) expectCall(taker);
+      const answer = await answering;
       if (answer.kind !== 'cut') return answer;
       const { inHand, calls } = answer;
       if (inHand !== undefined) {
@@ -124,7 +154,10 @@ export function startCoalescer(options: {
     const leave = await place();
     if (leave === 'closing') return;
     pulse.turn();
-    const answer = await cut(leave);
+    const isLone = woken;
+    woken = false;
+    const answer = await cut(leave, isLone && cutLast);
+    if (isLone) cutLast = answer.kind === 'cut';
     switch (answer.kind) {
       case 'cut':
         return;
@@ -133,9 +166,11 @@ export function startCoalescer(options: {
         return rest(nextLookMs({ ...limits, ...answer, arrivalsPerMs: rate.perMs }));
       }
       case 'watched':
-        return rest(answer.waitMs + 1);
+        return rest(secondLookMs({ ...limits, ...answer }));
       case 'empty':
-        return rest(2 * IDLE_TURN_MS, somethingWaits());
+        await rest(2 * IDLE_TURN_MS, somethingWaits());
+        if (woken && !cutLast) await rest(GIVE_WAY_MS);
+        return;
       case 'blocked':
         return rest(answer.by === 'open-calls' ? BLOCKED_LOOK_MS : STOPPED_LOOK_MS);
     }

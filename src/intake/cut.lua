@@ -16,7 +16,7 @@
 --   {'cut', waiting, parked now, now ms, entries (JSON) of the call in hand or '', users in it,
 --           callId, command, users, callId, command, users, ...}   the others; look again at once
 --   {'linger', waiting, ms}           not due yet, but then at the latest; the asker has the watch
---   {'watched', waiting, wait ms}     another process has the watch
+--   {'watched', waiting, wait ms, ms until due}   another process has the watch
 --   {'empty', 0}                      nothing waits
 --   {'blocked', waiting, 'paused' | 'held' | 'open-calls'}
 -- Cost: O(entries moved). A cut of 100 runs in well under a millisecond.
@@ -105,7 +105,7 @@ if waiting < maxUsers then
   end
   if dueInMs > 0 then
     if w[1] and w[1] ~= ARGV[9] and tonumber(w[2]) > nowMs and tonumber(w[2]) < nowMs + 2 * maxWaitMs + 200 then
-      return { 'watched', waiting, tonumber(w[2]) - nowMs }
+      return { 'watched', waiting, tonumber(w[2]) - nowMs, math.ceil(dueInMs) }
     end
     redis.call('HSET', KEYS[7], 'watcher', ARGV[9], 'watchUntil', string.format('%.0f', nowMs + math.ceil(dueInMs) + 100))
     return { 'linger', waiting, math.ceil(dueInMs) }

@@ -52,7 +52,7 @@ export type CutAnswer = { readonly waiting: number } & (
   /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
   | { readonly kind: 'linger'; readonly dueInMs: number }
   /** Another process looks again in time; if it did not, this one may after `waitMs`. */
-  | { readonly kind: 'watched'; readonly waitMs: number }
+  | { readonly kind: 'watched'; readonly waitMs: number; readonly dueInMs: number }
   | { readonly kind: 'empty' }
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
@@ -134,7 +134,7 @@ function readCutReply(
     case 'linger':
       return { kind: 'linger', waiting, dueInMs: Number(first) };
     case 'watched':
-      return { kind: 'watched', waiting, waitMs: Number(first) };
+      return { kind: 'watched', waiting, waitMs: Number(first), dueInMs: Number(rest[0]) };
     case 'empty':
       return { kind: 'empty', waiting };
     case 'blocked':

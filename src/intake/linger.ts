@@ -13,8 +13,11 @@ export interface ArrivalRate {
   readonly perMs: number;
 }
 
-/** Share of the newest difference in the estimate. */
-const SMOOTHING = 0.5;
+/**
+ * What was seen so long ago counts half. By time and not by looks: those of one millisecond, in which nothing happened to
+ * come, must not make a quick stream look slow, and the next look come late.
+ */
+const HALF_LIFE_MS = 10;
 
 export function createArrivalRate(): ArrivalRate {
   let perMs = 0;
@@ -23,7 +26,8 @@ export function createArrivalRate(): ArrivalRate {
     saw(waiting, nowMs) {
       if (last !== undefined && nowMs > last.atMs) {
         const seen = Math.max(0, waiting - last.waiting) / (nowMs - last.atMs);
-        perMs = perMs === 0 ? seen : SMOOTHING * seen + (1 - SMOOTHING) * perMs;
+        const kept = perMs === 0 ? 0 : 2 ** ((last.atMs - nowMs) / HALF_LIFE_MS);
+        perMs = kept * perMs + (1 - kept) * seen;
       }
       last = { waiting, atMs: nowMs };
     },
@@ -56,4 +60,23 @@ export function nextLookMs(state: {
       : Math.max(5, state.maxWaitMs / 10);
   // The rate is a guess: after half a wait it is worth another look.
   return Math.max(1, Math.ceil(Math.min(state.dueInMs, untilFull, Math.max(5, state.maxWaitMs / 4))));
+}
+
+/** The watching process looks in time if it can; this much later it is thought to be held up. */
+const GRACE_MS = 10;
+
+/**
+ * Milliseconds until a process looks that has not the watch: soon after the call should be full, by how fast its first
+ * events came, since the one that has the watch may be held up; and when the watch ends (`waitMs`).
+ */
+export function secondLookMs(state: {
+  readonly waiting: number;
+  readonly waitMs: number;
+  readonly dueInMs: number;
+  readonly maxUsers: number;
+  readonly maxWaitMs: number;
+}): number {
+  const ageMs = Math.max(1, state.maxWaitMs - state.dueInMs);
+  const lookMs = nextLookMs({ ...state, arrivalsPerMs: state.waiting / ageMs });
+  return Math.min(state.waitMs + 1, lookMs + GRACE_MS);
 }

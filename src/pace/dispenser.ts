@@ -10,9 +10,12 @@ import type { Candidate, Slot, SlotBook } from './slot.ts';
 export interface Dispenser {
   /**
    * Resolves with a slot, or 'lost' when another run owns the record by now, or 'closing' when this process
-   * stops. While the fleet is held or paused it resolves to nothing: waiting is not failing.
+   * stops. While the fleet is held or paused it resolves to nothing: waiting is not failing. `again`: it had a slot and
+   * missed it, so it goes before the others of its class.
    */
-  take(candidate: Candidate): Promise<Slot | 'lost' | 'closing'>;
+  take(candidate: Candidate, again?: boolean): Promise<Slot | 'lost' | 'closing'>;
+  /** Nobody waits: who comes now is asked for at once. */
+  readonly isIdle: boolean;
   /** Answers everyone who waits with 'closing', and everyone who comes. */
   close(): void;
   /** Idle while nobody waits for a slot. */
@@ -54,7 +57,10 @@ export function createDispenser(options: {
   const heads = (): Waiter[] =>
     SLOT_CLASSES.flatMap((slotClass) => waiting.get(slotClass)?.slice(0, 1) ?? []);
   const leave = (waiter: Waiter): void => {
-    waiting.get(waiter.candidate.slotClass)?.shift();
+    const queue = waiting.get(waiter.candidate.slotClass) ?? [];
+    // Not always the first any more: somebody may have come again meanwhile.
+    const at = queue.indexOf(waiter);
+    if (at >= 0) queue.splice(at, 1);
   };
 
   /** The call that is to be the probe goes to the head of its class; false if it is there, or not here. */
@@ -137,18 +143,22 @@ export function createDispenser(options: {
   };
 
   return {
-    take: (candidate) =>
+    take: (candidate, again = false) =>
       new Promise((resolve) => {
         if (closed) {
           resolve('closing');
           return;
         }
         const queue = waiting.get(candidate.slotClass);
-        queue?.push({ candidate, resolve });
+        if (again) queue?.unshift({ candidate, resolve });
+        else queue?.push({ candidate, resolve });
         if (!turning) void loop();
         // A loop that rests for a hold has asked for other classes only, and the newcomer may be its proof.
         else if (queue?.length === 1) wake?.();
       }),
+    get isIdle() {
+      return !turning;
+    },
     close: () => {
       closed = true;
       for (const waiters of waiting.values()) {

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { watchCulprits } from '../delivery/culprits.ts';
 import { deliver, deliverInHand } from '../delivery/deliver.ts';
 import type { DeliveryOptions } from '../delivery/delivery-options.ts';
+import { askEarly, type EarlySlot } from '../delivery/early-slot.ts';
 import { startProber } from '../delivery/prober.ts';
 import { createWaitingRoom } from '../delivery/waiting-room.ts';
 import type { ImportCommand } from '../im/bodies.ts';
@@ -84,6 +85,7 @@ export function startCalls(options: {
   });
   const room = createWaitingRoom({ ...READY, nowMs: () => performance.now() });
   watch.onChange(() => room.stirred());
+  let expected: { readonly run: string; readonly slot: EarlySlot } | undefined;
   const coalescer = startCoalescer({
     redis,
     blocking: connections.intake,
@@ -104,7 +106,16 @@ export function startCalls(options: {
       return room.enter('in hand');
     },
     nextTaker: createTakers(randomUUID),
-    take: (call, leave) => inHand.take(call.record.callId, () => deliverInHand(delivery, call, leave)),
+    expectCall({ callId, run }) {
+      const line = lines[batch];
+      const slot = line && askEarly(line, hold, callId, run);
+      expected = slot && { run, slot };
+      client.expectCall();
+    },
+    take(call, leave) {
+      const early = expected?.run === call.run ? expected.slot : undefined;
+      inHand.take(call.record.callId, () => deliverInHand(delivery, call, leave, early));
+    },
     handOver,
     onTrouble: trouble('cutting calls'),
   });

@@ -275,6 +275,7 @@ class World {
 
   clientOf(run: Run, callId: string): ImClient {
     return {
+      expectCall: () => undefined,
       prepare: (command, body) => ({
         connected: Promise.resolve(true),
         isConnected: true,
@@ -507,6 +508,7 @@ function dispenserOf(book: SlotBook, run: Run): Line['dispenser'] {
       }
     },
     close: () => undefined,
+    isIdle: true,
     pulse: { dueMs: null },
   };
 }

@@ -33,7 +33,12 @@ function scene(): Scene {
   const lineOf = (command: typeof BATCH | typeof SINGLE) => ({
     command,
     book: books[command],
-    dispenser: { take: never, close: never, pulse: { turn: never, rest: never, idle: never } as never },
+    dispenser: {
+      isIdle: true,
+      take: never,
+      close: never,
+      pulse: { turn: never, rest: never, idle: never } as never,
+    },
   });
   let signed = 0;
   const throttled: [number, number | null][] = [];

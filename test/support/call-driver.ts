@@ -69,13 +69,14 @@ export function createCallDriver(
         ratePerSecond: 100,
       }),
       close: () => undefined,
+      isIdle: true,
       pulse: { dueMs: null },
     },
   });
   const options: DeliveryOptions = {
     redis,
     keys,
-    client: { prepare, close: () => undefined, abort: () => undefined },
+    client: { expectCall: () => undefined, prepare, close: () => undefined, abort: () => undefined },
     lines: {
       multiaccount_import: line('multiaccount_import'),
       account_import: line('account_import'),

@@ -13,6 +13,16 @@ describe('arrival rate', () => {
     expect(rate.perMs).toBe(1);
   });
 
+  it('goes by time: a moment in which nothing came says little', () => {
+    const rate = createArrivalRate();
+    rate.saw(0, 0);
+    rate.saw(90, 10);
+    for (let at = 11; at <= 13; at++) rate.saw(90, at);
+    expect(rate.perMs).toBeGreaterThan(7);
+    rate.saw(90, 60);
+    expect(rate.perMs).toBeLessThan(0.5);
+  });
+
   it('does not take a cut for arrivals that stopped', () => {
     const rate = createArrivalRate();
     rate.saw(10, 0);

@@ -1,0 +1,42 @@
+import type { HoldState } from '../pace/hold-state.ts';
+import type { Slot } from '../pace/slot.ts';
+import type { Line } from './place-call.ts';
+
+/** A slot that was asked for beside the cut of its call, before it was known that there is one. */
+export interface EarlySlot {
+  /** For the first who asks; undefined to everybody after. 'lost' also when the cut made no call. */
+  take(): Promise<Slot | 'lost' | 'closing'> | undefined;
+  /** Gives the slot up if nobody took it. Rejects when Redis cannot be told. */
+  close(): Promise<void>;
+}
+
+/**
+ * Asks for the slot of a call that is being cut. Cut and question leave in one write, and Redis answers them in this
+ * order: a lone event waits for one round trip less. Where no call is cut the record is not there, and the answer is
+ * 'lost'. undefined while others of this process wait for slots: it would not be answered sooner.
+ */
+export function askEarly(
+  line: Pick<Line, 'book' | 'dispenser'>,
+  hold: Pick<HoldState, 'missed'>,
+  callId: string,
+  run: string,
+): EarlySlot | undefined {
+  if (!line.dispenser.isIdle) return undefined;
+  const asked = line.dispenser.take({ callId, run, slotClass: 'live' });
+  let isTaken = false;
+  return {
+    take() {
+      if (isTaken) return undefined;
+      isTaken = true;
+      return asked;
+    },
+    async close() {
+      if (isTaken) return;
+      isTaken = true;
+      const slot = await asked;
+      if (typeof slot === 'string') return;
+      await line.book.giveUp(slot);
+      if (slot.probe) await hold.missed(slot);
+    },
+  };
+}
