@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { deliver } from '../../src/delivery/deliver.ts';
+import { deliver, deliverInHand } from '../../src/delivery/deliver.ts';
 import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
 import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
 import type { Line } from '../../src/delivery/place-call.ts';
@@ -7,7 +7,7 @@ import { compareEventIds } from '../../src/event/event-id.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
-import { cutCalls } from '../../src/intake/cut.ts';
+import { type CallInHand, cutCalls } from '../../src/intake/cut.ts';
 import { listDeadLetters } from '../../src/ledger/letter-store.ts';
 import { redriveUsers } from '../../src/ledger/redrive.ts';
 import type { HoldState } from '../../src/pace/hold-state.ts';
@@ -39,7 +39,7 @@ type Weather = 'fine' | 'failing' | 'listed';
 
 type Step =
   | { readonly do: 'produce'; readonly user: User; readonly kind: Kind }
-  | { readonly do: 'cut'; readonly maxUsers: number }
+  | { readonly do: 'cut'; readonly maxUsers: number; readonly inHand: boolean; readonly stops: number }
   /**
    * Somebody runs a call; stops at its n-th script, before or after it, if `stops` is not 0: for good, or until it is
    * woken. `expires`: what fails in this run is too old to be tried again.
@@ -87,7 +87,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constantFrom<Kind>('good', 'good', 'good', 'good', 'bad', 'invalid', 'robot'),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: a('cut' as const), maxUsers: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: a('cut' as const),
+      maxUsers: fc.integer({ min: 1, max: 3 }),
+      inHand: fc.boolean(),
+      stops: fc.constantFrom(0, 0, 0, 1, 2, 3),
+    }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -169,6 +177,8 @@ class World {
   readonly broken: string[] = [];
   produced = 0;
   runs: Run[] = [];
+  /** Calls taken in hand so far. */
+  taken = 0;
   flights: Flight[] = [];
 
   constructor(redis: RedisClient, keys: Keys) {
@@ -231,7 +241,7 @@ class World {
     });
   }
 
-  start(callId: string, stops = 0, after = false, dies = false, expires = false): void {
+  start(callId: string, stops = 0, after = false, dies = false, expires = false, inHand?: CallInHand): void {
     const run: Run = { dead: false, ended: false, wake: undefined, busy: 1 };
     this.runs.push(run);
     const redis = this.connectionOf(run, stops, after, dies);
@@ -264,7 +274,11 @@ class World {
       allOutcomes: false,
       report: answering<DeliveryReport>(undefined),
     };
-    void deliver(options, callId, 'live')
+    const delivered =
+      inHand === undefined
+        ? deliver(options, callId, 'live')
+        : deliverInHand(options, inHand, () => undefined);
+    void delivered
       .catch((error: Error) => this.broken.push(error.message))
       .finally(() => {
         run.ended = true;
@@ -331,7 +345,7 @@ class World {
         return;
       }
       case 'cut':
-        await this.cut(next.maxUsers);
+        await this.cut(next.maxUsers, next.inHand, next.stops);
         return;
       case 'run': {
         const open = await redis.zrange(keys.open, '0', '-1');
@@ -435,7 +449,8 @@ class World {
     }
   }
 
-  async cut(maxUsers: number): Promise<void> {
+  /** `inHand`: the batch call is worked off by its cutter, which may stop on the way. */
+  async cut(maxUsers: number, inHand = false, stops = 0): Promise<void> {
     const limits = {
       batchCommand: 'multiaccount_import',
       singleCommand: 'account_import',
@@ -446,7 +461,15 @@ class World {
       eagerGapMs: 0,
       maxOpenCalls: 1_000,
     } as const;
-    await cutCalls(this.redis, this.keys, limits, 'test');
+    if (!inHand) {
+      await cutCalls(this.redis, this.keys, limits, 'test');
+      return;
+    }
+    this.taken += 1;
+    const taker = { callId: `chand-${this.taken}`, run: `hand-${this.taken}` };
+    const answer = await cutCalls(this.redis, this.keys, limits, 'test', taker);
+    if (answer.kind === 'cut' && answer.inHand !== undefined)
+      this.start(taker.callId, stops, false, stops > 0, false, answer.inHand);
   }
 
   /** Until nothing is on its way: the dead stay dead, those asleep wake up, and the API is well. */

@@ -88,6 +88,21 @@ test('within a class first come, first served; the better class before the worse
   expect(order).toEqual(['redrive1', 'live1', 'live2', 'live3', 'redrive2']);
 }, 60_000);
 
+test('a call that missed its slot goes before the others of its class, and not before a better one', async () => {
+  const stage = await ready();
+  const { dispenser } = await start(stage);
+  await stage.redis.hset(stage.keys.pacePrefix + BATCH, 'slots', '100', 'turn:1', '100', 'turn:0', '100');
+  const order: string[] = [];
+  const all = await Promise.all(
+    (['live', 'retry', 'retry', 'live'] as const).map((slotClass, i) =>
+      candidate(stage, `c${i + 1}`, slotClass),
+    ),
+  );
+  // The first is asked for at once; of the others the third comes again.
+  await Promise.all(all.map((one, i) => dispenser.take(one, i === 2).then(() => order.push(one.callId))));
+  expect(order).toEqual(['c1', 'c4', 'c3', 'c2']);
+}, 60_000);
+
 test('a call whose record another run took over is told so; those behind it go on', async () => {
   const stage = await ready();
   const { dispenser } = await start(stage);
