@@ -62,7 +62,8 @@ export function createInHand(options: {
 
   const work = async (callId: string, run: () => Promise<RunEnd>): Promise<void> => {
     try {
-      const end = await run();
+      // Not before it is noted as being in hand.
+      const end = await Promise.resolve().then(run);
       if (end.kind === 'finished') return;
       await addJob(callId, end.kind === 'later' ? Math.max(1, Math.ceil(end.delayMs)) : 0);
     } catch (error) {
@@ -86,6 +87,7 @@ export function createInHand(options: {
       await Promise.all(calls.values());
       closing = true;
       clearTimeout(timer);
+      pulse.idle();
     },
     pulse,
   };

@@ -46,8 +46,8 @@ export async function deliverInHand(
     return await createRun(options, record, run, leave, early).work();
   } finally {
     leave();
-    // Its slot may not have been needed: no event of the call held up.
-    await early?.close();
+    // Its slot may not have been needed: no event of the call held up. A Redis that cannot be told grants none either.
+    early?.close().catch(() => undefined);
   }
 }
 

@@ -118,7 +118,10 @@ export function createImClient(options: ImClientOptions): ImClient {
 
   function close(): void {
     isClosed = true;
-    for (const { spares } of hosts.values()) spares.clear();
+    for (const host of hosts.values()) {
+      host.spares.clear();
+      takeExpected(host)?.destroy();
+    }
     for (const agent of Object.values(agents)) closeIdle(agent);
   }
 

@@ -29,7 +29,13 @@ const byHand: Row = {
     const queue = new Queue(QUEUE, { connection: redis, prefix: keys.bullPrefix, skipVersionCheck: true });
     queue.on('error', () => undefined);
     const key = (name: string): string => `${keys.bullPrefix}:${QUEUE}:${name}`;
-    arena.faults({ rules: [{ action: { latencyMs: [1_000, 2_000] } }] });
+    // A fresh call has no job. Those that are made again have one, and take so long that some are under way.
+    arena.faults({
+      rules: [
+        { match: { rate: 0.6 }, action: { errorCode: 70500 } },
+        { action: { latencyMs: [1_000, 2_000] } },
+      ],
+    });
     await eventually('calls under way', async () => (await queue.getActiveCount()) >= 8, 60_000);
     for (const worker of arena.workers) worker.signal('SIGKILL');
     await Promise.all(arena.workers.map(({ ended }) => ended));

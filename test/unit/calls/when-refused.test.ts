@@ -30,7 +30,7 @@ describe('a full Redis', () => {
     expect(writes).toEqual([
       ['moveToActive:6.7.0', true],
       ['moveToFinished', true],
-      ['addDelayedJob:6.7.0', false],
+      ['addDelayedJob:6.7.0', true],
       ['obliterate', false],
     ]);
     for (const lua of Object.values(defined)) expect(lua.endsWith(LUA)).toBe(true);

@@ -2,10 +2,10 @@ import { LANDING_MS } from '../../../src/delivery/backoff.ts';
 import { placeCall } from '../../../src/delivery/place-call.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
-import { MAX_LATE_MS } from '../../../src/pace/budget.ts';
+import { MAX_LATE_MS, TOLD_LATE_MS } from '../../../src/pace/budget.ts';
 import type { Dispenser } from '../../../src/pace/dispenser.ts';
 import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
-import { type Slot, type SlotBook, withoutRecord } from '../../../src/pace/slot.ts';
+import type { Candidate, Slot, SlotBook } from '../../../src/pace/slot.ts';
 
 const { jest } = import.meta;
 
@@ -19,14 +19,33 @@ const SLOT: Slot = {
   ratePerSecond: 1,
 };
 
+const CANDIDATE: Candidate = { callId: 'c1', run: 'r1', slotClass: 'live' };
+const ANSWER: Answer = { kind: 'fault', fault: 'timeout', sent: true, errorInfo: '' };
+const NOW_MS = 1_000;
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+/** A clock that stands still, however slow the machine is. Returns how to move it. */
+function standingClock(): (ms: number) => void {
+  let nowMs = NOW_MS;
+  jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  return (ms) => {
+    nowMs += ms;
+  };
+}
+
 /** Slots, a connection that stands, and the answer that comes over it. Tells what became of the call. */
 function place(
   slots: readonly (Slot | 'lost' | 'closing')[],
-  missed: () => Promise<void>,
+  missed: (slot: Slot, lateMs: number) => Promise<void>,
   answer: PreparedCall['send'] = () => Promise.reject(new Error('not to be sent')),
+  early?: Slot | 'lost' | 'closing',
 ) {
   const left = [...slots];
   const told: string[] = [];
+  const asked: [candidate: Candidate, again: boolean | undefined][] = [];
   const prepared: PreparedCall = {
     connected: Promise.resolve(true),
     isConnected: true,
@@ -39,17 +58,23 @@ function place(
       command: 'account_check',
       book: {
         leftLate: async ({ number }: Slot, lateMs: number) => {
-          told.push(`slot ${number} used ${Math.floor(lateMs)} ms late`);
+          told.push(`slot ${number} used ${lateMs} ms late`);
         },
       } as SlotBook,
-      dispenser: { take: async () => left.shift() ?? 'closing' } as unknown as Dispenser,
+      dispenser: {
+        take: async (candidate: Candidate, again?: boolean) => {
+          asked.push([candidate, again]);
+          return left.shift() ?? 'closing';
+        },
+      } as unknown as Dispenser,
     },
     createHoldWatch(() => 0),
-    withoutRecord('live'),
+    CANDIDATE,
     '{}',
     { probing() {}, missed, silent: () => told.push('silent') },
+    early && Promise.resolve(early),
   );
-  return { placed, told };
+  return { placed, told, asked };
 }
 
 test.each(['lost', 'closing'] as const)('%s: the connection is given back', async (end) => {
@@ -65,32 +90,120 @@ test('when Redis cannot be told of a missed slot, the connection is given back a
 });
 
 test.each([
-  ['late', MAX_LATE_MS + 2.5, ['slot 1 used 6 ms late', 'abandoned']],
-  ['in time', MAX_LATE_MS - 1, ['abandoned']],
-] as const)('a call whose bytes leave %s after the last look at the clock', async (_, lateMs, expected) => {
-  const answered: Answer = { kind: 'fault', fault: 'timeout', sent: true, errorInfo: '' };
-  let nowMs = 1_000;
-  const clock = jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
-  try {
+  [
+    'that is told to the book',
+    TOLD_LATE_MS + 0.5,
+    [`slot 1 used ${TOLD_LATE_MS + 0.5} ms late`, 'abandoned'],
+  ],
+  ['so little that it counts as punctual', TOLD_LATE_MS, ['abandoned']],
+] as const)(
+  'a call whose bytes leave late after the last look at the clock: %s',
+  async (_, lateMs, expected) => {
+    const pass = standingClock();
     const { placed, told } = place(
-      [{ ...SLOT, atLocalMs: nowMs }],
+      [{ ...SLOT, atLocalMs: NOW_MS }],
       async () => {},
       async (onLeft) => {
-        nowMs += lateMs;
+        pass(lateMs);
         onLeft?.();
-        return answered;
+        return ANSWER;
       },
     );
     expect(await placed).toMatchObject({ kind: 'answered' });
     expect(told).toEqual(expected);
-  } finally {
-    clock.mockRestore();
-  }
+  },
+);
+
+test('a slot is used as late as may be, and told; later it is missed', async () => {
+  standingClock();
+  const late: number[] = [];
+  const { placed, told } = place(
+    [MAX_LATE_MS + 0.5, MAX_LATE_MS].map((lateMs, i) => ({
+      ...SLOT,
+      number: String(i + 1),
+      atLocalMs: NOW_MS - lateMs,
+    })),
+    async (_, lateMs) => {
+      late.push(lateMs);
+    },
+    async (onLeft) => {
+      onLeft?.();
+      return ANSWER;
+    },
+  );
+  expect(await placed).toMatchObject({ kind: 'answered', slot: { number: '2' } });
+  expect(late).toEqual([MAX_LATE_MS + 0.5]);
+  expect(told).toEqual([`slot 2 used ${MAX_LATE_MS} ms late`, 'abandoned']);
+});
+
+test('a call that missed its slot asks for another as one that goes first', async () => {
+  const { placed, asked } = place([SLOT, SLOT], async () => {});
+  expect(await placed).toEqual({ kind: 'closing' });
+  expect(asked).toEqual([
+    [CANDIDATE, false],
+    [CANDIDATE, true],
+    [CANDIDATE, true],
+  ]);
+});
+
+describe('a slot that was asked for early', () => {
+  const PUNCTUAL = { ...SLOT, atLocalMs: NOW_MS };
+  beforeEach(() => {
+    standingClock();
+  });
+
+  test('is used without asking again', async () => {
+    const early = { ...PUNCTUAL, number: '7' };
+    const { placed, asked } = place(
+      [PUNCTUAL],
+      async () => {},
+      async () => ANSWER,
+      early,
+    );
+    expect(await placed).toEqual({ kind: 'answered', answer: ANSWER, slot: early, durationMs: 0 });
+    expect(asked).toEqual([]);
+  });
+
+  test('and was lost may have been asked for too early: the question that follows tells', async () => {
+    const { placed, asked } = place(
+      [PUNCTUAL],
+      async () => {},
+      async () => ANSWER,
+      'lost',
+    );
+    expect(await placed).toMatchObject({ kind: 'answered', slot: PUNCTUAL });
+    expect(asked).toEqual([[CANDIDATE, false]]);
+    const again = place(['lost', PUNCTUAL], async () => {}, undefined, 'lost');
+    expect(await again.placed).toEqual({ kind: 'lost' });
+    expect(again.asked).toEqual([[CANDIDATE, false]]);
+  });
+
+  test('and missed is followed by a question of a call that goes first', async () => {
+    const missed: string[] = [];
+    const { placed, asked } = place(
+      [PUNCTUAL],
+      async ({ number }) => {
+        missed.push(number);
+      },
+      async () => ANSWER,
+      { ...SLOT, number: '7' },
+    );
+    expect(await placed).toMatchObject({ kind: 'answered', slot: PUNCTUAL });
+    expect(missed).toEqual(['7']);
+    expect(asked).toEqual([[CANDIDATE, true]]);
+  });
+
+  test('and comes no more since the process stops, is the end of it', async () => {
+    const { placed, asked } = place([PUNCTUAL], async () => {}, undefined, 'closing');
+    expect(await placed).toEqual({ kind: 'closing' });
+    expect(asked).toEqual([]);
+  });
 });
 
 describe('an answer that does not come', () => {
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['performance'] });
+    standingClock();
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -102,9 +215,8 @@ describe('an answer that does not come', () => {
     const answered = new Promise<Answer>((resolve) => {
       answer = resolve;
     });
-    const atLocalMs = performance.now();
     const { placed, told } = place(
-      [{ ...SLOT, atLocalMs, probe }],
+      [{ ...SLOT, atLocalMs: NOW_MS, probe }],
       async () => {},
       () => answered,
     );

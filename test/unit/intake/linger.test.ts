@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createArrivalRate, nextLookMs } from '../../../src/intake/linger.ts';
+import { createArrivalRate, nextLookMs, secondLookMs } from '../../../src/intake/linger.ts';
 
 describe('arrival rate', () => {
   it('is learned from what waits, and smoothed', () => {
@@ -99,6 +99,56 @@ describe('next look', () => {
           expect(Number.isInteger(ms)).toBe(true);
           expect(ms).toBeGreaterThanOrEqual(1);
           expect(ms).toBeLessThanOrEqual(Math.max(1, any.dueInMs));
+        },
+      ),
+    );
+  });
+});
+
+describe('the second look, by a process that has not the watch', () => {
+  /** Nine events came within 10 ms, and the watch is a long one. */
+  const state = { waiting: 9, waitMs: 290, dueInMs: 190, maxUsers: 18, maxWaitMs: 200 };
+
+  it('is 10 ms after the call should be full, by how fast its first events came', () => {
+    expect(secondLookMs(state)).toBe(10 + 10);
+    expect(secondLookMs({ ...state, maxUsers: 36 })).toBe(30 + 10);
+    expect(secondLookMs({ ...state, dueInMs: 160 })).toBe(40 + 10);
+  });
+
+  it('takes events of one moment for those of a millisecond', () => {
+    expect(secondLookMs({ ...state, dueInMs: 200, maxUsers: 63 })).toBe(6 + 10);
+    // Redis's clock was set back since the oldest came.
+    expect(secondLookMs({ ...state, dueInMs: 260, maxUsers: 63 })).toBe(6 + 10);
+  });
+
+  it('is 10 ms after the call is due as it is, or after part of the wait, where it fills slowly', () => {
+    expect(secondLookMs({ ...state, dueInMs: 3 })).toBe(3 + 10);
+    expect(secondLookMs({ ...state, maxUsers: 100_000 })).toBe(50 + 10);
+  });
+
+  it('is when the watch ends, if that is sooner', () => {
+    expect(secondLookMs({ ...state, waitMs: 20 })).toBe(20);
+    expect(secondLookMs({ ...state, waitMs: 18 })).toBe(19);
+    expect(secondLookMs({ ...state, waitMs: 1 })).toBe(2);
+    expect(secondLookMs({ ...state, waitMs: 0 })).toBe(1);
+  });
+
+  it('is a whole number of milliseconds, at least one, never later than either', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          waiting: fc.nat(1_000),
+          waitMs: fc.nat(120_200),
+          dueInMs: fc.integer({ min: -2_000, max: 60_000 }),
+          maxUsers: fc.integer({ min: 1, max: 100 }),
+          maxWaitMs: fc.nat(60_000),
+        }),
+        (any) => {
+          const ms = secondLookMs(any);
+          expect(Number.isInteger(ms)).toBe(true);
+          expect(ms).toBeGreaterThanOrEqual(1);
+          expect(ms).toBeLessThanOrEqual(any.waitMs + 1);
+          expect(ms).toBeLessThanOrEqual(Math.max(1, any.dueInMs) + 10);
         },
       ),
     );
