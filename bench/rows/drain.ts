@@ -7,15 +7,16 @@ import { US } from '../report/row.ts';
 import { drainBacklog } from '../stage/backlog.ts';
 import type { Bench, BenchContext } from '../stage/bench.ts';
 import { type Crowd, wrongAccounts } from '../stage/crowd.ts';
-import { type EventPeerKind, openEventPeer } from '../stage/event-peer.ts';
+import { type EventPeer, type EventPeerKind, openEventPeer } from '../stage/event-peer.ts';
 import { createFigures, type Figures } from '../stage/figures.ts';
-import { LIFTED_ENV, LIFTED_SIMULATOR, onStage } from '../stage/stage.ts';
+import { LIFTED_ENV, LIFTED_SIMULATOR, onStage, type Stage } from '../stage/stage.ts';
 
 export const JOB_PER_EVENT = 'BullMQ, a job an event';
 /** Loses what fails: no peer, but what is left of a call's cost without this project. */
 export const FLOOR = 'the parts alone: a BullMQ job a call, and got';
 const FLOOR_CONCURRENCY = 50;
 const WORKERS = 2;
+const WARM_MS = 8_000;
 /** Tried in turn in a first, shorter round; the best one is the peer. (With 1,000 it was never faster.) */
 const PEER_CONCURRENCIES = [200, 500] as const;
 
@@ -30,101 +31,140 @@ interface Cost {
   readonly problems: readonly string[];
 }
 
-/** A backlog with the quota lifted: what an event costs, and how fast two workers get through. */
+/**
+ * A backlog with the quota lifted: what an event costs, and how fast two workers get through. All sides run from the
+ * beginning to the end and are measured in turn; who is not measured is idle.
+ */
 export const drain: Bench = {
   name: 'drain',
   about: 'a backlog with the quota lifted, 2 workers, everything settled, beside a BullMQ job for each event',
   runs: 3,
   async run(context) {
     const figures = createFigures();
-    const problems: string[] = [];
     const crowd: Crowd = { prefix: 'u', count: context.quick ? 20_000 : 60_000 };
     const concurrency = await bestConcurrency(context, { ...crowd, count: crowd.count / 4 });
-    for (let run = 0; run < context.runs; run++) {
-      const us = await drainUs(context, crowd);
-      const peer = await drainPeer(concurrency, crowd);
-      addCost(figures, US, us);
-      addCost(figures, JOB_PER_EVENT, peer);
-      addRatios(figures, us, peer);
-      const floor = await drainPeer(FLOOR_CONCURRENCY, crowd, 'bullmq-job-per-call');
-      addCost(figures, FLOOR, floor);
-      problems.push(...us.problems, ...peer.problems.map((problem) => `${JOB_PER_EVENT}: ${problem}`));
-      problems.push(...floor.problems.map((problem) => `${FLOOR}: ${problem}`));
-      context.say(
-        `${Math.round(us.eventsPerSecond)} events/s, the peer ${Math.round(peer.eventsPerSecond)} at concurrency ${concurrency}`,
-      );
-      if (run === 0) for (const line of commandLines(us)) context.say(line);
-    }
+    const options = { workers: WORKERS, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR };
+    const problems = await onStage(context, options, (stage) =>
+      withPeer(concurrency, 'bullmq-job-per-event', (peer) =>
+        withPeer(FLOOR_CONCURRENCY, 'bullmq-job-per-call', (floor) => {
+          const sides: readonly Side[] = [
+            { who: US, drain: (one) => drainUs(stage, one) },
+            { who: `${JOB_PER_EVENT}, concurrency ${concurrency}`, drain: (one) => drainPeer(peer, one) },
+            { who: FLOOR, drain: (one) => drainPeer(floor, one) },
+          ];
+          return measureInTurn(context, figures, sides, crowd);
+        }),
+      ),
+    );
     return { rows: figures.rows(), problems, charts: [chartOf(figures)] };
   },
 };
+
+interface Side {
+  readonly who: string;
+  drain(crowd: Crowd): Promise<Cost>;
+}
+
+/** Answers what went wrong. */
+async function measureInTurn(
+  context: BenchContext,
+  figures: Figures,
+  sides: readonly Side[],
+  crowd: Crowd,
+): Promise<string[]> {
+  const problems: string[] = [];
+  for (const side of sides) problems.push(...(await warmUp(context, side, crowd.count / 6)));
+  for (let run = 0; run < context.runs; run++) {
+    const costs: Cost[] = [];
+    for (const [i, side] of sides.entries()) {
+      const cost = await side.drain({ ...crowd, prefix: `r${run}-` });
+      costs.push(cost);
+      addCost(figures, [US, JOB_PER_EVENT, FLOOR][i] ?? side.who, cost);
+      problems.push(...cost.problems.map((problem) => `${side.who}: ${problem}`));
+      context.say(
+        `${side.who}: ${Math.round(cost.eventsPerSecond)} events/s, ${cost.workerMicros.toFixed(1)} µs of worker CPU an event`,
+      );
+    }
+    const [us, peer] = costs;
+    if (us === undefined || peer === undefined) throw new RangeError('a side was not measured');
+    addRatios(figures, us, peer);
+    if (run === 0) for (const line of commandLines(us)) context.say(line);
+  }
+  return problems;
+}
+
+/**
+ * Code that has not run often is slow for reasons of its own, and is compiled beside the work for thousands of calls, of
+ * which the one side makes a hundredth as many as the other handles jobs. So each works for equally long before anything
+ * is measured, as a worker does that runs for days.
+ */
+async function warmUp(context: BenchContext, side: Side, count: number): Promise<readonly string[]> {
+  const untilMs = performance.now() + (context.quick ? 1_000 : WARM_MS);
+  for (let round = 0; ; round++) {
+    const { problems } = await side.drain({ prefix: `w${round}-`, count });
+    if (problems.length > 0 || performance.now() >= untilMs) return problems;
+  }
+}
 
 async function bestConcurrency(context: BenchContext, crowd: Crowd): Promise<number> {
   if (context.quick) return 500;
   let best: { readonly concurrency: number; readonly eventsPerSecond: number } | undefined;
   for (const concurrency of PEER_CONCURRENCIES) {
-    const { eventsPerSecond } = await drainPeer(concurrency, crowd);
+    const { eventsPerSecond } = await withPeer(concurrency, 'bullmq-job-per-event', async (peer) => {
+      await drainPeer(peer, { prefix: 'w', count: crowd.count });
+      return drainPeer(peer, crowd);
+    });
     context.say(`the peer at concurrency ${concurrency}: ${Math.round(eventsPerSecond)} events/s`);
     if (eventsPerSecond > (best?.eventsPerSecond ?? 0)) best = { concurrency, eventsPerSecond };
   }
   return best?.concurrency ?? PEER_CONCURRENCIES[0];
 }
 
-/** Code that has not run yet is slow for reasons of its own: both sides work off some events first. */
-function warmUp(crowd: Crowd): Crowd {
-  return { prefix: 'w', count: Math.round(crowd.count / 6) };
-}
-
-function drainUs(context: BenchContext, crowd: Crowd): Promise<Cost> {
-  return onStage(
-    context,
-    { workers: WORKERS, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR },
-    async (stage) => {
-      await drainBacklog(stage, [warmUp(crowd)]);
-      const drained = await drainBacklog(stage, [crowd]);
-      return costOf(
-        crowd.count,
-        drained.settledMs,
-        drained.workerCpuMicros,
-        drained.serverCost,
-        drained.arrivalsMs.length,
-        drained.problems,
-      );
-    },
+async function drainUs(stage: Stage, crowd: Crowd): Promise<Cost> {
+  const drained = await drainBacklog(stage, [crowd]);
+  return costOf(
+    crowd.count,
+    drained.settledMs,
+    drained.workerCpuMicros,
+    drained.serverCost,
+    drained.arrivalsMs.length,
+    drained.problems,
   );
 }
 
-async function drainPeer(
+/** Opens a peer, its workers ready and its queue paused, and closes it after `work`. */
+async function withPeer<T>(
   concurrency: number,
-  crowd: Crowd,
-  kind: EventPeerKind = 'bullmq-job-per-event',
-): Promise<Cost> {
+  kind: EventPeerKind,
+  work: (peer: EventPeer) => Promise<T>,
+): Promise<T> {
   const peer = await openEventPeer(WORKERS, concurrency, kind);
   try {
-    const info = async (): Promise<ServerCost> => parseServerCost(await peer.redis.info('all'));
-    const cpu = (): number => peer.workers.reduce((sum, { pid }) => sum + processCpuMicros(pid), 0);
-    const done = (): Promise<true> =>
-      eventually('the jobs of the peer have ended', async () => (await peer.left()) === 0, 120_000);
-    await peer.add(warmUp(crowd));
-    for (const worker of peer.workers) worker.begin();
-    await done();
     await peer.queue.pause();
-    await peer.simulator.reset();
-    await peer.add(crowd);
-    const cpuBefore = cpu();
-    const before = await info();
-    await peer.queue.resume();
-    await done();
-    const endedAtMs = performance.timeOrigin + performance.now();
-    const cpuMicros = cpu() - cpuBefore;
-    const serverCost = costBetween(before, await info());
-    const calls = await peer.simulator.calls();
-    const settledMs = endedAtMs - (calls[0]?.arrivedAtMs ?? endedAtMs);
-    const problems = wrongAccounts([crowd], await peer.simulator.accounts());
-    return costOf(crowd.count, settledMs, cpuMicros, serverCost, calls.length, problems);
+    for (const worker of peer.workers) worker.begin();
+    return await work(peer);
   } finally {
     await peer.close();
   }
+}
+
+async function drainPeer(peer: EventPeer, crowd: Crowd): Promise<Cost> {
+  const info = async (): Promise<ServerCost> => parseServerCost(await peer.redis.info('all'));
+  const cpu = (): number => peer.workers.reduce((sum, { pid }) => sum + processCpuMicros(pid), 0);
+  await peer.queue.pause();
+  await peer.simulator.reset();
+  await peer.add(crowd);
+  const cpuBefore = cpu();
+  const before = await info();
+  await peer.queue.resume();
+  await eventually('the jobs of the peer have ended', async () => (await peer.left()) === 0, 120_000);
+  const endedAtMs = performance.timeOrigin + performance.now();
+  const cpuMicros = cpu() - cpuBefore;
+  const serverCost = costBetween(before, await info());
+  const calls = await peer.simulator.calls();
+  const settledMs = endedAtMs - (calls[0]?.arrivedAtMs ?? endedAtMs);
+  const problems = wrongAccounts([crowd], await peer.simulator.accounts());
+  return costOf(crowd.count, settledMs, cpuMicros, serverCost, calls.length, problems);
 }
 
 function costOf(

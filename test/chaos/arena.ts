@@ -86,7 +86,7 @@ export interface Arena {
   took(what: string, ms: number, atMostMs?: number): void;
   /**
    * Waits until every record that is open now is done, in another run's hands, or in those of a run that proves to
-   * live by its lock; tells how long it took.
+   * live by its lock or by moving; tells how long it took.
    */
   takenOver(): Promise<number>;
   /** Waits until there are so many dead letters of a reason. */
@@ -366,22 +366,30 @@ function startSamples(
   };
 }
 
-/** A worker that died has lost its locks by now; a job that still has one is in living hands. */
+/**
+ * A worker that died has lost its locks by now, and has long not shown that its calls move: what still has a lock, or moved
+ * just now, is in living hands.
+ */
 const LOCKS_GONE_MS = 7_000;
+const MOVED_WITHIN_MS = 3_000;
 
 interface OpenCall {
   readonly callId: string;
   /** null: it is done. '' : nobody has run it yet. */
   readonly run: string | null;
-  readonly locked: boolean;
+  /** Locked, or shown to move. */
+  readonly lives: boolean;
 }
 
 async function lookAt(redis: RedisClient, keys: Keys, callIds: readonly string[]): Promise<OpenCall[]> {
+  const [seconds = 0] = await redis.time();
   return Promise.all(
     callIds.map(async (callId): Promise<OpenCall> => {
       const [v, run, command] = await redis.hmget(keys.callPrefix + callId, 'v', 'run', 'command');
       const lock = `${keys.bullPrefix}:calls-${command}:${callId}:lock`;
-      return { callId, run: v ? (run ?? '') : null, locked: (await redis.exists(lock)) === 1 };
+      const movedMs = Number(seconds) * 1_000 - Number((await redis.zscore(keys.open, callId)) ?? 0);
+      const lives = (await redis.exists(lock)) === 1 || Math.abs(movedMs) < MOVED_WITHIN_MS;
+      return { callId, run: v ? (run ?? '') : null, lives };
     }),
   );
 }
@@ -402,7 +410,7 @@ async function takenOver(redis: RedisClient, keys: Keys): Promise<number> {
     left = left.filter(({ run }, i) => {
       const is = now[i];
       return (
-        is !== undefined && is.run !== null && is.run === run && !(is.locked && elapsedMs > LOCKS_GONE_MS)
+        is !== undefined && is.run !== null && is.run === run && !(is.lives && elapsedMs > LOCKS_GONE_MS)
       );
     });
   }
