@@ -111,7 +111,7 @@ async function bestConcurrency(context: BenchContext, crowd: Crowd): Promise<num
   let best: { readonly concurrency: number; readonly eventsPerSecond: number } | undefined;
   for (const concurrency of PEER_CONCURRENCIES) {
     const { eventsPerSecond } = await withPeer(concurrency, 'bullmq-job-per-event', async (peer) => {
-      await drainPeer(peer, { prefix: 'w', count: crowd.count });
+      await drainPeer(peer, { prefix: 'w', count: crowd.count / 2 });
       return drainPeer(peer, crowd);
     });
     context.say(`the peer at concurrency ${concurrency}: ${Math.round(eventsPerSecond)} events/s`);

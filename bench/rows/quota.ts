@@ -44,7 +44,7 @@ export const quota: Bench = {
 };
 
 async function backlog(stage: Stage, context: BenchContext, prefix: string): Promise<Drained> {
-  return drainBacklog(stage, [{ prefix, count: context.quick ? 25_000 : 60_000 }]);
+  return drainBacklog(stage, [{ prefix, count: context.quick ? 25_000 : 50_000 }]);
 }
 
 function addUse(figures: Figures, name: string, drained: Drained): void {

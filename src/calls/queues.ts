@@ -56,7 +56,7 @@ export interface CallQueues {
   bringForward(command: ImportCommand, callId: string): Promise<void>;
   /** Redis's clock may have been set back: the lock of a call's job must not stand for hours. */
   endOldLock(command: ImportCommand, callId: string): Promise<void>;
-  /** The same for what keeps all others from looking for stalled jobs. */
+  /** The same for what keeps all others from looking for stalled jobs: of one queue at each asking, in turn. */
   endOldLooks(): Promise<void>;
   counts(command: ImportCommand): Promise<CallCounts>;
   close(): Promise<void>;
@@ -93,6 +93,7 @@ export function openCallQueues(
     if (queue === undefined) throw new RangeError(`this worker has no queue for ${command}`);
     return queue;
   };
+  let looks = 0;
   return {
     async add(command, callIds, jobName = LIVE_JOB) {
       // Not addBulk: its transaction costs more than the jobs, and nothing rests on them being added together.
@@ -121,12 +122,10 @@ export function openCallQueues(
     endOldLock: (command, callId) =>
       endOverlong(connection, `${keys.bullPrefix}:${queueName(command)}:${callId}:lock`, LOCK_MS),
     async endOldLooks() {
-      for (const command of commands)
-        await endOverlong(
-          connection,
-          `${keys.bullPrefix}:${queueName(command)}:stalled-check`,
-          STALLED_CHECK_MS,
-        );
+      const command = commands[looks++ % commands.length];
+      if (command === undefined) return;
+      const key = `${keys.bullPrefix}:${queueName(command)}:stalled-check`;
+      await endOverlong(connection, key, STALLED_CHECK_MS);
     },
     async counts(command) {
       const [counts, inHand] = await Promise.all([
