@@ -73,7 +73,7 @@ async function measureInTurn(
   crowd: Crowd,
 ): Promise<string[]> {
   const problems: string[] = [];
-  for (const side of sides) problems.push(...(await warmUp(context, side, crowd.count / 6)));
+  for (const side of sides) problems.push(...(await warmUp(context, side, Math.round(crowd.count / 6))));
   for (let run = 0; run < context.runs; run++) {
     const costs: Cost[] = [];
     for (const [i, side] of sides.entries()) {

@@ -7,7 +7,7 @@ import { DelayedError, WaitingError, Worker } from './bullmq.ts';
 import { countDueJobs } from './due-jobs.ts';
 import { startFetchWatch } from './fetch-watch.ts';
 import { LOCK_MS, STALLED_CHECK_MS } from './lifetimes.ts';
-import { queueName, REDRIVE_JOB } from './queues.ts';
+import { AGAIN_JOB, queueName, REDRIVE_JOB } from './queues.ts';
 import { getsAlongWhenRefused } from './when-refused.ts';
 
 /** How a run of a call ended, as far as its job is concerned. */
@@ -102,7 +102,8 @@ export function startCallWorker(options: {
     return opened;
   };
   const processor = async (job: Job, token?: string) => {
-    const kind = job.attemptsStarted > 1 ? 'again' : job.name === REDRIVE_JOB ? 'redrive' : 'live';
+    const ranBefore = job.attemptsStarted > 1 || job.name === AGAIN_JOB;
+    const kind = ranBefore ? 'again' : job.name === REDRIVE_JOB ? 'redrive' : 'live';
     const end = await runCounted(job.id ?? '', kind);
     if (end.kind === 'later') {
       await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);

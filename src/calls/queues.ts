@@ -12,7 +12,7 @@ const LIVE_JOB = 'call';
 export const REDRIVE_JOB = 'redrive';
 /** Of a call that was in hand before. */
 export const AGAIN_JOB = 'again';
-export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB;
+export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB | typeof AGAIN_JOB;
 
 /** Calls of one command by the state of their jobs. */
 export interface CallCounts {

@@ -6,6 +6,8 @@ import type { Line } from './place-call.ts';
 export interface EarlySlot {
   /** For the first who asks; undefined to everybody after. 'lost' also when the cut made no call. */
   take(): Promise<Slot | 'lost' | 'closing'> | undefined;
+  /** Neither taken nor closed: its call may be on the wire soon, as Redis has it (sentAt, slot.lua). */
+  readonly isOpen: boolean;
   /** Gives the slot up if nobody took it. Rejects when Redis cannot be told. */
   close(): Promise<void>;
 }
@@ -29,6 +31,9 @@ export function askEarly(
       if (isTaken) return undefined;
       isTaken = true;
       return asked;
+    },
+    get isOpen() {
+      return !isTaken;
     },
     async close() {
       if (isTaken) return;

@@ -73,9 +73,13 @@ export function createLearner(
       errorCode: verdict.errorCode,
       httpStatus: verdict.httpStatus,
     };
-    // Only who does not end as imported is asked what was tried.
+    // Only who does not end as imported is asked what was tried. A check imports nobody by itself.
     const isClean =
-      verdict.class === 'done' && failed === 0 && group.search === undefined && group.units.every(isWhole);
+      !checked &&
+      verdict.class === 'done' &&
+      failed === 0 &&
+      group.search === undefined &&
+      group.units.every(isWhole);
     const tried: Group = isClean
       ? group
       : {

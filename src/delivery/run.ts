@@ -38,7 +38,7 @@ export function createRun(
     record,
     units: unitsOf(parsed.filter((entry) => entry.ok)),
     tellAll: options.allOutcomes,
-    isOnWire: () => calling > 0,
+    isOnWire: () => calling > 0 || early?.isOpen === true,
     store: async (settlement) => {
       const settled = await settleRecord(
         options.redis,

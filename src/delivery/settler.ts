@@ -130,7 +130,8 @@ export function createSettler(options: {
         return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
       });
       if (dead.length === 0) return 'settled';
-      return (await store(invalidSettlement({ invalid: dead, remaining, entries, kept }))).kind;
+      const now = { ...kept, onWire: isOnWire() };
+      return (await store(invalidSettlement({ invalid: dead, remaining, entries, kept: now }))).kind;
     },
   };
 }

@@ -28,7 +28,7 @@ export interface Coalescer {
   nudge(): void;
   /** Stops after the cut at hand has been handed over. */
   close(): Promise<void>;
-  /** Never idle: it looks now and then whatever happens. */
+  /** Looks now and then whatever happens; idle only while it waits for a place. */
   readonly pulse: Pulse;
 }
 

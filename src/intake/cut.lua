@@ -11,6 +11,9 @@
 --      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
 --      13 who goes alone: 'robot' or 'profile-or-robot', by what the batch call cannot carry
 --      14 ms that lie between two slots: while quiet, a call that is not full is cut so far behind the one before
+--      15 run that takes the batch call in hand (calls/in-hand.ts), '' for none: then it is for a job to run it
+--      16 ID of the call that is taken in hand. Asked for once more it is answered once more, without the single calls that
+--         were cut beside it: the sweep makes their jobs
 --
 -- Answers, all starting with a word and the entries still waiting:
 --   {'cut', waiting, parked now, now ms, entries (JSON) of the call in hand or '', users in it,

@@ -109,11 +109,14 @@ export function startCalls(options: {
     expectCall({ callId, run }) {
       const line = lines[batch];
       const slot = line && askEarly(line, hold, callId, run);
+      // Of a cut whose answer never came: what its slot stands for is nobody's.
+      expected?.slot.close().catch(() => undefined);
       expected = slot && { run, slot };
       client.expectCall();
     },
     take(call, leave) {
       const early = expected?.run === call.run ? expected.slot : undefined;
+      if (early !== undefined) expected = undefined;
       inHand.take(call.record.callId, () => deliverInHand(delivery, call, leave, early));
     },
     handOver,
@@ -195,14 +198,14 @@ export function startCalls(options: {
       })),
     ],
     async close() {
-      // Whoever waits for a place cuts no more.
-      const cut = coalescer.close();
+      const ended = [coalescer, sweeper, prober].map((loop) => loop.close());
+      // Workers first, so that nothing new is fetched while those who wait for a slot leave. They must leave before the
+      // coalescer is waited for: it may wait for their places.
+      ended.push(...workers.map((worker) => worker.close()));
       room.close();
-      await Promise.all([cut, sweeper.close(), prober.close()]);
-      // Workers first, so that nothing new is fetched while those who wait for a slot leave.
-      const ended = workers.map((worker) => worker.close());
       for (const { dispenser } of dispensers) dispenser.close();
-      await Promise.all([...ended, inHand.close()]);
+      await Promise.all(ended);
+      await inHand.close();
       await queues.close();
     },
   };

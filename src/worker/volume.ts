@@ -14,7 +14,7 @@ export interface Volume {
   quota(command: ImportCommand): Quota;
   /** Records that may stand open, over the fleet. */
   openRecords(command: ImportCommand): number;
-  /** Records that this process works on at a time. */
+  /** Jobs that this process works on at a time, and of the batch command as many calls in hand besides. */
   concurrency(command: ImportCommand): number;
 }
 

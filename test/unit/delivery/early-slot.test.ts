@@ -147,3 +147,13 @@ describe('when nobody took it', () => {
     await expect(early.close()).rejects.toThrow('READONLY');
   });
 });
+
+test('it is open until somebody takes it, or it is closed', async () => {
+  const { early } = askedEarly();
+  expect(early.isOpen).toBe(true);
+  void early.take();
+  expect(early.isOpen).toBe(false);
+  const other = askedEarly().early;
+  void other.close();
+  expect(other.isOpen).toBe(false);
+});

@@ -1,0 +1,38 @@
+import { createSettler } from '../../../src/delivery/settler.ts';
+import { unitsOf } from '../../../src/delivery/unit.ts';
+import { parseEntry } from '../../../src/event/parse.ts';
+import { freshRecord } from '../../../src/ledger/record.ts';
+import type { Settlement } from '../../../src/ledger/settle.ts';
+
+const ENTRIES = JSON.stringify([
+  ['1-0', 'userId', 'ann'],
+  ['2-0', 'userId', 'bob', 'type', 'nonsense'],
+]);
+
+function settlerOf(isOnWire: () => boolean) {
+  const record = freshRecord('c1', 'multiaccount_import', ENTRIES, 1_000);
+  const parsed = record.entries.map((entry) => parseEntry(entry, { adminId: 'administrator' }));
+  const stored: Settlement[] = [];
+  const settler = createSettler({
+    record,
+    units: unitsOf(parsed.filter((entry) => entry.ok)),
+    tellAll: false,
+    isOnWire,
+    store: async (settlement) => {
+      stored.push(settlement);
+      return { kind: 'settled', returned: 0, resolved: 0, nowMs: 1_000 };
+    },
+  });
+  return { settler, stored, invalid: parsed.filter((entry) => !entry.ok) };
+}
+
+test.each([true, false])(
+  'whether a call may be on the wire (%s) is told of what stays, too, when entries that do not hold up leave',
+  async (onWire) => {
+    const { settler, stored, invalid } = settlerOf(() => onWire);
+    expect(await settler.settleInvalid(invalid)).toBe('settled');
+    expect(stored).toHaveLength(1);
+    expect(stored[0]?.dead.map(({ eventId }) => eventId)).toEqual(['2-0']);
+    expect(stored[0]?.kept).toMatchObject({ users: 1, onWire });
+  },
+);
