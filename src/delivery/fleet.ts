@@ -25,7 +25,7 @@ export interface FleetOptions {
   readonly hold: HoldState;
   readonly lines: Readonly<Partial<Record<Group['command'], Line>>>;
   /** The UserSig has expired: makes it anew, by another clock if this machine's may be wrong. */
-  readonly signAnew: () => void;
+  readonly signAnew: (sentAtMs: number) => void;
   readonly report: FleetReport;
 }
 
@@ -61,7 +61,7 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
   const blocked = async (verdict: Verdict, errorInfo: string, slot: Slot): Promise<void> => {
     if (verdict.signAnew && !signedAnew) {
       signedAnew = true;
-      signAnew();
+      signAnew(slot.atLocalMs);
       if (slot.probe) await hold.missed(slot);
       return;
     }

@@ -18,8 +18,8 @@ export interface Api {
   readonly client: ImClient;
   /** Reads the secret again. */
   signAnew(): void;
-  /** The same, after an answer that doubts the time signed with. */
-  signAnewInDoubt(): void;
+  /** The same, after an answer that doubts the time signed with; to a call sent then, on `performance.now()`. */
+  signAnewInDoubt(sentAtMs: number): void;
   /** This machine's clock is so far ahead of Redis's. */
   clockIsAhead(ms: number): void;
 }
@@ -27,7 +27,7 @@ export interface Api {
 const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
 
 export function openApi(config: Config, readFile: ReadFile, log: Logger, hosts: Hosts | undefined): Api {
-  const signingClock = createSigningClock(Date.now);
+  const signingClock = createSigningClock(Date.now, () => performance.now());
   const signer = createSigner({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
@@ -53,9 +53,8 @@ export function openApi(config: Config, readFile: ReadFile, log: Logger, hosts: 
   return {
     client,
     signAnew: () => signer.renew(),
-    signAnewInDoubt() {
-      signingClock.doubt();
-      signer.renew();
+    signAnewInDoubt(sentAtMs) {
+      if (signingClock.doubt(sentAtMs)) signer.renew();
     },
     clockIsAhead: (ms) => signingClock.isAhead(ms),
   };

@@ -2,20 +2,46 @@ import { createSigningClock } from '../../../src/im/signing-clock.ts';
 
 const DAY_MS = 86_400_000;
 
+/** A machine whose clock stands at day 100, and what passes meanwhile. */
+function machine() {
+  let elapsedMs = 1_000;
+  const clock = createSigningClock(
+    () => 100 * DAY_MS,
+    () => elapsedMs,
+  );
+  return {
+    clock,
+    pass: (ms: number) => {
+      elapsedMs += ms;
+      return elapsedMs;
+    },
+  };
+}
+
 test('it signs by the clock of the machine, and by the other one once that is in doubt', () => {
-  const clock = createSigningClock(() => 100 * DAY_MS);
+  const { clock, pass } = machine();
   clock.isAhead(-10 * DAY_MS);
   expect(clock.nowMs()).toBe(100 * DAY_MS);
-  clock.doubt();
+  expect(clock.doubt(pass(1))).toBe(true);
   expect(clock.nowMs()).toBe(110 * DAY_MS);
   // The other one was no better.
-  clock.doubt();
+  expect(clock.doubt(pass(1))).toBe(true);
   expect(clock.nowMs()).toBe(100 * DAY_MS);
 });
 
+test('several calls that were on the wire together are one doubt', () => {
+  const { clock, pass } = machine();
+  clock.isAhead(-10 * DAY_MS);
+  const sent = [pass(1), pass(1), pass(1)];
+  pass(50);
+  expect(sent.map((sentAtMs) => clock.doubt(sentAtMs))).toEqual([true, false, false]);
+  expect(clock.nowMs()).toBe(110 * DAY_MS);
+  expect(clock.doubt(pass(1))).toBe(true);
+});
+
 test('what is learned of the other clock later counts from then on', () => {
-  const clock = createSigningClock(() => 100 * DAY_MS);
-  clock.doubt();
+  const { clock, pass } = machine();
+  clock.doubt(pass(1));
   expect(clock.nowMs()).toBe(100 * DAY_MS);
   clock.isAhead(3 * DAY_MS);
   expect(clock.nowMs()).toBe(97 * DAY_MS);
