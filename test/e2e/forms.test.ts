@@ -80,7 +80,8 @@ describe('legacy', () => {
     expect(books).toMatchObject({ imported: 150, deadLettered: 0 });
     const { account_import: report } = lane.simulator.report().commands;
     expect(report?.refused).toBe(0);
-    expect(report?.maxInRollingSecond).toBeLessThanOrEqual(100);
+    // As they surely were: this process, which is the receiver, may have stamped some late.
+    expect(report?.maxSurelyInRollingSecond).toBeLessThanOrEqual(100);
   });
 });
 
