@@ -15,7 +15,11 @@ function ledger(entries: readonly ValidEntry[]) {
   const letter: Parameters<typeof settlementOf>[0]['letter'] = (raw, refused) =>
     refusedLetter(raw, refused, 'multiaccount_import', []);
   const before: Map<string, Unit> = new Map(unitsOf(entries).map((unit) => [unit.userId, unit]));
-  return { raws, letter, before };
+  const settlementFor = (
+    step: Pick<Parameters<typeof settlementOf>[0], 'before' | 'after' | 'decision'>,
+    tellAll = true,
+  ): Settlement => settlementOf({ ...step, entries: raws, letter, kept, tellAll });
+  return { before, settlementFor };
 }
 
 /** As settle.lua counts. */
@@ -27,22 +31,14 @@ function runThrough(
   entries: readonly ValidEntry[],
   answers: Iterator<{ verdict: number; failing: boolean }>,
 ) {
-  const { raws, letter, before } = ledger(entries);
+  const { before, settlementFor } = ledger(entries);
   let remaining = before;
   const ended: string[] = [];
   const released: string[] = [];
   const told: string[] = [];
   const settle = (decision: Parameters<typeof remainingAfter>[1]): void => {
     const after = remainingAfter(remaining, decision);
-    const settlement = settlementOf({
-      before: remaining,
-      after,
-      decision,
-      entries: raws,
-      letter,
-      kept,
-      tellAll: true,
-    });
+    const settlement = settlementFor({ before: remaining, after, decision });
     const eventsBefore = [...remaining.values()].flatMap(({ candidates }) => candidates).length;
     expect(endings(settlement)).toBe(eventsBefore);
     expect(settlement.kept?.users ?? 0).toBe(after.size);
@@ -111,7 +107,7 @@ it('any run of answers balances at each step and ends every event and every user
 it('any single decision balances', () => {
   fc.assert(
     fc.property(entryLists, verdicts, fc.boolean(), fc.nat(5), (entries, verdict, expired, tries) => {
-      const { raws, letter, before } = ledger(entries);
+      const { before, settlementFor } = ledger(entries);
       const [group] = groupsOf([...before.values()], commands, true);
       if (group === undefined) return;
       const fail = group.units.slice(0, 2).map(({ userId }) => userId);
@@ -124,15 +120,7 @@ it('any single decision balances', () => {
       } as const;
       const decision = decide(group, verdict, fail, policy);
       const after = remainingAfter(before, decision);
-      const settlement = settlementOf({
-        before,
-        after,
-        decision,
-        entries: raws,
-        letter,
-        kept,
-        tellAll: true,
-      });
+      const settlement = settlementFor({ before, after, decision });
       expect(endings(settlement)).toBe(entries.length);
       // Released are exactly those of whom nothing stays.
       const staying = new Set(settlement.kept?.entries.map(({ fields }) => fields[1]));
@@ -151,10 +139,10 @@ it('an import supersedes the older events of its user and tells who asked', () =
     entryOf('a', 2),
     entryOf('b', 4),
   ];
-  const { raws, letter, before } = ledger(entries);
+  const { before, settlementFor } = ledger(entries);
   const decision = { imported: unitsOf(entries).slice(0, 1), refused: [] };
   const after = remainingAfter(before, decision);
-  expect(settlementOf({ before, after, decision, entries: raws, letter, kept, tellAll: true })).toEqual({
+  expect(settlementFor({ before, after, decision })).toEqual({
     imported: [{ userId: 'a', eventId: '3-0' }],
     superseded: 2,
     tallies: [],
@@ -179,9 +167,23 @@ it('an import supersedes the older events of its user and tells who asked', () =
   });
 });
 
+it('where not all outcomes are asked for, those are told who asked, and none else', () => {
+  const entries = [entryOf('a', 1, { replyTo: 'r1', tally: 't' }), entryOf('a', 2), entryOf('b', 3)];
+  const { before, settlementFor } = ledger(entries);
+  const decision = { imported: unitsOf(entries), refused: [] };
+  const step = { before, after: remainingAfter(before, decision), decision };
+  const { outcomes, publish, tallies, ...rest } = settlementFor(step, false);
+  expect(outcomes).toEqual([]);
+  expect(publish.map(({ channel }) => channel)).toEqual(['r1']);
+  expect(tallies).toEqual([{ tally: 't', name: 'superseded', count: 1 }]);
+  const { outcomes: all, publish: _p, tallies: _t, ...same } = settlementFor(step);
+  expect(rest).toEqual(same);
+  expect(all).toHaveLength(3);
+});
+
 it('a dead letter releases its user only with the last event', () => {
   const entries = [entryOf('a', 1), entryOf('a', 2)];
-  const { raws, letter, before } = ledger(entries);
+  const { before, settlementFor } = ledger(entries);
   const refuse = (n: number) => ({
     unit: unitOf(...entries),
     entry: entryOf('a', n),
@@ -190,18 +192,14 @@ it('a dead letter releases its user only with the last event', () => {
   });
   const first = { imported: [], refused: [refuse(2)] };
   const left = remainingAfter(before, first);
-  expect(
-    settlementOf({ before, after: left, decision: first, entries: raws, letter, kept, tellAll: true }),
-  ).toMatchObject({
+  expect(settlementFor({ before, after: left, decision: first })).toMatchObject({
     released: [],
     dead: [{ eventId: '2-0', userId: 'a', reason: 'rejected', code: 70402 }],
     kept: { users: 1, entries: [{ eventId: '1-0' }] },
   });
   const second = { imported: [], refused: [refuse(1)] };
   const none = remainingAfter(left, second);
-  expect(
-    settlementOf({ before: left, after: none, decision: second, entries: raws, letter, kept, tellAll: true }),
-  ).toMatchObject({
+  expect(settlementFor({ before: left, after: none, decision: second })).toMatchObject({
     released: ['a'],
     kept: null,
   });
@@ -209,17 +207,17 @@ it('a dead letter releases its user only with the last event', () => {
 
 it('what was sent out of turn, or belongs to another record, is a bug that says so', () => {
   const entries = [entryOf('a', 1), entryOf('a', 2)];
-  const { raws, letter, before } = ledger(entries);
-  const step = { before, after: before, entries: raws, letter, kept, tellAll: true };
+  const { before, settlementFor } = ledger(entries);
+  const step = { before, after: before };
   const old = { imported: [unitOf(entryOf('a', 1))], refused: [] };
-  expect(() => settlementOf({ ...step, decision: old })).toThrow(/1-0 was sent out of turn/);
+  expect(() => settlementFor({ ...step, decision: old })).toThrow(/1-0 was sent out of turn/);
   const foreign = {
     unit: unitOf(...entries),
     entry: entryOf('a', 9),
     reason: 'rejected' as const,
     verdict: verdictFor(70402),
   };
-  expect(() => settlementOf({ ...step, decision: { imported: [], refused: [foreign] } })).toThrow(
+  expect(() => settlementFor({ ...step, decision: { imported: [], refused: [foreign] } })).toThrow(
     /9-0 is not of this record/,
   );
 });
