@@ -107,8 +107,8 @@ function isNamed(group: Group, failAccounts: readonly string[]): boolean {
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
 function done(group: Group, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
-  const failed = group.units.filter(({ userId }) => failing.has(userId));
-  const passed = group.units.filter(({ userId }) => !failing.has(userId));
+  const failed = failing.size === 0 ? [] : group.units.filter(({ userId }) => failing.has(userId));
+  const passed = failing.size === 0 ? group.units : group.units.filter(({ userId }) => !failing.has(userId));
   const again = failed.filter((unit) => !unit.failed).map((unit) => ({ ...unit, failed: true }));
   const alone = failed.filter((unit) => unit.failed);
   const { commands, culpritShare } = policy;

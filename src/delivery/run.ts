@@ -15,7 +15,7 @@ import { createLearner } from './learn.ts';
 import { placeCall } from './place-call.ts';
 import { screen } from './screen.ts';
 import { createSettler } from './settler.ts';
-import { accountOf, type Group, groupsOf, unitsOf } from './unit.ts';
+import { accountOf, type Group, groupsOf, unitsByUser } from './unit.ts';
 import type { Leave } from './waiting-room.ts';
 
 /**
@@ -36,7 +36,7 @@ export function createRun(
   let redisAheadMs = 0;
   const settler = createSettler({
     record,
-    units: unitsOf(parsed.filter((entry) => entry.ok)),
+    units: unitsByUser(parsed.filter((entry) => entry.ok)),
     tellAll: options.allOutcomes,
     isOnWire: () => calling > 0 || early?.isOpen === true,
     store: async (settlement) => {

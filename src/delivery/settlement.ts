@@ -55,7 +55,7 @@ export function settlementOf(step: {
   readonly before: Remaining;
   readonly after: Remaining;
   readonly decision: Pick<Decision, 'imported' | 'refused'>;
-  readonly entries: ReadonlyMap<string, RawEntry>;
+  readonly entries: () => ReadonlyMap<string, RawEntry>;
   readonly letter: (raw: RawEntry, refused: Refused) => Letter;
   readonly kept: KeptState;
   readonly tellAll: boolean;
@@ -83,7 +83,7 @@ export function settlementOf(step: {
   });
   const dead = decision.refused.map((refused): DeadEvent => {
     const { unit, entry, reason, verdict } = refused;
-    const raw = entries.get(entry.eventId);
+    const raw = entries().get(entry.eventId);
     if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
     counted.push({ tally: entry.event.tally, outcome: 'dead-lettered', reason });
     const { eventId } = entry;
@@ -117,7 +117,7 @@ export function settlementOf(step: {
 export function invalidSettlement(step: {
   readonly invalid: readonly { readonly raw: RawEntry; readonly letter: Letter }[];
   readonly remaining: Remaining;
-  readonly entries: ReadonlyMap<string, RawEntry>;
+  readonly entries: () => ReadonlyMap<string, RawEntry>;
   readonly kept: KeptState;
 }): Settlement {
   const endings = step.invalid.map(
@@ -159,7 +159,7 @@ export function invalidSettlement(step: {
 }
 
 /** Events keep the order in which they stood, so that a record reads the same at every run. */
-function keep(after: Remaining, entries: ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
+function keep(after: Remaining, entries: () => ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
   if (after.size === 0) return null;
   const staying = new Set(
     [...after.values()].flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId)),
@@ -167,7 +167,7 @@ function keep(after: Remaining, entries: ReadonlyMap<string, RawEntry>, kept: Ke
   return {
     ...kept,
     attempts: kept.attempts as readonly Attempt[],
-    entries: [...entries.values()].filter(({ eventId }) => staying.has(eventId)),
+    entries: [...entries().values()].filter(({ eventId }) => staying.has(eventId)),
     users: after.size,
   };
 }

@@ -4,7 +4,13 @@ import { type Attempt, type CallRecord, withAttempt } from '../ledger/record.ts'
 import type { Settled, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './decide.ts';
 import { invalidLetter, refusedLetter } from './letter.ts';
-import { invalidSettlement, type KeptState, remainingAfter, settlementOf } from './settlement.ts';
+import {
+  invalidSettlement,
+  type KeptState,
+  type Remaining,
+  remainingAfter,
+  settlementOf,
+} from './settlement.ts';
 import type { Unit } from './unit.ts';
 
 /** Events that a call brought to an end. */
@@ -40,7 +46,7 @@ interface Waiting {
 
 export function createSettler(options: {
   readonly record: CallRecord;
-  readonly units: readonly Unit[];
+  readonly units: Remaining;
   readonly store: (settlement: Settlement) => Promise<Settled>;
   /** Every outcome is told, not only those that were asked for. */
   readonly tellAll: boolean;
@@ -48,10 +54,13 @@ export function createSettler(options: {
   readonly isOnWire: () => boolean;
 }): Settler {
   const { record, store, isOnWire, tellAll } = options;
-  const entries = new Map<string, RawEntry>();
-  for (const entry of record.entries) entries.set(entry.eventId, entry);
-  let remaining = new Map<string, Unit>();
-  for (const unit of options.units) remaining.set(unit.userId, unit);
+  let remaining = options.units;
+  let read: ReadonlyMap<string, RawEntry> | undefined;
+  // Only what fails or stays is asked for as it came.
+  const entries = (): ReadonlyMap<string, RawEntry> => {
+    read ??= new Map(record.entries.map((entry) => [entry.eventId, entry]));
+    return read;
+  };
   let kept: KeptState = {
     tries: record.tries,
     attempts: record.attempts,
@@ -126,7 +135,7 @@ export function createSettler(options: {
       }),
     async settleInvalid(invalid) {
       const dead = invalid.flatMap((entry) => {
-        const raw = entries.get(entry.eventId);
+        const raw = entries().get(entry.eventId);
         return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
       });
       if (dead.length === 0) return 'settled';

@@ -46,11 +46,16 @@ export interface Commands {
 
 const NONE: readonly Attempt[] = [];
 
-export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
-  const units: Unit[] = [];
+/** Users in the order of their first appearance. */
+export function unitsByUser(entries: Iterable<ValidEntry>): Map<string, Unit> {
+  const units = new Map<string, Unit>();
   for (const [userId, candidates] of newestFirst(entries))
-    units.push({ userId, candidates, bare: null, failed: false, there: false, attempts: NONE });
+    units.set(userId, { userId, candidates, bare: null, failed: false, there: false, attempts: NONE });
   return units;
+}
+
+export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
+  return [...unitsByUser(entries).values()];
 }
 
 /** The event that is sent for a user. */

@@ -12,6 +12,7 @@ export function newestFirst(entries: Iterable<ValidEntry>): Map<string, ValidEnt
     if (own === undefined) byUser.set(entry.event.userId, [entry]);
     else own.push(entry);
   }
-  for (const own of byUser.values()) own.sort((a, b) => compareEventIds(b.eventId, a.eventId));
+  for (const own of byUser.values())
+    if (own.length > 1) own.sort((a, b) => compareEventIds(b.eventId, a.eventId));
   return byUser;
 }

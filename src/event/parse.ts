@@ -52,14 +52,14 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
       tally: readTally(tally) === undefined ? undefined : tally,
       identifierType: identifierType === undefined ? undefined : (Number(identifierType) as IdentifierType),
       password: facts.password,
-      extra: facts.extra,
+      extra: facts.extra ?? NO_EXTRA,
     },
     tooLong,
   };
 }
 
 /** Non-empty values of the fields we know, and the other fields. */
-type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> };
+type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> | undefined };
 
 interface Collected {
   readonly facts: Readonly<Facts>;
@@ -82,7 +82,7 @@ function collect(fields: readonly string[]): Collected {
     tally: undefined,
     identifierType: undefined,
     password: undefined,
-    extra: NO_EXTRA,
+    extra: undefined,
   };
   let others: [string, string][] | undefined;
   let userId: string | undefined;

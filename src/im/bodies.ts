@@ -64,21 +64,25 @@ function checkItems(command: CommandName, userIds: readonly string[]): void {
   }
 }
 
-function newForm(account: Account): object {
-  return withProfile({ UserID: account.userId }, account);
+function newForm({ userId, nick, faceUrl }: Account): object {
+  return { UserID: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl) };
 }
 
 function oldForm(account: Account): object {
-  const { userId, type } = account;
-  return { ...withProfile({ Identifier: userId }, account), ...(type === 1 && { Type: 1 }) };
+  const { userId, nick, faceUrl, type } = account;
+  return {
+    Identifier: userId,
+    Nick: orAbsent(nick),
+    FaceUrl: orAbsent(faceUrl),
+    ...(type === 1 && { Type: 1 }),
+  };
 }
 
 function hostedForm({ userId, identifierType, password }: Account): object {
   return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
 }
 
-function withProfile(item: Record<string, unknown>, { nick, faceUrl }: Account): object {
-  if (nick) item.Nick = nick;
-  if (faceUrl) item.FaceUrl = faceUrl;
-  return item;
+/** JSON leaves out what is undefined; items of one shape are cheap to write. */
+function orAbsent(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
 }

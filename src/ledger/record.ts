@@ -23,11 +23,15 @@ export interface Attempt {
   readonly userId?: string;
 }
 
-/** A call record as a run finds it. Its entries are fixed when it is cut; settled ones leave it. */
+/** A call record as a run finds it. */
 export interface CallRecord {
   readonly callId: string;
   readonly command: ImportCommand;
   readonly slotClass: Extract<SlotClass, 'live' | 'redrive'>;
+  /**
+   * Fixed when it is cut; settled ones leave it. Read anew from the record's text each time, and throws when that is none: while
+   * a call is on its way one text costs less to keep than its hundreds of parts.
+   */
   readonly entries: readonly RawEntry[];
   readonly cutAtMs: number;
   /** Transient failures so far, for the back-off. */
@@ -42,18 +46,21 @@ export interface CallRecord {
   readonly readAtMs: number;
 }
 
-/** Reads the fields of a record (flat, as HGETALL gives them in Lua). Throws when they are no record. */
+/** Reads the fields of a record (flat, as HGETALL gives them in Lua). */
 export function readRecord(
   callId: string,
   readAtMs: number,
   fields: ReadonlyMap<string, string>,
 ): CallRecord {
   const number = (name: string): number => Number(fields.get(name) ?? 0);
+  const packed = fields.get('entries') ?? '';
   return {
     callId,
     command: fields.get('command') as ImportCommand,
     slotClass: fields.get('class') === 'redrive' ? 'redrive' : 'live',
-    entries: unpackEntries(fields.get('entries') ?? ''),
+    get entries() {
+      return unpackEntries(packed);
+    },
     cutAtMs: number('cutAt'),
     tries: number('tries'),
     attempts: JSON.parse(fields.get('attempts') ?? '[]') as Attempt[],
@@ -68,19 +75,21 @@ export function readRecord(
 export function freshRecord(
   callId: string,
   command: ImportCommand,
-  entries: string,
+  packed: string,
   cutAtMs: number,
 ): CallRecord {
   return {
     ...{ callId, command, slotClass: 'live', cutAtMs, readAtMs: cutAtMs },
-    entries: unpackEntries(entries),
+    get entries() {
+      return unpackEntries(packed);
+    },
     ...{ tries: 0, attempts: [], sentAtMs: 0, firstSentAtMs: 0, heldMsAtFirst: 0 },
   };
 }
 
-function unpackEntries(text: string): RawEntry[] {
+function unpackEntries(packed: string): RawEntry[] {
   // What is left of an entry without its ID are its fields.
-  return (JSON.parse(text) as string[][]).map((fields) => ({ eventId: fields.shift() ?? '', fields }));
+  return (JSON.parse(packed) as string[][]).map((fields) => ({ eventId: fields.shift() ?? '', fields }));
 }
 
 /** The form in which scripts keep an entry: [eventId, name, value, …]. */

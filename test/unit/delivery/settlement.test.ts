@@ -18,7 +18,7 @@ function ledger(entries: readonly ValidEntry[]) {
   const settlementFor = (
     step: Pick<Parameters<typeof settlementOf>[0], 'before' | 'after' | 'decision'>,
     tellAll = true,
-  ): Settlement => settlementOf({ ...step, entries: raws, letter, kept, tellAll });
+  ): Settlement => settlementOf({ ...step, entries: () => raws, letter, kept, tellAll });
   return { before, settlementFor };
 }
 
@@ -234,7 +234,12 @@ it('entries that do not hold up leave first, and release the users nobody else s
     letter: invalidLetter(raw, { ok: false, eventId: raw.eventId, userId: '', problems: ['x'] }),
   }));
   const entries = new Map([...invalid.map(({ raw }) => raw), rawOf(good)].map((raw) => [raw.eventId, raw]));
-  const settlement = invalidSettlement({ invalid, remaining: new Map([['a', unitOf(good)]]), entries, kept });
+  const settlement = invalidSettlement({
+    invalid,
+    remaining: new Map([['a', unitOf(good)]]),
+    entries: () => entries,
+    kept,
+  });
   expect(settlement).toMatchObject({
     imported: [],
     superseded: 0,

@@ -1,5 +1,5 @@
 import { createSettler } from '../../../src/delivery/settler.ts';
-import { unitsOf } from '../../../src/delivery/unit.ts';
+import { unitsByUser } from '../../../src/delivery/unit.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import { freshRecord } from '../../../src/ledger/record.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
@@ -15,7 +15,7 @@ function settlerOf(isOnWire: () => boolean) {
   const stored: Settlement[] = [];
   const settler = createSettler({
     record,
-    units: unitsOf(parsed.filter((entry) => entry.ok)),
+    units: unitsByUser(parsed.filter((entry) => entry.ok)),
     tellAll: false,
     isOnWire,
     store: async (settlement) => {

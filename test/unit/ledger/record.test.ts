@@ -50,7 +50,7 @@ it('a fresh record has no history, and one without entries is none', () => {
     attempts: [],
     sentAtMs: 0,
   });
-  expect(() => readRecord('c1', 0, new Map())).toThrow();
+  expect(() => readRecord('c1', 0, new Map()).entries).toThrow();
 });
 
 it('entries come back as they were packed', () => {
