@@ -52,13 +52,15 @@ export async function placeCall(
   let asked = early;
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
-  let hasMissed = false;
+  /** Of a slot that was missed, once there was one. */
+  let told: Promise<void> | undefined;
   try {
     for (;;) {
       // Asked for early it may have been asked for too early: only the question that follows tells.
       let slot = asked === undefined ? 'lost' : await asked;
       asked = undefined;
-      if (slot === 'lost') slot = await line.dispenser.take(candidate, hasMissed);
+      if (slot === 'lost') slot = await line.dispenser.take(candidate, told !== undefined);
+      await told;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();
       if (
@@ -79,9 +81,14 @@ export async function placeCall(
         : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
       const sent = await sendAtSlot(prepared, slot, watch, line.book).finally(() => clearTimeout(silence));
       if (sent.kind === 'answered') return { ...sent, slot };
-      hasMissed = true;
       const isConnected = await prepared.connected;
-      await report.missed(slot, sent.lateMs, isConnected);
+      told = report.missed(slot, sent.lateMs, isConnected);
+      if (isConnected && !slot.probe) {
+        // The next question goes out in the same write: Redis answers in order.
+        told.catch(() => undefined);
+        continue;
+      }
+      await told;
       if (!isConnected) {
         // No connection to be had: what send() says of it is the answer, and nothing was sent.
         return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };

@@ -43,40 +43,49 @@ export function createArrivalRate(): ArrivalRate {
   };
 }
 
-/**
- * Milliseconds until the call is expected to be full, or is due as it is (`dueInMs`), whichever comes first; at least
- * one. Without a known rate it looks a few times within the wait.
- */
-export function nextLookMs(state: {
+/** What is known of events that linger. */
+interface Lingering {
   readonly waiting: number;
   readonly dueInMs: number;
   readonly maxUsers: number;
   readonly maxWaitMs: number;
-  readonly arrivalsPerMs: number;
-}): number {
-  const untilFull =
-    state.arrivalsPerMs > 0
-      ? (state.maxUsers - state.waiting) / state.arrivalsPerMs
-      : Math.max(5, state.maxWaitMs / 10);
-  // The rate is a guess: after half a wait it is worth another look.
-  return Math.max(1, Math.ceil(Math.min(state.dueInMs, untilFull, Math.max(5, state.maxWaitMs / 4))));
+}
+
+/** By how fast its first events came, or by the rate that is known, if that is faster. */
+function untilFullMs({ waiting, dueInMs, maxUsers, maxWaitMs }: Lingering, arrivalsPerMs = 0): number {
+  const ageMs = Math.max(1, maxWaitMs - dueInMs);
+  return (maxUsers - waiting) / Math.max(arrivalsPerMs, waiting / ageMs);
+}
+
+/** When the call is full or due as it is, or, since both are guesses, after a quarter of a wait. */
+function endMs({ dueInMs, maxWaitMs }: Lingering, fullInMs: number): number {
+  return Math.min(dueInMs, fullInMs, Math.max(5, maxWaitMs / 4));
+}
+
+/** Nearer than this the guess is good enough. */
+const NEAR_MS = 3;
+/** How much of the way to a full call is gone before the next look. */
+const STRIDE = 0.6;
+
+/**
+ * Milliseconds until the watching process looks again: whole ones, at least one. Not only when the call should be full: a
+ * guess that was too low (the producer, or this process, had been held up) would leave full calls lying for as long as it is
+ * wrong. So it comes nearer by strides: three or four looks for each call that fills up.
+ */
+export function nextLookMs(state: Lingering & { readonly arrivalsPerMs: number }): number {
+  const fullInMs = untilFullMs(state, state.arrivalsPerMs);
+  const strideMs = fullInMs > NEAR_MS ? Math.max(NEAR_MS, STRIDE * fullInMs) : fullInMs;
+  return Math.max(1, Math.ceil(endMs(state, strideMs)));
 }
 
 /** The watching process looks in time if it can; this much later it is thought to be held up. */
-const GRACE_MS = 10;
+const GRACE_MS = 5;
 
 /**
- * Milliseconds until a process looks that has not the watch: soon after the call should be full, by how fast its first
- * events came, since the one that has the watch may be held up; and when the watch ends (`waitMs`).
+ * Milliseconds until a process looks that has not the watch: soon after the call should be full, since the one that has
+ * the watch may be held up; and when the watch ends (`waitMs`).
  */
-export function secondLookMs(state: {
-  readonly waiting: number;
-  readonly waitMs: number;
-  readonly dueInMs: number;
-  readonly maxUsers: number;
-  readonly maxWaitMs: number;
-}): number {
-  const ageMs = Math.max(1, state.maxWaitMs - state.dueInMs);
-  const lookMs = nextLookMs({ ...state, arrivalsPerMs: state.waiting / ageMs });
+export function secondLookMs(state: Lingering & { readonly waitMs: number }): number {
+  const lookMs = Math.max(1, Math.ceil(endMs(state, untilFullMs(state))));
   return Math.min(state.waitMs + 1, lookMs + GRACE_MS);
 }

@@ -7,7 +7,7 @@ export const SLOTS_AHEAD = 5;
  * A call that would leave later than this after its slot is given up, never sent late: late calls and punctual ones
  * close together are what fills 10 ms, at 100 calls a second with more than three (docs/decisions/0021).
  */
-export const MAX_LATE_MS = 8;
+export const MAX_LATE_MS = 10;
 
 /**
  * A call that left later than this is told to the book, and its second counts from when it left. The margin of 1 %

@@ -4,8 +4,8 @@
 -- the check that a run still owns its call record, the check of the hold and the reservation of the time must
 -- be one step: a process that was frozen must not get a slot for work that another one took over.
 --
--- The time of slots that were given up is made up for: the next ones lie nearer to each other, by a quarter at
--- most. What a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used,
+-- The time of slots that were given up is made up for, and moments in which nobody asked: the next ones lie nearer to each other,
+-- by a quarter at most. What a rolling second holds is bounded by counting then, not by the spacing alone: the slots that were used,
 -- n of them back, are as far back as n spacings (docs/decisions/0022).
 --
 -- KEYS 1 hold           hash, see hold.lua: epoch, held, proof, nextProbeAt, probeUntil, leaseMs (ms), paused, heldMs
@@ -57,6 +57,8 @@ elseif mode ~= 'look' and (q[1] ~= ARGV[1] or now - slowestAt > 1000000 or slowe
   redis.call('HSET', KEYS[2], 'slowest', ARGV[1], 'slowestAt', nowText)
 end
 local lowest = spacing
+-- Slots in which nobody asked that are made up for at most.
+local MADE_UP = 5
 
 -- Throttled (docs/decisions/0023): the rate climbs from where it was cut to, to near where it was refused, the longer
 -- the limit has stood the slower; then for two seconds it feels for the limit, by 2 % of the full rate a second. Where
@@ -182,6 +184,12 @@ if nextSlot < 0 or nextSlot > farAhead then
   redis.call('DEL', KEYS[3])
   redis.call('HSET', KEYS[2], 'next', string.format('%.0f', nextSlot))
 end
+-- The line had calls to make a moment ago, and whoever has the next one was held up: that time is made up for, too. Not
+-- after idleness: a rush begins evenly.
+local unasked = now - nextSlot
+if unasked > 0 and unasked <= MADE_UP * spacing then
+  behind = math.max(behind, math.min(behind + unasked, MADE_UP * spacing))
+end
 local notBefore = tonumber(p[2] or 0)
 if notBefore > now + 60000000 then
   -- No server is waited for longer than a minute (slot.ts): this is of another clock.
@@ -288,7 +296,7 @@ end
 if slot < nextSlot then
   redis.call('HSET', KEYS[2], 'nearAt', slotText)
 end
-if stillBehind ~= behind then
+if stillBehind ~= tonumber(p[6] or 0) then
   redis.call('HSET', KEYS[2], 'behind', string.format('%.0f', stillBehind), 'behindAt', nowText)
 end
 redis.call('ZADD', KEYS[3], slotText, number)

@@ -64,7 +64,8 @@ test('everyone who waits gets a slot of their own, over two processes', async ()
   expect(new Set(slots.map(({ number }) => number)).size).toBe(60);
   const times = slots.map(({ atRedisMs }) => atRedisMs).sort((a, b) => a - b);
   const gaps = times.slice(1).map((at, i) => at - (times[i] ?? 0));
-  expect(Math.min(...gaps)).toBeGreaterThan(1.99);
+  // Three quarters of a spacing where a moment in which nobody asked is made up for.
+  expect(Math.min(...gaps)).toBeGreaterThan(1.49);
 }, 60_000);
 
 test('within a class first come, first served; the better class before the worse', async () => {

@@ -49,9 +49,9 @@ test('in no rolling second more slots than the rate, plus one, however many ask'
   const stage = fresh();
   const granted = await compete(stage, spacingMicros(quota), 8, 1_800);
   expect(mostInOneSecond(granted)).toBeLessThanOrEqual(990 + 1);
-  // However slow the askers: rounded to the microsecond, no two lie closer than 1/990 s.
+  // However slow the askers, whose time is made up for: rounded to the microsecond, three quarters of 1/990 s.
   const gaps = granted.slice(1).map((at, i) => at - (granted[i] ?? 0));
-  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_009);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(757);
 }, 60_000);
 
 describe('slots that were given up', () => {

@@ -61,7 +61,7 @@ describe('when', () => {
     const lead = { ms: 450, saw: () => undefined };
     const far = createSlotBook(redis, keys, BATCH, createRedisClock(), SPACING, lead);
     const one = await candidate();
-    await next(-1);
+    await next(-60e6);
     const beforeMicros = await nowMicros();
     const first = await slotOf(far, one);
     expect(first.atRedisMs * 1000 - beforeMicros).toBeGreaterThanOrEqual(450_000);
@@ -85,14 +85,42 @@ describe('when', () => {
     expect(new Set(slots.map(({ number }) => number)).size).toBe(6);
   });
 
-  test('no burst after idleness: the unused past is not made up for', async () => {
-    const { book, next, candidate, nowMicros } = desk();
-    await next(-60e6);
-    const before = await nowMicros();
+  test.each([60e6, 5.01 * SPACING])(
+    'no burst after idleness: %d us in which nobody asked are not made up for',
+    async (idleMicros) => {
+      const { book, next, candidate, nowMicros } = desk();
+      await next(-idleMicros);
+      const before = await nowMicros();
+      const one = await candidate();
+      const first = await slotOf(book, one);
+      expect(first.atRedisMs * 1_000).toBeGreaterThanOrEqual(before);
+      expect((await slotOf(book, one)).atRedisMs - first.atRedisMs).toBeCloseTo(100, 6);
+    },
+  );
+
+  test('a moment in which nobody asked is made up for: the next slots lie nearer', async () => {
+    const { book, next, candidate, stage, paceKey } = desk();
+    // Of half a spacing a quarter is made up for with each slot; the rest of the test takes less than another one.
+    await next(-0.5 * SPACING);
     const one = await candidate();
     const first = await slotOf(book, one);
-    expect(first.atRedisMs * 1_000).toBeGreaterThanOrEqual(before);
-    expect((await slotOf(book, one)).atRedisMs - first.atRedisMs).toBeCloseTo(100, 6);
+    const lies: number[] = [];
+    for (let i = 0; i < 4; i++) lies.push((await slotOf(book, one)).atRedisMs - first.atRedisMs);
+    expect(lies[0]).toBeCloseTo(75, 2);
+    expect(lies[1]).toBeCloseTo(150, 2);
+    expect(lies[2]).toBeGreaterThan(225);
+    expect(lies[3]).toBeCloseTo((lies[2] ?? 0) + 100, 2);
+    expect(await stage.redis.hget(paceKey, 'behind')).toBe('0');
+  });
+
+  test('of many such moments no more than five spacings are made up for', async () => {
+    const { book, next, candidate, stage, paceKey } = desk();
+    const one = await candidate();
+    for (let i = 0; i < 4; i++) {
+      await next(-4 * SPACING);
+      await slotOf(book, one);
+    }
+    expect(Number(await stage.redis.hget(paceKey, 'behind'))).toBe(5 * SPACING);
   });
 
   test('with no stored time the first slot is a second away: nobody knows what was started just now', async () => {
@@ -168,7 +196,7 @@ describe('when', () => {
     test('is no started call, and the next ones lie nearer until its time is made up for', async () => {
       const there = desk();
       const { book, next, candidate, stage, paceKey, startedKey } = there;
-      await next(-1);
+      await next(-60e6);
       const one = await candidate();
       const slot = await slotOf(book, one);
       expect(await stage.redis.zcard(startedKey)).toBe(1);
@@ -183,7 +211,7 @@ describe('when', () => {
     test('is made up for within a second', async () => {
       const there = desk();
       const { book, next, candidate, stage, paceKey, nowMicros } = there;
-      await next(-1);
+      await next(-60e6);
       const one = await candidate();
       const slot = await slotOf(book, one);
       await book.giveUp(slot);

@@ -6,6 +6,7 @@ import { MAX_LATE_MS, TOLD_LATE_MS } from '../../../src/pace/budget.ts';
 import type { Dispenser } from '../../../src/pace/dispenser.ts';
 import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
 import type { Candidate, Slot, SlotBook } from '../../../src/pace/slot.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const { jest } = import.meta;
 
@@ -144,6 +145,34 @@ test('a call that missed its slot asks for another as one that goes first', asyn
     [CANDIDATE, true],
     [CANDIDATE, true],
   ]);
+});
+
+test('it does not wait for Redis to have heard of the missed slot before it asks', async () => {
+  let hear = (): void => undefined;
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
+  const { placed, asked } = place([SLOT], () => heard);
+  await eventually('it asks again', () => asked.length === 2);
+  hear();
+  expect(await placed).toEqual({ kind: 'closing' });
+});
+
+test('but as a probe it does: its lease must be back before', async () => {
+  let hear = (): void => undefined;
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
+  let isMissed = false;
+  const { placed, asked } = place([{ ...SLOT, probe: true }], () => {
+    isMissed = true;
+    return heard;
+  });
+  await eventually('its slot is missed', () => isMissed);
+  expect(asked).toHaveLength(1);
+  hear();
+  expect(await placed).toEqual({ kind: 'closing' });
+  expect(asked).toHaveLength(2);
 });
 
 describe('a slot that was asked for early', () => {

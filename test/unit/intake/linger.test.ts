@@ -67,11 +67,24 @@ describe('arrival rate', () => {
 });
 
 describe('next look', () => {
-  const state = { waiting: 10, dueInMs: 200, maxUsers: 100, maxWaitMs: 200, arrivalsPerMs: 0 };
+  /** Ten events came within 10 ms. */
+  const state = { waiting: 10, dueInMs: 190, maxUsers: 100, maxWaitMs: 200, arrivalsPerMs: 0 };
 
-  it('is when the call is expected to be full', () => {
-    expect(nextLookMs({ ...state, arrivalsPerMs: 9 })).toBe(10);
+  it('comes nearer to when the call is expected to be full by strides, and then goes by it', () => {
+    // 90 to come at 3 a millisecond: 30 ms, of which 18 are gone before the next look.
+    expect(nextLookMs({ ...state, arrivalsPerMs: 3 })).toBe(18);
+    expect(nextLookMs({ ...state, waiting: 64, arrivalsPerMs: 9 })).toBe(3);
+    expect(nextLookMs({ ...state, waiting: 82, arrivalsPerMs: 9 })).toBe(2);
     expect(nextLookMs({ ...state, arrivalsPerMs: 1_000 })).toBe(1);
+  });
+
+  it('takes the rate from the number and the age of what waits, if that is more', () => {
+    // 30 in 10 ms: 70 more in 23.3.
+    expect(nextLookMs({ ...state, waiting: 30 })).toBe(14);
+    expect(nextLookMs({ ...state, waiting: 30, arrivalsPerMs: 0.1 })).toBe(14);
+    // Events of one moment are taken for those of a millisecond.
+    expect(nextLookMs({ ...state, waiting: 10, dueInMs: 200 })).toBe(6);
+    expect(nextLookMs({ ...state, waiting: 10, dueInMs: 260 })).toBe(6);
   });
 
   it('is when the oldest has waited long enough', () => {
@@ -79,9 +92,9 @@ describe('next look', () => {
     expect(nextLookMs({ ...state, dueInMs: -50 })).toBe(1);
   });
 
-  it('comes a few times within the wait while the rate is unknown or slow', () => {
-    expect(nextLookMs(state)).toBe(20);
-    expect(nextLookMs({ ...state, arrivalsPerMs: 0.001 })).toBe(50);
+  it('comes a few times within the wait while the call fills slowly', () => {
+    expect(nextLookMs({ ...state, waiting: 1 })).toBe(50);
+    expect(nextLookMs({ ...state, waiting: 0 })).toBe(50);
   });
 
   it('is a whole number of milliseconds, at least one, and never after the oldest is due', () => {
@@ -109,26 +122,26 @@ describe('the second look, by a process that has not the watch', () => {
   /** Nine events came within 10 ms, and the watch is a long one. */
   const state = { waiting: 9, waitMs: 290, dueInMs: 190, maxUsers: 18, maxWaitMs: 200 };
 
-  it('is 10 ms after the call should be full, by how fast its first events came', () => {
-    expect(secondLookMs(state)).toBe(10 + 10);
-    expect(secondLookMs({ ...state, maxUsers: 36 })).toBe(30 + 10);
-    expect(secondLookMs({ ...state, dueInMs: 160 })).toBe(40 + 10);
+  it('is 5 ms after the call should be full, by how fast its first events came', () => {
+    expect(secondLookMs(state)).toBe(10 + 5);
+    expect(secondLookMs({ ...state, maxUsers: 36 })).toBe(30 + 5);
+    expect(secondLookMs({ ...state, dueInMs: 160 })).toBe(40 + 5);
   });
 
   it('takes events of one moment for those of a millisecond', () => {
-    expect(secondLookMs({ ...state, dueInMs: 200, maxUsers: 63 })).toBe(6 + 10);
+    expect(secondLookMs({ ...state, dueInMs: 200, maxUsers: 63 })).toBe(6 + 5);
     // Redis's clock was set back since the oldest came.
-    expect(secondLookMs({ ...state, dueInMs: 260, maxUsers: 63 })).toBe(6 + 10);
+    expect(secondLookMs({ ...state, dueInMs: 260, maxUsers: 63 })).toBe(6 + 5);
   });
 
-  it('is 10 ms after the call is due as it is, or after part of the wait, where it fills slowly', () => {
-    expect(secondLookMs({ ...state, dueInMs: 3 })).toBe(3 + 10);
-    expect(secondLookMs({ ...state, maxUsers: 100_000 })).toBe(50 + 10);
+  it('is 5 ms after the call is due as it is, or after part of the wait, where it fills slowly', () => {
+    expect(secondLookMs({ ...state, dueInMs: 3 })).toBe(3 + 5);
+    expect(secondLookMs({ ...state, maxUsers: 100_000 })).toBe(50 + 5);
   });
 
   it('is when the watch ends, if that is sooner', () => {
-    expect(secondLookMs({ ...state, waitMs: 20 })).toBe(20);
-    expect(secondLookMs({ ...state, waitMs: 18 })).toBe(19);
+    expect(secondLookMs({ ...state, waitMs: 15 })).toBe(15);
+    expect(secondLookMs({ ...state, waitMs: 13 })).toBe(14);
     expect(secondLookMs({ ...state, waitMs: 1 })).toBe(2);
     expect(secondLookMs({ ...state, waitMs: 0 })).toBe(1);
   });
@@ -148,7 +161,7 @@ describe('the second look, by a process that has not the watch', () => {
           expect(Number.isInteger(ms)).toBe(true);
           expect(ms).toBeGreaterThanOrEqual(1);
           expect(ms).toBeLessThanOrEqual(any.waitMs + 1);
-          expect(ms).toBeLessThanOrEqual(Math.max(1, any.dueInMs) + 10);
+          expect(ms).toBeLessThanOrEqual(Math.max(1, any.dueInMs) + 5);
         },
       ),
     );
