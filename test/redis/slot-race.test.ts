@@ -8,7 +8,7 @@ const fresh = useStages();
 
 /**
  * Processes that always have a call waiting, until so many slots were given; the times of those that were used, in
- * microseconds. `missed`: which slots, by their number in order, are given up.
+ * microseconds. Of slots by their number in order: which are `missed` and given up, and after which the asker rests, ms.
  */
 async function compete(
   stage: Stage,
@@ -16,6 +16,7 @@ async function compete(
   processes: number,
   count: number,
   missed: (n: number) => boolean = () => false,
+  restMs: (n: number) => number = () => 0,
 ): Promise<number[]> {
   const granted: number[] = [];
   let given = 0;
@@ -24,9 +25,12 @@ async function compete(
     const book = createSlotBook(redis, stage.keys, BATCH, createRedisClock(), spacing);
     while (given < count) {
       const answer = await book.ask([{ callId: 'c1', run: 'mine', slotClass: 'live' }]);
-      if (answer.kind === 'slot' && missed(given++)) await book.giveUp(answer.slot);
-      else if (answer.kind === 'slot') granted.push(answer.slot.atRedisMs * 1_000);
-      else if (answer.kind === 'later') await sleep(answer.waitMs);
+      if (answer.kind === 'slot') {
+        const n = given++;
+        if (missed(n)) await book.giveUp(answer.slot);
+        else granted.push(answer.slot.atRedisMs * 1_000);
+        if (restMs(n) > 0) await sleep(restMs(n));
+      } else if (answer.kind === 'later') await sleep(answer.waitMs);
       else throw new Error(`no slot: ${answer.kind}`);
     }
   };
@@ -58,19 +62,28 @@ test('in no rolling second more slots than the rate and half its margin, however
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(757);
 }, 60_000);
 
-describe('slots that were given up', () => {
+describe('made up for, with no room for a call more in any rolling second', () => {
   const quota = { perSecond: 100, share: 1, margin: 0.01 };
   const spacing = spacingMicros(quota);
   /** One in ten, then a stall of ten in a row, then none. */
   const missed = (n: number): boolean => n < 130 && (n % 10 === 7 || n >= 120);
 
-  test('are made up for, and no rolling second has room for a call more', async () => {
-    const used = await compete(fresh(), spacing, 3, 340, missed);
-    const gaps = used.slice(1).map((at, i) => at - (used[i] ?? 0));
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(0.75 * spacing - 2);
-    expect(gaps.filter((gap) => gap < 0.9 * spacing).length).toBeGreaterThan(10);
-    // As evenly spaced slots would: 100 of them take 100 spacings, whatever was missed before or among them.
-    const hundreds = used.slice(100).map((at, i) => at - (used[i] ?? 0));
-    expect(Math.min(...hundreds)).toBeGreaterThanOrEqual(100 * spacing - 200);
-  }, 60_000);
+  const late = (n: number): number => (n < 130 && n % 6 === 5 ? 90 : 0);
+
+  test.each([
+    ['slots that were given up', 3, missed, () => 0],
+    ['moments in which nobody asked', 1, () => false, late],
+  ] as const)(
+    '%s',
+    async (_, processes, isMissed, restMs) => {
+      const used = await compete(fresh(), spacing, processes, 340, isMissed, restMs);
+      const gaps = used.slice(1).map((at, i) => at - (used[i] ?? 0));
+      expect(Math.min(...gaps)).toBeGreaterThanOrEqual(0.75 * spacing - 2);
+      expect(gaps.filter((gap) => gap < 0.9 * spacing).length).toBeGreaterThan(10);
+      // As evenly spaced slots would: 100 of them take 100 spacings, whatever was missed before or among them.
+      const hundreds = used.slice(100).map((at, i) => at - (used[i] ?? 0));
+      expect(Math.min(...hundreds)).toBeGreaterThanOrEqual(100 * spacing - 200);
+    },
+    60_000,
+  );
 });
