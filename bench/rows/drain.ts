@@ -16,7 +16,8 @@ export const JOB_PER_EVENT = 'BullMQ, a job an event';
 export const FLOOR = 'the parts alone: a BullMQ job a call, and got';
 const FLOOR_CONCURRENCY = 50;
 const WORKERS = 2;
-const WARM_MS = 8_000;
+/** Before anything is measured, and again before each measurement. */
+const WARM_MS = { first: 14_000, again: 3_000 } as const;
 /** Tried in turn in a first, shorter round; the best one is the peer. (With 1,000 it was never faster.) */
 const PEER_CONCURRENCIES = [200, 500] as const;
 
@@ -33,7 +34,7 @@ interface Cost {
 
 /**
  * A backlog with the quota lifted: what an event costs, and how fast two workers get through. All sides run from the
- * beginning to the end and are measured in turn; who is not measured is idle.
+ * beginning to the end and are measured in turn; who is not measured is idle. With `full` the parts alone are a side, too.
  */
 export const drain: Bench = {
   name: 'drain',
@@ -45,16 +46,21 @@ export const drain: Bench = {
     const concurrency = await bestConcurrency(context, { ...crowd, count: crowd.count / 4 });
     const options = { workers: WORKERS, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR };
     const problems = await onStage(context, options, (stage) =>
-      withPeer(concurrency, 'bullmq-job-per-event', (peer) =>
-        withPeer(FLOOR_CONCURRENCY, 'bullmq-job-per-call', (floor) => {
-          const sides: readonly Side[] = [
-            { who: US, drain: (one) => drainUs(stage, one) },
-            { who: `${JOB_PER_EVENT}, concurrency ${concurrency}`, drain: (one) => drainPeer(peer, one) },
-            { who: FLOOR, drain: (one) => drainPeer(floor, one) },
-          ];
-          return measureInTurn(context, figures, sides, crowd);
-        }),
-      ),
+      withPeer(concurrency, 'bullmq-job-per-event', (peer) => {
+        const sides: readonly Side[] = [
+          { who: US, drain: (one) => drainUs(stage, one) },
+          { who: JOB_PER_EVENT, how: `, concurrency ${concurrency}`, drain: (one) => drainPeer(peer, one) },
+        ];
+        if (!context.full) return measureInTurn(context, figures, sides, crowd);
+        return withPeer(FLOOR_CONCURRENCY, 'bullmq-job-per-call', (floor) =>
+          measureInTurn(
+            context,
+            figures,
+            [...sides, { who: FLOOR, drain: (one) => drainPeer(floor, one) }],
+            crowd,
+          ),
+        );
+      }),
     );
     return { rows: figures.rows(), problems, charts: [chartOf(figures)] };
   },
@@ -62,6 +68,7 @@ export const drain: Bench = {
 
 interface Side {
   readonly who: string;
+  readonly how?: string;
   drain(crowd: Crowd): Promise<Cost>;
 }
 
@@ -73,16 +80,25 @@ async function measureInTurn(
   crowd: Crowd,
 ): Promise<string[]> {
   const problems: string[] = [];
-  for (const side of sides) problems.push(...(await warmUp(context, side, Math.round(crowd.count / 6))));
+  const warming: Crowd = { ...crowd, count: Math.round(crowd.count / 3) };
+  for (const side of sides) {
+    const cold = await side.drain({ ...crowd, prefix: 'cold-' });
+    figures.add(
+      { what: 'worker CPU an event, of the first ones', who: side.who, unit: 'µs' },
+      cold.workerMicros,
+    );
+    problems.push(...cold.problems, ...(await warmUp(context, side, warming, 'first')));
+  }
   for (let run = 0; run < context.runs; run++) {
     const costs: Cost[] = [];
-    for (const [i, side] of sides.entries()) {
+    for (const side of sides) {
+      problems.push(...(await warmUp(context, side, warming, 'again')));
       const cost = await side.drain({ ...crowd, prefix: `r${run}-` });
       costs.push(cost);
-      addCost(figures, [US, JOB_PER_EVENT, FLOOR][i] ?? side.who, cost);
+      addCost(figures, side.who, cost);
       problems.push(...cost.problems.map((problem) => `${side.who}: ${problem}`));
       context.say(
-        `${side.who}: ${Math.round(cost.eventsPerSecond)} events/s, ${cost.workerMicros.toFixed(1)} µs of worker CPU an event`,
+        `${side.who}${side.how ?? ''}: ${Math.round(cost.eventsPerSecond)} events/s, ${cost.workerMicros.toFixed(1)} µs of worker CPU an event`,
       );
     }
     const [us, peer] = costs;
@@ -96,12 +112,19 @@ async function measureInTurn(
 /**
  * Code that has not run often is slow for reasons of its own, and is compiled beside the work for thousands of calls, of
  * which the one side makes a hundredth as many as the other handles jobs. So each works for equally long before anything
- * is measured, as a worker does that runs for days.
+ * is measured, as a worker does that runs for days; and once more before each measurement, since a process that idles for
+ * some seconds loses most of its compiled code (V8 keeps the code of functions within functions only while one of them is
+ * alive). What the first events of a process cost is told as well.
  */
-async function warmUp(context: BenchContext, side: Side, count: number): Promise<readonly string[]> {
-  const untilMs = performance.now() + (context.quick ? 1_000 : WARM_MS);
+async function warmUp(
+  context: BenchContext,
+  side: Side,
+  crowd: Crowd,
+  when: keyof typeof WARM_MS,
+): Promise<readonly string[]> {
+  const untilMs = performance.now() + (context.quick ? 500 : WARM_MS[when]);
   for (let round = 0; ; round++) {
-    const { problems } = await side.drain({ prefix: `w${round}-`, count });
+    const { problems } = await side.drain({ ...crowd, prefix: `w${round}-` });
     if (problems.length > 0 || performance.now() >= untilMs) return problems;
   }
 }

@@ -19,6 +19,8 @@ const PEERS = [
   { who: 'bottleneck', file: 'quota-bottleneck', processes: 2 },
   { who: 'p-throttle, 1 process', file: 'quota-p-throttle', processes: 1 },
 ] as const;
+/** Three seconds of the quota. */
+const CALLS = 300;
 type QuotaPeer = (typeof PEERS)[number];
 
 interface Arrivals {
@@ -50,7 +52,7 @@ export const quotaPeers: Bench = {
     };
     for (let run = 0; run < context.runs; run++) {
       add(US, await measureUs(context));
-      for (const peer of PEERS) add(peer.who, await measurePeer(context, peer));
+      for (const peer of PEERS) add(peer.who, await measurePeer(peer));
     }
     return {
       rows: figures.rows(),
@@ -69,24 +71,20 @@ export const quotaPeers: Bench = {
   },
 };
 
-function callCount({ quick }: BenchContext): number {
-  return quick ? 300 : 500;
-}
-
 function measureUs(context: BenchContext): Promise<Arrivals> {
   return onStage(context, { workers: 2, simulate: API_LATENCY }, async (stage) => {
     // The first slot comes a second after the start; this takes it.
     await drainBacklog(stage, [{ prefix: 'first-', count: 100 }]);
-    return drainBacklog(stage, [{ prefix: 'u', count: 100 * callCount(context) }]);
+    return drainBacklog(stage, [{ prefix: 'u', count: 100 * CALLS }]);
   });
 }
 
-async function measurePeer(context: BenchContext, { file, processes }: QuotaPeer): Promise<Arrivals> {
+async function measurePeer({ file, processes }: QuotaPeer): Promise<Arrivals> {
   const server = await startRedis();
   const simulator = await startSimulate([...API_LATENCY, ...LIFTED_SIMULATOR]);
   const queue = new Queue('quota-peer', { connection: { port: server.port, host: '127.0.0.1' } });
   const peers: Peer[] = [];
-  const prefixes = Array.from({ length: callCount(context) }, (_, i) => `p${i}-`);
+  const prefixes = Array.from({ length: CALLS }, (_, i) => `p${i}-`);
   try {
     if (file === 'quota-bullmq') {
       await queue.addBulk(prefixes.map((prefix) => ({ name: 'call', data: { prefix } })));
