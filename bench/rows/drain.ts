@@ -17,7 +17,7 @@ export const FLOOR = 'the parts alone: a BullMQ job a call, and got';
 const FLOOR_CONCURRENCY = 50;
 const WORKERS = 2;
 /** Before anything is measured, and again before each measurement. */
-const WARM_MS = { first: 14_000, again: 3_000 } as const;
+const WARM_MS = { first: 12_000, again: 3_000 } as const;
 /** Tried in turn in a first, shorter round; the best one is the peer. (With 1,000 it was never faster.) */
 const PEER_CONCURRENCIES = [200, 500] as const;
 
@@ -43,7 +43,7 @@ export const drain: Bench = {
   async run(context) {
     const figures = createFigures();
     const crowd: Crowd = { prefix: 'u', count: context.quick ? 20_000 : 60_000 };
-    const concurrency = await bestConcurrency(context, { ...crowd, count: crowd.count / 4 });
+    const concurrency = await bestConcurrency(context, { ...crowd, count: crowd.count / 6 });
     const options = { workers: WORKERS, env: LIFTED_ENV, simulate: LIFTED_SIMULATOR };
     const problems = await onStage(context, options, (stage) =>
       withPeer(concurrency, 'bullmq-job-per-event', (peer) => {
@@ -82,7 +82,7 @@ async function measureInTurn(
   const problems: string[] = [];
   const warming: Crowd = { ...crowd, count: Math.round(crowd.count / 3) };
   for (const side of sides) {
-    const cold = await side.drain({ ...crowd, prefix: 'cold-' });
+    const cold = await side.drain({ ...warming, prefix: 'cold-' });
     figures.add(
       { what: 'worker CPU an event, of the first ones', who: side.who, unit: 'µs' },
       cold.workerMicros,

@@ -53,7 +53,8 @@ const WORKERS = 2;
 const PARTS_CONCURRENCY = 50;
 
 function forMsAt(perSecond: number, { quick }: BenchContext): number {
-  return (perSecond < QUIET_BELOW ? 8_000 : 3_000) / (quick ? 2 : 1);
+  const forMs = perSecond === 1 ? 8_000 : perSecond < QUIET_BELOW ? 5_000 : 3_000;
+  return quick ? forMs / 2 : forMs;
 }
 
 /**
@@ -62,7 +63,7 @@ function forMsAt(perSecond: number, { quick }: BenchContext): number {
  */
 function firstMsAt(perSecond: number, { quick }: BenchContext): number {
   if (perSecond < FILLS_FROM) return 0;
-  return quick ? 500 : 5_000;
+  return quick ? 500 : 3_000;
 }
 
 function addFirst(figures: Figures, perSecond: number, waitsMs: readonly number[]): void {
