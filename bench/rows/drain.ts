@@ -112,9 +112,8 @@ async function measureInTurn(
 /**
  * Code that has not run often is slow for reasons of its own, and is compiled beside the work for thousands of calls, of
  * which the one side makes a hundredth as many as the other handles jobs. So each works for equally long before anything
- * is measured, as a worker does that runs for days; and once more before each measurement, since a process that idles for
- * some seconds loses most of its compiled code (V8 keeps the code of functions within functions only while one of them is
- * alive). What the first events of a process cost is told as well.
+ * is measured, as a worker does that runs for days; and once more before each measurement, since a process that has idled for
+ * some seconds compiles much of its code anew (docs/decisions/0090). What the first events of a process cost is told as well.
  */
 async function warmUp(
   context: BenchContext,
