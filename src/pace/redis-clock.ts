@@ -11,10 +11,12 @@ export interface RedisClock {
   /** NaN before the first sample. */
   toLocalMs(redisMs: number): number;
   /**
-   * The same for a slot; -Infinity, which is too late for any use, when Redis's clock has just been set forward:
-   * slots that were granted before still go out, and the new ones know nothing of them.
+   * The same for a slot; -Infinity, which is too late for any use, for one soon after Redis's clock was seen to be set
+   * forward: slots that were granted before still go out, and the new ones know nothing of them.
    */
   slotAtLocalMs(redisMs: number): number;
+  /** For how long that lasts; 0 when nothing was seen. All others are told, who may not have been there (slot.lua). */
+  settlesInMs(nowMs: number): number;
   /** `toLocalMs` is off by at most this, in ms, as of the last sample. NaN before the first one. */
   readonly uncertaintyMs: number;
 }
@@ -48,8 +50,15 @@ export function createRedisClock(): RedisClock {
       highMs = isOtherClock ? high : Math.min(high, oldHigh);
     },
     toLocalMs: (redisMs) => redisMs + (lowMs + highMs) / 2,
-    slotAtLocalMs: (redisMs) =>
-      lastAtMs < steppedAtMs + STEP_SETTLES_MS ? Number.NEGATIVE_INFINITY : redisMs + (lowMs + highMs) / 2,
+    slotAtLocalMs(redisMs) {
+      const atMs = redisMs + (lowMs + highMs) / 2;
+      return atMs < steppedAtMs + STEP_SETTLES_MS ? Number.NEGATIVE_INFINITY : atMs;
+    },
+    // Rounded up by more than the two clocks are told apart by: a slot at its very end is to be of use.
+    settlesInMs(nowMs) {
+      const leftMs = steppedAtMs + STEP_SETTLES_MS - nowMs;
+      return leftMs > 0 ? leftMs + STEP_MS : 0;
+    },
     get uncertaintyMs() {
       return Math.abs(highMs - lowMs) / 2;
     },

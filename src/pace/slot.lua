@@ -21,7 +21,8 @@
 --      3 probe lease (ms), unless the hold says its own
 --      4 mode: 'calls' for candidates, 'check' for the probe that needs none, 'rate' to be told the rate only,
 --        'look' the same for somebody who makes no calls
---      5.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
+--      5 us for which no call may start, since the asker saw Redis's clock set forward; 0 for none (redis-clock.ts)
+--      6.. pairs (class 0-3, run), in the order of the records; a call without a record has the run ''. It takes
 --          its slot like every other, but it is never a probe: what it learns proves nothing about imports
 --      last but one: the classes of which more wait in the asking process than the one it asks for, such as '02'
 --      last: the asker's lead (us), see lead.ts
@@ -96,12 +97,12 @@ end
 
 local recorded = 0
 local function hasRecord(i)
-  return ARGV[4 + 2 * i] ~= ''
+  return ARGV[5 + 2 * i] ~= ''
 end
 for i = 1, candidates do
   if hasRecord(i) then
     recorded = recorded + 1
-    if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[4 + 2 * i] then
+    if redis.call('HGET', KEYS[3 + i], 'run') ~= ARGV[5 + 2 * i] then
       return { 'lost', nowText, i - 1 }
     end
   end
@@ -196,6 +197,12 @@ if notBefore > now + 60000000 then
   notBefore = now + 60000000
   redis.call('HSET', KEYS[2], 'notBefore', string.format('%.0f', notBefore))
 end
+-- One process may not have been there to see it.
+local settles = tonumber(ARGV[5])
+if now + settles > notBefore and settles > 0 then
+  notBefore = now + settles
+  redis.call('HSET', KEYS[2], 'notBefore', string.format('%.0f', notBefore))
+end
 local slot = math.max(nextSlot - math.min(behind, 0.25 * spacing), now + lead, notBefore)
 local stillBehind = behind - math.max(0, nextSlot - slot)
 local window, nearAt = math.ceil(1.005 * 1000000 / spacing), tonumber(p[8] or 0)
@@ -231,7 +238,7 @@ end
 local wait = slot - horizon - now
 if wait > 0 then
   for i = 1, candidates do
-    want(ARGV[3 + 2 * i])
+    want(ARGV[4 + 2 * i])
   end
   return { 'later', nowText, probe == 0 and askIn(wait) or string.format('%.0f', math.ceil(wait)) }
 end
@@ -243,7 +250,7 @@ local turns = redis.call('HMGET', KEYS[2],
 local mine = {}
 for i = 1, candidates do
   if probe == 0 or hasRecord(i) then
-    mine[tonumber(ARGV[3 + 2 * i])] = i
+    mine[tonumber(ARGV[4 + 2 * i])] = i
   end
 end
 local fresh = now - math.max(100000, 12 * spacing)
@@ -275,7 +282,7 @@ if mode == 'check' then
 end
 if not index then
   for i = 1, candidates do
-    want(ARGV[3 + 2 * i])
+    want(ARGV[4 + 2 * i])
   end
   return { 'later', nowText, string.format('%.0f', math.ceil(spacing)) }
 end
@@ -285,7 +292,7 @@ redis.call('HSET', KEYS[2], 'next', string.format('%.0f', slot + spacing), 'slot
 local others = ARGV[#ARGV - 1]
 for i = 1, candidates do
   if i ~= index then
-    want(ARGV[3 + 2 * i])
+    want(ARGV[4 + 2 * i])
   end
 end
 if string.find(others, chosen, 1, true) then

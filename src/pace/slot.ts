@@ -116,6 +116,7 @@ export function createSlotBook(
     more: readonly SlotClass[] = [],
   ): Promise<Reply> => {
     const candidateArgs = candidates.flatMap((c) => [SLOT_CLASSES.indexOf(c.slotClass), c.run]);
+    const settlesMicros = Math.ceil(clock.settlesInMs(performance.now()) * 1000);
     return (await runScript(
       redis,
       slotScript,
@@ -126,7 +127,7 @@ export function createSlotBook(
         ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
       ],
       [
-        ...[ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, ...candidateArgs],
+        ...[ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, settlesMicros, ...candidateArgs],
         more.map((slotClass) => SLOT_CLASSES.indexOf(slotClass)).join(''),
         Math.round(lead.ms * 1000),
       ],
@@ -152,7 +153,9 @@ export function createSlotBook(
   };
 
   const inForce = async (mode: 'rate' | 'look'): Promise<RateInForce> => {
-    const [, , rate, lowestSpacing] = await run(mode, []);
+    const askedAtMs = performance.now();
+    const [, now, rate, lowestSpacing] = await run(mode, []);
+    clock.sample(askedAtMs, performance.now(), Number(now) / 1000);
     return { ratePerSecond: Number(rate), fullRatePerSecond: 1_000_000 / Number(lowestSpacing) };
   };
 

@@ -24,12 +24,12 @@ export interface Pacing {
 
 export async function openPacing(
   config: Config,
-  connections: Connections,
+  connections: Pick<Connections, 'commands' | 'watch' | 'log'>,
   keys: Keys,
   commands: readonly ImportCommand[],
+  clock = createRedisClock(),
 ): Promise<Pacing> {
   const redis = connections.commands;
-  const clock = createRedisClock();
   const watch = await watchHold(connections.watch, keys);
   const hold = createHoldState(redis, keys);
   const lineOf = (command: DeliveryCommand): Line => {
@@ -45,5 +45,7 @@ export async function openPacing(
   const lines = Object.fromEntries(commands.map((command) => [command, lineOf(command)]));
   const checkLine = lineOf('account_check');
   const dispensers = [...Object.values(lines), checkLine];
+  // Learns what Redis's clock says before the first slot: so it sees it, should that be set forward.
+  await checkLine.book.look();
   return { hold, watch, lines, checkLine, dispensers };
 }

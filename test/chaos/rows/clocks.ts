@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../../support/eventually.ts';
 import { parseMetrics } from '../../support/metrics.ts';
@@ -11,6 +14,7 @@ import type { Row } from '../row.ts';
 const MINUTE = 60_000;
 const APART = "this machine's clock and that of Redis are apart";
 const hook = fileURLToPath(new URL('../shift-clock.js', import.meta.url));
+const departuresHook = fileURLToPath(new URL('../departures.js', import.meta.url));
 
 const shifted = (arena: Arena, byMs: number): Promise<ImsyncProcess> =>
   arena.worker({ NODE_OPTIONS: `--import=${hook}`, CHAOS_CLOCK_MS: String(byMs) });
@@ -70,10 +74,29 @@ const sigExpired: Row = {
   },
 };
 
+/**
+ * The most calls of the batch command that left within a second. By the senders' own stamps: the receiver shares its
+ * process with the audits, and where that is held up, one call looks like the next.
+ */
+function mostInSecond(departures: string): number {
+  const atMs = departures
+    .split('\n')
+    .filter((line) => line.endsWith(' multiaccount_import'))
+    .map(Number.parseFloat)
+    .sort((a, b) => a - b);
+  let [most, first] = [0, 0];
+  for (const [last, ms] of atMs.entries()) {
+    while (ms - (atMs[first] as number) >= 1_000) first++;
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
+}
+
 const HOUR_S = 3_600;
 /** Calls start again this long after Redis's clock was set. */
 const AFTER_STEP_MS = 5_000;
 let shiftedRedis: ShiftedRedis | undefined;
+let departures = '';
 
 /** Ages that are told, after a step. */
 async function agesAreSane(arena: Arena): Promise<void> {
@@ -107,8 +130,18 @@ const redisSteps: Row = {
     workers: 2,
     eventsPerSecond: 210,
     store: async () => {
-      shiftedRedis = await startShiftedRedis();
-      return shiftedRedis;
+      const shifted = await startShiftedRedis();
+      shiftedRedis = shifted;
+      const folder = await mkdtemp(join(tmpdir(), 'imsync-departures-'));
+      departures = join(folder, 'departures');
+      return {
+        settings: shifted.settings,
+        env: { ...shifted.env, NODE_OPTIONS: `--import=${departuresHook}`, CHAOS_DEPARTURES: departures },
+        async stop() {
+          await shifted.stop();
+          await rm(folder, { recursive: true, force: true });
+        },
+      };
     },
   },
   async run(arena) {
@@ -143,13 +176,12 @@ const redisSteps: Row = {
       arena.took('killed, again', killed, 15_000);
       arena.workers.push(await arena.worker());
     }
-    const {
-      refused = 0,
-      maxSurelyInRollingSecond: most = 0,
-      byErrorCode = {},
-    } = arena.simulator.report().commands.multiaccount_import ?? {};
-    if (refused > 0 || most > QUOTA)
-      arena.problem(`${most} calls arrived in a second, ${refused} were refused`);
+    const most = mostInSecond(await readFile(departures, 'utf8'));
+    arena.note(`at most ${most} calls left in a second`);
+    // Fewer would mean that not all were seen.
+    if (most < QUOTA - 1 || most > QUOTA)
+      arena.problem(`${most} calls left in a second, ${QUOTA} are the quota`);
+    const { byErrorCode = {} } = arena.simulator.report().commands.multiaccount_import ?? {};
     if ((byErrorCode['70001'] ?? 0) + (byErrorCode['70003'] ?? 0) > 0) arena.problem('a UserSig was refused');
     const held = Number((await arena.redis.hget(arena.keys.hold, 'heldMs')) ?? 0);
     if (held > 0) arena.problem(`calls were held for ${held} ms`);
