@@ -10,7 +10,7 @@ import {
   cutCalls,
   type Taker,
 } from './cut.ts';
-import { createArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
+import { createArrivalRate, nextLookMs, secondLookMs, shouldEndWithin } from './linger.ts';
 
 /**
  * The loop that turns waiting events into calls. Every process runs one; the script decides, so that it does
@@ -57,8 +57,8 @@ export function startCoalescer(options: {
   /** Names the call that is cut next, and the run that takes it. Never the same twice. */
   readonly nextTaker: () => Taker;
   /**
-   * An event came to an empty intake, and the call that holds it is being cut: most likely by this process, for this
-   * taker. What it will need can be got ready meanwhile.
+   * A call is being cut, most likely: for this taker. An event came to an empty intake, or what waited should fill it by
+   * now. What it will need can be got ready meanwhile.
    */
   readonly expectCall: (taker: Taker) => void;
   /** Works the call off. Calls `leave` when its place is free again. */
@@ -88,6 +88,8 @@ export function startCoalescer(options: {
   /** An entry came while this process waited for one. */
   let woken = false;
   let cutLast = true;
+  /** What waits should fill a call by now. */
+  let isFull = false;
   const pulse = createPulse();
 
   /** Rests for `ms`, until nudged, or until `other` is done. */
@@ -126,7 +128,7 @@ export function startCoalescer(options: {
     return reading;
   };
 
-  /** Cuts once, and has what was cut worked off. `expected`: a lone event is likely to be there. */
+  /** Cuts once, and has what was cut worked off. `expected`: there is a call to be cut, most likely. */
   const cut = async (leave: Place, expected: boolean): Promise<CutAnswer> => {
     let taken = false;
     try {
@@ -156,14 +158,19 @@ export function startCoalescer(options: {
     pulse.turn();
     const isLone = woken;
     woken = false;
-    const answer = await cut(leave, isLone && cutLast);
+    const answer = await cut(leave, isFull || (isLone && cutLast));
     if (isLone) cutLast = answer.kind === 'cut';
+    isFull = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
     switch (answer.kind) {
       case 'cut':
         return;
       case 'linger': {
-        rate.saw(answer.waiting, performance.now());
-        return rest(nextLookMs({ ...limits, ...answer, arrivalsPerMs: rate.perMs }));
+        const seenAtMs = performance.now();
+        rate.saw(answer.waiting, seenAtMs);
+        const state = { ...limits, ...answer, arrivalsPerMs: rate.perMs };
+        await rest(nextLookMs(state));
+        isFull = shouldEndWithin(performance.now() - seenAtMs, state);
+        return;
       }
       case 'watched':
         return rest(secondLookMs({ ...limits, ...answer }));
