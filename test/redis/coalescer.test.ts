@@ -1,0 +1,65 @@
+import { type Coalescer, startCoalescer } from '../../src/intake/coalescer.ts';
+import { createTakers } from '../../src/intake/takers.ts';
+import { eventually } from '../support/eventually.ts';
+import { limits, users, useStages } from './stage.ts';
+
+const fresh = useStages();
+const running: Coalescer[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((coalescer) => coalescer.close()));
+});
+
+/** A coalescer whose calls end as they are taken. 10 users a call; never quiet. */
+async function coalescing(waiting: number, maxWaitMs: number) {
+  const { redis, keys, connect, add } = fresh();
+  if (waiting > 0) await add(...users(waiting));
+  /** Runs, in order. */
+  const expected: string[] = [];
+  const taken: { readonly run: string; readonly users: number; readonly wasExpected: boolean }[] = [];
+  let looks = 0;
+  running.push(
+    startCoalescer({
+      redis,
+      blocking: connect(),
+      keys,
+      limits: { ...limits, maxUsers: 10, maxWaitMs, eagerCalls: 0 },
+      processId: 'p1',
+      place: async () => {
+        looks += 1;
+        return () => undefined;
+      },
+      nextTaker: createTakers(() => crypto.randomUUID()),
+      expectCall: ({ run }) => expected.push(run),
+      take: (call, leave) => {
+        taken.push({ run: call.run, users: call.users, wasExpected: expected.includes(call.run) });
+        leave();
+      },
+      handOver: async () => undefined,
+      onTrouble: (error) => {
+        throw error;
+      },
+    }),
+  );
+  return { expected, taken, looks: () => looks };
+}
+
+test('a call that waits in full behind another is expected', async () => {
+  const { taken } = await coalescing(25, 60_000);
+  await eventually('two are taken', () => taken.length === 2);
+  expect(taken.map((call) => call.users)).toEqual([10, 10]);
+  // Of the first nothing was known.
+  expect(taken.map(({ wasExpected }) => wasExpected)).toEqual([false, true]);
+});
+
+test('one that has waited for long is expected, most of the time: it may become due as it is looked at', async () => {
+  const several = await Promise.all(Array.from({ length: 7 }, () => coalescing(5, 300)));
+  await eventually('all are taken', () => several.every(({ taken }) => taken.length === 1));
+  expect(several.filter(({ taken }) => taken[0]?.wasExpected).length).toBeGreaterThanOrEqual(4);
+});
+
+test('while a call fills up none is expected', async () => {
+  const { expected, taken, looks } = await coalescing(1, 60_000);
+  await eventually('it looks again and again', () => looks() > 4);
+  expect(expected).toEqual([]);
+  expect(taken).toEqual([]);
+});
