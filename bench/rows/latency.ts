@@ -58,17 +58,11 @@ function forMsAt(perSecond: number, { quick }: BenchContext): number {
 }
 
 /**
- * So much of a load is told apart, ms: a process that had little to do runs code that is not compiled, and the first
- * seconds of a rush show that.
+ * A rush of so long comes before the rates at which calls fill up, ms, and is told apart: a process that had little to do runs
+ * code that is not compiled, and the first seconds show that.
  */
-function firstMsAt(perSecond: number, { quick }: BenchContext): number {
-  if (perSecond < FILLS_FROM) return 0;
-  return quick ? 500 : 3_000;
-}
-
-function addFirst(figures: Figures, perSecond: number, waitsMs: readonly number[]): void {
-  const what = `${perSecond} events/s, the first seconds: p99`;
-  figures.add({ what, unit: 'ms' }, percentile(waitsMs, 0.99));
+function rushMs({ quick }: BenchContext): number {
+  return quick ? 1_000 : 8_000;
 }
 
 function addWaits(
@@ -99,21 +93,31 @@ function measureUs(context: BenchContext, figures: Figures): Promise<string[]> {
     await stage.simulator.setFaults({ workAt: 'at-arrival' });
     const producer = new UserCreatedProducer({ sdkAppId: TEST_APP.sdkAppId, redis: stage.server.settings });
     const problems: string[] = [];
-    try {
-      await measure(stage, producer, 'warm-', 2_000, 1_500);
+    const waitsAtRate = async (prefix: string, perSecond: number, forMs: number) => {
+      const { waitsMs, wrong } = await measure(stage, producer, prefix, perSecond, forMs);
+      problems.push(...wrong.map((problem) => `${perSecond} events/s: ${problem}`));
+      return waitsMs;
+    };
+    const eachRate = async (rates: readonly number[]): Promise<void> => {
       for (let run = 0; run < context.runs; run++) {
-        for (const perSecond of RATES) {
-          const prefix = `r${run}at${perSecond}-`;
-          const firstMs = firstMsAt(perSecond, context);
-          const forMs = firstMs + forMsAt(perSecond, context);
-          const { waitsMs, wrong } = await measure(stage, producer, prefix, perSecond, forMs);
-          // In the order in which they were acknowledged.
-          const first = Math.round((waitsMs.length * firstMs) / forMs);
-          addWaits(figures, context, perSecond, waitsMs.slice(first));
-          if (first > 0) addFirst(figures, perSecond, waitsMs.slice(0, first));
-          problems.push(...wrong.map((problem) => `${perSecond} events/s: ${problem}`));
+        for (const perSecond of rates) {
+          const forMs = forMsAt(perSecond, context);
+          addWaits(
+            figures,
+            context,
+            perSecond,
+            await waitsAtRate(`r${run}at${perSecond}-`, perSecond, forMs),
+          );
         }
       }
+    };
+    try {
+      await measure(stage, producer, 'warm-', 2_000, 1_500);
+      await eachRate(RATES.filter((rate) => rate < FILLS_FROM));
+      const rush = await waitsAtRate('rush-', FULL_RATE, rushMs(context));
+      const what = `${FULL_RATE} events/s, a rush of ${rushMs(context) / 1_000} s after hardly any: p99`;
+      figures.add({ what, unit: 'ms' }, percentile(rush, 0.99));
+      await eachRate(RATES.filter((rate) => rate >= FILLS_FROM));
       return problems;
     } finally {
       await producer.close();
