@@ -17,7 +17,8 @@ export const idle: Bench = {
   runs: 1,
   async run(context) {
     const figures = createFigures();
-    const forMs = context.quick ? 5_000 : 8_000;
+    // Whole rounds: the longest wait between two looks of an idle process is 5 s.
+    const forMs = context.quick ? 5_000 : 10_000;
     const problems = await onStage(context, { workers: 1 }, async (stage) => {
       const crowd = { prefix: 'before', count: 5_000 };
       await fill(stage.redis, stage.keys.stream, crowd);

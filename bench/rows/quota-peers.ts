@@ -20,7 +20,7 @@ const PEERS = [
   { who: 'p-throttle, 1 process', file: 'quota-p-throttle', processes: 1 },
 ] as const;
 /** Three seconds of the quota. */
-const CALLS = 300;
+const CALLS = 200;
 type QuotaPeer = (typeof PEERS)[number];
 
 interface Arrivals {
