@@ -145,6 +145,6 @@ export const quotaJitter: Bench = {
 };
 
 function crowdOf(context: BenchContext, run: number) {
-  const most = 20_000;
+  const most = context.quick ? 15_000 : 20_000;
   return (name: string, share = 1): Crowd => ({ prefix: `${name}${run}-`, count: Math.round(most * share) });
 }
