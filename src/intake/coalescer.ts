@@ -88,7 +88,7 @@ export function startCoalescer(options: {
   /** An entry came while this process waited for one. */
   let woken = false;
   let cutLast = true;
-  /** What waits should fill a call by now. */
+  /** What lingered should fill a call by now, or is due. */
   let isFull = false;
   const pulse = createPulse();
 
@@ -160,7 +160,8 @@ export function startCoalescer(options: {
     woken = false;
     const answer = await cut(leave, isFull || (isLone && cutLast));
     if (isLone) cutLast = answer.kind === 'cut';
-    isFull = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
+    // Not under a backlog: who waits for slots anyway is ready for them sooner than a call that is being cut.
+    isFull = false;
     switch (answer.kind) {
       case 'cut':
         return;

@@ -43,15 +43,14 @@ async function coalescing(waiting: number, maxWaitMs: number) {
   return { expected, taken, looks: () => looks };
 }
 
-test('a call that waits in full behind another is expected', async () => {
+test('under a backlog no call is expected: others wait for slots and are ready for them', async () => {
   const { taken } = await coalescing(25, 60_000);
   await eventually('two are taken', () => taken.length === 2);
   expect(taken.map((call) => call.users)).toEqual([10, 10]);
-  // Of the first nothing was known.
-  expect(taken.map(({ wasExpected }) => wasExpected)).toEqual([false, true]);
+  expect(taken.map(({ wasExpected }) => wasExpected)).toEqual([false, false]);
 });
 
-test('one that has waited for long is expected, most of the time: it may become due as it is looked at', async () => {
+test('a call that has waited for long is expected, most of the time: it may become due as it is looked at', async () => {
   const several = await Promise.all(Array.from({ length: 7 }, () => coalescing(5, 300)));
   await eventually('all are taken', () => several.every(({ taken }) => taken.length === 1));
   expect(several.filter(({ taken }) => taken[0]?.wasExpected).length).toBeGreaterThanOrEqual(4);
