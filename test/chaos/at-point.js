@@ -58,7 +58,7 @@ function counts(args, reply) {
   if (word !== 'slot') return false;
   const own = args.slice(2 + Number(args[1]));
   if (own[3] === 'check') return which === '' || which === 'check';
-  return which === '' || String(own[4 + 2 * Number(reply[1])]) === which;
+  return which === '' || String(own[5 + 2 * Number(reply[1])]) === which;
 }
 
 for (const name of /** @type {const} */ (['evalsha', 'eval'])) {
