@@ -19,7 +19,7 @@ const PEERS = [
   { who: 'bottleneck', file: 'quota-bottleneck', processes: 2 },
   { who: 'p-throttle, 1 process', file: 'quota-p-throttle', processes: 1 },
 ] as const;
-/** Three seconds of the quota. */
+/** Two seconds of the quota. */
 const CALLS = 200;
 type QuotaPeer = (typeof PEERS)[number];
 

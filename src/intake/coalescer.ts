@@ -57,8 +57,8 @@ export function startCoalescer(options: {
   /** Names the call that is cut next, and the run that takes it. Never the same twice. */
   readonly nextTaker: () => Taker;
   /**
-   * A call is being cut, most likely: for this taker. An event came to an empty intake, or what waited should fill it by
-   * now. What it will need can be got ready meanwhile.
+   * A call is being cut, most likely: for this taker. An event came to an empty intake, or what lingered should fill it
+   * by now, or is due. What it will need can be got ready meanwhile.
    */
   readonly expectCall: (taker: Taker) => void;
   /** Works the call off. Calls `leave` when its place is free again. */
@@ -89,7 +89,7 @@ export function startCoalescer(options: {
   let woken = false;
   let cutLast = true;
   /** What lingered should fill a call by now, or is due. */
-  let isFull = false;
+  let shouldEnd = false;
   const pulse = createPulse();
 
   /** Rests for `ms`, until nudged, or until `other` is done. */
@@ -158,10 +158,10 @@ export function startCoalescer(options: {
     pulse.turn();
     const isLone = woken;
     woken = false;
-    const answer = await cut(leave, isFull || (isLone && cutLast));
+    const answer = await cut(leave, shouldEnd || (isLone && cutLast));
     if (isLone) cutLast = answer.kind === 'cut';
     // Not under a backlog: who waits for slots anyway is ready for them sooner than a call that is being cut.
-    isFull = false;
+    shouldEnd = false;
     switch (answer.kind) {
       case 'cut':
         return;
@@ -170,7 +170,7 @@ export function startCoalescer(options: {
         rate.saw(answer.waiting, seenAtMs);
         const state = { ...limits, ...answer, arrivalsPerMs: rate.perMs };
         await rest(nextLookMs(state));
-        isFull = shouldEndWithin(performance.now() - seenAtMs, state);
+        shouldEnd = shouldEndWithin(performance.now() - seenAtMs, state);
         return;
       }
       case 'watched':

@@ -22,7 +22,7 @@
 --   {'watched', waiting, wait ms, ms until due}   another process has the watch
 --   {'empty', 0}                      nothing waits
 --   {'blocked', waiting, 'paused' | 'held' | 'open-calls'}
--- Cost: O(entries moved). A cut of 100 runs in well under a millisecond.
+-- Cost: O(entries moved). A cut of 100 took 1.3 ms on a slow core.
 
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
 redis.call('HDEL', KEYS[7], '')

@@ -197,7 +197,7 @@ if notBefore > now + 60000000 then
   notBefore = now + 60000000
   redis.call('HSET', KEYS[2], 'notBefore', string.format('%.0f', notBefore))
 end
--- One process may not have been there to see it.
+-- The asker saw Redis's clock set forward: no slot for anybody until that has settled. Who has just started did not see it.
 local settles = tonumber(ARGV[5])
 if now + settles > notBefore and settles > 0 then
   notBefore = now + settles

@@ -130,15 +130,15 @@ const redisSteps: Row = {
     workers: 2,
     eventsPerSecond: 210,
     store: async () => {
-      const shifted = await startShiftedRedis();
-      shiftedRedis = shifted;
+      const server = await startShiftedRedis();
+      shiftedRedis = server;
       const folder = await mkdtemp(join(tmpdir(), 'imsync-departures-'));
       departures = join(folder, 'departures');
       return {
-        settings: shifted.settings,
-        env: { ...shifted.env, NODE_OPTIONS: `--import=${departuresHook}`, CHAOS_DEPARTURES: departures },
+        settings: server.settings,
+        env: { ...server.env, NODE_OPTIONS: `--import=${departuresHook}`, CHAOS_DEPARTURES: departures },
         async stop() {
-          await shifted.stop();
+          await server.stop();
           await rm(folder, { recursive: true, force: true });
         },
       };
