@@ -27,6 +27,7 @@ EXPOSE 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.IMSYNC_OPS_PORT || 9464}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Exec form: SIGTERM reaches Node, which finishes the calls on the wire.
-# A small young generation: shorter pauses, so fewer missed calls, and less memory (docs/decisions/0092).
-ENTRYPOINT ["node", "--max-semi-space-size=8", "dist/cli.js"]
+# A small young generation: shorter pauses, so fewer missed calls, and less memory (docs/decisions/0092). No guesses about
+# what lives long: less CPU (0094).
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--no-allocation-site-pretenuring", "dist/cli.js"]
 CMD ["worker"]

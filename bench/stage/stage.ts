@@ -51,7 +51,7 @@ export const LIFTED_ENV = {
 export const LIFTED_SIMULATOR = ['--quota', 'multiaccount_import=1000000'] as const;
 
 /** Arguments of Node with which the Dockerfile and the systemd unit start a worker. */
-export const AS_SHIPPED: readonly string[] = ['--max-semi-space-size=8'];
+export const AS_SHIPPED: readonly string[] = ['--max-semi-space-size=8', '--no-allocation-site-pretenuring'];
 
 const DRAIN_MS = 120_000;
 const START_MS = 120_000;

@@ -112,8 +112,10 @@ function done(group: Group, failAccounts: readonly string[], policy: DecisionPol
   const again = failed.filter((unit) => !unit.failed).map((unit) => ({ ...unit, failed: true }));
   const alone = failed.filter((unit) => unit.failed);
   const { commands, culpritShare } = policy;
+  const { imported, refused } = ended(passed);
   return {
-    ...ended(passed),
+    imported,
+    refused,
     again: [
       ...(again.length > 0 ? [{ command: group.command, units: again, first: false }] : []),
       ...askedFirst(alone, commands.single),
@@ -137,7 +139,7 @@ export function decideChecked(
   const done = group.units.filter((unit) => there.get(unit.userId) === true && !hasProfile(unit));
   const open = group.units.filter((unit) => !done.includes(unit));
   const known = open.map((unit) => ({ ...unit, there: there.get(unit.userId) === true }));
-  return { ...ended(done), again: singly(known, commands.single), later: [] };
+  return { again: singly(known, commands.single), later: [], ...ended(done) };
 }
 
 /** One check for all of several users may save most of their single calls; for one user it saves nothing. */

@@ -7,7 +7,7 @@ export interface EarlySlot {
   /** For the first who asks; undefined to everybody after. 'lost' also when the cut made no call. */
   take(): Promise<Slot | 'lost' | 'closing'> | undefined;
   /** Neither taken nor closed: its call may be on the wire soon, as Redis has it (sentAt, slot.lua). */
-  readonly isOpen: boolean;
+  isOpen(): boolean;
   /** Gives the slot up if nobody took it. Rejects when Redis cannot be told. */
   close(): Promise<void>;
 }
@@ -32,9 +32,7 @@ export function askEarly(
       isTaken = true;
       return asked;
     },
-    get isOpen() {
-      return !isTaken;
-    },
+    isOpen: () => !isTaken,
     async close() {
       if (isTaken) return;
       isTaken = true;

@@ -66,7 +66,7 @@ export function createLearner(
     }
 
     settler.began(slot.atRedisMs, slot.heldMs);
-    const { kept } = settler;
+    const kept = settler.kept();
     const attempt: Attempt = {
       at: Math.round(slot.atRedisMs),
       command: group.command,
@@ -121,7 +121,7 @@ export function createLearner(
     }
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
       // One that is lost is another run's work by now.
-      const kind = await settler.settle({ ...decision, command: group.command, proof: heard === 'proof' });
+      const kind = await settler.settle({ command: group.command, proof: heard === 'proof', ...decision });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
     // What ails one call ails the next, so the rest of this run waits as well; a code that nobody knows may be

@@ -65,7 +65,7 @@ export async function placeCall(
       report.granted?.();
       if (
         prepared !== undefined &&
-        (!prepared.isConnected || performance.now() - preparedAtMs > STALE_CONNECTION_MS)
+        (!prepared.isConnected() || performance.now() - preparedAtMs > STALE_CONNECTION_MS)
       ) {
         prepared.abandon();
         prepared = undefined;
@@ -80,7 +80,7 @@ export async function placeCall(
         ? undefined
         : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
       const sent = await sendAtSlot(prepared, slot, watch, line.book).finally(() => clearTimeout(silence));
-      if (sent.kind === 'answered') return { ...sent, slot };
+      if (sent.kind === 'answered') return { slot, ...sent };
       const isConnected = await prepared.connected;
       told = report.missed(slot, sent.lateMs, isConnected);
       if (isConnected && !slot.probe) {

@@ -3,7 +3,7 @@ import type { RunEnd } from '../calls/call-worker.ts';
 import { parseEntry } from '../event/parse.ts';
 import { encodeCheck, encodeImport } from '../im/bodies.ts';
 import type { ApiForm } from '../im/commands.ts';
-import type { CallRecord } from '../ledger/record.ts';
+import { type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
 import type { Slot } from '../pace/slot.ts';
 import { waitUntil } from '../pace/wait-until.ts';
@@ -31,14 +31,14 @@ export function createRun(
 ): { work(): Promise<RunEnd> } {
   const { callId } = record;
   const { commands } = options;
-  const parsed = record.entries.map((raw) => parseEntry(raw, options.rules));
+  const parsed = entriesOf(record).map((raw) => parseEntry(raw, options.rules));
   let calling = 0;
   let redisAheadMs = 0;
   const settler = createSettler({
     record,
     units: unitsByUser(parsed.filter((entry) => entry.ok)),
     tellAll: options.allOutcomes,
-    isOnWire: () => calling > 0 || early?.isOpen === true,
+    isOnWire: () => calling > 0 || early?.isOpen() === true,
     store: async (settlement) => {
       const settled = await settleRecord(
         options.redis,
@@ -64,7 +64,7 @@ export function createRun(
     if ((await settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
     const end = await runLanes<Group, RunEnd>(groupsOf(settler.remaining(), commands, true), step);
     if (end !== undefined && end.kind !== 'later') return end;
-    const { dueAtMs } = settler.kept;
+    const { dueAtMs } = settler.kept();
     if (dueAtMs === 0) return { kind: 'finished' };
     return { kind: 'later', delayMs: dueAtMs - redisAheadMs - performance.now() };
   };

@@ -22,13 +22,13 @@ export async function sendAtSlot(
   book: Pick<SlotBook, 'leftLate'>,
 ): Promise<Sent> {
   await waitUntil(slot.atLocalMs);
-  if (!prepared.isConnected) {
+  if (!prepared.isConnected()) {
     await Promise.race([prepared.connected, waitUntil(slot.atLocalMs + MAX_LATE_MS)]);
   }
   // From here to send() nothing is awaited: what holds now holds when the bytes leave.
   const sentAtMs = performance.now();
   const lateMs = sentAtMs - slot.atLocalMs;
-  if (!prepared.isConnected || lateMs > MAX_LATE_MS || !watch.isCurrent(slot.epoch)) {
+  if (!prepared.isConnected() || lateMs > MAX_LATE_MS || !watch.isCurrent(slot.epoch)) {
     return { kind: 'missed', lateMs };
   }
   const answer = await prepared.send(() => {

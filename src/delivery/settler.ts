@@ -1,6 +1,6 @@
 import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
-import { type Attempt, type CallRecord, withAttempt } from '../ledger/record.ts';
+import { type Attempt, type CallRecord, entriesOf, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './decide.ts';
 import { invalidLetter, refusedLetter } from './letter.ts';
@@ -27,7 +27,7 @@ interface Ended extends Pick<Decision, 'imported' | 'refused'> {
 export interface Settler {
   /** Users who are not settled yet. */
   remaining(): readonly Unit[];
-  readonly kept: KeptState;
+  kept(): Omit<KeptState, 'onWire'>;
   /** The first call of the record was sent; later calls change nothing. */
   began(atRedisMs: number, heldMs: number): void;
   /** Some users wait: the whole record does, since what ails one call ails the next. */
@@ -58,10 +58,10 @@ export function createSettler(options: {
   let read: ReadonlyMap<string, RawEntry> | undefined;
   // Only what fails or stays is asked for as it came.
   const entries = (): ReadonlyMap<string, RawEntry> => {
-    read ??= new Map(record.entries.map((entry) => [entry.eventId, entry]));
+    read ??= new Map(entriesOf(record).map((entry) => [entry.eventId, entry]));
     return read;
   };
-  let kept: KeptState = {
+  let kept: Omit<KeptState, 'onWire'> = {
     tries: record.tries,
     attempts: record.attempts,
     dueAtMs: 0,
@@ -82,16 +82,16 @@ export function createSettler(options: {
     const after = remainingAfter(remaining, decision);
     const onWire = isOnWire();
     const { kind } = await store({
+      proof: all.some(({ proof }) => proof),
       ...settlementOf({
         before: remaining,
         after,
         decision,
         entries,
         letter,
-        kept: { ...kept, onWire },
+        kept: { onWire, ...kept },
         tellAll,
       }),
-      proof: all.some(({ proof }) => proof),
     });
     if (kind === 'settled') remaining = after;
     return kind;
@@ -114,9 +114,7 @@ export function createSettler(options: {
 
   return {
     remaining: () => [...remaining.values()],
-    get kept() {
-      return kept;
-    },
+    kept: () => kept,
     began(atRedisMs, heldMs) {
       if (kept.firstSentAtMs === 0) kept = { ...kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
     },
@@ -139,7 +137,7 @@ export function createSettler(options: {
         return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
       });
       if (dead.length === 0) return 'settled';
-      const now = { ...kept, onWire: isOnWire() };
+      const now = { onWire: isOnWire(), ...kept };
       return (await store(invalidSettlement({ invalid: dead, remaining, entries, kept: now }))).kind;
     },
   };

@@ -1,5 +1,5 @@
 import type { AccountType, IdentifierType } from './event.ts';
-import { isKnownField, KNOWN_FIELDS } from './field-names.ts';
+import { type FieldName, isKnownField, KNOWN_FIELDS } from './field-names.ts';
 import { isAbsent, readOccurredAtMs } from './validate.ts';
 
 /** A user as a producer hands it over; a parsed event fits as well. */
@@ -28,11 +28,18 @@ export interface UserInput {
  */
 export function toFields(user: UserInput): string[] {
   const occurredAt = isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt;
-  const values: Record<string, unknown> = {
-    ...user,
+  const values: Record<FieldName, unknown> = {
+    userId: user.userId,
+    nick: user.nick,
+    faceUrl: user.faceUrl,
     // A verb hands it over as text.
     type: Number(user.type) === 0 ? undefined : user.type,
     occurredAt: isAbsent(occurredAt) ? undefined : (readOccurredAtMs(occurredAt) ?? occurredAt),
+    replyTo: user.replyTo,
+    traceparent: user.traceparent,
+    tally: user.tally,
+    identifierType: user.identifierType,
+    password: user.password,
   };
   const fields: string[] = [];
   for (const name of KNOWN_FIELDS) {

@@ -46,7 +46,7 @@ export interface ImClient {
 export interface PreparedCall {
   /** True once connected (TLS included) with nothing sent; false when that failed. Never rejects. */
   readonly connected: Promise<boolean>;
-  readonly isConnected: boolean;
+  isConnected(): boolean;
   /**
    * Headers and body leave in this tick; resolves to the answer. Never rejects. Not connected: fails unsent.
    * `onLeft` is called when the system has taken all of it.
@@ -71,11 +71,17 @@ export function createImClient(options: ImClientOptions): ImClient {
       .map((url) => [url, hostOf(url)] as const),
   );
   const agents = createAgents(maxSockets, ca);
-  const inUse = new Set<OpenRequest>();
+  /** Not a Set: one that is much added to and deleted from keeps what its outgrown tables held (decision 94). */
+  const inUse: OpenRequest[] = [];
   let isClosed = false;
 
+  function noLongerUsed(open: OpenRequest): void {
+    const at = inUse.indexOf(open);
+    if (at >= 0) inUse.splice(at, 1);
+  }
+
   function giveBack(open: OpenRequest, spares: Spares): void {
-    inUse.delete(open);
+    noLongerUsed(open);
     if (isClosed) open.destroy();
     else spares.keep(open);
   }
@@ -106,7 +112,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       return fault('aborted', false, 'no UserSig could be made');
     }
     const reply = await open.send(pathOf(command, sig, host.prefix), body, callTimeoutMs, onLeft);
-    inUse.delete(open);
+    noLongerUsed(open);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
       return reply;
@@ -139,7 +145,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       const host = currentHost();
       if (host.expected !== undefined) return;
       const open = host.spares.take() ?? openRequest(host.origin, agents, callTimeoutMs);
-      inUse.add(open);
+      inUse.push(open);
       host.expected = open;
       void open.connected.then(() => {
         if (host.expected !== open) return;
@@ -152,12 +158,12 @@ export function createImClient(options: ImClientOptions): ImClient {
       const host = currentHost();
       const open =
         host.spares.take() ?? takeExpected(host) ?? openRequest(host.origin, agents, callTimeoutMs);
-      inUse.add(open);
+      inUse.push(open);
       let isUsed = false;
       return {
         connected: open.connected,
-        get isConnected() {
-          return !isUsed && open.isConnected;
+        isConnected() {
+          return !isUsed && open.isConnected();
         },
         async send(onLeft) {
           if (isUsed) return fault('aborted', false, 'sent or abandoned before');
@@ -174,7 +180,7 @@ export function createImClient(options: ImClientOptions): ImClient {
     close,
     abort() {
       close();
-      for (const open of inUse) open.destroy();
+      for (const open of [...inUse]) open.destroy();
     },
   };
 }
@@ -201,7 +207,7 @@ const UNREACHED: ReadonlySet<FaultName> = new Set(['connect', 'dns', 'tls']);
 
 const closedCall: PreparedCall = {
   connected: Promise.resolve(false),
-  isConnected: false,
+  isConnected: () => false,
   send: () => Promise.resolve(fault('aborted', false, 'the client is closed')),
   abandon() {},
 };

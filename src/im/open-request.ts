@@ -19,7 +19,7 @@ import { fault, faultOf, type Phase } from './faults.ts';
 export interface OpenRequest {
   /** True once connected (TLS included) with nothing sent; false when that failed. Never rejects. */
   readonly connected: Promise<boolean>;
-  readonly isConnected: boolean;
+  isConnected(): boolean;
   /**
    * Sends and resolves to what came back, or to a fault. Never rejects; to be called once. `onLeft` is called when the
    * system has taken all that was sent.
@@ -51,7 +51,16 @@ const post = got.extend({
   throwHttpErrors: false,
   decompress: false,
   headers: { 'user-agent': 'im-account-sync', 'content-type': 'application/json' },
-}).stream;
+  hooks: {
+    init: [
+      (_given, options) => {
+        // They are for a cache, which is not used. got spreads them into the options of each request before all others,
+        // whose hidden class would be a new one each time (decision 94).
+        options.cacheOptions = {};
+      },
+    ],
+  },
+});
 
 /** Starts to connect at once. `origin` is scheme, host and port only. */
 export function openRequest(origin: string, agents: Agents, connectTimeoutMs: number): OpenRequest {
@@ -68,7 +77,7 @@ export function openRequest(origin: string, agents: Agents, connectTimeoutMs: nu
     connectTimeoutMs,
   );
 
-  const stream = post(origin, { agent: { ...agents } });
+  const stream = post(origin, { isStream: true, agent: { ...agents } });
   stream.on('error', (error) => end(faultOf(error, phase)));
   stream.on('close', () => end(faultOf(undefined, phase)));
   stream.on('request', (made: ClientRequest) => {
@@ -134,7 +143,7 @@ export function openRequest(origin: string, agents: Agents, connectTimeoutMs: nu
 
   return {
     connected,
-    get isConnected() {
+    isConnected() {
       return phase === 'ready' && over === undefined && request?.socket?.writable === true;
     },
     send(path, body, timeoutMs, onLeft) {

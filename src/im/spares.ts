@@ -20,7 +20,7 @@ export function createSpares(): Spares {
   function take(): OpenRequest | undefined {
     for (let spare = kept.pop(); spare !== undefined; spare = kept.pop()) {
       clearTimeout(spare.expiry);
-      if (spare.open.isConnected) return spare.open;
+      if (spare.open.isConnected()) return spare.open;
       spare.open.destroy();
     }
     return undefined;
@@ -28,7 +28,7 @@ export function createSpares(): Spares {
 
   return {
     keep(open) {
-      if (!open.isConnected || kept.length >= MAX_SPARES) {
+      if (!open.isConnected() || kept.length >= MAX_SPARES) {
         open.destroy();
         return;
       }

@@ -97,13 +97,14 @@ function declaredRow(
 
 function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
   const { errorCode, errorInfo, httpStatus } = answer;
-  const base = { errorCode, errorInfo, httpStatus };
   if (row === undefined) {
-    return { ...plain('unknown', 'a code that no table lists', true), ...base };
+    return { errorCode, errorInfo, httpStatus, ...plain('unknown', 'a code that no table lists', true) };
   }
   const { throttles, holdKind, minProbeGapMs, notBeforeMonths } = row;
   return {
-    ...base,
+    errorCode,
+    errorInfo,
+    httpStatus,
     class: row.class,
     outcomeKnown: row.mayStillHappen !== true,
     meaning: row.meaning,

@@ -92,6 +92,11 @@ export function startCoalescer(options: {
   let shouldEnd = false;
   const pulse = createPulse();
 
+  const lingering = ({ waiting, dueInMs }: { readonly waiting: number; readonly dueInMs: number }) => {
+    const { maxUsers, maxWaitMs } = limits;
+    return { waiting, dueInMs, maxUsers, maxWaitMs };
+  };
+
   /** Rests for `ms`, until nudged, or until `other` is done. */
   const rest = async (ms: number, other?: Promise<void>): Promise<void> => {
     if (nudged || closing) {
@@ -168,13 +173,13 @@ export function startCoalescer(options: {
       case 'linger': {
         const seenAtMs = performance.now();
         rate.saw(answer.waiting, seenAtMs);
-        const state = { ...limits, ...answer, arrivalsPerMs: rate.perMs };
+        const state = { arrivalsPerMs: rate.perMs, ...lingering(answer) };
         await rest(nextLookMs(state));
         shouldEnd = shouldEndWithin(performance.now() - seenAtMs, state);
         return;
       }
       case 'watched':
-        return rest(secondLookMs({ ...limits, ...answer }));
+        return rest(secondLookMs({ waitMs: answer.waitMs, ...lingering(answer) }));
       case 'empty':
         await rest(2 * IDLE_TURN_MS, somethingWaits());
         if (woken && !cutLast) await rest(GIVE_WAY_MS);

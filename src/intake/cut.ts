@@ -126,10 +126,11 @@ function readCutReply(
           users: Number(others[i + 2]),
         });
       }
-      const answer = { kind: 'cut' as const, waiting, parked: Number(first), calls };
-      if (taker === undefined || entries === '') return answer;
+      const parked = Number(first);
+      if (taker === undefined || entries === '') return { kind: 'cut', waiting, parked, calls };
       const record = freshRecord(taker.callId, batchCommand, String(entries), Number(nowMs));
-      return { ...answer, inHand: { record, run: taker.run, users: Number(users) } };
+      const inHand = { record, run: taker.run, users: Number(users) };
+      return { kind: 'cut', waiting, parked, calls, inHand };
     }
     case 'linger':
       return { kind: 'linger', waiting, dueInMs: Number(first) };

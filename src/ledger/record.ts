@@ -29,10 +29,10 @@ export interface CallRecord {
   readonly command: ImportCommand;
   readonly slotClass: Extract<SlotClass, 'live' | 'redrive'>;
   /**
-   * Fixed when it is cut; settled ones leave it. Read anew from the record's text each time, and throws when that is none: while
-   * a call is on its way one text costs less to keep than its hundreds of parts.
+   * Its entries as one text, for `entriesOf`: while a call is on its way that costs less to keep than its hundreds of parts.
+   * Fixed when it is cut; settled ones leave it.
    */
-  readonly entries: readonly RawEntry[];
+  readonly packed: string;
   readonly cutAtMs: number;
   /** Transient failures so far, for the back-off. */
   readonly tries: number;
@@ -53,14 +53,11 @@ export function readRecord(
   fields: ReadonlyMap<string, string>,
 ): CallRecord {
   const number = (name: string): number => Number(fields.get(name) ?? 0);
-  const packed = fields.get('entries') ?? '';
   return {
     callId,
     command: fields.get('command') as ImportCommand,
     slotClass: fields.get('class') === 'redrive' ? 'redrive' : 'live',
-    get entries() {
-      return unpackEntries(packed);
-    },
+    packed: fields.get('entries') ?? '',
     cutAtMs: number('cutAt'),
     tries: number('tries'),
     attempts: JSON.parse(fields.get('attempts') ?? '[]') as Attempt[],
@@ -79,15 +76,22 @@ export function freshRecord(
   cutAtMs: number,
 ): CallRecord {
   return {
-    ...{ callId, command, slotClass: 'live', cutAtMs, readAtMs: cutAtMs },
-    get entries() {
-      return unpackEntries(packed);
-    },
-    ...{ tries: 0, attempts: [], sentAtMs: 0, firstSentAtMs: 0, heldMsAtFirst: 0 },
+    callId,
+    command,
+    slotClass: 'live',
+    packed,
+    cutAtMs,
+    tries: 0,
+    attempts: [],
+    sentAtMs: 0,
+    firstSentAtMs: 0,
+    heldMsAtFirst: 0,
+    readAtMs: cutAtMs,
   };
 }
 
-function unpackEntries(packed: string): RawEntry[] {
+/** Reads a record's entries anew each time. Throws a SyntaxError when its text is none of ours. */
+export function entriesOf({ packed }: Pick<CallRecord, 'packed'>): RawEntry[] {
   // What is left of an entry without its ID are its fields.
   return (JSON.parse(packed) as string[][]).map((fields) => ({ eventId: fields.shift() ?? '', fields }));
 }

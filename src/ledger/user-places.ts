@@ -2,7 +2,7 @@ import type { RawEntry } from '../event/event.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
-import { type CallRecord, namedUser, RECORD_FORMAT, readRecord } from './record.ts';
+import { type CallRecord, entriesOf, namedUser, RECORD_FORMAT, readRecord } from './record.ts';
 
 const placesScript = loadScript(import.meta.url, 'user-places.lua');
 
@@ -63,7 +63,7 @@ function readCall(userId: string, nowMs: number, fields: ReadonlyMap<string, str
   const callId = fields.get('') ?? '';
   const known = Number(fields.get('v')) === RECORD_FORMAT;
   const record = known ? readRecord(callId, nowMs, fields) : null;
-  const own = record?.entries.filter((entry) => namedUser(entry.fields) === userId) ?? [];
+  const own = record === null ? [] : entriesOf(record).filter((entry) => namedUser(entry.fields) === userId);
   return {
     callId,
     record,

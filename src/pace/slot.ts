@@ -145,11 +145,12 @@ export function createSlotBook(
     clock.sample(askedAtMs, repliedAtMs, redisNowMs);
     lead.saw(repliedAtMs - clock.toLocalMs(redisNowMs));
     if (answer.kind === 'held') {
-      return { ...answer, wanted: answer.wanted.slice(keys.callPrefix.length), epoch, askedAtMs };
+      const wanted = answer.wanted.slice(keys.callPrefix.length);
+      return { epoch, askedAtMs, ...answer, wanted };
     }
-    if (answer.kind !== 'slot') return { ...answer, epoch, askedAtMs };
+    if (answer.kind !== 'slot') return { epoch, askedAtMs, ...answer };
     const slot = { ...answer.slot, atLocalMs: clock.slotAtLocalMs(answer.slot.atRedisMs) };
-    return { ...answer, slot, epoch, askedAtMs };
+    return { epoch, askedAtMs, ...answer, slot };
   };
 
   const inForce = async (mode: 'rate' | 'look'): Promise<RateInForce> => {

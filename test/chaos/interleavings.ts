@@ -292,7 +292,7 @@ class World {
       expectCall: () => undefined,
       prepare: (command, body) => ({
         connected: Promise.resolve(true),
-        isConnected: true,
+        isConnected: () => true,
         abandon: () => undefined,
         send: () => {
           const json = JSON.parse(body) as { AccountList?: SentAccount[] } & SentAccount;

@@ -1,3 +1,4 @@
+import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, useStages } from './stage.ts';
@@ -23,7 +24,7 @@ test('the record as it was cut', async () => {
     firstSentAtMs: 0,
     heldMsAtFirst: 0,
   });
-  expect(record.entries.map(({ fields }) => fields)).toEqual([user('ann', 'nick', 'Ann'), user('bob')]);
+  expect(entriesOf(record).map(({ fields }) => fields)).toEqual([user('ann', 'nick', 'Ann'), user('bob')]);
   expect(record.readAtMs).toBeGreaterThanOrEqual(record.cutAtMs);
 });
 

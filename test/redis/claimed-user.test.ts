@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { claimedUser } from '../../src/ledger/record.ts';
+import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import { callsOf, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -43,8 +43,8 @@ test('cut.lua and record.ts agree on whom an entry claims, whatever its bytes', 
       let events = 0;
       for (const { callId } of callsOf(await stage.cut())) {
         const record = await stage.take(callId, 'look');
-        events += record.entries.length;
-        for (const { fields } of record.entries) {
+        events += entriesOf(record).length;
+        for (const { fields } of entriesOf(record)) {
           const user = claimedUser(fields);
           if (user !== '') Object.defineProperty(claims, user, { value: callId, enumerable: true });
         }

@@ -2,6 +2,7 @@ import { openCallQueues } from '../../src/calls/queues.ts';
 import type { CutAnswer } from '../../src/intake/cut.ts';
 import { cutCalls } from '../../src/intake/cut.ts';
 import { sweep } from '../../src/intake/sweep.ts';
+import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { stillMoving } from '../../src/ledger/still-moving.ts';
 import { settlementBy } from './settlements.ts';
@@ -78,7 +79,7 @@ test('the single calls that are cut beside it are for jobs', async () => {
   const stage = fresh();
   await stage.add(user('ann'), user('robot1', 'type', '1'), user('bob'));
   const answer = await cutBy(stage);
-  expect(inHandOf(answer).record.entries).toHaveLength(2);
+  expect(entriesOf(inHandOf(answer).record)).toHaveLength(2);
   expect(answer).toMatchObject({ calls: [{ command: SINGLE, users: 1 }] });
   const [single] = answer.kind === 'cut' ? answer.calls : [];
   expect(await stage.redis.hget(stage.keys.callPrefix + single?.callId, 'run')).toBe(null);

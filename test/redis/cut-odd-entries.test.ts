@@ -1,4 +1,4 @@
-import { claimedUser } from '../../src/ledger/record.ts';
+import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { settlementBy } from './settlements.ts';
 import { callOf, callsOf, type Stage, user, users, useStages } from './stage.ts';
@@ -38,8 +38,8 @@ test.each(malformed)(
     const call = callOf(await stage.cut());
     expect(call.users).toBe(4);
     expect(await stage.redis.hgetall(stage.keys.owners)).toEqual({ ann: call.callId, bob: call.callId });
-    const { entries } = await stage.take(call.callId, 'look');
-    expect(entries.map(({ fields: own }) => claimedUser(own))).toEqual(['ann', '', 'bob', '']);
+    const record = await stage.take(call.callId, 'look');
+    expect(entriesOf(record).map(({ fields: own }) => claimedUser(own))).toEqual(['ann', '', 'bob', '']);
     expect(await stage.problems()).toEqual([]);
     await settleAll(stage);
     expect(await stage.problems()).toEqual([]);
@@ -81,7 +81,7 @@ test('an entry of 1 MB goes alone, those around it in calls of their own', async
   const calls = await stage.cutAll();
   const members: string[][] = [];
   for (const { callId } of calls)
-    members.push((await stage.take(callId, 'look')).entries.map((e) => e.eventId));
+    members.push(entriesOf(await stage.take(callId, 'look')).map((e) => e.eventId));
   expect(members).toEqual(ids.map((id) => [id]));
   expect(await stage.problems()).toEqual([]);
   await settleAll(stage);
@@ -96,8 +96,8 @@ test('entries with thousands of fields, in the stream and back from parking', as
   await stage.add(user('ann', ...many), user('ann', ...many));
   expect(await stage.cut()).toMatchObject({ kind: 'cut', parked: 2 });
   expect(await stage.problems()).toEqual([]);
-  const { entries } = await stage.take(call.callId, 'look');
-  expect(entries[1]?.fields).toEqual(['userId', 'bob', ...many]);
+  const record = await stage.take(call.callId, 'look');
+  expect(entriesOf(record)[1]?.fields).toEqual(['userId', 'bob', ...many]);
   for (let round = 0; round < 3; round++) {
     await settleAll(stage);
     expect(await stage.problems()).toEqual([]);
@@ -113,8 +113,8 @@ test('a call stays within its bytes, and a user keeps the order across calls', a
   await stage.add(...Array.from({ length: 12 }, () => user('ann', 'nick', nick)), user('bob'));
   const calls = callsOf(await stage.cut());
   expect(calls).toMatchObject([{ users: 1 }]);
-  const { entries } = await stage.take(calls[0]?.callId ?? '', 'look');
-  expect(entries).toHaveLength(5);
+  const record = await stage.take(calls[0]?.callId ?? '', 'look');
+  expect(entriesOf(record)).toHaveLength(5);
   expect(await stage.cut()).toMatchObject({ kind: 'cut', parked: 7, calls: [{ users: 1 }] });
   expect(await stage.problems()).toEqual([]);
 });
@@ -132,7 +132,7 @@ test('explicit IDs, with the greatest sequences, are moved once each', async () 
   for (const id of ids) await stage.redis.xadd(stage.keys.stream, id, ...user(`u${id}`));
   const members: string[] = [];
   for (const { callId } of await stage.cutAll({ maxUsers: 2 })) {
-    members.push(...(await stage.take(callId, 'look')).entries.map(({ eventId }) => eventId));
+    members.push(...entriesOf(await stage.take(callId, 'look')).map(({ eventId }) => eventId));
     expect(await stage.problems()).toEqual([]);
   }
   expect(members).toEqual(ids);
@@ -145,8 +145,8 @@ test('control characters, quotes and four-byte characters arrive as they were se
   const stage = fresh();
   const nick = '"\\/\b\f\n\r\t\u0000\u001f\u007f\u2028 😀 ß';
   await stage.add(user('ann', 'nick', nick));
-  const { entries } = await stage.take(callOf(await stage.cut()).callId, 'look');
-  expect(entries[0]?.fields).toEqual(['userId', 'ann', 'nick', nick]);
+  const record = await stage.take(callOf(await stage.cut()).callId, 'look');
+  expect(entriesOf(record)[0]?.fields).toEqual(['userId', 'ann', 'nick', nick]);
 });
 
 test('a bounded number of entries is looked at in one cut', async () => {

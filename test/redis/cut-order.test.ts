@@ -1,5 +1,5 @@
 import { cutCalls } from '../../src/intake/cut.ts';
-import { claimedUser } from '../../src/ledger/record.ts';
+import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { settlementBy } from './settlements.ts';
 import { BATCH, callOf, callsOf, limits, SINGLE, type Stage, user, users, useStages } from './stage.ts';
@@ -15,8 +15,8 @@ async function importCall(stage: Stage, callId: string, run = 'r'): Promise<read
 }
 
 async function membersOf(stage: Stage, callId: string): Promise<[user: string, eventId: string][]> {
-  const { entries } = await stage.take(callId, 'look');
-  return entries.map(({ eventId, fields }) => [claimedUser(fields), eventId]);
+  const record = await stage.take(callId, 'look');
+  return entriesOf(record).map(({ eventId, fields }) => [claimedUser(fields), eventId]);
 }
 
 test('a user who is in a call is parked, and comes back in order before the stream is read', async () => {

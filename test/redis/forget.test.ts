@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { readBooks } from '../../src/ledger/books.ts';
 import { takeOut } from '../../src/ledger/forget.ts';
+import { entriesOf } from '../../src/ledger/record.ts';
 import { redriveUsers } from '../../src/ledger/redrive.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
@@ -146,7 +147,7 @@ test('a call that has no slot yet is taken from its run, and made again without 
   expect((await settleRecord(redis, keys, callId, 'r1', stale)).kind).toBe('lost');
   expect(await stage.problems()).toEqual([]);
   const again = await stage.take(callId, 'r2');
-  expect(again.entries.map(({ fields }) => fields[1])).toEqual(['bob']);
+  expect(entriesOf(again).map(({ fields }) => fields[1])).toEqual(['bob']);
   await settleRecord(
     redis,
     keys,
@@ -167,7 +168,7 @@ test('letters that are being redriven go with their event, and those of an ID th
     const settlement = settlementBy(record, () => 'die');
     // As the letters of the real reader: an ID that is none stands in the letter alone.
     const dead = settlement.dead.map((one) => {
-      const entry = record.entries.find(({ eventId }) => eventId === one.eventId);
+      const entry = entriesOf(record).find(({ eventId }) => eventId === one.eventId);
       const letter = { ...one.letter, userId: entry?.fields[1], event: { userId: entry?.fields[1] } };
       return { ...one, letter };
     });

@@ -1,7 +1,7 @@
 import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
 import { deleteLetters } from '../../src/ledger/delete-letters.ts';
 import { readLetters } from '../../src/ledger/letter-store.ts';
-import { readRecord } from '../../src/ledger/record.ts';
+import { entriesOf, readRecord } from '../../src/ledger/record.ts';
 import { type RedriveRequest, redriveUsers } from '../../src/ledger/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -95,9 +95,13 @@ it('moves all letters of a user into one call of class redrive, and imports the 
   expect(answer.calls).toEqual([{ callId: expect.any(String), command: 'multiaccount_import' }]);
   expect((await letter(first)).state).toBe('redriving');
   const record = await redis.hgetall(keys.callPrefix + (answer.calls[0]?.callId ?? ''));
-  const { entries, slotClass } = readRecord('', 0, new Map(Object.entries(record)));
-  expect(slotClass).toBe('redrive');
-  expect(entries.map(({ eventId }) => eventId).sort()).toEqual([first, second].sort());
+  const read = readRecord('', 0, new Map(Object.entries(record)));
+  expect(read.slotClass).toBe('redrive');
+  expect(
+    entriesOf(read)
+      .map(({ eventId }) => eventId)
+      .sort(),
+  ).toEqual([first, second].sort());
 
   sent = [];
   await settleAll(0);

@@ -1,6 +1,7 @@
 import { readBooks } from '../../src/ledger/books.ts';
 import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
 import { listDeadLetters } from '../../src/ledger/letter-store.ts';
+import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { deadEvent, type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, useStages } from './stage.ts';
@@ -25,9 +26,9 @@ test('a dead letter stands in every index, once', async () => {
   const stage = fresh();
   const [ann, bob] = await stage.add(user('ann'), user('bob'));
   const { callId } = callOf(await stage.cut());
-  const { entries } = await stage.take(callId, 'r');
-  const dead = [deadEvent(entries[0] ?? { eventId: '', fields: [] }, 'rejected', 70399)];
-  const more = [deadEvent(entries[1] ?? { eventId: '', fields: [] }, 'profile', 40005)];
+  const record = await stage.take(callId, 'r');
+  const dead = [deadEvent(entriesOf(record)[0] ?? { eventId: '', fields: [] }, 'rejected', 70399)];
+  const more = [deadEvent(entriesOf(record)[1] ?? { eventId: '', fields: [] }, 'profile', 40005)];
   const settlement = {
     imported: [],
     superseded: 0,
@@ -115,8 +116,10 @@ test('IDs are compared as numbers, not as text', async () => {
   const { redis, keys } = stage;
   for (const id of ['9-9', '9-10', '10-0']) await redis.xadd(keys.stream, id, ...user('ann'));
   const { callId } = callOf(await stage.cut());
-  const { entries } = await stage.take(callId, 'r');
-  const dead = entries.filter(({ eventId }) => eventId !== '9-10').map((entry) => deadEvent(entry));
+  const record = await stage.take(callId, 'r');
+  const dead = entriesOf(record)
+    .filter(({ eventId }) => eventId !== '9-10')
+    .map((entry) => deadEvent(entry));
   expect(
     await settleRecord(redis, keys, callId, 'r', {
       imported: [{ userId: 'ann', eventId: '9-10' }],

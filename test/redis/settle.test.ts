@@ -1,5 +1,5 @@
 import { readBooks } from '../../src/ledger/books.ts';
-import type { CallRecord } from '../../src/ledger/record.ts';
+import { type CallRecord, entriesOf, packEntries } from '../../src/ledger/record.ts';
 import { type Settlement, settleRecord } from '../../src/ledger/settle.ts';
 import { eventually } from '../support/eventually.ts';
 import { takeSnapshot } from '../support/snapshot.ts';
@@ -60,7 +60,7 @@ describe('a settlement that does not add up is refused, and all is as it was', (
     [
       'an event is imported and dead',
       (record) => {
-        const [entry] = record.entries;
+        const [entry] = entriesOf(record);
         const all = settlementBy(record, () => 'import');
         return entry === undefined ? all : { ...all, dead: [deadEvent(entry)] };
       },
@@ -69,7 +69,7 @@ describe('a settlement that does not add up is refused, and all is as it was', (
       'an event is imported and kept',
       (record) => {
         const stays = settlementBy(record, () => 'stay');
-        return { ...stays, imported: [{ userId: 'bob', eventId: record.entries[1]?.eventId ?? '' }] };
+        return { ...stays, imported: [{ userId: 'bob', eventId: entriesOf(record)[1]?.eventId ?? '' }] };
       },
     ],
     [
@@ -132,8 +132,8 @@ test('what stays keeps its history; the rest of the call ends', async () => {
     firstSentAtMs: 3,
     heldMsAtFirst: 2,
     sentAtMs: 0,
-    entries: [{ fields: user('ann') }, { fields: user('cid') }, { fields: user('ann') }],
   });
+  expect(entriesOf(again).map(({ fields }) => fields)).toEqual([user('ann'), user('cid'), user('ann')]);
 });
 
 test('what is settled later leaves in its turn', async () => {
@@ -144,7 +144,7 @@ test('what is settled later leaves in its turn', async () => {
     const settlement = settlementBy(left, (name) => (name === step ? 'import' : 'stay'));
     await settle(settlement);
     expect(await stage.problems()).toEqual([]);
-    left = { ...left, entries: settlement.kept?.entries ?? [] };
+    left = { ...left, packed: packEntries(settlement.kept?.entries ?? []) };
   }
   expect(await readBooks(stage.redis, stage.keys)).toMatchObject({ imported: 3, usersInCalls: {} });
 });
@@ -188,7 +188,7 @@ describe('parked entries', () => {
     const since = await stage.redis.hget(stage.keys.cutter, 'returnedSince');
     expect(settled).toMatchObject({ nowMs: Number(since) });
     await stage.redis.hset(stage.keys.cutter, 'returnedSince', '1');
-    await settle(settlementBy({ ...record, entries: first.kept?.entries ?? [] }, () => 'import'));
+    await settle(settlementBy({ ...record, packed: packEntries(first.kept?.entries ?? []) }, () => 'import'));
     expect(await stage.redis.hget(stage.keys.cutter, 'returnedSince')).toBe('1');
   });
 

@@ -2,7 +2,7 @@ import type { RawEntry } from '../../src/event/event.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
 import type { Outcome } from '../../src/event/outcome.ts';
 import type { DeadReason } from '../../src/ledger/dead-letters.ts';
-import { type CallRecord, claimedUser } from '../../src/ledger/record.ts';
+import { type CallRecord, claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import type { DeadEvent, Settlement } from '../../src/ledger/settle.ts';
 
 /**
@@ -44,7 +44,7 @@ export function settlementBy(
   dueAtMs = 0,
 ): Settlement {
   const byUser = new Map<string, RawEntry[]>();
-  for (const entry of record.entries) {
+  for (const entry of entriesOf(record)) {
     const userId = claimedUser(entry.fields);
     byUser.set(userId, [...(byUser.get(userId) ?? []), entry]);
   }
@@ -70,7 +70,7 @@ export function settlementBy(
     older.push(...rest.map(({ eventId }) => ({ userId, eventId })));
   }
   const kept = staying.size > 0 && {
-    entries: record.entries.filter(({ fields }) => staying.has(claimedUser(fields))),
+    entries: entriesOf(record).filter(({ fields }) => staying.has(claimedUser(fields))),
     users: staying.size,
     tries: record.tries + 1,
     attempts: record.attempts,

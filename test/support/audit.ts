@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../src/event/event-id.ts';
 import { readBooks } from '../../src/ledger/books.ts';
-import { claimedUser, readRecord } from '../../src/ledger/record.ts';
+import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import { type Hash, type Snapshot, takeSnapshot } from './snapshot.ts';
@@ -47,7 +47,7 @@ function standings(snapshot: Snapshot): Standing[] {
   };
   return [
     ...[...snapshot.records].flatMap(([callId, fields]) =>
-      entriesOf(fields).map(({ eventId, fields: own }) => ({
+      entriesIn(fields).map(({ eventId, fields: own }) => ({
         eventId,
         userId: claimedUser(own),
         where: `call ${callId}`,
@@ -65,9 +65,9 @@ function standings(snapshot: Snapshot): Standing[] {
   ];
 }
 
-function entriesOf(fields: Hash): { eventId: string; fields: readonly string[] }[] {
+function entriesIn(fields: Hash): { eventId: string; fields: readonly string[] }[] {
   if (fields.entries === undefined) return [];
-  return [...readRecord('', 0, new Map(Object.entries(fields))).entries];
+  return entriesOf({ packed: fields.entries });
 }
 
 /** Answers where each event is. */
@@ -112,7 +112,7 @@ function auditCalls({ records, open, owners }: Snapshot, expect: Expect): void {
   const claims = new Map<string, string>();
   for (const [callId, fields] of records) {
     expect(listed.has(callId), `call ${callId} is not among the open ones`);
-    const entries = entriesOf(fields);
+    const entries = entriesIn(fields);
     expect(entries.length > 0, `call ${callId} holds no entry`);
     const claimed = entries.map(({ fields: own }) => claimedUser(own));
     const here = new Set(claimed.filter((user) => user !== ''));
@@ -139,7 +139,7 @@ function auditBooks(snapshot: Snapshot, expect: Expect): void {
   let events = 0;
   const users: Record<string, number> = {};
   for (const fields of snapshot.records.values()) {
-    events += entriesOf(fields).length;
+    events += entriesIn(fields).length;
     const name = `users:${fields.command}`;
     users[name] = (users[name] ?? 0) + Number(fields.users);
   }

@@ -45,7 +45,7 @@ export function createCallDriver(
 ): CallDriver {
   const prepare: ImClient['prepare'] = (command, body) => ({
     connected: Promise.resolve(true),
-    isConnected: true,
+    isConnected: () => true,
     abandon: () => undefined,
     send: () => {
       // Settles nothing, so that users go alone as without it.

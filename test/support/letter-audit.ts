@@ -1,4 +1,4 @@
-import { readRecord } from '../../src/ledger/record.ts';
+import { entriesOf, readRecord } from '../../src/ledger/record.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 
@@ -61,7 +61,7 @@ export async function letterProblems(redis: RedisClient, keys: Keys): Promise<st
       new Map(Object.entries(await redis.hgetall(keys.callPrefix + callId))),
     );
     if (record.slotClass === 'redrive') redriveCalls++;
-    for (const { eventId } of record.entries)
+    for (const { eventId } of entriesOf(record))
       (record.slotClass === 'redrive' ? redriven : onTheWay).add(eventId);
   }
   for (const [eventId] of await redis.xrange(keys.stream, '-', '+')) onTheWay.add(eventId);

@@ -150,10 +150,10 @@ describe('when nobody took it', () => {
 
 test('it is open until somebody takes it, or it is closed', async () => {
   const { early } = askedEarly();
-  expect(early.isOpen).toBe(true);
+  expect(early.isOpen()).toBe(true);
   void early.take();
-  expect(early.isOpen).toBe(false);
+  expect(early.isOpen()).toBe(false);
   const other = askedEarly().early;
   void other.close();
-  expect(other.isOpen).toBe(false);
+  expect(other.isOpen()).toBe(false);
 });

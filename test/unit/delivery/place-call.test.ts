@@ -49,7 +49,7 @@ function place(
   const asked: [candidate: Candidate, again: boolean | undefined][] = [];
   const prepared: PreparedCall = {
     connected: Promise.resolve(true),
-    isConnected: true,
+    isConnected: () => true,
     send: answer,
     abandon: () => told.push('abandoned'),
   };

@@ -1,7 +1,7 @@
 import { createSettler } from '../../../src/delivery/settler.ts';
 import { unitsByUser } from '../../../src/delivery/unit.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
-import { freshRecord } from '../../../src/ledger/record.ts';
+import { entriesOf, freshRecord } from '../../../src/ledger/record.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
 
 const ENTRIES = JSON.stringify([
@@ -11,7 +11,7 @@ const ENTRIES = JSON.stringify([
 
 function settlerOf(isOnWire: () => boolean) {
   const record = freshRecord('c1', 'multiaccount_import', ENTRIES, 1_000);
-  const parsed = record.entries.map((entry) => parseEntry(entry, { adminId: 'administrator' }));
+  const parsed = entriesOf(record).map((entry) => parseEntry(entry, { adminId: 'administrator' }));
   const stored: Settlement[] = [];
   const settler = createSettler({
     record,

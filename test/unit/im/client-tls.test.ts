@@ -54,7 +54,7 @@ it('is connected when the handshake is done, and sends nothing before send()', a
   const im = connect(port, TEST_CERT);
   const call = im.prepare('multiaccount_import', BODY);
   expect(await call.connected).toBe(true);
-  expect(call.isConnected).toBe(true);
+  expect(call.isConnected()).toBe(true);
   const other = im.prepare('multiaccount_import', BODY);
   await other.connected;
   expect(await other.send()).toMatchObject({ kind: 'api' });
@@ -98,6 +98,6 @@ it('is not connected while only TCP is', async () => {
   const port = await listen(createTcpServer(() => accepted?.()));
   const call = connect(port).prepare('account_import', BODY);
   await arrival;
-  expect(call.isConnected).toBe(false);
+  expect(call.isConnected()).toBe(false);
   expect(await call.send()).toMatchObject({ fault: 'connect', sent: false });
 });

@@ -63,9 +63,9 @@ describe('a prepared call', () => {
       socket.on('data', (chunk) => packets.push(chunk.toString()));
     });
     const call = connect(baseUrl).prepare('multiaccount_import', BODY);
-    expect(call.isConnected).toBe(false);
+    expect(call.isConnected()).toBe(false);
     expect(await call.connected).toBe(true);
-    expect(call.isConnected).toBe(true);
+    expect(call.isConnected()).toBe(true);
     // A byte sent before this second connection was made and answered would have arrived by now.
     await callOnce(connect(baseUrl));
     expect(sockets[0]?.bytesRead).toBe(0);
@@ -150,10 +150,10 @@ describe('a call given up', () => {
     const given = im.prepare('multiaccount_import', BODY);
     await given.connected;
     given.abandon();
-    expect(given.isConnected).toBe(false);
+    expect(given.isConnected()).toBe(false);
     expect(await given.send()).toMatchObject({ fault: 'aborted', sent: false });
     const next = im.prepare('account_check', '{}');
-    expect(next.isConnected).toBe(true);
+    expect(next.isConnected()).toBe(true);
     expect(await next.send()).toMatchObject({ kind: 'api' });
     expect(sockets).toHaveLength(1);
     expect(received(0)).toContain('/account_check?');
@@ -233,7 +233,7 @@ describe('a connection that fails', () => {
     expect(await call.connected).toBe(true);
     sockets[0]?.resetAndDestroy();
     // Nothing tells of the reset but this very property.
-    while (call.isConnected) await new Promise(setImmediate);
+    while (call.isConnected()) await new Promise(setImmediate);
     expect(await call.send()).toMatchObject({ fault: 'reset', sent: false });
   });
 
@@ -243,7 +243,7 @@ describe('a connection that fails', () => {
     );
     const call = connect(baseUrl).prepare('account_import', BODY);
     await call.connected;
-    while (call.isConnected) await new Promise(setImmediate);
+    while (call.isConnected()) await new Promise(setImmediate);
     expect(await call.send()).toMatchObject({ fault: 'reset', sent: false });
     expect(received(0)).toBe('');
   });
@@ -487,7 +487,7 @@ describe('a closed client', () => {
     const answer = sent.send();
     im.abort();
     expect(await answer).toMatchObject({ kind: 'fault', fault: 'aborted', sent: true });
-    expect(waiting.isConnected).toBe(false);
+    expect(waiting.isConnected()).toBe(false);
     expect(await waiting.send()).toMatchObject({ kind: 'fault', sent: false });
     await Promise.all(sockets.map(closed));
   });

@@ -74,7 +74,7 @@ describe('a call that is expected', () => {
     await stands(sockets);
     expect(sockets[0]?.bytesRead).toBe(0);
     const call = im.prepare('account_check', '{}');
-    expect(call.isConnected).toBe(true);
+    expect(call.isConnected()).toBe(true);
     expect(await call.send()).toMatchObject({ kind: 'api' });
     expect([sockets.length, requests.length]).toEqual([1, 1]);
   });
@@ -87,7 +87,7 @@ describe('a call that is expected', () => {
     const second = im.prepare('account_check', '{}');
     await Promise.all([first.connected, second.connected]);
     const third = im.prepare('account_check', '{}');
-    expect(third.isConnected).toBe(false);
+    expect(third.isConnected()).toBe(false);
     await third.connected;
     const answers = await Promise.all([first.send(), second.send(), third.send()]);
     for (const answer of answers) expect(answer).toMatchObject({ kind: 'api' });
@@ -102,7 +102,7 @@ describe('a call that is expected', () => {
     given.abandon();
     im.expectCall();
     const call = im.prepare('account_check', '{}');
-    expect(call.isConnected).toBe(true);
+    expect(call.isConnected()).toBe(true);
     expect(await call.send()).toMatchObject({ kind: 'api' });
     expect(sockets).toHaveLength(1);
   });
@@ -127,7 +127,7 @@ describe('a call that is expected', () => {
     im.expectCall();
     await stands(sockets);
     const call = im.prepare('account_check', '{}');
-    expect(call.isConnected).toBe(true);
+    expect(call.isConnected()).toBe(true);
     call.abandon();
     await callOnce(im);
     expect(sockets).toHaveLength(1);
