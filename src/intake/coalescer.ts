@@ -12,14 +12,6 @@ import {
 } from './cut.ts';
 import { createArrivalRate, nextLookMs, secondLookMs, shouldEndWithin } from './linger.ts';
 
-/**
- * The loop that turns waiting events into calls. Every process runs one; the script decides, so that it does
- * not matter which of them asks. An idle one blocks on the stream and polls nothing.
- */
-function usersOf(calls: readonly CutCall[]): number {
-  return calls.reduce((sum, { users }) => sum + users, 0);
-}
-
 /** A place for a call in hand: called to give it up. */
 export type Place = () => void;
 
@@ -45,6 +37,14 @@ const TROUBLE_WAIT_MS = 500;
  */
 const GIVE_WAY_MS = 3;
 
+function usersOf(calls: readonly CutCall[]): number {
+  return calls.reduce((sum, { users }) => sum + users, 0);
+}
+
+/**
+ * The loop that turns waiting events into calls. Every process runs one; the script decides, so that it does
+ * not matter which of them asks. An idle one blocks on the stream and polls nothing.
+ */
 export function startCoalescer(options: {
   readonly redis: RedisClient;
   /** A connection of its own: it blocks. Closed by this loop's `close`. */
@@ -92,6 +92,7 @@ export function startCoalescer(options: {
   let shouldEnd = false;
   const pulse = createPulse();
 
+  /** What the next look goes by. */
   const lingering = ({ waiting, dueInMs }: { readonly waiting: number; readonly dueInMs: number }) => {
     const { maxUsers, maxWaitMs } = limits;
     return { waiting, dueInMs, maxUsers, maxWaitMs };

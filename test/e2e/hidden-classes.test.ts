@@ -19,9 +19,10 @@ const CALLS = 60;
 function placesThatMade(log: string, atLeast: number): string[] {
   const counts = new Map<string, number>();
   for (const line of log.split('\n')) {
-    const [, kind, , , , , row, column, , property] = line.split(',');
-    if (kind !== 'Transition') continue;
-    const place = `${row}:${column} ${property}`;
+    const [, kind, , , , , row, column, reason, property] = line.split(',');
+    // An accessor in an object literal shows as the second: its object has no class to share.
+    if (kind !== 'Transition' && kind !== 'NormalizeCached') continue;
+    const place = `${row}:${column} ${property || reason}`;
     counts.set(place, (counts.get(place) ?? 0) + 1);
   }
   return [...counts].filter(([, made]) => made >= atLeast).map(([place, made]) => `${place}: ${made}`);

@@ -122,7 +122,7 @@ async function rush(stage: Stage, seed: number): Promise<Seen> {
         .zcard(keys.open)
         .exists(keys.parkedCounts)
         .exec();
-      done = producing === 0 && (left ?? [[null, 1]]).every(([, count]) => count === 0);
+      done = producing === 0 && left?.every(([, count]) => count === 0) === true;
     }
   };
   const random = (n: number): (() => number) => chances(seed + 7919 * n);
