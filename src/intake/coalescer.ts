@@ -31,11 +31,30 @@ const BLOCKED_LOOK_MS = 50;
 /** Held or paused: the change wakes the loop; this is for the case that it was not heard. */
 const STOPPED_LOOK_MS = 1_000;
 const TROUBLE_WAIT_MS = 500;
+/** Cuts whose answers are not waited for, at most; the places for calls bound them as well. */
+const MOST_LATE = 8;
+/** Of the distance of two slots: a timer comes late, and each is to have its call. */
+const PATIENCE_SHARE = 0.75;
+/** A near Redis answers within this, so that its answers are waited for whatever the quota. */
+const NEAR_MS = 4;
 /**
  * A lone event wakes all processes that are idle. Who cut the last one goes first; the others look a little later, in
  * case that one is gone or busy, and do not take the processor from it meanwhile.
  */
 const GIVE_WAY_MS = 3;
+
+/** False when the work takes longer; it goes on. */
+async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 function usersOf(calls: readonly CutCall[]): number {
   return calls.reduce((sum, { users }) => sum + users, 0);
@@ -90,6 +109,10 @@ export function startCoalescer(options: {
   let cutLast = true;
   /** What lingered should fill a call by now, or is due. */
   let shouldEnd = false;
+  /** By the newest answer another call can be cut at once. */
+  let moreWaits = false;
+  const late = new Set<Promise<unknown>>();
+  const patienceMs = Math.max(NEAR_MS, PATIENCE_SHARE * limits.eagerGapMs);
   const pulse = createPulse();
 
   /** What the next look goes by. */
@@ -142,6 +165,7 @@ export function startCoalescer(options: {
       const answering = cutCalls(redis, keys, limits, processId, taker);
       if (expected) expectCall(taker);
       const answer = await answering;
+      moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
       const { inHand, calls } = answer;
       if (inHand !== undefined) {
@@ -156,6 +180,16 @@ export function startCoalescer(options: {
     }
   };
 
+  /** What it cuts is worked off when its answer comes; the turn goes by the answers of those after it. */
+  const endLater = (cutting: Promise<CutAnswer>): void => {
+    const ended = cutting
+      .catch((error: Error) => {
+        if (!closing) onTrouble(error);
+      })
+      .finally(() => late.delete(ended));
+    late.add(ended);
+  };
+
   const turn = async (): Promise<void> => {
     // Without a place it has nothing to do; others may cut meanwhile.
     pulse.idle();
@@ -164,10 +198,15 @@ export function startCoalescer(options: {
     pulse.turn();
     const isLone = woken;
     woken = false;
-    const answer = await cut(leave, shouldEnd || (isLone && cutLast));
-    if (isLone) cutLast = answer.kind === 'cut';
+    const cutting = cut(leave, shouldEnd || (isLone && cutLast));
     // Not under a backlog: who waits for slots anyway is ready for them sooner than a call that is being cut.
     shouldEnd = false;
+    if (moreWaits && late.size < MOST_LATE && !(await endsWithin(cutting, patienceMs))) {
+      endLater(cutting);
+      return;
+    }
+    const answer = await cutting;
+    if (isLone) cutLast = answer.kind === 'cut';
     switch (answer.kind) {
       case 'cut':
         return;
@@ -212,6 +251,7 @@ export function startCoalescer(options: {
       wake?.();
       blocking.disconnect();
       await ended;
+      await Promise.all(late);
     },
     pulse,
   };

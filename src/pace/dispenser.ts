@@ -1,11 +1,14 @@
+import { performance } from 'node:perf_hooks';
 import { SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold-watch.ts';
 import { createPulse, type Pulse } from './pulse.ts';
-import type { Candidate, Slot, SlotBook } from './slot.ts';
+import type { Candidate, Slot, SlotAnswer, SlotBook } from './slot.ts';
 
 /**
- * The one loop of a process that asks for slots of one command, and hands them to the calls that wait, best
- * class first. So a process asks once for each slot, however many of its calls wait.
+ * What asks for slots of one command in a process, and hands them to the calls that wait, best class first. So a
+ * process asks once for each slot, however many of its calls wait. An answer that takes longer than two slots lie apart
+ * is not waited for: the next question goes out meanwhile, for others. Where Redis is far away a process would have one
+ * slot a round trip otherwise (docs/decisions/0095).
  */
 export interface Dispenser {
   /**
@@ -25,12 +28,27 @@ export interface Dispenser {
 interface Waiter {
   readonly candidate: Candidate;
   readonly resolve: (end: Slot | 'lost' | 'closing') => void;
+  /** A question that names it is on its way. */
+  isAsked: boolean;
 }
 
-/** While held or paused the channel wakes the loop; this is for the case that it was not heard. */
+/** When to ask again, by the answer to a question. `isWakeable`: or when something changes. */
+interface Rest {
+  readonly ms: number;
+  readonly isWakeable: boolean;
+}
+
+/** Questions on their way at a time, at most: one each 10 ms to a Redis that is 160 ms away. */
+const MOST_ASKED = 16;
+/** Of the distance of two slots: a timer comes late, and every slot is to be asked for. */
+const PATIENCE_SHARE = 0.75;
+/** A near Redis answers within this, so that its answers are waited for whatever the quota. */
+const NEAR_MS = 4;
+/** While held or paused the channel wakes it; this is for the case that it was not heard. */
 const DEAF_POLL_MS = 5_000;
 /** Redis could not answer: ask again after this. */
 const TROUBLE_WAIT_MS = 500;
+const AT_ONCE = Number.NEGATIVE_INFINITY;
 
 export function createDispenser(options: {
   readonly book: SlotBook;
@@ -40,24 +58,31 @@ export function createDispenser(options: {
   readonly onTrouble: (error: Error) => void;
 }): Dispenser {
   const { book, watch, onUnusedProbe, onTrouble } = options;
+  const patienceMs = Math.max(NEAR_MS, PATIENCE_SHARE * book.spacingMs);
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
-  let turning = false;
   let closed = false;
+  let onTheWay = 0;
+  let askedAtMs = AT_ONCE;
+  /** By the newest answer nothing is to be had before. */
+  let restUntilMs = AT_ONCE;
+  let isRestWakeable = false;
+  /** Counts what changed: the answer to a question of before that is no ground to rest on. */
+  let stirs = 0;
+  let timer: NodeJS.Timeout | undefined;
   const pulse = createPulse();
-  let wake: (() => void) | undefined;
-  /** Something changed since the last question was asked: its answer is no ground to rest on. */
-  let stirred = false;
 
-  const stir = (): void => {
-    stirred = true;
-    wake?.();
-  };
-  watch.onChange(stir);
-
+  const queueOf = (slotClass: SlotClass): Waiter[] => waiting.get(slotClass) ?? [];
+  const nobodyWaits = (): boolean => SLOT_CLASSES.every((slotClass) => queueOf(slotClass).length === 0);
+  /** The first of each class for whom no question is on its way. */
   const heads = (): Waiter[] =>
-    SLOT_CLASSES.flatMap((slotClass) => waiting.get(slotClass)?.slice(0, 1) ?? []);
+    SLOT_CLASSES.flatMap((slotClass) => queueOf(slotClass).find(({ isAsked }) => !isAsked) ?? []);
+  /** The classes of which one more waits than these. */
+  const moreThan = (asking: readonly Waiter[]): SlotClass[] =>
+    SLOT_CLASSES.filter((slotClass) =>
+      queueOf(slotClass).some((waiter) => !waiter.isAsked && !asking.includes(waiter)),
+    );
   const leave = (waiter: Waiter): void => {
-    const queue = waiting.get(waiter.candidate.slotClass) ?? [];
+    const queue = queueOf(waiter.candidate.slotClass);
     // Not always the first any more: somebody may have come again meanwhile.
     const at = queue.indexOf(waiter);
     if (at >= 0) queue.splice(at, 1);
@@ -74,28 +99,8 @@ export function createDispenser(options: {
     return false;
   };
 
-  const rest = async (ms: number, wakeable: boolean): Promise<void> => {
-    if (wakeable && stirred) return;
-    pulse.rest(ms);
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      if (!wakeable) return;
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    wake = undefined;
-  };
-
-  const turn = async (): Promise<void> => {
-    const asking = heads();
-    stirred = false;
-    const answer = await book.ask(
-      asking.map((waiter) => waiter.candidate),
-      SLOT_CLASSES.filter((slotClass) => (waiting.get(slotClass)?.length ?? 0) > 1),
-    );
-    if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
+  /** Hands out what the answer grants. */
+  const heed = async (answer: SlotAnswer, asking: readonly Waiter[]): Promise<Rest | undefined> => {
     switch (answer.kind) {
       case 'slot': {
         const waiter = asking[answer.index];
@@ -106,8 +111,7 @@ export function createDispenser(options: {
         }
         leave(waiter);
         waiter.resolve(answer.slot);
-        if (answer.nextMs > 0 && heads().length > 0) await rest(Math.ceil(answer.nextMs), false);
-        return;
+        return { ms: answer.nextMs, isWakeable: false };
       }
       case 'lost': {
         const waiter = asking[answer.index];
@@ -117,30 +121,74 @@ export function createDispenser(options: {
         return;
       }
       case 'later':
-        // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
-        return rest(Math.ceil(answer.waitMs), false);
+        return { ms: answer.waitMs, isWakeable: false };
       case 'held':
         if (comesForward(answer.wanted)) return;
-        return rest(Math.min(Math.ceil(answer.waitMs), DEAF_POLL_MS), true);
+        return { ms: Math.min(answer.waitMs, DEAF_POLL_MS), isWakeable: true };
       case 'paused':
-        return rest(DEAF_POLL_MS, true);
+        return { ms: DEAF_POLL_MS, isWakeable: true };
     }
   };
 
-  const loop = async (): Promise<void> => {
-    turning = true;
-    while (!closed && heads().length > 0) {
-      pulse.turn();
-      try {
-        await turn();
-      } catch (error) {
-        onTrouble(error as Error);
-        await rest(TROUBLE_WAIT_MS, false);
-      }
+  const question = async (asking: readonly Waiter[]): Promise<void> => {
+    let rest: Rest | undefined;
+    const stirsBefore = stirs;
+    try {
+      const answering = book.ask(
+        asking.map(({ candidate }) => candidate),
+        moreThan(asking),
+      );
+      for (const waiter of asking) waiter.isAsked = true;
+      const answer = await answering;
+      if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
+      for (const waiter of asking) waiter.isAsked = false;
+      rest = await heed(answer, asking);
+      if (rest?.isWakeable && stirs !== stirsBefore) rest = undefined;
+    } catch (error) {
+      for (const waiter of asking) waiter.isAsked = false;
+      onTrouble(error as Error);
+      rest = { ms: TROUBLE_WAIT_MS, isWakeable: false };
     }
-    pulse.idle();
-    turning = false;
+    onTheWay -= 1;
+    // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
+    restUntilMs = rest === undefined || rest.ms <= 0 ? AT_ONCE : performance.now() + Math.ceil(rest.ms);
+    isRestWakeable = rest?.isWakeable ?? false;
+    next();
   };
+
+  /** Asks for those who wait, now or when it is time. Called whenever something has changed. */
+  const next = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (closed || nobodyWaits()) {
+      restUntilMs = AT_ONCE;
+      if (onTheWay === 0) pulse.idle();
+      return;
+    }
+    const asking = heads();
+    // The answer to one that is on its way calls this again.
+    if (asking.length === 0 || onTheWay === MOST_ASKED) return;
+    const nowMs = performance.now();
+    const dueMs = onTheWay === 0 ? restUntilMs : Math.max(restUntilMs, askedAtMs + patienceMs);
+    if (dueMs > nowMs) {
+      pulse.rest(dueMs - nowMs);
+      timer = setTimeout(next, Math.ceil(dueMs - nowMs));
+      return;
+    }
+    pulse.turn();
+    onTheWay += 1;
+    askedAtMs = nowMs;
+    void question(asking);
+    // For those who are left, should the answer be long in coming.
+    next();
+  };
+
+  const stir = (): void => {
+    stirs += 1;
+    if (isRestWakeable) restUntilMs = AT_ONCE;
+    next();
+  };
+  watch.onChange(stir);
 
   return {
     take: (candidate, again = false) =>
@@ -149,15 +197,17 @@ export function createDispenser(options: {
           resolve('closing');
           return;
         }
-        const queue = waiting.get(candidate.slotClass);
-        if (again) queue?.unshift({ candidate, resolve });
-        else queue?.push({ candidate, resolve });
-        if (!turning) void loop();
-        // A loop that rests for a hold has asked for other classes only, and the newcomer may be its proof.
-        else if (queue?.length === 1) wake?.();
+        const queue = queueOf(candidate.slotClass);
+        const waiter = { candidate, resolve, isAsked: false };
+        if (again) queue.unshift(waiter);
+        else queue.push(waiter);
+        // Who rests for a hold has asked for other classes only, and the newcomer may be its proof.
+        const endsRest = isRestWakeable && queue.length === 1;
+        if (endsRest) restUntilMs = AT_ONCE;
+        if (endsRest || timer === undefined) next();
       }),
     get isIdle() {
-      return !turning;
+      return nobodyWaits() && onTheWay === 0;
     },
     close: () => {
       closed = true;

@@ -65,6 +65,8 @@ type Asked = { readonly epoch: string; readonly askedAtMs: number };
 
 /** The shared budget of one command: asks Redis, never waits. */
 export interface SlotBook {
+  /** Between two slots, by this process's configuration. */
+  readonly spacingMs: number;
   /**
    * `candidates`: one of each waiting class, best class first. `more`: the classes of which more wait in this process.
    */
@@ -161,6 +163,7 @@ export function createSlotBook(
   };
 
   return {
+    spacingMs: ownSpacingMicros / 1000,
     ask: (candidates, more) => ask('calls', candidates, more),
     askForCheck: () => ask('check', []),
     rate: () => inForce('rate'),

@@ -1,6 +1,7 @@
 import { type Coalescer, startCoalescer } from '../../src/intake/coalescer.ts';
 import { createTakers } from '../../src/intake/takers.ts';
 import { eventually } from '../support/eventually.ts';
+import { type FarProxy, startFarProxy } from '../support/far-proxy.ts';
 import { limits, users, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -10,12 +11,19 @@ afterEach(async () => {
 });
 
 /** A coalescer whose calls end as they are taken. 10 users a call; never quiet. */
-async function coalescing(waiting: number, maxWaitMs: number) {
-  const { redis, keys, connect, add } = fresh();
+async function coalescing(waiting: number, maxWaitMs: number, way?: (port: number) => Promise<number>) {
+  const { redis: near, keys, connect, connectBy, add } = fresh();
+  const redis = way === undefined ? near : await connectBy(way);
   if (waiting > 0) await add(...users(waiting));
   /** Runs, in order. */
   const expected: string[] = [];
-  const taken: { readonly run: string; readonly users: number; readonly wasExpected: boolean }[] = [];
+  const taken: {
+    readonly run: string;
+    readonly users: number;
+    readonly wasExpected: boolean;
+    /** Cuts whose answers were on their way, this one's included. */
+    readonly onTheWay: number;
+  }[] = [];
   let looks = 0;
   running.push(
     startCoalescer({
@@ -31,7 +39,8 @@ async function coalescing(waiting: number, maxWaitMs: number) {
       nextTaker: createTakers(() => crypto.randomUUID()),
       expectCall: ({ run }) => expected.push(run),
       take: (call, leave) => {
-        taken.push({ run: call.run, users: call.users, wasExpected: expected.includes(call.run) });
+        const onTheWay = looks - taken.length;
+        taken.push({ run: call.run, users: call.users, wasExpected: expected.includes(call.run), onTheWay });
         leave();
       },
       handOver: async () => undefined,
@@ -61,4 +70,24 @@ test('while a call fills up none is expected', async () => {
   await eventually('it looks again and again', () => looks() > 4);
   expect(expected).toEqual([]);
   expect(taken).toEqual([]);
+});
+
+test('under a backlog a far Redis is asked for the next calls before it has answered', async () => {
+  let proxy: FarProxy | undefined;
+  try {
+    const { taken } = await coalescing(200, 60_000, async (port) => {
+      proxy = await startFarProxy(port, Math.random);
+      proxy.delay(60, 60);
+      return proxy.port;
+    });
+    await eventually('all are taken', () => taken.length === 20);
+    expect(taken.every((call) => call.users === 10)).toBe(true);
+    expect(new Set(taken.map(({ run }) => run)).size).toBe(20);
+    expect(Math.max(...taken.map(({ onTheWay }) => onTheWay))).toBeGreaterThan(2);
+    // The last of them end before it does.
+    await running.pop()?.close();
+    expect(taken).toHaveLength(20);
+  } finally {
+    await proxy?.close();
+  }
 });

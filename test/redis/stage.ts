@@ -27,6 +27,8 @@ export interface Stage {
   readonly keys: Keys;
   /** A connection of another process. */
   connect(): RedisClient;
+  /** The same by way of another port. */
+  connectBy(way: (port: number) => Promise<number>): Promise<RedisClient>;
   /** XADDs `*`, in order; answers the event IDs. */
   add(...entries: readonly (readonly (string | Buffer)[])[]): Promise<string[]>;
   cut(changed?: Partial<CutLimits>, process?: string): Promise<CutAnswer>;
@@ -44,6 +46,12 @@ export function useStages(): () => Stage {
   let server: TestRedis;
   let apps = 1_400_000_000;
   const clients: RedisClient[] = [];
+  const connectBy: Stage['connectBy'] = async (way) => {
+    const url = `redis://127.0.0.1:${await way(server.port)}`;
+    const client = openRedis({ ...server.settings, url }, 'loop', 'test', () => undefined);
+    clients.push(client);
+    return client;
+  };
   const connect = (): RedisClient => {
     const client = openRedis(server.settings, 'loop', 'test', () => undefined);
     clients.push(client);
@@ -59,11 +67,16 @@ export function useStages(): () => Stage {
   let shared: RedisClient | undefined;
   return () => {
     shared ??= connect();
-    return stageOf(shared, keysOf(apps++), connect);
+    return stageOf(shared, keysOf(apps++), connect, connectBy);
   };
 }
 
-function stageOf(redis: RedisClient, keys: Keys, connect: () => RedisClient): Stage {
+function stageOf(
+  redis: RedisClient,
+  keys: Keys,
+  connect: Stage['connect'],
+  connectBy: Stage['connectBy'],
+): Stage {
   const cut: Stage['cut'] = (changed = {}, process = 'p1') =>
     cutCalls(redis, keys, { ...limits, ...changed }, process);
   const claim: Stage['claim'] = (callId, run) => claimRecord(redis, keys, callId, run, 64_000);
@@ -71,6 +84,7 @@ function stageOf(redis: RedisClient, keys: Keys, connect: () => RedisClient): St
     redis,
     keys,
     connect,
+    connectBy,
     add: async (...entries) => {
       const pipeline = redis.pipeline();
       for (const fields of entries) pipeline.xadd(keys.stream, '*', ...fields);

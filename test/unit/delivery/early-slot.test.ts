@@ -20,6 +20,7 @@ function line(told: string[] = []) {
   const answers: ((answer: SlotAnswer) => void)[] = [];
   const unused = () => Promise.reject(new Error('not asked for here'));
   const book: SlotBook = {
+    spacingMs: 10,
     ask: async (candidates) => {
       asked.push(candidates);
       const answer = await new Promise<SlotAnswer>((resolve) => answers.push(resolve));

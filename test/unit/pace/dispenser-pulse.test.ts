@@ -9,6 +9,7 @@ const unused = () => Promise.reject(new Error('not asked for here'));
 
 function dispenserWith(ask: () => Promise<SlotAnswer>) {
   const book: SlotBook = {
+    spacingMs: 10,
     ask: async () => ({ ...(await ask()), epoch: '', askedAtMs: 0 }),
     askForCheck: unused,
     rate: unused,

@@ -1,0 +1,151 @@
+import { createDispenser, type Dispenser } from '../../../src/pace/dispenser.ts';
+import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
+import type { Slot, SlotAnswer, SlotBook } from '../../../src/pace/slot.ts';
+import { eventually } from '../../support/eventually.ts';
+
+const unused = () => Promise.reject(new Error('not asked for here'));
+
+/** A question that is on its way until it is answered. */
+interface Question {
+  readonly callIds: readonly string[];
+  readonly more: readonly string[];
+  answer(answer: SlotAnswer): void;
+  fail(error: Error): void;
+}
+
+const dispensers: Dispenser[] = [];
+afterEach(() => {
+  for (const dispenser of dispensers.splice(0)) dispenser.close();
+});
+
+function farRedis() {
+  const questions: Question[] = [];
+  const givenUp: string[] = [];
+  const troubles: string[] = [];
+  const book: SlotBook = {
+    spacingMs: 10,
+    ask: (candidates, more = []) =>
+      new Promise((resolve, reject) => {
+        questions.push({
+          callIds: candidates.map(({ callId }) => callId),
+          more,
+          answer: (answer) => resolve({ ...answer, epoch: '', askedAtMs: 0 }),
+          fail: reject,
+        });
+      }),
+    askForCheck: unused,
+    rate: unused,
+    look: unused,
+    throttle: unused,
+    giveUp: async ({ number }) => {
+      givenUp.push(number);
+    },
+    leftLate: async () => {},
+  };
+  const watch = createHoldWatch(() => performance.now());
+  const dispenser = createDispenser({
+    book,
+    watch,
+    onUnusedProbe: async () => {},
+    onTrouble: ({ message }) => troubles.push(message),
+  });
+  dispensers.push(dispenser);
+  const take = (callId: string, slotClass: 'live' | 'redrive' = 'live') =>
+    dispenser.take({ callId, run: 'r', slotClass });
+  return { dispenser, watch, questions, givenUp, troubles, take };
+}
+
+const slot = (number: string): Slot => ({
+  ...{ atLocalMs: 0, atRedisMs: 0, epoch: '', probe: false, heldMs: 0, number, ratePerSecond: 99 },
+});
+const granted = (number: string, index = 0): SlotAnswer => ({
+  ...{ kind: 'slot', index, nextMs: 0, slot: slot(number) },
+});
+
+test('while an answer is long in coming others are asked for, each once', async () => {
+  const { questions, take } = farRedis();
+  const ends = ['a', 'b', 'c'].map((callId) => take(callId));
+  await eventually('all are asked for', () => questions.length === 3);
+  expect(questions.map(({ callIds }) => callIds)).toEqual([['a'], ['b'], ['c']]);
+  questions.forEach((question, i) => {
+    question.answer(granted(String(i)));
+  });
+  expect(await Promise.all(ends)).toMatchObject([{ number: '0' }, { number: '1' }, { number: '2' }]);
+  expect(questions).toHaveLength(3);
+});
+
+test('a question names the best of each class for whom none is on its way, and tells of those behind', async () => {
+  const { questions, take } = farRedis();
+  take('a');
+  take('b');
+  take('c');
+  take('old', 'redrive');
+  await eventually('three questions', () => questions.length === 3);
+  expect(questions.map(({ callIds }) => callIds)).toEqual([['a'], ['b', 'old'], ['c']]);
+  expect(questions.map(({ more }) => more)).toEqual([[], ['live'], []]);
+  // Who was named and not chosen is asked for again.
+  questions[1]?.answer(granted('1'));
+  await eventually('asked for again', () => questions.length === 4);
+  expect(questions[3]?.callIds).toEqual(['old']);
+});
+
+test('no more than 16 questions are on their way', async () => {
+  const { dispenser, questions, take } = farRedis();
+  for (let i = 0; i < 18; i++) take(`c${i}`);
+  await eventually('as many as may be', () => questions.length === 16);
+  // Full: it waits for an answer, by no timer.
+  expect(dispenser.pulse.dueMs).toBeLessThanOrEqual(performance.now());
+  questions[0]?.answer(granted('0'));
+  await eventually('one more', () => questions.length === 17);
+});
+
+test('an answer that says wait is obeyed, whatever is on its way', async () => {
+  const { dispenser, questions, take } = farRedis();
+  for (const callId of ['a', 'b']) take(callId);
+  await eventually('two questions', () => questions.length === 2);
+  questions[0]?.answer({ kind: 'later', waitMs: 3_600_000 });
+  await eventually('it rests', () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 3_000_000);
+  questions[1]?.answer(granted('1'));
+  await eventually('the newest answer counts', () => questions.length === 3);
+  expect(questions[2]?.callIds).toEqual(['a']);
+});
+
+test('one that fails is told; its calls are asked for again', async () => {
+  const { questions, troubles, take } = farRedis();
+  const ends = [take('a'), take('b')];
+  await eventually('two questions', () => questions.length === 2);
+  questions[0]?.fail(new Error('Redis is away'));
+  questions[1]?.answer(granted('1'));
+  await eventually('asked for again', () => questions.length === 3);
+  expect(troubles).toEqual(['Redis is away']);
+  questions[2]?.answer(granted('2'));
+  expect(await Promise.all(ends)).toMatchObject([{ number: '2' }, { number: '1' }]);
+});
+
+test('closed, what is granted to any question is given up', async () => {
+  const { dispenser, questions, givenUp, take } = farRedis();
+  const ends = [take('a'), take('b')];
+  await eventually('two questions', () => questions.length === 2);
+  dispenser.close();
+  expect(await Promise.all(ends)).toEqual(['closing', 'closing']);
+  expect(dispenser.pulse.dueMs).not.toBeNull();
+  questions.forEach((question, i) => {
+    question.answer(granted(String(i)));
+  });
+  await eventually('it is idle', () => dispenser.pulse.dueMs === null);
+  expect(givenUp).toEqual(['0', '1']);
+});
+
+test('a rest for a hold ends for what changed since the question was asked', async () => {
+  const { dispenser, watch, questions, take } = farRedis();
+  take('a');
+  watch.told('1');
+  questions[0]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  await eventually('asked again at once', () => questions.length === 2);
+  questions[1]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  await eventually('it rests', () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 4_000);
+  // One of another class may be the proof.
+  take('new', 'redrive');
+  await eventually('asked for the newcomer', () => questions.length === 3);
+  expect(questions[2]?.callIds).toEqual(['a', 'new']);
+});
