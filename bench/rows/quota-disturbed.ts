@@ -6,7 +6,7 @@ import { type Crowd, fill } from '../stage/crowd.ts';
 import { createFigures } from '../stage/figures.ts';
 import { type JitterProxy, startJitterProxy } from '../stage/jitter-proxy.ts';
 import { onStage, type Stage, type StageOptions } from '../stage/stage.ts';
-import { API_LATENCY, addPace } from './quota.ts';
+import { API_LATENCY, addPace, addRate } from './quota.ts';
 
 interface Disturbance {
   readonly name: string;
@@ -134,6 +134,7 @@ export const quotaJitter: Bench = {
       await onStage(context, { workers: 2, simulate: API_LATENCY, redisPort }, async (stage) => {
         for (let run = 0; run < context.runs; run++) {
           const drained = await drainBacklog(stage, [crowdOf(context, run)('jittered')]);
+          addRate(figures, `J = ${jitterMs} ms`, drained);
           addPace(figures, `J = ${jitterMs} ms`, drained);
           context.say(`J = ${jitterMs} ms: ${drained.maxSurelyInRollingSecond} in a rolling second`);
           problems.push(...drained.problems.map((problem) => `J = ${jitterMs} ms: ${problem}`));

@@ -81,6 +81,12 @@ export function addPace(figures: Figures, name: string, drained: Drained): void 
   );
 }
 
+/** How much of the quota was used, where that is not what is asked for. */
+export function addRate(figures: Figures, name: string, { arrivalsMs }: Drained): void {
+  const use = (100 * ratePerSecond(arrivalsMs)) / QUOTA;
+  figures.add({ what: `${name}: quota used`, unit: '% of calls/s' }, use);
+}
+
 /** The strip of arrivals that the charts show: the three seconds from the first call on. */
 export function stripOf(arrivalsMs: readonly number[]): number[] {
   return binned(arrivalsMs, arrivalsMs[0] ?? 0, STRIP_BIN_MS, STRIP_MS / STRIP_BIN_MS);
