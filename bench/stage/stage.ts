@@ -75,6 +75,19 @@ export async function openStage(context: BenchContext, options: StageOptions = {
   const profiling =
     context.profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${context.profileFolder}`];
   let workers: ImsyncProcess[] = [];
+  /** For whoever waits for the end of all events in vain. */
+  const whatIsLeft = async (): Promise<string> => {
+    const open = await redis.zrange(keys.open, '0', '-1');
+    const records = await Promise.all(
+      open.slice(0, 3).map((callId) => redis.hmget(keys.callPrefix + callId, 'command', 'run', 'sentAt')),
+    );
+    return JSON.stringify({
+      ...{ books: await readBooks(redis, keys), inStream: await redis.xlen(keys.stream), open: open.length },
+      ...{ records, hold: await redis.hgetall(keys.hold), redisTime: await redis.time() },
+      pace: await redis.hgetall(`${keys.pacePrefix}multiaccount_import`),
+      workers: workers.map(({ child, lines }) => [child.exitCode ?? child.signalCode, ...lines.slice(-3)]),
+    });
+  };
   const stage: Stage = {
     server,
     redis,
@@ -112,7 +125,9 @@ export async function openStage(context: BenchContext, options: StageOptions = {
           return books.imported + books.superseded + books.deadLettered === books.accepted ? books : null;
         },
         timeoutMs,
-      ),
+      ).catch(async (error: Error) => {
+        throw new Error(`${error.message}; ${await whatIsLeft()}`);
+      }),
     serverCost: async () => parseServerCost(await redis.info('all')),
     workerCpuMicros: () => workers.reduce((sum, { pid }) => sum + processCpuMicros(pid), 0),
     slotsGivenUp: async () => Number(await redis.hget(`${keys.pacePrefix}multiaccount_import`, 'givenUp')),

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -20,7 +21,7 @@ export interface Coalescer {
   nudge(): void;
   /** Stops after the cut at hand has been handed over. */
   close(): Promise<void>;
-  /** Looks now and then whatever happens; idle only while it waits for a place. */
+  /** Looks now and then whatever happens; idle only while it waits for a place; due since its oldest cut that has no answer. */
   readonly pulse: Pulse;
 }
 
@@ -111,7 +112,8 @@ export function startCoalescer(options: {
   let shouldEnd = false;
   /** By the newest answer another call can be cut at once. */
   let moreWaits = false;
-  const late = new Set<Promise<unknown>>();
+  /** Cuts whose answers are not waited for, and when each was asked for, ms; oldest first. */
+  const late = new Map<Promise<unknown>, number>();
   const patienceMs = Math.max(NEAR_MS, PATIENCE_SHARE * limits.eagerGapMs);
   const pulse = createPulse();
 
@@ -147,8 +149,11 @@ export function startCoalescer(options: {
         (entries) => {
           woken = entries !== null;
         },
-        (error: Error) => {
-          if (!closing) onTrouble(error);
+        async (error: Error) => {
+          if (closing) return;
+          onTrouble(error);
+          // Refused at once, it would be asked again and again.
+          await sleep(TROUBLE_WAIT_MS);
         },
       )
       .finally(() => {
@@ -175,19 +180,23 @@ export function startCoalescer(options: {
       rate.cut(answer.waiting + answer.parked + usersOf(calls) + (inHand?.users ?? 0), performance.now());
       if (calls.length > 0) await handOver(calls);
       return answer;
+    } catch (error) {
+      // Whatever waits: the next one's answer is waited for, and a rest follows its failure.
+      moreWaits = false;
+      throw error;
     } finally {
       if (!taken) leave();
     }
   };
 
   /** What it cuts is worked off when its answer comes; the turn goes by the answers of those after it. */
-  const endLater = (cutting: Promise<CutAnswer>): void => {
+  const endLater = (cutting: Promise<CutAnswer>, askedAtMs: number): void => {
     const ended = cutting
       .catch((error: Error) => {
         if (!closing) onTrouble(error);
       })
       .finally(() => late.delete(ended));
-    late.add(ended);
+    late.set(ended, askedAtMs);
   };
 
   const turn = async (): Promise<void> => {
@@ -198,11 +207,12 @@ export function startCoalescer(options: {
     pulse.turn();
     const isLone = woken;
     woken = false;
+    const askedAtMs = performance.now();
     const cutting = cut(leave, shouldEnd || (isLone && cutLast));
     // Not under a backlog: who waits for slots anyway is ready for them sooner than a call that is being cut.
     shouldEnd = false;
     if (moreWaits && late.size < MOST_LATE && !(await endsWithin(cutting, patienceMs))) {
-      endLater(cutting);
+      endLater(cutting, askedAtMs);
       return;
     }
     const answer = await cutting;
@@ -251,8 +261,13 @@ export function startCoalescer(options: {
       wake?.();
       blocking.disconnect();
       await ended;
-      await Promise.all(late);
+      await Promise.all(late.keys());
     },
-    pulse,
+    pulse: {
+      get dueMs() {
+        const [oldestMs] = late.values();
+        return oldestMs ?? pulse.dueMs;
+      },
+    },
   };
 }

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold-watch.ts';
-import { createPulse, type Pulse } from './pulse.ts';
+import type { Pulse } from './pulse.ts';
 import type { Candidate, Slot, SlotAnswer, SlotBook } from './slot.ts';
 
 /**
@@ -21,7 +21,7 @@ export interface Dispenser {
   readonly isIdle: boolean;
   /** Answers everyone who waits with 'closing', and everyone who comes. */
   close(): void;
-  /** Idle while nobody waits for a slot. */
+  /** Idle while nobody waits for a slot; due since its oldest question that has no answer. */
   readonly pulse: Pulse;
 }
 
@@ -61,7 +61,8 @@ export function createDispenser(options: {
   const patienceMs = Math.max(NEAR_MS, PATIENCE_SHARE * book.spacingMs);
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
   let closed = false;
-  let onTheWay = 0;
+  /** When each question was asked that has no answer yet, oldest first. */
+  const onTheWay: number[] = [];
   let askedAtMs = AT_ONCE;
   /** By the newest answer nothing is to be had before. */
   let restUntilMs = AT_ONCE;
@@ -69,18 +70,15 @@ export function createDispenser(options: {
   /** Counts what changed: the answer to a question of before that is no ground to rest on. */
   let stirs = 0;
   let timer: NodeJS.Timeout | undefined;
-  const pulse = createPulse();
+  let timerDueMs = AT_ONCE;
 
   const queueOf = (slotClass: SlotClass): Waiter[] => waiting.get(slotClass) ?? [];
   const nobodyWaits = (): boolean => SLOT_CLASSES.every((slotClass) => queueOf(slotClass).length === 0);
   /** The first of each class for whom no question is on its way. */
   const heads = (): Waiter[] =>
     SLOT_CLASSES.flatMap((slotClass) => queueOf(slotClass).find(({ isAsked }) => !isAsked) ?? []);
-  /** The classes of which one more waits than these. */
-  const moreThan = (asking: readonly Waiter[]): SlotClass[] =>
-    SLOT_CLASSES.filter((slotClass) =>
-      queueOf(slotClass).some((waiter) => !waiter.isAsked && !asking.includes(waiter)),
-    );
+  /** Also who is asked for already: by an answer that crossed this question they may have to wait. */
+  const more = (): SlotClass[] => SLOT_CLASSES.filter((slotClass) => queueOf(slotClass).length > 1);
   const leave = (waiter: Waiter): void => {
     const queue = queueOf(waiter.candidate.slotClass);
     // Not always the first any more: somebody may have come again meanwhile.
@@ -88,34 +86,32 @@ export function createDispenser(options: {
     if (at >= 0) queue.splice(at, 1);
   };
 
-  /** The call that is to be the probe goes to the head of its class; false if it is there, or not here. */
-  const comesForward = (callId: string): boolean => {
+  /** The call that is to be the probe goes to the head of its class; false if it was asked for, or is not here. */
+  const comesForward = (callId: string, asked: readonly Waiter[]): boolean => {
     for (const queue of waiting.values()) {
       const at = queue.findIndex(({ candidate }) => candidate.callId === callId);
-      if (at <= 0) continue;
+      const wanted = queue[at];
+      if (wanted === undefined) continue;
+      if (wanted.isAsked || asked.includes(wanted)) return false;
       queue.unshift(...queue.splice(at, 1));
       return true;
     }
     return false;
   };
 
-  /** Hands out what the answer grants. */
-  const heed = async (answer: SlotAnswer, asking: readonly Waiter[]): Promise<Rest | undefined> => {
+  /** Hands out what the answer grants. In one step: the answers of one write come together. */
+  const heed = (answer: SlotAnswer, asking: readonly Waiter[]): Rest | undefined => {
     switch (answer.kind) {
       case 'slot': {
         const waiter = asking[answer.index];
-        if (waiter === undefined || closed) {
-          await book.giveUp(answer.slot);
-          if (answer.slot.probe) await onUnusedProbe(answer.slot);
-          return;
-        }
+        if (waiter === undefined) return;
         leave(waiter);
         waiter.resolve(answer.slot);
         return { ms: answer.nextMs, isWakeable: false };
       }
       case 'lost': {
         const waiter = asking[answer.index];
-        if (waiter === undefined || closed) return;
+        if (waiter === undefined) return;
         leave(waiter);
         waiter.resolve('lost');
         return;
@@ -123,33 +119,37 @@ export function createDispenser(options: {
       case 'later':
         return { ms: answer.waitMs, isWakeable: false };
       case 'held':
-        if (comesForward(answer.wanted)) return;
+        if (comesForward(answer.wanted, asking)) return;
         return { ms: Math.min(answer.waitMs, DEAF_POLL_MS), isWakeable: true };
       case 'paused':
         return { ms: DEAF_POLL_MS, isWakeable: true };
     }
   };
 
-  const question = async (asking: readonly Waiter[]): Promise<void> => {
+  const question = async (asking: readonly Waiter[], nowMs: number): Promise<void> => {
     let rest: Rest | undefined;
     const stirsBefore = stirs;
     try {
       const answering = book.ask(
         asking.map(({ candidate }) => candidate),
-        moreThan(asking),
+        more(),
       );
       for (const waiter of asking) waiter.isAsked = true;
       const answer = await answering;
       if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
       for (const waiter of asking) waiter.isAsked = false;
-      rest = await heed(answer, asking);
+      if (!closed) rest = heed(answer, asking);
+      else if (answer.kind === 'slot') {
+        await book.giveUp(answer.slot);
+        if (answer.slot.probe) await onUnusedProbe(answer.slot);
+      }
       if (rest?.isWakeable && stirs !== stirsBefore) rest = undefined;
     } catch (error) {
       for (const waiter of asking) waiter.isAsked = false;
       onTrouble(error as Error);
       rest = { ms: TROUBLE_WAIT_MS, isWakeable: false };
     }
-    onTheWay -= 1;
+    onTheWay.splice(onTheWay.indexOf(nowMs), 1);
     // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
     restUntilMs = rest === undefined || rest.ms <= 0 ? AT_ONCE : performance.now() + Math.ceil(rest.ms);
     isRestWakeable = rest?.isWakeable ?? false;
@@ -162,23 +162,21 @@ export function createDispenser(options: {
     timer = undefined;
     if (closed || nobodyWaits()) {
       restUntilMs = AT_ONCE;
-      if (onTheWay === 0) pulse.idle();
       return;
     }
     const asking = heads();
     // The answer to one that is on its way calls this again.
-    if (asking.length === 0 || onTheWay === MOST_ASKED) return;
+    if (asking.length === 0 || onTheWay.length === MOST_ASKED) return;
     const nowMs = performance.now();
-    const dueMs = onTheWay === 0 ? restUntilMs : Math.max(restUntilMs, askedAtMs + patienceMs);
+    const dueMs = onTheWay.length === 0 ? restUntilMs : Math.max(restUntilMs, askedAtMs + patienceMs);
     if (dueMs > nowMs) {
-      pulse.rest(dueMs - nowMs);
+      timerDueMs = dueMs;
       timer = setTimeout(next, Math.ceil(dueMs - nowMs));
       return;
     }
-    pulse.turn();
-    onTheWay += 1;
+    onTheWay.push(nowMs);
     askedAtMs = nowMs;
-    void question(asking);
+    void question(asking, nowMs);
     // For those who are left, should the answer be long in coming.
     next();
   };
@@ -207,7 +205,7 @@ export function createDispenser(options: {
         if (endsRest || timer === undefined) next();
       }),
     get isIdle() {
-      return nobodyWaits() && onTheWay === 0;
+      return nobodyWaits() && onTheWay.length === 0;
     },
     close: () => {
       closed = true;
@@ -216,6 +214,10 @@ export function createDispenser(options: {
       }
       stir();
     },
-    pulse,
+    pulse: {
+      get dueMs() {
+        return onTheWay[0] ?? (timer === undefined ? null : timerDueMs);
+      },
+    },
   };
 }

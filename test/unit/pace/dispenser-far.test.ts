@@ -82,7 +82,7 @@ test('a question names the best of each class for whom none is on its way, and t
   take('old', 'redrive');
   await eventually('three questions', () => questions.length === 3);
   expect(questions.map(({ callIds }) => callIds)).toEqual([['a'], ['b', 'old'], ['c']]);
-  expect(questions.map(({ more }) => more)).toEqual([[], ['live'], []]);
+  expect(questions.map(({ more }) => more)).toEqual([[], ['live'], ['live']]);
   // Who was named and not chosen is asked for again.
   questions[1]?.answer(granted('1'));
   await eventually('asked for again', () => questions.length === 4);
@@ -99,15 +99,48 @@ test('no more than 16 questions are on their way', async () => {
   await eventually('one more', () => questions.length === 17);
 });
 
-test('an answer that says wait is obeyed, whatever is on its way', async () => {
+test('an answer that says wait is obeyed, also for those who come', async () => {
   const { dispenser, questions, take } = farRedis();
   for (const callId of ['a', 'b']) take(callId);
   await eventually('two questions', () => questions.length === 2);
-  questions[0]?.answer({ kind: 'later', waitMs: 3_600_000 });
-  await eventually('it rests', () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 3_000_000);
-  questions[1]?.answer(granted('1'));
-  await eventually('the newest answer counts', () => questions.length === 3);
+  questions[0]?.answer(granted('0'));
+  questions[1]?.answer({ kind: 'later', waitMs: 3_600_000 });
+  const rests = () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 3_000_000;
+  await eventually('it rests', rests);
+  take('c');
+  expect(rests()).toBe(true);
+  expect(questions).toHaveLength(2);
+});
+
+test('a question that is never answered is seen, whatever others are answered', async () => {
+  const { dispenser, questions, take } = farRedis();
+  const startedAtMs = performance.now();
+  take('a');
+  for (let i = 1; i <= 3; i++) {
+    take(`b${i}`);
+    await eventually('one more question', () => questions.length === i + 1);
+    questions[i]?.answer(granted(String(i)));
+  }
+  await eventually('all others have theirs', () => questions.length === 4);
+  const stuckSinceMs = dispenser.pulse.dueMs ?? 0;
+  expect(stuckSinceMs).toBeGreaterThanOrEqual(startedAtMs);
+  expect(stuckSinceMs).toBeLessThan(startedAtMs + 5);
+});
+
+test('the call that is wanted as the probe is asked for at once if the answer did not know of it', async () => {
+  const { dispenser, questions, take } = farRedis();
+  take('a');
+  take('b');
+  await eventually('two questions', () => questions.length === 2);
+  questions[0]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  questions[1]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: 'a' });
+  await eventually('the wanted one is asked for, then the other', () => questions.length === 4);
   expect(questions[2]?.callIds).toEqual(['a']);
+  // It has asked, in vain: no ground to ask again.
+  questions[2]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: 'a' });
+  questions[3]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  await eventually('it rests', () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 4_000);
+  expect(questions).toHaveLength(4);
 });
 
 test('one that fails is told; its calls are asked for again', async () => {
