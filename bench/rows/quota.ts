@@ -1,4 +1,5 @@
 import { binned, marginNeeded, ratePerSecond } from '../measure/arrivals.ts';
+import type { Target } from '../report/row.ts';
 import { type Drained, drainBacklog } from '../stage/backlog.ts';
 import type { Bench, BenchContext } from '../stage/bench.ts';
 import { createFigures, type Figures } from '../stage/figures.ts';
@@ -49,8 +50,7 @@ async function backlog(stage: Stage, context: BenchContext, prefix: string): Pro
 
 function addUse(figures: Figures, name: string, drained: Drained): void {
   const { arrivalsMs, items, slotsGivenUp } = drained;
-  const use = (100 * ratePerSecond(arrivalsMs)) / QUOTA;
-  figures.add({ what: `${name}: quota used`, unit: '% of calls/s', target: { atLeast: 98.5 } }, use);
+  addRate(figures, name, drained, { target: { atLeast: 98.5 } });
   const accounts = items.reduce((sum, n) => sum + n, 0) / items.length;
   figures.add({ what: `${name}: accounts a call`, unit: 'accounts', target: { atLeast: 99 } }, accounts);
   const share = (100 * slotsGivenUp) / (slotsGivenUp + arrivalsMs.length);
@@ -81,10 +81,15 @@ export function addPace(figures: Figures, name: string, drained: Drained): void 
   );
 }
 
-/** How much of the quota was used, where that is not what is asked for. */
-export function addRate(figures: Figures, name: string, { arrivalsMs }: Drained): void {
+/** How much of the quota was used; `target` where something is asked for. */
+export function addRate(
+  figures: Figures,
+  name: string,
+  { arrivalsMs }: Drained,
+  target?: { readonly target: Target },
+): void {
   const use = (100 * ratePerSecond(arrivalsMs)) / QUOTA;
-  figures.add({ what: `${name}: quota used`, unit: '% of calls/s' }, use);
+  figures.add({ what: `${name}: quota used`, unit: '% of calls/s', ...target }, use);
 }
 
 /** The strip of arrivals that the charts show: the three seconds from the first call on. */

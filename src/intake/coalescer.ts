@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patienceMs } from '../pace/budget.ts';
 import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -34,10 +35,6 @@ const STOPPED_LOOK_MS = 1_000;
 const TROUBLE_WAIT_MS = 500;
 /** Cuts whose answers are not waited for, at most; the places for calls bound them as well. */
 const MOST_LATE = 8;
-/** Of the distance of two slots: a timer comes late, and each is to have its call. */
-const PATIENCE_SHARE = 0.75;
-/** A near Redis answers within this, so that its answers are waited for whatever the quota. */
-const NEAR_MS = 4;
 /**
  * A lone event wakes all processes that are idle. Who cut the last one goes first; the others look a little later, in
  * case that one is gone or busy, and do not take the processor from it meanwhile.
@@ -63,7 +60,8 @@ function usersOf(calls: readonly CutCall[]): number {
 
 /**
  * The loop that turns waiting events into calls. Every process runs one; the script decides, so that it does
- * not matter which of them asks. An idle one blocks on the stream and polls nothing.
+ * not matter which of them asks. An idle one blocks on the stream and polls nothing. Under a backlog the next call is
+ * cut though the answer to the last cut is long in coming (docs/decisions/0095).
  */
 export function startCoalescer(options: {
   readonly redis: RedisClient;
@@ -114,7 +112,7 @@ export function startCoalescer(options: {
   let moreWaits = false;
   /** Cuts whose answers are not waited for, and when each was asked for, ms; oldest first. */
   const late = new Map<Promise<unknown>, number>();
-  const patienceMs = Math.max(NEAR_MS, PATIENCE_SHARE * limits.eagerGapMs);
+  const waitsMs = patienceMs(limits.eagerGapMs);
   const pulse = createPulse();
 
   /** What the next look goes by. */
@@ -211,7 +209,7 @@ export function startCoalescer(options: {
     const cutting = cut(leave, shouldEnd || (isLone && cutLast));
     // Not under a backlog: who waits for slots anyway is ready for them sooner than a call that is being cut.
     shouldEnd = false;
-    if (moreWaits && late.size < MOST_LATE && !(await endsWithin(cutting, patienceMs))) {
+    if (moreWaits && late.size < MOST_LATE && !(await endsWithin(cutting, waitsMs))) {
       endLater(cutting, askedAtMs);
       return;
     }

@@ -37,3 +37,16 @@ export function ratePerSecond(quota: Quota): number {
 export function spacingMicros(quota: Quota): number {
   return 1_000_000 / ratePerSecond(quota);
 }
+
+/** Of the distance of two slots: a timer comes late, and every slot is to be used. */
+const PATIENCE_SHARE = 0.75;
+/** A near Redis answers within this, so that its answers are waited for whatever the quota. */
+const NEAR_MS = 4;
+
+/**
+ * For how long an answer of Redis is waited for before the next one is asked for, ms, where slots lie so far apart: with a far
+ * Redis a process would make one call a round trip otherwise (docs/decisions/0095).
+ */
+export function patienceMs(spacingMs: number): number {
+  return Math.max(NEAR_MS, PATIENCE_SHARE * spacingMs);
+}

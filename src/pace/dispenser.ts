@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { SLOT_CLASSES, type SlotClass } from './budget.ts';
+import { patienceMs, SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold-watch.ts';
 import type { Pulse } from './pulse.ts';
 import type { Candidate, Slot, SlotAnswer, SlotBook } from './slot.ts';
@@ -40,10 +40,6 @@ interface Rest {
 
 /** Questions on their way at a time, at most: one each 10 ms to a Redis that is 160 ms away. */
 const MOST_ASKED = 16;
-/** Of the distance of two slots: a timer comes late, and every slot is to be asked for. */
-const PATIENCE_SHARE = 0.75;
-/** A near Redis answers within this, so that its answers are waited for whatever the quota. */
-const NEAR_MS = 4;
 /** While held or paused the channel wakes it; this is for the case that it was not heard. */
 const DEAF_POLL_MS = 5_000;
 /** Redis could not answer: ask again after this. */
@@ -58,7 +54,7 @@ export function createDispenser(options: {
   readonly onTrouble: (error: Error) => void;
 }): Dispenser {
   const { book, watch, onUnusedProbe, onTrouble } = options;
-  const patienceMs = Math.max(NEAR_MS, PATIENCE_SHARE * book.spacingMs);
+  const waitsMs = patienceMs(book.spacingMs);
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
   let closed = false;
   /** When each question was asked that has no answer yet, oldest first. */
@@ -138,11 +134,10 @@ export function createDispenser(options: {
       const answer = await answering;
       if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
       for (const waiter of asking) waiter.isAsked = false;
-      if (!closed) rest = heed(answer, asking);
-      else if (answer.kind === 'slot') {
+      if (answer.kind === 'slot' && (closed || asking[answer.index] === undefined)) {
         await book.giveUp(answer.slot);
         if (answer.slot.probe) await onUnusedProbe(answer.slot);
-      }
+      } else if (!closed) rest = heed(answer, asking);
       if (rest?.isWakeable && stirs !== stirsBefore) rest = undefined;
     } catch (error) {
       for (const waiter of asking) waiter.isAsked = false;
@@ -168,7 +163,7 @@ export function createDispenser(options: {
     // The answer to one that is on its way calls this again.
     if (asking.length === 0 || onTheWay.length === MOST_ASKED) return;
     const nowMs = performance.now();
-    const dueMs = onTheWay.length === 0 ? restUntilMs : Math.max(restUntilMs, askedAtMs + patienceMs);
+    const dueMs = onTheWay.length === 0 ? restUntilMs : Math.max(restUntilMs, askedAtMs + waitsMs);
     if (dueMs > nowMs) {
       timerDueMs = dueMs;
       timer = setTimeout(next, Math.ceil(dueMs - nowMs));

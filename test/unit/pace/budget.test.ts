@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ratePerSecond, SLOT_CLASSES, spacingMicros } from '../../../src/pace/budget.ts';
+import { patienceMs, ratePerSecond, SLOT_CLASSES, spacingMicros } from '../../../src/pace/budget.ts';
 
 const quotas = fc.record({
   perSecond: fc.integer({ min: 1, max: 100_000 }),
@@ -26,4 +26,9 @@ it('puts no more slots into a second than the quota', () => {
 
 it('knows the classes, best first', () => {
   expect(SLOT_CLASSES).toEqual(['live', 'retry', 'split', 'redrive']);
+});
+
+it('waits for an answer less long than two slots lie apart, but as long as a near Redis takes', () => {
+  expect(patienceMs(10)).toBe(7.5);
+  expect(patienceMs(0.5)).toBe(4);
 });
