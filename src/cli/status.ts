@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { openCallQueues } from '../calls/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
+import { listSuspects, type Suspect } from '../ledger/suspects.ts';
 import { quotasOf } from '../pace/quotas.ts';
 import { readStatus, type Status } from '../server/status.ts';
 import { withRedis } from './with-redis.ts';
@@ -10,22 +11,28 @@ export function statusCommand(): Command {
     .description('where every event is: waiting, in calls, imported, dead-lettered; hold and workers')
     .option('--json', 'print one JSON object')
     .action(async (options: { json?: boolean }, command: Command) => {
-      const status = await withRedis(command, async ({ config, redis, keys }) => {
+      const [status, suspects] = await withRedis(command, async ({ config, redis, keys }) => {
         const quotas = quotasOf(config);
         const commands = Object.keys(quotas) as ImportCommand[];
         const queues = openCallQueues(redis, keys, commands, () => undefined);
         try {
-          return await readStatus(redis, keys, queues, config.app.sdkAppId, quotas);
+          return [
+            await readStatus(redis, keys, queues, config.app.sdkAppId, quotas),
+            await listSuspects(redis, keys, SUSPECTS_SHOWN),
+          ] as const;
         } finally {
           await queues.close();
         }
       });
-      process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : statusText(status));
+      const all = { ...status, suspects: { ...status.suspects, users: suspects } };
+      process.stdout.write(options.json ? `${JSON.stringify(all)}\n` : statusText(status, suspects));
     });
 }
 
+const SUSPECTS_SHOWN = 10;
+
 /** The status for a person. */
-export function statusText(status: Status): string {
+export function statusText(status: Status, suspects: readonly Suspect[] = []): string {
   const { intake, totals, deadLetters, hold, workers } = status;
   const age = (ms: number | null): string => (ms === null ? '' : `, the oldest for ${seconds(ms)}`);
   const lines = [
@@ -38,6 +45,7 @@ export function statusText(status: Status): string {
         `${command}: ${c.users} users in calls (${c.waiting} waiting, ${c.active} active, ${c.delayed} to be retried); ` +
         `${c.startedLastSecond} calls in the last second, ${c.rate.toFixed(1)} allowed`,
     ),
+    ...suspectLines(status, suspects),
     `accepted     ${totals.accepted}`,
     `imported     ${totals.imported}`,
     `superseded   ${totals.superseded} (by a newer event of the user)`,
@@ -61,6 +69,17 @@ export function statusText(status: Status): string {
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Users whose calls fail while those of others pass. */
+function suspectLines({ suspects: { calls } }: Status, suspects: readonly Suspect[]): string[] {
+  if (calls === 0) return [];
+  const shown = suspects.map(({ userId, failures, errorCode, httpStatus, errorInfo, hasAccount, since }) => {
+    const answer = errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
+    const account = hasAccount ? '; the account exists, its profile fails' : '';
+    return `             ${JSON.stringify(userId)} failed ${failures} times since ${new Date(since).toISOString()}: ${answer} ${errorInfo}${account}`;
+  });
+  return [`suspects     ${calls} calls fail while others pass; each is retried alone`, ...shown];
 }
 
 function state({ hold, paused }: Status): string {

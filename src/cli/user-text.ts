@@ -1,4 +1,5 @@
 import type { StoredLetter } from '../ledger/dead-letters.ts';
+import type { Suspicion } from '../ledger/record.ts';
 import type { UserCall, UserReport } from '../tasks/find-user.ts';
 
 /** Where a user is, for a person. Pure; times are ISO, UTC. */
@@ -63,6 +64,7 @@ function callRows(call: UserCall, { stopped }: UserReport, nowMs: number): [stri
     ['call', `${call.callId}, ${call.command || 'of another version'}${others}`],
     ...call.eventIds.map((eventId): [string, string] => ['event', eventId]),
     ['attempt', attemptText(call, stopped, nowMs)],
+    ...(call.suspicion === null ? [] : [['suspected', suspicionText(call.suspicion)] as [string, string]]),
     ...(last === undefined
       ? []
       : [
@@ -72,6 +74,12 @@ function callRows(call: UserCall, { stopped }: UserReport, nowMs: number): [stri
           ] as [string, string],
         ]),
   ];
+}
+
+function suspicionText({ since, failures, errorCode, httpStatus, errorInfo, hasAccount }: Suspicion): string {
+  const answer = errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
+  const account = hasAccount ? '; without its profile the account was imported' : '';
+  return `called alone since ${iso(since)}: failed ${failures} times while others passed (${answer} ${errorInfo})${account}`;
 }
 
 function attemptText(call: UserCall, stopped: UserReport['stopped'], nowMs: number): string {

@@ -9,12 +9,10 @@ import type { Commands, Group } from './unit.ts';
 const culpritsScript = loadScript(import.meta.url, 'culprits.lua');
 
 /**
- * The fleet's estimate of how many users are refused when their call is. It sizes the calls of a search, and the
- * batches that cut.lua seals: 1/share users, which is where a batch carries most (docs/decisions, splitting).
+ * The fleet's estimate of how many users are refused when their call is. It sizes the
+ * batches that cut.lua cuts: 1/share users, which is where a batch carries most (docs/decisions, splitting).
  */
 export interface CulpritWatch {
-  /** Share of culprits among all users, 0 to 1, as last heard. */
-  share(): number;
   /** Users whom answers to batch calls or searches judged. Never rejects, waits for nothing. */
   saw(innocent: number, culprits: number): void;
 }
@@ -65,7 +63,6 @@ export function watchCulprits(
   void tell();
 
   return {
-    share: () => share,
     saw(innocent, culprits) {
       users += innocent + culprits;
       found += culprits;
@@ -85,7 +82,7 @@ export function judgedIn(
   decision: Decision,
   { batch, single }: Commands,
 ): { readonly innocent: number; readonly culprits: number } {
-  const counts = batch !== single && (group.command === batch || group.search !== undefined);
+  const counts = batch !== single && (group.command === batch || !group.first);
   if (!counts) return { innocent: 0, culprits: 0 };
   if (verdict.class === 'done') return { innocent: decision.imported.length, culprits: 0 };
   const isRefused = verdict.class === 'account' || verdict.class === 'body' || verdict.class === 'unknown';

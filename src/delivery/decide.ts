@@ -2,8 +2,9 @@ import type { ValidEntry } from '../event/event.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { DeadReason } from '../ledger/dead-letters.ts';
-import { passedSearch, refusedSearch, waitingFor } from './search.ts';
-import { type Commands, candidateOf, type Group, groupsOf, hasProfile, singly, type Unit } from './unit.ts';
+import type { Suspicion } from '../ledger/record.ts';
+import { halvesOf, partsOf, released } from './split.ts';
+import { type Commands, everybodyIn, FOLLOW_UP, type Group, hasProfile, singly, type Unit } from './unit.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -27,37 +28,51 @@ export interface Decision {
   readonly imported: readonly Unit[];
   /** Events that end. Their users are done, unless an older event of theirs stands in `again`. */
   readonly refused: readonly Refused[];
-  /** Calls that follow in this run; those of a search hold users of other calls as well. */
+  /** Calls that follow in this run. */
   readonly again: readonly Group[];
   /** To be called again after a while. */
   readonly later: readonly Unit[];
 }
 
+/** Whose fault a failure is that no code explains, by what is known of others (pace/hold-state.ts). */
+export type Whose =
+  /** Calls of others have passed since these users failed: the fault follows them. */
+  | 'theirs'
+  /** Nobody else failed and nobody passed: there is nobody to compare with. */
+  | 'lone'
+  | 'unknown';
+
 export interface DecisionPolicy {
   readonly commands: Commands;
   readonly onProfileFault: 'import-bare' | 'dead-letter';
+  readonly whose: Whose;
+  /** Calls of the same users in a row that must fail before their fault is looked for among them: two at least. */
+  readonly splitAfter: number;
+  /** Calls of a suspect alone that must fail before the event ends: three at least, and more than chance explains. */
+  readonly endAfter: number;
+  /** When the call started, ms since 1970, Redis's clock. */
+  readonly startedAtMs: number;
   /** Earlier answers of this record with the same code. */
   readonly sameAnswers: number;
   /** Too old to be tried again. */
   readonly expired: boolean;
-  /** Share of culprits among all users, as the fleet sees it. */
-  readonly culpritShare: number;
 }
 
-/** An answer that no table knows is taken for a passing one this many times. */
+/** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
-
-/** A call for one account that succeeds and says that the account failed. */
-const CONTRADICTION = {
-  class: 'unknown',
-  meaning: 'success, but the account stands in FailAccounts',
-} as const;
+/** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
+const BARE_EVERY = 3;
+/** Calls without its profile that must fail as well before the event of a suspect ends. */
+const BARE_TRIES = 2;
 
 const nothing: Decision = { imported: [], refused: [], again: [], later: [] };
 
 /**
- * What the answer to a call means for each of its users. Pure. Answers of class `app` and `throttle` say
- * nothing about users and do not come here.
+ * What the answer to a call means for each of its users, and for those behind it. Pure.
+ *
+ * Codes of class `account` and `body` name the request as the cause: it is split at once, and who is refused alone ends.
+ * Whatever else fails (`retry`, `unknown`, and `app` and `throttle` once others pass) says nothing of whom it is about. The
+ * users wait together until calls of others have passed; then they are split, and who goes on failing alone is a suspect.
  */
 export function decide(
   group: Group,
@@ -65,43 +80,121 @@ export function decide(
   failAccounts: readonly string[],
   policy: DecisionPolicy,
 ): Decision {
-  const search = (): Decision => ({
-    ...nothing,
-    again: refusedSearch(group, policy.commands, policy.culpritShare),
-  });
+  const { commands } = policy;
   switch (verdict.class) {
     case 'done':
-      // There is no further call that could name a reason: to make this one again would go on for ever.
-      if (group.command === policy.commands.single && isNamed(group, failAccounts)) {
-        return decide(group, { ...verdict, ...CONTRADICTION }, [], policy);
-      }
       return done(group, failAccounts, policy);
     case 'account':
     case 'body':
-      return group.units.length > 1 ? search() : refuse(group, verdict, policy);
-    case 'unknown':
-      if (policy.sameAnswers < UNKNOWN_TRIES && !policy.expired) return { ...nothing, later: group.units };
-      return group.units.length > 1 ? search() : refuse(group, verdict, policy);
-    case 'retry':
-      if (!policy.expired) return { ...nothing, later: group.units };
+      if (group.units.length === 1) return refuse(group, verdict, policy);
       return {
         ...nothing,
-        refused: group.units.flatMap((unit) =>
-          unit.candidates.map((entry) => ({ unit, entry, reason: 'expired' as const, verdict })),
-        ),
-        // Who waited for what this call would tell has a call of their own.
-        again: groupsOf(waitingFor(group), policy.commands, false),
+        again: verdict.tooLarge ? halvesOf(group, commands) : partsOf(group, commands, 0, 0),
       };
+    case 'retry':
+    case 'unknown':
     case 'app':
     case 'throttle':
-      throw new RangeError(
-        `an answer of class ${verdict.class} decides nothing about users: a bug, please report it`,
-      );
+      return group.units.length > 1
+        ? unexplainedOfMany(group, verdict, policy)
+        : unexplainedOfOne(group, verdict, policy);
   }
 }
 
-function isNamed(group: Group, failAccounts: readonly string[]): boolean {
-  return group.units.some(({ userId }) => failAccounts.includes(userId));
+/** Several users failed together. They wait together, or are told apart; together nobody ends. */
+function unexplainedOfMany(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { whose, splitAfter, startedAtMs, commands } = policy;
+  const failures = group.failures + 1;
+  if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
+    // A part has failed with the others once; the rate has adapted to all of them already.
+    const shared = verdict.class === 'throttle' ? group.failures : 1;
+    return { ...nothing, again: partsOf(group, commands, shared, startedAtMs) };
+  }
+  return onceMore(group, verdict, policy);
+}
+
+/** The same users together: after a while, or at once where only the fleet was the reason to wait. */
+function onceMore(group: Group, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Decision {
+  const spendsAnAttempt = verdict.class === 'retry' || verdict.class === 'unknown';
+  if (whose !== 'theirs' || (spendsAnAttempt && group.first))
+    return { ...nothing, later: everybodyIn(group) };
+  const next = {
+    ...group,
+    failures: group.failures + 1,
+    unluckyFailures: group.unluckyFailures + 1,
+    failedAtMs: group.failedAtMs || startedAtMs,
+  };
+  return { ...nothing, again: [next] };
+}
+
+/** One user failed alone: a canary, a part of a call that failed, or the only user of a record. */
+function unexplainedOfOne(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { whose, splitAfter, commands } = policy;
+  const [unit] = group.units;
+  if (unit === undefined) return nothing;
+  const behind = released(group, commands);
+  if (unit.suspicion === null) {
+    const isLast = verdict.class === 'unknown' && whose === 'lone' && policy.sameAnswers >= UNKNOWN_TRIES;
+    if (isLast && behind.length === 0) return refuse(group, verdict, policy);
+    if (policy.expired) return expire(group, unit, verdict, policy);
+    const isTold = !group.first || behind.length > 0 || group.failures + 1 >= splitAfter;
+    if (whose !== 'theirs' || !isTold) return onceMore(group, verdict, policy);
+  }
+  const suspect = suspected(unit, verdict, policy);
+  return whoFailsAlone({ ...group, units: [suspect] }, suspect, verdict, policy);
+}
+
+/** What follows for a suspect. The failure counts only where others pass. */
+function whoFailsAlone(group: Group, unit: Unit, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { whose, endAfter, onProfileFault, commands } = policy;
+  const behind = released(group, commands);
+  const failures = unit.suspicion?.failures ?? 0;
+  const mayPass = isTransient(verdict);
+  const mayGoBare = onProfileFault === 'import-bare' && !unit.there && unit.bare === null && hasProfile(unit);
+  const bare = (): Decision => ({
+    ...nothing,
+    again: [...singly([{ ...unit, bare: verdict }], commands.single), ...behind],
+  });
+  if (mayPass) {
+    if (policy.expired) return mayGoBare ? bare() : expire(group, unit, verdict, policy);
+    if (mayGoBare && whose === 'theirs' && failures % BARE_EVERY === 0) return bare();
+  } else if (whose === 'theirs' && failures >= endAfter) {
+    if (unit.candidates.length > 1 || !hasProfile(unit)) {
+      const isOver = unit.bare === null || failures >= endAfter + BARE_TRIES;
+      if (isOver) return refuse(group, verdict, policy);
+    } else if (mayGoBare) return bare();
+    else return refuse(group, verdict, policy);
+  }
+  // What is tried next time is the whole profile once more.
+  return { ...nothing, again: behind, later: [{ ...unit, bare: null }] };
+}
+
+/** The same call may pass by itself some day. */
+function isTransient(verdict: Verdict): boolean {
+  return verdict.class === 'retry' || verdict.class === 'throttle';
+}
+
+function suspected(unit: Unit, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Unit {
+  const before = unit.suspicion;
+  const suspicion: Suspicion = {
+    since: before?.since ?? Math.round(startedAtMs),
+    failures: (before?.failures ?? 0) + (whose === 'theirs' ? 1 : 0),
+    errorCode: verdict.errorCode,
+    httpStatus: verdict.httpStatus,
+    errorInfo: verdict.errorInfo || verdict.meaning,
+    hasAccount: before?.hasAccount ?? false,
+  };
+  return { ...unit, suspicion };
+}
+
+/** Too old to be tried again, whatever it was that failed. */
+function expire(group: Group, unit: Unit, verdict: Verdict, { commands }: DecisionPolicy): Decision {
+  const reason = unit.there ? ('profile' as const) : ('expired' as const);
+  return {
+    ...nothing,
+    refused: unit.candidates.map((entry) => ({ unit, entry, reason, verdict })),
+    again: released(group, commands),
+  };
 }
 
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
@@ -111,17 +204,17 @@ function done(group: Group, failAccounts: readonly string[], policy: DecisionPol
   const passed = failing.size === 0 ? group.units : group.units.filter(({ userId }) => !failing.has(userId));
   const again = failed.filter((unit) => !unit.failed).map((unit) => ({ ...unit, failed: true }));
   const alone = failed.filter((unit) => unit.failed);
-  const { commands, culpritShare } = policy;
-  const { imported, refused } = ended(passed);
+  const { commands } = policy;
+  const { imported, refused, later } = ended(passed, policy.expired);
   return {
     imported,
     refused,
     again: [
-      ...(again.length > 0 ? [{ command: group.command, units: again, first: false }] : []),
+      ...(again.length > 0 ? [{ command: group.command, units: again, ...FOLLOW_UP }] : []),
       ...askedFirst(alone, commands.single),
-      ...passedSearch(group, commands, culpritShare),
+      ...released(group, commands),
     ],
-    later: [],
+    later,
   };
 }
 
@@ -139,34 +232,42 @@ export function decideChecked(
   const done = group.units.filter((unit) => there.get(unit.userId) === true && !hasProfile(unit));
   const open = group.units.filter((unit) => !done.includes(unit));
   const known = open.map((unit) => ({ ...unit, there: there.get(unit.userId) === true }));
-  return { again: singly(known, commands.single), later: [], ...ended(done) };
+  return { again: singly(known, commands.single), ...ended(done, false) };
 }
 
 /** One check for all of several users may save most of their single calls; for one user it saves nothing. */
 function askedFirst(alone: readonly Unit[], single: ImportCommand): Group[] {
   return alone.length > 1
-    ? [{ command: 'account_check', units: alone, first: false }]
+    ? [{ command: 'account_check', units: alone, ...FOLLOW_UP }]
     : singly(alone, single);
 }
 
-function ended(units: readonly Unit[]): Pick<Decision, 'imported' | 'refused'> {
-  return {
-    imported: units.filter(({ bare }) => bare === null),
-    // The account is there; what ends here is the event, whose profile is not.
-    refused: units.flatMap((unit) =>
-      unit.bare === null
-        ? []
-        : [{ unit, entry: candidateOf(unit), reason: 'profile' as const, verdict: unit.bare }],
-    ),
-  };
+/**
+ * What becomes of users whose call passed. One who went without the profile has an account now: the event ends with a
+ * letter of its profile, or, where the profile's fault may pass, goes on being tried.
+ */
+function ended(units: readonly Unit[], expired: boolean): Pick<Decision, 'imported' | 'refused' | 'later'> {
+  const refused: Refused[] = [];
+  const later: Unit[] = [];
+  for (const unit of units) {
+    const { bare, suspicion } = unit;
+    if (bare === null) continue;
+    if (isTransient(bare) && suspicion !== null && !expired)
+      later.push({ ...unit, bare: null, there: true, suspicion: { ...suspicion, hasAccount: true } });
+    else
+      refused.push(
+        ...unit.candidates.map((entry) => ({ unit, entry, reason: 'profile' as const, verdict: bare })),
+      );
+  }
+  return { imported: units.filter(({ bare }) => bare === null), refused, later };
 }
 
-/** The answer is about this one user; the search that they were found by goes on without them. */
+/** The answer is about this one user; who waited behind goes on without them. */
 function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
   const { commands } = policy;
   const [unit] = group.units;
   if (unit === undefined) return nothing;
-  const others = refusedSearch(group, commands, policy.culpritShare);
+  const others = released(group, commands);
   const [entry, ...older] = unit.candidates;
   if (entry === undefined) return { ...nothing, again: others };
   const aboutProfile = (verdict.profileFault || unit.there) && hasProfile(unit);
@@ -175,7 +276,7 @@ function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decisio
     return {
       ...nothing,
       refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-      again: [...singly([{ ...unit, candidates: older }], commands.single), ...others],
+      again: [...singly([{ ...unit, candidates: older, suspicion: null }], commands.single), ...others],
     };
   }
   if (aboutProfile && !unit.there && policy.onProfileFault === 'import-bare') {
@@ -190,5 +291,5 @@ function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decisio
 
 function reasonOf(verdict: Verdict, aboutProfile: boolean): DeadReason {
   if (aboutProfile) return 'profile';
-  return verdict.class === 'unknown' ? 'unknown' : 'rejected';
+  return verdict.class === 'account' || verdict.class === 'body' ? 'rejected' : 'unknown';
 }

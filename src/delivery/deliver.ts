@@ -43,7 +43,7 @@ export async function deliverInHand(
   early?: EarlySlot,
 ): Promise<RunEnd> {
   try {
-    return await createRun(options, record, run, leave, early).work();
+    return await createRun(options, { record, run, passedAtMs: 0 }, leave, early).work();
   } finally {
     leave();
     // Its slot may not have been needed: no event of the call held up. A Redis that cannot be told grants none either.
@@ -65,7 +65,7 @@ async function takeRecord(options: DeliveryOptions, callId: string, leave: Leave
     case 'yours':
       break;
   }
-  const { record } = claim;
+  const { record, passedAtMs } = claim;
   // The run before this one died with a call on the wire: it may still land, so nothing is said about its users.
   const landsInMs = record.sentAtMs + LANDING_MS - record.readAtMs;
   if (record.sentAtMs > 0 && landsInMs > 0) {
@@ -73,5 +73,5 @@ async function takeRecord(options: DeliveryOptions, callId: string, leave: Leave
     // Sent in the future: Redis's clock was set back. How long ago it was cannot be told; the longest is waited.
     await waitUntil(performance.now() + LANDING_MS);
   }
-  return createRun(options, record, run, leave).work();
+  return createRun(options, { record, run, passedAtMs }, leave).work();
 }

@@ -4,6 +4,8 @@ import type { VerdictOverrides } from '../im/verdicts.ts';
 import type { HoldWatch } from '../pace/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { BodyLimit } from './body-limit.ts';
+import type { Chance } from './chance.ts';
 import type { CulpritWatch } from './culprits.ts';
 import type { DecisionPolicy } from './decide.ts';
 import type { DeliveryReport } from './delivery-report.ts';
@@ -22,6 +24,8 @@ export interface DeliveryOptions extends FleetOptions {
   /** What the configuration says of error codes. */
   readonly overrides: VerdictOverrides;
   readonly culprits: CulpritWatch;
+  readonly chance: Chance;
+  readonly bodyLimit: BodyLimit;
   readonly rules: EventRules;
   readonly onProfileFault: DecisionPolicy['onProfileFault'];
   readonly retry: { readonly baseMs: number; readonly maxMs: number; readonly maxAgeMs: number };

@@ -2,18 +2,22 @@ import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
+import type { Whose } from './decide.ts';
 import type { Line } from './place-call.ts';
 import type { Group } from './unit.ts';
 
 /**
  * What a call's answer means for the whole fleet, before it is asked what it means for the call's users.
- * - `judge`: it says something about the users.
- * - `proof`: the same, and that accounts pass: nothing goes wrong in a row any more. Their settlement tells it.
- * - `again`: it says nothing about them: the same call waits for another slot, and no attempt is spent.
- * - `scout`: like `again`, but one of its several users goes ahead alone, to tell a fault of accounts from a fault
- *   of the app.
+ * - `judge`: it says something about the users; of a failure that no code explains, with whose fault it seems to be.
+ * - `passed`: accounts pass. Their settlement tells the fleet, unless `isTold`.
+ * - `again`: it says nothing about them: the same users wait for another slot, and no attempt is spent. `how`: as they are
+ *   (`same`), with the failure noted (`failed`), or with one of them ahead alone as well (`canary`), to tell a fault of
+ *   these users from one of the app.
  */
-export type Heard = 'judge' | 'proof' | 'again' | 'scout';
+export type Heard =
+  | { readonly kind: 'judge'; readonly whose: Whose }
+  | { readonly kind: 'passed'; readonly isTold: boolean }
+  | { readonly kind: 'again'; readonly how: 'same' | 'failed' | 'canary' };
 
 /** Hears every answer of one run. */
 export interface FleetEar {
@@ -45,41 +49,68 @@ interface Answered {
   readonly errorInfo: string;
 }
 
-/** One for each run: a signature that expired is made anew once a run before it counts. */
-export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions): FleetEar {
-  let signedAnew = false;
+const AGAIN: Heard = { kind: 'again', how: 'same' };
+const CANARY: Heard = { kind: 'again', how: 'canary' };
+/** While the rate adapts a call may be refused some more times than others are. */
+const THROTTLES_MORE = 3;
+/** Refusals in a row after which a canary tells whether everybody is refused. */
+const THROTTLES_BEFORE_CANARY = 2;
 
-  const throttled = async (group: Group, verdict: Verdict, answer: Answered, slot: Slot): Promise<void> => {
+/**
+ * One for each run: a signature that expired is made anew once a run before it counts. `callId`: its record.
+ * `splitAfter`: see DecisionPolicy.
+ */
+export function createFleetEar(
+  { hold, lines, signAnew, report }: FleetOptions,
+  callId: string,
+  splitAfter: () => number,
+): FleetEar {
+  let signedAnew = false;
+  const failing = ({ failedAtMs }: Group) => ({ callId, failedAtMs });
+
+  const throttled = async (group: Group, verdict: Verdict, answer: Answered, slot: Slot): Promise<Heard> => {
+    // Too often for these users alone, again and again, is no matter of the rate.
+    if (!slot.probe && group.failures + 1 >= splitAfter() + THROTTLES_MORE) {
+      const whose = whoseFault(await hold.compare(slot, failing(group)));
+      if (whose === 'theirs') return { kind: 'judge', whose };
+    }
     const all = verdict.throttles === 'all' ? Object.values(lines) : [lines[group.command]];
     const rates = await Promise.all(
       all.map((line) => line?.book.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
     );
     report.throttled(group.command, verdict, rates.find((rate) => rate !== null) ?? null);
-    if (slot.probe) await hold.trouble(slot, answer);
+    if (slot.probe) await hold.trouble(slot, answer, failing(group));
+    return group.failures + 1 >= THROTTLES_BEFORE_CANARY ? CANARY : { kind: 'again', how: 'failed' };
   };
 
-  const blocked = async (verdict: Verdict, errorInfo: string, slot: Slot): Promise<void> => {
+  const blocked = async (group: Group, verdict: Verdict, errorInfo: string, slot: Slot): Promise<Heard> => {
     if (verdict.signAnew && !signedAnew) {
       signedAnew = true;
       signAnew(slot.atLocalMs);
       if (slot.probe) await hold.missed(slot);
-      return;
+      return AGAIN;
     }
     const { errorCode, holdKind = 'configuration', minProbeGapMs } = verdict;
-    await hold.blocked(slot, {
+    const why = {
       errorCode,
       errorInfo,
       kind: holdKind,
       ...(minProbeGapMs !== undefined && { minProbeGapMs }),
-    });
+    };
+    const word = await hold.blocked(slot, why, failing(group));
+    return word === 'others-pass' ? { kind: 'judge', whose: 'theirs' } : CANARY;
   };
 
   /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
   const refused = async (group: Group, slot: Slot, answer: Answered): Promise<Heard> => {
     const isNews = group.first || (group.units.length === 1 && group.units[0]?.failed === true);
-    const word = await hold.bad(slot, isNews ? group.units.length : 0, answer);
-    if (!HELD.has(word)) return 'judge';
-    return group.units.length > 1 ? 'scout' : 'again';
+    const word = await hold.bad(slot, isNews ? group.units.length : 0, answer, failing(group));
+    return HELD.has(word) ? CANARY : { kind: 'judge', whose: whoseFault(word) };
+  };
+
+  const suspectFailed = async (group: Group, slot: Slot): Promise<Heard> => {
+    const word = await hold.suspect(slot, failing(group));
+    return HELD.has(word) ? AGAIN : { kind: 'judge', whose: whoseFault(word) };
   };
 
   return {
@@ -88,22 +119,21 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
       const errorInfo =
         (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, usersOf(group))) || verdict.meaning;
       const answer = { errorCode: verdict.errorCode, errorInfo };
+      if (isKnownFault(group, verdict)) return suspectFailed(group, slot);
       switch (verdict.class) {
         case 'throttle':
-          await throttled(group, verdict, answer, slot);
-          return 'again';
+          return throttled(group, verdict, answer, slot);
         case 'app':
-          await blocked(verdict, errorInfo, slot);
-          return 'again';
+          return blocked(group, verdict, errorInfo, slot);
         case 'done':
           // All of them failed: the API answers, but nothing proves that an account can pass.
           if (failed === group.units.length) return refused(group, slot, answer);
-          if (!slot.probe) return 'proof';
-          await hold.success(slot);
-          return 'judge';
+          if (slot.probe) await hold.success(slot, callId);
+          return { kind: 'passed', isTold: slot.probe };
         case 'retry': {
-          const word = await hold.trouble(slot, answer);
-          return HELD.has(word) && word !== 'set' ? 'again' : 'judge';
+          const word = await hold.trouble(slot, answer, failing(group));
+          if (HELD.has(word) && word !== 'set') return CANARY;
+          return { kind: 'judge', whose: whoseFault(word) };
         }
         case 'account':
         case 'body':
@@ -112,4 +142,19 @@ export function createFleetEar({ hold, lines, signAnew, report }: FleetOptions):
       }
     },
   };
+}
+
+/** A suspect fails as before: that says nothing about the fleet, however often. A new fault of the app does. */
+function isKnownFault({ units }: Group, verdict: Verdict): boolean {
+  const suspicion = units.length === 1 ? units[0]?.suspicion : undefined;
+  if (!suspicion || verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body') {
+    return false;
+  }
+  const isSame = suspicion.errorCode === verdict.errorCode && suspicion.httpStatus === verdict.httpStatus;
+  return isSame || verdict.class === 'retry' || verdict.class === 'unknown';
+}
+
+function whoseFault(word: HoldWord): Whose {
+  if (word === 'others-pass') return 'theirs';
+  return word === 'lone' ? 'lone' : 'unknown';
 }

@@ -5,13 +5,13 @@ import type { Slot } from '../pace/slot.ts';
 import { backoffMs, dueAtMs } from './backoff.ts';
 import { hearCheck, whoIsThere } from './check.ts';
 import { judgedIn } from './culprits.ts';
-import { type Decision, decide, decideChecked } from './decide.ts';
+import { type Decision, decide, decideChecked, type Whose } from './decide.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { createFleetEar } from './fleet.ts';
 import type { Step } from './lanes.ts';
 import type { Line, Placed } from './place-call.ts';
-import { scout } from './search.ts';
 import type { Settler } from './settler.ts';
+import { bytesOf, canaryOf } from './split.ts';
 import type { Group, Unit } from './unit.ts';
 
 /** What one answer changes: the fleet's hold, the record, and what its run does next. */
@@ -22,6 +22,12 @@ export type Learn = (
   line: Line,
 ) => Promise<Step<Group, RunEnd>>;
 
+/** A call for one account that succeeds and says that the account failed. */
+const CONTRADICTION = {
+  class: 'unknown',
+  meaning: 'success, but the account stands in FailAccounts',
+} as const;
+
 /** One for each run. `untilLanded`: waits until a call of unknown outcome can no longer take effect. */
 export function createLearner(
   options: DeliveryOptions,
@@ -30,13 +36,18 @@ export function createLearner(
   untilLanded: (slot: Slot) => Promise<void>,
 ): Learn {
   const { callId } = record;
-  const { commands, culprits } = options;
-  const ear = createFleetEar(options);
+  const { commands, culprits, chance, bodyLimit } = options;
+  const ear = createFleetEar(options, callId, chance.splitAfter);
 
   return async (group, slotClass, { answer, slot, durationMs }, line) => {
-    const verdict = verdictOf(group.command, answer, options.overrides);
     const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
     const failed = group.units.filter(({ userId }) => failAccounts.includes(userId)).length;
+    const told = verdictOf(group.command, answer, options.overrides);
+    // There is no further call that could name a reason: to make this one again would go on for ever.
+    const verdict =
+      told.class === 'done' && group.command === commands.single && failed > 0
+        ? { ...told, ...CONTRADICTION }
+        : told;
     const report = (decision: Decision | undefined): void =>
       options.report.called({
         callId,
@@ -54,16 +65,19 @@ export function createLearner(
         again: decision?.again.reduce((sum, { units }) => sum + units.length, 0) ?? group.units.length,
         requestId: answer.kind === 'api' ? answer.requestId : undefined,
       });
-    const checked = group.command === 'account_check';
-    const heard = checked
+    const isCheck = group.command === 'account_check';
+    const heard = isCheck
       ? await hearCheck(options.hold, line, verdict, slot)
       : await ear.hear(group, verdict, failed, slot);
-    if (heard === 'again' || heard === 'scout') {
+    if (heard.kind === 'again') {
       report(undefined);
       // Sent again and imported, the users would be let go while this call may still land.
       if (!verdict.outcomeKnown) await untilLanded(slot);
-      return { again: heard === 'scout' ? scout(group, commands) : [group] };
+      if (heard.how === 'same') return { again: [group] };
+      const next = { ...group, failures: group.failures + 1, failedAtMs: slot.atRedisMs };
+      return { again: [heard.how === 'canary' ? canaryOf(next, commands) : next] };
     }
+    const whose: Whose = heard.kind === 'judge' ? heard.whose : 'unknown';
 
     settler.began(slot.atRedisMs, slot.heldMs);
     const kept = settler.kept();
@@ -73,13 +87,8 @@ export function createLearner(
       errorCode: verdict.errorCode,
       httpStatus: verdict.httpStatus,
     };
-    // Only who does not end as imported is asked what was tried. A check imports nobody by itself.
-    const isClean =
-      !checked &&
-      verdict.class === 'done' &&
-      failed === 0 &&
-      group.search === undefined &&
-      group.units.every(isWhole);
+    // Attempts are written down only for users who are not imported. A check imports nobody by itself.
+    const isClean = !isCheck && verdict.class === 'done' && failed === 0 && group.units.every(isWhole);
     const tried: Group = isClean
       ? group
       : {
@@ -89,21 +98,29 @@ export function createLearner(
     const nowMs = slot.atRedisMs + durationMs;
     const waitedMs = nowMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
     const earlier = attemptsOf(kept.attempts, group.units[0]?.userId ?? '');
-    const decision = checked
+    const decision = isCheck
       ? decideChecked(tried, whoIsThere(verdict, answer), commands)
       : decide(tried, verdict, failAccounts, {
           commands,
           onProfileFault: options.onProfileFault,
+          whose,
+          splitAfter: chance.splitAfter(),
+          endAfter: chance.endAfter(),
+          startedAtMs: slot.atRedisMs,
           sameAnswers: earlier.filter(
             ({ errorCode, httpStatus }) =>
               errorCode === verdict.errorCode && httpStatus === verdict.httpStatus,
           ).length,
           expired: waitedMs > options.retry.maxAgeMs,
-          culpritShare: culprits.share(),
         });
     report(decision);
     const judged = judgedIn(tried, verdict, decision, commands);
     if (judged.innocent + judged.culprits > 0) culprits.saw(judged.innocent, judged.culprits);
+    if (heard.kind === 'passed') {
+      chance.passed(failuresByChance(group));
+      if (group.whole !== undefined && --group.whole.partsLeft === 0) bodyLimit.suspected(group.whole.bytes);
+    }
+    if (verdict.tooLarge) bodyLimit.refused(bytesOf(group, group.units, commands));
     if (decision.later.length > 0) {
       const due = dueAtMs({
         nowMs,
@@ -113,20 +130,22 @@ export function createLearner(
       });
       const [unit, ...others] = group.units;
       const isOfMany = unit !== undefined && others.length === 0 && settler.remaining().length > 1;
-      settler.postpone(due, isOfMany ? { ...attempt, userId: unit.userId } : attempt);
+      settler.postpone(decision.later, due, isOfMany ? { ...attempt, userId: unit.userId } : attempt);
     }
-    // Users who are let go now may have a newer event waiting: it must not overtake this call.
-    if (verdict.class === 'retry' && !verdict.outcomeKnown && decision.refused.length > 0) {
-      await untilLanded(slot);
-    }
+    // Users who are let go now may have a newer event waiting: it must not overtake this call. Nor may what follows at once.
+    const goesOn = decision.refused.length > 0 || decision.again.length > 0;
+    if (verdict.class !== 'done' && !verdict.outcomeKnown && goesOn) await untilLanded(slot);
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
       // One that is lost is another run's work by now.
-      const kind = await settler.settle({ command: group.command, proof: heard === 'proof', ...decision });
+      const kind = await settler.settle({
+        command: group.command,
+        ...(heard.kind === 'passed' && !heard.isTold && { passedAtMs: slot.atRedisMs }),
+        ...decision,
+      });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
-    // What ails one call ails the next, so the rest of this run waits as well; a code that nobody knows may be
-    // about its users alone.
-    const isOver = decision.later.length > 0 && verdict.class === 'retry';
+    // A failure that may pass, and is not known to be of these users, postpones the whole record.
+    const isOver = verdict.class === 'retry' && whose !== 'theirs' && decision.later.some(isUnsuspected);
     return { again: decision.again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   };
 }
@@ -134,4 +153,14 @@ export function createLearner(
 /** Imported as its event says, profile and all. */
 function isWhole({ bare }: Unit): boolean {
   return bare === null;
+}
+
+function isUnsuspected({ suspicion }: Unit): boolean {
+  return suspicion === null;
+}
+
+/** Failures of just these users, while others passed, before they passed as well. Of a canary the others did not fail. */
+function failuresByChance({ unluckyFailures, units, behind }: Group): number {
+  if (behind !== undefined) return 0;
+  return units[0]?.suspicion?.failures ?? unluckyFailures;
 }

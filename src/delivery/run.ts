@@ -15,8 +15,16 @@ import { createLearner } from './learn.ts';
 import { placeCall } from './place-call.ts';
 import { screen } from './screen.ts';
 import { createSettler } from './settler.ts';
+import { canaryOf, released } from './split.ts';
 import { accountOf, type Group, groupsOf, unitsByUser } from './unit.ts';
 import type { Leave } from './waiting-room.ts';
+
+/** A record, and the run that owns it. `passedAtMs`: see claimRecord. */
+interface Claimed {
+  readonly record: CallRecord;
+  readonly run: string;
+  readonly passedAtMs: number;
+}
 
 /**
  * One run: what is left of the record, and the calls still to be made for it. `early`: asked for by this run, for its first
@@ -24,8 +32,7 @@ import type { Leave } from './waiting-room.ts';
  */
 export function createRun(
   options: DeliveryOptions,
-  record: CallRecord,
-  run: string,
+  { record, run, passedAtMs }: Claimed,
   leave: Leave,
   early?: EarlySlot,
 ): { work(): Promise<RunEnd> } {
@@ -36,7 +43,10 @@ export function createRun(
   let redisAheadMs = 0;
   const settler = createSettler({
     record,
-    units: unitsByUser(parsed.filter((entry) => entry.ok)),
+    units: unitsByUser(
+      parsed.filter((entry) => entry.ok),
+      record.suspects,
+    ),
     tellAll: options.allOutcomes,
     isOnWire: () => calling > 0 || early?.isOpen() === true,
     store: async (settlement) => {
@@ -62,21 +72,36 @@ export function createRun(
   const work = async (): Promise<RunEnd> => {
     const invalid = parsed.filter((entry) => !entry.ok);
     if ((await settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
-    const end = await runLanes<Group, RunEnd>(groupsOf(settler.remaining(), commands, true), step);
+    const end = await runLanes<Group, RunEnd>(firstGroups(), step);
     if (end !== undefined && end.kind !== 'later') return end;
     const { dueAtMs } = settler.kept();
     if (dueAtMs === 0) return { kind: 'finished' };
     return { kind: 'later', delayMs: dueAtMs - redisAheadMs - performance.now() };
   };
 
+  /** Where nobody has passed since the record failed, one user goes ahead: what everybody gets costs one user's call. */
+  const firstGroups = (): Group[] => {
+    const { attempts, tries } = record;
+    const failedAtMs = attempts.findLast(({ userId }) => userId === undefined)?.at ?? 0;
+    const othersPass = passedAtMs >= failedAtMs;
+    const unluckyFailures = othersPass ? tries : 0;
+    const history = { first: true, failures: tries, unluckyFailures, failedAtMs };
+    return groupsOf(settler.remaining(), commands, history).map((group) => {
+      const [unit, ...others] = group.units;
+      if (others.length > 0) return othersPass ? group : canaryOf(group, commands);
+      const own = attempts.findLast(({ userId }) => userId === undefined || userId === unit?.userId);
+      return { ...group, failedAtMs: own?.at ?? 0 };
+    });
+  };
+
   /** One call, from its slot to what it leads to. */
   const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
     const { units, refused } = screen(group.units, options.onProfileFault, commands.form);
     if (refused.length > 0) {
-      const kind = await settler.settle({ imported: [], refused, command: commands.single, proof: false });
+      const kind = await settler.settle({ imported: [], refused, command: commands.single });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
-    if (units.length === 0) return { again: [] };
+    if (units.length === 0) return { again: released(group, commands) };
     const screened: Group = { ...group, units };
     const line = options.lines[group.command];
     if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);

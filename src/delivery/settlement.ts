@@ -10,7 +10,7 @@ import { candidateOf, type Unit } from './unit.ts';
 /** What the record keeps of its history while users stay in it. */
 export type KeptState = Pick<
   Kept,
-  'tries' | 'attempts' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst' | 'onWire'
+  'tries' | 'attempts' | 'suspects' | 'dueAtMs' | 'firstSentAtMs' | 'heldMsAtFirst' | 'onWire'
 >;
 
 /** The users of a record who are not settled yet, with their events. */
@@ -169,6 +169,7 @@ function keep(after: Remaining, entries: () => ReadonlyMap<string, RawEntry>, ke
     attempts: kept.attempts as readonly Attempt[],
     entries: [...entries().values()].filter(({ eventId }) => staying.has(eventId)),
     users: after.size,
+    isIsolated: [...after.keys()].every((userId) => kept.suspects.has(userId)),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
-import { type Attempt, type CallRecord, entriesOf, withAttempt } from '../ledger/record.ts';
+import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './decide.ts';
 import { invalidLetter, refusedLetter } from './letter.ts';
@@ -16,8 +16,8 @@ import type { Unit } from './unit.ts';
 /** Events that a call brought to an end. */
 interface Ended extends Pick<Decision, 'imported' | 'refused'> {
   readonly command: CommandName;
-  /** The call proves that accounts pass. */
-  readonly proof: boolean;
+  /** When the call started, if it proves that accounts pass and the fleet was not told yet. */
+  readonly passedAtMs?: number;
 }
 
 /**
@@ -30,8 +30,8 @@ export interface Settler {
   kept(): Omit<KeptState, 'onWire'>;
   /** The first call of the record was sent; later calls change nothing. */
   began(atRedisMs: number, heldMs: number): void;
-  /** Some users wait: the whole record does, since what ails one call ails the next. */
-  postpone(dueAtMs: number, attempt: Attempt): void;
+  /** Users wait for another run of the record. */
+  postpone(units: readonly Unit[], dueAtMs: number, attempt: Attempt): void;
   /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
   settle(ended: Ended): Promise<Settled['kind']>;
   /** Entries that do not hold up leave the record first: they must not wait for a hold to end. */
@@ -64,6 +64,7 @@ export function createSettler(options: {
   let kept: Omit<KeptState, 'onWire'> = {
     tries: record.tries,
     attempts: record.attempts,
+    suspects: record.suspects,
     dueAtMs: 0,
     firstSentAtMs: record.firstSentAtMs,
     heldMsAtFirst: record.heldMsAtFirst,
@@ -81,8 +82,9 @@ export function createSettler(options: {
       refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
     const after = remainingAfter(remaining, decision);
     const onWire = isOnWire();
+    const passedAtMs = Math.max(...all.map((one) => one.passedAtMs ?? 0));
     const { kind } = await store({
-      proof: all.some(({ proof }) => proof),
+      ...(passedAtMs > 0 && { passedAtMs }),
       ...settlementOf({
         before: remaining,
         after,
@@ -118,9 +120,12 @@ export function createSettler(options: {
     began(atRedisMs, heldMs) {
       if (kept.firstSentAtMs === 0) kept = { ...kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
     },
-    postpone(dueAtMs, attempt) {
+    postpone(units, dueAtMs, attempt) {
+      const suspects = new Map<string, Suspicion>(kept.suspects);
+      for (const { userId, suspicion } of units) if (suspicion !== null) suspects.set(userId, suspicion);
       kept = {
         ...kept,
+        suspects,
         tries: record.tries + 1,
         attempts: withAttempt(kept.attempts, attempt),
         dueAtMs: Math.max(kept.dueAtMs, dueAtMs),

@@ -13,11 +13,18 @@ interface FleetFacts {
 }
 
 export function fleetFindings({ books, state, workers }: FleetFacts): Finding[] {
-  return [workersFinding(books, workers), holdFinding(books.nowMs, state), pauseFinding(state)];
+  return [
+    workersFinding(books, workers),
+    holdFinding(books.nowMs, state),
+    pauseFinding(state),
+    suspectsFinding(books),
+  ];
 }
 
 export function fleetSkipped(): Finding[] {
-  return ['workers', 'hold', 'pause'].map((name) => skipped(name, `${name}: not known without Redis`));
+  return ['workers', 'hold', 'pause', 'suspects'].map((name) =>
+    skipped(name, `${name}: not known without Redis`),
+  );
 }
 
 /** Which quota is in force, by these settings. */
@@ -62,6 +69,14 @@ function holdFinding(nowMs: number, { hold }: FleetState): Finding {
     'hold',
     `all calls are held since ${new Date(hold.since).toISOString()} (${hold.kind}): ${hold.errorCode} ${hold.errorInfo}; next probe ${next}`,
     'Mend what the code says; events are kept, and probes find the recovery by themselves.',
+  );
+}
+
+function suspectsFinding({ suspectedCalls }: Books): Finding {
+  if (suspectedCalls === 0) return ok('suspects', 'nobody fails while others pass');
+  return hint(
+    'suspects',
+    `${suspectedCalls} calls fail while others pass: their users are retried alone, and hold up nobody. See who and why: imsync status`,
   );
 }
 

@@ -21,6 +21,8 @@ export interface Verdict {
   readonly profileFault: boolean;
   /** A fresh UserSig may cure it: sign anew and try once before holding. */
   readonly signAnew: boolean;
+  /** body: it was refused for its size, so that two smaller ones may pass. */
+  readonly tooLarge?: true;
   readonly throttles?: 'command' | 'all';
   readonly retryAfterMs?: number;
   readonly holdKind?: HoldKind;
@@ -125,6 +127,11 @@ function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdi
   }
   if (httpStatus >= 500 || httpStatus === 408 || httpStatus < 300) {
     return { ...plain('retry', 'the service is away, or somebody answered in its place', false), ...base };
+  }
+  if (httpStatus === 413) {
+    // One user's body is large by its profile alone.
+    const meaning = 'the body is too large for something on the way';
+    return { ...plain('body', meaning, true), ...base, profileFault: true, tooLarge: true };
   }
   const meaning = 'not the API: the host, the path or the way there is wrong';
   return { ...plain('app', meaning, true), ...base, holdKind: 'configuration' };

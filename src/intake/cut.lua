@@ -5,7 +5,8 @@
 -- processes that cut at the same time.
 --
 -- KEYS 1 stream  2 returned  3 owners  4 parked-counts  5 open-calls  6 books  7 cutter  8 hold
---      9 started:<batch command>  10 culprits
+--      9 started:<batch command>  10 culprits  11 isolated-calls  12 body-limit
+--      13 open-since
 -- ARGV 1 call prefix  2 parked prefix  3 batch command  4 single command  5 most users a call
 --      6 most wait (ms)  7 calls a second below which the system is quiet  8 most open calls
 --      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
@@ -14,6 +15,7 @@
 --      15 run that takes the batch call in hand (calls/in-hand.ts), '' for none: then it is for a job to run it
 --      16 ID of the call that is taken in hand. Asked for once more it is answered once more, without the single calls that
 --         were cut beside it: the sweep makes their jobs
+--      17 calls of suspected users that back-pressure leaves out, at most
 --
 -- Answers, all starting with a word and the entries still waiting:
 --   {'cut', waiting, parked now, now ms, entries (JSON) of the call in hand or '', users in it,
@@ -44,6 +46,8 @@ local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonu
 local profileAlone, eagerGapMs = ARGV[13] == 'profile-or-robot', tonumber(ARGV[14])
 -- While many users are refused together with their calls, smaller calls carry more (delivery/culprits.lua).
 maxUsers = math.min(maxUsers, tonumber(redis.call('HGET', KEYS[10], 'size') or maxUsers))
+-- Something on the way refused a larger body of late (delivery/body-limit.ts). Entries are longer than what is sent of them.
+maxBytes = math.min(maxBytes, tonumber(redis.call('GET', KEYS[12]) or maxBytes))
 
 local returned = redis.call('LLEN', KEYS[2])
 local waiting = returned + redis.call('XLEN', KEYS[1])
@@ -54,15 +58,22 @@ end
 
 -- Back-pressure. While held one call may stand ready for the probe; the rest waits in the stream, where it is
 -- small and goes on coalescing.
-local h = redis.call('HMGET', KEYS[8], 'held', 'paused', 'kind', 'probes', 'freshAt')
+local h = redis.call('HMGET', KEYS[8], 'held', 'paused', 'kind', 'probes', 'freshAt', 'proof')
 if h[2] then
   return { 'blocked', waiting, 'paused' }
 end
-local open = redis.call('ZCARD', KEYS[5])
--- A brake that nobody who is in a call can prove to be over: all that is left in the open calls may be bad. A fresh
--- call goes ahead for every other probe (slot.lua), within a bound.
+-- Users who are suspected are retried alone for hours, and hold up nobody: their calls are left out, up to a bound.
+local open = redis.call('ZCARD', KEYS[5]) - math.min(tonumber(ARGV[17]), redis.call('ZCARD', KEYS[11]))
+-- A hold that nobody who is in a call can prove to be over: all that is left in the open calls may be bad. A fresh
+-- call goes ahead for each probe that may be one of many (slot.lua), within a bound.
 local probes = tonumber(h[4] or 0)
-local fresh = h[1] and h[3] == 'brake' and probes >= 3 and probes % 2 == 1 and h[5] ~= h[4] and open < maxOpen + 50
+local mayBeFresh
+if h[3] == 'brake' then
+  mayBeFresh = probes >= 3 and probes % 2 == 1
+else
+  mayBeFresh = h[6] == 'import' and probes >= 1 and (h[3] == 'outage' or probes % 2 == 0)
+end
+local fresh = h[1] and mayBeFresh and h[5] ~= h[4] and open < maxOpen + 50
 if h[1] and not fresh then
   -- One that waits for its retry cannot be the probe; it must not keep the place of one that can.
   local clock = redis.call('TIME')
@@ -129,6 +140,12 @@ end
 
 local function seal(callId, command, entries, users, events, run)
   local packed = '[' .. table.concat(entries, ',') .. ']'
+  -- What came back from parking stands in no order of age.
+  local oldestMs = nowMs
+  for i = 1, #entries do
+    oldestMs = math.min(oldestMs, tonumber(string.match(entries[i], '^%["(%d+)')))
+  end
+  redis.call('ZADD', KEYS[13], string.format('%.0f', oldestMs), callId)
   redis.call('HSET', ARGV[1] .. callId, 'v', ARGV[10], 'command', command, 'class', 'live', 'cutAt', nowText,
     'users', users, 'events', events, 'entries', packed, unpack(run ~= '' and { 'run', run } or {}))
   redis.call('ZADD', KEYS[5], nowText, callId)

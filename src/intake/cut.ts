@@ -59,6 +59,11 @@ export type CutAnswer = { readonly waiting: number } & (
 
 /** Bytes of entries in a record, at most (a single larger entry goes alone). 100 full profiles take 110 KB. */
 const MAX_CALL_BYTES = 512 * 1024;
+/**
+ * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every minute
+ * or so. What lies beyond holds up the intake, so that Redis does not fill up.
+ */
+const MAX_ISOLATED = 10_000;
 /** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
 const MAX_LOOKED = 1_000;
 
@@ -87,6 +92,9 @@ export async function cutCalls(
       keys.hold,
       keys.startedPrefix + limits.batchCommand,
       keys.culprits,
+      keys.isolated,
+      keys.bodyLimit,
+      keys.openSince,
     ],
     [
       keys.callPrefix,
@@ -105,6 +113,7 @@ export async function cutCalls(
       limits.eagerGapMs,
       taker?.run ?? '',
       taker?.callId ?? '',
+      MAX_ISOLATED,
     ],
   )) as [string, number, ...(string | number)[]];
   return readCutReply(reply, limits.batchCommand, taker);

@@ -66,7 +66,15 @@ export async function sweep(
     await see(callIds);
     if (callIds.length < PAGE) break;
   }
+  await forgetClosed(redis, keys);
   return { ...found, unaccounted: await unaccountedEvents(redis, keys) };
+}
+
+/** A version that does not know the list of open calls by age leaves its calls there when it closes them. */
+async function forgetClosed(redis: RedisClient, keys: Keys): Promise<void> {
+  for (const callId of await redis.zrange(keys.openSince, '0', String(AT_A_TIME - 1))) {
+    if ((await redis.exists(keys.callPrefix + callId)) === 0) await redis.zrem(keys.openSince, callId);
+  }
 }
 
 async function seeTo(

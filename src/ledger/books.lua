@@ -1,7 +1,9 @@
 -- books: where every event is, at one moment. Reads only.
 --
--- KEYS 1 stream  2 returned  3 books  4 dead-counts  5 dead-by-time
--- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', books..., dead-counts...}
+-- KEYS 1 stream  2 returned  3 books  4 dead-counts  5 dead-by-time  6 open-since  7 isolated-calls
+-- ARGV 1 call prefix
+-- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', books..., dead-counts...,
+--   when the oldest event in an open call was accepted (ms) or '', calls in which all users are suspected}
 -- with the two hashes as lists of their own. Cost: O(distinct error codes among the letters).
 
 local t = redis.call('TIME')
@@ -21,9 +23,19 @@ if returned > 0 then
     end
   end
 end
+-- A record that another version has closed may still stand in the list: the sweep takes it out.
+local oldestOpen = ''
+local open = redis.call('ZRANGE', KEYS[6], 0, 99, 'WITHSCORES')
+for i = 1, #open, 2 do
+  if redis.call('EXISTS', ARGV[1] .. open[i]) == 1 then
+    oldestOpen = open[i + 1]
+    break
+  end
+end
 local letter = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
 return {
   string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)),
   redis.call('XLEN', KEYS[1]), returned, oldest, letter[2] or '',
   redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]),
+  oldestOpen, redis.call('ZCARD', KEYS[7]),
 }

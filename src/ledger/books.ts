@@ -18,6 +18,10 @@ export interface Books {
   /** Users in call records, by command; each stands for the one event that is sent for it. */
   readonly usersInCalls: Readonly<Record<string, number>>;
   readonly oldestWaitingMs: number | null;
+  /** Age of the oldest event that has not ended, wherever it is: waiting, parked, in a call, put off. */
+  readonly oldestUnfinishedMs: number | null;
+  /** Open calls in which all users are suspected: each is retried alone (delivery/decide.ts). */
+  readonly suspectedCalls: number;
   readonly accepted: number;
   readonly imported: number;
   readonly superseded: number;
@@ -30,16 +34,25 @@ export interface Books {
   readonly oldestLetterMs: number | null;
 }
 
-type Reply = [string, number, number, string, string, string[], string[]];
+type Reply = [string, number, number, string, string, string[], string[], string, number];
 
 /** One script, so that no event is counted twice or missed while it moves. */
 export async function readBooks(redis: RedisClient, keys: Keys): Promise<Books> {
-  const [now, inStream, returned, oldest, oldestLetter, bookFields, deadFields] = (await runScript(
-    redis,
-    booksScript,
-    [keys.stream, keys.returned, keys.books, keys.deadCounts, keys.deadByTime],
-    [],
-  )) as Reply;
+  const [now, inStream, returned, oldest, oldestLetter, bookFields, deadFields, oldestOpen, suspected] =
+    (await runScript(
+      redis,
+      booksScript,
+      [
+        keys.stream,
+        keys.returned,
+        keys.books,
+        keys.deadCounts,
+        keys.deadByTime,
+        keys.openSince,
+        keys.isolated,
+      ],
+      [keys.callPrefix],
+    )) as Reply;
   const nowMs = Number(now);
   const books = pairs(bookFields);
   const dead = pairs(deadFields);
@@ -51,7 +64,10 @@ export async function readBooks(redis: RedisClient, keys: Keys): Promise<Books> 
     waiting: inStream + returned,
     parked: count('parked') + (count('events') - users),
     usersInCalls,
-    oldestWaitingMs: oldest === '' ? null : Math.max(0, nowMs - Number(oldest)),
+    oldestWaitingMs: ageOf(nowMs, [oldest]),
+    // A parked event is newer than those of its user's call.
+    oldestUnfinishedMs: ageOf(nowMs, [oldest, oldestOpen]),
+    suspectedCalls: suspected,
     accepted: inStream + count('taken'),
     imported: count('imported'),
     superseded: count('superseded'),
@@ -59,8 +75,14 @@ export async function readBooks(redis: RedisClient, keys: Keys): Promise<Books> 
     forgotten: count('forgotten'),
     deadByReason: withPrefix(dead, 'reason:'),
     deadByCode: withPrefix(dead, 'code:'),
-    oldestLetterMs: oldestLetter === '' ? null : Math.max(0, nowMs - Number(oldestLetter)),
+    oldestLetterMs: ageOf(nowMs, [oldestLetter]),
   };
+}
+
+/** The greatest age of these times in ms; '' stands for none. A clock that was set back makes nothing younger than now. */
+function ageOf(nowMs: number, times: readonly string[]): number | null {
+  const known = times.filter((time) => time !== '').map(Number);
+  return known.length === 0 ? null : Math.max(0, nowMs - Math.min(...known));
 }
 
 function pairs(flat: readonly string[]): Map<string, number> {

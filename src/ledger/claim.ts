@@ -6,7 +6,8 @@ import { type CallRecord, RECORD_FORMAT, readRecord } from './record.ts';
 const claimScript = loadScript(import.meta.url, 'claim.lua');
 
 export type Claim =
-  | { readonly kind: 'yours'; readonly record: CallRecord }
+  /** `passedAtMs`: when the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
+  | { readonly kind: 'yours'; readonly record: CallRecord; readonly passedAtMs: number }
   /** Finished work: its job has nothing to do. */
   | { readonly kind: 'gone' }
   /** Written by another version; left for it. */
@@ -29,7 +30,7 @@ export async function claimRecord(
   const reply = (await runScript(
     redis,
     claimScript,
-    [keys.callPrefix + callId, keys.open],
+    [keys.callPrefix + callId, keys.open, keys.hold],
     [run, RECORD_FORMAT, callId, Math.ceil(maxWaitMs)],
   )) as (string | number)[];
   switch (reply[0]) {
@@ -41,8 +42,12 @@ export async function claimRecord(
       return { kind: 'early', waitMs: Number(reply[1]) };
     default: {
       const fields = new Map<string, string>();
-      for (let i = 2; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
-      return { kind: 'yours', record: readRecord(callId, Number(reply[1]), fields) };
+      for (let i = 3; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
+      return {
+        kind: 'yours',
+        record: readRecord(callId, Number(reply[1]), fields),
+        passedAtMs: Number(reply[2]),
+      };
     }
   }
 }

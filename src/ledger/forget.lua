@@ -11,7 +11,7 @@
 -- the user's events are taken, and the record is taken from its run, which has the others' calls made again.
 --
 -- Shares forget-tally.lua.
--- KEYS 1 books  2 owners  3 parked-counts  4 open-calls  5 returned  6 dead-redriving
+-- KEYS 1 books  2 owners  3 parked-counts  4 open-calls  5 returned  6 dead-redriving  7 isolated-calls  8 open-since
 -- ARGV 1 userId  2 call prefix  3 parked prefix  4 dead prefix  5 run  6 record format
 --      7 how long a call may take effect (ms)  8 entries of the tail that were looked at  9 entries of a page
 --      10 the total `forgotten` when they were looked at  11 '1': count only  12 tally prefix
@@ -106,7 +106,7 @@ if not callId then
   return { 'done', 0, total(), returned, parked, 0, looked }
 end
 local key = ARGV[2] .. callId
-local r = redis.call('HMGET', key, 'v', 'entries', 'sentAt', 'command', 'class', 'users', 'events', 'attempts')
+local r = redis.call('HMGET', key, 'v', 'entries', 'sentAt', 'command', 'class', 'users', 'events', 'attempts', 'suspects')
 if tonumber(r[1]) ~= tonumber(ARGV[6]) then
   return { 'foreign', 0, total(), returned, parked, 0, looked }
 end
@@ -133,6 +133,8 @@ if not dry then
   if #others == 0 then
     redis.call('DEL', key)
     redis.call('ZREM', KEYS[4], callId)
+    redis.call('ZREM', KEYS[7], callId)
+    redis.call('ZREM', KEYS[8], callId)
     if r[5] == 'redrive' then
       redis.call('HINCRBY', KEYS[1], 'redriveCalls', -1)
     end
@@ -148,6 +150,11 @@ if not dry then
     end
     redis.call('HSET', key, 'run', ARGV[5], 'users', tonumber(r[6]) - 1, 'events', tonumber(r[7]) - #own,
       'entries', '[' .. table.concat(packed, ',') .. ']', 'attempts', '[' .. table.concat(attempts, ',') .. ']')
+    if r[9] then
+      local suspects = cjson.decode(r[9])
+      suspects[user] = nil
+      redis.call('HSET', key, 'suspects', cjson.encode(suspects))
+    end
   end
 end
 ends(own, r[5] == 'redrive')

@@ -40,7 +40,16 @@ export async function takeOut(
     const [word, waitMs, total, returned, parked, inCalls, lookedAt] = (await runScript(
       redis,
       forgetScript,
-      [keys.books, keys.owners, keys.parkedCounts, keys.open, keys.returned, keys.deadRedriving],
+      [
+        keys.books,
+        keys.owners,
+        keys.parkedCounts,
+        keys.open,
+        keys.returned,
+        keys.deadRedriving,
+        keys.isolated,
+        keys.openSince,
+      ],
       [
         userId,
         keys.callPrefix,

@@ -23,6 +23,23 @@ export interface Attempt {
   readonly userId?: string;
 }
 
+/**
+ * A user whose calls failed while those of others passed, in a way that no code names. From then on they are called
+ * alone, so that they hold up nobody.
+ */
+export interface Suspicion {
+  /** ms since 1970, Redis's clock. */
+  readonly since: number;
+  /** Calls for this user alone that failed, while others passed or nobody else failed. */
+  readonly failures: number;
+  /** Of the last of them, as in Attempt; `errorInfo` is one safe line. */
+  readonly errorCode: number;
+  readonly httpStatus: number;
+  readonly errorInfo: string;
+  /** A bare import passed meanwhile: what fails is the profile. */
+  readonly hasAccount: boolean;
+}
+
 /** A call record as a run finds it. */
 export interface CallRecord {
   readonly callId: string;
@@ -37,6 +54,8 @@ export interface CallRecord {
   /** Transient failures so far, for the back-off. */
   readonly tries: number;
   readonly attempts: readonly Attempt[];
+  /** By user ID. */
+  readonly suspects: ReadonlyMap<string, Suspicion>;
   /** When its last call was given a slot, if nothing was heard of that call; else 0. Redis's clock. */
   readonly sentAtMs: number;
   /** When its first call was sent, 0 before; and how long the fleet had been held until then. */
@@ -61,11 +80,20 @@ export function readRecord(
     cutAtMs: number('cutAt'),
     tries: number('tries'),
     attempts: JSON.parse(fields.get('attempts') ?? '[]') as Attempt[],
+    suspects: readSuspects(fields.get('suspects')),
     sentAtMs: number('sentAt'),
     firstSentAtMs: number('firstSentAt'),
     heldMsAtFirst: number('heldMsAtFirst'),
     readAtMs,
   };
+}
+
+const NO_SUSPECTS: ReadonlyMap<string, Suspicion> = new Map();
+
+/** Reads the field `suspects` of a record. */
+export function readSuspects(field: string | null | undefined): ReadonlyMap<string, Suspicion> {
+  if (!field) return NO_SUSPECTS;
+  return new Map(Object.entries(JSON.parse(field) as Record<string, Suspicion>));
 }
 
 /** A live record as it was cut at `cutAtMs`, of which no call was made yet. */
@@ -83,6 +111,7 @@ export function freshRecord(
     cutAtMs,
     tries: 0,
     attempts: [],
+    suspects: NO_SUSPECTS,
     sentAtMs: 0,
     firstSentAtMs: 0,
     heldMsAtFirst: 0,

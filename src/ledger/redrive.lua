@@ -7,7 +7,7 @@
 --
 -- Shares letter-index.lua.
 -- KEYS 1 owners  2 parked-counts  3 open-calls  4 books  5 hold  6 dead-by-time  7 dead-by-user  8 dead-by-code
---      9 dead-by-reason  10 dead-users  11 dead-counts  12 dead-redriving
+--      9 dead-by-reason  10 dead-users  11 dead-counts  12 dead-redriving  13 open-since
 -- ARGV 1 call prefix  2 dead prefix  3 batch command  4 single command  5 record format  6 request (JSON):
 --   users      [userId, ...] each once; as many as a batch call takes, at most
 --   by         who asks, for the letter's history
@@ -47,7 +47,7 @@ local function lettersOf(user)
     ids[i] = string.sub(members[i], #prefix + 1)
   end
   table.sort(ids, function(a, b) return isOlder(b, a) end)
-  local letters, left, bytes, robot = {}, 'none', 0, false
+  local letters, left, bytes, alone = {}, 'none', 0, false
   for _, eventId in ipairs(ids) do
     local h = redis.call('HMGET', ARGV[2] .. eventId, 'state', 'reason', 'code', 'letter', 'notBefore')
     local readable, letter = pcall(cjson.decode, h[4] or '')
@@ -74,13 +74,16 @@ local function lettersOf(user)
         break
       end
       bytes = bytes + #packed
+      -- The batch call carries no robot. And what died without a reason of its own may have died of a neighbour in its
+      -- call: letters that died together go apart.
       if #letters == 0 then
-        robot = letter.event.type == '1'
+        alone = letter.event.type == '1'
       end
+      alone = alone or h[2] == 'expired' or h[2] == 'unknown'
       letters[#letters + 1] = { eventId, packed, h[2], h[3] }
     end
   end
-  return letters, left, #ids, robot, bytes
+  return letters, left, #ids, alone, bytes
 end
 
 local function seal(command, entries, users)
@@ -88,6 +91,7 @@ local function seal(command, entries, users)
   redis.call('HSET', ARGV[1] .. callId, 'v', ARGV[5], 'command', command, 'class', 'redrive', 'cutAt', now,
     'users', #users, 'events', #entries, 'entries', '[' .. table.concat(entries, ',') .. ']')
   redis.call('ZADD', KEYS[3], now, callId)
+  redis.call('ZADD', KEYS[13], now, callId)
   for _, user in ipairs(users) do
     redis.call('HSET', KEYS[1], user, callId)
   end
@@ -106,7 +110,7 @@ local function sealBatch()
   batch = { entries = {}, users = {}, bytes = 0 }
 end
 
-local function take(user, letters, robot, bytes)
+local function take(user, letters, alone, bytes)
   local packed = {}
   for i, letter in ipairs(letters) do
     local key = ARGV[2] .. letter[1]
@@ -120,7 +124,7 @@ local function take(user, letters, robot, bytes)
     redis.call('ZADD', KEYS[12], now, letter[1])
     packed[i] = letter[2]
   end
-  if robot then
+  if alone then
     seal(ARGV[4], packed, { user })
     return
   end
@@ -139,9 +143,9 @@ for _, user in ipairs(request.users) do
   if redis.call('HEXISTS', KEYS[1], user) == 1 or redis.call('HEXISTS', KEYS[2], user) == 1 then
     word, count = 'busy', 0
   else
-    local letters, left, found, robot, bytes = lettersOf(user)
+    local letters, left, found, alone, bytes = lettersOf(user)
     local filling = #batch.users > 0
-    local planned = #calls / 2 + (filling and 1 or 0) + ((robot or not filling) and 1 or 0)
+    local planned = #calls / 2 + (filling and 1 or 0) + ((alone or not filling) and 1 or 0)
     if #letters == 0 then
       word, count = left, found
     elseif request.dryRun then
@@ -149,7 +153,7 @@ for _, user in ipairs(request.users) do
     elseif open + planned > request.maxOpen then
       word, count = 'full', #letters
     else
-      take(user, letters, robot, bytes)
+      take(user, letters, alone, bytes)
       word, count = 'redriven', #letters
     end
   end

@@ -82,6 +82,7 @@ export async function redriveUsers(
       keys.deadUsers,
       keys.deadCounts,
       keys.deadRedriving,
+      keys.openSince,
     ],
     [keys.callPrefix, keys.deadPrefix, batchCommand, singleCommand, RECORD_FORMAT, JSON.stringify(options)],
   )) as ['' | 'held' | 'paused', (string | number)[], string[]];

@@ -7,19 +7,21 @@
 -- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
 -- the event is imported or superseded, dead once more when it is refused once more.
 --
--- Shares letter-index.lua.
+-- Shares letter-index.lua and hold-end.lua.
 -- KEYS 1 call record  2 owners  3 parked-counts  4 open-calls  5 books  6 returned  7 cutter
 --      8 dead-by-time  9 dead-by-user  10 dead-by-code  11 dead-by-reason  12 dead-users  13 dead-counts
 --      14 dead-resolved  15 dead-redriving  16 outcomes  17 hold (see hold.lua)
+--      18 open-since  19 isolated-calls
 -- ARGV 1 callId  2 run  3 parked prefix  4 dead prefix  6 reply prefix  7 entries that the stream of outcomes keeps
+--      8 channel of the hold
 --      5 settlement (JSON):
 --   imported   [userId, eventId, userId, eventId, ...]
 --   superseded number of older events of imported users
 --   dead       [{eventId, userId, reason, code, letter (JSON text)}, ...]
---   proof      true if accounts passed in a call that was no probe (a probe's is told by hold.lua)
+--   passedAt   absent, or when the newest call started in which accounts passed (ms); a probe tells hold.lua itself
 --   released   [userId, ...]  users none of whose events stay in the record; absent: all who are imported
 --   keep       absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON text),
---              dueAt, firstSentAt, heldMsAtFirst, onWire}
+--              suspects (JSON text, or absent), isolated, oldest (ms), dueAt, firstSentAt, heldMsAtFirst, onWire}
 --   publish    [channel, message, ...]
 --   outcomes   absent unless all outcomes are asked for, else [[field, value, field, value, ...], ...]
 --   tallies    absent, or [tally key, counter, number, ...]: counted where the tally stands and its event ends for
@@ -169,12 +171,8 @@ if #imported > 0 and redis.call('HLEN', index.users) > 0 then
   end
 end
 
--- What went wrong in a row is a row no longer (hold.lua, success).
-if s.proof then
-  local row = redis.call('HMGET', KEYS[17], 'badCalls', 'troubleSince')
-  if row[1] or row[2] then
-    redis.call('HDEL', KEYS[17], 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
-  end
+if s.passedAt then
+  callPassed(KEYS[17], ARGV[8], s.passedAt, nowMs)
 end
 
 -- Release the users; what was parked behind them goes back to the front of the intake, in order. To the head of
@@ -215,10 +213,24 @@ if s.keep then
   if not s.keep.onWire then
     redis.call('HDEL', KEYS[1], 'sentAt')
   end
-  redis.call('ZADD', KEYS[4], string.format('%.0f', math.max(nowMs, s.keep.dueAt)), ARGV[1])
+  if s.keep.suspects then
+    redis.call('HSET', KEYS[1], 'suspects', s.keep.suspects)
+  end
+  local dueAt = string.format('%.0f', math.max(nowMs, s.keep.dueAt))
+  redis.call('ZADD', KEYS[4], dueAt, ARGV[1])
+  if record[4] ~= 'redrive' then
+    redis.call('ZADD', KEYS[18], string.format('%.0f', s.keep.oldest), ARGV[1])
+  end
+  if s.keep.isolated then
+    -- What a version that does not know this list has closed meanwhile leaves it here.
+    redis.call('ZREMRANGEBYSCORE', KEYS[19], '-inf', string.format('(%.0f', nowMs - 3600000))
+    redis.call('ZADD', KEYS[19], dueAt, ARGV[1])
+  end
 else
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
+  redis.call('ZREM', KEYS[18], ARGV[1])
+  redis.call('ZREM', KEYS[19], ARGV[1])
   if record[4] == 'redrive' then
     redis.call('HINCRBY', KEYS[5], 'redriveCalls', -1)
   end

@@ -1,12 +1,13 @@
 import type { RawEntry } from '../event/event.ts';
+import { eventIdMs } from '../event/event-id.ts';
 import type { Outcome } from '../event/outcome.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import type { DeadReason } from './dead-letters.ts';
-import { type Attempt, packEntries } from './record.ts';
+import { type Attempt, packEntries, type Suspicion } from './record.ts';
 
-const settleScript = loadScript(import.meta.url, 'letter-index.lua', 'settle.lua');
+const settleScript = loadScript(import.meta.url, 'letter-index.lua', '../pace/hold-end.lua', 'settle.lua');
 
 /** An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record. */
 export interface DeadEvent {
@@ -23,6 +24,10 @@ export interface Kept {
   readonly users: number;
   readonly tries: number;
   readonly attempts: readonly Attempt[];
+  /** By user ID; users who are none any more may stand in it. */
+  readonly suspects: ReadonlyMap<string, Suspicion>;
+  /** All users who stay are suspected: their call holds up no other. */
+  readonly isIsolated: boolean;
   /** ms since 1970, Redis's clock; 0: at once, by the run that goes on. */
   readonly dueAtMs: number;
   readonly firstSentAtMs: number;
@@ -56,8 +61,11 @@ export interface Settlement {
   /** Every ending of this settlement; written only where all outcomes are asked for. */
   readonly outcomes: readonly Outcome[];
   readonly tallies?: readonly TallyCount[];
-  /** Accounts passed: what went wrong in a row before (brake, outage: pace/hold.lua) is no row any more. */
-  readonly proof?: boolean;
+  /**
+   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; absent: none did, or the
+   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold-end.lua).
+   */
+  readonly passedAtMs?: number;
 }
 
 export type Settled =
@@ -88,7 +96,7 @@ export async function settleRecord(
     superseded: settlement.superseded,
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
     ...(!sameUsers && { released }),
-    proof: settlement.proof === true,
+    ...(settlement.passedAtMs !== undefined && { passedAt: Math.round(settlement.passedAtMs) }),
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
     ...(allOutcomes && {
       outcomes: settlement.outcomes.map((outcome) =>
@@ -109,6 +117,9 @@ export async function settleRecord(
         events: kept.entries.length,
         tries: kept.tries,
         attempts: JSON.stringify(kept.attempts),
+        ...(kept.suspects.size > 0 && { suspects: JSON.stringify(Object.fromEntries(kept.suspects)) }),
+        isolated: kept.isIsolated,
+        oldest: Math.min(...kept.entries.map(({ eventId }) => eventIdMs(eventId))),
         dueAt: Math.round(kept.dueAtMs),
         firstSentAt: Math.round(kept.firstSentAtMs),
         heldMsAtFirst: Math.round(kept.heldMsAtFirst),
@@ -137,10 +148,12 @@ export async function settleRecord(
       keys.deadRedriving,
       keys.outcomes,
       keys.hold,
+      keys.openSince,
+      keys.isolated,
     ],
     [
       ...[callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
-      ...[keys.replyPrefix, OUTCOMES_KEPT],
+      ...[keys.replyPrefix, OUTCOMES_KEPT, keys.holdChannel],
     ],
   )) as [string, number, number, string];
   if (word === 'lost') return { kind: 'lost' };

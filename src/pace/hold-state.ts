@@ -30,7 +30,7 @@ import { loadScript, runScript } from '../redis/script.ts';
  * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
  */
 
-const holdScript = loadScript(import.meta.url, 'hold.lua');
+const holdScript = loadScript(import.meta.url, 'hold-end.lua', 'hold.lua');
 
 /** How a hold is proved to be over: see above. */
 export type Proof = 'check' | 'new' | 'import' | 'scout';
@@ -77,6 +77,8 @@ const NEWCOMER_MS = 10_000;
 /**
  * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
  * - `cleared`: it was held until this answer. `noted`: it is not held.
+ * - `others-pass`: it is not held, and calls of others have passed since these users failed: the fault follows them.
+ * - `lone`: it is not held, and of late this call record alone has failed, and none has passed.
  */
 export type HoldWord =
   | 'set'
@@ -85,6 +87,8 @@ export type HoldWord =
   | 'held'
   | 'cleared'
   | 'noted'
+  | 'others-pass'
+  | 'lone'
   | 'paused'
   | 'resumed'
   | 'same';
@@ -93,19 +97,31 @@ export type HoldWord =
 export interface HeardSlot {
   readonly epoch: string;
   readonly probe: boolean;
-  /** When its call started, by Redis's clock, ms since 1970; absent: just now. */
+  /** When its call started, by Redis's clock, ms since 1970; absent: not known, so that it proves nothing. */
   readonly atRedisMs?: number;
+}
+
+/** Whose call failed: what tells a fault of these users from one of the app. */
+export interface Failing {
+  readonly callId: string;
+  /** When a call of these same users failed before, by Redis's clock, ms since 1970; 0: this is the first. */
+  readonly failedAtMs: number;
 }
 
 /** Tells the fleet's state machine what was heard. Every step is one script; changes are told to all processes. */
 export interface HoldState {
-  success(slot: HeardSlot): Promise<HoldWord>;
+  /** `callId`: the record whose call imported somebody; '' for a check. */
+  success(slot: HeardSlot, callId?: string): Promise<HoldWord>;
   /** `newUsers`: users that no earlier answer of their record spoke of. */
-  bad(slot: HeardSlot, newUsers: number, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
-  trouble(slot: HeardSlot, answer: { errorCode: number; errorInfo: string }): Promise<HoldWord>;
+  bad(slot: HeardSlot, newUsers: number, answer: ApiWords, failing?: Failing): Promise<HoldWord>;
+  trouble(slot: HeardSlot, answer: ApiWords, failing?: Failing): Promise<HoldWord>;
   /** A call has been on the wire for seconds: if no success comes meanwhile, an outage is counted from now. */
   silent(slot: HeardSlot): Promise<HoldWord>;
-  blocked(slot: HeardSlot, why: Blocked): Promise<HoldWord>;
+  blocked(slot: HeardSlot, why: Blocked, failing?: Failing): Promise<HoldWord>;
+  /** A user who is suspected already failed alone once more: that says nothing about the fleet. */
+  suspect(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
+  /** Whether calls of others have passed since these users failed; changes nothing. */
+  compare(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
   /**
    * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
    * that holds none passes and proves nothing, but makes room for another.
@@ -118,38 +134,56 @@ export interface HoldState {
   read(): Promise<FleetState>;
 }
 
+/** What the API said, or what is said in its place. */
+interface ApiWords {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+}
+
+const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
+
 export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
-  const run = async (op: string, slot: HeardSlot, ...args: (string | number)[]): Promise<HoldWord> =>
-    (await runScript(
+  const run = async (
+    op: string,
+    slot: HeardSlot,
+    { callId, failedAtMs }: Failing,
+    ...args: (string | number)[]
+  ): Promise<HoldWord> => {
+    const startMs = Math.round(slot.atRedisMs ?? 0);
+    const failedSinceMs = failedAtMs > 0 ? Math.round(failedAtMs) : startMs;
+    return (await runScript(
       redis,
       holdScript,
       [keys.hold],
-      [op, slot.epoch, keys.holdChannel, slot.probe ? 1 : 0, ...args],
+      [op, slot.epoch, keys.holdChannel, slot.probe ? 1 : 0, startMs, callId, failedSinceMs, ...args],
     )) as HoldWord;
+  };
   const nobody: HeardSlot = { epoch: '', probe: false };
   return {
-    success: (slot) => run('success', slot),
-    bad: (slot, newUsers, answer) => run('bad', slot, newUsers, words('brake', answer)),
-    trouble: (slot, answer) =>
-      run('trouble', slot, words('outage', answer), Math.round(slot.atRedisMs ?? Number.MAX_SAFE_INTEGER)),
-    silent: (slot) => run('silent', slot),
-    blocked: (slot, { minProbeGapMs = 0, ...why }) => {
+    success: (slot, callId = '') => run('success', slot, { callId, failedAtMs: 0 }),
+    bad: (slot, newUsers, answer, failing = NO_RECORD) =>
+      run('bad', slot, failing, newUsers, words('brake', answer)),
+    trouble: (slot, answer, failing = NO_RECORD) => run('trouble', slot, failing, words('outage', answer)),
+    silent: (slot) => run('silent', slot, NO_RECORD),
+    suspect: (slot, failing) => run('suspect', slot, failing),
+    compare: (slot, failing) => run('compare', slot, failing),
+    blocked: (slot, { minProbeGapMs = 0, ...why }, failing = NO_RECORD) => {
       const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
       const proof: Proof = why.kind === 'quota' ? 'new' : 'check';
       const most = Math.max(first, MAX_GAP_MS);
-      return run('blocked', slot, words(why.kind, why), why.kind, proof, why.errorCode, first, most);
+      return run('blocked', slot, failing, words(why.kind, why), why.kind, proof, why.errorCode, first, most);
     },
     newcomer: (slot, callId, proves) =>
-      run('newcomer', slot, keys.callPrefix + callId, NEWCOMER_MS, proves ? 1 : 0),
-    missed: (slot) => run('missed', slot),
-    pause: (reason, sinceMs) => run('pause', nobody, JSON.stringify({ reason, since: sinceMs })),
-    resume: () => run('resume', nobody),
+      run('newcomer', slot, NO_RECORD, keys.callPrefix + callId, NEWCOMER_MS, proves ? 1 : 0),
+    missed: (slot) => run('missed', slot, NO_RECORD),
+    pause: (reason, sinceMs) => run('pause', nobody, NO_RECORD, JSON.stringify({ reason, since: sinceMs })),
+    resume: () => run('resume', nobody, NO_RECORD),
     read: async () => readFleetState(await redis.hgetall(keys.hold)),
   };
 }
 
 /** What an operator reads in place of a word of the API where the hold is our own conclusion. */
-function words(kind: string, { errorCode, errorInfo }: { errorCode: number; errorInfo: string }): string {
+function words(kind: string, { errorCode, errorInfo }: ApiWords): string {
   const conclusion: Readonly<Record<string, string>> = {
     brake: 'five calls in a row over 100 users and more were refused, none passed; the last answer: ',
     outage: 'for 5 s no call succeeded; the last one: ',

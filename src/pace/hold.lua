@@ -12,21 +12,33 @@
 --        heldMs                                 milliseconds of holds and pauses that ended
 --        clearedAt, clearedCode, clearedGapMs   of the last hold, to tell a recovery from a flap
 --        paused (JSON), stoppedFrom              and from when on a pause is not counted in heldMs yet
+--        causeAt                                when the call started whose answer began the hold (ms)
+--        passedAt                               when the newest call started that imported somebody (ms); hold-end.lua
+--        failedBy                               the call record that failed since then; '*': several did
 --        badCalls, badUsers                     answers in a row that would dead-letter; the users of first calls
 --        troubleSince, troubleCalls, troubleAt  transient failures in a row
--- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's   5... by operation
+-- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's
+--      5 start of the call (ms)   6 its call record, '' for none
+--      7 since when its users have failed (ms): the start of their earlier failure, or of this call
+--      8... by operation
 --   success                                     an account was imported (or a check passed)
---   bad        users                            an answer that would dead-letter somebody; users it newly speaks of
---   trouble    JSON, start of the call (ms)     no answer, or a transient one
+--   bad        users, JSON                      an answer that would dead-letter somebody; users it newly speaks of
+--   trouble    JSON                             no answer, or a transient one
 --   silent                                      a call has had no answer for seconds, and may have one yet
 --   blocked    JSON, kind, proof, code, first gap ms, greatest gap ms    no call can succeed
+--   suspect                                     a user who is suspected already failed once more, alone
+--   compare                                     asks only whether others passed meanwhile
 --   newcomer   call record key, ms, proves       this call is the next probe; proves is '1' if it holds an account that
 --                                               does not exist yet, '0' if none of those that wait does
 --   missed                                      a probe's slot was not used
 --   pause      JSON        resume
 --
 -- Answers one word: 'set' 'postponed' 'cleared' 'waiting' (held on) | 'noted' (nothing is held)
+-- | 'others-pass' (nothing is held, and calls of others have passed since these users failed: the fault follows them)
+-- | 'lone' (nothing is held, nobody passed meanwhile, but nobody else failed either)
 -- | 'held' (came from before the hold) | 'paused' 'resumed' 'same'
+--
+-- Shares hold-end.lua.
 
 local OUTAGE_AFTER_MS, OUTAGE_CALLS = 5000, 3
 -- A fault now and then is no outage: what lies further back than this is not of the same row.
@@ -34,6 +46,8 @@ local TROUBLE_FORGOTTEN_MS = 120000
 local BRAKE_CALLS, BRAKE_USERS, BRAKE_QUICK_PROBES = 5, 100, 3
 local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
 local FLAP_MS = 60000
+-- The check has passed and calls fail all the same: no signature is at stake, so a call may be the probe more often.
+local CALL_MAX_GAP_MS = 15000
 -- A hold whose gaps are short must not outlast its reason by the lease of a probe that went out just before: there a
 -- fresh one goes out beside one that hangs. Elsewhere the longer lease of slot.ts holds: a signature that is refused
 -- too often is punished for it.
@@ -57,7 +71,7 @@ if op == 'pause' or op == 'resume' then
     return 'same'
   end
   if op == 'pause' then
-    redis.call('HSET', hold, 'paused', ARGV[5], 'stoppedFrom', now)
+    redis.call('HSET', hold, 'paused', ARGV[8], 'stoppedFrom', now)
   else
     -- Time paused counts against no event, as time held does; of both at once it is counted when the hold ends.
     local s = redis.call('HMGET', hold, 'stoppedFrom', 'held', 'heldSince')
@@ -73,9 +87,28 @@ if op == 'pause' or op == 'resume' then
 end
 
 local f = redis.call('HMGET', hold, 'epoch', 'held', 'kind', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls',
-  'troubleAt', 'probeGapMs', 'probes')
+  'troubleAt', 'probeGapMs', 'probes', 'passedAt', 'failedBy')
 local held, kind = f[2], f[3]
 local current = (f[1] or '0') == ARGV[2]
+local startMs, callId, failedSinceMs = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+
+-- Whose fault it is, as far as the answers to others tell. A suspect proves nothing about others.
+local function whose()
+  if failedSinceMs > 0 and tonumber(f[11] or 0) >= failedSinceMs then
+    return 'others-pass'
+  end
+  if op == 'compare' then
+    return 'noted'
+  end
+  if op == 'suspect' then
+    return f[12] and 'noted' or 'others-pass'
+  end
+  if current and callId ~= '' and f[12] ~= callId and f[12] ~= '*' then
+    f[12] = f[12] and '*' or callId
+    redis.call('HSET', hold, 'failedBy', f[12])
+  end
+  return f[12] == callId and 'lone' or 'noted'
+end
 
 local function forget(...)
   redis.call('HDEL', hold, ...)
@@ -83,7 +116,7 @@ end
 
 local function begin(json, newKind, proof, gap, first, most)
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof, 'heldSince', now, 'probes', 0,
-    'firstGapMs', text(first), 'maxGapMs', text(most),
+    'causeAt', text(startMs), 'firstGapMs', text(first), 'maxGapMs', text(most),
     'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
   forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'freshAt', 'leaseMs')
   if newKind == 'outage' or newKind == 'brake' then
@@ -94,14 +127,7 @@ local function begin(json, newKind, proof, gap, first, most)
 end
 
 local function clear()
-  local h = redis.call('HMGET', hold, 'heldSince', 'held')
-  redis.call('HINCRBY', hold, 'heldMs', text(math.max(0, nowMs - tonumber(h[1] or nowMs))))
-  redis.call('HSET', hold, 'clearedAt', now, 'clearedCode', cjson.decode(h[2]).errorCode, 'clearedGapMs', f[9] or '0')
-  if redis.call('HEXISTS', hold, 'stoppedFrom') == 1 then
-    redis.call('HSET', hold, 'stoppedFrom', now)
-  end
-  forget('held', 'kind', 'proof', 'heldSince', 'nextProbeAt', 'probeUntil', 'probeGapMs', 'probes', 'firstGapMs', 'maxGapMs', 'leaseMs', 'newcomer', 'newcomerUntil', 'proves')
-  changed()
+  endHold(hold, ARGV[3], nowMs)
   return 'cleared'
 end
 
@@ -137,24 +163,40 @@ end
 
 if op == 'newcomer' then
   if held and current then
-    redis.call('HSET', hold, 'newcomer', ARGV[5], 'newcomerUntil', text(nowMs + tonumber(ARGV[6])), 'proves', ARGV[7])
+    redis.call('HSET', hold, 'newcomer', ARGV[8], 'newcomerUntil', text(nowMs + tonumber(ARGV[9])), 'proves', ARGV[10])
     changed()
   end
   return held and 'waiting' or 'noted'
 end
 
 if op == 'success' then
-  if f[4] or f[6] then
+  if held and probe and current and kind == 'quota' and redis.call('HGET', hold, 'proves') == '0' then
+    postpone()
+    return 'held'
+  end
+  -- A check imports nobody: it ends a hold, and proves nothing against those whose calls fail.
+  if callId ~= '' then
+    callPassed(hold, ARGV[3], startMs, nowMs)
+  elseif f[4] or f[6] then
     forget('badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt')
   end
-  if held and probe and current then
-    if kind == 'quota' and redis.call('HGET', hold, 'proves') == '0' then
-      postpone()
-      return 'held'
-    end
+  if redis.call('HEXISTS', hold, 'held') == 0 then
+    return held and 'cleared' or 'noted'
+  end
+  if probe and current then
     return clear()
   end
-  return held and 'held' or 'noted'
+  return 'held'
+end
+
+if op == 'suspect' or op == 'compare' then
+  if held then
+    if probe and current then
+      postpone()
+    end
+    return 'held'
+  end
+  return whose()
 end
 
 if op == 'bad' then
@@ -172,15 +214,16 @@ if op == 'bad' then
   if f[6] then
     forget('troubleSince', 'troubleCalls', 'troubleAt')
   end
-  if not current then
-    return 'noted'
+  local word = whose()
+  if not current or word == 'others-pass' then
+    return word
   end
   local calls = redis.call('HINCRBY', hold, 'badCalls', 1)
-  local users = redis.call('HINCRBY', hold, 'badUsers', ARGV[5])
+  local users = redis.call('HINCRBY', hold, 'badUsers', ARGV[8])
   if calls < BRAKE_CALLS or users < BRAKE_USERS then
-    return 'noted'
+    return word
   end
-  return begin(ARGV[6], 'brake', 'scout', 0, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+  return begin(ARGV[9], 'brake', 'scout', 0, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
 end
 
 -- What goes wrong began now, and not only when the first of the silent calls is given up; those are counted then.
@@ -199,29 +242,30 @@ if op == 'trouble' then
     end
     -- It outlived its lease: others have gone out since, whose time this one does not set.
     local leaseMs = tonumber(redis.call('HGET', hold, 'leaseMs') or math.huge)
-    if nowMs - tonumber(ARGV[6]) <= leaseMs + ANSWER_WAY_MS then
+    if startMs == 0 or nowMs - startMs <= leaseMs + ANSWER_WAY_MS then
       postpone()
     end
     return 'waiting'
   end
-  if not current then
-    return 'noted'
+  local word = whose()
+  if not current or word == 'others-pass' then
+    return word
   end
   if isNewRow then
     redis.call('HSET', hold, 'troubleSince', now, 'troubleAt', now, 'troubleCalls', 1)
-    return 'noted'
+    return word
   end
   local calls = redis.call('HINCRBY', hold, 'troubleCalls', 1)
   redis.call('HSET', hold, 'troubleAt', now)
   if calls < OUTAGE_CALLS or nowMs - tonumber(f[6]) < OUTAGE_AFTER_MS then
-    return 'noted'
+    return word
   end
-  return begin(ARGV[5], 'outage', 'import', SHORT_GAP_MS, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
+  return begin(ARGV[8], 'outage', 'import', SHORT_GAP_MS, SHORT_GAP_MS, SHORT_MAX_GAP_MS)
 end
 
 -- blocked
-local json, newKind, proof, code = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local first, most = tonumber(ARGV[9]), tonumber(ARGV[10])
+local json, newKind, proof, code = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local first, most = tonumber(ARGV[12]), tonumber(ARGV[13])
 if held then
   if not (probe and current) then
     return 'held'
@@ -239,12 +283,17 @@ if held then
   changed()
   return 'postponed'
 end
-if not current then
-  return 'noted'
+-- Existing accounts pass whatever the plan says: only a new one proves anything of the account quota.
+local word = newKind == 'quota' and 'noted' or whose()
+if not current or word == 'others-pass' then
+  return word
 end
 -- Held again for the same reason as soon as it was let go: the proof was not good enough, and the gap goes on.
 local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs')
 if last[1] and last[2] == code and math.abs(nowMs - tonumber(last[1])) < FLAP_MS then
-  return begin(json, newKind, proof == 'check' and 'import' or proof, math.min(most, math.max(first, 2 * tonumber(last[3]))), first, most)
+  if proof == 'check' then
+    proof, most = 'import', math.max(first, math.min(most, CALL_MAX_GAP_MS))
+  end
+  return begin(json, newKind, proof, math.min(most, math.max(first, 2 * tonumber(last[3]))), first, most)
 end
 return begin(json, newKind, proof, first, first, most)

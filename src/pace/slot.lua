@@ -109,12 +109,12 @@ for i = 1, candidates do
 end
 
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
-  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs', 'leaseMs')
+  'newcomer', 'newcomerUntil', 'probes', 'maxGapMs', 'leaseMs', 'kind')
 local epoch = h[1] or '0'
 if h[5] then
   return { 'paused', nowText, epoch }
 end
-local probe, proven, turnOfMany = 0, nil, false
+local probe, proven, takesTurns, turnOfMany = 0, nil, false, false
 if h[2] then
   -- Held: whoever does not fit the proof waits for the change, which is told on the channel. For the proof
   -- `new` a check finds the record that holds an account which does not exist yet; then that one is the probe.
@@ -139,13 +139,14 @@ if h[2] then
     lease = 0
   end
   local free = math.max(tonumber(h[3] or 0), lease)
-  -- A brake is proved by a single account: a call that carries many goes only when nobody else comes forward. But
-  -- those who went ahead alone may be bad, every one of them, and the good stand among those behind: when the quick
-  -- probes have proved nothing, every other one is a call of many, a fresh one before others (cut.lua). One that fails sends a user ahead.
-  if h[7] == 'scout' then
+  -- What everybody gets is told from what one call or one user gets by trying several: calls of a single user and calls of
+  -- many take turns, fresh ones before those that failed (cut.lua cuts one). A brake begins with three single users: it is
+  -- often the accounts' own fault. The others wait a little, and go if nobody else comes forward. Any answer ends an outage.
+  takesTurns = h[7] == 'scout' or (h[7] == 'import' and h[13] ~= 'outage')
+  if takesTurns then
     local many = string.find(KEYS[2], 'multiaccount_import', 1, true) ~= nil
     local probes = tonumber(h[10] or 0)
-    turnOfMany = probes >= 3 and probes % 2 == 1
+    turnOfMany = probes % 2 == (h[7] == 'scout' and 1 or 0) and not (h[7] == 'scout' and probes < 3)
     if many ~= turnOfMany then
       free = free + 250
     end
@@ -267,12 +268,12 @@ for class = 0, 3 do
 end
 chosen = starved or chosen
 if probe == 1 then
-  -- A probe is whoever is here; a brake is proved by single accounts, which wait as split.
+  -- A probe is whoever is here, best class first; single users of a call that failed wait as split.
   chosen = 0
   while chosen < 3 and not mine[chosen] do
     chosen = chosen + 1
   end
-  if h[7] == 'scout' and mine[2] and not turnOfMany then
+  if takesTurns and mine[2] and not turnOfMany then
     chosen = 2
   end
 end

@@ -17,12 +17,18 @@ export interface Keys {
   readonly callPrefix: string;
   /** Sorted set callId → time in ms since when the record should be seen to move: back-pressure and sweep. */
   readonly open: string;
+  /** Sorted set callId → when the oldest event in it was accepted (ms): how long an event takes to end. */
+  readonly openSince: string;
+  /** Sorted set callId → due (ms): open calls in which all users are suspected; back-pressure leaves them out. */
+  readonly isolated: string;
   /** Hash of counters: what was taken off the stream and how it ended. */
   readonly books: string;
   /** Hash: who watches the lingering entries, and since when the returned ones wait. */
   readonly cutter: string;
   /** Hash: how many users of late were refused when their calls were, and the batch size that follows. */
   readonly culprits: string;
+  /** Bytes of a call's body that something on the way takes, for a while after it refused a larger one. */
+  readonly bodyLimit: string;
   /** Hash: hold, pause and epoch of the whole fleet. */
   readonly hold: string;
   /** Channel on which changes of hold and pause are told. */
@@ -77,9 +83,12 @@ export function keysOf(sdkAppId: number): Keys {
     parkedPrefix: `${tag}:parked:`,
     callPrefix: `${tag}:call:`,
     open: `${tag}:open-calls`,
+    openSince: `${tag}:open-since`,
+    isolated: `${tag}:isolated-calls`,
     books: `${tag}:books`,
     cutter: `${tag}:cutter`,
     culprits: `${tag}:culprits`,
+    bodyLimit: `${tag}:body-limit`,
     hold: `${tag}:hold`,
     holdChannel: `${tag}:hold-changed`,
     pacePrefix: `${tag}:pace:`,

@@ -26,6 +26,18 @@ export function createFleetMetrics(): FleetMetrics {
     new Gauge({ name, help: `${help} Fleet-wide: aggregate with max.`, labelNames, registers: [registry] });
   const waiting = gauge('imsync_waiting_events', 'Events that wait in the intake.');
   const oldest = gauge('imsync_oldest_waiting_seconds', 'Age of the oldest waiting event; 0 if none waits.');
+  const unfinished = gauge(
+    'imsync_oldest_unfinished_seconds',
+    'Age of the oldest event that has not ended, wherever it is; 0 if all have.',
+  );
+  const suspected = gauge(
+    'imsync_suspected_calls',
+    'Calls of users who fail while others pass; each is retried alone.',
+  );
+  const oldestLetter = gauge(
+    'imsync_oldest_dead_letter_seconds',
+    'Age of the oldest unresolved dead letter; 0 if there is none.',
+  );
   const parked = gauge('imsync_parked_events', 'Events that wait for a call of their user to end.');
   const calls = gauge('imsync_calls', 'Calls by the state of their jobs.', ['command', 'state']);
   const users = gauge('imsync_users_in_calls', 'Users in open calls.', ['command']);
@@ -46,6 +58,9 @@ export function createFleetMetrics(): FleetMetrics {
       waiting.set(status.intake.waiting);
       oldest.set((status.intake.oldestAgeMs ?? 0) / 1000);
       parked.set(status.intake.parked);
+      unfinished.set((status.oldestUnfinishedAgeMs ?? 0) / 1000);
+      suspected.set(status.suspects.calls);
+      oldestLetter.set((status.deadLetters.oldestAgeMs ?? 0) / 1000);
       for (const [command, of] of Object.entries(status.calls)) {
         for (const state of ['waiting', 'active', 'delayed'] as const)
           calls.set({ command, state }, of[state]);

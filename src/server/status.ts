@@ -16,6 +16,10 @@ export interface Status {
   readonly sdkAppId: number;
   readonly intake: { readonly waiting: number; readonly parked: number; readonly oldestAgeMs: number | null };
   readonly calls: Readonly<Record<string, CommandStatus>>;
+  /** Age of the oldest event that has not ended, wherever it is; null if all have. */
+  readonly oldestUnfinishedAgeMs: number | null;
+  /** Calls of users who fail while others pass: each is retried alone, and holds up nobody. */
+  readonly suspects: { readonly calls: number };
   readonly deadLetters: {
     readonly total: number;
     readonly byReason: Readonly<Record<string, number>>;
@@ -80,6 +84,8 @@ export async function readStatus(
     sdkAppId,
     intake: { waiting: books.waiting, parked: books.parked, oldestAgeMs: books.oldestWaitingMs },
     calls,
+    oldestUnfinishedAgeMs: books.oldestUnfinishedMs,
+    suspects: { calls: books.suspectedCalls },
     deadLetters: {
       total: Object.values(books.deadByReason).reduce((sum, n) => sum + n, 0),
       byReason: books.deadByReason,

@@ -1,7 +1,7 @@
 import { compareEventIds } from '../event/event-id.ts';
 import { checkUserId } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
-import { type Attempt, attemptsOf, namedUser } from '../ledger/record.ts';
+import { type Attempt, attemptsOf, namedUser, type Suspicion } from '../ledger/record.ts';
 import { findLetters } from '../ledger/user-letters.ts';
 import { findPlaces, type UserInCall } from '../ledger/user-places.ts';
 import { readFleetState } from '../pace/hold-state.ts';
@@ -49,6 +49,8 @@ export interface UserCall {
   readonly users: number;
   /** Failures for a passing reason so far: the call that comes is attempt `tries` + 1. */
   readonly tries: number;
+  /** Set while the user is called alone, since their calls fail while those of others pass. */
+  readonly suspicion: Suspicion | null;
   /** Calls that were made for this user, oldest first. */
   readonly attempts: readonly Attempt[];
   /** The call was given its slot then, and no answer is known yet; null: it is not on the wire. */
@@ -180,6 +182,7 @@ function callOf({ callId, record, dueAtMs, users, eventIds }: UserInCall, userId
     eventIds,
     users,
     tries: record?.tries ?? 0,
+    suspicion: record?.suspects.get(userId) ?? null,
     attempts: attemptsOf(record?.attempts ?? [], userId),
     sentAt: record === null || record.sentAtMs === 0 ? null : record.sentAtMs,
     nextAt: dueAtMs > nowMs ? dueAtMs : null,

@@ -3,6 +3,8 @@ import { type CallWorker, startCallWorker } from '../calls/call-worker.ts';
 import { createInHand } from '../calls/in-hand.ts';
 import { openCallQueues } from '../calls/queues.ts';
 import type { Config } from '../config/config.ts';
+import { createBodyLimit } from '../delivery/body-limit.ts';
+import { createChance } from '../delivery/chance.ts';
 import { watchCulprits } from '../delivery/culprits.ts';
 import { deliver, deliverInHand } from '../delivery/deliver.ts';
 import type { DeliveryOptions } from '../delivery/delivery-options.ts';
@@ -134,6 +136,8 @@ export function startCalls(options: {
     room,
     overrides: config.verdicts,
     culprits: watchCulprits(redis, keys, trouble('counting refused users')),
+    chance: createChance(() => performance.now()),
+    bodyLimit: createBodyLimit(redis, keys, trouble('noting how large a call may be')),
     rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
     onProfileFault: config.onProfileFault,
     retry: config.retry,

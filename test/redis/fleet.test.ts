@@ -1,5 +1,5 @@
 import { createFleetEar, type FleetEar } from '../../src/delivery/fleet.ts';
-import type { Group, Unit } from '../../src/delivery/unit.ts';
+import { FIRST_CALL, FOLLOW_UP, type Group, type Unit } from '../../src/delivery/unit.ts';
 import type { ValidEntry } from '../../src/event/event.ts';
 import type { Verdict } from '../../src/im/verdicts.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
@@ -49,16 +49,20 @@ function scene(): Scene {
     signedAnew: () => signed,
     throttled,
     ear: () =>
-      createFleetEar({
-        hold,
-        lines: { [BATCH]: lineOf(BATCH), [SINGLE]: lineOf(SINGLE) },
-        signAnew: () => {
-          signed += 1;
+      createFleetEar(
+        {
+          hold,
+          lines: { [BATCH]: lineOf(BATCH), [SINGLE]: lineOf(SINGLE) },
+          signAnew: () => {
+            signed += 1;
+          },
+          report: {
+            throttled: (_command, verdict, rate) => throttled.push([verdict.errorCode, rate]),
+          },
         },
-        report: {
-          throttled: (_command, verdict, rate) => throttled.push([verdict.errorCode, rate]),
-        },
-      }),
+        'c1',
+        () => 2,
+      ),
   };
 }
 
@@ -87,12 +91,13 @@ function units(count: number, changes: Partial<Unit> = {}): Unit[] {
     failed: false,
     there: false,
     attempts: [],
+    suspicion: null,
     ...changes,
   }));
 }
 
 function group(count: number, changes: Partial<Group> = {}): Group {
-  return { command: BATCH, units: units(count), first: true, ...changes };
+  return { command: BATCH, units: units(count), ...FIRST_CALL, ...changes };
 }
 
 function slot(epoch = '0', probe = false): Slot {
@@ -108,9 +113,9 @@ async function heldWithProbe({ hold, stage }: Scene): Promise<Slot> {
 }
 
 /** What the settlement of a call that proves something does to the fleet; of a record that holds nobody. */
-async function settleProof({ stage: { redis, keys } }: Scene): Promise<void> {
+async function settleProof({ stage: { redis, keys } }: Scene, passedAtMs = Date.now()): Promise<void> {
   await redis.hset(`${keys.callPrefix}c1`, { run: 'r', command: BATCH, users: 0, events: 0, class: 'live' });
-  expect(await settleRecord(redis, keys, 'c1', 'r', { ...nothing, proof: true })).toMatchObject({
+  expect(await settleRecord(redis, keys, 'c1', 'r', { ...nothing, passedAtMs })).toMatchObject({
     kind: 'settled',
   });
 }
@@ -124,7 +129,7 @@ describe('an answer of class throttle', () => {
     const word = await s
       .ear()
       .hear(group(3), verdict({ class: 'throttle', errorCode: 60007, throttles: 'command' }), 0, slot());
-    expect(word).toBe('again');
+    expect(word).toMatchObject({ kind: 'again' });
     expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
     expect((await s.books[SINGLE].rate()).ratePerSecond).toBe(100);
     expect(s.throttled).toEqual([[60007, expect.closeTo(50, 0)]]);
@@ -173,7 +178,7 @@ describe('an answer of class app', () => {
       0,
       slot(),
     );
-    expect(word).toBe('again');
+    expect(word).toMatchObject({ kind: 'again' });
     const { hold } = await s.hold.read();
     expect(hold).toMatchObject({ errorCode: 70050, kind: 'credentials' });
     expect(hold?.errorInfo).not.toContain('user1');
@@ -191,9 +196,9 @@ describe('an answer of class app', () => {
     const s = scene();
     const expired = verdict({ class: 'app', errorCode: 70001, signAnew: true, holdKind: 'credentials' });
     const ear = s.ear();
-    expect(await ear.hear(group(2), expired, 0, slot())).toBe('again');
+    expect(await ear.hear(group(2), expired, 0, slot())).toMatchObject({ kind: 'again' });
     expect([s.signedAnew(), (await s.hold.read()).hold]).toEqual([1, null]);
-    expect(await ear.hear(group(2), expired, 0, slot())).toBe('again');
+    expect(await ear.hear(group(2), expired, 0, slot())).toMatchObject({ kind: 'again' });
     expect([s.signedAnew(), (await s.hold.read()).hold?.errorCode]).toEqual([1, 70001]);
   });
 
@@ -211,11 +216,12 @@ describe('answers that would dead-letter', () => {
   test('count for the brake by their users: five in a row over a hundred hold', async () => {
     const s = scene();
     const ear = s.ear();
-    for (let i = 0; i < 4; i++) expect(await ear.hear(group(25), bad, 0, slot())).toBe('judge');
-    expect(await ear.hear(group(25), bad, 0, slot())).toBe('scout');
+    for (let i = 0; i < 4; i++)
+      expect(await ear.hear(group(25), bad, 0, slot())).toMatchObject({ kind: 'judge' });
+    expect(await ear.hear(group(25), bad, 0, slot())).toMatchObject({ kind: 'again', how: 'canary' });
     expect((await s.hold.read()).hold?.kind).toBe('brake');
-    // One user alone needs no scout: it is one.
-    expect(await ear.hear(group(1), bad, 0, slot())).toBe('again');
+    // One user alone needs no canary: canaryOf leaves it as it is.
+    expect(await ear.hear(group(1), bad, 0, slot())).toMatchObject({ kind: 'again' });
   });
 
   test('to the probe of a brake kill nobody, and the next probe waits; to that of an outage they end it', async () => {
@@ -223,12 +229,12 @@ describe('answers that would dead-letter', () => {
     const ear = s.ear();
     for (let i = 0; i < 5; i++) await ear.hear(group(25), bad, 0, slot());
     const { epoch } = await s.hold.read();
-    expect(await ear.hear(group(1), bad, 0, slot(epoch, true))).toBe('again');
+    expect(await ear.hear(group(1), bad, 0, slot(epoch, true))).toMatchObject({ kind: 'again' });
     expect((await s.hold.read()).hold?.kind).toBe('brake');
 
     const other = scene();
     const probe = await heldWithProbe(other);
-    expect(await other.ear().hear(group(1), bad, 0, probe)).toBe('judge');
+    expect(await other.ear().hear(group(1), bad, 0, probe)).toMatchObject({ kind: 'judge' });
     expect((await other.hold.read()).hold).toBeNull();
   });
 
@@ -236,9 +242,12 @@ describe('answers that would dead-letter', () => {
     const s = scene();
     const ear = s.ear();
     for (let i = 0; i < 12; i++) {
-      expect(await ear.hear(group(50), bad, 0, slot())).toBe('judge');
+      expect(await ear.hear(group(50), bad, 0, slot())).toMatchObject({ kind: 'judge' });
       if (i % 4 === 3) {
-        expect(await ear.hear(group(50), verdict({ class: 'done' }), 49, slot())).toBe('proof');
+        expect(await ear.hear(group(50), verdict({ class: 'done' }), 49, slot())).toMatchObject({
+          kind: 'passed',
+          isTold: false,
+        });
         await settleProof(s);
       }
     }
@@ -249,8 +258,9 @@ describe('answers that would dead-letter', () => {
     const s = scene();
     const ear = s.ear();
     const words: string[] = [];
-    for (let i = 0; i < 5; i++) words.push(await ear.hear(group(30), verdict({ class: 'done' }), 30, slot()));
-    expect(words).toEqual(['judge', 'judge', 'judge', 'judge', 'scout']);
+    for (let i = 0; i < 5; i++)
+      words.push((await ear.hear(group(30), verdict({ class: 'done' }), 30, slot())).kind);
+    expect(words).toEqual(['judge', 'judge', 'judge', 'judge', 'again']);
   });
 
   test.each(['account', 'body', 'unknown'] as const)('of class %s they all count', async (kind) => {
@@ -270,7 +280,7 @@ describe('answers that would dead-letter', () => {
   test('an account out of FailAccounts that is refused alone does count', async () => {
     const s = scene();
     const ear = s.ear();
-    const alone = { command: SINGLE, units: units(1, { failed: true }), first: false } as const;
+    const alone = { command: SINGLE, units: units(1, { failed: true }), ...FOLLOW_UP } as const;
     for (let i = 0; i < 99; i++) await ear.hear(alone, bad, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
     await ear.hear(alone, bad, 0, slot());
@@ -285,10 +295,10 @@ describe('transient answers', () => {
   test('are judged while calls succeed, and so is the one that begins the outage', async () => {
     const s = scene();
     const ear = s.ear();
-    expect(await ear.hear(group(5), trouble, 0, slot())).toBe('judge');
+    expect(await ear.hear(group(5), trouble, 0, slot())).toMatchObject({ kind: 'judge' });
     await olderTrouble(s);
     await eventually('an outage', async () => {
-      expect(await ear.hear(group(5), trouble, 0, slot())).toBe('judge');
+      expect(await ear.hear(group(5), trouble, 0, slot())).toMatchObject({ kind: 'judge' });
       return (await s.hold.read()).hold !== null;
     });
     expect((await s.hold.read()).hold).toMatchObject({ kind: 'outage', errorCode: 70169 });
@@ -297,8 +307,8 @@ describe('transient answers', () => {
   test('in an outage cost no attempt', async () => {
     const s = scene();
     const probe = await heldWithProbe(s);
-    expect(await s.ear().hear(group(5), trouble, 0, probe)).toBe('again');
-    expect(await s.ear().hear(group(5), trouble, 0, slot('0'))).toBe('again');
+    expect(await s.ear().hear(group(5), trouble, 0, probe)).toMatchObject({ kind: 'again' });
+    expect(await s.ear().hear(group(5), trouble, 0, slot('0'))).toMatchObject({ kind: 'again' });
   });
 
   test('a success between them ends the trouble', async () => {
@@ -306,9 +316,117 @@ describe('transient answers', () => {
     const ear = s.ear();
     await ear.hear(group(5), trouble, 0, slot());
     await olderTrouble(s);
-    expect(await ear.hear(group(5), verdict({ class: 'done' }), 0, slot())).toBe('proof');
+    expect(await ear.hear(group(5), verdict({ class: 'done' }), 0, slot())).toMatchObject({
+      kind: 'passed',
+      isTold: false,
+    });
     await settleProof(s);
     for (let i = 0; i < 20; i++) await ear.hear(group(5), trouble, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
+  });
+});
+
+describe('whose fault it is', () => {
+  const passedAt = (s: Scene, ms: number) => s.stage.redis.hset(s.stage.keys.hold, 'passedAt', String(ms));
+  const forbidden = verdict({ class: 'app', errorCode: 0, httpStatus: 403 });
+  const unexplained = [
+    verdict({ class: 'retry', errorCode: 70500 }),
+    verdict({ class: 'unknown', errorCode: 79999 }),
+    forbidden,
+  ];
+
+  test.each(unexplained)(
+    '$class: theirs, once a call that started after theirs has passed',
+    async (answer) => {
+      const s = scene();
+      const at = slot();
+      await passedAt(s, at.atRedisMs + 1);
+      expect(await s.ear().hear(group(5), answer, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
+      expect((await s.hold.read()).hold).toBeNull();
+    },
+  );
+
+  test.each(unexplained)(
+    '$class: theirs, once others have passed since they failed first',
+    async (answer) => {
+      const s = scene();
+      const at = slot();
+      await passedAt(s, at.atRedisMs - 5_000);
+      const again = group(5, { failures: 1, failedAtMs: at.atRedisMs - 6_000 });
+      expect(await s.ear().hear(again, answer, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
+      // What has passed before they failed tells nothing.
+      const first = group(5, { failures: 1, failedAtMs: at.atRedisMs - 4_000 });
+      expect(await s.ear().hear(first, answer, 0, at)).not.toMatchObject({ whose: 'theirs' });
+    },
+  );
+
+  test('the account quota lets existing accounts pass: what passed proves nothing against others', async () => {
+    const s = scene();
+    const at = slot();
+    await passedAt(s, at.atRedisMs + 1);
+    const full = verdict({ class: 'app', errorCode: 70398, holdKind: 'quota' });
+    expect(await s.ear().hear(group(5), full, 0, at)).toEqual({ kind: 'again', how: 'canary' });
+    expect((await s.hold.read()).hold?.kind).toBe('quota');
+  });
+
+  test('a hold that a later call disproves is over, and the next failure of its cause begins none', async () => {
+    const s = scene();
+    const at = slot();
+    expect(await s.ear().hear(group(5), forbidden, 0, at)).toEqual({ kind: 'again', how: 'canary' });
+    expect((await s.hold.read()).hold?.kind).toBe('configuration');
+    await settleProof(s, at.atRedisMs + 10);
+    const { hold, epoch } = await s.hold.read();
+    expect(hold).toBeNull();
+    const again = group(5, { failures: 1, failedAtMs: at.atRedisMs });
+    expect(await s.ear().hear(again, forbidden, 0, slot(epoch))).toEqual({ kind: 'judge', whose: 'theirs' });
+    expect((await s.hold.read()).hold).toBeNull();
+  });
+
+  test('a call that started before the cause of a hold does not end it', async () => {
+    const s = scene();
+    const at = slot();
+    await s.ear().hear(group(5), forbidden, 0, at);
+    await settleProof(s, at.atRedisMs - 1);
+    expect((await s.hold.read()).hold?.kind).toBe('configuration');
+  });
+
+  test('too often, again and again for the same users alone, is no matter of the rate', async () => {
+    const s = scene();
+    const at = slot();
+    await passedAt(s, at.atRedisMs - 1);
+    const tooOften = verdict({ class: 'throttle', httpStatus: 429, throttles: 'command' });
+    const refused = (failures: number) => group(5, { failures, failedAtMs: at.atRedisMs - 2 });
+    expect(await s.ear().hear(refused(4), tooOften, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
+    expect((await s.books[BATCH].rate()).ratePerSecond).toBe(100);
+    expect(await s.ear().hear(refused(0), tooOften, 0, at)).toEqual({ kind: 'again', how: 'failed' });
+    expect(await s.ear().hear(refused(2), tooOften, 0, at)).toEqual({ kind: 'again', how: 'canary' });
+    expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
+  });
+
+  test('a suspect that fails as before, however often, says nothing about the fleet', async () => {
+    const s = scene();
+    const ear = s.ear();
+    const suspicion = {
+      since: 1,
+      failures: 1,
+      errorCode: 70500,
+      httpStatus: 200,
+      errorInfo: '',
+      hasAccount: false,
+    };
+    const alone = group(1, { command: SINGLE, units: units(1, { suspicion }) });
+    const trouble = verdict({ class: 'retry', errorCode: 70500 });
+    for (let i = 0; i < 5; i++)
+      expect(await ear.hear(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
+    expect(await s.stage.redis.hkeys(s.stage.keys.hold)).toEqual([]);
+    expect((await s.hold.read()).hold).toBeNull();
+    // Somebody else fails, too, and nobody has passed since: it may be everybody.
+    await ear.hear(group(5), trouble, 0, slot());
+    expect(await ear.hear(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });
+    // A fault of the app that is new is one, whoever tells it.
+    expect(
+      await ear.hear(alone, verdict({ class: 'app', errorCode: 70003, holdKind: 'credentials' }), 0, slot()),
+    ).toMatchObject({ kind: 'again' });
+    expect((await s.hold.read()).hold?.errorCode).toBe(70003);
   });
 });

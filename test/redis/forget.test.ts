@@ -74,6 +74,7 @@ test('erases a user in every place at once; the books balance, and nobody else i
     ...before,
     nowMs: expect.any(Number),
     oldestWaitingMs: expect.any(Number),
+    oldestUnfinishedMs: expect.any(Number),
     oldestLetterMs: expect.any(Number),
   });
 

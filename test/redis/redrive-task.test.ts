@@ -185,10 +185,14 @@ it('taken up again it meets none of its own failures', async () => {
 
 it('takes a list of event IDs, user IDs and letters, narrowed by a filter', async () => {
   await refused(['ann', 'ann', 'bob', 'cyd', 'dan']);
-  const [first, , bob] = await redis.zrange(keys.deadByTime, '0', '-1');
+  const eventIdOf = async (userId: string): Promise<string> => {
+    const [member = ''] = await redis.zrange(keys.deadByUser, `[${userId} `, `(${userId}!`, 'BYLEX');
+    return member.slice(userId.length + 1);
+  };
+  const [first, bob] = [await eventIdOf('ann'), await eventIdOf('bob')];
   let none = 0;
   const asOfMs = await newestDeathMs(redis, keys);
-  const lines = ['\uFEFFann', '', first ?? '', `{"eventId":"${bob}","x":1}`, ' cyd ', 'nobody', '1-1', '{'];
+  const lines = ['\uFEFFann', '', first, `{"eventId":"${bob}","x":1}`, ' cyd ', 'nobody', '1-1', '{'];
   async function* names() {
     for (const line of lines) {
       const name = nameIn(line);

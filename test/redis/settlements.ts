@@ -74,6 +74,8 @@ export function settlementBy(
     users: staying.size,
     tries: record.tries + 1,
     attempts: record.attempts,
+    suspects: record.suspects,
+    isIsolated: false,
     dueAtMs,
     firstSentAtMs: record.firstSentAtMs,
     heldMsAtFirst: record.heldMsAtFirst,

@@ -44,6 +44,8 @@ describe('the books', () => {
     parked: 0,
     usersInCalls: {},
     oldestWaitingMs: null,
+    oldestUnfinishedMs: null,
+    suspectedCalls: 0,
     accepted: 0,
     imported: 0,
     superseded: 0,

@@ -1,27 +1,41 @@
 import fc from 'fast-check';
 import { type Decision, type DecisionPolicy, decide, decideChecked } from '../../../src/delivery/decide.ts';
-import type { Group, Unit } from '../../../src/delivery/unit.ts';
-import { commands, entryOf, everybodyOf, groups, unitOf, verdictFor, verdicts } from './entries.ts';
+import { everybodyIn, FIRST_CALL, FOLLOW_UP, type Group, type Unit } from '../../../src/delivery/unit.ts';
+import { commands, entryOf, groups, httpVerdict, unitOf, verdictFor, verdicts } from './entries.ts';
 
 const policy: DecisionPolicy = {
   commands,
   onProfileFault: 'import-bare',
+  whose: 'unknown',
+  splitAfter: 2,
+  endAfter: 3,
+  startedAtMs: 1_000,
   sameAnswers: 0,
   expired: false,
-  culpritShare: 0,
 };
 const policies: fc.Arbitrary<DecisionPolicy> = fc.record({
   commands: fc.constant(commands),
   onProfileFault: fc.constantFrom('import-bare' as const, 'dead-letter' as const),
+  whose: fc.constantFrom('theirs' as const, 'lone' as const, 'unknown' as const),
+  splitAfter: fc.integer({ min: 2, max: 4 }),
+  endAfter: fc.integer({ min: 3, max: 6 }),
+  startedAtMs: fc.constant(1_000),
   sameAnswers: fc.nat(6),
   expired: fc.boolean(),
-  culpritShare: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
-const batch = (...units: readonly Unit[]): Group => ({ command: 'multiaccount_import', units, first: true });
+const batch = (...units: readonly Unit[]): Group => ({
+  command: 'multiaccount_import',
+  units,
+  ...FIRST_CALL,
+});
 const eventsOf = (units: readonly Unit[]): string[] =>
   units.flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId));
-const againUnits = ({ again }: Decision): readonly Unit[] => again.flatMap(everybodyOf);
+const suspicionOf = (unit: Unit | undefined) => {
+  if (!unit?.suspicion) throw new Error('no suspect');
+  return unit.suspicion;
+};
+const againUnits = ({ again }: Decision): readonly Unit[] => again.flatMap(everybodyIn);
 
 it('puts every event of every user into exactly one list, whatever the answer', () => {
   fc.assert(
@@ -38,9 +52,9 @@ it('puts every event of every user into exactly one list, whatever the answer', 
           ...eventsOf(againUnits(decision)),
           ...eventsOf(decision.later),
         ];
-        expect(placed.sort()).toEqual(eventsOf(group.units).sort());
+        expect(placed.sort()).toEqual(eventsOf(everybodyIn(group)).sort());
         // Nobody who was not in the call, and nobody twice in what follows.
-        const sent = new Set(group.units.map(({ userId }) => userId));
+        const sent = new Set(everybodyIn(group).map(({ userId }) => userId));
         const follow = [...decision.imported, ...againUnits(decision), ...decision.later].map(
           ({ userId }) => userId,
         );
@@ -49,9 +63,8 @@ it('puts every event of every user into exactly one list, whatever the answer', 
           [...follow, ...decision.refused.map(({ unit }) => unit.userId)].every((id) => sent.has(id)),
         ).toBe(true);
         // What follows is never empty, and what goes singly goes alone.
-        for (const { units, command, first } of decision.again) {
+        for (const { units, command } of decision.again) {
           expect(units.length).toBeGreaterThan(0);
-          expect(first).toBe(false);
           if (command === 'account_import') expect(units).toHaveLength(1);
         }
       },
@@ -60,27 +73,28 @@ it('puts every event of every user into exactly one list, whatever the answer', 
   );
 });
 
-it('ends: calls that follow at once become fewer, or carry less', () => {
-  // The weight of what is left to find out; it falls with every call of a run.
-  const weight = ({ units, command }: Group): number =>
-    units.reduce(
-      (sum, unit) =>
-        sum +
-        20 * unit.candidates.length +
-        (unit.bare === null ? 8 : 0) +
-        (unit.failed ? 0 : 4) +
-        { multiaccount_import: 2, account_check: 1, account_import: 0, register_account_v1: 0 }[command],
-      units.length > 1 ? 1 + units.length : 0,
-    );
+it('nobody ends without an answer to a call of their own, but for a code that names the account', () => {
   fc.assert(
     fc.property(groups, verdicts, policies, (group, verdict, how) => {
-      const failing = verdict.class === 'done' ? group.units.map(({ userId }) => userId) : [];
-      for (const next of decide(group, verdict, failing, how).again) {
-        // A search ends for reasons of its own (split.test.ts).
-        if (next.search === undefined) expect(weight(next)).toBeLessThan(weight(group));
-      }
+      const { refused } = decide(group, verdict, [], how);
+      if (verdict.class !== 'done' && group.units.length > 1) expect(refused).toEqual([]);
     }),
     { numRuns: 1_000 },
+  );
+});
+
+it('a suspect ends only after as many failures as chance does not explain, while others pass', () => {
+  fc.assert(
+    fc.property(groups, verdicts, policies, (group, verdict, how) => {
+      const [unit, ...others] = group.units;
+      const isUnexplained = ['retry', 'unknown', 'app', 'throttle'].includes(verdict.class);
+      if (others.length > 0 || !unit?.suspicion || !isUnexplained || how.expired) return;
+      const { refused } = decide(group, verdict, [], how);
+      if (refused.length === 0) return;
+      expect([how.whose, verdict.class === 'unknown' || verdict.class === 'app']).toEqual(['theirs', true]);
+      expect(unit.suspicion.failures + 1).toBeGreaterThanOrEqual(how.endAfter);
+    }),
+    { numRuns: 3_000 },
   );
 });
 
@@ -91,7 +105,7 @@ it('done: imports everybody but those in FailAccounts, who go once more together
   expect(decision.again).toEqual([
     {
       command: 'multiaccount_import',
-      first: false,
+      ...FOLLOW_UP,
       units: [
         { ...b, failed: true },
         { ...c, failed: true },
@@ -103,17 +117,7 @@ it('done: imports everybody but those in FailAccounts, who go once more together
 it('done: who fails a second time goes alone through the call that names the reason', () => {
   const [a, b] = [unitOf(entryOf('a', 1)), { ...unitOf(entryOf('b', 2)), failed: true }];
   const decision = decide(batch(a, b), verdictFor(0), ['b'], policy);
-  expect(decision.again).toEqual([{ command: 'account_import', first: false, units: [b] }]);
-});
-
-it('done: a single call that lists its only account ends as an unknown answer, not in a loop', () => {
-  const unit = { ...unitOf(entryOf('a', 1)), failed: true };
-  const single: Group = { command: 'account_import', units: [unit], first: false };
-  expect(decide(single, verdictFor(0), ['a'], policy).later).toEqual([unit]);
-  expect(decide(single, verdictFor(0), ['a'], { ...policy, sameAnswers: 3 }).refused).toMatchObject([
-    { reason: 'unknown', verdict: { errorCode: 0, meaning: expect.stringContaining('FailAccounts') } },
-  ]);
-  expect(decide(single, verdictFor(0), ['stranger'], policy).imported).toEqual([unit]);
+  expect(decision.again).toEqual([{ command: 'account_import', ...FOLLOW_UP, units: [b] }]);
 });
 
 it('done: an account that went without its profile is there, and its event ends as a profile letter', () => {
@@ -123,11 +127,16 @@ it('done: an account that went without its profile is there, and its event ends 
   expect(decision.refused).toMatchObject([{ reason: 'profile', verdict: { errorCode: 40005 } }]);
 });
 
-it.each([70402, 60003, 40005, 70399])('%i: a call of several is searched, one of few at a time', (code) => {
-  const units = [1, 2, 3].map((n) => unitOf(entryOf(`u${n}`, n)));
+it.each([70402, 60003, 40005, 70399])('%i: a call of several goes out again in five parts', (code) => {
+  const units = Array.from({ length: 12 }, (_, n) => unitOf(entryOf(`u${n}`, n)));
   const { again, ...rest } = decide(batch(...units), verdictFor(code), [], policy);
-  expect(again.map((group) => [group.command, group.units.length])).toEqual([['account_import', 1]]);
-  expect(again.flatMap(everybodyOf)).toEqual(units);
+  expect(again.map((group) => [group.command, group.units.length, group.first])).toEqual([
+    ['multiaccount_import', 3, false],
+    ['multiaccount_import', 3, false],
+    ['multiaccount_import', 3, false],
+    ['multiaccount_import', 3, false],
+  ]);
+  expect(again.flatMap(everybodyIn)).toEqual(units);
   expect(rest).toEqual({ imported: [], refused: [], later: [] });
 });
 
@@ -173,36 +182,183 @@ it('a refused event gives way to the next older one of its user', () => {
   expect(againUnits(decision)[0]?.bare).toBeNull();
 });
 
-it('retry: everybody goes later, until it is too late', () => {
-  const units = [unitOf(entryOf('a', 2), entryOf('a', 1)), unitOf(entryOf('b', 3))];
-  expect(decide(batch(...units), verdictFor(70500), [], { ...policy, sameAnswers: 9 }).later).toEqual(units);
-  const { refused, later } = decide(batch(...units), verdictFor(70500), [], { ...policy, expired: true });
-  expect(later).toEqual([]);
-  expect(refused.map(({ entry, reason }) => `${entry.eventId} ${reason}`)).toEqual([
-    '2-0 expired',
-    '1-0 expired',
-    '3-0 expired',
-  ]);
+const unexplained: [string, ReturnType<typeof verdictFor>][] = [
+  ['70500', verdictFor(70500)],
+  ['an unlisted code', verdictFor(79_999)],
+  ['403', httpVerdict(403)],
+  ['60007', verdictFor(60007)],
+];
+
+describe.each(unexplained)('%s, which names nobody', (_, verdict) => {
+  const units = Array.from({ length: 12 }, (__, n) => unitOf(entryOf(`u${n}`, n)));
+  const theirs: DecisionPolicy = { ...policy, whose: 'theirs' };
+  const failedOnce = { ...batch(...units), failures: 1, failedAtMs: 500 };
+
+  it('while nobody else passes: everybody goes later, together, however often', () => {
+    for (const failures of [0, 1, 9])
+      expect(decide({ ...batch(...units), failures }, verdict, [], policy).later).toEqual(units);
+  });
+
+  it('while others pass: once more together, then in parts', () => {
+    const first = decide(batch(...units), verdict, [], theirs);
+    expect([...first.later, ...first.again.flatMap(everybodyIn)]).toEqual(units);
+    expect(first.again.length).toBeLessThanOrEqual(1);
+    const second = decide(failedOnce, verdict, [], theirs);
+    expect(second.later).toEqual([]);
+    expect(second.again.map((group) => [group.units.length, group.failures])).toEqual([
+      [3, 1],
+      [3, 1],
+      [3, 1],
+      [3, 1],
+    ]);
+  });
+
+  it('where calls often fail by chance, more failures are waited for', () => {
+    const { later, again } = decide(failedOnce, verdict, [], { ...theirs, splitAfter: 4 });
+    expect([...later, ...again.flatMap(everybodyIn)]).toEqual(units);
+    expect(again.length).toBeLessThanOrEqual(1);
+  });
+
+  it('a part of one user that fails is a suspect, who goes later alone', () => {
+    const [unit] = units as [Unit];
+    const part: Group = { ...FOLLOW_UP, command: 'account_import', units: [unit], failures: 1 };
+    expect(decide(part, verdict, [], theirs).later).toMatchObject([
+      { userId: 'u0', suspicion: { failures: 1, errorCode: verdict.errorCode, hasAccount: false } },
+    ]);
+    expect(decide(part, verdict, [], policy).later).toMatchObject([{ suspicion: null }]);
+  });
+
+  it('a canary that fails while others pass is a suspect, and the others go without it', () => {
+    const [unit, ...others] = units as [Unit, ...Unit[]];
+    const behind = { command: 'multiaccount_import', units: others } as const;
+    const canary: Group = { ...FIRST_CALL, command: 'account_import', units: [unit], behind };
+    const { again, later } = decide(canary, verdict, [], theirs);
+    expect(later).toMatchObject([{ userId: 'u0', suspicion: { failures: 1 } }]);
+    expect(again).toMatchObject([{ command: 'multiaccount_import', units: others }]);
+    expect(decide(canary, verdict, [], policy).later).toEqual(units);
+  });
+
+  it('together nobody ends, however old: they are told apart first', () => {
+    const { refused, again } = decide(batch(...units), verdict, [], { ...policy, expired: true });
+    expect([refused, again.length]).toEqual([[], 4]);
+  });
+
+  it('alone and too old, the account comes bare if it can, and the event ends', () => {
+    const [unit] = units as [Unit];
+    const alone: Group = { ...FIRST_CALL, command: 'account_import', units: [unit] };
+    const old: DecisionPolicy = { ...policy, expired: true, onProfileFault: 'dead-letter' };
+    expect(decide(alone, verdict, [], old).refused).toMatchObject([{ reason: 'expired' }]);
+  });
 });
 
-it('an unknown code: later three times, then split, then a letter', () => {
-  const [a, b] = [unitOf(entryOf('a', 1)), unitOf(entryOf('b', 2))];
-  for (const tries of [0, 1, 2]) {
-    expect(decide(batch(a, b), verdictFor(79_999), [], { ...policy, sameAnswers: tries }).later).toEqual([
-      a,
-      b,
+const suspect = (failures: number, event = {}, hasAccount = false): Group => ({
+  ...FIRST_CALL,
+  command: 'account_import',
+  units: [
+    {
+      ...unitOf(entryOf('a', 1, event)),
+      there: hasAccount,
+      suspicion: { since: 1, failures, errorCode: 0, httpStatus: 403, errorInfo: '', hasAccount },
+    },
+  ],
+});
+const theirs: DecisionPolicy = { ...policy, whose: 'theirs' };
+
+describe('a suspect whose fault does not pass', () => {
+  it('ends at the third failure with the answer, and not while nobody else passes', () => {
+    expect(decide(suspect(1), httpVerdict(403), [], theirs).later).toMatchObject([
+      { suspicion: { failures: 2 } },
     ]);
-  }
-  expect(
-    decide(batch(a, b), verdictFor(79_999), [], { ...policy, sameAnswers: 3 }).again.flatMap(everybodyOf),
-  ).toEqual([a, b]);
-  expect(decide(batch(a), verdictFor(79_999), [], { ...policy, sameAnswers: 3 }).refused).toMatchObject([
+    expect(decide(suspect(2), httpVerdict(403), [], theirs).refused).toMatchObject([
+      { reason: 'unknown', verdict: { httpStatus: 403 } },
+    ]);
+    for (const failures of [2, 9, 99])
+      expect(decide(suspect(failures), httpVerdict(403), [], policy).later).toMatchObject([
+        { suspicion: { failures } },
+      ]);
+  });
+
+  it('with a profile: the account is tried without it before, and twice', () => {
+    const whole = suspect(2, { nick: '<script>' });
+    const { again, refused } = decide(whole, httpVerdict(403), [], theirs);
+    expect(refused).toEqual([]);
+    expect(again).toMatchObject([{ units: [{ bare: { httpStatus: 403 }, suspicion: { failures: 3 } }] }]);
+    const [bare] = again as [Group];
+    // It passes: what ends is the profile.
+    expect(decide(bare, verdictFor(0), [], theirs).refused).toMatchObject([
+      { reason: 'profile', verdict: { httpStatus: 403 } },
+    ]);
+    const failed = decide(bare, httpVerdict(403), [], theirs);
+    expect(failed.later).toMatchObject([{ bare: null, suspicion: { failures: 4 } }]);
+    const last = {
+      ...bare,
+      units: bare.units.map((unit) => ({ ...unit, suspicion: { ...suspicionOf(unit), failures: 5 } })),
+    };
+    expect(decide(last, httpVerdict(403), [], theirs).refused).toMatchObject([{ reason: 'unknown' }]);
+  });
+
+  it('an older event takes the place of the one that ends', () => {
+    const unit = unitOf(entryOf('a', 2), entryOf('a', 1));
+    const two = { ...suspect(2), units: [{ ...unit, suspicion: suspicionOf(suspect(2).units[0]) }] };
+    const { refused, again } = decide(two, httpVerdict(403), [], theirs);
+    expect(refused.map(({ entry, reason }) => `${entry.eventId} ${reason}`)).toEqual(['2-0 unknown']);
+    expect(again).toMatchObject([{ units: [{ suspicion: null }] }]);
+    expect(eventsOf(again.flatMap(everybodyIn))).toEqual(['1-0']);
+  });
+});
+
+describe('a suspect whose fault may pass', () => {
+  it('is tried for as long as it may be; its account is made without the profile meanwhile', () => {
+    const { again } = decide(suspect(2, { nick: 'N' }), verdictFor(70500), [], theirs);
+    expect(again).toMatchObject([{ units: [{ bare: { errorCode: 70500 } }] }]);
+    const [bare] = again as [Group];
+    const { later, refused } = decide(bare, verdictFor(0), [], theirs);
+    expect(refused).toEqual([]);
+    expect(later).toMatchObject([{ bare: null, there: true, suspicion: { hasAccount: true, failures: 3 } }]);
+    for (const failures of [5, 8, 98])
+      expect(
+        decide(suspect(failures, { nick: 'N' }, true), verdictFor(70500), [], theirs).later,
+      ).toHaveLength(1);
+  });
+
+  it('ends when it is too old: as a letter of its profile if it has an account', () => {
+    const old: DecisionPolicy = { ...theirs, expired: true };
+    expect(decide(suspect(7), verdictFor(70500), [], old).refused).toMatchObject([{ reason: 'expired' }]);
+    expect(decide(suspect(7, { nick: 'N' }, true), verdictFor(70500), [], old).refused).toMatchObject([
+      { reason: 'profile' },
+    ]);
+    const last = decide(suspect(7, { nick: 'N' }), verdictFor(70500), [], old).again;
+    expect(last).toMatchObject([{ units: [{ bare: { errorCode: 70500 } }] }]);
+    expect(decide(last[0] as Group, verdictFor(70500), [], old).refused).toMatchObject([
+      { reason: 'expired' },
+    ]);
+  });
+});
+
+it('an unknown code with nobody to compare with: later three times, then a letter', () => {
+  const lone: DecisionPolicy = { ...policy, whose: 'lone' };
+  const a = unitOf(entryOf('a', 1));
+  for (const sameAnswers of [0, 1, 2])
+    expect(decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers }).later).toEqual([a]);
+  expect(decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers: 3 }).refused).toMatchObject([
     { reason: 'unknown', verdict: { errorCode: 79_999 } },
   ]);
+  expect(decide(batch(a), verdictFor(79_999), [], { ...policy, sameAnswers: 9 }).later).toEqual([a]);
 });
 
-it.each([60016, 60007])('%i says nothing about users: asking is a bug that says so', (code) => {
-  expect(() => decide(batch(unitOf(entryOf('a', 1))), verdictFor(code), [], policy)).toThrow(RangeError);
+it('413: halves by size at once, and alone a matter of the profile', () => {
+  const long = 'x'.repeat(400);
+  const units = ['a', 'b', 'c', 'd', 'e'].map((id, n) =>
+    unitOf(entryOf(id, n, { nick: n === 0 ? long.repeat(3) : long })),
+  );
+  const { again } = decide(batch(...units), httpVerdict(413), [], policy);
+  expect(again.map((group) => group.units.map(({ userId }) => userId))).toEqual([
+    ['a', 'b'],
+    ['c', 'd', 'e'],
+  ]);
+  expect(decide(batch(...units.slice(0, 1)), httpVerdict(413), [], policy).again).toMatchObject([
+    { units: [{ bare: { httpStatus: 413 } }] },
+  ]);
 });
 
 describe('account_check', () => {
@@ -212,11 +368,11 @@ describe('account_check', () => {
     Unit,
   ];
   const plain = { ...unitOf(entryOf('p', 9, {})), failed: true };
-  const check = (...units: readonly Unit[]): Group => ({ command: 'account_check', units, first: false });
+  const check = (...units: readonly Unit[]): Group => ({ command: 'account_check', units, ...FOLLOW_UP });
 
   it('is asked once for several users who failed twice', () => {
     const { again } = decide(batch(a, b), verdictFor(0), ['a', 'b'], policy);
-    expect(again).toEqual([{ command: 'account_check', first: false, units: [a, b] }]);
+    expect(again).toEqual([{ command: 'account_check', ...FOLLOW_UP, units: [a, b] }]);
   });
 
   it('spares the single call of who is there and has nothing new to say', () => {
@@ -244,7 +400,7 @@ describe('account_check', () => {
   });
 
   it('an account that is there and refused ends as a profile letter, and is not made bare', () => {
-    const single: Group = { command: 'account_import', units: [{ ...a, there: true }], first: false };
+    const single: Group = { command: 'account_import', units: [{ ...a, there: true }], ...FOLLOW_UP };
     expect(decide(single, verdictFor(70402), [], policy)).toMatchObject({
       refused: [{ reason: 'profile', verdict: { errorCode: 70402 } }],
       again: [],

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Commands, type Group, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
+import { type Commands, type Group, type Unit, unitsByUser } from '../../../src/delivery/unit.ts';
 import type { ProfileField, RawEntry, UserCreated, ValidEntry } from '../../../src/event/event.ts';
 import { type Verdict, verdictOf, verdictRows } from '../../../src/im/verdicts.ts';
 
@@ -9,9 +9,9 @@ export const commands: Commands = {
   single: 'account_import',
 };
 
-/** The users of a call, and those who wait for what it tells. */
-export function everybodyOf({ units, search }: Group): readonly Unit[] {
-  return search === undefined ? units : [...units, ...search.probe.others, ...search.probe.untested];
+/** Users in the order of their first appearance. */
+export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
+  return [...unitsByUser(entries).values()];
 }
 
 /** A valid entry; `n` orders the events of a test. */
@@ -49,11 +49,16 @@ export function verdictFor(errorCode: number, errorInfo = ''): Verdict {
   });
 }
 
+/** What an HTTP status of something on the way means. */
+export function httpVerdict(httpStatus: number): Verdict {
+  return verdictOf('multiaccount_import', { kind: 'http', httpStatus, errorInfo: `HTTP ${httpStatus}` });
+}
+
 const codes = [...verdictRows()]
-  .filter(({ command, row }) => command === 'multiaccount_import' && !['app', 'throttle'].includes(row.class))
+  .filter(({ command }) => command === 'multiaccount_import')
   .flatMap(({ row }) => row.codes);
 
-/** Every verdict that says something about users: all codes of the table, one that nobody knows, lost answers. */
+/** Every verdict: all codes of the table, one that nobody knows, lost answers, other HTTP statuses. */
 export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(
   fc.constant(verdictFor(0)),
   fc.constantFrom(...codes, 79_999).map((code) => verdictFor(code)),
@@ -62,9 +67,7 @@ export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(
     .map(({ fault, sent }) =>
       verdictOf('multiaccount_import', { kind: 'fault', fault, sent, errorInfo: '' } as never),
     ),
-  fc
-    .constantFrom(500, 502, 408)
-    .map((httpStatus) => verdictOf('multiaccount_import', { kind: 'http', httpStatus, errorInfo: '' })),
+  fc.constantFrom(500, 502, 408, 403, 404, 413, 429).map(httpVerdict),
 );
 
 /** Entries of up to eight users who share them, in some order of arrival. */
@@ -96,15 +99,27 @@ export const groups: fc.Arbitrary<Group> = fc
     entries: entryLists,
     marks: fc.array(fc.tuple(fc.boolean(), fc.boolean()), { minLength: 8, maxLength: 8 }),
     first: fc.boolean(),
-    alone: fc.boolean(),
+    failures: fc.nat(3),
+    shape: fc.constantFrom('alone', 'together', 'canary'),
+    suspect: fc.option(fc.nat(12), { nil: null }),
+    hasAccount: fc.boolean(),
   })
-  .map(({ entries, marks, first, alone }) => {
+  .map(({ entries, marks, first, failures, shape, suspect, hasAccount }): Group => {
     const units = unitsOf(entries).map((unit, i): Unit => {
       const [failed = false, bare = false] = marks[i] ?? [];
       // Bare is who has no other event left.
       return { ...unit, failed, bare: bare && unit.candidates.length === 1 ? verdictFor(40005) : null };
     });
-    return alone
-      ? { command: 'account_import', first, units: units.slice(0, 1) }
-      : { command: 'multiaccount_import', first, units };
+    const history = { first, failures, unluckyFailures: 0, failedAtMs: failures };
+    const single = { command: 'account_import', ...history } as const;
+    const [one, ...others] = units;
+    if (one === undefined || shape === 'together' || (others.length === 0 && shape === 'canary'))
+      return { command: 'multiaccount_import', units, ...history };
+    if (shape === 'canary')
+      return { ...single, units: [one], behind: { command: 'multiaccount_import', units: others } };
+    const suspicion =
+      suspect === null
+        ? null
+        : { since: 1, failures: suspect, errorCode: 0, httpStatus: 403, errorInfo: '', hasAccount };
+    return { ...single, units: [{ ...one, suspicion, there: suspicion?.hasAccount ?? false }] };
   });

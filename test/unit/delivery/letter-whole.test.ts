@@ -1,9 +1,9 @@
 import type { Refused } from '../../../src/delivery/decide.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
 import { TOO_LONG } from '../../../src/delivery/screen.ts';
-import { unitsOf } from '../../../src/delivery/unit.ts';
 import type { RawEntry } from '../../../src/event/event.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
+import { unitsOf } from './entries.ts';
 
 const rules = { adminId: 'administrator' };
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { screen } from '../../../src/delivery/screen.ts';
-import { accountOf, unitsOf } from '../../../src/delivery/unit.ts';
-import { entryLists, entryOf, unitOf } from './entries.ts';
+import { accountOf } from '../../../src/delivery/unit.ts';
+import { entryLists, entryOf, unitOf, unitsOf } from './entries.ts';
 
 const long = ['nick'] as const;
 

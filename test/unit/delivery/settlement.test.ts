@@ -3,12 +3,13 @@ import { decide, decideChecked } from '../../../src/delivery/decide.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
 import { screen } from '../../../src/delivery/screen.ts';
 import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/settlement.ts';
-import { type Group, groupsOf, type Unit, unitsOf } from '../../../src/delivery/unit.ts';
+import { FIRST_CALL, type Group, groupsOf, type Unit } from '../../../src/delivery/unit.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
-import { commands, entryLists, entryOf, rawOf, unitOf, verdictFor, verdicts } from './entries.ts';
+import { commands, entryLists, entryOf, rawOf, unitOf, unitsOf, verdictFor, verdicts } from './entries.ts';
 
-const kept = { tries: 1, attempts: [], dueAtMs: 0, firstSentAtMs: 5, heldMsAtFirst: 0 };
+const whoseFaults = fc.constantFrom('theirs' as const, 'lone' as const, 'unknown' as const);
+const kept = { tries: 1, attempts: [], suspects: new Map(), dueAtMs: 0, firstSentAtMs: 5, heldMsAtFirst: 0 };
 
 function ledger(entries: readonly ValidEntry[]) {
   const raws = new Map(entries.map((entry) => [entry.eventId, rawOf(entry)]));
@@ -55,7 +56,7 @@ function runThrough(
     );
     remaining = after;
   };
-  const pending: Group[] = groupsOf([...remaining.values()], commands, true);
+  const pending: Group[] = groupsOf([...remaining.values()], commands, FIRST_CALL);
   let calls = 0;
   for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
     const { units, refused } = screen(group.units, 'import-bare');
@@ -73,9 +74,12 @@ function runThrough(
         : decide(tried, verdictFor(verdict), fail, {
             commands,
             onProfileFault: 'import-bare',
+            whose: 'unknown',
+            splitAfter: 2,
+            endAfter: 3,
+            startedAtMs: 1,
             sameAnswers: 5,
             expired: true,
-            culpritShare: 0,
           });
     if (decision.imported.length + decision.refused.length > 0) settle(decision);
     pending.unshift(...decision.again);
@@ -106,28 +110,38 @@ it('any run of answers balances at each step and ends every event and every user
 
 it('any single decision balances', () => {
   fc.assert(
-    fc.property(entryLists, verdicts, fc.boolean(), fc.nat(5), (entries, verdict, expired, tries) => {
-      const { before, settlementFor } = ledger(entries);
-      const [group] = groupsOf([...before.values()], commands, true);
-      if (group === undefined) return;
-      const fail = group.units.slice(0, 2).map(({ userId }) => userId);
-      const policy = {
-        commands,
-        onProfileFault: 'dead-letter',
-        sameAnswers: tries,
-        expired,
-        culpritShare: 0,
-      } as const;
-      const decision = decide(group, verdict, fail, policy);
-      const after = remainingAfter(before, decision);
-      const settlement = settlementFor({ before, after, decision });
-      expect(endings(settlement)).toBe(entries.length);
-      // Released are exactly those of whom nothing stays.
-      const staying = new Set(settlement.kept?.entries.map(({ fields }) => fields[1]));
-      for (const userId of before.keys()) {
-        expect([userId, settlement.released.includes(userId)]).toEqual([userId, !staying.has(userId)]);
-      }
-    }),
+    fc.property(
+      entryLists,
+      verdicts,
+      fc.boolean(),
+      fc.nat(5),
+      whoseFaults,
+      (entries, verdict, expired, tries, whose) => {
+        const { before, settlementFor } = ledger(entries);
+        const [group] = groupsOf([...before.values()], commands, FIRST_CALL);
+        if (group === undefined) return;
+        const fail = group.units.slice(0, 2).map(({ userId }) => userId);
+        const policy = {
+          commands,
+          onProfileFault: 'dead-letter',
+          whose,
+          splitAfter: 2,
+          endAfter: 3,
+          startedAtMs: 1,
+          sameAnswers: tries,
+          expired,
+        } as const;
+        const decision = decide(group, verdict, fail, policy);
+        const after = remainingAfter(before, decision);
+        const settlement = settlementFor({ before, after, decision });
+        expect(endings(settlement)).toBe(entries.length);
+        // Released are exactly those of whom nothing stays.
+        const staying = new Set(settlement.kept?.entries.map(({ fields }) => fields[1]));
+        for (const userId of before.keys()) {
+          expect([userId, settlement.released.includes(userId)]).toEqual([userId, !staying.has(userId)]);
+        }
+      },
+    ),
     { numRuns: 500 },
   );
 });
@@ -148,7 +162,7 @@ it('an import supersedes the older events of its user and tells who asked', () =
     tallies: [],
     dead: [],
     released: ['a'],
-    kept: { ...kept, users: 1, entries: [rawOf(entryOf('b', 4))] },
+    kept: { ...kept, isIsolated: false, users: 1, entries: [rawOf(entryOf('b', 4))] },
     publish: [
       {
         channel: 'r3',

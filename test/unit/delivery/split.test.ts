@@ -1,123 +1,84 @@
 import fc from 'fast-check';
-import { afterPass, afterRefusal, nextProbe, type Search, searchOf } from '../../../src/delivery/split.ts';
+import { bytesOf, canaryOf, halvesOf, partsOf, released } from '../../../src/delivery/split.ts';
+import { everybodyIn, FIRST_CALL, type Group } from '../../../src/delivery/unit.ts';
+import { commands, entryOf, unitOf } from './entries.ts';
 
-interface Cost {
-  /** Calls after the one that was refused. */
-  readonly calls: number;
-  /** Of those, calls that carry several users. */
-  readonly batches: number;
-  readonly culprits: readonly number[];
+function batchOf(count: number, nick: (n: number) => string = (n) => `nick ${n}`): Group {
+  const units = Array.from({ length: count }, (_, n) => unitOf(entryOf(`u${n}`, n, { nick: nick(n) })));
+  return { ...FIRST_CALL, command: 'multiaccount_import', units };
 }
 
-/** Plays a whole search over users 0 … n−1 after their call was refused. */
-function play(n: number, isCulprit: (user: number) => boolean, share = 0): Cost {
-  let search: Search<number> = searchOf(Array.from({ length: n }, (_, i) => i));
-  const judged: number[] = [];
-  const culprits: number[] = [];
+const idsOf = (group: Group): string[] => everybodyIn(group).map(({ userId }) => userId);
+
+/** Splits until each culprit has an answer of their own. `rounds`: calls one after the other. */
+function play(whole: Group, isCulprit: (userId: string) => boolean) {
+  let open = partsOf(whole, commands, 1, 1);
   let calls = 0;
-  let batches = 0;
-  for (let probe = nextProbe(search, share); probe !== undefined; probe = nextProbe(search, share)) {
-    if (probe.test.length === 0) throw new Error('a call for nobody');
-    calls += 1;
-    if (probe.test.length > 1) batches += 1;
-    if (probe.test.some(isCulprit)) {
-      if (probe.test.length === 1) {
-        culprits.push(...probe.test);
-        judged.push(...probe.test);
-      }
-      search = afterRefusal(search, probe);
-    } else {
-      judged.push(...probe.test);
-      search = afterPass(search, probe);
-    }
-    if (calls > 20 * n + 20) throw new Error('the search does not end');
+  let rounds = 0;
+  const found: string[] = [];
+  while (open.length > 0) {
+    rounds += 1;
+    calls += open.length;
+    const failed = open.filter((part) => idsOf(part).some(isCulprit));
+    found.push(...failed.filter(({ units }) => units.length === 1).flatMap(idsOf));
+    open = failed.filter(({ units }) => units.length > 1).flatMap((part) => partsOf(part, commands, 1, 1));
   }
-  if (judged.length !== n || new Set(judged).size !== n) throw new Error('not everybody was judged once');
-  return { calls, batches, culprits: culprits.sort((a, b) => a - b) };
+  return { calls, rounds, found };
 }
 
-/** Mulberry32: the same figures at every run. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-function draw(n: number, k: number, random: () => number): Set<number> {
-  const drawn = new Set<number>();
-  while (drawn.size < k) drawn.add(Math.floor(random() * n));
-  return drawn;
-}
-
-/** log2 of the number of ways to choose k of n: no method needs fewer yes-or-no answers on average. */
-function bound(n: number, k: number): number {
-  let bits = 0;
-  for (let i = 0; i < k; i++) bits += Math.log2((n - i) / (i + 1));
-  return bits;
-}
-
-it('finds exactly the culprits and clears everybody else, each user judged once', () => {
+it('finds any culprits of a hundred in three rounds, 14 calls each at most, 130 in all', () => {
+  const whole = batchOf(100);
+  for (const id of idsOf(whole)) {
+    expect(play(whole, (userId) => userId === id)).toEqual({ calls: 14, rounds: 3, found: [id] });
+  }
   fc.assert(
-    fc.property(
-      fc
-        .integer({ min: 1, max: 120 })
-        .chain((n) => fc.tuple(fc.constant(n), fc.subarray([...Array(n).keys()]))),
-      fc.double({ min: 0, max: 1, noNaN: true }),
-      ([n, bad], share) => {
-        expect(play(n, (user) => bad.includes(user), share).culprits).toEqual(bad);
-      },
-    ),
+    fc.property(fc.uniqueArray(fc.nat(99), { minLength: 1 }), (users) => {
+      const culprits = new Set(users.map((n) => `u${n}`));
+      const { calls, rounds, found } = play(whole, (userId) => culprits.has(userId));
+      expect(found.sort()).toEqual([...culprits].sort());
+      expect(rounds).toBe(3);
+      expect(calls).toBeLessThanOrEqual(Math.min(130, 14 * culprits.size));
+    }),
   );
 });
 
-// The figures of docs/decisions, splitting.
-it.each([
-  [1, 8.8, 12],
-  [3, 24.2, 36],
-  [10, 64.5, 90],
-])('of 100 users %i culprits cost %d calls on average, %i at worst', (k, mean, worst) => {
-  const random = seeded(k);
-  const costs = Array.from({ length: 2_000 }, () => {
-    const bad = draw(100, k, random);
-    return play(100, (user) => bad.has(user)).calls;
-  });
-  const average = costs.reduce((sum, calls) => sum + calls, 0) / costs.length;
-  const summary = { k, average, worst: Math.max(...costs), bound: bound(100, k) };
-  expect([summary, average <= mean, summary.worst <= worst, average >= summary.bound]).toEqual([
-    summary,
-    true,
-    true,
-    true,
+it('every user of a call stands in one part, which is smaller, and alone in a single call', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 100 }), (count) => {
+      const whole = batchOf(count);
+      for (const parts of [partsOf(whole, commands, 1, 7), halvesOf(whole, commands)]) {
+        expect(parts.flatMap(idsOf)).toEqual(idsOf(whole));
+        for (const { units, command, first } of parts) {
+          expect(units.length).toBeLessThan(count);
+          expect(first).toBe(false);
+          expect(command === 'account_import').toBe(units.length === 1);
+        }
+      }
+    }),
+  );
+});
+
+it('halves by bytes, not by users', () => {
+  const halves = halvesOf(
+    batchOf(10, (n) => 'x'.repeat(n < 2 ? 400 : 100)),
+    commands,
+  );
+  expect(halves.map(({ units }) => units.length)).toEqual([3, 7]);
+  const [a = 0, b = 0] = halves.map((half) => bytesOf(half, half.units, commands));
+  expect(Math.max(a, b) / Math.min(a, b)).toBeLessThan(1.5);
+});
+
+it('sends one user ahead, another one each time, and the others behind it', () => {
+  const whole = batchOf(3);
+  const first = canaryOf(whole, commands);
+  expect([first.command, idsOf(first)]).toEqual(['account_import', ['u0', 'u1', 'u2']]);
+  expect(first.units).toHaveLength(1);
+  const second = canaryOf(first, commands);
+  expect(idsOf(second)).toEqual(['u1', 'u2', 'u0']);
+  expect(released(second, commands)).toMatchObject([
+    { command: 'multiaccount_import', units: [{ userId: 'u2' }, { userId: 'u0' }], first: true },
   ]);
-});
-
-it('goes on with the other part alone when one part passes: it is known to hold the culprit', () => {
-  const search = searchOf(Array.from({ length: 100 }, (_, i) => i));
-  const probe = nextProbe(search, 0.001);
-  if (probe === undefined) throw new Error('a probe was due');
-  const next = nextProbe(afterPass(search, probe), 0.001);
-  expect(next?.test.length).toBeLessThan(probe.others.length);
-  expect(probe.others).toEqual(expect.arrayContaining([...(next?.test ?? [])]));
-});
-
-it('puts the rest back together when a part is refused', () => {
-  const search = searchOf(Array.from({ length: 100 }, (_, i) => i));
-  const probe = nextProbe(search, 0.001);
-  if (probe === undefined) throw new Error('a probe was due');
-  const after = afterRefusal(search, probe);
-  expect(after.suspects).toEqual(probe.test);
-  expect(after.untested).toEqual(probe.others);
-});
-
-it('calls small parts where culprits are many', () => {
-  const search: Search<number> = {
-    ...searchOf<number>([]),
-    untested: Array.from({ length: 100 }, (_, i) => i),
-  };
-  expect(nextProbe(search, 0.001)?.test).toHaveLength(100);
-  expect(nextProbe(search, 0.05)?.test).toHaveLength(14);
+  expect(released(canaryOf(batchOf(2), commands), commands)).toMatchObject([{ command: 'account_import' }]);
+  const alone = batchOf(1);
+  expect(canaryOf(alone, commands)).toBe(alone);
 });

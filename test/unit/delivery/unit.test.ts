@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { accountOf, candidateOf, groupsOf, hasProfile, unitsOf } from '../../../src/delivery/unit.ts';
-import { commands, entryLists, entryOf, unitOf, verdictFor } from './entries.ts';
+import { accountOf, candidateOf, FIRST_CALL, groupsOf, hasProfile } from '../../../src/delivery/unit.ts';
+import { commands, entryLists, entryOf, unitOf, unitsOf, verdictFor } from './entries.ts';
 
 it('sends the newest event of each user, and keeps the older ones behind it', () => {
   const units = unitsOf([entryOf('a', 1), entryOf('b', 2), entryOf('a', 10), entryOf('a', 9)]);
@@ -29,7 +29,7 @@ it('starts with every user in exactly one group: robots alone, the others togeth
   fc.assert(
     fc.property(entryLists, (entries) => {
       const units = unitsOf(entries);
-      const groups = groupsOf(units, commands, true);
+      const groups = groupsOf(units, commands, FIRST_CALL);
       const users = groups.flatMap((group) => group.units.map(({ userId }) => userId));
       expect(users.sort()).toEqual(units.map(({ userId }) => userId).sort());
       for (const { command, units: members, first } of groups) {
@@ -44,7 +44,7 @@ it('starts with every user in exactly one group: robots alone, the others togeth
 
 it('a record of the single command is worked off one by one', () => {
   const units = unitsOf([entryOf('a', 1), entryOf('b', 2)]);
-  const groups = groupsOf(units, { ...commands, batch: 'account_import' }, true);
+  const groups = groupsOf(units, { ...commands, batch: 'account_import' }, FIRST_CALL);
   expect(groups.map((group) => [group.command, group.units.length])).toEqual([
     ['account_import', 1],
     ['account_import', 1],
@@ -58,7 +58,7 @@ it('in the old form profiles go alone, since the batch call holds bare IDs', () 
     entryOf('c', 3, { faceUrl: 'f' }),
     entryOf('d', 4, {}),
   ]);
-  const old = groupsOf(units, { ...commands, form: 'legacy' }, true);
+  const old = groupsOf(units, { ...commands, form: 'legacy' }, FIRST_CALL);
   expect(old.map(({ command, units: members }) => [command, members.map(({ userId }) => userId)])).toEqual([
     ['multiaccount_import', ['b', 'd']],
     ['account_import', ['a']],
@@ -68,7 +68,7 @@ it('in the old form profiles go alone, since the batch call holds bare IDs', () 
 
 it('in hosted mode everybody goes alone', () => {
   const hosted = { form: 'hosted', batch: 'register_account_v1', single: 'register_account_v1' } as const;
-  const groups = groupsOf(unitsOf([entryOf('a', 1), entryOf('b', 2)]), hosted, true);
+  const groups = groupsOf(unitsOf([entryOf('a', 1), entryOf('b', 2)]), hosted, FIRST_CALL);
   expect(groups.map(({ command, units }) => [command, units.length])).toEqual([
     ['register_account_v1', 1],
     ['register_account_v1', 1],

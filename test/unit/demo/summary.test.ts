@@ -43,6 +43,8 @@ function outcomeOf(
       sdkAppId: 1,
       intake: { waiting: 0, parked: 0, oldestAgeMs: null },
       calls: { multiaccount_import: command },
+      oldestUnfinishedAgeMs: 7_200_000,
+      suspects: { calls: 3 },
       deadLetters: { total: 2, byReason: {}, byCode: {}, oldestAgeMs: 1 },
       ...{
         hold: null,

@@ -8,6 +8,8 @@ const books = {
     parked: 0,
     usersInCalls: {},
     oldestWaitingMs: null,
+    oldestUnfinishedMs: null,
+    suspectedCalls: 0,
     accepted: 0,
     imported: 0,
   },

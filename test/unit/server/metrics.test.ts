@@ -156,6 +156,8 @@ describe('metrics of the fleet', () => {
     sdkAppId: 1,
     intake: { waiting: 11, parked: 12, oldestAgeMs: 2_500 },
     calls: { [COMMAND]: command },
+    oldestUnfinishedAgeMs: 7_200_000,
+    suspects: { calls: 3 },
     deadLetters: { total: 5, byReason: { rejected: 4, invalid: 1 }, byCode: {}, oldestAgeMs: null },
     hold: { errorCode: 70003, errorInfo: '', kind: 'credentials', since: 0, nextProbeAt: 0 },
     paused: true,
@@ -172,6 +174,9 @@ describe('metrics of the fleet', () => {
     expect(read.value('imsync_waiting_events')).toBe(11);
     expect(read.value('imsync_parked_events')).toBe(12);
     expect(read.value('imsync_oldest_waiting_seconds')).toBe(2.5);
+    expect(read.value('imsync_oldest_unfinished_seconds')).toBe(7_200);
+    expect(read.value('imsync_suspected_calls')).toBe(3);
+    expect(read.value('imsync_oldest_dead_letter_seconds')).toBe(0);
     expect(read.byLabel('imsync_calls', 'state')).toEqual({ waiting: 1, active: 2, delayed: 3 });
     expect(read.value('imsync_users_in_calls', { command: COMMAND })).toBe(40);
     expect(read.value('imsync_quota_per_second', { command: COMMAND })).toBe(100);
