@@ -98,7 +98,7 @@ export function startCalls(options: {
       eagerCalls: config.batch.eagerShare * ratePerSecond(volume.quota(batch)),
       eagerGapMs: 1_000 / ratePerSecond(volume.quota(batch)),
       maxOpenCalls: Math.max(2, volume.openRecords(batch)),
-      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
+      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'nobody',
     },
     processId: id,
     async place() {
@@ -134,7 +134,7 @@ export function startCalls(options: {
     room,
     overrides: config.verdicts,
     culprits: watchCulprits(redis, keys, trouble('counting refused users')),
-    rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
+    rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,
