@@ -30,7 +30,7 @@ export function checkImport(file: string, flags: ImportFlags): void {
 export function rulesOf(config: Config, flags: RowsFlags): JudgeRules {
   return {
     adminId: config.app.adminId,
-    hosted: config.api.form === 'hosted',
+    form: config.api.form,
     allowMangled: flags.allowMangled === true,
   };
 }

@@ -108,7 +108,9 @@ export function dryRunText(found: DryRun, warnings: readonly string[], secondsAt
       `${grouped(longProfiles)} have a nick or picture over 500 bytes: their accounts are made without it.`,
     );
   if (alone > 0)
-    lines.push(`${grouped(alone)} need a call of their own (robots; in the legacy form, profiles).`);
+    lines.push(
+      `${grouped(alone)} need a call of their own (legacy form: robots and profiles; hosted mode: everybody).`,
+    );
   lines.push(
     `At the quota that is ${duration(secondsAtQuota)} if none is there yet. Nothing was changed, and nobody was asked.`,
   );

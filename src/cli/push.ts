@@ -26,7 +26,7 @@ export function pushCommand(): Command {
     .requiredOption('--user-id <id>', 'user ID, 1 to 32 bytes of printable ASCII')
     .option('--nick <nick>', 'nickname, up to 500 bytes')
     .option('--face-url <url>', 'URL of the picture, up to 500 bytes')
-    .option('--type <type>', '0 ordinary, 1 robot', '0')
+    .option('--type <type>', '0 ordinary; 1 robot, with IMSYNC_API=legacy only', '0')
     .addHelpText('after', HELP)
     .action(async (options: PushOptions, command: Command) => {
       const { config } = loadForCommand(command);
@@ -35,7 +35,7 @@ export function pushCommand(): Command {
         sdkAppId: config.app.sdkAppId,
         adminId: config.app.adminId,
         redis: redisSettings(config, readTextFile),
-        hosted: config.api.form === 'hosted',
+        api: config.api.form,
       });
       try {
         // What was typed goes to the validation as it is: it has the words for what is wrong.

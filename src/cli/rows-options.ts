@@ -18,7 +18,8 @@ export interface RowsFlags {
 export const ROWS_HELP = `
 The file is CSV with a header, or NDJSON (a JSON object a line), plain or gzip; - is standard input.
 Columns are found by their names: userId (user_id, uid, id, …), nick (nickname, name, 昵称, …), faceUrl (avatar,
-avatar_url, 头像, …), type (0 ordinary, 1 robot). Other columns are not used. --map says it where that fails.
+avatar_url, 头像, …), type (0 ordinary; 1 robot, with IMSYNC_API=legacy only: the other forms have no Type, and such
+rows are rejected). Other columns are not used. --map says it where that fails.
 UTF-8 is expected, with or without a byte order mark. A user ID takes up to 32 bytes of printable ASCII.`;
 
 /** Adds the options that say how a file is read. */

@@ -155,7 +155,7 @@ function summaryText(
     ['dead letters', counts.dead, 'see imsync dlq list'],
     ['missing', counts.missing, missingNote(counts, flags)],
     ['not asked for', counts.unasked, 'the API does not say'],
-    ['rejected', counts.rejected, 'no user of the API can be called that, or the row cannot be read'],
+    ['rejected', counts.rejected, 'cannot be imported as they stand; --missing-file says why'],
   ];
   const width = grouped(counts.rows).length;
   return `${[

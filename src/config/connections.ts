@@ -92,7 +92,7 @@ export const connections: SchemaOf<Pick<FullConfig, 'redis' | 'app' | 'credentia
       'IMSYNC_API',
       oneOf(apiForms),
       'current',
-      'The form of the calls: `current` (AccountList, UserID), `legacy` (Accounts, Identifier) or `hosted` (register_account_v1).',
+      'The form of the calls: `current` (AccountList, UserID), `legacy` (Accounts, Identifier; the only one that makes robots) or `hosted` (register_account_v1).',
     ),
     region: setting(
       'IMSYNC_REGION',

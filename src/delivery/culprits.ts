@@ -73,8 +73,8 @@ export function watchCulprits(
 }
 
 /**
- * Whom an answer tells innocent or guilty. Only batch calls and searches count: who goes alone from the start (a
- * robot, everybody in hosted mode) tells nothing about batches.
+ * Whom an answer tells innocent or guilty. Only batch calls and searches count: who goes alone from the start (in
+ * the old form a robot, in hosted mode everybody) tells nothing about batches.
  */
 export function judgedIn(
   group: Group,

@@ -97,13 +97,13 @@ export function hasProfile(unit: Unit): boolean {
 }
 
 /**
- * Whether the batch call cannot carry the user: a robot, since only the single call has a Type (API reference,
- * account_import), and in the old form a profile as well (its Accounts are bare IDs). In hosted mode nobody can
- * share a call. cut.lua goes by the same rule for the entries as they come.
+ * Whether the batch call cannot carry the user: in the old form a profile (its Accounts are bare IDs) and a robot (only
+ * the single call has a Type; no other form makes robots). In hosted mode nobody can share a call. cut.lua goes by the
+ * same rule for the entries as they come.
  */
 function needsSingle(unit: Unit, { form, batch, single }: Commands): boolean {
-  if (batch === single || candidateOf(unit).event.type === 1) return true;
-  return form === 'legacy' && hasProfile(unit);
+  if (batch === single) return true;
+  return form === 'legacy' && (candidateOf(unit).event.type === 1 || hasProfile(unit));
 }
 
 /** What is known of earlier calls of a group. */

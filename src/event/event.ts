@@ -1,4 +1,5 @@
 /** What a *user created* event is: the shapes that every other room speaks of. */
+import type { ApiForm } from '../config/config.ts';
 
 /** One stream entry as Redis holds it: fields flat, [name, value, name, value, …]. */
 export interface RawEntry {
@@ -6,7 +7,7 @@ export interface RawEntry {
   readonly fields: readonly string[];
 }
 
-/** 0 ordinary, 1 robot (API reference, account_import, old form). */
+/** 0 ordinary, 1 robot (API reference, account_import, old form: no other call has a Type). */
 export type AccountType = 0 | 1;
 
 /** 1 phone, 2 e-mail, 3 string; hosted mode only (API reference, register_account_v1). */
@@ -42,8 +43,12 @@ export interface UserCreated {
 export interface EventRules {
   /** The app's admin account, which must never be imported. */
   readonly adminId: string;
-  /** True in hosted mode: identifierType and password are then required and checked. */
-  readonly hosted?: boolean;
+  /**
+   * The form of the calls (IMSYNC_API). `hosted` requires identifierType and password and checks them; `legacy` alone
+   * makes robots. Absent where it is not known, as in a producer of the app: then robots pass, and the worker that
+   * reads them judges.
+   */
+  readonly form?: ApiForm;
 }
 
 /** An entry that holds up. */

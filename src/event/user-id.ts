@@ -1,4 +1,5 @@
 import type { EventRules } from './event.ts';
+import { whyNoRobots } from './robots.ts';
 import { byteLength, isPrintableAscii, isWellFormed } from './text.ts';
 
 /** API reference, multiaccount_import, 2025-04: "UserID, not longer than 32 bytes". */
@@ -46,7 +47,7 @@ export function checkUserId(problems: string[], userId: unknown, isRobot: boolea
       'userId may hold printable ASCII only, without spaces; letters, digits, _ and - are safest',
     );
   }
-  if (userId.startsWith('@')) checkPrefix(problems, userId, isRobot);
+  if (userId.startsWith('@')) checkPrefix(problems, userId, isRobot, rules);
   if (userId === rules.adminId)
     problems.push("userId is the app's admin account, which must not be imported");
 }
@@ -59,12 +60,14 @@ function noUserId(value: unknown): string {
   return `userId must be a string, not ${kindOf(value)}`;
 }
 
-function checkPrefix(problems: string[], userId: string, isRobot: boolean): void {
+function checkPrefix(problems: string[], userId: string, isRobot: boolean, { form }: EventRules): void {
   const reserved = RESERVED_PREFIXES.find((prefix) => userId.startsWith(prefix));
   if (reserved !== undefined)
     problems.push(`userId begins with ${reserved}, which the service keeps for itself`);
   if (userId.startsWith(ROBOT_PREFIX) && !isRobot) {
-    problems.push(`userId begins with ${ROBOT_PREFIX}, which is for robots: type must be 1`);
+    const noRobots = whyNoRobots(form);
+    const why = noRobots === undefined ? ': type must be 1' : `, but ${noRobots}`;
+    problems.push(`userId begins with ${ROBOT_PREFIX}, which is for robots${why}`);
   }
 }
 

@@ -2,6 +2,7 @@ import type { EventRules } from './event.ts';
 import { isKnownField } from './field-names.ts';
 import { checkHosted } from './hosted.ts';
 import { readInstantMs } from './instant.ts';
+import { whyNoRobots } from './robots.ts';
 import { byteLength, fitsBytes, isPrintableAscii, isWellFormed } from './text.ts';
 import { checkUserId, kindOf } from './user-id.ts';
 
@@ -40,16 +41,19 @@ export interface UserFacts {
  */
 export function validateUser(user: UserFacts, rules: EventRules): string[] {
   const problems: string[] = [];
-  checkUserId(problems, user.userId, user.type === 1 || user.type === '1', rules);
+  const isRobot = user.type === 1 || user.type === '1';
+  checkUserId(problems, user.userId, isRobot, rules);
   checkProfile(problems, 'nick', user.nick);
   checkProfile(problems, 'faceUrl', user.faceUrl);
-  checkOneOf(problems, 'type', user.type, TYPES, '0 (ordinary) or 1 (robot)');
+  checkOneOf(problems, 'type', user.type, TYPES, '0 (ordinary) or, with IMSYNC_API=legacy, 1 (robot)');
+  const noRobots = isRobot ? whyNoRobots(rules.form) : undefined;
+  if (noRobots !== undefined) problems.push(`type 1 asks for a robot, but ${noRobots}`);
   checkInstant(problems, user.occurredAt, user.occurredAtMs);
   checkReplyTo(problems, user.replyTo);
   if (!isAbsent(user.traceparent) && typeof user.traceparent !== 'string') {
     problems.push(`traceparent must be a string, not ${kindOf(user.traceparent)}`);
   }
-  if (rules.hosted === true) checkHosted(problems, user.userId, user.identifierType, user.password);
+  if (rules.form === 'hosted') checkHosted(problems, user.userId, user.identifierType, user.password);
   else checkUnusedHosted(problems, user);
   checkExtra(problems, user.extra);
   return problems;

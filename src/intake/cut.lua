@@ -10,7 +10,7 @@
 -- ARGV 1 call prefix  2 parked prefix  3 batch command  4 single command  5 most users a call
 --      6 most wait (ms)  7 calls a second below which the system is quiet  8 most open calls
 --      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
---      13 who goes alone: 'robot' or 'profile-or-robot', by what the batch call cannot carry
+--      13 who goes alone: 'nobody' or 'profile-or-robot', by what the batch call cannot carry
 --      14 ms that lie between two slots: while quiet, a call that is not full is cut so far behind the one before
 --      15 run that takes the batch call in hand (calls/in-hand.ts), '' for none: then it is for a job to run it
 --      16 ID of the call that is taken in hand. Asked for once more it is answered once more, without the single calls that
@@ -43,7 +43,7 @@ if inHandRun ~= '' then
 end
 local maxUsers, maxWaitMs, eagerCalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local profileAlone, eagerGapMs = ARGV[13] == 'profile-or-robot', tonumber(ARGV[14])
+local someAlone, eagerGapMs = ARGV[13] == 'profile-or-robot', tonumber(ARGV[14])
 -- While many users are refused together with their calls, smaller calls carry more (delivery/culprits.lua).
 maxUsers = math.min(maxUsers, tonumber(redis.call('HGET', KEYS[10], 'size') or maxUsers))
 -- Something on the way refused a larger body of late (delivery/body-limit.ts). Entries are longer than what is sent of them.
@@ -126,7 +126,7 @@ if waiting < maxUsers then
   end
 end
 
--- Calls that may still be opened: robots, each a call of its own, must not slip past the back-pressure.
+-- Calls that may still be opened: users who go alone, each a call of their own, must not slip past the back-pressure.
 local room = h[1] and 1 or maxOpen - open
 local cut, parkedNow, taken, looked = {}, 0, 0, 0
 local batch, batchUsers, batchEvents, batchBytes = {}, 0, 0, 0
@@ -180,13 +180,14 @@ local function place(fields, first, packed, user, owner)
   end
   -- Of a repeated field the last counts, as for who reads the entry.
   local robot, nick, face = false, false, false
-  for i = first, #fields - 1, 2 do
+  local last = someAlone and #fields - 1 or 0
+  for i = first, last, 2 do
     local name, value = fields[i], fields[i + 1]
     if name == 'type' then
       robot = value == '1'
-    elseif profileAlone and name == 'nick' then
+    elseif name == 'nick' then
       nick = value ~= ''
-    elseif profileAlone and name == 'faceUrl' then
+    elseif name == 'faceUrl' then
       face = value ~= ''
     end
   end

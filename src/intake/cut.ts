@@ -18,8 +18,11 @@ export interface CutLimits {
   readonly eagerGapMs: number;
   /** Open calls at most, over the fleet: back-pressure. */
   readonly maxOpenCalls: number;
-  /** What the batch call cannot carry goes alone: robots, and in the old form every profile. */
-  readonly alone: 'robot' | 'profile-or-robot';
+  /**
+   * What the batch call cannot carry goes alone: in the old form every profile and every robot. In the other forms a robot
+   * is invalid, and rides along to its dead letter as whatever does not hold up.
+   */
+  readonly alone: 'nobody' | 'profile-or-robot';
 }
 
 /** A call that was cut for a job to run it. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { EventRules } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
@@ -20,7 +21,12 @@ export interface ProducerOptions {
   readonly adminId?: string;
   /** Where Redis is; default redis://127.0.0.1:6379. A password may stand in the URL. */
   readonly redis?: Partial<RedisSettings>;
-  /** True when the workers run with IMSYNC_API=hosted. */
+  /**
+   * The workers' IMSYNC_API. A producer that is told refuses a robot (`type` 1) where the API has no Type for it. One that
+   * is not lets robots pass; unless the workers run with `legacy`, they become dead letters `invalid`.
+   */
+  readonly api?: 'current' | 'legacy' | 'hosted';
+  /** True when the workers run with IMSYNC_API=hosted: the same as `api: 'hosted'`. `api` goes before it. */
   readonly hosted?: boolean;
   /** How long the first event waits for the connection to stand; default 2000 ms. */
   readonly connectTimeoutMs?: number;
@@ -44,7 +50,7 @@ export class UserCreatedProducer {
   readonly #client: RedisClient;
   readonly #keys: Keys;
   readonly #appender: Appender;
-  readonly #rules: { readonly adminId: string; readonly hosted: boolean };
+  readonly #rules: EventRules;
   readonly #connectTimeoutMs: number;
   readonly #inbox: OutcomeInbox;
   #lostReason = 'not connected yet';
@@ -56,7 +62,8 @@ export class UserCreatedProducer {
       );
     }
     this.#keys = keysOf(options.sdkAppId);
-    this.#rules = { adminId: options.adminId ?? 'administrator', hosted: options.hosted ?? false };
+    const form = options.api ?? (options.hosted === true ? 'hosted' : undefined);
+    this.#rules = { adminId: options.adminId ?? 'administrator', form };
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     const settings: RedisSettings = {
       url: 'redis://127.0.0.1:6379',
@@ -185,7 +192,7 @@ function notAccepted(reason: string): NotAcceptedError {
   return new NotAcceptedError(`Redis did not take the event: ${reason}. Try again; a repeat does no harm.`);
 }
 
-function problemsOf(user: UserInput, rules: { adminId: string; hosted: boolean }): string[] {
+function problemsOf(user: UserInput, rules: EventRules): string[] {
   if (typeof user !== 'object' || user === null) return ['a user must be an object with a userId'];
   return validateUser(user, rules);
 }

@@ -46,7 +46,11 @@ const user = {
       description: 'Up to 500 bytes of UTF-8; a longer one costs the profile, not the account.',
     },
     faceUrl: { type: ['string', 'null'], description: 'Up to 500 bytes.' },
-    type: { enum: [0, 1, '0', '1', '', null], description: '0 ordinary (default), 1 robot.' },
+    type: {
+      enum: [0, 1, '0', '1', '', null],
+      description:
+        '0 ordinary (default). 1 robot: refused unless IMSYNC_API=legacy, the only form with a Type.',
+    },
     occurredAt: {
       type: ['string', 'integer', 'null'],
       description: 'RFC 3339, or milliseconds since 1970. Reported; orders nothing.',

@@ -67,7 +67,7 @@ export async function openIntake(options: {
   const producer = new UserCreatedProducer({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
-    hosted: config.api.form === 'hosted',
+    api: config.api.form,
     redis: redisSettings(config, readFile),
     maxWaiting: MOST_WAITED_FOR,
   });

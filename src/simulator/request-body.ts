@@ -18,7 +18,8 @@ type Json = Readonly<Record<string, unknown>>;
  *
  * Codes: 60003 no JSON object; 70402 a required field missing or of the wrong form; 60015 an account
  * that is not a string; 70206 no account or more than the call takes; 40610 a profile field that is not
- * a string; register_account_v1 has its own, see registration.ts. Unknown fields are ignored.
+ * a string; register_account_v1 has its own, see registration.ts. Unknown fields are ignored, and so is a Type beside
+ * UserID: the new form lists none, so that an ordinary account is made.
  */
 export function readCallBody(command: CommandName, text: string): CallBody {
   const body = parseObject(text);

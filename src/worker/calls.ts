@@ -100,7 +100,7 @@ export function startCalls(options: {
       eagerCalls: config.batch.eagerShare * ratePerSecond(volume.quota(batch)),
       eagerGapMs: 1_000 / ratePerSecond(volume.quota(batch)),
       maxOpenCalls: Math.max(2, volume.openRecords(batch)),
-      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'robot',
+      alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'nobody',
     },
     processId: id,
     async place() {
@@ -138,7 +138,7 @@ export function startCalls(options: {
     culprits: watchCulprits(redis, keys, trouble('counting refused users')),
     chance: createChance(() => performance.now()),
     bodyLimit: createBodyLimit(redis, keys, trouble('noting how large a call may be')),
-    rules: { adminId: config.app.adminId, hosted: config.api.form === 'hosted' },
+    rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     random,

@@ -86,7 +86,8 @@ export function startFlow(
     const lot = random();
     if (lot < 0.005) return event('', nick, { reason: 'invalid', errorCode: 0 });
     if (lot < 0.01) return event(`u${below(5_000)}`, nick, { reason: 'invalid', errorCode: 0 }, 'type', '7');
-    if (lot < 0.015) return event(`robot-${below(50)}`, nick, null, 'type', '1');
+    if (lot < 0.015)
+      return event(`robot-${below(50)}`, nick, { reason: 'invalid', errorCode: 0 }, 'type', '1');
     if (lot < 0.04) return event(`flaky-${below(200)}`, nick, null);
     if (lot < 0.045) return event(`stubborn-${below(50)}`, nick, null);
     if (lot < 0.35) return event(`hot-${below(60)}`, nick, null);

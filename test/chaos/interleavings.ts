@@ -16,7 +16,7 @@ import { createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import { audit, booksProblems } from '../support/audit.ts';
-import { apiAnswer, type SentAccount } from '../support/call-driver.ts';
+import { accountsIn, apiAnswer, type SentAccount } from '../support/call-driver.ts';
 import { eventually } from '../support/eventually.ts';
 import { letterProblems } from '../support/letter-audit.ts';
 import { openRoom } from '../support/open-room.ts';
@@ -32,8 +32,13 @@ import { openRoom } from '../support/open-room.ts';
 const USERS = ['ann', 'bob', 'cyd'] as const;
 type User = (typeof USERS)[number];
 
-/** A `bad` profile is always refused, an `invalid` event never sent; `robot` goes by the single call. */
+/**
+ * A `bad` profile is always refused, an `invalid` event never sent. In the old form a `robot` goes by the single call, as
+ * every profile does; in the current form it is invalid.
+ */
 type Kind = 'good' | 'bad' | 'invalid' | 'robot';
+/** The forms of the calls that an app may play in. */
+type Form = 'current' | 'legacy';
 /** How a call that is on the wire goes on. */
 type Weather = 'fine' | 'failing' | 'listed';
 
@@ -181,9 +186,12 @@ class World {
   taken = 0;
   flights: Flight[] = [];
 
-  constructor(redis: RedisClient, keys: Keys) {
+  readonly form: Form;
+
+  constructor(redis: RedisClient, keys: Keys, form: Form) {
     this.redis = redis;
     this.keys = keys;
+    this.form = form;
   }
 
   /** What the API makes of a call when it takes effect. */
@@ -262,12 +270,12 @@ class World {
       hold: answering<HoldState>('noted'),
       watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
       room: openRoom,
-      commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
+      commands: { form: this.form, batch: 'multiaccount_import', single: 'account_import' },
       overrides: {},
       culprits: { saw: () => undefined },
       chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
       bodyLimit: { refused: () => undefined, suspected: () => undefined },
-      rules: { adminId: 'administrator', hosted: false },
+      rules: { adminId: 'administrator', form: this.form },
       onProfileFault: 'import-bare',
       retry: { baseMs: 1, maxMs: 1, maxAgeMs: expires ? -1 : 86_400_000 },
       random: () => 0,
@@ -297,7 +305,6 @@ class World {
         isConnected: () => true,
         abandon: () => undefined,
         send: () => {
-          const json = JSON.parse(body) as { AccountList?: SentAccount[] } & SentAccount;
           run.busy--;
           return new Promise((resolve) => {
             const answer = (told: Answer): void => {
@@ -306,7 +313,7 @@ class World {
               // What it does with the answer begins with a script, or ends it.
               setImmediate(() => setImmediate(() => run.busy--));
             };
-            const accounts = json.AccountList ?? [json];
+            const accounts = accountsIn(body);
             this.flights.push({ run, callId, command, accounts, answer, landed: undefined, answered: false });
           });
         },
@@ -343,7 +350,8 @@ class World {
         const nick = `${next.kind}-${++this.produced}`;
         const more = { good: [], bad: [], invalid: ['occurredAt', 'never'], robot: ['type', '1'] }[next.kind];
         await redis.xadd(keys.stream, '*', 'userId', next.user, 'nick', nick, ...more);
-        if (next.kind === 'good' || next.kind === 'robot') this.best.set(next.user, nick);
+        const isSent = next.kind === 'good' || (next.kind === 'robot' && this.form === 'legacy');
+        if (isSent) this.best.set(next.user, nick);
         return;
       }
       case 'cut':
@@ -456,7 +464,7 @@ class World {
     const limits = {
       batchCommand: 'multiaccount_import',
       singleCommand: 'account_import',
-      alone: 'robot',
+      alone: this.form === 'legacy' ? 'profile-or-robot' : 'nobody',
       maxUsers,
       maxWaitMs: 0,
       eagerCalls: 1_000,
@@ -547,11 +555,17 @@ function answering<T extends object>(answer: unknown): T {
   return new Proxy({}, { get: () => async () => answer }) as T;
 }
 
-async function playOne(redis: RedisClient, keys: Keys, steps: readonly Step[]): Promise<string[]> {
+async function playOne(
+  redis: RedisClient,
+  keys: Keys,
+  form: Form,
+  steps: readonly Step[],
+): Promise<string[]> {
   await redis.flushall();
   for (const command of ['multiaccount_import', 'account_import', 'account_check'])
     await redis.hset(keys.pacePrefix + command, 'next', '0');
-  const world = new World(redis, keys);
+  const world = new World(redis, keys, form);
+  const isNeverSent = form === 'legacy' ? /^(bad|invalid)-/ : /^(bad|invalid|robot)-/;
   for (const [i, next] of steps.entries()) {
     await world.step(next);
     await world.quiet();
@@ -567,8 +581,7 @@ async function playOne(redis: RedisClient, keys: Keys, steps: readonly Step[]): 
     if (has !== nick) problems.push(`${userId} has ${has}, newest is ${nick}`);
   }
   for await (const { eventId, userId, event, resolvedBy } of listDeadLetters(redis, keys)) {
-    if (!/^(bad|invalid)-/.test(event.nick ?? ''))
-      problems.push(`${eventId} of ${userId} (${event.nick}) is dead`);
+    if (!isNeverSent.test(event.nick ?? '')) problems.push(`${eventId} of ${userId} (${event.nick}) is dead`);
     if (resolvedBy && compareEventIds(resolvedBy, eventId) < 0)
       problems.push(`${eventId} was resolved by an older`);
   }
@@ -579,11 +592,16 @@ async function playOne(redis: RedisClient, keys: Keys, steps: readonly Step[]): 
 export async function playInterleavings(
   redis: RedisClient,
   keys: Keys,
-  options: { readonly runs: number; readonly seed: number; readonly onPlayed?: () => void },
+  options: {
+    readonly runs: number;
+    readonly seed: number;
+    readonly form: Form;
+    readonly onPlayed?: () => void;
+  },
 ): Promise<void> {
   await fc.assert(
     fc.asyncProperty(plays, async (steps) => {
-      const problems = await playOne(redis, keys, steps);
+      const problems = await playOne(redis, keys, options.form, steps);
       options.onPlayed?.();
       if (problems.length > 0) throw new Error(problems.join('\n'));
     }),

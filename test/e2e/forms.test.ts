@@ -1,4 +1,6 @@
-import type { RedisClient } from '../../src/redis/connect.ts';
+import { cutCalls } from '../../src/intake/cut.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
+import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Lane, startLane } from '../support/lane.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
@@ -35,6 +37,66 @@ async function everything(redis: RedisClient): Promise<string> {
   }
   return texts.join('\n');
 }
+
+describe('current', () => {
+  it('has no Type: a robot is a dead letter that says the way out, and its neighbours share one call', async () => {
+    lane = await startLane({ server, sdkAppId: 1_400_000_320 });
+    const { accounts } = lane.simulator;
+    const [, robot = '', , , newer = ''] = await lane.add([
+      { userId: 'anna', nick: 'Anna' },
+      { userId: '@RBT#one', type: 1 as const },
+      { userId: 'bo' },
+      { userId: 'cy', nick: 'Cy' },
+      // Its user's other event stands.
+      { userId: 'cy', nick: 'Cy the robot', type: 1 as const },
+    ]);
+    const books = await lane.drained();
+    expect(books).toMatchObject({ imported: 3, deadLettered: 2 });
+    expect([...accounts.keys()].sort()).toEqual(['anna', 'bo', 'cy']);
+    expect(accounts.get('cy')).toMatchObject({ nick: 'Cy', type: 0 });
+    expect(callsBy(lane)).toEqual({ multiaccount_import: 1 });
+    for (const [userId, eventId] of [
+      ['@RBT#one', robot],
+      ['cy', newer],
+    ] as const)
+      expect(await lane.letters(userId)).toMatchObject([
+        {
+          eventId,
+          reason: 'invalid',
+          errorCode: 0,
+          errorInfo: expect.stringMatching(/no Type.*IMSYNC_API=legacy.*own call for robots/),
+          attempts: [],
+        },
+      ]);
+    expect(await lane.leftovers()).toEqual([]);
+  });
+
+  it('robots that an earlier version cut alone, or put into a batch, wait for the same end', async () => {
+    const sdkAppId = 1_400_000_321;
+    const keys = keysOf(sdkAppId);
+    const redis = openRedis(server.settings, 'loop', 'test', () => undefined);
+    for (const fields of [['@RBT#one', 'type', '1'], ['anna'], ['anna', 'type', '1']])
+      await redis.xadd(keys.stream, '*', 'userId', ...fields);
+    const limits = {
+      batchCommand: 'multiaccount_import',
+      singleCommand: 'account_import',
+      maxUsers: 100,
+    } as const;
+    const at = { maxWaitMs: 0, eagerCalls: 0, eagerGapMs: 0, maxOpenCalls: 10 };
+    // With nobody's profile at stake, this is how robots were cut in every form.
+    const cut = await cutCalls(redis, keys, { ...limits, ...at, alone: 'profile-or-robot' }, 'before');
+    expect(cut).toMatchObject({ calls: [{ command: 'account_import' }, { command: 'multiaccount_import' }] });
+    await closeRedis(redis);
+    // Its sweep finds that they have no job.
+    lane = await startLane({ server, sdkAppId });
+    const books = await lane.drained();
+    expect(books).toMatchObject({ imported: 1, deadLettered: 2 });
+    expect(callsBy(lane)).toEqual({ multiaccount_import: 1 });
+    expect(await lane.letters('@RBT#one')).toMatchObject([{ reason: 'invalid' }]);
+    expect(await lane.letters('anna')).toMatchObject([{ reason: 'invalid' }]);
+    expect(await lane.leftovers()).toEqual([]);
+  });
+});
 
 describe('legacy', () => {
   it('carries bare IDs by the hundred, and profiles and robots alone', async () => {
@@ -111,6 +173,20 @@ describe('hosted', () => {
     expect(await everything(lane.redis)).not.toContain(secret);
     expect(lane.log.join('\n')).not.toContain(secret);
     expect(await lane.leftovers()).toEqual([]);
+  });
+
+  it('has no Type either: a robot is a dead letter, and its neighbour is registered', async () => {
+    lane = await startLane({ server, sdkAppId: 1_400_000_322, form: 'hosted' });
+    const user = { identifierType: 3 as const, password: secret };
+    const asRobot = ['type', '1', 'identifierType', '3', 'password', secret];
+    await lane.redis.xadd(lane.keys.stream, '*', 'userId', 'some.robot', ...asRobot);
+    await lane.add([{ userId: 'some.one', ...user }]);
+    const books = await lane.drained();
+    expect(books).toMatchObject({ imported: 1, deadLettered: 1 });
+    expect([...lane.simulator.accounts.keys()]).toEqual(['some.one']);
+    expect(await lane.letters('some.robot')).toMatchObject([
+      { reason: 'invalid', errorInfo: expect.stringContaining('register_account_v1 has no Type') },
+    ]);
   });
 
   it('a repeat finds the account there: that is success', async () => {

@@ -105,6 +105,31 @@ test('rows that cannot be imported go to the reject file, which is imported once
   expect(account('bad2')?.nick).toBe('Bob, the 2nd');
 }, 60_000);
 
+test('rows of robots are rejected by name with the way out, in the dry run, too; legacy takes them', async () => {
+  const path = await file('robots.csv', 'userId,type\nplain1,0\nrobot1,1\n@RBT#2,1\n@RBT#3,\nplain4,\n');
+  const wayOut = /no Type.*IMSYNC_API=legacy.*own call for robots/;
+  const dry = await imsyncRun(['import', path, '--dry-run'], fleet.env);
+  expect(dry.code).toBe(1);
+  expect(dry.stdout).toMatch(/^would go in +2 /m);
+  expect(dry.stdout).toMatch(/^would not +3$/m);
+  expect(dry.stdout).toMatch(/^ {2}2: type 1 asks for a robot, .* \(first in line 3\)$/m);
+  expect(dry.stdout).toMatch(wayOut);
+  const dryLegacy = await imsyncRun(['import', path, '--dry-run', '--json'], {
+    ...fleet.env,
+    IMSYNC_API: 'legacy',
+  });
+  expect(JSON.parse(dryLegacy.stdout)).toMatchObject({ valid: 4, rejected: 1, alone: 2 });
+
+  const { code, summary } = await run([path, '--wait']);
+  expect(code).toBe(1);
+  expect(summary).toMatchObject({ counts: { added: 2, rejected: 3 }, outcome: { imported: 2 } });
+  const rejects = (await readFile(`${path}.rejects.csv`, 'utf8')).split('\n').slice(1, -1);
+  expect(rejects.map((line) => line.split(',')[0])).toEqual(['3', '4', '5']);
+  for (const line of rejects) expect(line).toMatch(wayOut);
+  expect([account('plain1')?.type, account('robot1'), account('@RBT#2')]).toEqual([0, undefined, undefined]);
+  expect(await fleet.redis.zcard(fleet.keys.deadByTime)).toBe(0);
+}, 60_000);
+
 test('killed in the middle, it goes on where it was, and skips none', async () => {
   const count = 3_000;
   const path = await file('killed.csv', `${csv('killed', count)}no good,x\n`);

@@ -111,7 +111,7 @@ test('a user, a list and lines: every user has an eventId once Redis has it, and
     },
   ]);
   expect(one.headers.get('preference-applied')).toBeNull();
-  expect((await client.post([{ userId: 'bob' }, { userId: 'cyd', type: 1 }])).json.accepted).toBe(2);
+  expect((await client.post([{ userId: 'bob' }, { userId: 'cyd', type: 0 }])).json.accepted).toBe(2);
   expect((await client.post('{"userId":"dan"}\n\n{"userId":"eli"}\n', ndjson)).json.results).toMatchObject([
     { index: 0, userId: 'dan' },
     { index: 1, userId: 'eli' },
@@ -121,6 +121,31 @@ test('a user, a list and lines: every user has an eventId once Redis has it, and
   );
   expect(stage.simulator.accounts.get('ann')).toMatchObject({ nick: '安' });
 });
+
+test('a robot is refused with the way out, for the current form has no Type; its neighbours are accepted', async () => {
+  const { status, json } = await client.post([
+    { userId: 'r1' },
+    { userId: 'r2', type: 1 },
+    { userId: '@RBT#3' },
+    { userId: 'r4', type: '0' },
+  ]);
+  expect(status).toBe(207);
+  const reasons = [expect.stringMatching(/no Type.*IMSYNC_API=legacy.*own call for robots/)];
+  expect(json).toMatchObject({
+    accepted: 2,
+    refused: 2,
+    results: [
+      { userId: 'r1', eventId: expect.any(String) },
+      { userId: 'r2', error: 'invalid', reasons },
+      { userId: '@RBT#3', error: 'invalid', reasons },
+      { userId: 'r4', eventId: expect.any(String) },
+    ],
+  });
+  await eventually('the neighbours have accounts', () =>
+    ['r1', 'r4'].every((id) => stage.simulator.accounts.has(id)),
+  );
+  expect(stage.simulator.accounts.has('r2')).toBe(false);
+}, 60_000);
 
 test('the event holds what was posted, and the trace of the request', async () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
@@ -276,8 +301,8 @@ test('where a user is: imported, missing, dead-lettered, waiting; unknown is an 
     letters: [{ reason: 'rejected', errorCode: 70402 }, {}],
   });
   await paused(async () => {
-    await client.post({ userId: '@RBT#1', type: 1 });
-    expect(await state('@RBT#1')).toMatchObject({ state: 'waiting', stopped: 'paused', api: null });
+    await client.post({ userId: 'a#b/c?d' });
+    expect(await state('a#b/c?d')).toMatchObject({ state: 'waiting', stopped: 'paused', api: null });
     const unknown = await state('nobody');
     expect(unknown).toMatchObject({
       state: 'unknown',

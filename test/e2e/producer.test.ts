@@ -48,6 +48,26 @@ test('adds users and lists of them, in order, and keeps out what does not hold u
   await expect(producer.addMany([])).resolves.toEqual([]);
 }, 60_000);
 
+test('a robot is refused by a producer that is told of a form without Type, and passes one that is not told', async () => {
+  const robot = { userId: '@RBT#1', type: 1 as const };
+  const options = { sdkAppId: 7, redis: { url: redis.url } };
+  for (const api of ['current', 'hosted'] as const) {
+    const told = new UserCreatedProducer({ ...options, api });
+    const hosted = { ...robot, userId: 'robot', identifierType: 3 as const, password: 'pas122333' };
+    const accepted = await told.addMany([api === 'hosted' ? hosted : robot]);
+    expect(accepted).toMatchObject([
+      { ok: false, error: { problems: [expect.stringMatching(/no Type.*own call for robots/)] } },
+    ]);
+    await told.close();
+  }
+  const before = (await stored()).length;
+  const legacy = new UserCreatedProducer({ ...options, api: 'legacy' });
+  await legacy.add(robot);
+  await legacy.close();
+  const eventId = await producer.add(robot);
+  expect((await stored()).slice(before + 1)).toEqual([[eventId, ['userId', '@RBT#1', 'type', '1']]]);
+}, 60_000);
+
 test('a user that is no object, or holds a field of ours in extra, keeps none of the others back', async () => {
   const before = (await stored()).length;
   const users = [null, { userId: 'x1', extra: { nick: 'y' } }, { userId: 'x2' }, 'text', { userId: 'x3' }];

@@ -42,7 +42,7 @@ test('push prints the event ID, and the stream holds what was given', async () =
   expect(await stage.client.xrange(stage.keys.stream, '-', '+')).toEqual([
     [stdout.trim(), ['userId', 'alice', 'nick', 'Alice', 'faceUrl', 'https://example.com/a.png']],
   ]);
-  const robot = await stage.verb(['push', '--user-id', '@RBT#1', '--type', '1']);
+  const robot = await stage.verb(['push', '--user-id', '@RBT#1', '--type', '1'], { IMSYNC_API: 'legacy' });
   expect(robot.code).toBe(0);
 
   const status = json((await stage.verb(['status', '--json'])).stdout);
@@ -57,8 +57,9 @@ test.each([
   [['--user-id', ''], /userId is missing/],
   [['--user-id', 'x'.repeat(33)], /userId is 33 bytes long; the API takes 32/],
   [['--user-id', 'administrator'], /admin account/],
-  [['--user-id', '@RBT#1'], /type must be 1/],
-  [['--user-id', 'a', '--type', '2'], /type must be 0 \(ordinary\) or 1 \(robot\)/],
+  [['--user-id', '@RBT#1'], /for robots, but .* no Type.*IMSYNC_API=legacy.*own call for robots/],
+  [['--user-id', 'a', '--type', '1'], /no Type.*IMSYNC_API=legacy.*own call for robots/],
+  [['--user-id', 'a', '--type', '2'], /type must be 0 \(ordinary\) or, with IMSYNC_API=legacy, 1 \(robot\)/],
   [[], /required option '--user-id <id>'/],
   [['--user-id', 'a', '--nickname', 'b'], /unknown option '--nickname'/],
   [['--user-id', 'a', 'b'], /too many arguments/],

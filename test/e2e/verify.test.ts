@@ -67,6 +67,18 @@ test('imported, dead-lettered, missing, rejected; the missing are written down o
   expect(text.stdout).toMatch(/^rows +9\nimported +6\ndead letters +1 {2}see imsync dlq list\nmissing +0\n/);
 }, 90_000);
 
+test('a row of a robot is rejected, not called imported: its account may be an ordinary one', async () => {
+  await fleet.addUsers(1, 'bot');
+  await fleet.drained();
+  const path = join(folder, 'robots.csv');
+  await writeFile(path, 'userId,type\nbot0,1\nbot0,0\n');
+  const missing = join(folder, 'robots-missing.csv');
+  const { code, counts } = await verify(path, '--missing-file', missing, '--enqueue-missing');
+  expect(code).toBe(1);
+  expect(counts).toMatchObject({ rows: 2, imported: 1, rejected: 1, enqueued: 0 });
+  expect(await readFile(missing, 'utf8')).toMatch(/^line,.*\n2,.*no Type.*IMSYNC_API=legacy.*,bot0,1\n$/);
+}, 60_000);
+
 test('out of reach: 3, and a sentence', async () => {
   const path = join(folder, 'one.csv');
   await writeFile(path, 'userId\nu0\n');

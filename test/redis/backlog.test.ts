@@ -1,6 +1,6 @@
 import { readBacklog } from '../../src/intake/backlog.ts';
 import { createHoldState } from '../../src/pace/hold-state.ts';
-import { callsOf, user, users, useStages } from './stage.ts';
+import { callsOf, oldForm, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();
 
@@ -14,7 +14,7 @@ test('what stands before an event: entries, and calls that wait for their slot',
     isPaused: false,
   });
   await add(user('robot', 'type', '1'), ...users(5));
-  const [alone, together] = callsOf(await cut());
+  const [alone, together] = callsOf(await cut(oldForm));
   await add(...users(2, 'later'));
   expect(await readBacklog(redis, keys)).toMatchObject({
     waiting: 2,

@@ -8,7 +8,7 @@ import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook, type SlotBook } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { settlementBy } from './settlements.ts';
-import { BATCH, limits, type Stage } from './stage.ts';
+import { BATCH, limits, oldForm, type Stage } from './stage.ts';
 
 /** What the API would know: each user's profile by the event it came from. */
 export interface ApiModel {
@@ -63,7 +63,7 @@ export function startProcess({ keys, connect }: Stage, name: string): Process {
   const process: Process = {
     name,
     cut: async (maxUsers, maxOpenCalls = 1_000) => {
-      const answer = await cutCalls(redis, keys, { ...limits, maxUsers, maxOpenCalls }, name);
+      const answer = await cutCalls(redis, keys, { ...limits, ...oldForm, maxUsers, maxOpenCalls }, name);
       return answer.kind === 'cut' ? answer.calls.length : 0;
     },
     claim: async (callId, stays) => {
@@ -90,7 +90,7 @@ export function startProcess({ keys, connect }: Stage, name: string): Process {
   return process;
 }
 
-/** The API refuses events whose nick is `bad`; the newest that it takes is the one that gets in. */
+/** The API refuses events that are noted as `bad`; the newest that it takes is the one that gets in. */
 export function isBad({ fields }: RawEntry): boolean {
   return fields.includes('bad');
 }

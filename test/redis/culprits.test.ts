@@ -60,7 +60,7 @@ const limits: CutLimits = {
   eagerCalls: 0,
   eagerGapMs: 0,
   maxOpenCalls: 5,
-  alone: 'robot',
+  alone: 'nobody',
 };
 
 async function push(count: number, ...more: string[]): Promise<void> {

@@ -6,7 +6,7 @@ import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { stillMoving } from '../../src/ledger/still-moving.ts';
 import { settlementBy } from './settlements.ts';
-import { BATCH, limits, SINGLE, type Stage, user, users, useStages } from './stage.ts';
+import { BATCH, limits, oldForm, SINGLE, type Stage, user, users, useStages } from './stage.ts';
 
 /** A call that the process which cuts it takes in hand: its run owns the record from the cut on, and it has no job. */
 const fresh = useStages();
@@ -78,7 +78,7 @@ test('a name that another call has is not taken: the call is for a job', async (
 test('the single calls that are cut beside it are for jobs', async () => {
   const stage = fresh();
   await stage.add(user('ann'), user('robot1', 'type', '1'), user('bob'));
-  const answer = await cutBy(stage);
+  const answer = await cutBy(stage, taker(), oldForm);
   expect(entriesOf(inHandOf(answer).record)).toHaveLength(2);
   expect(answer).toMatchObject({ calls: [{ command: SINGLE, users: 1 }] });
   const [single] = answer.kind === 'cut' ? answer.calls : [];
@@ -98,7 +98,7 @@ describe('seen from outside', () => {
     const stage = fresh();
     const queues = opened(stage);
     await stage.add(user('ann'), user('robot1', 'type', '1'));
-    const answer = await cutBy(stage);
+    const answer = await cutBy(stage, taker(), oldForm);
     const { record } = inHandOf(answer);
     const single = answer.kind === 'cut' ? answer.calls.map(({ callId }) => callId) : [];
     await queues.add(SINGLE, single);

@@ -2,7 +2,18 @@ import { cutCalls } from '../../src/intake/cut.ts';
 import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { settlementBy } from './settlements.ts';
-import { BATCH, callOf, callsOf, limits, SINGLE, type Stage, user, users, useStages } from './stage.ts';
+import {
+  BATCH,
+  callOf,
+  callsOf,
+  limits,
+  oldForm,
+  SINGLE,
+  type Stage,
+  user,
+  users,
+  useStages,
+} from './stage.ts';
 
 const fresh = useStages();
 
@@ -84,7 +95,7 @@ test('robots are cut singly, and what follows of the same robot is parked', asyn
     user('@RBT#1', 'type', '1', 'nick', 'newer'),
     user('bob', 'type', '0'),
   );
-  const answer = await stage.cut();
+  const answer = await stage.cut(oldForm);
   expect(answer).toMatchObject({ parked: 1, waiting: 0 });
   expect(callsOf(answer).map(({ command, users: n }) => [command, n])).toEqual([
     [SINGLE, 1],
@@ -98,6 +109,14 @@ test('robots are cut singly, and what follows of the same robot is parked', asyn
 test('a robot event of a user who is in the call being cut rides along', async () => {
   const stage = fresh();
   await stage.add(user('ann'), user('ann', 'type', '1'));
+  expect(callsOf(await stage.cut(oldForm))).toMatchObject([{ command: BATCH, users: 1 }]);
+  expect(await stage.problems()).toEqual([]);
+});
+
+test('where no form makes robots they ride in the batch, a hundred to a record: their reader refuses them', async () => {
+  const stage = fresh();
+  await stage.add(...users(99, '@RBT#').map((fields) => [...fields, 'type', '1']), user('ann'), user('bob'));
+  expect(callsOf(await stage.cut())).toMatchObject([{ command: BATCH, users: 100 }]);
   expect(callsOf(await stage.cut())).toMatchObject([{ command: BATCH, users: 1 }]);
   expect(await stage.problems()).toEqual([]);
 });

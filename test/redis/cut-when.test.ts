@@ -1,5 +1,5 @@
 import { createHoldState } from '../../src/pace/hold-state.ts';
-import { BATCH, callOf, callsOf, type Stage, user, users, useStages } from './stage.ts';
+import { BATCH, callOf, callsOf, oldForm, type Stage, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();
 
@@ -181,11 +181,15 @@ describe('back-pressure', () => {
     const stage = fresh();
     const robots = users(10, '@RBT#').map((fields) => [...fields, 'type', '1']);
     await stage.add(...robots, user('ann'));
-    expect(callsOf(await stage.cut({ maxOpenCalls: 4 }))).toHaveLength(4);
-    expect(await stage.cut({ maxOpenCalls: 4 })).toEqual({ kind: 'blocked', waiting: 7, by: 'open-calls' });
-    expect(callsOf(await stage.cut({ maxOpenCalls: 10 }))).toHaveLength(6);
-    expect(await stage.cut({ maxOpenCalls: 10 })).toMatchObject({ kind: 'blocked', waiting: 1 });
-    expect(callsOf(await stage.cut({ maxOpenCalls: 11 }))).toMatchObject([{ command: BATCH }]);
+    expect(callsOf(await stage.cut({ ...oldForm, maxOpenCalls: 4 }))).toHaveLength(4);
+    expect(await stage.cut({ ...oldForm, maxOpenCalls: 4 })).toEqual({
+      kind: 'blocked',
+      waiting: 7,
+      by: 'open-calls',
+    });
+    expect(callsOf(await stage.cut({ ...oldForm, maxOpenCalls: 10 }))).toHaveLength(6);
+    expect(await stage.cut({ ...oldForm, maxOpenCalls: 10 })).toMatchObject({ kind: 'blocked', waiting: 1 });
+    expect(callsOf(await stage.cut({ ...oldForm, maxOpenCalls: 11 }))).toMatchObject([{ command: BATCH }]);
     expect(await stage.problems()).toEqual([]);
   });
 
@@ -197,10 +201,10 @@ describe('back-pressure', () => {
       { errorCode: 60006, errorInfo: '', kind: 'configuration' },
     );
     await stage.add(user('@RBT#1', 'type', '1'), user('@RBT#2', 'type', '1'), user('ann'));
-    expect(callsOf(await stage.cut())).toHaveLength(1);
-    expect(await stage.cut()).toEqual({ kind: 'blocked', waiting: 2, by: 'held' });
+    expect(callsOf(await stage.cut(oldForm))).toHaveLength(1);
+    expect(await stage.cut(oldForm)).toEqual({ kind: 'blocked', waiting: 2, by: 'held' });
     expect(await hold.success({ epoch: '1', probe: true })).toBe('cleared');
-    expect(callsOf(await stage.cut())).toHaveLength(2);
+    expect(callsOf(await stage.cut(oldForm))).toHaveLength(2);
     expect(await stage.problems()).toEqual([]);
   });
 

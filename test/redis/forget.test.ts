@@ -11,7 +11,7 @@ import { type ForgetReport, forgetUser } from '../../src/tasks/forget-user.ts';
 import { letterProblems } from '../support/letter-audit.ts';
 import { tracesOf } from '../support/traces.ts';
 import { type Fate, settlementBy } from './settlements.ts';
-import { BATCH, callOf, callsOf, SINGLE, type Stage, user, users, useStages } from './stage.ts';
+import { BATCH, callOf, callsOf, oldForm, SINGLE, type Stage, user, users, useStages } from './stage.ts';
 
 const newStage = useStages();
 
@@ -137,7 +137,7 @@ test('a call that has no slot yet is taken from its run, and made again without 
   const stage = newStage();
   const { redis, keys } = stage;
   await stage.add(user('ann'), user('bob'), user('cyd', 'type', '1'));
-  const calls = callsOf(await stage.cut());
+  const calls = callsOf(await stage.cut(oldForm));
   const callId = calls.find(({ command }) => command === BATCH)?.callId ?? '';
   const robot = calls.find(({ command }) => command === SINGLE)?.callId ?? '';
   const stale = settlementBy(await stage.take(callId, 'r1'), () => 'import');

@@ -16,6 +16,13 @@ afterAll(async () => {
   await server.stop();
 }, 60_000);
 
-test('whatever overtakes, dies, is refused or redriven, no profile goes back and nothing is lost', async () => {
-  await playInterleavings(redis, keysOf(1400000000), { runs: 100, seed: 1400000000 });
-}, 180_000);
+test.each([
+  ['current', 100],
+  ['legacy', 50],
+] as const)(
+  '%s: whatever overtakes, dies, is refused or redriven, no profile goes back and nothing is lost',
+  async (form, runs) => {
+    await playInterleavings(redis, keysOf(1400000000), { runs, seed: 1400000000, form });
+  },
+  180_000,
+);

@@ -13,6 +13,7 @@ export interface Made {
 
 const LARGE = 'x'.repeat(150_000);
 
+/** In the old form a robot goes alone; the others, who have no profile, go together. */
 export function fieldsOf({ user, kind }: Made): string[] {
   switch (kind) {
     case 'malformed':
@@ -20,10 +21,10 @@ export function fieldsOf({ user, kind }: Made): string[] {
     case 'robot':
       return ['userId', `u${user}`, 'type', '1'];
     case 'large':
-      return ['userId', `u${user}`, 'nick', LARGE];
+      return ['userId', `u${user}`, 'note', LARGE];
     case 'good':
     case 'bad':
-      return ['userId', `u${user}`, 'nick', kind];
+      return ['userId', `u${user}`, 'note', kind];
   }
 }
 

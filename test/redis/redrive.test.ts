@@ -14,6 +14,8 @@ const keys = keysOf(1400000000);
 let server: TestRedis;
 let redis: RedisClient;
 let code = 0;
+/** Of the calls: the old one is the only one that makes robots. */
+let form: 'current' | 'legacy' = 'current';
 let sent: { command: string; accounts: readonly SentAccount[] }[] = [];
 
 beforeAll(async () => {
@@ -23,6 +25,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await redis.flushall();
   code = 0;
+  form = 'current';
   sent = [];
 });
 afterEach(async () => {
@@ -35,12 +38,14 @@ afterAll(async () => {
   await server.stop();
 });
 
-const driver = () =>
-  createCallDriver(redis, keys, async (command, accounts) => {
+const driver = () => {
+  const api: Parameters<typeof createCallDriver>[2] = async (command, accounts) => {
     sent.push({ command, accounts });
     // A profile fault is over when the profile is left out.
     return apiAnswer(code === 40005 && accounts.every(({ Nick }) => Nick === undefined) ? 0 : code);
-  });
+  };
+  return createCallDriver(redis, keys, api, 'noted', form);
+};
 
 async function push(fields: Readonly<Record<string, string>>): Promise<string> {
   return String(await redis.xadd(keys.stream, '*', ...Object.entries(fields).flat()));
@@ -193,6 +198,7 @@ it('sends the profile of a profile letter again', async () => {
 });
 
 it('gives robots to the single call', async () => {
+  form = 'legacy';
   await deadLetter(70402, { userId: '@RBT#one', type: '1' });
   await deadLetter(70402, { userId: 'ann' });
   const { calls } = await redrive(['@RBT#one', 'ann']);
@@ -201,6 +207,7 @@ it('gives robots to the single call', async () => {
 });
 
 it('opens so many calls at a time, and takes the rest when they are done', async () => {
+  form = 'legacy';
   const robots = ['@RBT#1', '@RBT#2', '@RBT#3'];
   for (const userId of robots) await deadLetter(70402, { userId, type: '1' });
   await deadLetter(70402, { userId: 'ann' });
@@ -214,6 +221,35 @@ it('opens so many calls at a time, and takes the rest when they are done', async
   await settleAll(0);
   expect(words(await redrive(['@RBT#3', 'ann'], { maxOpenCalls: 2 }))).toEqual(['redriven', 'redriven']);
   await settleAll(0);
+});
+
+it('a robot refused in the old form is invalid in the current one, beside others; the old form makes it again', async () => {
+  form = 'legacy';
+  const robot = await deadLetter(70402, { userId: '@RBT#one', type: '1' });
+  const ann = await deadLetter(70402, { userId: 'ann' });
+  expect(await letter(robot)).toMatchObject({ reason: 'rejected' });
+
+  form = 'current';
+  sent = [];
+  expect(words(await redrive(['@RBT#one', 'ann']))).toEqual(['redriven', 'redriven']);
+  await settleAll(0);
+  expect(sent.flatMap(({ accounts }) => accounts)).toEqual([{ UserID: 'ann' }]);
+  expect(await letter(ann)).toMatchObject({ state: 'resolved' });
+  expect(await letter(robot)).toMatchObject({
+    state: 'dead',
+    reason: 'invalid',
+    errorCode: 0,
+    errorInfo: expect.stringMatching(/no Type.*IMSYNC_API=legacy.*own call for robots/),
+  });
+  // From here on it is left alone until it is asked for.
+  expect(words(await redrive(['@RBT#one']))).toEqual(['invalid']);
+
+  form = 'legacy';
+  sent = [];
+  expect(words(await redrive(['@RBT#one'], { invalid: true }))).toEqual(['redriven']);
+  await settleAll(0);
+  expect(sent).toEqual([{ command: 'account_import', accounts: [{ UserID: '@RBT#one', Type: 1 }] }]);
+  expect(await letter(robot)).toMatchObject({ state: 'resolved' });
 });
 
 it('takes the newest letters of a user who has very many', async () => {

@@ -18,8 +18,11 @@ export const limits: CutLimits = {
   eagerCalls: 1_000_000,
   eagerGapMs: 0,
   maxOpenCalls: 1_000_000,
-  alone: 'robot',
+  alone: 'nobody',
 };
+
+/** The old form: profiles and robots go alone. */
+export const oldForm = { alone: 'profile-or-robot' } as const;
 
 /** An app of its own on the file's redis-server, and what a test does to it. */
 export interface Stage {

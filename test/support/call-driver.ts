@@ -12,11 +12,25 @@ import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import { openRoom } from './open-room.ts';
 
-/** An account as it stands in a call's body (current form). */
+/** An account as it stands in a call's body, under the names of the current form. */
 export interface SentAccount {
   readonly UserID: string;
   readonly Nick?: string;
   readonly FaceUrl?: string;
+  /** In the old form only. */
+  readonly Type?: number;
+}
+
+/** The accounts of a body in the current or the old form. */
+export function accountsIn(body: string): readonly SentAccount[] {
+  const json = JSON.parse(body) as {
+    AccountList?: SentAccount[];
+    Accounts?: string[];
+    Identifier?: string;
+  } & SentAccount;
+  if (json.Accounts !== undefined) return json.Accounts.map((UserID) => ({ UserID }));
+  const { Identifier, ...account } = json;
+  return json.AccountList ?? [Identifier === undefined ? account : { ...account, UserID: Identifier }];
 }
 
 /** Cuts and delivers by hand: the project's own code and scripts, with the API in the test's hands. */
@@ -42,6 +56,7 @@ export function createCallDriver(
   api: (command: ImportCommand, accounts: readonly SentAccount[]) => Promise<Answer>,
   /** What the fleet's hold says to every answer, or the hold itself; by default there is none. */
   hold: HoldWord | HoldState = 'noted',
+  form: 'current' | 'legacy' = 'current',
 ): CallDriver {
   const prepare: ImClient['prepare'] = (command, body) => ({
     connected: Promise.resolve(true),
@@ -50,8 +65,7 @@ export function createCallDriver(
     send: () => {
       // Settles nothing, so that users go alone as without it.
       if (command === 'account_check') return Promise.resolve(NOBODY_KNOWN);
-      const json = JSON.parse(body) as { AccountList?: SentAccount[] } & SentAccount;
-      return api(command as ImportCommand, json.AccountList ?? [json]);
+      return api(command as ImportCommand, accountsIn(body));
     },
   });
   const line = (command: DeliveryCommand): Line => ({
@@ -86,12 +100,12 @@ export function createCallDriver(
     hold: typeof hold === 'string' ? answering<HoldState>(hold) : hold,
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
     room: openRoom,
-    commands: { form: 'current', batch: 'multiaccount_import', single: 'account_import' },
+    commands: { form, batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},
     culprits: { saw: () => undefined },
     chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
     bodyLimit: { refused: () => undefined, suspected: () => undefined },
-    rules: { adminId: 'administrator', hosted: false },
+    rules: { adminId: 'administrator', form },
     onProfileFault: 'import-bare',
     retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },
     random: () => 0,
@@ -105,7 +119,7 @@ export function createCallDriver(
       const limits = {
         batchCommand: 'multiaccount_import',
         singleCommand: 'account_import',
-        alone: 'robot',
+        alone: form === 'legacy' ? 'profile-or-robot' : 'nobody',
         maxUsers: 100,
         maxWaitMs: 0,
         eagerCalls: 1_000,

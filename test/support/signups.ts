@@ -102,7 +102,8 @@ export function makeSignups(count: number): Signup[] {
     }),
     (i) => withNick(`m${i}`, i, 'n'.repeat(70_000), invalid),
     (i) => ({ ...plain(`m${i}`, i, invalid), fields: ['userId', `m${i}`, 'extra', 'e'.repeat(70_000)] }),
-    // These two stand between good events of the same user.
+    // These stand between good events of the same user.
+    (i) => plain(`u${below(1_500)}`, i, invalid, ['type', '1']),
     (i) => plain(`u${below(1_500)}`, i, invalid, ['type', '7']),
     (i) => plain(`u${below(1_500)}`, i, invalid, ['replyTo', 'two words']),
   ];
@@ -116,7 +117,7 @@ export function makeSignups(count: number): Signup[] {
     if (lot < 0.035) return plain(`stubborn-${below(20)}`, i, null);
     if (lot < 0.037) return plain(`doomed-${below(10)}`, i, { reason: 'unknown', errorCode: 79999 });
     if (lot < 0.042) return plain(`gone-${below(GONE.length)}`, i, { reason: 'rejected', errorCode: 70399 });
-    if (lot < 0.05) return plain(`robot-${below(30)}`, i, null, ['type', '1']);
+    if (lot < 0.05) return plain(`robot-${below(30)}`, i, invalid, ['type', '1']);
     const userId = `u${below(1_500)}`;
     if (isBad(userId)) return plain(userId, i, { reason: 'rejected', errorCode: 70402 });
     if (lot < 0.06) return withNick(userId, i, `${SENSITIVE} ${i}`, { reason: 'profile', errorCode: 40005 });

@@ -109,5 +109,6 @@ export async function openBackfill(options: {
 /** Whether a user needs a call of their own: what cut.lua goes by. */
 export function needsOwnCall(form: Config['api']['form']): (user: UserInput) => boolean {
   return ({ type, nick, faceUrl }) =>
-    form === 'hosted' || Number(type) === 1 || (form === 'legacy' && !(isAbsent(nick) && isAbsent(faceUrl)));
+    form === 'hosted' ||
+    (form === 'legacy' && (Number(type) === 1 || !(isAbsent(nick) && isAbsent(faceUrl))));
 }

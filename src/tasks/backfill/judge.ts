@@ -24,7 +24,7 @@ export function judgeRow(row: Row, rules: JudgeRules): Judged {
   if (row.problem !== undefined) return { ok: false, row, reason: row.problem };
   const { identifierType, password, ...own } = row.user;
   // A file may hold passwords that nobody asked for: they go nowhere.
-  const user = rules.hosted === true ? { ...own, identifierType, password } : own;
+  const user = rules.form === 'hosted' ? { ...own, identifierType, password } : own;
   const problems = validateUser(user, rules);
   const mangled = rules.allowMangled ? undefined : mangledNumber(user.userId);
   if (mangled !== undefined) problems.unshift(mangled);
@@ -33,11 +33,14 @@ export function judgeRow(row: Row, rules: JudgeRules): Judged {
   return { ok: true, row, user: valid, isLong: isLong(valid.nick) || isLong(valid.faceUrl) };
 }
 
+/** Numbers that stand in our own words: types and limits. */
+const OUR_NUMBERS: ReadonlySet<string> = new Set(['0', '1', '32', '500']);
+
 /** What a reject is counted as: its reason without what is its own. */
 export function kindOfReason(reason: string): string {
   return reason
     .replace(/^userId \S+ is a number/, 'userId is a number')
-    .replace(/\b\d+\b/g, (number) => (number === '32' || number === '500' ? number : 'N'));
+    .replace(/\b\d+\b/g, (number) => (OUR_NUMBERS.has(number) ? number : 'N'));
 }
 
 function isLong(value: string | null | undefined): boolean {

@@ -15,13 +15,18 @@ const model: Row = {
     const seed = Math.floor(arena.random() * 0x7fff_ffff);
     // On a database beside the arena's own: it is emptied for each.
     const beside = arena.connect(1);
-    await playInterleavings(beside, arena.keys, {
-      runs: arena.brief ? 50 : 1_000,
-      seed,
-      onPlayed: () => {
-        if (++played % 100 === 0) arena.progress(`${played} played`);
-      },
-    }).catch((error: Error) => arena.problem(error.message));
+    const onPlayed = (): void => {
+      if (++played % 100 === 0) arena.progress(`${played} played`);
+    };
+    for (const [form, runs] of [
+      ['current', 700],
+      ['legacy', 300],
+    ] as const) {
+      const options = { runs: arena.brief ? runs / 20 : runs, seed, form, onPlayed };
+      await playInterleavings(beside, arena.keys, options).catch((error: Error) =>
+        arena.problem(`${form}: ${error.message}`),
+      );
+    }
     arena.note(`${played} interleavings, seed ${seed}`);
   },
 };

@@ -25,18 +25,29 @@ it('a unit without an event is a bug that says so', () => {
   );
 });
 
-it('starts with every user in exactly one group: robots alone, the others together', () => {
+it('in the current form everybody goes together', () => {
   fc.assert(
     fc.property(entryLists, (entries) => {
       const units = unitsOf(entries);
-      const groups = groupsOf(units, commands, FIRST_CALL);
+      expect(groupsOf(units, commands, FIRST_CALL)).toEqual([
+        { command: commands.batch, units, ...FIRST_CALL },
+      ]);
+    }),
+  );
+});
+
+it('in the old form every user is in exactly one group: robots and profiles alone, the others together', () => {
+  fc.assert(
+    fc.property(entryLists, (entries) => {
+      const units = unitsOf(entries);
+      const groups = groupsOf(units, { ...commands, form: 'legacy' }, FIRST_CALL);
       const users = groups.flatMap((group) => group.units.map(({ userId }) => userId));
       expect(users.sort()).toEqual(units.map(({ userId }) => userId).sort());
       for (const { command, units: members, first } of groups) {
         expect(first).toBe(true);
-        const robots = members.filter((unit) => candidateOf(unit).event.type === 1);
-        if (command === 'account_import') expect([members.length, robots.length]).toEqual([1, 1]);
-        else expect(robots).toEqual([]);
+        const apart = members.filter((unit) => candidateOf(unit).event.type === 1 || hasProfile(unit));
+        if (command === 'account_import') expect([members.length, apart.length]).toEqual([1, 1]);
+        else expect(apart).toEqual([]);
       }
     }),
   );

@@ -2,7 +2,7 @@ import { planOf, SENSITIVE_WORD, scenarioOf, type Trouble } from '../../../src/d
 import { validateUser } from '../../../src/event/validate.ts';
 import { readScenario } from '../../../src/simulator/scenario.ts';
 
-const rules = { adminId: 'administrator', hosted: false };
+const rules = { adminId: 'administrator', form: 'current' } as const;
 
 describe('planOf', () => {
   test.each([1, 2, 10, 500, 20_000])('plans exactly %i signups, the same every time', (signups) => {

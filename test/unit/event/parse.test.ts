@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { ParsedEntry, RawEntry, ValidEntry } from '../../../src/event/event.ts';
+import type { EventRules, ParsedEntry, RawEntry, ValidEntry } from '../../../src/event/event.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 
 const rules = { adminId: 'administrator' };
@@ -145,11 +145,15 @@ it('never throws and always says who or why, whatever the entry', () => {
   );
   const fields = fc.array(fc.oneof(name, value), { maxLength: 24 });
   fc.assert(
-    fc.property(fields, fc.boolean(), (flat, hosted) => {
-      const entry: RawEntry = { eventId: '1-1', fields: flat };
-      const parsed = parseEntry(entry, { ...rules, hosted });
-      if (parsed.ok) expect(Buffer.byteLength(parsed.event.userId)).toBeLessThanOrEqual(32);
-      else expect(parsed.problems.length).toBeGreaterThan(0);
-    }),
+    fc.property(
+      fields,
+      fc.constantFrom<EventRules['form']>(undefined, 'current', 'legacy', 'hosted'),
+      (flat, form) => {
+        const entry: RawEntry = { eventId: '1-1', fields: flat };
+        const parsed = parseEntry(entry, { ...rules, form });
+        if (parsed.ok) expect(Buffer.byteLength(parsed.event.userId)).toBeLessThanOrEqual(32);
+        else expect(parsed.problems.length).toBeGreaterThan(0);
+      },
+    ),
   );
 });

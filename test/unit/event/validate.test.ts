@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { EventRules } from '../../../src/event/event.ts';
 import { type UserFacts, validateUser } from '../../../src/event/validate.ts';
 
 const rules = { adminId: 'administrator' };
@@ -45,6 +46,44 @@ describe('userId', () => {
   });
 });
 
+describe('a robot', () => {
+  const inForm = (form: EventRules['form'], user: UserFacts) => validateUser(user, { ...rules, form });
+
+  it.each(['legacy', undefined] as const)('passes in the form %s', (form) => {
+    expect(inForm(form, { userId: 'bot', type: '1' })).toEqual([]);
+    expect(inForm(form, { userId: '@RBT#1', type: 1 })).toEqual([]);
+    expect(inForm(form, { userId: '@RBT#1' })).toEqual([expect.stringContaining('type must be 1')]);
+  });
+
+  it('is refused in the current form, once, with the way out', () => {
+    const wayOut = /no Type.*IMSYNC_API=legacy.*Identifier and Type.*own call for robots/;
+    for (const type of [1, '1'])
+      for (const userId of ['bot', '@RBT#1'])
+        expect(inForm('current', { userId, type })).toEqual([
+          expect.stringMatching(
+            /^type 1 asks for a robot, but the current form of account_import has no Type/,
+          ),
+        ]);
+    expect(inForm('current', { userId: 'bot', type: 1 })[0]).toMatch(wayOut);
+    const [prefix, ...more] = inForm('current', { userId: '@RBT#1' });
+    expect(prefix).toMatch(/^userId begins with @RBT#, which is for robots, but/);
+    expect(prefix).toMatch(wayOut);
+    // Not what would be refused next.
+    expect(prefix).not.toContain('type must be 1');
+    expect(more).toEqual([]);
+    for (const type of [0, '0', '', undefined])
+      expect(inForm('current', { userId: 'bot', type })).toEqual([]);
+  });
+
+  it('is refused in hosted mode, whose call has no Type either', () => {
+    const user = { userId: 'testaccount1', identifierType: 3, password: 'pas122333' };
+    expect(inForm('hosted', { ...user, type: 0 })).toEqual([]);
+    expect(inForm('hosted', { ...user, type: 1 })).toEqual([
+      expect.stringMatching(/register_account_v1 has no Type.*own call for robots/),
+    ]);
+  });
+});
+
 describe('the other fields', () => {
   it.each<[UserFacts, string]>([
     [{ nick: 7 }, 'nick must be a string'],
@@ -79,7 +118,7 @@ describe('the other fields', () => {
 });
 
 describe('hosted mode', () => {
-  const hosted = { ...rules, hosted: true };
+  const hosted = { ...rules, form: 'hosted' } as const;
   const user = { userId: 'testaccount1', identifierType: 3, password: 'pas122333' };
 
   it('takes the documented example', () => {
@@ -116,8 +155,12 @@ it('never throws, whatever it is handed', () => {
   const names = ['userId', 'nick', 'type', 'occurredAt', 'replyTo', 'identifierType', 'password', 'extra'];
   const facts = fc.record(Object.fromEntries(names.map((name) => [name, anything])), { requiredKeys: [] });
   fc.assert(
-    fc.property(facts, fc.boolean(), (user, hosted) => {
-      for (const text of validateUser(user, { ...rules, hosted })) expect(typeof text).toBe('string');
-    }),
+    fc.property(
+      facts,
+      fc.constantFrom<EventRules['form']>(undefined, 'current', 'legacy', 'hosted'),
+      (user, form) => {
+        for (const text of validateUser(user, { ...rules, form })) expect(typeof text).toBe('string');
+      },
+    ),
   );
 });

@@ -24,6 +24,14 @@ describe('readCallBody', () => {
     expect(read('account_import', { Identifier: 'test', Type: 1 })).toMatchObject({
       items: [{ userId: 'test', type: 1 }],
     });
+    // The current form lists no Type: whatever stands there is ignored, like any field it does not know.
+    for (const Type of [0, 1, 2, 'robot']) {
+      const ordinary = { items: [{ userId: 'test', type: undefined }] };
+      expect(read('account_import', { UserID: 'test', Type })).toMatchObject(ordinary);
+      expect(read('multiaccount_import', { AccountList: [{ UserID: 'test', Type }] })).toMatchObject(
+        ordinary,
+      );
+    }
     const registration = { Identifier: 'testaccount1', IdentifierType: 3, Password: 'pas122333' };
     expect(read('register_account_v1', registration)).toMatchObject({ items: [{ userId: 'testaccount1' }] });
     expect(read('account_check', { CheckItem: [{ UserID: 'a' }] })).toMatchObject({

@@ -45,6 +45,13 @@ describe('calls over HTTP', () => {
     expect(simulator.accounts.get('a')?.nick).toBe('名');
   });
 
+  test('account_import, new form, has no Type: an ordinary account is made, and it says OK', async () => {
+    const reply = await call('account_import', { UserID: 'bot', Nick: 'robot', Type: 1 });
+    expect(reply.json).toMatchObject({ ActionStatus: 'OK', ErrorCode: 0 });
+    expect(simulator.accounts.get('bot')).toMatchObject({ nick: 'robot', type: 0 });
+    expect((await call('account_import', { UserID: '@RBT#1', Type: 1 })).json.ErrorCode).toBe(70402);
+  });
+
   test('account_import, old form', async () => {
     await call('account_import', { Identifier: '@RBT#1', Nick: 'robot', Type: 1 });
     expect(simulator.accounts.get('@RBT#1')).toMatchObject({ nick: 'robot', type: 1 });
