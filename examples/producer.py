@@ -4,7 +4,7 @@
     IMSYNC_SDK_APP_ID=1400000000 python3 examples/producer.py alice Alice https://example.com/a.png
 
 Prints the event's ID once Redis has it. Reads IMSYNC_SDK_APP_ID and IMSYNC_REDIS_URL (redis://, with a
-password if need be). Exit codes: 0 done, 1 Redis refused or is away, 2 wrong usage.
+password and a database if need be). Exit codes: 0 done, 1 Redis refused or is away, 2 wrong usage.
 """
 
 import os
@@ -49,6 +49,9 @@ def add(app_id, url, user_id, nick="", face_url=""):
         if where.password:
             login = [unquote(part) for part in (where.username, where.password) if part]
             connection.sendall(command("AUTH", *login))
+            answer(stream)
+        if where.path.strip("/"):
+            connection.sendall(command("SELECT", where.path.strip("/")))
             answer(stream)
         connection.sendall(command("XADD", "{imsync:%s}:user-created" % app_id, "*", *fields))
         return answer(stream)

@@ -14,10 +14,11 @@ import { beginning, type ImportFlags, type Places, placesOf, resumeText, rulesOf
 import { type ImportSummary, openedText, outcomeOf, progressWords, summaryText } from './import-text.ts';
 import { onInterrupt } from './interrupt.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';
-import { openedRows, outOfReach, rowsError } from './rows-errors.ts';
+import { openedRows, rowsError } from './rows-errors.ts';
 import { createRowsHerald } from './rows-herald.ts';
 import { grouped, startRowsProgress } from './rows-progress.ts';
 import { watchRows } from './watched-rows.ts';
+import { notReached } from './with-redis.ts';
 
 /** Imports a file. Resolves to the exit code. */
 export async function runImport(file: string, flags: ImportFlags, self: Command): Promise<number> {
@@ -69,7 +70,7 @@ async function work(import_: {
     const { report } = herald;
     const opened = await openBackfill({ config, readFile: readTextFile, withChecks, signal, report }).catch(
       (error: Error) => {
-        throw outOfReach(config, error);
+        throw notReached(config, error);
       },
     );
     backfill = opened;

@@ -3,6 +3,7 @@ import { requireForRedis } from '../config/requirements.ts';
 import type { UserInput } from '../event/fields.ts';
 import { InvalidUserError, NotAcceptedError } from '../intake/accepted.ts';
 import { UserCreatedProducer } from '../intake/producer.ts';
+import { isDatabaseWrong } from '../redis/database.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';
@@ -43,7 +44,8 @@ export function pushCommand(): Command {
         process.stdout.write(`${eventId}\n`);
       } catch (error) {
         if (error instanceof InvalidUserError) throw new CliError(EXIT.usage, error.problems.join('\n'));
-        if (error instanceof NotAcceptedError) throw new CliError(EXIT.outOfReach, error.message);
+        if (error instanceof NotAcceptedError)
+          throw new CliError(isDatabaseWrong(error.message) ? EXIT.usage : EXIT.outOfReach, error.message);
         throw error;
       } finally {
         await producer.close();

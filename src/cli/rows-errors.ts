@@ -1,5 +1,3 @@
-import type { Config } from '../config/config.ts';
-import { withoutPassword } from '../config/shown.ts';
 import { ChecksRefusedError } from '../tasks/account-checks.ts';
 import { CheckpointError } from '../tasks/backfill/checkpoint.ts';
 import { type OpenRows, openRows } from '../tasks/rows/open-rows.ts';
@@ -14,13 +12,6 @@ export async function openedRows(file: string, flags: RowsFlags): Promise<OpenRo
   } catch (error) {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   }
-}
-
-export function outOfReach(config: Config, error: Error): CliError {
-  return new CliError(
-    EXIT.outOfReach,
-    `Redis cannot be reached at ${withoutPassword(config.redis.url)}: ${error.message}. Check IMSYNC_REDIS_URL, and that Redis runs there.`,
-  );
 }
 
 /** What broke a verb over a file off, with its exit code. `otherwise`: what to do where the API refuses to answer. */

@@ -1,5 +1,6 @@
 import type { Verdict } from '../im/verdicts.ts';
 import type { FleetState, HoldState } from '../pace/hold-state.ts';
+import { isDatabaseRefused } from '../redis/database.ts';
 import { verdictWords } from '../tasks/account-checks.ts';
 import type { BackfillReport } from '../tasks/backfill/connect.ts';
 import type { Obstacle } from '../tasks/backfill/gate.ts';
@@ -60,7 +61,8 @@ export function createRowsHerald(say: (text: string) => void): RowsHerald {
         standingLooks = now === before ? standingLooks + 1 : 0;
         before = now;
         if (standingLooks === 0) return tell('', '');
-        if (obstacle?.kind === 'redis') return tell('redis', textOf('redis', obstacle.why));
+        if (obstacle?.kind === 'redis')
+          return tell(isDatabaseRefused(obstacle.why) ? 'database' : 'redis', textOf('redis', obstacle.why));
         if (looking) return;
         looking = true;
         look(hold, standingLooks)

@@ -15,11 +15,12 @@ import { rulesOf } from './import-flags.ts';
 import { openedText } from './import-text.ts';
 import { onInterrupt } from './interrupt.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';
-import { openedRows, outOfReach, rowsError } from './rows-errors.ts';
+import { openedRows, rowsError } from './rows-errors.ts';
 import { createRowsHerald } from './rows-herald.ts';
 import type { RowsFlags } from './rows-options.ts';
 import { grouped, startRowsProgress } from './rows-progress.ts';
 import { watchRows } from './watched-rows.ts';
+import { notReached } from './with-redis.ts';
 
 export interface VerifyFlags extends RowsFlags {
   readonly enqueueMissing?: boolean;
@@ -62,7 +63,7 @@ export async function runVerify(file: string, flags: VerifyFlags, self: Command)
       signal,
       report,
     }).catch((error: Error) => {
-      throw outOfReach(config, error);
+      throw notReached(config, error);
     });
     backfill = opened;
     const isAlone = needsOwnCall(config.api.form);

@@ -4,6 +4,7 @@ import { requireForRedis } from '../config/requirements.ts';
 import { withoutPassword } from '../config/shown.ts';
 import { redisAdvice } from '../redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
+import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import { type Keys, keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
@@ -21,17 +22,15 @@ export async function withRedis<T>(
   const redis = openRedis(redisSettings(config, readTextFile), 'oneshot', command.name(), () => undefined);
   try {
     await whenReady(redis, REACH_MS).catch((error: Error) => {
-      throw new CliError(
-        EXIT.outOfReach,
-        `Redis cannot be reached at ${withoutPassword(config.redis.url)}: ${error.message}. ${redisAdvice(error.message)}`,
-      );
+      throw notReached(config, error);
     });
     return await work({ config, redis, keys: keysOf(config.app.sdkAppId) });
   } catch (error) {
+    if (error instanceof CliError) throw error;
     const { message } = error as Error;
     if (/NOPERM/.test(message))
       throw new CliError(EXIT.outOfReach, `Redis refused: ${message}. ${redisAdvice(message)}`);
-    if (error instanceof CliError || redis.status === 'ready') throw error;
+    if (redis.status === 'ready') throw error;
     throw new CliError(
       EXIT.outOfReach,
       `Redis was lost: ${(error as Error).message}. What was done until then stays done; run the verb again when it is back.`,
@@ -39,4 +38,13 @@ export async function withRedis<T>(
   } finally {
     await closeRedis(redis);
   }
+}
+
+/** Why a verb does not begin, with its exit code: Redis is away, or does not give the database that was asked for. */
+export function notReached(config: Config, { message }: Error): CliError {
+  const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
+  return new CliError(
+    isDatabaseWrong(message) ? EXIT.usage : EXIT.outOfReach,
+    `${what} at ${withoutPassword(config.redis.url)}: ${message}. ${redisAdvice(message)}`,
+  );
 }

@@ -13,7 +13,7 @@ export const connections: SchemaOf<Pick<FullConfig, 'redis' | 'app' | 'credentia
       'IMSYNC_REDIS_URL',
       redisUrl,
       'redis://127.0.0.1:6379',
-      'Where Redis is; rediss:// for TLS.',
+      'Where Redis is; rediss:// for TLS. A number at its end (/3) is the database: that one or none; a cluster has only 0.',
       {
         hidden: 'address',
       },

@@ -4,6 +4,7 @@ import type { ReadFile } from '../config/read-file.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
 import { withoutPassword } from '../config/shown.ts';
+import { redisUrlParts } from '../config/urls.ts';
 import { signUserSig } from '../im/user-sig.ts';
 import { readBooks } from '../ledger/books.ts';
 import { readFleetState } from '../pace/hold-state.ts';
@@ -86,6 +87,7 @@ function settingsProblems(config: Config, readFile: ReadFile): [Secrets | undefi
 
 async function redisAndFleet(config: Config, readFile: ReadFile): Promise<Finding[]> {
   const address = withoutPassword(config.redis.url);
+  const { database } = redisUrlParts(config.redis.url);
   let redis: RedisClient;
   try {
     requireForRedis(config);
@@ -97,7 +99,7 @@ async function redisAndFleet(config: Config, readFile: ReadFile): Promise<Findin
   try {
     await whenReady(redis, REACH_MS);
     const facts = await readRedisFacts(redis, keysOf(config.app.sdkAppId));
-    const found = redisFindings(facts, address, config.redis.allowVolatile);
+    const found = redisFindings(facts, address, database, config.redis.allowVolatile);
     return [...found, ...(await fleetAt(redis, config))];
   } catch (error) {
     return [...redisAway(address, (error as Error).message), ...fleetSkipped()];

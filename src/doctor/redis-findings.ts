@@ -1,4 +1,5 @@
 import { redisAdvice } from '../redis/advice.ts';
+import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import { aofProblem, policyProblem, versionProblem } from '../redis/requirements.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
 import type { RedisFacts } from './redis-facts.ts';
@@ -10,12 +11,19 @@ const LEAST_MEMORY_LEFT = 0.05;
 /** Workers judge each other's signs of life by Redis's clock, within 20 s. */
 const MAX_CLOCK_MS = 5_000;
 
-const REDIS_CHECKS = ['version', 'role', 'policy', 'persistence', 'memory', 'clock'] as const;
+const REDIS_CHECKS = ['database', 'version', 'role', 'policy', 'persistence', 'memory', 'clock'] as const;
 
 /** What Redis is like. `address`: without its password. */
-export function redisFindings(facts: RedisFacts, address: string, allowVolatile: boolean): Finding[] {
+export function redisFindings(
+  facts: RedisFacts,
+  address: string,
+  database: number,
+  allowVolatile: boolean,
+): Finding[] {
   return [
     ok('redis.reachable', `Redis answers at ${address}, within ${facts.roundTripMs.toFixed(1)} ms`),
+    // A connection that stands is in it (redis/database.ts).
+    ok('redis.database', `database ${database} is used, as asked for`),
     judged('version', versionProblem(facts), `Redis is ${facts.version}; 6.2 is enough`),
     roleFinding(facts),
     judged(
@@ -41,17 +49,18 @@ export function redisFindings(facts: RedisFacts, address: string, allowVolatile:
   ];
 }
 
-/** Redis cannot be asked: `reason` is ioredis's. */
+/** Redis cannot be asked: `reason` is ioredis's, or that it does not give the database. */
 export function redisAway(address: string, reason: string): Finding[] {
-  return [
-    wrong(
-      'redis.reachable',
-      `Redis cannot be used at ${address}: ${reason}`,
-      redisAdvice(reason),
-      'out-of-reach',
-    ),
-    ...REDIS_CHECKS.map((name) => skipped(`redis.${name}`, `Redis's ${name}: not known without an answer`)),
-  ];
+  const problem = wrong(
+    isDatabaseRefused(reason) ? 'redis.database' : 'redis.reachable',
+    `Redis cannot be used at ${address}: ${reason}`,
+    redisAdvice(reason),
+    isDatabaseWrong(reason) ? 'configuration' : 'out-of-reach',
+  );
+  const unknown = REDIS_CHECKS.map((name) =>
+    skipped(`redis.${name}`, `Redis's ${name}: not known without an answer`),
+  );
+  return [problem, ...unknown.filter(({ name }) => name !== problem.name)];
 }
 
 /** A problem's text is a sentence on what is, and one on what to do. */

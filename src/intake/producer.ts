@@ -19,7 +19,10 @@ export interface ProducerOptions {
   readonly sdkAppId: number;
   /** The app's admin, which is never imported. Default `administrator`. */
   readonly adminId?: string;
-  /** Where Redis is; default redis://127.0.0.1:6379. A password may stand in the URL. */
+  /**
+   * Where Redis is; default redis://127.0.0.1:6379. A password may stand in the URL, and a database, as /3: events
+   * land there or are rejected.
+   */
   readonly redis?: Partial<RedisSettings>;
   /**
    * The workers' IMSYNC_API. A producer that is told refuses a robot (`type` 1) where the API has no Type for it. One that
@@ -55,6 +58,7 @@ export class UserCreatedProducer {
   readonly #inbox: OutcomeInbox;
   #lostReason = 'not connected yet';
 
+  /** Throws a RangeError for an app ID that is none, and for a database that cannot be meant. */
   constructor(options: ProducerOptions) {
     if (!Number.isSafeInteger(options.sdkAppId) || options.sdkAppId < 1) {
       throw new RangeError(

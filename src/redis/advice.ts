@@ -6,6 +6,8 @@ export function redisAdvice(reason: string): string {
 }
 
 const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
+  // What to do stands in it already (database.ts).
+  [/database \S+ cannot be used/, 'The number stands at the end of IMSYNC_REDIS_URL.'],
   [
     /WRONGPASS|NOAUTH|\bAUTH\b|invalid password/,
     'Check IMSYNC_REDIS_PASSWORD (or its _FILE), and the user in IMSYNC_REDIS_URL.',

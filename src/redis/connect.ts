@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
 import { oneWriteATurn } from './one-write.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -20,7 +21,10 @@ export interface RedisSettings {
  */
 export type ConnectionRole = 'loop' | 'oneshot';
 
-/** Told on change only: a Redis that is away for an hour is one `lost`, not a line per attempt to connect. */
+/**
+ * Told on change only: a Redis that is away for an hour is one `lost`, not a line per attempt to connect. One that is
+ * back without the database asked for is one more.
+ */
 export type ConnectionChange =
   | { readonly state: 'reachable' }
   | { readonly state: 'lost'; readonly reason: string };
@@ -64,7 +68,7 @@ export interface Patience {
 
 export const PATIENCE: Patience = { deadAfterMs: 15_000, listenerAsksEveryMs: 5_000 };
 
-/** Settings that the BullMQ connections share with ours. */
+/** Settings that the BullMQ connections share with ours. Throws a RangeError for a database that cannot be meant. */
 export function redisOptions(
   settings: RedisSettings,
   role: ConnectionRole,
@@ -76,6 +80,7 @@ export function redisOptions(
   const password = settings.password || decodeURIComponent(url.password);
   const shared: RedisOptions = {
     connectionName: `imsync-${name}`,
+    db: databaseOf(url, settings.mode),
     ...(url.username && { username: decodeURIComponent(url.username) }),
     ...(password && { password }),
     ...(tls && { tls }),
@@ -105,12 +110,12 @@ export function redisOptions(
     ...shared,
     host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
     port: Number(url.port || 6379),
-    db: Number(url.pathname.slice(1) || 0),
   };
 }
 
 /**
  * Opens a connection; it connects by itself and again after every loss. `onChange` hears of it once a change.
+ * It is in the database of the settings whenever it stands; throws a RangeError for one that cannot be meant.
  * The only place of the project that opens one (BullMQ is given connections made here).
  */
 export function openRedis(
@@ -129,12 +134,14 @@ export function openRedis(
     if (again !== false) demotedBy = error.message;
     return again;
   };
-  const client = settings.mode === 'cluster' ? openCluster(settings, options, role) : new Redis(options);
-  let state: ConnectionChange['state'] | 'new' = 'new';
+  const client =
+    settings.mode === 'cluster' ? openCluster(settings, options, role) : staysInDatabase(new Redis(options));
+  let state: ConnectionChange['state'] | 'new' | 'refused' = 'new';
   const lost = (reason: string): void => {
-    if (state === 'lost') return;
-    state = 'lost';
-    onChange({ state, reason });
+    const now = isDatabaseRefused(reason) ? 'refused' : 'lost';
+    if (state === now || state === 'refused') return;
+    state = now;
+    onChange({ state: 'lost', reason });
   };
   client.on('ready', () => {
     demotedBy = '';
@@ -193,7 +200,10 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
   });
 }
 
-/** Resolves when the client can take commands; rejects with the last reason after `timeoutMs`. */
+/**
+ * Resolves when the client can take commands; rejects with the last reason after `timeoutMs`, and at once where Redis
+ * does not give the database: waiting would not change that.
+ */
 export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   if (client.status === 'ready') return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -207,6 +217,7 @@ export function whenReady(client: RedisClient, timeoutMs: number): Promise<void>
     const onReady = (): void => done(resolve);
     const onError = (error: Error): void => {
       reason = reasonOf(error);
+      if (isDatabaseRefused(reason)) done(() => reject(error));
     };
     const timer = setTimeout(() => done(() => reject(new Error(reason))), timeoutMs);
     client.on('ready', onReady);

@@ -46,12 +46,14 @@ export async function openOps(options: {
   readonly config: Config;
   /** Of its own, and one that fails at once while Redis is away. */
   readonly redis: RedisClient;
+  /** Why connections of this process cannot be used though Redis answers. */
+  readonly refusals: () => readonly string[];
   readonly keys: Keys;
   readonly version: string;
   readonly heartbeat: Heartbeat;
   readonly log: Logger;
 }): Promise<Ops> {
-  const { config, redis, keys, version, heartbeat, log } = options;
+  const { config, redis, refusals, keys, version, heartbeat, log } = options;
   const quotas = quotasOf(config);
   const commands = Object.keys(quotas) as ImportCommand[];
   // A queue's own connection errors are those of `redis`, which its owner hears of.
@@ -86,7 +88,8 @@ export async function openOps(options: {
       readinessProblems: async () => {
         if (phase === 'starting') return ['The worker is starting. Wait a moment.'];
         if (phase === 'stopping') return ['The worker is stopping.'];
-        return readiness();
+        const refused = refusals().map((reason) => `Redis refuses: ${reason}.`);
+        return refused.length > 0 ? refused : readiness();
       },
       status,
       metrics: async () => {

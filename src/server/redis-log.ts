@@ -1,4 +1,5 @@
 import type { ConnectionChange } from '../redis/connect.ts';
+import { isDatabaseRefused } from '../redis/database.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -95,8 +96,13 @@ export function createRedisLog(
       isLost = change.state === 'lost';
       if (change.state === 'lost') {
         const refusal = refusalOf(change.reason);
-        demotion = refusal === undefined ? undefined : Symbol();
+        // A connection that stands is in its database: that is proof enough.
+        const isOfDatabase = isDatabaseRefused(change.reason);
+        demotion = refusal === undefined || isOfDatabase ? undefined : Symbol();
         if (awaySinceMs !== null && !isRefusing) lostBy = change.reason;
+        // It was restarted, as a rule, and said to be lost: that waiting alone brings nothing back is news.
+        if (awaySinceMs !== null && isOfDatabase && !closed)
+          log.error({ reason: change.reason }, refusing(refusal ?? ''));
         leave(change.reason, refusal && refusing(refusal));
         return;
       }
@@ -140,6 +146,8 @@ function isOfConnection(error: Error): boolean {
 
 /** Errors by which the server as a whole refuses, and what to do; scripts wrap them in words of their own. */
 const REFUSALS: readonly (readonly [code: RegExp, sentence: string])[] = [
+  // Before the right that may be missing for it.
+  [/database \S+ cannot be used/, 'it does not give the database that was asked for (the reason says why)'],
   [/READONLY/, 'it is a replica and takes no writes (see where the Redis settings lead)'],
   [/MISCONF/, 'it cannot write its append-only file or its snapshot (look at its log and its disk)'],
   [/NOREPLICAS/, 'too few replicas follow it (min-replicas-to-write)'],

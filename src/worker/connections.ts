@@ -1,7 +1,15 @@
 import type { Config } from '../config/config.ts';
 import type { ReadFile } from '../config/read-file.ts';
 import { redisAdvice } from '../redis/advice.ts';
-import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
+import {
+  type ConnectionChange,
+  type ConnectionRole,
+  closeRedis,
+  openRedis,
+  type RedisClient,
+  whenReady,
+} from '../redis/connect.ts';
+import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import type { Keys } from '../redis/keys.ts';
 import { writeNothing } from '../redis/owner.ts';
 import { readServerFacts, redisProblems } from '../redis/requirements.ts';
@@ -21,6 +29,8 @@ export interface Connections {
   /** Blocks on the stream. */
   readonly intake: RedisClient;
   readonly log: ReturnType<typeof createRedisLog>;
+  /** Why connections that were made anew cannot be used: Redis does not give them the database. [] when none is. */
+  refusals(): string[];
   readonly serverVersion: string;
   close(): Promise<void>;
 }
@@ -41,16 +51,25 @@ export async function openConnections(options: {
   const settings = redisSettings(config, readFile);
   const log = createRedisLog(options.log);
   // All at once: each takes several round trips, with TLS more. One speaks for all.
-  const commands = openRedis(settings, 'loop', 'commands', log.connection);
-  const ops = openRedis(settings, 'oneshot', 'ops', () => undefined);
-  const watch = openRedis(settings, 'loop', 'watch', () => undefined);
-  const intake = openRedis(settings, 'loop', 'intake', () => undefined);
+  const refused = new Map<string, string>();
+  const open = (role: ConnectionRole, name: string, onChange = sayRefusal(log, name)): RedisClient =>
+    openRedis(settings, role, name, (change) => {
+      if (change.state === 'lost' && isDatabaseRefused(change.reason)) refused.set(name, change.reason);
+      else refused.delete(name);
+      onChange(change);
+    });
+  const commands = open('loop', 'commands', log.connection);
+  const ops = open('oneshot', 'ops');
+  const watch = open('loop', 'watch');
+  const intake = open('loop', 'intake');
   const close = async (): Promise<void> => {
     await Promise.all([commands, ops, watch, intake].map(closeRedis));
   };
   const examined = async (): Promise<string> => {
     await whenReady(commands, REDIS_START_MS).catch(({ message }: Error) => {
-      throw new OutOfReachError(`Redis cannot be reached: ${message}. ${redisAdvice(message)}`);
+      const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
+      const problem = `${what}: ${message}. ${redisAdvice(message)}`;
+      throw isDatabaseWrong(message) ? new UnfitError([problem]) : new OutOfReachError(problem);
     });
     const facts = await writeNothing(commands, keys)
       .then(() => readServerFacts(commands, keys))
@@ -62,10 +81,22 @@ export async function openConnections(options: {
     return facts.version;
   };
   try {
-    return { commands, ops, watch, intake, log, close, serverVersion: await examined() };
+    const refusals = (): string[] => [...new Set(refused.values())];
+    return { commands, ops, watch, intake, log, refusals, close, serverVersion: await examined() };
   } catch (error) {
     log.close();
     await close();
     throw error;
   }
+}
+
+/**
+ * One connection speaks for all. But a database can be taken from one alone: a right that was taken away counts at its
+ * next making.
+ */
+function sayRefusal(log: Connections['log'], name: string): (change: ConnectionChange) => void {
+  const say = log.trouble(`the connection "${name}" to Redis`);
+  return (change) => {
+    if (change.state === 'lost' && isDatabaseRefused(change.reason)) say(new Error(change.reason));
+  };
 }

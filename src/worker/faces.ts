@@ -46,7 +46,8 @@ export async function openFaces(options: {
     heartbeat.close();
     throw error instanceof ListenError ? new UnfitError([error.message]) : error;
   };
-  const ops = await openOps({ config, redis, keys, version, heartbeat, log }).catch(unheld);
+  const { refusals } = connections;
+  const ops = await openOps({ config, redis, refusals, keys, version, heartbeat, log }).catch(unheld);
   const lookup = createUserLookup({
     ...{ redis, keys },
     whyNot: config.api.form === 'hosted' ? 'IMSYNC_API=hosted has no call for it' : 'the worker is starting',

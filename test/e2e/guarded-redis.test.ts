@@ -11,14 +11,14 @@ import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts
 import { drained, type Stage, setStageOn } from '../support/stage.ts';
 import { TEST_CERT, TEST_KEY } from '../unit/im/tls-cert.ts';
 
-/** Redis over TLS, with the users of docs/security.md and no other rights. */
+/** Redis over TLS, in a database other than 0, with the users of docs/security.md and no other rights. */
 
 const PASSWORD = 'p-6f1d0c';
 let folder: string;
 let server: TestRedis;
 let stage: Omit<Stage, 'redis'>;
 let tlsPort: number;
-const address = (user: string): string => `rediss://${user}@127.0.0.1:${tlsPort}`;
+const address = (user: string): string => `rediss://${user}@127.0.0.1:${tlsPort}/3`;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'imsync-tls-'));
@@ -32,7 +32,7 @@ beforeAll(async () => {
   ]);
   stage = await setStageOn(
     {
-      settings: server.settings,
+      settings: { ...server.settings, url: `${server.url}/3` },
       env: {
         IMSYNC_REDIS_URL: address('imsync'),
         IMSYNC_REDIS_PASSWORD: PASSWORD,

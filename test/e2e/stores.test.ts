@@ -103,6 +103,8 @@ test('on a cluster, and on when the owner of the keys is gone', async () => {
   await cluster.everywhere((client) => setDocumentedUsers(client, PASSWORD, ...rights));
   const stage = await setStageOn({ ...cluster, env: { ...cluster.env, ...guarded } }, bad);
   try {
+    const refused = await stage.verb(['worker'], { IMSYNC_REDIS_URL: `${guarded.IMSYNC_REDIS_URL}/3` });
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('only database 0')]);
     const worker = await stage.worker();
     await wholeWay(stage, cluster);
     expect((await cluster.everywhere(refusals)).flat()).toEqual([]);
@@ -116,17 +118,21 @@ test('on a cluster, and on when the owner of the keys is gone', async () => {
   }
 }, 120_000);
 
-test('under sentinels, and on when the primary is gone', async () => {
+test('under sentinels, in the database of the address, and on when the primary is gone', async () => {
   const sentinels = await startSentinels();
   const at = sentinels.servers.map(({ settings }) => openRedis(settings, 'loop', 'test', () => undefined));
   for (const client of at) await setDocumentedUsers(client, PASSWORD);
-  const stage = await setStageOn({ ...sentinels, env: { ...sentinels.env, ...guarded } }, bad);
+  const settings = { ...sentinels.settings, url: `${sentinels.settings.url}/3` };
+  const env = { ...sentinels.env, ...guarded, IMSYNC_REDIS_URL: `${guarded.IMSYNC_REDIS_URL}/3` };
+  const stage = await setStageOn({ ...sentinels, settings, env }, bad);
   try {
     const worker = await stage.worker();
-    await wholeWay(stage, sentinels);
+    await wholeWay(stage, { ...sentinels, settings });
     expect((await Promise.all(at.map(refusals))).flat()).toEqual([]);
     await (await sentinels.primary()).kill();
     await goesOn(stage, worker, 'sentinel, primary killed');
+    // The primary of now, which is still asked in database 0.
+    expect(await at[at[0]?.status === 'ready' ? 0 : 1]?.dbsize()).toBe(0);
     worker.signal('SIGTERM');
     expect(await worker.ended).toBe(0);
   } finally {

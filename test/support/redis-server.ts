@@ -17,8 +17,8 @@ export interface TestRedis {
   kill(): Promise<void>;
   /** Ends it in order: what it acknowledged is in its file. */
   shutdown(): Promise<void>;
-  /** Starts it again on the same port and folder. */
-  restart(): Promise<void>;
+  /** Starts it again on the same port and folder; `otherArgs` come after those that it had. */
+  restart(otherArgs?: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -31,10 +31,10 @@ export async function startRedis(
   const folder = await mkdtemp(join(tmpdir(), 'imsync-redis-'));
   let server: ChildProcess | undefined;
 
-  const start = async (): Promise<void> => {
+  const start = async (otherArgs: readonly string[] = []): Promise<void> => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
     const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--loglevel', 'warning'];
-    const started = spawn('redis-server', [...args, ...durable, ...extraArgs], {
+    const started = spawn('redis-server', [...args, ...durable, ...extraArgs, ...otherArgs], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });

@@ -18,7 +18,7 @@ const INFO = [
 function findingsOf(changes: Partial<RedisFacts> = {}, allowVolatile = false): Map<string, Finding> {
   const facts = { ...parseRedisFacts(INFO), roundTripMs: 0.5, clockAheadMs: 3, ...changes };
   return new Map(
-    redisFindings(facts, 'redis://here', allowVolatile).map((finding) => [finding.name, finding]),
+    redisFindings(facts, 'redis://here', 3, allowVolatile).map((finding) => [finding.name, finding]),
   );
 }
 
@@ -30,6 +30,7 @@ describe('redisFindings', () => {
       '10 MiB of 100 MiB in use; 90 MiB left, room for about 630,000 waiting events of 150 bytes',
     );
     expect(findings.has('redis.clock')).toBe(true);
+    expect(findings.get('redis.database')?.text).toBe('database 3 is used, as asked for');
   });
 
   test.each<[string, Partial<RedisFacts>, RegExp, RegExp]>([
@@ -82,6 +83,16 @@ describe('redisFindings', () => {
       'IMSYNC_REDIS_PASSWORD',
     );
     expect(redisAway('redis://here', 'connect ECONNREFUSED')[0]?.todo).toContain('IMSYNC_REDIS_URL');
+  });
+
+  test.each([
+    ['ERR DB index is out of range', 'configuration'],
+    ['NOPERM this user has no permissions', 'out-of-reach'],
+  ])('a database that is not given has a line of its own, and one only: %s', (reply, cause) => {
+    const findings = redisAway('redis://here', `database 3 cannot be used, Redis says "${reply}"; do this`);
+    expect(findings.filter(({ name }) => name === 'redis.database')).toEqual([findings[0]]);
+    expect(findings[0]).toMatchObject({ state: 'wrong', cause, text: expect.stringContaining(reply) });
+    expect(findings.map(({ name }) => name)).not.toContain('redis.reachable');
   });
 });
 

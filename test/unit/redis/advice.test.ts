@@ -10,6 +10,10 @@ it.each([
   ],
   ['ERR invalid password', 'IMSYNC_REDIS_PASSWORD'],
   ["NOPERM this user has no permissions to run the 'info' command", 'docs/security.md'],
+  [
+    'database 3 cannot be used, Redis says "NOPERM this user has no permissions"; give its user the right +select',
+    'The number stands at the end of IMSYNC_REDIS_URL.',
+  ],
   ['The user executing the script has no permissions to access one of the keys', 'docs/security.md'],
   ['certificate has expired', "Renew Redis's certificate"],
   ['certificate is not yet valid', "Renew Redis's certificate"],

@@ -37,6 +37,7 @@ it('asks the sentinels for the primary', () => {
   const options = of({ mode: 'sentinel', nodes, sentinelName: 'main', password: 'p' });
   expect(options).toMatchObject({ sentinels: nodes, name: 'main', password: 'p' });
   expect(options).not.toHaveProperty('host');
+  expect(of({ url: 'redis://h/3', mode: 'sentinel', nodes, sentinelName: 'main' }).db).toBe(3);
 });
 
 it('a loop waits for Redis; a verb or a producer fails at once', () => {

@@ -196,6 +196,27 @@ describe('what is said about Redis', () => {
     ]);
   });
 
+  it('says once that Redis came back without our database, and that it is back with it', () => {
+    const { redisLog, lines, pass } = setUp();
+    const noDatabase =
+      'database 3 cannot be used, Redis says "NOPERM no permissions"; give its user the right +select';
+    redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+    pass(1_000);
+    redisLog.connection({ state: 'lost', reason: noDatabase });
+    for (let second = 0; second < 60; second++) {
+      redisLog.trouble('the call worker')(new Error(noDatabase));
+      redisLog.heartbeat('silent');
+      pass(1_000);
+    }
+    expect(lines).toEqual([
+      'error Redis is lost; waiting for it {"reason":"the connection was closed"}',
+      `error Redis refuses to work: it does not give the database that was asked for (the reason says why); waiting for it ${JSON.stringify({ reason: noDatabase })}`,
+    ]);
+    redisLog.connection({ state: 'reachable' });
+    redisLog.heartbeat('answers');
+    expect(lines.slice(2)).toEqual([expect.stringMatching(/^info Redis is back /)]);
+  });
+
   it('says that one connection fails while Redis is there, a moment later', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.trouble('the call worker')(refused);
