@@ -33,7 +33,7 @@ const CLASSES = {
     'the same call again later: full-jitter back-off from 1 s to 60 s, up to a day of age (time held does not count).',
   throttle: 'the shared rate goes down and recovers; costs no attempt.',
   account: 'this account alone, for good.',
-  body: 'something in this request: the culprits are searched, everybody else is imported by the way.',
+  body: 'something in this request: it is split in parts until the culprits are found, everybody else is imported by the way.',
   app: 'no call can succeed: all calls are held, nothing is dead-lettered, probes find the recovery.',
 } as const;
 
@@ -70,11 +70,16 @@ const WITHOUT_CODE: readonly (readonly [string, string, string])[] = [
     "called again later; after several in a row by the region's backup host",
   ],
   ['HTTP 429', 'throttle', "this command's rate goes down; Retry-After is honoured, up to a minute"],
+  [
+    'HTTP 413',
+    'body',
+    'halved by size at once, and smaller calls are cut for ten minutes; alone: the profile is too large',
+  ],
   ['HTTP 3xx, other 4xx', 'app', 'all calls are held: the host or the path is wrong'],
   [
     'a code that no table lists',
     'unknown',
-    'tried three times, then split like a body fault; dead-lettered `unknown` only for an account called alone',
+    'tried again; once calls of others pass, split until the culprit is found; dead-lettered `unknown` only for an account called alone, three times',
   ],
 ];
 

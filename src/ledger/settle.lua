@@ -206,6 +206,31 @@ if #released > 0 then
   end
 end
 
+-- A suspect stays for as long as an event may be tried, and a newer event may be the one that passes: what is parked behind
+-- a suspect joins the call, and goes first next time.
+local ADOPTED_AT_ONCE = 100
+local function adoptParked()
+  if redis.call('HLEN', KEYS[3]) == 0 then
+    return
+  end
+  for user in pairs(cjson.decode(s.keep.suspects)) do
+    local parked = ARGV[3] .. user
+    local entries = redis.call('LRANGE', parked, 0, ADOPTED_AT_ONCE - 1)
+    if #entries > 0 and redis.call('HGET', KEYS[2], user) == ARGV[1] then
+      redis.call('LTRIM', parked, #entries, -1)
+      if redis.call('HINCRBY', KEYS[3], user, -#entries) == 0 then
+        redis.call('HDEL', KEYS[3], user)
+      end
+      redis.call('HINCRBY', KEYS[5], 'parked', -#entries)
+      s.keep.entries = string.sub(s.keep.entries, 1, -2) .. ',' .. table.concat(entries, ',') .. ']'
+      eventsAfter = eventsAfter + #entries
+    end
+  end
+end
+
+if s.keep and s.keep.suspects and record[4] ~= 'redrive' then
+  adoptParked()
+end
 if s.keep then
   redis.call('HSET', KEYS[1], 'entries', s.keep.entries, 'users', usersAfter, 'events', eventsAfter, 'tries', s.keep.tries,
     'attempts', s.keep.attempts, 'dueAt', string.format('%.0f', s.keep.dueAt),

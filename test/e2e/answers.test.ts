@@ -222,11 +222,12 @@ describe('import calls', () => {
       expect(await row.ends()).toEqual([a, c]);
       const [letter] = await row.lane.letters(b);
       expect(letter).toMatchObject({ reason: 'unknown', errorCode: 79998, errorInfo: 'new rule' });
-      const attempts = letter.attempts as { command: string }[];
-      expect(attempts.map(({ command }) => command)).toEqual([
-        ...Array.from({ length: 4 }, () => 'multiaccount_import'),
-        'account_import',
-      ]);
+      const attempts = (letter.attempts as { command: string }[]).map(({ command }) => command);
+      const alone = attempts.filter((command) => command === 'account_import');
+      expect(attempts[0]).toBe('multiaccount_import');
+      expect(attempts.at(-1)).toBe('account_import');
+      expect(alone.length).toBeGreaterThanOrEqual(3);
+      expect(attempts.length - alone.length).toBeLessThanOrEqual(3);
     }));
 });
 
