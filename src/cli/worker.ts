@@ -13,8 +13,8 @@ import { packageVersion } from './version.ts';
 const START_GRACE_MS = 1_000;
 
 const HELP = `
-Runs until SIGTERM or SIGINT: then it finishes the calls on the wire, leaves the rest to other workers, and ends
-within IMSYNC_SHUTDOWN_TIMEOUT_MS. A second signal ends it at once; nothing is lost either way.
+Runs until SIGTERM, SIGINT or SIGHUP: then it finishes the calls on the wire, leaves the rest to other workers, and ends
+within IMSYNC_SHUTDOWN_TIMEOUT_MS. SIGTERM or SIGINT once more ends it at once; nothing is lost either way.
 
 Run as many as you like, on one machine or on many: they share the quota.
 
@@ -80,5 +80,7 @@ async function endIfStuckAtStart(
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    // Heard for ever: a terminal that is closed sends it twice, which is nobody's wish for a faster end.
+    process.on('SIGHUP', resolve);
   });
 }
