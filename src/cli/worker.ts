@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
-import { createLogger, type Logger } from '../server/log.ts';
+import { createStandardLog, type Logger } from '../server/log.ts';
 import { OutOfReachError, UnfitError } from '../worker/start-errors.ts';
 import { startWorker } from '../worker.ts';
 import { CliError, EXIT } from './fail.ts';
@@ -31,12 +31,14 @@ export function workerCommand(): Command {
       requireForWorker(config);
       readSecrets(config, readTextFile);
       const version = packageVersion();
-      const log = createLogger(config.log.level, { pid: process.pid });
+      const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
+      // The log sees to itself. What a library says there may be lost, and ends no worker.
+      process.stdout.removeAllListeners('error').on('error', () => undefined);
       // Heard from the start: a worker that is told to stop while it starts, stops as soon as it has.
       const signalled = firstSignal();
       let started = false;
       void endIfStuckAtStart(signalled, () => started, log);
-      const worker = await startWorker({ config, readFile: readTextFile, version, log }).catch(
+      const worker = await startWorker({ config, readFile: readTextFile, version, log, droppedLines }).catch(
         (error: unknown) => {
           if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
           if (error instanceof UnfitError) throw new CliError(EXIT.usage, error.problems.join('\n'));
