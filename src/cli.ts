@@ -40,9 +40,12 @@ overrideExits(program);
 
 // Whoever reads us has seen enough (`imsync dlq list | head`).
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.done);
+  if (error.code === 'EPIPE') process.exit(EXIT.done);
+  process.stderr.write(`imsync: standard output cannot be written: ${error.message}. Look where it goes.\n`);
+  process.exit(EXIT.failed);
 });
+// Nothing is left to say it with.
+process.stderr.on('error', () => undefined);
 
 try {
   await program.parseAsync();

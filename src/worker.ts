@@ -5,6 +5,7 @@ import type { ReadFile } from './config/read-file.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import type { Logger } from './server/log.ts';
+import { countDroppedLines } from './server/log-output.ts';
 import { createAccountChecks } from './tasks/account-checks.ts';
 import { type Hosts, openApi } from './worker/api.ts';
 import { startCalls } from './worker/calls.ts';
@@ -26,11 +27,13 @@ export async function startWorker(options: {
   readonly readFile: ReadFile;
   readonly version: string;
   readonly log: Logger;
+  /** Of `log`, for the metrics. */
+  readonly droppedLines?: () => number;
   readonly random?: () => number;
   /** Stand in for the hosts that the configuration leads to. */
   readonly hosts?: Hosts;
 }): Promise<RunningWorker> {
-  const { config, readFile, version, log, hosts, random = Math.random } = options;
+  const { config, readFile, version, log, droppedLines = () => 0, hosts, random = Math.random } = options;
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const keys = keysOf(config.app.sdkAppId);
   const volume = volumeOf(config);
@@ -46,6 +49,7 @@ export async function startWorker(options: {
     throw error;
   });
   const { ops, intake, lookup } = faces;
+  countDroppedLines(ops.registry, droppedLines);
   const api = openApi(config, readFile, log, hosts);
   const calls = startCalls({ config, volume, id, connections, keys, pacing, api, ops, random, log });
   if (config.api.form !== 'hosted') {

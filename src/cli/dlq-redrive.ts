@@ -38,6 +38,8 @@ interface RedriveFlags extends FilterFlags {
   readonly json?: boolean;
 }
 
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 const HELP = `${FILTER_HELP}
 Puts the events of dead letters into calls again: those named by event ID or in a file, those that match the filter, or
 all. The calls wait behind live ones. All letters of a user go together and the newest decides, so that no older profile
@@ -127,7 +129,7 @@ async function run(
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   // A second one ends the process at once.
-  process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt);
+  for (const signal of INTERRUPTS) process.once(signal, onInterrupt);
   let unnamed = 0;
   try {
     const report = await redrive(
@@ -165,7 +167,7 @@ async function run(
     await signs?.broke(error as Error);
     throw error;
   } finally {
-    process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
+    for (const signal of INTERRUPTS) process.off(signal, onInterrupt);
     progress.end();
     await queues.close();
   }

@@ -8,13 +8,19 @@ export interface Interruption {
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** The first signal aborts and `onFirst` is told; the second one ends the process at once. */
+/**
+ * The first signal aborts and `onFirst` is told; the second one ends the process at once. SIGHUP is never the second: a
+ * terminal that is closed sends it twice.
+ */
 export function onInterrupt(onFirst: () => void): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const handlers = Object.entries(SIGNALS).map(([name, code]) => {
     const handler = (): void => {
-      if (exitCode !== undefined) process.exit(exitCode);
+      if (exitCode !== undefined) {
+        if (name !== 'SIGHUP') process.exit(exitCode);
+        return;
+      }
       exitCode = code;
       onFirst();
       controller.abort();

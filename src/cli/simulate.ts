@@ -28,8 +28,8 @@ Environment (never arguments, which the process list shows):
   IMSYNC_SDK_SECRET_KEY_FILE  or a file that holds it
 Workers, producers and doctor want the same ones, and IMSYNC_BASE_URL=http://127.0.0.1:9480.
 
-When ready it prints one JSON line with url, controlUrl and controlToken. On SIGINT or SIGTERM it
-prints its report as one JSON line and exits 0. Exit 1: it could not listen; 2: wrong usage.
+When ready it prints one JSON line with url, controlUrl and controlToken. On SIGINT, SIGTERM or SIGHUP
+it prints its report as one JSON line and exits 0. Exit 1: it could not listen; 2: wrong usage.
 
 Example:
   $ export IMSYNC_SDK_APP_ID=1400000000 IMSYNC_SDK_SECRET_KEY=any-text-will-do
@@ -151,8 +151,7 @@ function readText(file: string, what: string): string {
 
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
   });
 }
 

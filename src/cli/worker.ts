@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
-import { createLogger, type Logger } from '../server/log.ts';
+import { createStandardLog, type Logger } from '../server/log.ts';
 import { OutOfReachError, UnfitError } from '../worker/start-errors.ts';
 import { startWorker } from '../worker.ts';
 import { CliError, EXIT } from './fail.ts';
@@ -13,8 +13,8 @@ import { packageVersion } from './version.ts';
 const START_GRACE_MS = 1_000;
 
 const HELP = `
-Runs until SIGTERM or SIGINT: then it finishes the calls on the wire, leaves the rest to other workers, and ends
-within IMSYNC_SHUTDOWN_TIMEOUT_MS. A second signal ends it at once; nothing is lost either way.
+Runs until SIGTERM, SIGINT or SIGHUP: then it finishes the calls on the wire, leaves the rest to other workers, and ends
+within IMSYNC_SHUTDOWN_TIMEOUT_MS. SIGTERM or SIGINT once more ends it at once; nothing is lost either way.
 
 Run as many as you like, on one machine or on many: they share the quota.
 
@@ -31,12 +31,14 @@ export function workerCommand(): Command {
       requireForWorker(config);
       readSecrets(config, readTextFile);
       const version = packageVersion();
-      const log = createLogger(config.log.level, { pid: process.pid });
+      const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
+      // The log sees to itself. What a library says there may be lost, and ends no worker.
+      process.stdout.removeAllListeners('error').on('error', () => undefined);
       // Heard from the start: a worker that is told to stop while it starts, stops as soon as it has.
       const signalled = firstSignal();
       let started = false;
       void endIfStuckAtStart(signalled, () => started, log);
-      const worker = await startWorker({ config, readFile: readTextFile, version, log }).catch(
+      const worker = await startWorker({ config, readFile: readTextFile, version, log, droppedLines }).catch(
         (error: unknown) => {
           if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
           if (error instanceof UnfitError) throw new CliError(EXIT.usage, error.problems.join('\n'));
@@ -80,5 +82,7 @@ async function endIfStuckAtStart(
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    // Heard for ever: a terminal that is closed sends it twice, which is nobody's wish for a faster end.
+    process.on('SIGHUP', resolve);
   });
 }

@@ -1,4 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -162,14 +164,24 @@ describe('the log of a worker', () => {
   }, 60_000);
 });
 
-test('the last lines before an exit are there, in their order, however busy the process is', () => {
-  const [loader, script] = ['../support/ts-loader.js', '../support/log-and-exit.ts'].map((file) =>
-    fileURLToPath(new URL(file, import.meta.url)),
-  );
-  const { stdout, status } = spawnSync(process.execPath, ['--import', loader ?? '', script ?? ''], {
-    encoding: 'utf8',
-  });
-  const lines = stdout.trim().split('\n');
-  expect(lines.map((text) => (JSON.parse(text) as { line: number }).line)).toEqual([1, 2, 3, 4, 5]);
-  expect(status).toBe(0);
-}, 60_000);
+test.each([
+  ['few', 5],
+  ['more than a pipe takes', 8_000],
+])(
+  'the last lines before an exit are there, in their order, however busy the process is: %s',
+  async (_, count) => {
+    const [loader, script] = ['../support/ts-loader.js', '../support/log-and-exit.ts'].map((file) =>
+      fileURLToPath(new URL(file, import.meta.url)),
+    );
+    const child = spawn(process.execPath, ['--import', loader ?? '', script ?? '', String(count)]);
+    const exited = once(child, 'close');
+    await once(child.stderr, 'data');
+    // Nobody has read a line until now, and the process ends while they are read.
+    child.stdin.end();
+    const lines = (await text(child.stdout)).trim().split('\n');
+    expect(lines).toHaveLength(count);
+    expect(lines.every((line, i) => (JSON.parse(line) as { line: number }).line === i + 1)).toBe(true);
+    expect((await exited)[0]).toBe(0);
+  },
+  60_000,
+);

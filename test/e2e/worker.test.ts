@@ -36,32 +36,41 @@ test('imports what waits, says one line a call, and ends on SIGTERM with 0', asy
   expect(await stage.client.hlen(stage.keys.workers)).toBe(0);
 }, 60_000);
 
-test('on SIGTERM the calls on the wire are finished and the rest is left for the next worker', async () => {
-  stage = await setStage({ latencyMs: [1_500, 1_500] });
-  const first = await stage.worker({
-    IMSYNC_BATCH_MAX_SIZE: '1',
-    IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '5',
-  });
-  for (let i = 0; i < 40; i++) await stage.push({ userId: `u${i}` });
-  await eventually('calls on the wire', () => pendingCalls() >= 3);
-  first.signal('SIGTERM');
-  expect(await first.ended).toBe(0);
+test.each(['SIGTERM', 'SIGHUP'] as const)(
+  'on %s the calls on the wire are finished and the rest is left for the next worker',
+  async (signal) => {
+    stage = await setStage({ latencyMs: [1_500, 1_500] });
+    const first = await stage.worker({
+      IMSYNC_BATCH_MAX_SIZE: '1',
+      IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '5',
+    });
+    for (let i = 0; i < 40; i++) await stage.push({ userId: `u${i}` });
+    await eventually('calls on the wire', () => pendingCalls() >= 3);
+    first.signal(signal);
+    if (signal === 'SIGHUP') {
+      // A terminal that is closed sends it twice.
+      await first.line('signal received');
+      first.signal('SIGHUP');
+    }
+    expect(await first.ended).toBe(0);
 
-  // Whatever the API got was heard to its end and written down.
-  const { calls, accounts } = stage.simulator;
-  expect(pendingCalls()).toBe(0);
-  expect(calls().length).toBeLessThan(40);
-  expect(linesOf(first, 'call made')).toHaveLength(calls().length);
-  expect(Number(await stage.client.hget(stage.keys.books, 'imported'))).toBe(accounts.size);
-  expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
+    // Whatever the API got was heard to its end and written down.
+    const { calls, accounts } = stage.simulator;
+    expect(pendingCalls()).toBe(0);
+    expect(calls().length).toBeLessThan(40);
+    expect(linesOf(first, 'call made')).toHaveLength(calls().length);
+    expect(Number(await stage.client.hget(stage.keys.books, 'imported'))).toBe(accounts.size);
+    expect((await audit(stage.client, stage.keys)).problems).toEqual([]);
 
-  stage.simulator.setFaults({});
-  await stage.worker();
-  await drained(stage);
-  expect(accounts.size).toBe(40);
-  // Nobody was called twice: nothing was taken away from under a call.
-  expect([...accounts.values()].every(({ imports }) => imports === 1)).toBe(true);
-}, 120_000);
+    stage.simulator.setFaults({});
+    await stage.worker();
+    await drained(stage);
+    expect(accounts.size).toBe(40);
+    // Nobody was called twice: nothing was taken away from under a call.
+    expect([...accounts.values()].every(({ imports }) => imports === 1)).toBe(true);
+  },
+  120_000,
+);
 
 test('on SIGTERM during a hold it ends at once, and the events wait', async () => {
   stage = await setStage({ scenario: { rules: [{ action: { errorCode: 60016 } }] } });

@@ -81,7 +81,7 @@ test('a worker knows the clock before it asks for its first slot', async () => {
   const { redis, keys, connect } = fresh();
   const clock = createRedisClock();
   const { config } = loadConfig({ env: {}, readFile: readTextFile });
-  const log = createRedisLog(createLogger('silent', {}));
+  const log = createRedisLog(createLogger('silent', {}, { write() {} }));
   await openPacing(config, { commands: redis, watch: connect(), log }, keys, [BATCH], clock);
   log.close();
   expect(clock.uncertaintyMs).toBeLessThan(10_000);

@@ -26,8 +26,20 @@ export function imsync(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   input?: string | Buffer,
-  /** The command of another build, and Node's own arguments. */
-  { build = cli, nodeArgs = [] }: { readonly build?: string; readonly nodeArgs?: readonly string[] } = {},
+  {
+    build = cli,
+    nodeArgs = [],
+    stdout = 'pipe',
+    stderr: errors = 'pipe',
+  }: {
+    /** The command of another build. */
+    readonly build?: string;
+    /** Node's own arguments. */
+    readonly nodeArgs?: readonly string[];
+    /** Open files of the test's own, which `lines` and `stderr` tell nothing of then. */
+    readonly stdout?: number | 'pipe';
+    readonly stderr?: number | 'pipe';
+  } = {},
 ): ImsyncProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('IMSYNC_'));
   const child = spawn(process.execPath, [...nodeArgs, build, ...args], {
@@ -36,7 +48,7 @@ export function imsync(
       ...(args.includes('worker') && { IMSYNC_OPS_PORT: '0' }),
       ...env,
     },
-    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', stdout, errors],
   });
   // It may end before it has read all.
   child.stdin?.on('error', () => undefined);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createFleetMetrics } from '../../../src/server/fleet-metrics.ts';
 import { createIntakeMetrics } from '../../../src/server/intake-metrics.ts';
+import { countDroppedLines } from '../../../src/server/log-output.ts';
 import { createProcessMetrics } from '../../../src/server/metrics.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -10,6 +11,7 @@ const own = (names: readonly { readonly name: string }[]): string[] =>
 describe('names of metrics', () => {
   const { registry } = createProcessMetrics('0', ['account_import']);
   createIntakeMetrics(registry);
+  countDroppedLines(registry, () => 0);
   const known = new Set([
     ...own(registry.getMetricsAsArray()),
     ...own(createFleetMetrics().registry.getMetricsAsArray()),

@@ -42,35 +42,38 @@ describe('imsync simulate', () => {
     expect(run.stderr).toBe('');
   });
 
-  test('takes key, token and scenario from files, and stops at SIGINT', async () => {
-    const args = [
-      '--port=0',
-      '--host=127.0.0.2',
-      '--latency=1-2',
-      '--quota=account_import=7',
-      '--quota=total=9',
-      '--sensitive-word=bad',
-      '--bad-accounts-in-batch=fail-call',
-      `--scenario=${fileOf('scenario.json', '{"rules":[{"match":{"times":1},"action":{"errorCode":70169}}]}')}`,
-      `--control-token-file=${fileOf('token.txt', 'a-token-of-mine\n')}`,
-    ];
-    const env = {
-      IMSYNC_SDK_APP_ID: ENV.IMSYNC_SDK_APP_ID,
-      IMSYNC_SDK_SECRET_KEY_FILE: fileOf('key.txt', `${TEST_APP.secretKey}\n`),
-    };
-    const run = program.run(args, env);
-    const ready = JSON.parse((await run.line()) ?? '');
-    expect(ready).not.toHaveProperty('controlToken');
-    const url = callUrl(ready.url, 'multiaccount_import');
-    const body = { AccountList: [{ UserID: 'a', Nick: 'bad' }] };
-    expect((await postJson(url, body)).json.ErrorCode).toBe(70169);
-    expect((await postJson(url, body)).json.ErrorCode).toBe(40005);
-    const headers = { Authorization: 'Bearer a-token-of-mine' };
-    const quotas = await postJson(`${ready.controlUrl}quotas`, {}, { method: 'PUT', headers });
-    expect(quotas.json).toMatchObject({ account_import: 7, total: 9 });
-    run.process.kill('SIGINT');
-    expect(await run.ended).toBe(0);
-  });
+  test.each(['SIGINT', 'SIGHUP'] as const)(
+    'takes key, token and scenario from files, and stops at %s',
+    async (signal) => {
+      const args = [
+        '--port=0',
+        '--host=127.0.0.2',
+        '--latency=1-2',
+        '--quota=account_import=7',
+        '--quota=total=9',
+        '--sensitive-word=bad',
+        '--bad-accounts-in-batch=fail-call',
+        `--scenario=${fileOf('scenario.json', '{"rules":[{"match":{"times":1},"action":{"errorCode":70169}}]}')}`,
+        `--control-token-file=${fileOf('token.txt', 'a-token-of-mine\n')}`,
+      ];
+      const env = {
+        IMSYNC_SDK_APP_ID: ENV.IMSYNC_SDK_APP_ID,
+        IMSYNC_SDK_SECRET_KEY_FILE: fileOf('key.txt', `${TEST_APP.secretKey}\n`),
+      };
+      const run = program.run(args, env);
+      const ready = JSON.parse((await run.line()) ?? '');
+      expect(ready).not.toHaveProperty('controlToken');
+      const url = callUrl(ready.url, 'multiaccount_import');
+      const body = { AccountList: [{ UserID: 'a', Nick: 'bad' }] };
+      expect((await postJson(url, body)).json.ErrorCode).toBe(70169);
+      expect((await postJson(url, body)).json.ErrorCode).toBe(40005);
+      const headers = { Authorization: 'Bearer a-token-of-mine' };
+      const quotas = await postJson(`${ready.controlUrl}quotas`, {}, { method: 'PUT', headers });
+      expect(quotas.json).toMatchObject({ account_import: 7, total: 9 });
+      run.process.kill(signal);
+      expect(await run.ended).toBe(0);
+    },
+  );
 
   test.each<[string, string[], NodeJS.ProcessEnv, RegExp]>([
     ['no app', [], {}, /Set IMSYNC_SDK_APP_ID/],
