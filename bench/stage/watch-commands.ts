@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { getsAlongWhenRefused } from '../../src/calls/when-refused.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { eventually } from '../../test/support/eventually.ts';
+import { scriptTexts } from '../../test/support/script-texts.js';
 import { type Monitored, readMonitored } from '../measure/monitor.ts';
 
 /** What a Redis executes. */
@@ -49,22 +50,12 @@ export async function watchCommands(redis: RedisClient, port: number): Promise<C
   };
 }
 
-/** Scripts that share functions are one text: `letter-index.lua` stands before these. */
-const WITH_LETTER_INDEX = ['ledger/settle.lua', 'ledger/redrive.lua', 'ledger/delete-letters.lua'];
-
 /** The names of the project's scripts and of BullMQ's by their SHA; of an unknown one, its beginning. */
 export async function scriptNames(): Promise<(sha: string) => string> {
   const src = new URL('../../src/', import.meta.url);
   const names = new Map<string, string>();
   const shaOf = (text: string): string => createHash('sha1').update(text).digest('hex');
-  const read = (file: string): string => readFileSync(new URL(file, src), 'utf8');
-  for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
-    if (!file.endsWith('.lua')) continue;
-    const text = WITH_LETTER_INDEX.includes(file)
-      ? `${read('ledger/letter-index.lua')}\n${read(file)}`
-      : read(file);
-    names.set(shaOf(text), file.replace(/^.*\//, ''));
-  }
+  for (const { name, sha } of scriptTexts(src)) names.set(sha, `${name}.lua`);
   const bullmq = new URL('../../node_modules/bullmq/dist/esm/scripts/', import.meta.url);
   for (const file of readdirSync(bullmq)) {
     if (!/-\d+\.js$/.test(file)) continue;

@@ -1,4 +1,5 @@
 import type { RunEnd } from '../calls/call-worker.ts';
+import type { VerdictClass } from '../im/verdict-rows.ts';
 import { verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord } from '../ledger/record.ts';
 import type { Slot } from '../pace/slot.ts';
@@ -22,6 +23,7 @@ export type Learn = (
   line: Line,
 ) => Promise<Step<Group, RunEnd>>;
 
+const MOST_SUSPECT_MS = 5_000;
 /** A call for one account that succeeds and says that the account failed. */
 const CONTRADICTION = {
   class: 'unknown',
@@ -38,6 +40,15 @@ export function createLearner(
   const { callId } = record;
   const { commands, culprits, chance, bodyLimit } = options;
   const ear = createFleetEar(options, callId, chance.splitAfter);
+
+  /** A suspect whose fault does not pass is asked a bounded number of times, and soon: its user waits for the end. */
+  const delayMs = (later: readonly Unit[], verdict: VerdictClass): number => {
+    const { baseMs, maxMs } = options.retry;
+    const failures = later[0]?.suspicion?.failures;
+    return (verdict === 'unknown' || verdict === 'app') && failures !== undefined
+      ? backoffMs(failures, { baseMs, maxMs: Math.min(maxMs, MOST_SUSPECT_MS) }, options.random())
+      : backoffMs(record.tries, options.retry, options.random());
+  };
 
   return async (group, slotClass, { answer, slot, durationMs }, line) => {
     const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
@@ -126,7 +137,7 @@ export function createLearner(
         nowMs,
         sentAtMs: slot.atRedisMs,
         outcomeKnown: verdict.outcomeKnown,
-        delayMs: backoffMs(record.tries, options.retry, options.random()),
+        delayMs: delayMs(decision.later, verdict.class),
       });
       const [unit, ...others] = group.units;
       const isOfMany = unit !== undefined && others.length === 0 && settler.remaining().length > 1;
@@ -139,7 +150,7 @@ export function createLearner(
       // One that is lost is another run's work by now.
       const kind = await settler.settle({
         command: group.command,
-        ...(heard.kind === 'passed' && !heard.isTold && { passedAtMs: slot.atRedisMs }),
+        passedAtMs: heard.kind === 'passed' && !heard.isTold ? slot.atRedisMs : 0,
         ...decision,
       });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };

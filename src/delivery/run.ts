@@ -98,7 +98,7 @@ export function createRun(
   const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
     const { units, refused } = screen(group.units, options.onProfileFault, commands.form);
     if (refused.length > 0) {
-      const kind = await settler.settle({ imported: [], refused, command: commands.single });
+      const kind = await settler.settle({ imported: [], refused, command: commands.single, passedAtMs: 0 });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
     if (units.length === 0) return { again: released(group, commands) };

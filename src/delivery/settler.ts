@@ -16,8 +16,8 @@ import type { Unit } from './unit.ts';
 /** Events that a call brought to an end. */
 interface Ended extends Pick<Decision, 'imported' | 'refused'> {
   readonly command: CommandName;
-  /** When the call started, if it proves that accounts pass and the fleet was not told yet. */
-  readonly passedAtMs?: number;
+  /** When the call started, if it proves that accounts pass and the fleet was not told yet; else 0. */
+  readonly passedAtMs: number;
 }
 
 /**
@@ -82,9 +82,9 @@ export function createSettler(options: {
       refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
     const after = remainingAfter(remaining, decision);
     const onWire = isOnWire();
-    const passedAtMs = Math.max(...all.map((one) => one.passedAtMs ?? 0));
+    const passedAtMs = Math.max(...all.map((one) => one.passedAtMs));
     const { kind } = await store({
-      ...(passedAtMs > 0 && { passedAtMs }),
+      passedAtMs,
       ...settlementOf({
         before: remaining,
         after,

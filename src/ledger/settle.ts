@@ -62,7 +62,7 @@ export interface Settlement {
   readonly outcomes: readonly Outcome[];
   readonly tallies?: readonly TallyCount[];
   /**
-   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; absent: none did, or the
+   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none did, or the
    * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold-end.lua).
    */
   readonly passedAtMs?: number;
@@ -96,7 +96,7 @@ export async function settleRecord(
     superseded: settlement.superseded,
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
     ...(!sameUsers && { released }),
-    ...(settlement.passedAtMs !== undefined && { passedAt: Math.round(settlement.passedAtMs) }),
+    ...(settlement.passedAtMs && { passedAt: Math.round(settlement.passedAtMs) }),
     publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
     ...(allOutcomes && {
       outcomes: settlement.outcomes.map((outcome) =>

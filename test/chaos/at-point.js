@@ -12,10 +12,10 @@
  *
  * Writes `chaos: at <point>` to standard error just before.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import http from 'node:http';
 import { Redis } from 'ioredis';
+import { scriptTexts } from '../support/script-texts.js';
 
 const [what = '', when = '', which = ''] = (process.env.CHAOS_POINT ?? '').split(':');
 const act = process.env.CHAOS_ACT ?? 'SIGKILL';
@@ -23,21 +23,9 @@ const every = Number(process.env.CHAOS_PASSING ?? 1);
 const dist = new URL(process.env.CHAOS_DIST ?? '../../dist/', import.meta.url);
 let passed = 0;
 
-const files = {
-  cut: ['intake/cut.lua'],
-  claim: ['ledger/claim.lua'],
-  slot: ['pace/slot.lua'],
-  hold: ['pace/hold.lua'],
-  throttle: ['pace/throttle.lua'],
-  settle: ['ledger/letter-index.lua', 'ledger/settle.lua'],
-  redrive: ['ledger/letter-index.lua', 'ledger/redrive.lua'],
-};
 /** By text and by hash, as the first and every later run of a script name it. @type {Map<string, string>} */
 const scripts = new Map();
-for (const [name, parts] of Object.entries(files)) {
-  const lua = parts.map((part) => readFileSync(new URL(part, dist), 'utf8')).join('\n');
-  scripts.set(lua, name).set(createHash('sha1').update(lua).digest('hex'), name);
-}
+for (const { name, lua, sha } of scriptTexts(dist)) scripts.set(lua, name).set(sha, name);
 
 function pass() {
   passed++;

@@ -21,6 +21,8 @@ test('status of an app that nothing happened to', async () => {
       multiaccount_import: { ...idle, quota: 100, rate: 99 },
       account_import: { ...idle, quota: 200, rate: 198 },
     },
+    oldestUnfinishedAgeMs: null,
+    suspects: { calls: 0, users: [] },
     deadLetters: { total: 0, byReason: {}, byCode: {}, oldestAgeMs: null },
     hold: null,
     paused: false,

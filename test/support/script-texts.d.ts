@@ -1,0 +1,2 @@
+/** See script-texts.js. */
+export function scriptTexts(folder: URL): { name: string; lua: string; sha: string }[];
