@@ -33,7 +33,7 @@
 -- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
 redis.call('HDEL', KEYS[5], '')
 
-local record = redis.call('HMGET', KEYS[1], 'command', 'users', 'events', 'class', 'run')
+local record = redis.call('HMGET', KEYS[1], 'command', 'users', 'events', 'class', 'run', 'suspects')
 if record[5] ~= ARGV[2] then
   return { 'lost' }
 end
@@ -255,7 +255,9 @@ else
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('ZREM', KEYS[18], ARGV[1])
-  redis.call('ZREM', KEYS[19], ARGV[1])
+  if record[6] then
+    redis.call('ZREM', KEYS[19], ARGV[1])
+  end
   if record[4] == 'redrive' then
     redis.call('HINCRBY', KEYS[5], 'redriveCalls', -1)
   end

@@ -46,7 +46,8 @@ test('a call is settled once, with few commands', () => {
   const { sent, commands } = of('settle.lua');
   expect(sent).toBeGreaterThanOrEqual(CALLS);
   expect(sent).toBeLessThanOrEqual(CALLS + RERUNS);
-  expect(commands).toBeLessThanOrEqual(13 * sent);
+  // One of them takes the call out of the list by the age of its oldest event.
+  expect(commands).toBeLessThanOrEqual(14.5 * sent);
 });
 
 test.each(['claim.lua', 'BullMQ addStandardJob', 'BullMQ addDelayedJob', 'BullMQ moveToFinished'])(
