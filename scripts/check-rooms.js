@@ -14,11 +14,35 @@ import { parseSync } from '@swc/core';
 
 /** From the top to the bottom; `cli` is `cli.ts` and the folder. `worker` holds the parts that `worker.ts` puts together. */
 const rooms = [
-  ...['config', 'event', 'im', 'redis', 'pace', 'ledger', 'calls', 'intake', 'delivery', 'tasks', 'server'],
-  ...['doctor', 'worker', 'worker.ts', 'index.ts', 'demo', 'cli', 'simulator'],
+  ...[
+    'config',
+    'lifecycle',
+    'event',
+    'im',
+    'redis',
+    'producer',
+    'index.ts',
+    'pace',
+    'ledger',
+    'calls',
+    'intake',
+  ],
+  ...[
+    'delivery',
+    'logging',
+    'tasks',
+    'ops',
+    'http-intake',
+    'doctor',
+    'worker',
+    'worker.ts',
+    'demo',
+    'cli',
+    'simulator',
+  ],
 ];
 /** What an app backend loads with the producer; nothing else may come along. */
-const roomsOfIndex = ['config', 'event', 'redis', 'intake'];
+const roomsOfIndex = ['config', 'event', 'redis', 'producer'];
 /** Package to the one room that imports it; with `typesAnywhere`, others may `import type`. */
 const owners = new Map([
   ['bullmq', { room: 'calls', typesAnywhere: false }],

@@ -1,6 +1,6 @@
 // What an app backend imports. The names here are promises.
 export type { UserInput } from './event/fields.ts';
-export { type Accepted, InvalidUserError, NotAcceptedError } from './intake/accepted.ts';
-export type { Importing } from './intake/import-users.ts';
-export type { ImportOutcome } from './intake/outcomes.ts';
-export { type ProducerOptions, UserCreatedProducer, type WaitOptions } from './intake/producer.ts';
+export { type Accepted, InvalidUserError, NotAcceptedError } from './producer/accepted.ts';
+export type { Importing } from './producer/import-users.ts';
+export type { ImportOutcome } from './producer/outcome-inbox.ts';
+export { type ProducerOptions, UserCreatedProducer, type WaitOptions } from './producer/producer.ts';

@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config } from './config/config.ts';
 import type { ReadFile } from './config/read-file.ts';
+import type { Logger } from './logging/log.ts';
+import { countDroppedLines } from './logging/log-output.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
-import type { Logger } from './server/log.ts';
-import { countDroppedLines } from './server/log-output.ts';
 import { createAccountChecks } from './tasks/account-checks.ts';
 import { type Hosts, openApi } from './worker/api.ts';
 import { startCalls } from './worker/calls.ts';
+import { volumeOf } from './worker/capacity.ts';
+import { startHeralds } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
-import { openFaces } from './worker/faces.ts';
-import { startHeralds } from './worker/heralds.ts';
 import { openPacing } from './worker/pacing.ts';
-import { volumeOf } from './worker/volume.ts';
+import { openFaces } from './worker/servers.ts';
 
 export interface RunningWorker {
   readonly id: string;

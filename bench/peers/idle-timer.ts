@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import { waitUntil } from '../../src/lifecycle/wait-until.ts';
 import { MAX_LATE_MS } from '../../src/pace/budget.ts';
-import { waitUntil } from '../../src/pace/wait-until.ts';
 
 /**
  * The floor of missed slots: a process that has nothing to do but be there at its slots. Counts those at which it is too

@@ -1,4 +1,4 @@
-import type { Books } from '../../src/ledger/books.ts';
+import type { Books } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Account } from '../../src/simulator/account-store.ts';
 

@@ -1,5 +1,5 @@
-import { type Books, readBooks } from '../../src/ledger/books.ts';
-import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
+import { type Books, readBooks } from '../../src/ledger/totals.ts';
+import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../../test/support/eventually.ts';

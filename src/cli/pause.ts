@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { readBooks } from '../ledger/books.ts';
-import { createHoldState } from '../pace/hold-state.ts';
+import { readBooks } from '../ledger/totals.ts';
+import { createHoldState } from '../pace/hold/hold-state.ts';
 import { withRedis } from './with-redis.ts';
 
 const MAX_REASON_CHARS = 200;

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { openCallQueues } from '../calls/queues.ts';
+import { openCallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/suspects.ts';
+import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/quotas.ts';
-import { readStatus, type Status } from '../server/status.ts';
 import { withRedis } from './with-redis.ts';
 
 export function statusCommand(): Command {

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { RunEnd } from '../calls/call-worker.ts';
+import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import type { CallInHand } from '../intake/cut.ts';
 import { claimRecord } from '../ledger/claim.ts';
-import { waitUntil } from '../pace/wait-until.ts';
-import { LANDING_MS } from './backoff.ts';
+import { waitUntil } from '../lifecycle/wait-until.ts';
+import type { Leave } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import type { EarlySlot } from './early-slot.ts';
+import { LANDING_MS } from './policy/backoff.ts';
 import { createRun } from './run.ts';
-import type { Leave } from './waiting-room.ts';
 
 /**
  * A record of another version comes by again after this (claim.lua goes by the same). With both versions running
@@ -20,7 +20,7 @@ const CLOCK_SLACK_MS = 2_000;
 
 /**
  * Works a call record off: one run of its job. Never throws for what the API answers. `kind`: what the job tells of
- * the class of its call (calls/call-worker.ts).
+ * the class of its call (calls/bullmq/call-worker.ts).
  */
 export async function deliver(options: DeliveryOptions, callId: string, kind: string): Promise<RunEnd> {
   const leave = await options.room.enter(kind);

@@ -1,17 +1,17 @@
 import type { EventRules } from '../event/event.ts';
 import type { ImClient } from '../im/client.ts';
 import type { VerdictOverrides } from '../im/verdicts.ts';
-import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { WaitingRoom } from './admission.ts';
 import type { BodyLimit } from './body-limit.ts';
-import type { Chance } from './chance.ts';
-import type { CulpritWatch } from './culprits.ts';
-import type { DecisionPolicy } from './decide.ts';
+import type { FleetOptions } from './breaker.ts';
 import type { DeliveryReport } from './delivery-report.ts';
-import type { FleetOptions } from './fleet.ts';
-import type { Commands } from './unit.ts';
-import type { WaitingRoom } from './waiting-room.ts';
+import type { Chance } from './policy/chance.ts';
+import type { DecisionPolicy } from './policy/decide.ts';
+import type { Commands } from './policy/pending-user.ts';
+import type { CulpritWatch } from './refusal-rate.ts';
 
 /** What a process delivers with. */
 export interface DeliveryOptions extends FleetOptions {

@@ -2,7 +2,7 @@ import type { FaultName } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { FleetReport } from './fleet.ts';
+import type { FleetReport } from './breaker.ts';
 
 /** What the rest of the process hears of the calls: log, metrics, the coalescer. */
 export interface DeliveryReport extends FleetReport {

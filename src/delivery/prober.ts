@@ -4,9 +4,9 @@ import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
 import { decodeCheck } from '../im/results.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
-import type { HoldState } from '../pace/hold-state.ts';
-import type { HoldWatch } from '../pace/hold-watch.ts';
-import { createPulse, type Pulse } from '../pace/pulse.ts';
+import { createPulse, type Pulse } from '../lifecycle/loop-deadline.ts';
+import type { HoldState } from '../pace/hold/hold-state.ts';
+import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotBook } from '../pace/slot.ts';
 import { sendAtSlot } from './send-at-slot.ts';
 

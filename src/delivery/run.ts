@@ -1,23 +1,23 @@
 import { performance } from 'node:perf_hooks';
-import type { RunEnd } from '../calls/call-worker.ts';
+import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import { parseEntry } from '../event/parse.ts';
 import { encodeCheck, encodeImport } from '../im/bodies.ts';
 import type { ApiForm } from '../im/commands.ts';
 import { type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
+import { waitUntil } from '../lifecycle/wait-until.ts';
 import type { Slot } from '../pace/slot.ts';
-import { waitUntil } from '../pace/wait-until.ts';
-import { LANDING_MS } from './backoff.ts';
+import type { Leave } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import type { EarlySlot } from './early-slot.ts';
-import { runLanes, type Step } from './lanes.ts';
-import { createLearner } from './learn.ts';
-import { placeCall } from './place-call.ts';
-import { screen } from './screen.ts';
+import { createLearner } from './handle-answer.ts';
+import { placeCall } from './make-call.ts';
+import { LANDING_MS } from './policy/backoff.ts';
+import { accountOf, type Group, groupsOf, unitsByUser } from './policy/pending-user.ts';
+import { screen } from './policy/preflight.ts';
+import { canaryOf, released } from './policy/split.ts';
+import { runLanes, type Step } from './run-concurrently.ts';
 import { createSettler } from './settler.ts';
-import { canaryOf, released } from './split.ts';
-import { accountOf, type Group, groupsOf, unitsByUser } from './unit.ts';
-import type { Leave } from './waiting-room.ts';
 
 /** A record, and the run that owns it. `passedAtMs`: see claimRecord. */
 interface Claimed {

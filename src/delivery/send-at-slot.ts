@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
 import type { PreparedCall } from '../im/client.ts';
+import { waitUntil } from '../lifecycle/wait-until.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../pace/budget.ts';
-import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotBook } from '../pace/slot.ts';
-import { waitUntil } from '../pace/wait-until.ts';
 
 export type Sent =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly durationMs: number }

@@ -2,16 +2,16 @@ import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
 import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { Decision, Refused } from './decide.ts';
-import { invalidLetter, refusedLetter } from './letter.ts';
+import type { Decision, Refused } from './policy/decide.ts';
+import { invalidLetter, refusedLetter } from './policy/letter.ts';
+import type { Unit } from './policy/pending-user.ts';
 import {
   invalidSettlement,
   type KeptState,
   type Remaining,
   remainingAfter,
   settlementOf,
-} from './settlement.ts';
-import type { Unit } from './unit.ts';
+} from './policy/settlement.ts';
 
 /** Events that a call brought to an end. */
 interface Ended extends Pick<Decision, 'imported' | 'refused'> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toFields } from '../event/fields.ts';
-import type { UserCreatedProducer } from '../intake/producer.ts';
+import type { UserCreatedProducer } from '../producer/producer.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { DemoError } from './demo-error.ts';

@@ -1,4 +1,4 @@
-import type { StoredLetter } from '../ledger/dead-letters.ts';
+import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import type { PlannedSignup } from './plan.ts';
 
 /** The demo's own check, against what the simulator holds: not what the workers believe of themselves. */

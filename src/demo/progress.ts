@@ -1,4 +1,4 @@
-import type { Status } from '../server/status.ts';
+import type { Status } from '../ops/status.ts';
 import { PASSING_ANSWERS } from './plan.ts';
 import type { SimulatorFacts } from './simulator-control.ts';
 

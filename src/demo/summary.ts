@@ -1,5 +1,5 @@
-import type { StoredLetter } from '../ledger/dead-letters.ts';
-import type { Status } from '../server/status.ts';
+import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
+import type { Status } from '../ops/status.ts';
 import type { Audit } from './audit.ts';
 import { accountsPerCall, BATCH_COMMAND, count, counted, retriesOf } from './progress.ts';
 import type { SimulatorFacts } from './simulator-control.ts';

@@ -1,8 +1,8 @@
 import type { ImportCommand } from '../im/bodies.ts';
-import type { Books } from '../ledger/books.ts';
+import type { Books } from '../ledger/totals.ts';
+import type { WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import type { FleetState } from '../pace/hold-state.ts';
-import type { WorkerPresence } from '../server/presence.ts';
+import type { FleetState } from '../pace/hold/hold-state.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
 
 /** What the fleet has written into Redis about itself. */

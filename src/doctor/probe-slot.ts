@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
 import type { ReadFile } from '../config/read-file.ts';
+import { waitUntil } from '../lifecycle/wait-until.ts';
 import { spacingMicros } from '../pace/budget.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotBook, withoutRecord } from '../pace/slot.ts';
-import { waitUntil } from '../pace/wait-until.ts';
 import { closeRedis, openRedis, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';

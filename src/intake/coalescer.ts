@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createPulse, type Pulse } from '../lifecycle/loop-deadline.ts';
 import { patienceMs } from '../pace/budget.ts';
-import { createPulse, type Pulse } from '../pace/pulse.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import {

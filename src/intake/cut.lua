@@ -12,7 +12,7 @@
 --      9 process that asks  10 record format  11 most bytes a call  12 most entries looked at
 --      13 who goes alone: 'nobody' or 'profile-or-robot', by what the batch call cannot carry
 --      14 ms that lie between two slots: while quiet, a call that is not full is cut so far behind the one before
---      15 run that takes the batch call in hand (calls/in-hand.ts), '' for none: then it is for a job to run it
+--      15 run that takes the batch call in hand (calls/local-calls.ts), '' for none: then it is for a job to run it
 --      16 ID of the call that is taken in hand. Asked for once more it is answered once more, without the single calls that
 --         were cut beside it: the sweep makes their jobs
 --      17 calls of suspected users that back-pressure leaves out, at most
@@ -44,7 +44,7 @@ end
 local maxUsers, maxWaitMs, eagerCalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local maxOpen, maxBytes, maxLooked = tonumber(ARGV[8]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local someAlone, eagerGapMs = ARGV[13] == 'profile-or-robot', tonumber(ARGV[14])
--- While many users are refused together with their calls, smaller calls carry more (delivery/culprits.lua).
+-- While many users are refused together with their calls, smaller calls carry more (delivery/refusal-rate.lua).
 maxUsers = math.min(maxUsers, tonumber(redis.call('HGET', KEYS[10], 'size') or maxUsers))
 -- Something on the way refused a larger body of late (delivery/body-limit.ts). Entries are longer than what is sent of them.
 maxBytes = math.min(maxBytes, tonumber(redis.call('GET', KEYS[12]) or maxBytes))

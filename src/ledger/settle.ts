@@ -4,10 +4,15 @@ import type { Outcome } from '../event/outcome.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
-import type { DeadReason } from './dead-letters.ts';
+import type { DeadReason } from './letters/dead-letters.ts';
 import { type Attempt, packEntries, type Suspicion } from './record.ts';
 
-const settleScript = loadScript(import.meta.url, 'letter-index.lua', '../pace/hold-end.lua', 'settle.lua');
+const settleScript = loadScript(
+  import.meta.url,
+  'letters/letter-index.lua',
+  '../pace/hold/hold-end.lua',
+  'settle.lua',
+);
 
 /** An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record. */
 export interface DeadEvent {
@@ -63,7 +68,7 @@ export interface Settlement {
   readonly tallies?: readonly TallyCount[];
   /**
    * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none did, or the
-   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold-end.lua).
+   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold/hold-end.lua).
    */
   readonly passedAtMs?: number;
 }

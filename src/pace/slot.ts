@@ -3,8 +3,8 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
-import { createLead, type Lead } from './lead.ts';
 import type { RedisClock } from './redis-clock.ts';
+import { createLead, type Lead } from './reservation-lead.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
 const giveUpScript = loadScript(import.meta.url, 'give-up.lua');

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs } from '../delivery/backoff.ts';
-import { type Line, placeCall, type SlotReport } from '../delivery/place-call.ts';
+import { type Line, placeCall, type SlotReport } from '../delivery/make-call.ts';
+import { backoffMs } from '../delivery/policy/backoff.ts';
 import type { ApiAnswer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
@@ -8,7 +8,7 @@ import { withoutUsers } from '../im/redact.ts';
 import { decodeResults } from '../im/results.ts';
 import { type Verdict, type VerdictOverrides, verdictOf } from '../im/verdicts.ts';
 import type { SlotClass } from '../pace/budget.ts';
-import type { HoldWatch } from '../pace/hold-watch.ts';
+import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import { type SlotBook, withoutRecord } from '../pace/slot.ts';
 
 /** Whether an account is there, as account_check says; or why it does not say. `errorCode` is 0 if the API gave none. */

@@ -1,10 +1,10 @@
 import { compareEventIds } from '../event/event-id.ts';
 import { checkUserId } from '../event/user-id.ts';
-import type { StoredLetter } from '../ledger/dead-letters.ts';
+import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
+import { findLetters } from '../ledger/letters/user-letters.ts';
 import { type Attempt, attemptsOf, namedUser, type Suspicion } from '../ledger/record.ts';
-import { findLetters } from '../ledger/user-letters.ts';
 import { findPlaces, type UserInCall } from '../ledger/user-places.ts';
-import { readFleetState } from '../pace/hold-state.ts';
+import { readFleetState } from '../pace/hold/hold-state.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Presence } from './account-checks.ts';

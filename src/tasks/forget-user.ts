@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { LANDING_MS } from '../delivery/backoff.ts';
-import type { StoredLetter } from '../ledger/dead-letters.ts';
-import { deleteLetters } from '../ledger/delete-letters.ts';
-import { type TakenOut, takeOffStream, takeOut } from '../ledger/forget.ts';
-import { listDeadLetters } from '../ledger/letter-store.ts';
+import { LANDING_MS } from '../delivery/policy/backoff.ts';
+import { type TakenOut, takeOffStream, takeOut } from '../ledger/forget/forget.ts';
+import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
+import { deleteLetters } from '../ledger/letters/delete-letters.ts';
+import { listDeadLetters } from '../ledger/letters/letter-store.ts';
+import { ownLetters } from '../ledger/letters/user-letters.ts';
 import { namedUser } from '../ledger/record.ts';
-import { ownLetters } from '../ledger/user-letters.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 

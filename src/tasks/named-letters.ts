@@ -1,6 +1,6 @@
-import type { StoredLetter } from '../ledger/dead-letters.ts';
-import { deathSpan, isMeant, type LetterFilter } from '../ledger/letter-filter.ts';
-import { listDeadLetters, readLetters } from '../ledger/letter-store.ts';
+import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
+import { deathSpan, isMeant, type LetterFilter } from '../ledger/letters/letter-filter.ts';
+import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 

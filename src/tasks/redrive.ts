@@ -1,7 +1,7 @@
-import { type CallQueues, REDRIVE_JOB } from '../calls/queues.ts';
+import { type CallQueues, REDRIVE_JOB } from '../calls/bullmq/queues.ts';
 import { hasUserIdForm } from '../event/user-id.ts';
-import type { StoredLetter } from '../ledger/dead-letters.ts';
-import { type RedriveRequest, type RedriveWord, redriveUsers } from '../ledger/redrive.ts';
+import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
+import { type RedriveRequest, type RedriveWord, redriveUsers } from '../ledger/letters/redrive.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import {

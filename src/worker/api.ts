@@ -5,7 +5,7 @@ import { createImClient, type ImClient } from '../im/client.ts';
 import { baseUrlsOf } from '../im/regions.ts';
 import { createSigner } from '../im/signer.ts';
 import { createSigningClock } from '../im/signing-clock.ts';
-import type { Logger } from '../server/log.ts';
+import type { Logger } from '../logging/log.ts';
 
 /** The hosts of a region. */
 export interface Hosts {

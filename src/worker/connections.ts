@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { ReadFile } from '../config/read-file.ts';
+import type { Logger } from '../logging/log.ts';
+import { createRedisLog } from '../logging/redis-log.ts';
 import { redisAdvice } from '../redis/advice.ts';
 import {
   type ConnectionChange,
@@ -14,8 +16,6 @@ import type { Keys } from '../redis/keys.ts';
 import { writeNothing } from '../redis/owner.ts';
 import { readServerFacts, redisProblems } from '../redis/requirements.ts';
 import { redisSettings } from '../redis/settings.ts';
-import type { Logger } from '../server/log.ts';
-import { createRedisLog } from '../server/redis-log.ts';
 import { OutOfReachError, UnfitError } from './start-errors.ts';
 
 /** What a worker has open to Redis, and what it says about it. */

@@ -1,13 +1,13 @@
 import type { Config } from '../config/config.ts';
-import type { Line } from '../delivery/place-call.ts';
+import type { Line } from '../delivery/make-call.ts';
 import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
 import { spacingMicros } from '../pace/budget.ts';
-import { createDispenser, type Dispenser } from '../pace/dispenser.ts';
-import { createHoldState, type HoldState } from '../pace/hold-state.ts';
-import { type HoldWatch, watchHold } from '../pace/hold-watch.ts';
+import { createHoldState, type HoldState } from '../pace/hold/hold-state.ts';
+import { type HoldWatch, watchHold } from '../pace/hold/hold-watch.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotBook } from '../pace/slot.ts';
+import { createDispenser, type Dispenser } from '../pace/slot-queue.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Connections } from './connections.ts';
 

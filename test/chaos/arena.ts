@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { readBooks } from '../../src/ledger/books.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import {
   closeRedis,
   openRedis,

@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../src/event/event-id.ts';
-import type { Books } from '../../src/ledger/books.ts';
-import { listDeadLetters } from '../../src/ledger/letter-store.ts';
+import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
+import type { Books } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import type { Account } from '../../src/simulator/account-store.ts';

@@ -1,5 +1,5 @@
 import { VERDICT_TABLES, type VerdictRow } from '../../src/im/verdict-rows.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { RuleAction } from '../../src/simulator/rule-action.ts';
 import type { Rule } from '../../src/simulator/scenario.ts';
 import { eventually } from '../support/eventually.ts';

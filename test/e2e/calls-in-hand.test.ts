@@ -1,5 +1,5 @@
-import { openCallQueues } from '../../src/calls/queues.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { openCallQueues } from '../../src/calls/bullmq/queues.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { audit } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';

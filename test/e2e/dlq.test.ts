@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { redriveUsers } from '../../src/ledger/redrive.ts';
+import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import type { Scenario } from '../../src/simulator/scenario.ts';

@@ -1,6 +1,6 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis, whenReady } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';

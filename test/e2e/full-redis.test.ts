@@ -1,4 +1,4 @@
-import { UserCreatedProducer } from '../../src/intake/producer.ts';
+import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { audit } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { TEST_APP } from '../support/simulator.ts';

@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UserCreatedProducer } from '../../src/intake/producer.ts';
-import { readBooks } from '../../src/ledger/books.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
+import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { eventually } from '../support/eventually.ts';
 import { imsync } from '../support/process.ts';
 import { TEST_APP } from '../support/simulator.ts';

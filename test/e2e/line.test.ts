@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readBooks } from '../../src/ledger/books.ts';
-import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
+import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit, booksProblems } from '../support/audit.ts';

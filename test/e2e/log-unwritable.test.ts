@@ -5,7 +5,7 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { readBooks } from '../../src/ledger/books.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { eventually } from '../support/eventually.ts';
 import { parseMetrics } from '../support/metrics.ts';
 import { type ImsyncProcess, imsync } from '../support/process.ts';

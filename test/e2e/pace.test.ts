@@ -1,4 +1,4 @@
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { Scenario } from '../../src/simulator/scenario.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';

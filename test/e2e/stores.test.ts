@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UserCreatedProducer } from '../../src/intake/producer.ts';
+import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit } from '../support/audit.ts';

@@ -1,5 +1,5 @@
 import { verdictRows } from '../../src/im/verdicts.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { Rule, Scenario } from '../../src/simulator/scenario.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';

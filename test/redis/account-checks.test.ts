@@ -1,10 +1,10 @@
 import { createImClient, type ImClient } from '../../src/im/client.ts';
 import { spacingMicros } from '../../src/pace/budget.ts';
-import { createDispenser } from '../../src/pace/dispenser.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
-import { watchHold } from '../../src/pace/hold-watch.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook } from '../../src/pace/slot.ts';
+import { createDispenser } from '../../src/pace/slot-queue.ts';
 import type { Scenario } from '../../src/simulator/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';

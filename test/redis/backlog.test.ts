@@ -1,5 +1,5 @@
-import { readBacklog } from '../../src/intake/backlog.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { readBacklog } from '../../src/ledger/backlog.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { callsOf, oldForm, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();

@@ -1,7 +1,7 @@
 import { Queue } from 'bullmq';
-import { startCallWorker } from '../../src/calls/call-worker.ts';
-import { countDueJobs } from '../../src/calls/due-jobs.ts';
-import { type CallQueues, openCallQueues, queueName } from '../../src/calls/queues.ts';
+import { startCallWorker } from '../../src/calls/bullmq/call-worker.ts';
+import { countDueJobs } from '../../src/calls/bullmq/due-jobs.ts';
+import { type CallQueues, openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 

@@ -1,9 +1,9 @@
-import { openCallQueues, queueName } from '../../src/calls/queues.ts';
-import { sweep } from '../../src/intake/sweep.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
+import { sweep } from '../../src/calls/sweep.ts';
+import { readPresence } from '../../src/ops/presence.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook } from '../../src/pace/slot.ts';
-import { readPresence } from '../../src/server/presence.ts';
 import { forgetUser } from '../../src/tasks/forget-user.ts';
 import { BATCH, callOf, users, useStages } from './stage.ts';
 

@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import { readTextFile } from '../../src/cli/load-config.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { createLogger } from '../../src/logging/log.ts';
+import { createRedisLog } from '../../src/logging/redis-log.ts';
 import { createRedisClock, type RedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook } from '../../src/pace/slot.ts';
-import { createLogger } from '../../src/server/log.ts';
-import { createRedisLog } from '../../src/server/redis-log.ts';
 import { openPacing } from '../../src/worker/pacing.ts';
 import { BATCH, useStages } from './stage.ts';
 

@@ -1,5 +1,5 @@
+import { createTakers } from '../../src/intake/call-claims.ts';
 import { type Coalescer, startCoalescer } from '../../src/intake/coalescer.ts';
-import { createTakers } from '../../src/intake/takers.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FarProxy, startFarProxy } from '../support/far-proxy.ts';
 import { limits, users, useStages } from './stage.ts';

@@ -1,4 +1,4 @@
-import { watchCulprits } from '../../src/delivery/culprits.ts';
+import { watchCulprits } from '../../src/delivery/refusal-rate.ts';
 import { type CutLimits, cutCalls } from '../../src/intake/cut.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';

@@ -1,10 +1,10 @@
-import { openCallQueues } from '../../src/calls/queues.ts';
+import { openCallQueues } from '../../src/calls/bullmq/queues.ts';
+import { sweep } from '../../src/calls/sweep.ts';
 import type { CutAnswer } from '../../src/intake/cut.ts';
 import { cutCalls } from '../../src/intake/cut.ts';
-import { sweep } from '../../src/intake/sweep.ts';
+import { stillMoving } from '../../src/ledger/keep-alive.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { stillMoving } from '../../src/ledger/still-moving.ts';
 import { settlementBy } from './settlements.ts';
 import { BATCH, limits, oldForm, SINGLE, type Stage, user, users, useStages } from './stage.ts';
 

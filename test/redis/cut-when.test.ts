@@ -1,4 +1,4 @@
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { BATCH, callOf, callsOf, oldForm, type Stage, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
-import { createDispenser, type Dispenser } from '../../src/pace/dispenser.ts';
-import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
-import { type HoldWatch, watchHold } from '../../src/pace/hold-watch.ts';
+import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
+import { type HoldWatch, watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook, type Slot } from '../../src/pace/slot.ts';
+import { createDispenser, type Dispenser } from '../../src/pace/slot-queue.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 

@@ -1,9 +1,9 @@
-import { createFleetEar, type FleetEar } from '../../src/delivery/fleet.ts';
-import { FIRST_CALL, FOLLOW_UP, type Group, type Unit } from '../../src/delivery/unit.ts';
+import { createFleetEar, type FleetEar } from '../../src/delivery/breaker.ts';
+import { FIRST_CALL, FOLLOW_UP, type Group, type Unit } from '../../src/delivery/policy/pending-user.ts';
 import type { ValidEntry } from '../../src/event/event.ts';
 import type { Verdict } from '../../src/im/verdicts.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createHoldState, type HoldState } from '../../src/pace/hold-state.ts';
+import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
 import { eventually } from '../support/eventually.ts';

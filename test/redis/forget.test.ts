@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { readBooks } from '../../src/ledger/books.ts';
-import { takeOut } from '../../src/ledger/forget.ts';
+import { takeOut } from '../../src/ledger/forget/forget.ts';
+import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
-import { redriveUsers } from '../../src/ledger/redrive.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotBook } from '../../src/pace/slot.ts';
 import { openTally, readTally } from '../../src/tasks/backfill/tally.ts';

@@ -1,5 +1,5 @@
-import { createHoldState, type HeardSlot, type HoldState } from '../../src/pace/hold-state.ts';
-import { createHoldWatch, watchHold } from '../../src/pace/hold-watch.ts';
+import { createHoldState, type HeardSlot, type HoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldWatch, watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Stage, useStages } from './stage.ts';
 

@@ -1,7 +1,7 @@
 import type { RawEntry } from '../../src/event/event.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
-import { readBooks } from '../../src/ledger/books.ts';
 import { claimedUser } from '../../src/ledger/record.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { type ApiModel, isBad } from './crew.ts';
 import type { Stage } from './stage.ts';
 

@@ -1,4 +1,4 @@
-import { listDeadLetters } from '../../src/ledger/letter-store.ts';
+import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import { apiAnswer, createCallDriver } from '../support/call-driver.ts';
 import { callOf, user, useStages } from './stage.ts';
 

@@ -1,5 +1,5 @@
-import { readBooks } from '../../src/ledger/books.ts';
 import { OUTCOMES_KEPT, settleRecord } from '../../src/ledger/settle.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { type Fate, nothing, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, users, useStages } from './stage.ts';
 

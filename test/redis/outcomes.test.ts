@@ -1,7 +1,7 @@
 import type { Outcome } from '../../src/event/outcome.ts';
-import { createOutcomeInbox, type OutcomeInbox } from '../../src/intake/outcomes.ts';
-import { UserCreatedProducer } from '../../src/intake/producer.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
+import { createOutcomeInbox, type OutcomeInbox } from '../../src/producer/outcome-inbox.ts';
+import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,5 +1,5 @@
-import { signsOfLife } from '../../src/cli/dlq-redrive-run.ts';
-import { beginRun, listRuns } from '../../src/ledger/redrive-history.ts';
+import { signsOfLife } from '../../src/cli/dlq/redrive-run.ts';
+import { beginRun, listRuns } from '../../src/ledger/letters/redrive-history.ts';
 import { eventually } from '../support/eventually.ts';
 import { useStages } from './stage.ts';
 

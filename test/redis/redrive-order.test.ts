@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { compareEventIds } from '../../src/event/event-id.ts';
-import { listDeadLetters } from '../../src/ledger/letter-store.ts';
-import { redriveUsers } from '../../src/ledger/redrive.ts';
+import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
+import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit, booksProblems } from '../support/audit.ts';

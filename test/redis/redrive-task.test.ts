@@ -1,5 +1,5 @@
-import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
-import { listDeadLetters, newestDeathMs } from '../../src/ledger/letter-store.ts';
+import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
+import { listDeadLetters, newestDeathMs } from '../../src/ledger/letters/letter-store.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { namedLetters, nameIn } from '../../src/tasks/named-letters.ts';

@@ -1,8 +1,8 @@
-import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
-import { deleteLetters } from '../../src/ledger/delete-letters.ts';
-import { readLetters } from '../../src/ledger/letter-store.ts';
+import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
+import { deleteLetters } from '../../src/ledger/letters/delete-letters.ts';
+import { readLetters } from '../../src/ledger/letters/letter-store.ts';
+import { type RedriveRequest, redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { entriesOf, readRecord } from '../../src/ledger/record.ts';
-import { type RedriveRequest, redriveUsers } from '../../src/ledger/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit, booksProblems } from '../support/audit.ts';

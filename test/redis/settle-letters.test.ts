@@ -1,8 +1,8 @@
-import { readBooks } from '../../src/ledger/books.ts';
-import type { StoredLetter } from '../../src/ledger/dead-letters.ts';
-import { listDeadLetters } from '../../src/ledger/letter-store.ts';
+import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
+import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { deadEvent, type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, useStages } from './stage.ts';
 

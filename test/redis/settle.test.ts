@@ -1,6 +1,6 @@
-import { readBooks } from '../../src/ledger/books.ts';
 import { type CallRecord, entriesOf, packEntries } from '../../src/ledger/record.ts';
 import { type Settlement, settleRecord } from '../../src/ledger/settle.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { eventually } from '../support/eventually.ts';
 import { takeSnapshot } from '../support/snapshot.ts';
 import { deadEvent, nothing, settlementBy } from './settlements.ts';

@@ -1,4 +1,4 @@
-import { createHoldState, type Proof } from '../../src/pace/hold-state.ts';
+import { createHoldState, type Proof } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import {
   type Candidate,

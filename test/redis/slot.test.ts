@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
+import { waitUntil } from '../../src/lifecycle/wait-until.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
-import { waitUntil } from '../../src/pace/wait-until.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();

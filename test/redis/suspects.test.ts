@@ -1,5 +1,5 @@
-import { readBooks } from '../../src/ledger/books.ts';
 import { listSuspects } from '../../src/ledger/suspects.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import { audit } from '../support/audit.ts';

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq';
-import { type CallQueues, openCallQueues, queueName } from '../../src/calls/queues.ts';
-import { sweep } from '../../src/intake/sweep.ts';
+import { type CallQueues, openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
+import { sweep } from '../../src/calls/sweep.ts';
 import { RECORD_FORMAT } from '../../src/ledger/record.ts';
 import { BATCH, callOf, SINGLE, type Stage, users, useStages } from './stage.ts';
 

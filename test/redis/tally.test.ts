@@ -1,4 +1,4 @@
-import { talliesOf } from '../../src/delivery/tallies.ts';
+import { talliesOf } from '../../src/delivery/policy/import-counters.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createAdder } from '../../src/tasks/backfill/adder.ts';
 import { openTally, readTally, underWay } from '../../src/tasks/backfill/tally.ts';

@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../src/event/event-id.ts';
-import { readBooks } from '../../src/ledger/books.ts';
 import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import { type Hash, type Snapshot, takeSnapshot } from './snapshot.ts';

@@ -1,5 +1,5 @@
-import { UserCreatedProducer } from '../../src/intake/producer.ts';
-import { type Books, readBooks } from '../../src/ledger/books.ts';
+import { type Books, readBooks } from '../../src/ledger/totals.ts';
+import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';

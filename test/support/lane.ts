@@ -1,10 +1,10 @@
 import { loadConfig } from '../../src/config/load.ts';
 import type { UserInput } from '../../src/event/fields.ts';
-import { UserCreatedProducer } from '../../src/intake/producer.ts';
-import { type Books, readBooks } from '../../src/ledger/books.ts';
+import { type Books, readBooks } from '../../src/ledger/totals.ts';
+import { createLogger } from '../../src/logging/log.ts';
+import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
-import { createLogger } from '../../src/server/log.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { type RunningWorker, startWorker } from '../../src/worker.ts';

@@ -1,6 +1,6 @@
 import { pbkdf2 } from 'node:crypto';
 import { readSync } from 'node:fs';
-import { createStandardLog } from '../../src/server/log.ts';
+import { createStandardLog } from '../../src/logging/log.ts';
 
 /** Logs so many lines, waits without a turn of its event loop until its input ends, and exits. */
 const lines = Number(process.argv[2]);

@@ -1,4 +1,4 @@
-import type { WaitingRoom } from '../../src/delivery/waiting-room.ts';
+import type { WaitingRoom } from '../../src/delivery/admission.ts';
 
 /** A waiting room where nobody waits. */
 export const openRoom: WaitingRoom = {

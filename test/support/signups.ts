@@ -1,4 +1,4 @@
-import type { DeadReason } from '../../src/ledger/dead-letters.ts';
+import type { DeadReason } from '../../src/ledger/letters/dead-letters.ts';
 import { seededRandom, stickyFraction } from '../../src/simulator/randomness.ts';
 import type { Scenario } from '../../src/simulator/scenario.ts';
 

@@ -1,4 +1,4 @@
-import { readBooks } from '../../src/ledger/books.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';

@@ -1,5 +1,5 @@
-import { readBooks } from '../../src/ledger/books.ts';
-import { createHoldState } from '../../src/pace/hold-state.ts';
+import { readBooks } from '../../src/ledger/totals.ts';
+import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from './eventually.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readBooks } from '../../ledger/books.ts';
+import { readBooks } from '../../ledger/totals.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { readTally, type Tally, underWay } from './tally.ts';

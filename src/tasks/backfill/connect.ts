@@ -3,7 +3,7 @@ import type { ReadFile } from '../../config/read-file.ts';
 import type { UserInput } from '../../event/fields.ts';
 import { isAbsent } from '../../event/validate.ts';
 import { spacingMicros } from '../../pace/budget.ts';
-import { createHoldState, type HoldState } from '../../pace/hold-state.ts';
+import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import { createRedisClock } from '../../pace/redis-clock.ts';
 import { createSlotBook } from '../../pace/slot.ts';

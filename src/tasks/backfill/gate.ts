@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readBacklog } from '../../intake/backlog.ts';
+import { readBacklog } from '../../ledger/backlog.ts';
 import type { CommandPair } from '../../pace/quotas.ts';
 import type { SlotBook } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';

@@ -1,4 +1,4 @@
-import type { Backlog } from '../../intake/backlog.ts';
+import type { Backlog } from '../../ledger/backlog.ts';
 
 /**
  * How many rows may be added now. Policy only.

@@ -1,5 +1,5 @@
 import { compareEventIds } from '../../../src/event/event-id.ts';
-import { readBooks } from '../../../src/ledger/books.ts';
+import { readBooks } from '../../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../../src/redis/connect.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startFarProxy } from '../../support/far-proxy.ts';

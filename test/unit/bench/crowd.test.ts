@@ -1,5 +1,5 @@
 import { userOf, valueBytes, wrongAccounts, wrongBooks } from '../../../bench/stage/crowd.ts';
-import type { Books } from '../../../src/ledger/books.ts';
+import type { Books } from '../../../src/ledger/totals.ts';
 import type { Account } from '../../../src/simulator/account-store.ts';
 
 const crowd = { prefix: 'u', count: 3 };

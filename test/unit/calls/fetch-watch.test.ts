@@ -1,4 +1,4 @@
-import { startFetchWatch } from '../../../src/calls/fetch-watch.ts';
+import { startFetchWatch } from '../../../src/calls/bullmq/fetch-watch.ts';
 
 const { jest } = import.meta;
 

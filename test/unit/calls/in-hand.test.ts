@@ -1,6 +1,6 @@
-import type { RunEnd } from '../../../src/calls/call-worker.ts';
-import { createInHand } from '../../../src/calls/in-hand.ts';
-import { stuckLoops } from '../../../src/server/liveness.ts';
+import type { RunEnd } from '../../../src/calls/bullmq/call-worker.ts';
+import { createInHand } from '../../../src/calls/local-calls.ts';
+import { stuckLoops } from '../../../src/ops/liveness.ts';
 
 const { jest } = import.meta;
 

@@ -1,4 +1,4 @@
-import { getsAlongWhenRefused } from '../../../src/calls/when-refused.ts';
+import { getsAlongWhenRefused } from '../../../src/calls/bullmq/when-out-of-memory.ts';
 import type { RedisClient } from '../../../src/redis/connect.ts';
 
 const { jest } = import.meta;

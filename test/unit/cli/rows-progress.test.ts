@@ -1,4 +1,4 @@
-import { createRate, duration, grouped, textOf } from '../../../src/cli/rows-progress.ts';
+import { createRate, duration, grouped, textOf } from '../../../src/cli/import/rows-progress.ts';
 
 test('the rate is that of the last half minute, from the first time it is asked for', () => {
   const rate = createRate();

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { backoffMs, dueAtMs, LANDING_MS } from '../../../src/delivery/backoff.ts';
+import { backoffMs, dueAtMs, LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
 
 const limits = { baseMs: 1_000, maxMs: 60_000 };
 

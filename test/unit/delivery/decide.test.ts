@@ -1,6 +1,17 @@
 import fc from 'fast-check';
-import { type Decision, type DecisionPolicy, decide, decideChecked } from '../../../src/delivery/decide.ts';
-import { everybodyIn, FIRST_CALL, FOLLOW_UP, type Group, type Unit } from '../../../src/delivery/unit.ts';
+import {
+  type Decision,
+  type DecisionPolicy,
+  decide,
+  decideChecked,
+} from '../../../src/delivery/policy/decide.ts';
+import {
+  everybodyIn,
+  FIRST_CALL,
+  FOLLOW_UP,
+  type Group,
+  type Unit,
+} from '../../../src/delivery/policy/pending-user.ts';
 import { commands, entryOf, groups, httpVerdict, unitOf, verdictFor, verdicts } from './entries.ts';
 
 const policy: DecisionPolicy = {

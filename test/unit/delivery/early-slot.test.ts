@@ -1,7 +1,7 @@
 import { askEarly } from '../../../src/delivery/early-slot.ts';
-import { createDispenser } from '../../../src/pace/dispenser.ts';
-import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
+import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { Candidate, Slot, SlotAnswer, SlotBook } from '../../../src/pace/slot.ts';
+import { createDispenser } from '../../../src/pace/slot-queue.ts';
 
 const SLOT: Slot = {
   atLocalMs: 0,

@@ -1,5 +1,10 @@
 import fc from 'fast-check';
-import { type Commands, type Group, type Unit, unitsByUser } from '../../../src/delivery/unit.ts';
+import {
+  type Commands,
+  type Group,
+  type Unit,
+  unitsByUser,
+} from '../../../src/delivery/policy/pending-user.ts';
 import type { ProfileField, RawEntry, UserCreated, ValidEntry } from '../../../src/event/event.ts';
 import { type Verdict, verdictOf, verdictRows } from '../../../src/im/verdicts.ts';
 

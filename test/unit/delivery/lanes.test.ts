@@ -1,4 +1,4 @@
-import { runLanes } from '../../../src/delivery/lanes.ts';
+import { runLanes } from '../../../src/delivery/run-concurrently.ts';
 
 const tick = (): Promise<void> => Promise.resolve();
 

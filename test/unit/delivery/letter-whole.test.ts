@@ -1,6 +1,6 @@
-import type { Refused } from '../../../src/delivery/decide.ts';
-import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
-import { TOO_LONG } from '../../../src/delivery/screen.ts';
+import type { Refused } from '../../../src/delivery/policy/decide.ts';
+import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
+import { TOO_LONG } from '../../../src/delivery/policy/preflight.ts';
 import type { RawEntry } from '../../../src/event/event.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import { unitsOf } from './entries.ts';

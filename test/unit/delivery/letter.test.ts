@@ -1,4 +1,4 @@
-import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
+import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
 import { entryOf, rawOf, unitOf, verdictFor } from './entries.ts';
 
 const attempt = (at: number) => ({

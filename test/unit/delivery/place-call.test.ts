@@ -1,11 +1,11 @@
-import { LANDING_MS } from '../../../src/delivery/backoff.ts';
-import { placeCall } from '../../../src/delivery/place-call.ts';
+import { placeCall } from '../../../src/delivery/make-call.ts';
+import { LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../../../src/pace/budget.ts';
-import type { Dispenser } from '../../../src/pace/dispenser.ts';
-import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
+import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { Candidate, Slot, SlotBook } from '../../../src/pace/slot.ts';
+import type { Dispenser } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const { jest } = import.meta;

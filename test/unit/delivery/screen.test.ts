@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { screen } from '../../../src/delivery/screen.ts';
-import { accountOf } from '../../../src/delivery/unit.ts';
+import { accountOf } from '../../../src/delivery/policy/pending-user.ts';
+import { screen } from '../../../src/delivery/policy/preflight.ts';
 import { entryLists, entryOf, unitOf, unitsOf } from './entries.ts';
 
 const long = ['nick'] as const;

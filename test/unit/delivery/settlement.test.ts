@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { decide, decideChecked } from '../../../src/delivery/decide.ts';
-import { invalidLetter, refusedLetter } from '../../../src/delivery/letter.ts';
-import { screen } from '../../../src/delivery/screen.ts';
-import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/settlement.ts';
-import { FIRST_CALL, type Group, groupsOf, type Unit } from '../../../src/delivery/unit.ts';
+import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
+import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
+import { FIRST_CALL, type Group, groupsOf, type Unit } from '../../../src/delivery/policy/pending-user.ts';
+import { screen } from '../../../src/delivery/policy/preflight.ts';
+import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/policy/settlement.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
 import { commands, entryLists, entryOf, rawOf, unitOf, unitsOf, verdictFor, verdicts } from './entries.ts';

@@ -1,5 +1,5 @@
+import { unitsByUser } from '../../../src/delivery/policy/pending-user.ts';
 import { createSettler } from '../../../src/delivery/settler.ts';
-import { unitsByUser } from '../../../src/delivery/unit.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import { entriesOf, freshRecord } from '../../../src/ledger/record.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';

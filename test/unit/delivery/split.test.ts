@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { bytesOf, canaryOf, halvesOf, partsOf, released } from '../../../src/delivery/split.ts';
-import { everybodyIn, FIRST_CALL, type Group } from '../../../src/delivery/unit.ts';
+import { everybodyIn, FIRST_CALL, type Group } from '../../../src/delivery/policy/pending-user.ts';
+import { bytesOf, canaryOf, halvesOf, partsOf, released } from '../../../src/delivery/policy/split.ts';
 import { commands, entryOf, unitOf } from './entries.ts';
 
 function batchOf(count: number, nick: (n: number) => string = (n) => `nick ${n}`): Group {

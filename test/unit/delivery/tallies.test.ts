@@ -1,4 +1,4 @@
-import { talliesOf, tallyOf } from '../../../src/delivery/tallies.ts';
+import { talliesOf, tallyOf } from '../../../src/delivery/policy/import-counters.ts';
 
 test('counts by tally and outcome, dead letters by reason as well; who asked for none is left out', () => {
   expect(

@@ -1,5 +1,11 @@
 import fc from 'fast-check';
-import { accountOf, candidateOf, FIRST_CALL, groupsOf, hasProfile } from '../../../src/delivery/unit.ts';
+import {
+  accountOf,
+  candidateOf,
+  FIRST_CALL,
+  groupsOf,
+  hasProfile,
+} from '../../../src/delivery/policy/pending-user.ts';
 import { commands, entryLists, entryOf, unitOf, unitsOf, verdictFor } from './entries.ts';
 
 it('sends the newest event of each user, and keeps the older ones behind it', () => {

@@ -1,4 +1,4 @@
-import { createWaitingRoom, type Leave, type WaitingRoom } from '../../../src/delivery/waiting-room.ts';
+import { createWaitingRoom, type Leave, type WaitingRoom } from '../../../src/delivery/admission.ts';
 
 let nowMs = 0;
 const roomOf = (places: number, patienceMs = 60_000): WaitingRoom =>

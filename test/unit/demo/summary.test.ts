@@ -1,7 +1,7 @@
 import { auditAccounts } from '../../../src/demo/audit.ts';
 import type { PlannedSignup } from '../../../src/demo/plan.ts';
 import { checksOf, type Outcome, summaryLines } from '../../../src/demo/summary.ts';
-import type { StoredLetter } from '../../../src/ledger/dead-letters.ts';
+import type { StoredLetter } from '../../../src/ledger/letters/dead-letters.ts';
 
 const signup = (userId: string, nick: string): PlannedSignup => ({ user: { userId, nick }, checked: true });
 const signups = [

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { answersMarkdown } from '../../../src/im/answer-table.ts';
+import { answersMarkdown } from '../../../scripts/answer-table.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import { VERDICT_TABLES } from '../../../src/im/verdict-rows.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';

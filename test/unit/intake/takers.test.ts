@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createTakers } from '../../../src/intake/takers.ts';
+import { createTakers } from '../../../src/intake/call-claims.ts';
 
 /** UUIDs whose first part counts: 00000001-…, 00000002-…. */
 function counted(): () => string {

@@ -1,5 +1,5 @@
-import type { StoredLetter } from '../../../src/ledger/dead-letters.ts';
-import { deathSpan, indexOf, isMeant, type LetterFilter } from '../../../src/ledger/letter-filter.ts';
+import type { StoredLetter } from '../../../src/ledger/letters/dead-letters.ts';
+import { deathSpan, indexOf, isMeant, type LetterFilter } from '../../../src/ledger/letters/letter-filter.ts';
 
 const letter: StoredLetter = {
   eventId: '1000-0',

@@ -1,6 +1,6 @@
-import { createDispenser, type Dispenser } from '../../../src/pace/dispenser.ts';
-import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
+import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { Slot, SlotAnswer, SlotBook } from '../../../src/pace/slot.ts';
+import { createDispenser, type Dispenser } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const unused = () => Promise.reject(new Error('not asked for here'));

@@ -1,7 +1,7 @@
-import { createDispenser } from '../../../src/pace/dispenser.ts';
-import { createHoldWatch } from '../../../src/pace/hold-watch.ts';
+import { stuckLoops } from '../../../src/ops/liveness.ts';
+import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { SlotAnswer, SlotBook } from '../../../src/pace/slot.ts';
-import { stuckLoops } from '../../../src/server/liveness.ts';
+import { createDispenser } from '../../../src/pace/slot-queue.ts';
 
 const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
 

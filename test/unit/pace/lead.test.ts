@@ -1,4 +1,4 @@
-import { createLead } from '../../../src/pace/lead.ts';
+import { createLead } from '../../../src/pace/reservation-lead.ts';
 
 it('is none where Redis is near, and before anything is known', () => {
   const lead = createLead();

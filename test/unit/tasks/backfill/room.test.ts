@@ -1,4 +1,4 @@
-import type { Backlog } from '../../../../src/intake/backlog.ts';
+import type { Backlog } from '../../../../src/ledger/backlog.ts';
 import {
   MAX_STEP_ROWS,
   paceOf,

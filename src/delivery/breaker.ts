@@ -1,0 +1,160 @@
+import { withoutUsers } from '../im/redact.ts';
+import type { Verdict } from '../im/verdicts.ts';
+import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
+import type { Slot } from '../pace/slot.ts';
+import type { Line } from './make-call.ts';
+import type { Whose } from './policy/decide.ts';
+import type { Group } from './policy/pending-user.ts';
+
+/**
+ * What a call's answer means for the whole fleet, before it is asked what it means for the call's users.
+ * - `judge`: it says something about the users; of a failure that no code explains, with whose fault it seems to be.
+ * - `passed`: accounts pass. Their settlement tells the fleet, unless `isTold`.
+ * - `again`: it says nothing about them: the same users wait for another slot, and no attempt is spent. `how`: as they are
+ *   (`same`), with the failure noted (`failed`), or with one of them ahead alone as well (`canary`), to tell a fault of
+ *   these users from one of the app.
+ */
+export type Heard =
+  | { readonly kind: 'judge'; readonly whose: Whose }
+  | { readonly kind: 'passed'; readonly isTold: boolean }
+  | { readonly kind: 'again'; readonly how: 'same' | 'failed' | 'canary' };
+
+/** Hears every answer of one run. */
+export interface FleetEar {
+  /** `failed`: users of the group who stand in FailAccounts. */
+  hear(group: Group, verdict: Verdict, failed: number, slot: Slot): Promise<Heard>;
+}
+
+export interface FleetOptions {
+  readonly hold: HoldState;
+  readonly lines: Readonly<Partial<Record<Group['command'], Line>>>;
+  /** The UserSig has expired: makes it anew, by another clock if this machine's may be wrong. */
+  readonly signAnew: (sentAtMs: number) => void;
+  readonly report: FleetReport;
+}
+
+export interface FleetReport {
+  /** `ratePerSecond`: the shared rate from now on; null when it was lowered already. */
+  throttled(command: Group['command'], verdict: Verdict, ratePerSecond: number | null): void;
+}
+
+const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
+
+function usersOf({ units }: Group): string[] {
+  return units.map(({ userId }) => userId);
+}
+
+interface Answered {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+}
+
+const AGAIN: Heard = { kind: 'again', how: 'same' };
+const CANARY: Heard = { kind: 'again', how: 'canary' };
+/** While the rate adapts a call may be refused some more times than others are. */
+const THROTTLES_MORE = 3;
+/** Refusals in a row after which a canary tells whether everybody is refused. */
+const THROTTLES_BEFORE_CANARY = 2;
+
+/**
+ * One for each run: a signature that expired is made anew once a run before it counts. `callId`: its record.
+ * `splitAfter`: see DecisionPolicy.
+ */
+export function createFleetEar(
+  { hold, lines, signAnew, report }: FleetOptions,
+  callId: string,
+  splitAfter: () => number,
+): FleetEar {
+  let signedAnew = false;
+  const failing = ({ failedAtMs }: Group) => ({ callId, failedAtMs });
+
+  const throttled = async (group: Group, verdict: Verdict, answer: Answered, slot: Slot): Promise<Heard> => {
+    // Too often for these users alone, again and again, is no matter of the rate.
+    if (!slot.probe && group.failures + 1 >= splitAfter() + THROTTLES_MORE) {
+      const whose = whoseFault(await hold.compare(slot, failing(group)));
+      if (whose === 'theirs') return { kind: 'judge', whose };
+    }
+    const all = verdict.throttles === 'all' ? Object.values(lines) : [lines[group.command]];
+    const rates = await Promise.all(
+      all.map((line) => line?.book.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
+    );
+    report.throttled(group.command, verdict, rates.find((rate) => rate !== null) ?? null);
+    if (slot.probe) await hold.trouble(slot, answer, failing(group));
+    return group.failures + 1 >= THROTTLES_BEFORE_CANARY ? CANARY : { kind: 'again', how: 'failed' };
+  };
+
+  const blocked = async (group: Group, verdict: Verdict, errorInfo: string, slot: Slot): Promise<Heard> => {
+    if (verdict.signAnew && !signedAnew) {
+      signedAnew = true;
+      signAnew(slot.atLocalMs);
+      if (slot.probe) await hold.missed(slot);
+      return AGAIN;
+    }
+    const { errorCode, holdKind = 'configuration', minProbeGapMs } = verdict;
+    const why = {
+      errorCode,
+      errorInfo,
+      kind: holdKind,
+      ...(minProbeGapMs !== undefined && { minProbeGapMs }),
+    };
+    const word = await hold.blocked(slot, why, failing(group));
+    return word === 'others-pass' ? { kind: 'judge', whose: 'theirs' } : CANARY;
+  };
+
+  /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
+  const refused = async (group: Group, slot: Slot, answer: Answered): Promise<Heard> => {
+    const isNews = group.first || (group.units.length === 1 && group.units[0]?.failed === true);
+    const word = await hold.bad(slot, isNews ? group.units.length : 0, answer, failing(group));
+    return HELD.has(word) ? CANARY : { kind: 'judge', whose: whoseFault(word) };
+  };
+
+  const suspectFailed = async (group: Group, slot: Slot): Promise<Heard> => {
+    const word = await hold.suspect(slot, failing(group));
+    return HELD.has(word) ? AGAIN : { kind: 'judge', whose: whoseFault(word) };
+  };
+
+  return {
+    async hear(group, verdict, failed, slot) {
+      // What holds the fleet is shown everywhere: it must not name the users of the call that told it.
+      const errorInfo =
+        (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, usersOf(group))) || verdict.meaning;
+      const answer = { errorCode: verdict.errorCode, errorInfo };
+      if (isKnownFault(group, verdict)) return suspectFailed(group, slot);
+      switch (verdict.class) {
+        case 'throttle':
+          return throttled(group, verdict, answer, slot);
+        case 'app':
+          return blocked(group, verdict, errorInfo, slot);
+        case 'done':
+          // All of them failed: the API answers, but nothing proves that an account can pass.
+          if (failed === group.units.length) return refused(group, slot, answer);
+          if (slot.probe) await hold.success(slot, callId);
+          return { kind: 'passed', isTold: slot.probe };
+        case 'retry': {
+          const word = await hold.trouble(slot, answer, failing(group));
+          if (HELD.has(word) && word !== 'set') return CANARY;
+          return { kind: 'judge', whose: whoseFault(word) };
+        }
+        case 'account':
+        case 'body':
+        case 'unknown':
+          return refused(group, slot, answer);
+      }
+    },
+  };
+}
+
+/** A suspect fails as before: that says nothing about the fleet, however often. A new fault of the app does. */
+function isKnownFault({ units }: Group, verdict: Verdict): boolean {
+  const suspicion = units.length === 1 ? units[0]?.suspicion : undefined;
+  if (!suspicion || verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body') {
+    return false;
+  }
+  const isSame = suspicion.errorCode === verdict.errorCode && suspicion.httpStatus === verdict.httpStatus;
+  return isSame || verdict.class === 'retry' || verdict.class === 'unknown';
+}
+
+function whoseFault(word: HoldWord): Whose {
+  if (word === 'others-pass') return 'theirs';
+  return word === 'lone' ? 'lone' : 'unknown';
+}

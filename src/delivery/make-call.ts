@@ -1,0 +1,102 @@
+import { performance } from 'node:perf_hooks';
+import type { Answer } from '../im/answers.ts';
+import type { DeliveryCommand } from '../im/bodies.ts';
+import type { ImClient, PreparedCall } from '../im/client.ts';
+import type { HoldWatch } from '../pace/hold/hold-watch.ts';
+import type { Candidate, Slot, SlotBook } from '../pace/slot.ts';
+import type { Dispenser } from '../pace/slot-queue.ts';
+import { LANDING_MS } from './policy/backoff.ts';
+import { sendAtSlot } from './send-at-slot.ts';
+
+/** What one command needs to make its calls. */
+export interface Line {
+  readonly command: DeliveryCommand;
+  readonly book: SlotBook;
+  readonly dispenser: Dispenser;
+}
+
+export type Placed =
+  | { readonly kind: 'answered'; readonly answer: Answer; readonly slot: Slot; readonly durationMs: number }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'closing' };
+
+/** Hears of slots that are not used, and of those about to be. */
+export interface SlotReport {
+  /** A slot was granted: what got ready for it need not any more. */
+  granted?(): void;
+  /** Before a probe is sent: secrets are read anew, so that a mended one counts. */
+  probing(): void;
+  /** It has been on the wire for longer than any call takes effect, without an answer so far. */
+  silent?(slot: Slot): void;
+  /** `isConnected`: false when it was missed for want of a connection, which is then the answer. */
+  missed(slot: Slot, lateMs: number, isConnected: boolean): Promise<void>;
+}
+
+/** A connection that waited longer than this for its slot may have been closed at the other end. */
+const STALE_CONNECTION_MS = 2_000;
+
+/**
+ * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
+ * given up; then the call waits for another one, with its connection kept. `early`: its slot, if that was asked for
+ * already.
+ */
+export async function placeCall(
+  client: ImClient,
+  line: Line,
+  watch: HoldWatch,
+  candidate: Candidate,
+  body: string,
+  report: SlotReport,
+  early?: ReturnType<Dispenser['take']>,
+): Promise<Placed> {
+  let asked = early;
+  let prepared: PreparedCall | undefined;
+  let preparedAtMs = 0;
+  /** Of a slot that was missed, once there was one. */
+  let told: Promise<void> | undefined;
+  try {
+    for (;;) {
+      // Asked for early it may have been asked for too early: only the question that follows tells.
+      let slot = asked === undefined ? 'lost' : await asked;
+      asked = undefined;
+      if (slot === 'lost') slot = await line.dispenser.take(candidate, told !== undefined);
+      await told;
+      if (slot === 'lost' || slot === 'closing') return { kind: slot };
+      report.granted?.();
+      if (
+        prepared !== undefined &&
+        (!prepared.isConnected() || performance.now() - preparedAtMs > STALE_CONNECTION_MS)
+      ) {
+        prepared.abandon();
+        prepared = undefined;
+      }
+      if (prepared === undefined) {
+        prepared = client.prepare(line.command, body);
+        preparedAtMs = performance.now();
+      }
+      if (slot.probe) report.probing();
+      // A probe that hangs is replaced when its lease ends.
+      const silence = slot.probe
+        ? undefined
+        : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
+      const sent = await sendAtSlot(prepared, slot, watch, line.book).finally(() => clearTimeout(silence));
+      if (sent.kind === 'answered') return { slot, ...sent };
+      const isConnected = await prepared.connected;
+      told = report.missed(slot, sent.lateMs, isConnected);
+      if (isConnected && !slot.probe) {
+        // The next question goes out in the same write: Redis answers in order.
+        told.catch(() => undefined);
+        continue;
+      }
+      await told;
+      if (!isConnected) {
+        // No connection to be had: what send() says of it is the answer, and nothing was sent.
+        return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
+      }
+    }
+  } finally {
+    // However it ends (Redis may not hear that a slot was missed): a connection that nobody uses or closes keeps the
+    // process from ending.
+    prepared?.abandon();
+  }
+}

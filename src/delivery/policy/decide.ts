@@ -1,0 +1,303 @@
+import type { ValidEntry } from '../../event/event.ts';
+import type { ImportCommand } from '../../im/bodies.ts';
+import type { Verdict } from '../../im/verdicts.ts';
+import type { DeadReason } from '../../ledger/letters/dead-letters.ts';
+import type { Suspicion } from '../../ledger/record.ts';
+import {
+  type Commands,
+  everybodyIn,
+  FOLLOW_UP,
+  type Group,
+  hasProfile,
+  singly,
+  type Unit,
+} from './pending-user.ts';
+import { halvesOf, partsOf, released } from './split.ts';
+
+/** An event that ends as a dead letter, and the answer that says so. */
+export interface Refused {
+  readonly unit: Unit;
+  readonly entry: ValidEntry;
+  readonly reason: DeadReason;
+  readonly verdict: Verdict;
+}
+
+/**
+ * Whether the user certainly has an account though this event ended here: it was imported without the profile, or
+ * account_check found it. False also while an older event of the user may still make one.
+ */
+export function hasAccount({ unit, reason }: Refused): boolean {
+  return unit.there || (reason === 'profile' && unit.bare !== null);
+}
+
+/** What one answer means for every user of its call: each of them stands in exactly one of the lists below. */
+export interface Decision {
+  /** Their newest event is in; older ones are superseded. */
+  readonly imported: readonly Unit[];
+  /** Events that end. Their users are done, unless an older event of theirs stands in `again`. */
+  readonly refused: readonly Refused[];
+  /** Calls that follow in this run. */
+  readonly again: readonly Group[];
+  /** To be called again after a while. */
+  readonly later: readonly Unit[];
+}
+
+/** Whose fault a failure is that no code explains, by what is known of others (pace/hold/hold-state.ts). */
+export type Whose =
+  /** Calls of others have passed since these users failed: the fault follows them. */
+  | 'theirs'
+  /** Nobody else failed and nobody passed: there is nobody to compare with. */
+  | 'lone'
+  | 'unknown';
+
+export interface DecisionPolicy {
+  readonly commands: Commands;
+  readonly onProfileFault: 'import-bare' | 'dead-letter';
+  readonly whose: Whose;
+  /** Calls of the same users in a row that must fail before their fault is looked for among them: two at least. */
+  readonly splitAfter: number;
+  /** Calls of a suspect alone that must fail before the event ends: three at least, and more than chance explains. */
+  readonly endAfter: number;
+  /** When the call started, ms since 1970, Redis's clock. */
+  readonly startedAtMs: number;
+  /** Earlier answers of this record with the same code. */
+  readonly sameAnswers: number;
+  /** Too old to be tried again. */
+  readonly expired: boolean;
+}
+
+/** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
+const UNKNOWN_TRIES = 3;
+/** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
+const BARE_EVERY = 3;
+/** Calls without its profile that must fail as well before the event of a suspect ends. */
+const BARE_TRIES = 2;
+
+const nothing: Decision = { imported: [], refused: [], again: [], later: [] };
+
+/**
+ * What the answer to a call means for each of its users, and for those behind it. Pure.
+ *
+ * Codes of class `account` and `body` name the request as the cause: it is split at once, and who is refused alone ends.
+ * Whatever else fails (`retry`, `unknown`, and `app` and `throttle` once others pass) says nothing of whom it is about. The
+ * users wait together until calls of others have passed; then they are split, and who goes on failing alone is a suspect.
+ */
+export function decide(
+  group: Group,
+  verdict: Verdict,
+  failAccounts: readonly string[],
+  policy: DecisionPolicy,
+): Decision {
+  const { commands } = policy;
+  switch (verdict.class) {
+    case 'done':
+      return done(group, failAccounts, policy);
+    case 'account':
+    case 'body':
+      if (group.units.length === 1) return refuse(group, verdict, policy);
+      return {
+        ...nothing,
+        again: verdict.tooLarge ? halvesOf(group, commands) : partsOf(group, commands, 0, 0),
+      };
+    case 'retry':
+    case 'unknown':
+    case 'app':
+    case 'throttle':
+      return group.units.length > 1
+        ? unexplainedOfMany(group, verdict, policy)
+        : unexplainedOfOne(group, verdict, policy);
+  }
+}
+
+/** Several users failed together. They wait together, or are told apart; together nobody ends. */
+function unexplainedOfMany(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { whose, splitAfter, startedAtMs, commands } = policy;
+  const failures = group.failures + 1;
+  if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
+    // A part has failed with the others once; the rate has adapted to all of them already.
+    const shared = verdict.class === 'throttle' ? group.failures : 1;
+    return { ...nothing, again: partsOf(group, commands, shared, startedAtMs) };
+  }
+  return onceMore(group, verdict, policy);
+}
+
+/** The same users together: after a while, or at once where only the fleet was the reason to wait. */
+function onceMore(group: Group, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Decision {
+  const spendsAnAttempt = verdict.class === 'retry' || verdict.class === 'unknown';
+  if (whose !== 'theirs' || (spendsAnAttempt && group.first))
+    return { ...nothing, later: everybodyIn(group) };
+  const next = {
+    ...group,
+    failures: group.failures + 1,
+    unluckyFailures: group.unluckyFailures + 1,
+    failedAtMs: group.failedAtMs || startedAtMs,
+  };
+  return { ...nothing, again: [next] };
+}
+
+/** One user failed alone: a canary, a part of a call that failed, or the only user of a record. */
+function unexplainedOfOne(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { whose, splitAfter, commands } = policy;
+  const [unit] = group.units;
+  if (unit === undefined) return nothing;
+  const behind = released(group, commands);
+  if (unit.suspicion === null) {
+    const isLast = verdict.class === 'unknown' && whose === 'lone' && policy.sameAnswers >= UNKNOWN_TRIES;
+    if (isLast && behind.length === 0) return refuse(group, verdict, policy);
+    if (policy.expired) return expire(group, unit, verdict, policy);
+    const isTold = !group.first || behind.length > 0 || group.failures + 1 >= splitAfter;
+    if (whose !== 'theirs' || !isTold) return onceMore(group, verdict, policy);
+  }
+  const suspect = suspected(unit, verdict, policy);
+  return whoFailsAlone({ ...group, units: [suspect] }, suspect, verdict, policy);
+}
+
+/** What follows for a suspect. The failure counts only where others pass. */
+function whoFailsAlone(group: Group, unit: Unit, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { whose, endAfter, onProfileFault, commands } = policy;
+  const behind = released(group, commands);
+  const failures = unit.suspicion?.failures ?? 0;
+  const mayPass = isTransient(verdict);
+  const mayGoBare = onProfileFault === 'import-bare' && !unit.there && unit.bare === null && hasProfile(unit);
+  const bare = (): Decision => ({
+    ...nothing,
+    again: [...singly([{ ...unit, bare: verdict }], commands.single), ...behind],
+  });
+  if (mayPass) {
+    if (policy.expired) return mayGoBare ? bare() : expire(group, unit, verdict, policy);
+    if (mayGoBare && whose === 'theirs' && failures % BARE_EVERY === 0) return bare();
+  } else if (whose === 'theirs' && failures >= endAfter) {
+    if (unit.candidates.length > 1 || !hasProfile(unit)) {
+      const isOver = unit.bare === null || failures >= endAfter + BARE_TRIES;
+      if (isOver) return refuse(group, verdict, policy);
+    } else if (mayGoBare) return bare();
+    else return refuse(group, verdict, policy);
+  }
+  // What is tried next time is the whole profile once more.
+  return { ...nothing, again: behind, later: [{ ...unit, bare: null }] };
+}
+
+/** The same call may pass by itself some day. */
+function isTransient(verdict: Verdict): boolean {
+  return verdict.class === 'retry' || verdict.class === 'throttle';
+}
+
+function suspected(unit: Unit, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Unit {
+  const before = unit.suspicion;
+  const suspicion: Suspicion = {
+    since: before?.since ?? Math.round(startedAtMs),
+    failures: (before?.failures ?? 0) + (whose === 'theirs' ? 1 : 0),
+    errorCode: verdict.errorCode,
+    httpStatus: verdict.httpStatus,
+    errorInfo: verdict.errorInfo || verdict.meaning,
+    hasAccount: before?.hasAccount ?? false,
+  };
+  return { ...unit, suspicion };
+}
+
+/** Too old to be tried again, whatever it was that failed. */
+function expire(group: Group, unit: Unit, verdict: Verdict, { commands }: DecisionPolicy): Decision {
+  const reason = unit.there ? ('profile' as const) : ('expired' as const);
+  return {
+    ...nothing,
+    refused: unit.candidates.map((entry) => ({ unit, entry, reason, verdict })),
+    again: released(group, commands),
+  };
+}
+
+/** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
+function done(group: Group, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
+  const failing = new Set(failAccounts);
+  const failed = failing.size === 0 ? [] : group.units.filter(({ userId }) => failing.has(userId));
+  const passed = failing.size === 0 ? group.units : group.units.filter(({ userId }) => !failing.has(userId));
+  const again = failed.filter((unit) => !unit.failed).map((unit) => ({ ...unit, failed: true }));
+  const alone = failed.filter((unit) => unit.failed);
+  const { commands } = policy;
+  const { imported, refused, later } = ended(passed, policy.expired);
+  return {
+    imported,
+    refused,
+    again: [
+      ...(again.length > 0 ? [{ command: group.command, units: again, ...FOLLOW_UP }] : []),
+      ...askedFirst(alone, commands.single),
+      ...released(group, commands),
+    ],
+    later,
+  };
+}
+
+/**
+ * What account_check said of users who came back in FailAccounts twice (`there`: userId to whether the account
+ * exists; a user whom it did not settle is not in it). Who is there and has no profile to hand over is imported.
+ * Everybody else is called alone: an account that is there may still have its old profile, which a check does
+ * not show.
+ */
+export function decideChecked(
+  group: Group,
+  there: ReadonlyMap<string, boolean>,
+  commands: Commands,
+): Decision {
+  const done = group.units.filter((unit) => there.get(unit.userId) === true && !hasProfile(unit));
+  const open = group.units.filter((unit) => !done.includes(unit));
+  const known = open.map((unit) => ({ ...unit, there: there.get(unit.userId) === true }));
+  return { again: singly(known, commands.single), ...ended(done, false) };
+}
+
+/** One check for all of several users may save most of their single calls; for one user it saves nothing. */
+function askedFirst(alone: readonly Unit[], single: ImportCommand): Group[] {
+  return alone.length > 1
+    ? [{ command: 'account_check', units: alone, ...FOLLOW_UP }]
+    : singly(alone, single);
+}
+
+/**
+ * What becomes of users whose call passed. One who went without the profile has an account now: the event ends with a
+ * letter of its profile, or, where the profile's fault may pass, goes on being tried.
+ */
+function ended(units: readonly Unit[], expired: boolean): Pick<Decision, 'imported' | 'refused' | 'later'> {
+  const refused: Refused[] = [];
+  const later: Unit[] = [];
+  for (const unit of units) {
+    const { bare, suspicion } = unit;
+    if (bare === null) continue;
+    if (isTransient(bare) && suspicion !== null && !expired)
+      later.push({ ...unit, bare: null, there: true, suspicion: { ...suspicion, hasAccount: true } });
+    else
+      refused.push(
+        ...unit.candidates.map((entry) => ({ unit, entry, reason: 'profile' as const, verdict: bare })),
+      );
+  }
+  return { imported: units.filter(({ bare }) => bare === null), refused, later };
+}
+
+/** The answer is about this one user; who waited behind goes on without them. */
+function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+  const { commands } = policy;
+  const [unit] = group.units;
+  if (unit === undefined) return nothing;
+  const others = released(group, commands);
+  const [entry, ...older] = unit.candidates;
+  if (entry === undefined) return { ...nothing, again: others };
+  const aboutProfile = (verdict.profileFault || unit.there) && hasProfile(unit);
+  // A user never ends without an account while one of their events could have made it.
+  if (older.length > 0) {
+    return {
+      ...nothing,
+      refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
+      again: [...singly([{ ...unit, candidates: older, suspicion: null }], commands.single), ...others],
+    };
+  }
+  if (aboutProfile && !unit.there && policy.onProfileFault === 'import-bare') {
+    return { ...nothing, again: [...singly([{ ...unit, bare: verdict }], commands.single), ...others] };
+  }
+  return {
+    ...nothing,
+    refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
+    again: others,
+  };
+}
+
+function reasonOf(verdict: Verdict, aboutProfile: boolean): DeadReason {
+  if (aboutProfile) return 'profile';
+  return verdict.class === 'account' || verdict.class === 'body' ? 'rejected' : 'unknown';
+}

@@ -1,0 +1,140 @@
+import type { ValidEntry } from '../../event/event.ts';
+import { newestFirst } from '../../event/newest.ts';
+import type { Account, DeliveryCommand, ImportCommand } from '../../im/bodies.ts';
+import type { ApiForm } from '../../im/commands.ts';
+import type { Verdict } from '../../im/verdicts.ts';
+import type { Attempt, Suspicion } from '../../ledger/record.ts';
+
+/** A user of a call, with the events that could still give them their account, newest first; never empty. */
+export interface Unit {
+  readonly userId: string;
+  readonly candidates: readonly ValidEntry[];
+  /** Set when the profile of the one candidate left was refused: the account is imported without it. */
+  readonly bare: Verdict | null;
+  /** Came back in FailAccounts in this run. */
+  readonly failed: boolean;
+  /** account_check said in this run that the account is there, though it came back in FailAccounts. */
+  readonly there: boolean;
+  /** Calls of this run that the user was in. */
+  readonly attempts: readonly Attempt[];
+  /** Set once calls of this user alone fail while those of others pass. */
+  readonly suspicion: Suspicion | null;
+}
+
+/** Users who go into one call together. */
+export interface Group {
+  readonly command: DeliveryCommand;
+  readonly units: readonly Unit[];
+  /** False for the calls that find out about an earlier answer. */
+  readonly first: boolean;
+  /** Calls in a row of just these users, or of a group that they were part of, that failed in a way no code explains. */
+  readonly failures: number;
+  /** Those of them at which calls of others passed: if these users pass in the end, it was chance. */
+  readonly unluckyFailures: number;
+  /** Since when it is asked whether calls of others pass, ms since 1970, Redis's clock: a failure's start; 0 for none. */
+  readonly failedAtMs: number;
+  /** Set for a canary: the users who go after this one. */
+  readonly behind?: Behind;
+  /** Set for a part of a call that failed. */
+  readonly whole?: Whole;
+}
+
+/** A call that failed and went out again in parts. If all of them pass, its size may have been the fault. */
+export interface Whole {
+  readonly bytes: number;
+  /** Parts that have not passed yet. */
+  partsLeft: number;
+}
+
+/** Who waits for what a canary's call tells, and goes as one call then. */
+export interface Behind {
+  readonly command: DeliveryCommand;
+  readonly units: readonly Unit[];
+}
+
+/** The two import calls of an API form. */
+export interface Commands {
+  readonly form: ApiForm;
+  readonly batch: ImportCommand;
+  /** Carries one user; its answer is about that user alone. */
+  readonly single: ImportCommand;
+}
+
+const NONE: readonly Attempt[] = [];
+
+/** Users in the order of their first appearance. */
+export function unitsByUser(
+  entries: Iterable<ValidEntry>,
+  suspects: ReadonlyMap<string, Suspicion> = new Map(),
+): Map<string, Unit> {
+  const units = new Map<string, Unit>();
+  for (const [userId, candidates] of newestFirst(entries)) {
+    const suspicion = suspects.get(userId) ?? null;
+    const there = suspicion?.hasAccount === true;
+    units.set(userId, { userId, candidates, bare: null, failed: false, there, attempts: NONE, suspicion });
+  }
+  return units;
+}
+
+/** The event that is sent for a user. */
+export function candidateOf(unit: Unit): ValidEntry {
+  const [candidate] = unit.candidates;
+  if (candidate === undefined)
+    throw new RangeError('no event is left of a user of the call: a bug, please report it');
+  return candidate;
+}
+
+/** The account as the call carries it. In hosted mode nobody is ever bare: that call has no profile. */
+export function accountOf(unit: Unit): Account {
+  const { event } = candidateOf(unit);
+  if (unit.bare === null) return event;
+  return { userId: event.userId, type: event.type };
+}
+
+export function hasProfile(unit: Unit): boolean {
+  const { nick, faceUrl } = accountOf(unit);
+  return nick !== undefined || faceUrl !== undefined;
+}
+
+/**
+ * Whether the batch call cannot carry the user: in the old form a profile (its Accounts are bare IDs) and a robot (only
+ * the single call has a Type; no other form makes robots). In hosted mode nobody can share a call. cut.lua goes by the
+ * same rule for the entries as they come.
+ */
+function needsSingle(unit: Unit, { form, batch, single }: Commands): boolean {
+  if (batch === single) return true;
+  return form === 'legacy' && (candidateOf(unit).event.type === 1 || hasProfile(unit));
+}
+
+/** What is known of earlier calls of a group. */
+export type History = Pick<Group, 'first' | 'failures' | 'unluckyFailures' | 'failedAtMs'>;
+
+export const FIRST_CALL: History = { first: true, failures: 0, unluckyFailures: 0, failedAtMs: 0 };
+/** A call that finds out about an earlier answer which was no failure of these users. */
+export const FOLLOW_UP: History = { first: false, failures: 0, unluckyFailures: 0, failedAtMs: 0 };
+
+/** As few calls as the API form allows; who is suspected goes alone. */
+export function groupsOf(units: readonly Unit[], commands: Commands, history: History): Group[] {
+  const goesAlone = (unit: Unit): boolean => unit.suspicion !== null || needsSingle(unit, commands);
+  const together = units.filter((unit) => !goesAlone(unit));
+  const groups: Group[] =
+    together.length > 0 ? [{ command: commands.batch, units: together, ...history }] : [];
+  return [...groups, ...singly(units.filter(goesAlone), commands.single, history)];
+}
+
+export function singly(
+  units: readonly Unit[],
+  command: ImportCommand,
+  history: History = FOLLOW_UP,
+): Group[] {
+  return units.map((unit) => ({ command, units: [unit], ...historyOf(history) }));
+}
+
+export function historyOf({ first, failures, unluckyFailures, failedAtMs }: History): History {
+  return { first, failures, unluckyFailures, failedAtMs };
+}
+
+/** Users of a group, and those behind it. */
+export function everybodyIn({ units, behind }: Group): readonly Unit[] {
+  return behind === undefined ? units : [...units, ...behind.units];
+}

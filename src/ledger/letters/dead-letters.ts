@@ -1,0 +1,86 @@
+import type { CommandName } from '../../im/commands.ts';
+import type { Attempt } from '../record.ts';
+
+/**
+ * Why an event ended here.
+ * - `invalid`: the entry does not hold up; it was never sent.
+ * - `rejected`: the API refuses this account.
+ * - `profile`: the account was imported, its nick or picture was refused.
+ * - `expired`: retried until it was too old.
+ * - `unknown`: an answer that nobody knows, for this account alone.
+ */
+export const deadReasons = ['invalid', 'rejected', 'profile', 'expired', 'unknown'] as const;
+export type DeadReason = (typeof deadReasons)[number];
+
+/** What is kept of an event that ended here, apart from its state. Never its password. */
+export interface Letter {
+  readonly eventId: string;
+  /** As it came, cut to 200 characters; '' if there was none. */
+  readonly userId: string;
+  readonly reason: DeadReason;
+  /** 0 if the API gave none. */
+  readonly errorCode: number;
+  readonly errorInfo: string;
+  /** 0 if no answer came. */
+  readonly httpStatus: number;
+  readonly command: CommandName | '';
+  /** The event's own fields. */
+  readonly event: Readonly<Record<string, string>>;
+  /** True when `event` is not all that came (cut, ambiguous, half a field): then it cannot be tried again. */
+  readonly partial?: boolean;
+  /** Fields that are secret and kept nowhere: trying again needs them given anew. */
+  readonly withheld?: readonly string[];
+  /** True when the user has an account all the same: it was imported without the refused profile, say. */
+  readonly hasAccount?: boolean;
+  readonly attempts: readonly Attempt[];
+  /** When the event was accepted: the time in its ID, ms since 1970. */
+  readonly firstSeenAt: number;
+  /** Earliest time at which trying again can succeed; null: any time. */
+  readonly notBefore: number | null;
+}
+
+/**
+ * - `dead`: ended here, and nothing made up for it.
+ * - `redriving`: its event is in a call again.
+ * - `resolved`: its event, or a newer one of its user, was imported since.
+ */
+export const letterStates = ['dead', 'redriving', 'resolved'] as const;
+export type LetterState = (typeof letterStates)[number];
+
+/** Somebody had a letter tried again. */
+export interface Redrive {
+  /** ms since 1970, Redis's clock. */
+  readonly at: number;
+  /** User and machine, as the machine names them. */
+  readonly by: string;
+}
+
+/** A letter as it is listed. Times in ms since 1970, Redis's clock. */
+export interface StoredLetter extends Letter {
+  readonly state: LetterState;
+  /** Its last death. */
+  readonly deadSince: number;
+  readonly firstDeadAt: number;
+  readonly redrives: readonly Redrive[];
+  readonly resolvedAt?: number;
+  /** The event whose import made up for it; its own after a redrive. */
+  readonly resolvedBy?: string;
+}
+
+/** Reads a letter's hash; undefined for one that is gone. Throws when it is no letter. */
+export function readLetter(fields: Readonly<Record<string, string>>): StoredLetter | undefined {
+  if (fields.letter === undefined) return undefined;
+  const letter = JSON.parse(fields.letter) as Letter;
+  const earlier = JSON.parse(fields.earlier ?? '[]') as Attempt[];
+  return {
+    ...letter,
+    attempts: [...earlier, ...letter.attempts],
+    notBefore: fields.notBefore === undefined ? letter.notBefore : Number(fields.notBefore),
+    state: fields.state as LetterState,
+    deadSince: Number(fields.deadAt),
+    firstDeadAt: Number(fields.firstDeadAt ?? fields.deadAt),
+    redrives: JSON.parse(fields.redrives ?? '[]') as Redrive[],
+    ...(fields.resolvedAt !== undefined && { resolvedAt: Number(fields.resolvedAt) }),
+    ...(fields.resolvedBy !== undefined && { resolvedBy: fields.resolvedBy }),
+  };
+}

@@ -1,0 +1,104 @@
+import type { ImportCommand } from '../../im/bodies.ts';
+import type { RedisClient } from '../../redis/connect.ts';
+import type { Keys } from '../../redis/keys.ts';
+import { loadScript, runScript } from '../../redis/script.ts';
+import { RECORD_FORMAT } from '../record.ts';
+
+const redriveScript = loadScript(import.meta.url, 'letter-index.lua', 'redrive.lua');
+
+/** Bytes of letters in a call, and letters of one user in it; more wait for another redrive. */
+const MAX_CALL_BYTES = 512 * 1024;
+const MAX_USER_EVENTS = 100;
+
+export interface RedriveRequest {
+  /** Each once; as many as the batch call takes, at most. */
+  readonly users: readonly string[];
+  /** Who asks, for the letters' history. */
+  readonly by: string;
+  readonly batchCommand: ImportCommand;
+  readonly singleCommand: ImportCommand;
+  /** Redrive calls that may be open at a time, over the fleet. */
+  readonly maxOpenCalls: number;
+  /** Answers what it would do, and changes nothing. */
+  readonly dryRun: boolean;
+  /** Letters before their not-before date, too. */
+  readonly early: boolean;
+  /** Letters of reason `invalid`, too. */
+  readonly invalid: boolean;
+  /** Hosted mode: goes along with every event, since letters hold none. */
+  readonly password?: string;
+}
+
+/**
+ * - `redriven`: in a call now.
+ * - `full`: enough redrive calls are open; ask again later.
+ * - `busy`: the user is in a call now; ask again later.
+ * - `none`: the user has no dead letter, or none any more.
+ * - `early`: a letter of the user must not be tried before its date.
+ * - `invalid`: all are invalid, and those were not asked for.
+ * - `partial`: the letters hold less than what was sent, so that only a new push helps.
+ */
+export type RedriveWord = 'redriven' | 'full' | 'busy' | 'none' | 'early' | 'invalid' | 'partial';
+
+export interface RedriveAnswer {
+  /** Why calls do not go out at present. */
+  readonly stopped: 'held' | 'paused' | null;
+  /** In the order of the users asked for; `letters` is how many of theirs it is about. */
+  readonly users: readonly {
+    readonly userId: string;
+    readonly word: RedriveWord;
+    readonly letters: number;
+  }[];
+  /** Their jobs are to be added; the sweep makes up for it if that fails. */
+  readonly calls: readonly { readonly callId: string; readonly command: ImportCommand }[];
+}
+
+/** Moves the letters of some users into calls, as far as that is allowed now. */
+export async function redriveUsers(
+  redis: RedisClient,
+  keys: Keys,
+  request: RedriveRequest,
+): Promise<RedriveAnswer> {
+  const { batchCommand, singleCommand, maxOpenCalls, ...rest } = request;
+  const options = {
+    ...rest,
+    maxOpen: maxOpenCalls,
+    maxEvents: MAX_USER_EVENTS,
+    maxBytes: MAX_CALL_BYTES,
+  };
+  const [stopped, words, calls] = (await runScript(
+    redis,
+    redriveScript,
+    [
+      keys.owners,
+      keys.parkedCounts,
+      keys.open,
+      keys.books,
+      keys.hold,
+      keys.deadByTime,
+      keys.deadByUser,
+      keys.deadByCode,
+      keys.deadByReason,
+      keys.deadUsers,
+      keys.deadCounts,
+      keys.deadRedriving,
+      keys.openSince,
+    ],
+    [keys.callPrefix, keys.deadPrefix, batchCommand, singleCommand, RECORD_FORMAT, JSON.stringify(options)],
+  )) as ['' | 'held' | 'paused', (string | number)[], string[]];
+  return {
+    stopped: stopped === '' ? null : stopped,
+    users: request.users.map((userId, i) => ({
+      userId,
+      word: words[2 * i] as RedriveWord,
+      letters: Number(words[2 * i + 1]),
+    })),
+    calls: pairsOf(calls).map(([callId, command]) => ({ callId, command: command as ImportCommand })),
+  };
+}
+
+function pairsOf(flat: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] ?? '', flat[i + 1] ?? '']);
+  return pairs;
+}

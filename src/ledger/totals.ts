@@ -1,0 +1,97 @@
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
+
+const booksScript = loadScript(import.meta.url, 'totals.lua');
+
+/**
+ * Where every event is at one moment:
+ * accepted = waiting + parked + users in calls + imported + superseded + deadLettered, always.
+ */
+export interface Books {
+  /** Redis's clock, ms since 1970. */
+  readonly nowMs: number;
+  /** Entries in the stream or back from parking. */
+  readonly waiting: number;
+  /** Entries held back because a call of their user is on its way; older ones that ride along in it included. */
+  readonly parked: number;
+  /** Users in call records, by command; each stands for the one event that is sent for it. */
+  readonly usersInCalls: Readonly<Record<string, number>>;
+  readonly oldestWaitingMs: number | null;
+  /** Age of the oldest event that has not ended, wherever it is: waiting, parked, in a call, put off. */
+  readonly oldestUnfinishedMs: number | null;
+  /** Open calls in which all users are suspected: each is retried alone (delivery/policy/decide.ts). */
+  readonly suspectedCalls: number;
+  readonly accepted: number;
+  readonly imported: number;
+  readonly superseded: number;
+  /** Events that ended as a dead letter and were not made up for since. */
+  readonly deadLettered: number;
+  /** Of those: events that somebody had erased while they were on their way (user forget). */
+  readonly forgotten: number;
+  readonly deadByReason: Readonly<Record<string, number>>;
+  readonly deadByCode: Readonly<Record<string, number>>;
+  readonly oldestLetterMs: number | null;
+}
+
+type Reply = [string, number, number, string, string, string[], string[], string, number];
+
+/** One script, so that no event is counted twice or missed while it moves. */
+export async function readBooks(redis: RedisClient, keys: Keys): Promise<Books> {
+  const [now, inStream, returned, oldest, oldestLetter, bookFields, deadFields, oldestOpen, suspected] =
+    (await runScript(
+      redis,
+      booksScript,
+      [
+        keys.stream,
+        keys.returned,
+        keys.books,
+        keys.deadCounts,
+        keys.deadByTime,
+        keys.openSince,
+        keys.isolated,
+      ],
+      [keys.callPrefix],
+    )) as Reply;
+  const nowMs = Number(now);
+  const books = pairs(bookFields);
+  const dead = pairs(deadFields);
+  const count = (name: string): number => books.get(name) ?? 0;
+  const usersInCalls = withPrefix(books, 'users:');
+  const users = Object.values(usersInCalls).reduce((sum, n) => sum + n, 0);
+  return {
+    nowMs,
+    waiting: inStream + returned,
+    parked: count('parked') + (count('events') - users),
+    usersInCalls,
+    oldestWaitingMs: ageOf(nowMs, [oldest]),
+    // A parked event is newer than those of its user's call.
+    oldestUnfinishedMs: ageOf(nowMs, [oldest, oldestOpen]),
+    suspectedCalls: suspected,
+    accepted: inStream + count('taken'),
+    imported: count('imported'),
+    superseded: count('superseded'),
+    deadLettered: count('dead'),
+    forgotten: count('forgotten'),
+    deadByReason: withPrefix(dead, 'reason:'),
+    deadByCode: withPrefix(dead, 'code:'),
+    oldestLetterMs: ageOf(nowMs, [oldestLetter]),
+  };
+}
+
+/** The greatest age of these times in ms; '' stands for none. A clock that was set back makes nothing younger than now. */
+function ageOf(nowMs: number, times: readonly string[]): number | null {
+  const known = times.filter((time) => time !== '').map(Number);
+  return known.length === 0 ? null : Math.max(0, nowMs - Math.min(...known));
+}
+
+function pairs(flat: readonly string[]): Map<string, number> {
+  const map = new Map<string, number>();
+  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] ?? '', Number(flat[i + 1]));
+  return map;
+}
+
+function withPrefix(counts: ReadonlyMap<string, number>, prefix: string): Record<string, number> {
+  const found = [...counts].filter(([name, n]) => name.startsWith(prefix) && n !== 0);
+  return Object.fromEntries(found.map(([name, n]) => [name.slice(prefix.length), n]));
+}

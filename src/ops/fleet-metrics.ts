@@ -1,0 +1,85 @@
+import { Gauge, Registry } from 'prom-client';
+import type { HoldKind } from '../im/verdict-rows.ts';
+import { deadReasons } from '../ledger/letters/dead-letters.ts';
+import type { Status } from './status.ts';
+
+/** What is true of the whole fleet, the same on every process: aggregate with `max`. Names are a contract. */
+export interface FleetMetrics {
+  readonly registry: Registry;
+  show(status: Status): void;
+}
+
+const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
+  credentials: true,
+  quota: true,
+  disabled: true,
+  region: true,
+  permission: true,
+  configuration: true,
+  outage: true,
+  brake: true,
+};
+
+export function createFleetMetrics(): FleetMetrics {
+  const registry = new Registry();
+  const gauge = <T extends string>(name: string, help: string, labelNames: readonly T[] = []): Gauge<T> =>
+    new Gauge({ name, help: `${help} Fleet-wide: aggregate with max.`, labelNames, registers: [registry] });
+  const waiting = gauge('imsync_waiting_events', 'Events that wait in the intake.');
+  const oldest = gauge('imsync_oldest_waiting_seconds', 'Age of the oldest waiting event; 0 if none waits.');
+  const unfinished = gauge(
+    'imsync_oldest_unfinished_seconds',
+    'Age of the oldest event that has not ended, wherever it is; 0 if all have.',
+  );
+  const suspected = gauge(
+    'imsync_suspected_calls',
+    'Calls of users who fail while others pass; each is retried alone.',
+  );
+  const oldestLetter = gauge(
+    'imsync_oldest_dead_letter_seconds',
+    'Age of the oldest unresolved dead letter; 0 if there is none.',
+  );
+  const parked = gauge('imsync_parked_events', 'Events that wait for a call of their user to end.');
+  const calls = gauge('imsync_calls', 'Calls by the state of their jobs.', ['command', 'state']);
+  const users = gauge('imsync_users_in_calls', 'Users in open calls.', ['command']);
+  const started = gauge('imsync_calls_started_last_second', 'Calls started in the last second.', ['command']);
+  const quota = gauge('imsync_quota_per_second', 'Calls a second that the API allows.', ['command']);
+  const rate = gauge('imsync_rate_per_second', 'Calls a second that are started at most.', ['command']);
+  const letters = gauge('imsync_dead_letters', 'Unresolved dead letters.', ['reason']);
+  const held = gauge('imsync_held', '1 while all calls are held for this kind of reason.', ['kind']);
+  const paused = gauge('imsync_paused', '1 while an operator has paused the fleet.');
+  const memory = gauge('imsync_redis_memory_used_ratio', "Used part of Redis's maxmemory; 0 without one.");
+  const workers = gauge('imsync_workers', 'Worker processes that gave a sign of life lately.');
+
+  return {
+    registry,
+    show(status) {
+      // What is gone (the command of another API form, say) must not stay behind.
+      registry.resetMetrics();
+      waiting.set(status.intake.waiting);
+      oldest.set((status.intake.oldestAgeMs ?? 0) / 1000);
+      parked.set(status.intake.parked);
+      unfinished.set((status.oldestUnfinishedAgeMs ?? 0) / 1000);
+      suspected.set(status.suspects.calls);
+      oldestLetter.set((status.deadLetters.oldestAgeMs ?? 0) / 1000);
+      for (const [command, of] of Object.entries(status.calls)) {
+        for (const state of ['waiting', 'active', 'delayed'] as const)
+          calls.set({ command, state }, of[state]);
+        users.set({ command }, of.users);
+        started.set({ command }, of.startedLastSecond);
+        quota.set({ command }, of.quota);
+        rate.set({ command }, of.rate);
+      }
+      for (const reason of deadReasons) letters.set({ reason }, status.deadLetters.byReason[reason] ?? 0);
+      for (const kind of Object.keys(kindsOfHold)) held.set({ kind }, 0);
+      if (status.hold !== null) held.set({ kind: holdLabel(status.hold.kind) }, 1);
+      paused.set(status.paused ? 1 : 0);
+      memory.set(status.redis.memoryUsedRatio ?? 0);
+      workers.set(status.workers.length);
+    },
+  };
+}
+
+/** A worker of another version may hold for a kind that this one does not know. */
+function holdLabel(kind: string): string {
+  return Object.hasOwn(kindsOfHold, kind) ? kind : 'other';
+}

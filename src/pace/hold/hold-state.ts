@@ -1,0 +1,209 @@
+import type { RedisClient } from '../../redis/connect.ts';
+import type { Keys } from '../../redis/keys.ts';
+import { loadScript, runScript } from '../../redis/script.ts';
+
+/**
+ * The hold: a fault of the app is not a fault of its accounts.
+ *
+ *            blocked · 5 bad in a row · 5 s of trouble            nextProbeAt reached, lease free
+ *   running ──────────────────────────────────────────▶ held(kind) ───────────────────────────▶ probing
+ *      ▲                                                   ▲   proves nothing, or the prober died │
+ *      │                                                   └──────────────────────────────────────┤
+ *      └───────────────────────────── the probe proves that calls succeed ────────────────────────┘
+ *
+ * - *running*: calls get slots.
+ * - *held(kind)*: no slot is granted. Calls on the wire finish; what they say comes from an older epoch and
+ *   changes nothing. Events wait in the stream. Time held counts against no event.
+ * - *probing*: one call of the fleet is out, under a lease. A prober that dies is replaced when the lease ends.
+ *
+ * What starts a hold, and what its probes must prove:
+ * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an ID
+ *   that does not exist must pass. If calls are held again right after, the check was not proof enough: from
+ *   then on a waiting call is the probe.
+ * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the calls
+ *   that wait, and that call is the probe: existing accounts pass whatever the plan says.
+ * - `outage`, 5 s of transport faults, silence or transient answers without a success: any answer of the API.
+ * - `brake`, five answers in a row that would dead-letter, over 100 users, without a success: one account
+ *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
+ *   at fault and not the app, one of them passes at once.
+ *
+ * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
+ */
+
+const holdScript = loadScript(import.meta.url, 'hold-end.lua', 'hold.lua');
+
+/** How a hold is proved to be over: see above. */
+export type Proof = 'check' | 'new' | 'import' | 'scout';
+
+/** Why no call of the app can succeed at present, as an operator reads it. */
+export interface Hold {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+  readonly kind: string;
+  /** ms since 1970, Redis's clock. */
+  readonly since: number;
+  readonly nextProbeAt: number;
+}
+
+export interface Pause {
+  readonly reason: string;
+  readonly since: number;
+}
+
+export interface FleetState {
+  readonly epoch: string;
+  readonly hold: Hold | null;
+  readonly proof: Proof | null;
+  readonly pause: Pause | null;
+  /** Milliseconds spent in holds that ended. */
+  readonly heldMs: number;
+}
+
+/** An answer of class `app`, with what its hold is called. */
+export interface Blocked {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+  readonly kind: string;
+  readonly minProbeGapMs?: number;
+}
+
+/** Gaps between probes: doubling from the first to the greatest. The account quota changes slowly. */
+const FIRST_GAP_MS = 1_000;
+const FIRST_QUOTA_GAP_MS = 5_000;
+const MAX_GAP_MS = 60_000;
+/** How long the call that was found may take to come for its slot; then another one is looked for. */
+const NEWCOMER_MS = 10_000;
+
+/**
+ * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
+ * - `cleared`: it was held until this answer. `noted`: it is not held.
+ * - `others-pass`: it is not held, and calls of others have passed since these users failed: the fault follows them.
+ * - `lone`: it is not held, and of late this call record alone has failed, and none has passed.
+ */
+export type HoldWord =
+  | 'set'
+  | 'postponed'
+  | 'waiting'
+  | 'held'
+  | 'cleared'
+  | 'noted'
+  | 'others-pass'
+  | 'lone'
+  | 'paused'
+  | 'resumed'
+  | 'same';
+
+/** The slot that an answer belongs to. */
+export interface HeardSlot {
+  readonly epoch: string;
+  readonly probe: boolean;
+  /** When its call started, by Redis's clock, ms since 1970; absent: not known, so that it proves nothing. */
+  readonly atRedisMs?: number;
+}
+
+/** Whose call failed: what tells a fault of these users from one of the app. */
+export interface Failing {
+  readonly callId: string;
+  /** When a call of these same users failed before, by Redis's clock, ms since 1970; 0: this is the first. */
+  readonly failedAtMs: number;
+}
+
+/** Tells the fleet's state machine what was heard. Every step is one script; changes are told to all processes. */
+export interface HoldState {
+  /** `callId`: the record whose call imported somebody; '' for a check. */
+  success(slot: HeardSlot, callId?: string): Promise<HoldWord>;
+  /** `newUsers`: users that no earlier answer of their record spoke of. */
+  bad(slot: HeardSlot, newUsers: number, answer: ApiWords, failing?: Failing): Promise<HoldWord>;
+  trouble(slot: HeardSlot, answer: ApiWords, failing?: Failing): Promise<HoldWord>;
+  /** A call has been on the wire for seconds: if no success comes meanwhile, an outage is counted from now. */
+  silent(slot: HeardSlot): Promise<HoldWord>;
+  blocked(slot: HeardSlot, why: Blocked, failing?: Failing): Promise<HoldWord>;
+  /** A user who is suspected already failed alone once more: that says nothing about the fleet. */
+  suspect(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
+  /** Whether calls of others have passed since these users failed; changes nothing. */
+  compare(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
+  /**
+   * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
+   * that holds none passes and proves nothing, but makes room for another.
+   */
+  newcomer(slot: HeardSlot, callId: string, proves: boolean): Promise<HoldWord>;
+  /** The slot of a probe was not used. */
+  missed(slot: HeardSlot): Promise<HoldWord>;
+  pause(reason: string, sinceMs: number): Promise<HoldWord>;
+  resume(): Promise<HoldWord>;
+  read(): Promise<FleetState>;
+}
+
+/** What the API said, or what is said in its place. */
+interface ApiWords {
+  readonly errorCode: number;
+  readonly errorInfo: string;
+}
+
+const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
+
+export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
+  const run = async (
+    op: string,
+    slot: HeardSlot,
+    { callId, failedAtMs }: Failing,
+    ...args: (string | number)[]
+  ): Promise<HoldWord> => {
+    const startMs = Math.round(slot.atRedisMs ?? 0);
+    const failedSinceMs = failedAtMs > 0 ? Math.round(failedAtMs) : startMs;
+    return (await runScript(
+      redis,
+      holdScript,
+      [keys.hold],
+      [op, slot.epoch, keys.holdChannel, slot.probe ? 1 : 0, startMs, callId, failedSinceMs, ...args],
+    )) as HoldWord;
+  };
+  const nobody: HeardSlot = { epoch: '', probe: false };
+  return {
+    success: (slot, callId = '') => run('success', slot, { callId, failedAtMs: 0 }),
+    bad: (slot, newUsers, answer, failing = NO_RECORD) =>
+      run('bad', slot, failing, newUsers, words('brake', answer)),
+    trouble: (slot, answer, failing = NO_RECORD) => run('trouble', slot, failing, words('outage', answer)),
+    silent: (slot) => run('silent', slot, NO_RECORD),
+    suspect: (slot, failing) => run('suspect', slot, failing),
+    compare: (slot, failing) => run('compare', slot, failing),
+    blocked: (slot, { minProbeGapMs = 0, ...why }, failing = NO_RECORD) => {
+      const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
+      const proof: Proof = why.kind === 'quota' ? 'new' : 'check';
+      const most = Math.max(first, MAX_GAP_MS);
+      return run('blocked', slot, failing, words(why.kind, why), why.kind, proof, why.errorCode, first, most);
+    },
+    newcomer: (slot, callId, proves) =>
+      run('newcomer', slot, NO_RECORD, keys.callPrefix + callId, NEWCOMER_MS, proves ? 1 : 0),
+    missed: (slot) => run('missed', slot, NO_RECORD),
+    pause: (reason, sinceMs) => run('pause', nobody, NO_RECORD, JSON.stringify({ reason, since: sinceMs })),
+    resume: () => run('resume', nobody, NO_RECORD),
+    read: async () => readFleetState(await redis.hgetall(keys.hold)),
+  };
+}
+
+/** What an operator reads in place of a word of the API where the hold is our own conclusion. */
+function words(kind: string, { errorCode, errorInfo }: ApiWords): string {
+  const conclusion: Readonly<Record<string, string>> = {
+    brake: 'five calls in a row over 100 users and more were refused, none passed; the last answer: ',
+    outage: 'for 5 s no call succeeded; the last one: ',
+  };
+  return JSON.stringify({ errorCode, errorInfo: `${conclusion[kind] ?? ''}${errorInfo}`, kind });
+}
+
+export function readFleetState(fields: Readonly<Record<string, string>>): FleetState {
+  const why = fields.held
+    ? (JSON.parse(fields.held) as Pick<Hold, 'errorCode' | 'errorInfo' | 'kind'>)
+    : null;
+  return {
+    epoch: fields.epoch ?? '0',
+    hold: why && {
+      ...why,
+      since: Number(fields.heldSince ?? 0),
+      nextProbeAt: Number(fields.nextProbeAt ?? 0),
+    },
+    proof: why && ((fields.proof ?? 'import') as Proof),
+    pause: fields.paused === undefined ? null : (JSON.parse(fields.paused) as Pause),
+    heldMs: Number(fields.heldMs ?? 0),
+  };
+}

@@ -1,0 +1,66 @@
+import type { Config } from '../config/config.ts';
+import { logClock } from '../logging/clock-log.ts';
+import { startHoldHerald } from '../logging/hold-log.ts';
+import type { Logger } from '../logging/log.ts';
+import { startMemoryHerald } from '../logging/memory-log.ts';
+import { createRateHerald } from '../logging/rate-log.ts';
+import { startPresence } from '../ops/presence.ts';
+import { quotaOf } from '../pace/quotas.ts';
+import type { Keys } from '../redis/keys.ts';
+import { createMemoryMark } from '../redis/memory-mark.ts';
+import type { Connections } from './connections.ts';
+import type { Pacing } from './pacing.ts';
+
+/** Those who say what changes: this worker's presence to the fleet; holds, rates, clocks and memory to the log. */
+export interface Heralds {
+  close(): Promise<void>;
+}
+
+export function startHeralds(options: {
+  readonly config: Config;
+  /** Of this process. */
+  readonly id: string;
+  readonly version: string;
+  readonly connections: Connections;
+  readonly keys: Keys;
+  readonly pacing: Pacing;
+  readonly intakeUrl: string | undefined;
+  readonly clockIsAhead: (ms: number) => void;
+  readonly log: Logger;
+}): Heralds {
+  const { config, id, version, connections, keys, pacing, intakeUrl, clockIsAhead, log } = options;
+  const redis = connections.commands;
+  const { trouble } = connections.log;
+  const { hold, watch, lines } = pacing;
+  startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
+  const sayRates = createRateHerald(
+    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
+    log,
+  );
+  const sayClock = logClock(log);
+  const presence = startPresence({
+    redis,
+    keys,
+    id,
+    version,
+    onForgotten: () =>
+      log.error(
+        'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
+          'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
+      ),
+    intakeUrl,
+    alongside: sayRates,
+    onClock: (aheadMs) => {
+      clockIsAhead(aheadMs);
+      sayClock(aheadMs);
+    },
+    onTrouble: trouble('the sign of life'),
+  });
+  const memory = startMemoryHerald(createMemoryMark(redis, keys), log, trouble("a look at Redis's memory"));
+  return {
+    async close() {
+      memory.close();
+      await presence.close();
+    },
+  };
+}

@@ -1,0 +1,264 @@
+import { Registry } from 'prom-client';
+import { readUsers, type Sender, sendUsers, withOutcomes } from '../../../src/http-intake/accept.ts';
+import { createIntakeLoad } from '../../../src/http-intake/limits.ts';
+import { waitSecondsOf } from '../../../src/http-intake/prefer.ts';
+import { createIntakeLog } from '../../../src/http-intake/request-log.ts';
+import { createIntakeMetrics } from '../../../src/http-intake/request-metrics.ts';
+import { bodyOf, statusOf, type UserResult } from '../../../src/http-intake/results.ts';
+import { createTokenKeeper } from '../../../src/http-intake/tokens.ts';
+import { createLogger } from '../../../src/logging/log.ts';
+import { InvalidUserError, NotAcceptedError } from '../../../src/producer/accepted.ts';
+import type { Importing } from '../../../src/producer/import-users.ts';
+import type { ImportOutcome } from '../../../src/producer/outcome-inbox.ts';
+
+test.each<[string | string[] | undefined, number | undefined]>([
+  ['wait=2', 2],
+  ['WAIT = 2', 2],
+  ['respond-async, wait="10"; x=y', 10],
+  [['respond-async', 'wait=3'], 3],
+  ['wait=0', 0],
+  ['wait=31', 30],
+  ['wait=999999999', 30],
+  ['wait=2, wait=5', 2],
+  ['wait', undefined],
+  ['wait=-1', undefined],
+  ['wait=1.5', undefined],
+  ['wait=soon', undefined],
+  ['return=minimal', undefined],
+  [undefined, undefined],
+])('Prefer: %s asks to wait %s', (header, seconds) => {
+  expect(waitSecondsOf(header)).toBe(seconds);
+});
+
+describe('tokens', () => {
+  const old = 'an-old-token-0123456789';
+  const young = 'a-young-token-0123456789';
+  const keeper = (read: () => readonly string[]) => {
+    const said: (string | null)[] = [];
+    let nowMs = 0;
+    const { admits } = createTokenKeeper(
+      read,
+      (problem) => said.push(problem),
+      () => nowMs,
+    );
+    const pass = (ms: number): void => {
+      nowMs += ms;
+    };
+    return { admits: (token: string) => admits(`Bearer ${token}`), raw: admits, said, pass };
+  };
+
+  test('any of them counts, and nothing else', () => {
+    const { admits, raw } = keeper(() => [old, young]);
+    expect([old, young].map(admits)).toEqual([true, true]);
+    for (const wrong of [old.slice(1), `${old}x`, old.toUpperCase(), `${old},${young}`, '']) {
+      expect(admits(wrong)).toBe(false);
+    }
+    expect(raw(`bearer   ${old}`)).toBe(true);
+    for (const header of [undefined, '', old, `Basic ${old}`, `Bearer${old}`, `Bearer ${old} ${old}`]) {
+      expect(raw(header)).toBe(false);
+    }
+  });
+
+  test('without tokens nobody is let in', () => {
+    const { admits } = keeper(() => []);
+    expect([old, ''].map(admits)).toEqual([false, false]);
+  });
+
+  test('a rotated one counts within a second, the old one no more', () => {
+    let tokens = [old];
+    const { admits, pass } = keeper(() => tokens);
+    expect(admits(old)).toBe(true);
+    tokens = [young];
+    pass(1_000);
+    expect([old, young].map(admits)).toEqual([false, true]);
+  });
+
+  test('while they cannot be read, those read last count for a minute', () => {
+    let read = (): readonly string[] => [old];
+    const { admits, pass, said } = keeper(() => read());
+    expect(admits(old)).toBe(true);
+    read = () => {
+      throw new Error('The file of IMSYNC_INTAKE_TOKENS_FILE is empty.');
+    };
+    pass(60_000);
+    expect(admits(old)).toBe(true);
+    pass(1_000);
+    expect(admits(old)).toBe(false);
+    read = () => ['short', old];
+    pass(1_000);
+    expect([old, 'short'].map(admits)).toEqual([false, false]);
+    read = () => [old];
+    pass(1_000);
+    expect(admits(old)).toBe(true);
+    expect(said).toEqual(['The file of IMSYNC_INTAKE_TOKENS_FILE is empty.', null]);
+  });
+});
+
+const taken = (index: number): UserResult => ({ index, userId: `u${index}`, eventId: `${index}-0` });
+const failed = (index: number, error: 'invalid' | 'not-accepted'): UserResult => ({
+  index,
+  error,
+  reasons: ['x'],
+});
+
+test.each<[number, UserResult[]]>([
+  [202, [taken(0), taken(1)]],
+  [207, [taken(0), failed(1, 'invalid')]],
+  [207, [taken(0), failed(1, 'not-accepted')]],
+  [400, [failed(0, 'invalid'), failed(1, 'invalid')]],
+  [503, [failed(0, 'not-accepted')]],
+  [503, [failed(0, 'invalid'), failed(1, 'not-accepted')]],
+])('the status is %i', (status, results) => {
+  expect(statusOf(results)).toBe(status);
+  const accepted = results.filter((one) => 'eventId' in one).length;
+  expect(bodyOf(results)).toMatchObject({ accepted, refused: results.length - accepted });
+});
+
+describe('sending', () => {
+  const users = async (count: number) =>
+    readUsers(
+      Buffer.from(JSON.stringify(Array.from({ length: count }, (_, i) => ({ userId: `u${i}` })))),
+      'json',
+      undefined,
+    );
+  const outcomeOf = (eventId: string): ImportOutcome => ({
+    eventId,
+    userId: 'u',
+    outcome: 'imported',
+    errorCode: 0,
+    hasAccount: true,
+  });
+  const away = new NotAcceptedError('Redis did not take the event: gone');
+
+  test('what Redis did not acknowledge is never said to be accepted, and the rest is not tried', async () => {
+    let left = 250;
+    let asked = 0;
+    const sender: Sender = {
+      addMany: async (slice) => {
+        asked += slice.length;
+        return slice.map((user) =>
+          left-- > 0 ? { ok: true, eventId: `${user.userId.slice(1)}-0` } : { ok: false, error: away },
+        );
+      },
+      importMany: () => Promise.reject(new Error('nobody waits')),
+    };
+    const troubles: string[] = [];
+    const { results } = await sendUsers(sender, await users(1_000), undefined, (why) => troubles.push(why));
+    expect(results).toHaveLength(1_000);
+    expect(results.slice(0, 250)).toEqual(Array.from({ length: 250 }, (_, i) => taken(i)));
+    expect(results.slice(250).every((one) => 'error' in one && one.error === 'not-accepted')).toBe(true);
+    expect(results.map(({ index }) => index)).toEqual(results.map((_, i) => i));
+    // The third slice still brought something, the fourth nothing.
+    expect(asked).toBe(400);
+    expect(new Set(troubles)).toEqual(new Set([away.message]));
+  });
+
+  test('each has its own answer: accepted, invalid, unreadable', async () => {
+    const read = await readUsers(Buffer.from('{"userId":"a"}\nnope\n{"userId":"b"}\n'), 'ndjson', undefined);
+    const sender: Sender = {
+      addMany: async () => [
+        { ok: false, error: new InvalidUserError(['userId is silly']) },
+        { ok: true, eventId: '7-0' },
+      ],
+      importMany: async () => [],
+    };
+    const { results } = await sendUsers(sender, read, undefined, () => undefined);
+    expect(results).toEqual([
+      { index: 0, userId: 'a', error: 'invalid', reasons: ['userId is silly'] },
+      { index: 1, error: 'invalid', reasons: ['this is not valid JSON'] },
+      { index: 2, userId: 'b', eventId: '7-0' },
+    ]);
+  });
+
+  test('outcomes come as far as they are known when it stops; who has none is pending', async () => {
+    const importing: Importing[] = [
+      { ok: true, eventId: '1-0', outcome: Promise.resolve(outcomeOf('1-0')) },
+      { ok: true, eventId: '2-0', outcome: new Promise(() => undefined) },
+    ];
+    const sender: Sender = { addMany: async () => [], importMany: async () => importing };
+    const sent = await sendUsers(sender, await users(2), 5_000, () => undefined);
+    let stop = (): void => undefined;
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
+    const answer = withOutcomes(sent, stopped);
+    await new Promise((resolve) => setImmediate(resolve));
+    stop();
+    expect(await answer).toMatchObject([
+      { eventId: '1-0', outcome: 'imported', hasAccount: true },
+      { eventId: '2-0', outcome: 'pending', hasAccount: false },
+    ]);
+  });
+
+  test('when outcomes cannot be listened for, users are accepted all the same', async () => {
+    const sender: Sender = {
+      addMany: async (slice) => slice.map((_, i) => ({ ok: true, eventId: `${i}-0` })),
+      importMany: async (slice) => slice.map(() => ({ ok: false, error: away })),
+    };
+    const sent = await sendUsers(sender, await users(2), 1_000, () => undefined);
+    expect(await withOutcomes(sent, new Promise(() => undefined))).toMatchObject([
+      { eventId: '0-0', outcome: 'pending' },
+      { eventId: '1-0', outcome: 'pending' },
+    ]);
+  });
+
+  test('a user with a channel of its own cannot be waited for', async () => {
+    const read = await readUsers(Buffer.from('{"userId":"a","replyTo":"there"}'), 'json', undefined);
+    const sender: Sender = { addMany: async () => [], importMany: async () => [] };
+    const { results } = await sendUsers(sender, read, 1_000, () => undefined);
+    expect(results).toEqual([
+      {
+        index: 0,
+        userId: 'a',
+        error: 'invalid',
+        reasons: [expect.stringContaining('replyTo and the preference')],
+      },
+    ]);
+  });
+});
+
+test('what is held at once is bounded, and comes back', () => {
+  const load = createIntakeLoad();
+  expect(load.hold(60 * 1024 * 1024)).toBe(true);
+  expect(load.hold(8 * 1024 * 1024)).toBe(false);
+  load.release(60 * 1024 * 1024);
+  expect(load.hold(8 * 1024 * 1024)).toBe(true);
+  const entered = Array.from({ length: 1_001 }, () => load.enter());
+  expect(entered.filter(Boolean)).toHaveLength(1_000);
+  load.leave();
+  expect(load.enter()).toBe(true);
+});
+
+test('the log has a line a change, and one a minute for each kind of refusal', () => {
+  const lines: string[] = [];
+  let nowMs = 0;
+  const log = createIntakeLog(
+    createLogger('info', {}, { write: (line: string) => lines.push(line) }),
+    () => nowMs,
+  );
+  for (let i = 0; i < 50; i++) log.refused('unauthorized', 401, '10.0.0.1');
+  log.refused('too-large', 413, '10.0.0.1');
+  nowMs = 60_000;
+  log.refused('unauthorized', 401, '10.0.0.2');
+  // To and fro is one trouble.
+  for (let i = 0; i < 30; i++) log.available(i % 2 === 0 ? 'Redis cannot be reached' : null);
+  nowMs += 5_000;
+  for (let i = 0; i < 3; i++) log.available(null);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { kind: 'unauthorized', status: 401 },
+    { kind: 'too-large', status: 413 },
+    { kind: 'unauthorized', from: '10.0.0.2', unsaid: 49 },
+    { level: 'error', reason: 'Redis cannot be reached' },
+    { level: 'info', msg: 'HTTP intake accepts users again' },
+  ]);
+});
+
+test('whatever status is answered, its label is one of a few', async () => {
+  const registry = new Registry();
+  const metrics = createIntakeMetrics(registry);
+  for (let status = 200; status < 600; status++) metrics.answered(status);
+  const text = await registry.metrics();
+  const labels = [...text.matchAll(/imsync_intake_requests_total\{status="([^"]+)"\} (\d+)/g)];
+  expect(labels).toHaveLength(13);
+  expect(labels.find(([, status]) => status === 'other')?.[2]).toBe(String(400 - 12));
+});

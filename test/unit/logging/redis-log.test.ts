@@ -1,0 +1,235 @@
+import { createLogger } from '../../../src/logging/log.ts';
+import { createRedisLog } from '../../../src/logging/redis-log.ts';
+
+function setUp() {
+  let now = 0;
+  const lines: string[] = [];
+  const timers: { atMs: number; then: () => void }[] = [];
+  const destination = {
+    write: (text: string) => {
+      const { level, msg, ...fields } = JSON.parse(text) as Record<string, unknown>;
+      const { time: _time, ...rest } = fields;
+      lines.push(`${level} ${msg} ${JSON.stringify(rest)}`);
+    },
+  };
+  const redisLog = createRedisLog(createLogger('info', {}, destination), {
+    nowMs: () => now,
+    after: (ms, then) => timers.push({ atMs: now + ms, then }),
+  });
+  const pass = (ms: number): void => {
+    now += ms;
+    for (const timer of timers.splice(0)) {
+      if (timer.atMs <= now) timer.then();
+      else timers.push(timer);
+    }
+  };
+  return { redisLog, lines, pass };
+}
+
+const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' });
+
+describe('what is said about Redis', () => {
+  it('is two lines for an hour away, whatever fails meanwhile, before and after', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    queue(refused);
+    pass(10);
+    redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+    for (let second = 0; second < 3_600; second++) {
+      queue(refused);
+      redisLog.trouble('cutting calls')(new Error('Connection is closed.'));
+      redisLog.heartbeat('silent');
+      pass(1_000);
+    }
+    redisLog.connection({ state: 'reachable' });
+    redisLog.heartbeat('answers');
+    queue(refused);
+    pass(2_000);
+    expect(lines).toEqual([
+      'error Redis is lost; waiting for it {"reason":"the connection was closed"}',
+      'info Redis is back {"awayMs":3600000}',
+    ]);
+  });
+
+  it('is the same for a Redis that stands still', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.heartbeat('silent');
+    pass(5_000);
+    redisLog.heartbeat('answers');
+    expect(lines).toEqual([
+      'error Redis is lost; waiting for it {"reason":"it does not answer, though its connection stands"}',
+      'info Redis is back {"awayMs":5000}',
+    ]);
+  });
+
+  it('leaves a silence that became a loss to the connection', () => {
+    const { redisLog, lines } = setUp();
+    redisLog.heartbeat('silent');
+    redisLog.connection({ state: 'lost', reason: 'reset' });
+    redisLog.heartbeat('answers');
+    expect(lines).toHaveLength(1);
+    redisLog.connection({ state: 'reachable' });
+    expect(lines).toHaveLength(2);
+  });
+
+  const toReplica = {
+    state: 'lost',
+    reason: "READONLY You can't write against a read only replica.",
+  } as const;
+  const refuses =
+    'error Redis refuses to work: it is a replica and takes no writes (see where the Redis settings lead); ' +
+    `waiting for it ${JSON.stringify({ reason: toReplica.reason })}`;
+
+  it.each([
+    ['the connection notices first', 1_000],
+    ['the heartbeat notices first', 0],
+  ])('is two lines for a replica, however often the primary is sought: %s', (_, noticedAfterMs) => {
+    const { redisLog, lines, pass } = setUp();
+    if (noticedAfterMs === 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
+    for (let look = 0; look < 10; look++) {
+      redisLog.connection(toReplica);
+      pass(20);
+      redisLog.connection({ state: 'reachable' });
+      pass(noticedAfterMs);
+      if (look === 0 && noticedAfterMs > 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
+      pass(6_000);
+    }
+    expect(lines).toEqual([refuses]);
+    redisLog.heartbeat('answers');
+    pass(6_000);
+    expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
+  });
+
+  it('is two lines for a failover that no heartbeat met', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.connection(toReplica);
+    pass(20);
+    redisLog.connection({ state: 'reachable' });
+    pass(4_000);
+    expect(lines).toEqual([refuses]);
+    pass(1_000);
+    expect(lines).toEqual([refuses, 'info Redis is back {"awayMs":20}']);
+  });
+
+  it('is two lines for a replica that is looked at twice before the heartbeat knows', () => {
+    const { redisLog, lines, pass } = setUp();
+    for (let look = 0; look < 2; look++) {
+      redisLog.connection(toReplica);
+      redisLog.connection({ state: 'reachable' });
+      pass(3_000);
+    }
+    // Five seconds after the first look, three after the second.
+    expect(lines).toEqual([refuses]);
+    pass(2_000);
+    expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
+  });
+
+  it('of a primary that is sought and not there is said when it comes', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.connection(toReplica);
+    redisLog.connection({ state: 'reachable' });
+    pass(1_000);
+    redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+    pass(10_000);
+    expect(lines).toEqual([refuses]);
+    redisLog.connection({ state: 'reachable' });
+    expect(lines).toEqual([
+      refuses,
+      'info Redis is back {"awayMs":11000,"connection":"the connection was closed"}',
+    ]);
+  });
+
+  it('lets through a trouble that has another cause, and repeats it seldom', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    for (let i = 0; i < 14_000; i++) queue(new Error('OOM command not allowed'));
+    expect(lines).toHaveLength(1);
+    pass(60_000);
+    queue(new Error('OOM command not allowed'));
+    expect(lines[1]).toBe(
+      'error the call queue met an error and goes on {"reason":"OOM command not allowed","unsaid":13999}',
+    );
+  });
+
+  it('lets another trouble of the same loop wait for five seconds', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    queue(new Error('OOM command not allowed'));
+    queue(new Error('WRONGTYPE'));
+    pass(4_999);
+    queue(new Error('WRONGTYPE'));
+    expect(lines).toHaveLength(1);
+    pass(1);
+    queue(new Error('WRONGTYPE'));
+    expect(lines[1]).toContain('"reason":"WRONGTYPE","unsaid":2');
+  });
+
+  it('takes what still fails in the five seconds after a return for its aftermath', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.connection({ state: 'lost', reason: 'reset' });
+    redisLog.connection({ state: 'reachable' });
+    pass(4_999);
+    redisLog.trouble('the call queue')(new Error('Command timed out'));
+    expect(lines).toHaveLength(2);
+    pass(1);
+    redisLog.trouble('the call queue')(new Error('Command timed out'));
+    expect(lines).toHaveLength(3);
+  });
+
+  it('says once that Redis refuses, and why, whatever its connections do', () => {
+    const { redisLog, lines, pass } = setUp();
+    const readonly = new Error("READONLY You can't write against a read only replica.");
+    const cut = redisLog.trouble('cutting calls');
+    cut(readonly);
+    pass(2_000);
+    redisLog.heartbeat('refuses', 0, readonly.message);
+    for (let second = 0; second < 3_600; second++) {
+      cut(readonly);
+      redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+      redisLog.connection({ state: 'reachable' });
+      pass(1_000);
+    }
+    redisLog.heartbeat('answers');
+    expect(lines).toEqual([
+      expect.stringMatching(/^error Redis refuses to work: it is a replica and takes no writes/),
+      'info Redis is back {"awayMs":3600000}',
+    ]);
+  });
+
+  it('says once that Redis came back without our database, and that it is back with it', () => {
+    const { redisLog, lines, pass } = setUp();
+    const noDatabase =
+      'database 3 cannot be used, Redis says "NOPERM no permissions"; give its user the right +select';
+    redisLog.connection({ state: 'lost', reason: 'the connection was closed' });
+    pass(1_000);
+    redisLog.connection({ state: 'lost', reason: noDatabase });
+    for (let second = 0; second < 60; second++) {
+      redisLog.trouble('the call worker')(new Error(noDatabase));
+      redisLog.heartbeat('silent');
+      pass(1_000);
+    }
+    expect(lines).toEqual([
+      'error Redis is lost; waiting for it {"reason":"the connection was closed"}',
+      `error Redis refuses to work: it does not give the database that was asked for (the reason says why); waiting for it ${JSON.stringify({ reason: noDatabase })}`,
+    ]);
+    redisLog.connection({ state: 'reachable' });
+    redisLog.heartbeat('answers');
+    expect(lines.slice(2)).toEqual([expect.stringMatching(/^info Redis is back /)]);
+  });
+
+  it('says that one connection fails while Redis is there, a moment later', () => {
+    const { redisLog, lines, pass } = setUp();
+    redisLog.trouble('the call worker')(refused);
+    expect(lines).toEqual([]);
+    pass(3_000);
+    expect(lines).toHaveLength(1);
+  });
+
+  it('falls silent when the process stops', () => {
+    const { redisLog, lines } = setUp();
+    redisLog.close();
+    redisLog.connection({ state: 'lost', reason: 'closed' });
+    redisLog.trouble('the call queue')(new Error('any'));
+    expect(lines).toEqual([]);
+  });
+});

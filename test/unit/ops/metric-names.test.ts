@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { createIntakeMetrics } from '../../../src/http-intake/request-metrics.ts';
+import { countDroppedLines } from '../../../src/logging/log-output.ts';
+import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';
+import { createProcessMetrics } from '../../../src/ops/process-metrics.ts';
+
+const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+const own = (names: readonly { readonly name: string }[]): string[] =>
+  names.map(({ name }) => name).filter((name) => name.startsWith('imsync_'));
+
+describe('names of metrics', () => {
+  const { registry } = createProcessMetrics('0', ['account_import']);
+  createIntakeMetrics(registry);
+  countDroppedLines(registry, () => 0);
+  const known = new Set([
+    ...own(registry.getMetricsAsArray()),
+    ...own(createFleetMetrics().registry.getMetricsAsArray()),
+  ]);
+  const namedIn = (path: string): Set<string> => new Set(read(path).match(/\bimsync_[a-z_]+/g));
+
+  it('are all explained, and none is that does not exist', () => {
+    expect([...namedIn('docs/operations.md')].sort()).toEqual([...known].sort());
+  });
+
+  it('are right in the alerts', () => {
+    const unknown = [...namedIn('deploy/prometheus-alerts.yml')].filter((name) => !known.has(name));
+    expect(unknown).toEqual([]);
+  });
+});
