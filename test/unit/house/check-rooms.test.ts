@@ -34,7 +34,20 @@ function run(...args: string[]): { code: number | null; said: string[] } {
 
 /** Something to import in every room. */
 const rooms = Object.fromEntries(
-  ['config', 'event', 'im', 'redis', 'pace', 'ledger', 'calls', 'intake', 'delivery', 'tasks', 'server']
+  [
+    'config',
+    'event',
+    'im',
+    'redis',
+    'producer',
+    'pace',
+    'ledger',
+    'calls',
+    'intake',
+    'delivery',
+    'tasks',
+    'ops',
+  ]
     .concat(['cli', 'simulator'])
     .map((room) => [`${room}/a.ts`, 'export const a = 1;\nexport type A = 1;\n']),
 );
@@ -55,13 +68,12 @@ test('every import that is allowed is counted and goes well', () => {
     'im/b.ts': "export * from 'got/dist/x.js';\nimport fs from 'node:fs';\nimport '@scope/known/deep';\n",
     'redis/b.ts': "import { Redis } from 'ioredis';\nimport type { X } from 'type-fest';\n",
     'pace/b.ts': "import type { C } from 'convict';\ntype P = import('../event/a.ts').A;\n",
-    'worker.ts':
-      "import './server/a.ts';\nawait import('./calls/a.ts');\nexport { a } from './intake/a.ts';\n",
-    'index.ts': "export * from './intake/a.ts';\nexport type { A } from './config/a.ts';\n",
+    'worker.ts': "import './ops/a.ts';\nawait import('./calls/a.ts');\nexport { a } from './intake/a.ts';\n",
+    'index.ts': "export * from './producer/a.ts';\nexport type { A } from './config/a.ts';\n",
     'cli.ts': "import './cli/a.ts';\nimport './worker.ts';\nawait import(`./simulator/a.ts`);\n",
     'simulator/b.ts': "import './a.ts';\nimport 'node:http';\n",
   });
-  expect(said).toEqual(['22 modules, 22 imports, rooms in order']);
+  expect(said).toEqual(['23 modules, 22 imports, rooms in order']);
   expect(code).toBe(0);
 });
 
@@ -77,9 +89,9 @@ test('every offence is found, at its line', () => {
     'intake/b.ts': "import { Queue } from 'bullmq';\nimport type { Job } from 'bullmq/dist/x';\n",
     'delivery/b.ts': "import { Redis } from 'ioredis';\nimport { type Redis as R } from 'ioredis';\n",
     'tasks/b.ts': "import got from 'got';\nimport type { Got } from 'got';\n",
-    'server/b.ts': "import '../worker.ts';\nimport '../cli/a.ts';\nimport '../simulator/a.ts';\n",
+    'ops/b.ts': "import '../worker.ts';\nimport '../cli/a.ts';\nimport '../simulator/a.ts';\n",
     'worker.ts': "import './index.ts';\n",
-    'index.ts': "import './intake/a.ts';\nimport './im/a.ts';\nimport './worker.ts';\n",
+    'index.ts': "import './producer/a.ts';\nimport './im/a.ts';\nimport './worker.ts';\n",
     'simulator/b.ts': "import '../config/a.ts';\n",
     'cli/b.ts':
       "import './gone.ts';\nimport './a';\nimport './a.js';\nimport '../cli';\nimport '../../package.json';\n",
@@ -92,8 +104,8 @@ test('every offence is found, at its line', () => {
   const computed = 'imports a computed name, which cannot be resolved.';
   const noFile = 'which cannot be resolved to a file (extensions are written out).';
   const unlisted = (name: string): string => `package.json does not list ${name} in dependencies.`;
-  const order = 'config, event, im, redis, pace, ledger, calls, intake, delivery, tasks, server';
-  const everyRoom = `${order}, doctor, worker, worker.ts, index.ts, demo, cli, simulator`;
+  const first = 'config, lifecycle, event, im, redis, producer, pace, ledger, calls, intake, delivery';
+  const everyRoom = `${first}, logging, tasks, ops, http-intake, doctor, worker, worker.ts, index.ts, demo, cli, simulator`;
   expect(said.slice(0, 1)).toEqual([`src/attic/a.ts:1: belongs to no room; rooms are ${everyRoom}.`]);
   expect(said.filter((line) => !line.startsWith('src/attic') && !line.startsWith('src/tasks/c.ts'))).toEqual([
     'src/calls/b.ts:1: calls may not import delivery, which stands below it.',
@@ -112,15 +124,15 @@ test('every offence is found, at its line', () => {
     "src/delivery/b.ts:2: only redis imports 'ioredis' (elsewhere only `import type`).",
     'src/event/b.ts:2: event may not import im, which stands below it.',
     'src/im/b.ts:1: im may not import redis, which stands below it.',
-    'src/index.ts:2: index.ts may import only config, event, redis, intake, but this is of im.',
-    'src/index.ts:3: index.ts may import only config, event, redis, intake, but this is of worker.ts.',
+    'src/index.ts:2: index.ts may import only config, event, redis, producer, but this is of im.',
+    'src/index.ts:3: index.ts may import only config, event, redis, producer, but this is of worker.ts.',
     "src/intake/b.ts:1: only calls imports 'bullmq'.",
     "src/intake/b.ts:2: only calls imports 'bullmq'.",
     'src/ledger/b.ts:2: ledger may not import intake, which stands below it.',
+    'src/ops/b.ts:1: ops may not import worker.ts, which stands below it.',
+    'src/ops/b.ts:2: ops may not import cli, which stands below it.',
+    'src/ops/b.ts:3: only cli imports simulator, but this is ops.',
     'src/pace/b.ts:1: pace may not import calls, which stands below it.',
-    'src/server/b.ts:1: server may not import worker.ts, which stands below it.',
-    'src/server/b.ts:2: server may not import cli, which stands below it.',
-    'src/server/b.ts:3: only cli imports simulator, but this is server.',
     'src/simulator/b.ts:1: simulator imports nothing of ours, but this is of config.',
     `src/stray.ts:1: belongs to no room; rooms are ${everyRoom}.`,
     "src/tasks/b.ts:1: only im imports 'got'.",
