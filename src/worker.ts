@@ -9,11 +9,11 @@ import { keysOf } from './redis/keys.ts';
 import { createAccountChecks } from './tasks/account-checks.ts';
 import { type Hosts, openApi } from './worker/api.ts';
 import { startCalls } from './worker/calls.ts';
-import { volumeOf } from './worker/capacity.ts';
-import { startHeralds } from './worker/change-logs.ts';
+import { capacityOf } from './worker/capacity.ts';
+import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
 import { openPacing } from './worker/pacing.ts';
-import { openFaces } from './worker/servers.ts';
+import { openServers } from './worker/servers.ts';
 
 export interface RunningWorker {
   readonly id: string;
@@ -36,27 +36,27 @@ export async function startWorker(options: {
   const { config, readFile, version, log, droppedLines = () => 0, hosts, random = Math.random } = options;
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const keys = keysOf(config.app.sdkAppId);
-  const volume = volumeOf(config);
+  const capacity = capacityOf(config);
 
   // Redis first: whatever else is wrong, nothing can be done without it.
   const connections = await openConnections({ config, readFile, keys, log });
-  const [faces, pacing] = await Promise.all([
-    openFaces({ config, readFile, version, connections, keys, log }),
-    openPacing(config, connections, keys, volume.commands),
+  const [servers, pacing] = await Promise.all([
+    openServers({ config, readFile, version, connections, keys, log }),
+    openPacing(config, connections, keys, capacity.commands),
   ]).catch(async (error: unknown) => {
     connections.log.close();
     await connections.close();
     throw error;
   });
-  const { ops, intake, lookup } = faces;
+  const { ops, intake, lookup } = servers;
   countDroppedLines(ops.registry, droppedLines);
   const api = openApi(config, readFile, log, hosts);
-  const calls = startCalls({ config, volume, id, connections, keys, pacing, api, ops, random, log });
+  const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, ops, random, log });
   if (config.api.form !== 'hosted') {
     lookup.askThrough(
       createAccountChecks({
         ...{ client: api.client, watch: pacing.watch, random },
-        line: pacing.checkLine,
+        line: pacing.checkLimiter,
         slotClass: 'live',
         otherBooks: Object.values(pacing.lines).map(({ book }) => book),
         overrides: config.verdicts,
@@ -66,13 +66,13 @@ export async function startWorker(options: {
       }),
     );
   }
-  const heralds = startHeralds({
+  const changeLogs = startChangeLogs({
     ...{ config, id, version, connections, keys, pacing, log },
     intakeUrl: intake?.url,
     clockIsAhead: api.clockIsAhead,
   });
   ops.started(calls.loops);
-  const quota = volume.quota(volume.batch);
+  const quota = capacity.quota(capacity.batch);
   log.info(
     {
       workerId: id,
@@ -90,9 +90,9 @@ export async function startWorker(options: {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([heralds.close(), calls.close(), intake?.close()]);
+    await Promise.all([changeLogs.close(), calls.close(), intake?.close()]);
     api.client.close();
-    await faces.close();
+    await servers.close();
     await connections.close();
     log.info('worker stopped');
   };

@@ -1,4 +1,4 @@
-import type { Books } from '../../src/ledger/totals.ts';
+import type { Totals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Account } from '../../src/simulator/account-store.ts';
 
@@ -72,7 +72,7 @@ export function wrongAccounts(crowds: readonly Crowd[], accounts: ReadonlyMap<st
  * What is wrong with the books once all is drained: `events` came and ended as imported or superseded, and so did
  * `redriven` dead letters.
  */
-export function wrongBooks(before: Books, after: Books, events: number, redriven = 0): string[] {
+export function wrongBooks(before: Totals, after: Totals, events: number, redriven = 0): string[] {
   const accepted = after.accepted - before.accepted;
   const ended = after.imported + after.superseded - before.imported - before.superseded;
   const dead = after.deadLettered - before.deadLettered;

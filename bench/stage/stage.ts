@@ -1,4 +1,4 @@
-import { type Books, readBooks } from '../../src/ledger/totals.ts';
+import { readTotals, type Totals } from '../../src/ledger/totals.ts';
 import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
@@ -24,9 +24,9 @@ export interface Stage {
   startWorker(env?: Readonly<Record<string, string>>): Promise<ImsyncProcess>;
   /** SIGTERM to one, or to all. */
   stopWorkers(which?: readonly ImsyncProcess[]): Promise<void>;
-  books(): Promise<Books>;
+  books(): Promise<Totals>;
   /** Waits until every event has ended. */
-  drained(timeoutMs?: number): Promise<Books>;
+  drained(timeoutMs?: number): Promise<Totals>;
   serverCost(): Promise<ServerCost>;
   /** CPU of all workers so far, µs. */
   workerCpuMicros(): number;
@@ -82,7 +82,7 @@ export async function openStage(context: BenchContext, options: StageOptions = {
       open.slice(0, 3).map((callId) => redis.hmget(keys.callPrefix + callId, 'command', 'run', 'sentAt')),
     );
     return JSON.stringify({
-      ...{ books: await readBooks(redis, keys), inStream: await redis.xlen(keys.stream), open: open.length },
+      ...{ books: await readTotals(redis, keys), inStream: await redis.xlen(keys.stream), open: open.length },
       ...{ records, hold: await redis.hgetall(keys.hold), redisTime: await redis.time() },
       pace: await redis.hgetall(`${keys.pacePrefix}multiaccount_import`),
       workers: workers.map(({ child, lines }) => [child.exitCode ?? child.signalCode, ...lines.slice(-3)]),
@@ -116,12 +116,12 @@ export async function openStage(context: BenchContext, options: StageOptions = {
       for (const worker of which) worker.signal('SIGTERM');
       await Promise.all(which.map(({ ended }) => ended));
     },
-    books: () => readBooks(redis, keys),
+    books: () => readTotals(redis, keys),
     drained: (timeoutMs = DRAIN_MS) =>
       eventually(
         'every event has ended',
         async () => {
-          const books = await readBooks(redis, keys);
+          const books = await readTotals(redis, keys);
           return books.imported + books.superseded + books.deadLettered === books.accepted ? books : null;
         },
         timeoutMs,

@@ -1,4 +1,4 @@
-import { createPulse, type Pulse } from '../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { RunEnd } from './bullmq/call-worker.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { RunEnd } from './bullmq/call-worker.ts';
  * call is put off, or left by a process that stops. When a process dies, its records are seen to move no more, and the
  * sweep adds their jobs (calls/sweep.ts): as for a record whose job was lost.
  */
-export interface InHand {
+export interface LocalCalls {
   /** Works a call off. `run` never rejects but for a bug, or when Redis breaks off: then the sweep brings it back. */
   take(callId: string, run: () => Promise<RunEnd>): void;
   /** Resolves when fewer calls are in hand than may be: at once, or when one has ended. */
@@ -16,13 +16,13 @@ export interface InHand {
   /** Resolves when all have ended. Whoever waits for a slot must be told to leave first. */
   close(): Promise<void>;
   /** Of the loop that shows that they move. */
-  readonly pulse: Pulse;
+  readonly deadline: LoopDeadline;
 }
 
 /** The sweep takes a record that has not moved for 5 s for one that nobody works on. */
 const SHOWN_EVERY_MS = 1_500;
 
-export function createInHand(options: {
+export function createLocalCalls(options: {
   /** Calls at a time, at most. */
   readonly places: number;
   /** Says in Redis that these calls are being worked on. */
@@ -32,16 +32,16 @@ export function createInHand(options: {
   /** A run rejected. */
   readonly onFailed: (callId: string, error: Error) => void;
   readonly onTrouble: (error: Error) => void;
-}): InHand {
+}): LocalCalls {
   const { places, show, addJob, onFailed, onTrouble } = options;
   const calls = new Map<string, Promise<void>>();
   const waiting: (() => void)[] = [];
-  const pulse = createPulse();
+  const deadline = createLoopDeadline();
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
 
   const showAll = async (): Promise<void> => {
-    pulse.turn();
+    deadline.turn();
     try {
       if (calls.size > 0) await show([...calls.keys()]);
     } catch (error) {
@@ -53,10 +53,10 @@ export function createInHand(options: {
   const showLater = (): void => {
     if (timer !== undefined) return;
     if (calls.size === 0 || closing) {
-      pulse.idle();
+      deadline.idle();
       return;
     }
-    pulse.rest(SHOWN_EVERY_MS);
+    deadline.rest(SHOWN_EVERY_MS);
     timer = setTimeout(() => void showAll(), SHOWN_EVERY_MS);
   };
 
@@ -87,8 +87,8 @@ export function createInHand(options: {
       await Promise.all(calls.values());
       closing = true;
       clearTimeout(timer);
-      pulse.idle();
+      deadline.idle();
     },
-    pulse,
+    deadline,
   };
 }

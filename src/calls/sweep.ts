@@ -1,6 +1,6 @@
 import { unaccountedEvents } from '../ledger/check-balance.ts';
 import { RECORD_FORMAT } from '../ledger/record.ts';
-import { createPulse, type Pulse } from '../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
@@ -111,13 +111,13 @@ export function startSweeper(options: {
   readonly everyMs: number;
   readonly onSwept: (swept: Swept) => void;
   readonly onTrouble: (error: Error) => void;
-}): { close(): Promise<void>; readonly pulse: Pulse } {
-  const pulse = createPulse();
+}): { close(): Promise<void>; readonly deadline: LoopDeadline } {
+  const deadline = createLoopDeadline();
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
   let running: Promise<void> = Promise.resolve();
   const turn = async (): Promise<void> => {
-    pulse.turn();
+    deadline.turn();
     try {
       options.onSwept(await options.sweepOnce());
     } catch (error) {
@@ -126,14 +126,14 @@ export function startSweeper(options: {
     if (!closing) schedule();
   };
   const schedule = (): void => {
-    pulse.rest(options.everyMs);
+    deadline.rest(options.everyMs);
     timer = setTimeout(() => {
       running = turn();
     }, options.everyMs);
   };
   schedule();
   return {
-    pulse,
+    deadline,
     async close() {
       closing = true;
       clearTimeout(timer);

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readBooks } from '../ledger/totals.ts';
+import { readTotals } from '../ledger/totals.ts';
 import { createHoldState } from '../pace/hold/hold-state.ts';
 import { withRedis } from './with-redis.ts';
 
@@ -16,7 +16,7 @@ export function pauseCommand(): Command {
     .action(async ({ reason }: { reason: string }, command: Command) => {
       await withRedis(command, async ({ redis, keys }) => {
         const hold = createHoldState(redis, keys);
-        const { nowMs } = await readBooks(redis, keys);
+        const { nowMs } = await readTotals(redis, keys);
         const word = await hold.pause(reason.slice(0, MAX_REASON_CHARS), nowMs);
         if (word === 'paused') process.stdout.write('paused: no calls are made until imsync resume\n');
         else {

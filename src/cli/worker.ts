@@ -34,7 +34,7 @@ export function workerCommand(): Command {
       const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
       // The log sees to itself. What a library says there may be lost, and ends no worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
-      // Heard from the start: a worker that is told to stop while it starts, stops as soon as it has.
+      // BreakerVerdict from the start: a worker that is told to stop while it starts, stops as soon as it has.
       const signalled = firstSignal();
       let started = false;
       void endIfStuckAtStart(signalled, () => started, log);
@@ -82,7 +82,7 @@ async function endIfStuckAtStart(
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-    // Heard for ever: a terminal that is closed sends it twice, which is nobody's wish for a faster end.
+    // BreakerVerdict for ever: a terminal that is closed sends it twice, which is nobody's wish for a faster end.
     process.on('SIGHUP', resolve);
   });
 }

@@ -3,12 +3,12 @@
  * events: taken at once they would be parsed long before their slots, and what lives for seconds is what makes a heap
  * grow. So of each kind only as many get ready at a time as keep the slots in use.
  */
-export interface WaitingRoom {
+export interface Admission {
   /**
    * Resolves when a run of this kind may get ready, to what it calls once it has a slot or has ended (again does no
    * harm); to 'closing' when this process stops. `kind`: what its job tells of its class.
    */
-  enter(kind: string): Promise<Leave | 'closing'>;
+  enter(kind: string): Promise<Release | 'closing'>;
   /**
    * The fleet was stopped or let go: for a while everybody gets ready. While it is held any of them may be the one whose
    * call proves something, and entries that do not hold up must not wait.
@@ -18,7 +18,7 @@ export interface WaitingRoom {
   close(): void;
 }
 
-export type Leave = () => void;
+export type Release = () => void;
 
 interface Line {
   ready: number;
@@ -34,17 +34,17 @@ const STIRRED_MS = 60_000;
  * who goes first is for the slots to say. `patienceMs`: who has waited so long gets ready all the same, so that
  * nothing depends on a run that does not end.
  */
-export function createWaitingRoom(options: {
+export function createAdmission(options: {
   readonly places: number;
   readonly patienceMs: number;
   readonly nowMs: () => number;
-}): WaitingRoom {
+}): Admission {
   const { places, patienceMs, nowMs } = options;
   const lines = new Map<string, Line>();
   let closed = false;
   let openUntilMs = Number.NEGATIVE_INFINITY;
 
-  const takePlace = (line: Line): Leave => {
+  const takePlace = (line: Line): Release => {
     line.ready += 1;
     let left = false;
     return () => {

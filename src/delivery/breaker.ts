@@ -14,26 +14,26 @@ import type { Group } from './policy/pending-user.ts';
  *   (`same`), with the failure noted (`failed`), or with one of them ahead alone as well (`canary`), to tell a fault of
  *   these users from one of the app.
  */
-export type Heard =
+export type BreakerVerdict =
   | { readonly kind: 'judge'; readonly whose: Whose }
   | { readonly kind: 'passed'; readonly isTold: boolean }
   | { readonly kind: 'again'; readonly how: 'same' | 'failed' | 'canary' };
 
 /** Hears every answer of one run. */
-export interface FleetEar {
+export interface BreakerReporter {
   /** `failed`: users of the group who stand in FailAccounts. */
-  hear(group: Group, verdict: Verdict, failed: number, slot: Slot): Promise<Heard>;
+  hear(group: Group, verdict: Verdict, failed: number, slot: Slot): Promise<BreakerVerdict>;
 }
 
-export interface FleetOptions {
+export interface BreakerOptions {
   readonly hold: HoldState;
   readonly lines: Readonly<Partial<Record<Group['command'], Line>>>;
   /** The UserSig has expired: makes it anew, by another clock if this machine's may be wrong. */
   readonly signAnew: (sentAtMs: number) => void;
-  readonly report: FleetReport;
+  readonly report: BreakerEvents;
 }
 
-export interface FleetReport {
+export interface BreakerEvents {
   /** `ratePerSecond`: the shared rate from now on; null when it was lowered already. */
   throttled(command: Group['command'], verdict: Verdict, ratePerSecond: number | null): void;
 }
@@ -49,8 +49,8 @@ interface Answered {
   readonly errorInfo: string;
 }
 
-const AGAIN: Heard = { kind: 'again', how: 'same' };
-const CANARY: Heard = { kind: 'again', how: 'canary' };
+const AGAIN: BreakerVerdict = { kind: 'again', how: 'same' };
+const CANARY: BreakerVerdict = { kind: 'again', how: 'canary' };
 /** While the rate adapts a call may be refused some more times than others are. */
 const THROTTLES_MORE = 3;
 /** Refusals in a row after which a canary tells whether everybody is refused. */
@@ -60,15 +60,20 @@ const THROTTLES_BEFORE_CANARY = 2;
  * One for each run: a signature that expired is made anew once a run before it counts. `callId`: its record.
  * `splitAfter`: see DecisionPolicy.
  */
-export function createFleetEar(
-  { hold, lines, signAnew, report }: FleetOptions,
+export function createBreakerReporter(
+  { hold, lines, signAnew, report }: BreakerOptions,
   callId: string,
   splitAfter: () => number,
-): FleetEar {
+): BreakerReporter {
   let signedAnew = false;
   const failing = ({ failedAtMs }: Group) => ({ callId, failedAtMs });
 
-  const throttled = async (group: Group, verdict: Verdict, answer: Answered, slot: Slot): Promise<Heard> => {
+  const throttled = async (
+    group: Group,
+    verdict: Verdict,
+    answer: Answered,
+    slot: Slot,
+  ): Promise<BreakerVerdict> => {
     // Too often for these users alone, again and again, is no matter of the rate.
     if (!slot.probe && group.failures + 1 >= splitAfter() + THROTTLES_MORE) {
       const whose = whoseFault(await hold.compare(slot, failing(group)));
@@ -83,7 +88,12 @@ export function createFleetEar(
     return group.failures + 1 >= THROTTLES_BEFORE_CANARY ? CANARY : { kind: 'again', how: 'failed' };
   };
 
-  const blocked = async (group: Group, verdict: Verdict, errorInfo: string, slot: Slot): Promise<Heard> => {
+  const blocked = async (
+    group: Group,
+    verdict: Verdict,
+    errorInfo: string,
+    slot: Slot,
+  ): Promise<BreakerVerdict> => {
     if (verdict.signAnew && !signedAnew) {
       signedAnew = true;
       signAnew(slot.atLocalMs);
@@ -102,13 +112,13 @@ export function createFleetEar(
   };
 
   /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
-  const refused = async (group: Group, slot: Slot, answer: Answered): Promise<Heard> => {
+  const refused = async (group: Group, slot: Slot, answer: Answered): Promise<BreakerVerdict> => {
     const isNews = group.first || (group.units.length === 1 && group.units[0]?.failed === true);
     const word = await hold.bad(slot, isNews ? group.units.length : 0, answer, failing(group));
     return HELD.has(word) ? CANARY : { kind: 'judge', whose: whoseFault(word) };
   };
 
-  const suspectFailed = async (group: Group, slot: Slot): Promise<Heard> => {
+  const suspectFailed = async (group: Group, slot: Slot): Promise<BreakerVerdict> => {
     const word = await hold.suspect(slot, failing(group));
     return HELD.has(word) ? AGAIN : { kind: 'judge', whose: whoseFault(word) };
   };

@@ -3,7 +3,7 @@ import { decodeCheck } from '../im/results.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { Heard } from './breaker.ts';
+import type { BreakerVerdict } from './breaker.ts';
 import type { Line } from './make-call.ts';
 
 /**
@@ -11,7 +11,12 @@ import type { Line } from './make-call.ts';
  * them in one call. It is a help only. Whatever it answers but a success, its users are called alone as they would
  * have been, and it proves nothing about imports: an app may lack the permission to check and import all the same.
  */
-export async function hearCheck(hold: HoldState, line: Line, verdict: Verdict, slot: Slot): Promise<Heard> {
+export async function reportCheck(
+  hold: HoldState,
+  line: Line,
+  verdict: Verdict,
+  slot: Slot,
+): Promise<BreakerVerdict> {
   if (slot.probe) await hold.missed(slot);
   if (verdict.class === 'throttle') await line.book.throttle(slot, verdict.retryAfterMs ?? 0);
   return { kind: 'judge', whose: 'unknown' };

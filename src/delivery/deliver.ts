@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/bullmq/call-worker.ts';
-import type { CallInHand } from '../intake/cut.ts';
+import type { LocalCall } from '../intake/cut.ts';
 import { claimRecord } from '../ledger/claim.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
-import type { Leave } from './admission.ts';
+import type { Release } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import type { EarlySlot } from './early-slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
@@ -36,10 +36,10 @@ export async function deliver(options: DeliveryOptions, callId: string, kind: st
  * The same for a call that its process took in hand as it was cut: the record is its own already, and new. `early`: its
  * slot, if that was asked for already.
  */
-export async function deliverInHand(
+export async function deliverLocal(
   options: DeliveryOptions,
-  { record, run }: CallInHand,
-  leave: Leave,
+  { record, run }: LocalCall,
+  leave: Release,
   early?: EarlySlot,
 ): Promise<RunEnd> {
   try {
@@ -51,7 +51,7 @@ export async function deliverInHand(
   }
 }
 
-async function takeRecord(options: DeliveryOptions, callId: string, leave: Leave): Promise<RunEnd> {
+async function takeRecord(options: DeliveryOptions, callId: string, leave: Release): Promise<RunEnd> {
   const run = randomUUID();
   const claim = await claimRecord(options.redis, options.keys, callId, run, options.retry.maxMs + LANDING_MS);
   switch (claim.kind) {

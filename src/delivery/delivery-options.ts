@@ -4,26 +4,26 @@ import type { VerdictOverrides } from '../im/verdicts.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { WaitingRoom } from './admission.ts';
+import type { Admission } from './admission.ts';
 import type { BodyLimit } from './body-limit.ts';
-import type { FleetOptions } from './breaker.ts';
+import type { BreakerOptions } from './breaker.ts';
 import type { DeliveryReport } from './delivery-report.ts';
 import type { Chance } from './policy/chance.ts';
 import type { DecisionPolicy } from './policy/decide.ts';
 import type { Commands } from './policy/pending-user.ts';
-import type { CulpritWatch } from './refusal-rate.ts';
+import type { RefusalRate } from './refusal-rate.ts';
 
 /** What a process delivers with. */
-export interface DeliveryOptions extends FleetOptions {
+export interface DeliveryOptions extends BreakerOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly client: ImClient;
   readonly watch: HoldWatch;
   readonly commands: Commands;
-  readonly room: WaitingRoom;
+  readonly room: Admission;
   /** What the configuration says of error codes. */
   readonly overrides: VerdictOverrides;
-  readonly culprits: CulpritWatch;
+  readonly culprits: RefusalRate;
   readonly chance: Chance;
   readonly bodyLimit: BodyLimit;
   readonly rules: EventRules;

@@ -2,10 +2,10 @@ import type { FaultName } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { FleetReport } from './breaker.ts';
+import type { BreakerEvents } from './breaker.ts';
 
 /** What the rest of the process hears of the calls: log, metrics, the coalescer. */
-export interface DeliveryReport extends FleetReport {
+export interface DeliveryReport extends BreakerEvents {
   called(call: CallReport): void;
   gaveUp(command: DeliveryCommand, lateMs: number): void;
   settled(callId: string, settlement: Settlement, settled: Settled): void;

@@ -18,13 +18,13 @@ export interface EarlySlot {
  * 'lost'. undefined while others of this process wait for slots: it would not be answered sooner.
  */
 export function askEarly(
-  line: Pick<Line, 'book' | 'dispenser'>,
+  line: Pick<Line, 'book' | 'slotQueue'>,
   hold: Pick<HoldState, 'missed'>,
   callId: string,
   run: string,
 ): EarlySlot | undefined {
-  if (!line.dispenser.isIdle) return undefined;
-  const asked = line.dispenser.take({ callId, run, slotClass: 'live' });
+  if (!line.slotQueue.isIdle) return undefined;
+  const asked = line.slotQueue.take({ callId, run, slotClass: 'live' });
   let isTaken = false;
   return {
     take() {

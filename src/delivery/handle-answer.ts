@@ -3,8 +3,8 @@ import type { VerdictClass } from '../im/verdict-rows.ts';
 import { verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord } from '../ledger/record.ts';
 import type { Slot } from '../pace/slot.ts';
-import { createFleetEar } from './breaker.ts';
-import { hearCheck, whoIsThere } from './check.ts';
+import { createBreakerReporter } from './breaker.ts';
+import { reportCheck, whoIsThere } from './check.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import type { Line, Placed } from './make-call.ts';
 import { backoffMs, dueAtMs } from './policy/backoff.ts';
@@ -16,7 +16,7 @@ import type { Step } from './run-concurrently.ts';
 import type { Settler } from './settler.ts';
 
 /** What one answer changes: the fleet's hold, the record, and what its run does next. */
-export type Learn = (
+export type HandleAnswer = (
   group: Group,
   slotClass: string,
   placed: Extract<Placed, { kind: 'answered' }>,
@@ -31,15 +31,15 @@ const CONTRADICTION = {
 } as const;
 
 /** One for each run. `untilLanded`: waits until a call of unknown outcome can no longer take effect. */
-export function createLearner(
+export function createAnswerHandler(
   options: DeliveryOptions,
   record: CallRecord,
   settler: Settler,
   untilLanded: (slot: Slot) => Promise<void>,
-): Learn {
+): HandleAnswer {
   const { callId } = record;
   const { commands, culprits, chance, bodyLimit } = options;
-  const ear = createFleetEar(options, callId, chance.splitAfter);
+  const breaker = createBreakerReporter(options, callId, chance.splitAfter);
 
   /** A suspect whose fault does not pass is asked a bounded number of times, and soon: its user waits for the end. */
   const delayMs = (later: readonly Unit[], verdict: VerdictClass): number => {
@@ -78,8 +78,8 @@ export function createLearner(
       });
     const isCheck = group.command === 'account_check';
     const heard = isCheck
-      ? await hearCheck(options.hold, line, verdict, slot)
-      : await ear.hear(group, verdict, failed, slot);
+      ? await reportCheck(options.hold, line, verdict, slot)
+      : await breaker.hear(group, verdict, failed, slot);
     if (heard.kind === 'again') {
       report(undefined);
       // Sent again and imported, the users would be let go while this call may still land.

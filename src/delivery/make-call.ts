@@ -3,16 +3,16 @@ import type { Answer } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import type { Candidate, Slot, SlotBook } from '../pace/slot.ts';
-import type { Dispenser } from '../pace/slot-queue.ts';
+import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
+import type { SlotQueue } from '../pace/slot-queue.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 import { sendAtSlot } from './send-at-slot.ts';
 
 /** What one command needs to make its calls. */
 export interface Line {
   readonly command: DeliveryCommand;
-  readonly book: SlotBook;
-  readonly dispenser: Dispenser;
+  readonly book: SlotClient;
+  readonly slotQueue: SlotQueue;
 }
 
 export type Placed =
@@ -47,7 +47,7 @@ export async function placeCall(
   candidate: Candidate,
   body: string,
   report: SlotReport,
-  early?: ReturnType<Dispenser['take']>,
+  early?: ReturnType<SlotQueue['take']>,
 ): Promise<Placed> {
   let asked = early;
   let prepared: PreparedCall | undefined;
@@ -59,7 +59,7 @@ export async function placeCall(
       // Asked for early it may have been asked for too early: only the question that follows tells.
       let slot = asked === undefined ? 'lost' : await asked;
       asked = undefined;
-      if (slot === 'lost') slot = await line.dispenser.take(candidate, told !== undefined);
+      if (slot === 'lost') slot = await line.slotQueue.take(candidate, told !== undefined);
       await told;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();

@@ -4,10 +4,10 @@ import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
 import { decodeCheck } from '../im/results.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
-import { createPulse, type Pulse } from '../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import type { Slot, SlotBook } from '../pace/slot.ts';
+import type { Slot, SlotClient } from '../pace/slot.ts';
 import { sendAtSlot } from './send-at-slot.ts';
 
 /**
@@ -18,7 +18,7 @@ import { sendAtSlot } from './send-at-slot.ts';
 export interface Prober {
   close(): Promise<void>;
   /** Never idle: it looks now and then whatever happens. */
-  readonly pulse: Pulse;
+  readonly deadline: LoopDeadline;
 }
 
 interface Checked {
@@ -34,7 +34,7 @@ const TROUBLE_WAIT_MS = 1_000;
 export function startProber(options: {
   readonly client: ImClient;
   /** The budget of account_check. */
-  readonly book: SlotBook;
+  readonly book: SlotClient;
   readonly watch: HoldWatch;
   readonly hold: HoldState;
   /** Secrets are read anew before each probe, so that a rotated key heals the hold. */
@@ -50,14 +50,14 @@ export function startProber(options: {
   let closing = false;
   let changed = false;
   let wake: (() => void) | undefined;
-  const pulse = createPulse();
+  const deadline = createLoopDeadline();
   watch.onChange(() => {
     changed = true;
     wake?.();
   });
 
   const rest = async (ms: number): Promise<void> => {
-    pulse.rest(ms);
+    deadline.rest(ms);
     if (!changed && !closing) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
@@ -161,7 +161,7 @@ export function startProber(options: {
 
   const loop = async (): Promise<void> => {
     while (!closing) {
-      pulse.turn();
+      deadline.turn();
       try {
         await turn();
       } catch (error) {
@@ -177,6 +177,6 @@ export function startProber(options: {
       wake?.();
       await ended;
     },
-    pulse,
+    deadline,
   };
 }

@@ -6,13 +6,13 @@ import { loadScript, runScript } from '../redis/script.ts';
 import type { Decision } from './policy/decide.ts';
 import type { Commands, Group } from './policy/pending-user.ts';
 
-const culpritsScript = loadScript(import.meta.url, 'refusal-rate.lua');
+const refusalRateScript = loadScript(import.meta.url, 'refusal-rate.lua');
 
 /**
  * The fleet's estimate of how many users are refused when their call is. It sizes the
  * batches that cut.lua cuts: 1/share users, which is where a batch carries most (docs/decisions, splitting).
  */
-export interface CulpritWatch {
+export interface RefusalRate {
   /** Users whom answers to batch calls or searches judged. Never rejects, waits for nothing. */
   saw(innocent: number, culprits: number): void;
 }
@@ -28,11 +28,11 @@ const MAX_SIZE = 100;
 /** While there are culprits the innocent are told this often; while there are none, never. */
 const TELL_EVERY_MS = 500;
 
-export function watchCulprits(
+export function trackRefusalRate(
   redis: RedisClient,
   keys: Keys,
   onTrouble: (error: Error) => void,
-): CulpritWatch {
+): RefusalRate {
   let share = 0;
   let users = 0;
   let found = 0;
@@ -48,7 +48,7 @@ export function watchCulprits(
     try {
       const [told] = (await runScript(
         redis,
-        culpritsScript,
+        refusalRateScript,
         [keys.culprits],
         [...args, WINDOW_USERS, PRIOR_USERS, FORGET_SECONDS, MIN_SIZE, MAX_SIZE],
       )) as [string, string];

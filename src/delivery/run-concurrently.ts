@@ -12,7 +12,7 @@ export interface Step<T, E> {
  * what waits. After an end, or an error, nothing new is begun, but everything begun is waited for. Answers the
  * first end, or undefined when all is done; rejects with the first error.
  */
-export async function runLanes<T, E>(
+export async function runConcurrently<T, E>(
   first: readonly T[],
   step: (piece: T) => Promise<Step<T, E>>,
 ): Promise<E | undefined> {

@@ -7,16 +7,16 @@ import { type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { Leave } from './admission.ts';
+import type { Release } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import type { EarlySlot } from './early-slot.ts';
-import { createLearner } from './handle-answer.ts';
+import { createAnswerHandler } from './handle-answer.ts';
 import { placeCall } from './make-call.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 import { accountOf, type Group, groupsOf, unitsByUser } from './policy/pending-user.ts';
-import { screen } from './policy/preflight.ts';
+import { preflight } from './policy/preflight.ts';
 import { canaryOf, released } from './policy/split.ts';
-import { runLanes, type Step } from './run-concurrently.ts';
+import { runConcurrently, type Step } from './run-concurrently.ts';
 import { createSettler } from './settler.ts';
 
 /** A record, and the run that owns it. `passedAtMs`: see claimRecord. */
@@ -33,7 +33,7 @@ interface Claimed {
 export function createRun(
   options: DeliveryOptions,
   { record, run, passedAtMs }: Claimed,
-  leave: Leave,
+  leave: Release,
   early?: EarlySlot,
 ): { work(): Promise<RunEnd> } {
   const { callId } = record;
@@ -72,7 +72,7 @@ export function createRun(
   const work = async (): Promise<RunEnd> => {
     const invalid = parsed.filter((entry) => !entry.ok);
     if ((await settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
-    const end = await runLanes<Group, RunEnd>(firstGroups(), step);
+    const end = await runConcurrently<Group, RunEnd>(firstGroups(), step);
     if (end !== undefined && end.kind !== 'later') return end;
     const { dueAtMs } = settler.kept();
     if (dueAtMs === 0) return { kind: 'finished' };
@@ -96,23 +96,23 @@ export function createRun(
 
   /** One call, from its slot to what it leads to. */
   const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
-    const { units, refused } = screen(group.units, options.onProfileFault, commands.form);
+    const { units, refused } = preflight(group.units, options.onProfileFault, commands.form);
     if (refused.length > 0) {
       const kind = await settler.settle({ imported: [], refused, command: commands.single, passedAtMs: 0 });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
     if (units.length === 0) return { again: released(group, commands) };
-    const screened: Group = { ...group, units };
+    const checked: Group = { ...group, units };
     const line = options.lines[group.command];
     if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
-    const slotClass = slotClassOf(screened);
+    const slotClass = slotClassOf(checked);
     calling += 1;
     const placed = await placeCall(
       options.client,
       line,
       options.watch,
       { callId, run, slotClass },
-      bodyOf(screened, commands.form),
+      bodyOf(checked, commands.form),
       {
         granted: leave,
         probing: options.readSecretAnew,
@@ -132,7 +132,7 @@ export function createRun(
     if (placed.kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     if (placed.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
     redisAheadMs = placed.slot.atRedisMs - placed.slot.atLocalMs;
-    return learn(screened, slotClass, placed, line);
+    return handleAnswer(checked, slotClass, placed, line);
   };
 
   /** Waits until a call of unknown outcome can no longer take effect. It counts as on the wire until then. */
@@ -142,7 +142,7 @@ export function createRun(
     calling -= 1;
   };
 
-  const learn = createLearner(options, record, settler, untilLanded);
+  const handleAnswer = createAnswerHandler(options, record, settler, untilLanded);
 
   return { work };
 }

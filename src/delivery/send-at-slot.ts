@@ -4,7 +4,7 @@ import type { PreparedCall } from '../im/client.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../pace/budget.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import type { Slot, SlotBook } from '../pace/slot.ts';
+import type { Slot, SlotClient } from '../pace/slot.ts';
 
 export type Sent =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly durationMs: number }
@@ -19,7 +19,7 @@ export async function sendAtSlot(
   prepared: PreparedCall,
   slot: Slot,
   watch: HoldWatch,
-  book: Pick<SlotBook, 'leftLate'>,
+  book: Pick<SlotClient, 'leftLate'>,
 ): Promise<Sent> {
   await waitUntil(slot.atLocalMs);
   if (!prepared.isConnected()) {

@@ -6,7 +6,7 @@ import { readSecrets, type Secrets } from '../config/secrets.ts';
 import { withoutPassword } from '../config/shown.ts';
 import { redisUrlParts } from '../config/urls.ts';
 import { signUserSig } from '../im/user-sig.ts';
-import { readBooks } from '../ledger/totals.ts';
+import { readTotals } from '../ledger/totals.ts';
 import { readPresence } from '../ops/presence.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
 import { quotasOf } from '../pace/quotas.ts';
@@ -111,7 +111,7 @@ async function redisAndFleet(config: Config, readFile: ReadFile): Promise<Findin
 async function fleetAt(redis: RedisClient, config: Config): Promise<Finding[]> {
   const keys = keysOf(config.app.sdkAppId);
   try {
-    const books = await readBooks(redis, keys);
+    const books = await readTotals(redis, keys);
     return fleetFindings({
       books,
       state: readFleetState(await redis.hgetall(keys.hold)),

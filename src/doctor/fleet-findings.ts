@@ -1,5 +1,5 @@
 import type { ImportCommand } from '../im/bodies.ts';
-import type { Books } from '../ledger/totals.ts';
+import type { Totals } from '../ledger/totals.ts';
 import type { WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { FleetState } from '../pace/hold/hold-state.ts';
@@ -7,7 +7,7 @@ import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
 
 /** What the fleet has written into Redis about itself. */
 interface FleetFacts {
-  readonly books: Books;
+  readonly books: Totals;
   readonly state: FleetState;
   readonly workers: readonly WorkerPresence[];
 }
@@ -48,7 +48,7 @@ export function planHint(): Finding {
   );
 }
 
-function workersFinding({ nowMs, waiting }: Books, workers: readonly WorkerPresence[]): Finding {
+function workersFinding({ nowMs, waiting }: Totals, workers: readonly WorkerPresence[]): Finding {
   const [first] = workers;
   if (first !== undefined) {
     const versions = [...new Set(workers.map(({ version }) => version))].join(', ');
@@ -72,7 +72,7 @@ function holdFinding(nowMs: number, { hold }: FleetState): Finding {
   );
 }
 
-function suspectsFinding({ suspectedCalls }: Books): Finding {
+function suspectsFinding({ suspectedCalls }: Totals): Finding {
   if (suspectedCalls === 0) return ok('suspects', 'nobody fails while others pass');
   return hint(
     'suspects',

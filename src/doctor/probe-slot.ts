@@ -4,7 +4,7 @@ import { waitUntil } from '../lifecycle/wait-until.ts';
 import { spacingMicros } from '../pace/budget.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
-import { createSlotBook, withoutRecord } from '../pace/slot.ts';
+import { createSlotClient, withoutRecord } from '../pace/slot.ts';
 import { closeRedis, openRedis, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
@@ -24,7 +24,7 @@ export async function waitForProbeSlot(config: Config, readFile: ReadFile): Prom
     redis = openRedis(redisSettings(config, readFile), 'oneshot', 'doctor', () => undefined);
     await whenReady(redis, REACH_MS);
     const spacing = spacingMicros(quotaOf(config, 'account_check'));
-    const book = createSlotBook(
+    const book = createSlotClient(
       redis,
       keysOf(config.app.sdkAppId),
       'account_check',

@@ -24,7 +24,7 @@ export async function readUsers(
   form: BodyForm,
   traceparent: string | undefined,
 ): Promise<ReadUser[]> {
-  const breath = createBreath();
+  const yieldToEventLoop = createBreath();
   const users: ReadUser[] = [];
   for (const text of userTexts(body, form)) {
     const read = readUser(text, traceparent);
@@ -36,7 +36,7 @@ export async function readUsers(
       );
     }
     users.push(read);
-    await breath();
+    await yieldToEventLoop();
   }
   return users;
 }
@@ -61,7 +61,7 @@ export async function sendUsers(
   waitMs: number | undefined,
   onTrouble: (reason: string) => void,
 ): Promise<Sent> {
-  const breath = createBreath();
+  const yieldToEventLoop = createBreath();
   const results: UserResult[] = [];
   const outcomes = new Map<number, Promise<ImportOutcome>>();
   const untilMs = performance.now() + (waitMs ?? 0);
@@ -111,7 +111,7 @@ export async function sendUsers(
     const refusal = answers.find((one) => !one.ok && !(one.error instanceof InvalidUserError));
     if (refusal?.ok === false) onTrouble(refusal.error.message);
     away ||= refusal !== undefined && !answers.some(({ ok }) => ok);
-    await breath();
+    await yieldToEventLoop();
   }
   return { results, outcomes };
 }

@@ -10,7 +10,7 @@ import type { Logger } from '../logging/log.ts';
 import type { Heartbeat } from '../ops/heartbeat.ts';
 import type { Ops } from '../ops/open-ops.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
-import { hasRoomForIntake, type MemoryMark, memoryText } from '../redis/memory-mark.ts';
+import { hasRoomForIntake, type MemoryWatermark, memoryText } from '../redis/memory-mark.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { readUsers, sendUsers, withOutcomes } from './accept.ts';
 import { BodyError, bodyFormOf, MAX_BODY_BYTES } from './body.ts';
@@ -51,7 +51,7 @@ export async function openIntake(options: {
   readonly config: Config & { readonly intake: { readonly port: number } };
   readonly readFile: ReadFile;
   readonly version: string;
-  readonly memory: MemoryMark;
+  readonly memory: MemoryWatermark;
   readonly heartbeat: Heartbeat;
   readonly registry: Ops['registry'];
   /** Where a user is; throws RefusedRequest. */
@@ -78,7 +78,7 @@ export async function openIntake(options: {
 
   const isOpen = async (): Promise<void> => {
     if (heartbeat.answeringSinceMs === null) throw redisAway();
-    let seen: Awaited<ReturnType<MemoryMark['look']>>;
+    let seen: Awaited<ReturnType<MemoryWatermark['look']>>;
     try {
       seen = await within(memory.look(), LOOK_MS, 'Redis does not answer');
     } catch {

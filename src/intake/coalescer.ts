@@ -1,16 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPulse, type Pulse } from '../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import { patienceMs } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import {
-  type CallInHand,
+  type CallClaim,
   type CutAnswer,
   type CutCall,
   type CutLimits,
   cutCalls,
-  type Taker,
+  type LocalCall,
 } from './cut.ts';
 import { createArrivalRate, nextLookMs, secondLookMs, shouldEndWithin } from './linger.ts';
 
@@ -23,7 +23,7 @@ export interface Coalescer {
   /** Stops after the cut at hand has been handed over. */
   close(): Promise<void>;
   /** Looks now and then whatever happens; idle only while it waits for a place; due since its oldest cut that has no answer. */
-  readonly pulse: Pulse;
+  readonly deadline: LoopDeadline;
 }
 
 /** An idle loop turns this often all the same, for what only another process heard of. */
@@ -73,14 +73,14 @@ export function startCoalescer(options: {
   /** Resolves when this process can take one more call in hand; to 'closing' when it takes none any more. */
   readonly place: () => Promise<Place | 'closing'>;
   /** Names the call that is cut next, and the run that takes it. Never the same twice. */
-  readonly nextTaker: () => Taker;
+  readonly nextClaim: () => CallClaim;
   /**
-   * A call is being cut, most likely: for this taker. An event came to an empty intake, or what lingered should fill it
+   * A call is being cut, most likely: for this claim. An event came to an empty intake, or what lingered should fill it
    * by now, or is due. What it will need can be got ready meanwhile.
    */
-  readonly expectCall: (taker: Taker) => void;
+  readonly expectCall: (claim: CallClaim) => void;
   /** Works the call off. Calls `leave` when its place is free again. */
-  readonly take: (call: CallInHand, leave: Place) => void;
+  readonly take: (call: LocalCall, leave: Place) => void;
   /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
   readonly handOver: (calls: readonly CutCall[]) => Promise<void>;
   readonly onTrouble: (error: Error) => void;
@@ -92,7 +92,7 @@ export function startCoalescer(options: {
     limits,
     processId,
     place,
-    nextTaker,
+    nextClaim,
     expectCall,
     take,
     handOver,
@@ -113,7 +113,7 @@ export function startCoalescer(options: {
   /** Cuts whose answers are not waited for, and when each was asked for, ms; oldest first. */
   const late = new Map<Promise<unknown>, number>();
   const waitsMs = patienceMs(limits.eagerGapMs);
-  const pulse = createPulse();
+  const deadline = createLoopDeadline();
 
   /** What the next look goes by. */
   const lingering = ({ waiting, dueInMs }: { readonly waiting: number; readonly dueInMs: number }) => {
@@ -127,7 +127,7 @@ export function startCoalescer(options: {
       nudged = false;
       return;
     }
-    pulse.rest(ms);
+    deadline.rest(ms);
     let timer: NodeJS.Timeout | undefined;
     const alone = new Promise<void>((resolve) => {
       wake = resolve;
@@ -164,18 +164,18 @@ export function startCoalescer(options: {
   const cut = async (leave: Place, expected: boolean): Promise<CutAnswer> => {
     let taken = false;
     try {
-      const taker = nextTaker();
-      const answering = cutCalls(redis, keys, limits, processId, taker);
-      if (expected) expectCall(taker);
+      const claim = nextClaim();
+      const answering = cutCalls(redis, keys, limits, processId, claim);
+      if (expected) expectCall(claim);
       const answer = await answering;
       moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
-      const { inHand, calls } = answer;
-      if (inHand !== undefined) {
+      const { localCalls, calls } = answer;
+      if (localCalls !== undefined) {
         taken = true;
-        take(inHand, leave);
+        take(localCalls, leave);
       }
-      rate.cut(answer.waiting + answer.parked + usersOf(calls) + (inHand?.users ?? 0), performance.now());
+      rate.cut(answer.waiting + answer.parked + usersOf(calls) + (localCalls?.users ?? 0), performance.now());
       if (calls.length > 0) await handOver(calls);
       return answer;
     } catch (error) {
@@ -199,10 +199,10 @@ export function startCoalescer(options: {
 
   const turn = async (): Promise<void> => {
     // Without a place it has nothing to do; others may cut meanwhile.
-    pulse.idle();
+    deadline.idle();
     const leave = await place();
     if (leave === 'closing') return;
-    pulse.turn();
+    deadline.turn();
     const isLone = woken;
     woken = false;
     const askedAtMs = performance.now();
@@ -261,10 +261,10 @@ export function startCoalescer(options: {
       await ended;
       await Promise.all(late.keys());
     },
-    pulse: {
+    deadline: {
       get dueMs() {
         const [oldestMs] = late.values();
-        return oldestMs ?? pulse.dueMs;
+        return oldestMs ?? deadline.dueMs;
       },
     },
   };

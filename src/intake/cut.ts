@@ -33,13 +33,13 @@ export interface CutCall {
 }
 
 /** Who works off the batch call that is cut: a run of the asking process, under an ID that nobody else uses. */
-export interface Taker {
+export interface CallClaim {
   readonly callId: string;
   readonly run: string;
 }
 
 /** The batch call, taken in hand by the asker's run: it is the record's owner from the cut on. */
-export interface CallInHand {
+export interface LocalCall {
   readonly record: CallRecord;
   readonly run: string;
   readonly users: number;
@@ -50,7 +50,7 @@ export type CutAnswer = { readonly waiting: number } & (
       readonly kind: 'cut';
       readonly parked: number;
       readonly calls: readonly CutCall[];
-      readonly inHand?: CallInHand;
+      readonly localCalls?: LocalCall;
     }
   /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
   | { readonly kind: 'linger'; readonly dueInMs: number }
@@ -71,15 +71,15 @@ const MAX_ISOLATED = 10_000;
 const MAX_LOOKED = 1_000;
 
 /**
- * Cuts at most one batch call (and any number of single ones that stand before its end). With a `taker` the batch call is
- * taken in hand by it; asked again with the same taker, after an answer that was lost, it answers the same call.
+ * Cuts at most one batch call (and any number of single ones that stand before its end). With a `claim` the batch call is
+ * taken in hand by it; asked again with the same claim, after an answer that was lost, it answers the same call.
  */
 export async function cutCalls(
   redis: RedisClient,
   keys: Keys,
   limits: CutLimits,
   processId: string,
-  taker?: Taker,
+  claim?: CallClaim,
 ): Promise<CutAnswer> {
   const reply = (await runScript(
     redis,
@@ -114,18 +114,18 @@ export async function cutCalls(
       MAX_LOOKED,
       limits.alone,
       limits.eagerGapMs,
-      taker?.run ?? '',
-      taker?.callId ?? '',
+      claim?.run ?? '',
+      claim?.callId ?? '',
       MAX_ISOLATED,
     ],
   )) as [string, number, ...(string | number)[]];
-  return readCutReply(reply, limits.batchCommand, taker);
+  return readCutReply(reply, limits.batchCommand, claim);
 }
 
 function readCutReply(
   [word, waiting, first, ...rest]: readonly [string, number, ...(string | number)[]],
   batchCommand: ImportCommand,
-  taker: Taker | undefined,
+  claim: CallClaim | undefined,
 ): CutAnswer {
   switch (word) {
     case 'cut': {
@@ -139,10 +139,10 @@ function readCutReply(
         });
       }
       const parked = Number(first);
-      if (taker === undefined || entries === '') return { kind: 'cut', waiting, parked, calls };
-      const record = freshRecord(taker.callId, batchCommand, String(entries), Number(nowMs));
-      const inHand = { record, run: taker.run, users: Number(users) };
-      return { kind: 'cut', waiting, parked, calls, inHand };
+      if (claim === undefined || entries === '') return { kind: 'cut', waiting, parked, calls };
+      const record = freshRecord(claim.callId, batchCommand, String(entries), Number(nowMs));
+      const localCalls = { record, run: claim.run, users: Number(users) };
+      return { kind: 'cut', waiting, parked, calls, localCalls };
     }
     case 'linger':
       return { kind: 'linger', waiting, dueInMs: Number(first) };

@@ -2,9 +2,13 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const stillMovingScript = loadScript(import.meta.url, 'keep-alive.lua');
+const keepAliveScript = loadScript(import.meta.url, 'keep-alive.lua');
 
 /** Says that these open calls are being worked on; of one that is closed or put off by now it says nothing. */
-export async function stillMoving(redis: RedisClient, keys: Keys, callIds: readonly string[]): Promise<void> {
-  await runScript(redis, stillMovingScript, [keys.open], callIds);
+export async function keepCallsAlive(
+  redis: RedisClient,
+  keys: Keys,
+  callIds: readonly string[],
+): Promise<void> {
+  await runScript(redis, keepAliveScript, [keys.open], callIds);
 }

@@ -2,13 +2,13 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const booksScript = loadScript(import.meta.url, 'totals.lua');
+const totalsScript = loadScript(import.meta.url, 'totals.lua');
 
 /**
  * Where every event is at one moment:
  * accepted = waiting + parked + users in calls + imported + superseded + deadLettered, always.
  */
-export interface Books {
+export interface Totals {
   /** Redis's clock, ms since 1970. */
   readonly nowMs: number;
   /** Entries in the stream or back from parking. */
@@ -37,11 +37,11 @@ export interface Books {
 type Reply = [string, number, number, string, string, string[], string[], string, number];
 
 /** One script, so that no event is counted twice or missed while it moves. */
-export async function readBooks(redis: RedisClient, keys: Keys): Promise<Books> {
+export async function readTotals(redis: RedisClient, keys: Keys): Promise<Totals> {
   const [now, inStream, returned, oldest, oldestLetter, bookFields, deadFields, oldestOpen, suspected] =
     (await runScript(
       redis,
-      booksScript,
+      totalsScript,
       [
         keys.stream,
         keys.returned,

@@ -4,12 +4,12 @@ import { performance } from 'node:perf_hooks';
  * The rhythm of a loop, for liveness: by when is its next turn due? A loop that waits for a time it set itself
  * is well, however long the wait; one that is past that time has not turned though it had something to do.
  */
-export interface Pulse {
+export interface LoopDeadline {
   /** `performance.now()` at which the loop turned last, or is to turn when its rest is over; null: nothing to do. */
   readonly dueMs: number | null;
 }
 
-export interface BeatingPulse extends Pulse {
+export interface BeatingPulse extends LoopDeadline {
   /** The loop turns now. */
   turn(): void;
   /** The loop rests for so long, unless it is woken sooner. */
@@ -19,7 +19,7 @@ export interface BeatingPulse extends Pulse {
 }
 
 /** Starts idle. */
-export function createPulse(nowMs: () => number = () => performance.now()): BeatingPulse {
+export function createLoopDeadline(nowMs: () => number = () => performance.now()): BeatingPulse {
   let dueMs: number | null = null;
   return {
     turn: () => {

@@ -1,4 +1,4 @@
-import { readBooks } from '../ledger/totals.ts';
+import { readTotals } from '../ledger/totals.ts';
 import type { FleetState, HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
@@ -36,7 +36,7 @@ export function startHoldHerald(options: {
   let reading: Promise<void> = Promise.resolve();
 
   const look = async (): Promise<void> => {
-    const [state, books] = [await hold.read(), await readBooks(redis, keys)];
+    const [state, books] = [await hold.read(), await readTotals(redis, keys)];
     const inCalls = Object.values(books.usersInCalls).reduce((sum, n) => sum + n, 0);
     const waiting = books.waiting + books.parked + inCalls;
     const at = (ms: number): string => new Date(ms).toISOString();

@@ -1,4 +1,4 @@
-import { type MemoryLevel, type MemoryMark, memoryText } from '../redis/memory-mark.ts';
+import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-mark.ts';
 import type { Logger } from './log.ts';
 
 const SENTENCES: Readonly<Record<MemoryLevel, string>> = {
@@ -10,7 +10,7 @@ const LOOK_EVERY_MS = 5_000;
 
 /** Says once when Redis's memory passes one of the marks, up or down. Apart from all that writes: that fails when it is full. */
 export function startMemoryHerald(
-  mark: MemoryMark,
+  mark: MemoryWatermark,
   log: Logger,
   onTrouble: (error: Error) => void,
 ): { close(): void } {

@@ -1,5 +1,5 @@
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import type { SlotBook } from '../pace/slot.ts';
+import type { SlotClient } from '../pace/slot.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -8,7 +8,7 @@ import type { Logger } from './log.ts';
  * known to the fleet while it makes no calls.
  */
 export function createRateHerald(
-  books: readonly { readonly command: string; readonly book: SlotBook; readonly quota: Quota }[],
+  books: readonly { readonly command: string; readonly book: SlotClient; readonly quota: Quota }[],
   log: Logger,
 ): () => Promise<void> {
   const said = new Map<string, 'full' | 'lower' | 'throttled'>();

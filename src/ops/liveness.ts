@@ -1,10 +1,10 @@
-import type { Pulse } from '../lifecycle/loop-deadline.ts';
+import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { Heartbeat } from './heartbeat.ts';
 
 /** A loop whose turning this process answers for. */
 export interface WatchedLoop {
   readonly name: string;
-  readonly pulse: Pulse;
+  readonly deadline: LoopDeadline;
 }
 
 /** A loop that has not turned though it had something to do. */
@@ -26,25 +26,25 @@ export function stuckLoops(
   nowMs: number,
 ): StuckLoop[] {
   if (answeringSinceMs === null) return [];
-  return loops.flatMap(({ name, pulse }) => {
-    if (pulse.dueMs === null) return [];
-    const stuckForMs = nowMs - Math.max(pulse.dueMs, answeringSinceMs, awakeSinceMs);
+  return loops.flatMap(({ name, deadline }) => {
+    if (deadline.dueMs === null) return [];
+    const stuckForMs = nowMs - Math.max(deadline.dueMs, answeringSinceMs, awakeSinceMs);
     return stuckForMs > STUCK_AFTER_MS ? [{ loop: name, stuckForMs: Math.round(stuckForMs) }] : [];
   });
 }
 
 /**
- * The pulse of a loop that is not ours and may end without a word: overdue from the first look that found it ended.
+ * The deadline of a loop that is not ours and may end without a word: overdue from the first look that found it ended.
  */
-export function runningPulse(
-  loop: { readonly isRunning: boolean; readonly pulse: Pulse },
+export function runningDeadline(
+  loop: { readonly isRunning: boolean; readonly deadline: LoopDeadline },
   nowMs: () => number,
-): Pulse {
+): LoopDeadline {
   let endedAtMs: number | null = null;
   return {
     get dueMs() {
       endedAtMs = loop.isRunning ? null : (endedAtMs ?? nowMs());
-      return endedAtMs ?? loop.pulse.dueMs;
+      return endedAtMs ?? loop.deadline.dueMs;
     },
   };
 }

@@ -1,10 +1,10 @@
 import type { CallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
-import { readBooks } from '../ledger/totals.ts';
+import { readTotals } from '../ledger/totals.ts';
 import { type Quota, spacingMicros } from '../pace/budget.ts';
 import { type Hold, type Pause, readFleetState } from '../pace/hold/hold-state.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
-import { createSlotBook } from '../pace/slot.ts';
+import { createSlotClient } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type MemoryLevel, memoryOf } from '../redis/memory-mark.ts';
@@ -65,7 +65,7 @@ export async function readStatus(
   sdkAppId: number,
   quotas: Readonly<Partial<Record<ImportCommand, Quota>>>,
 ): Promise<Status> {
-  const books = await readBooks(redis, keys);
+  const books = await readTotals(redis, keys);
   const fleet = readFleetState(await redis.hgetall(keys.hold));
   const calls: Record<string, CommandStatus> = {};
   for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][]) {
@@ -74,7 +74,7 @@ export async function readStatus(
       ...(await queues.counts(command)),
       users: books.usersInCalls[command] ?? 0,
       quota: quota.perSecond,
-      rate: (await createSlotBook(redis, keys, command, createRedisClock(), spacingMicros(quota)).look())
+      rate: (await createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quota)).look())
         .ratePerSecond,
       startedLastSecond: await redis.zcount(keys.startedPrefix + command, from, String(books.nowMs * 1_000)),
     };

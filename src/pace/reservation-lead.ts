@@ -2,7 +2,7 @@
  * How far ahead of the reply a slot must lie to be of use to this process. Where Redis is far away, a slot that
  * begins now has passed when its news arrives: without a lead no call would ever start.
  */
-export interface Lead {
+export interface ReservationLead {
   /** A reply took so long from Redis to here, ms. */
   saw(delayMs: number): void;
   /** 0 where Redis is near. */
@@ -18,7 +18,7 @@ const MOST_MS = 500;
 /** Replies do not all take the same. */
 const SPARE = 1.1;
 
-export function createLead(): Lead {
+export function createReservationLead(): ReservationLead {
   let slowestMs = 0;
   return {
     saw(delayMs) {

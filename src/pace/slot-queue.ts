@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import type { Pulse } from '../lifecycle/loop-deadline.ts';
+import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import { patienceMs, SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold/hold-watch.ts';
-import type { Candidate, Slot, SlotAnswer, SlotBook } from './slot.ts';
+import type { Candidate, Slot, SlotAnswer, SlotClient } from './slot.ts';
 
 /**
  * What asks for slots of one command in a process, and hands them to the calls that wait, best class first. So a
@@ -10,7 +10,7 @@ import type { Candidate, Slot, SlotAnswer, SlotBook } from './slot.ts';
  * is not waited for: the next question goes out meanwhile, for others. Where Redis is far away a process would have one
  * slot a round trip otherwise (docs/decisions/0095).
  */
-export interface Dispenser {
+export interface SlotQueue {
   /**
    * Resolves with a slot, or 'lost' when another run owns the record by now, or 'closing' when this process
    * stops. While the fleet is held or paused it resolves to nothing: waiting is not failing. `again`: it had a slot and
@@ -22,7 +22,7 @@ export interface Dispenser {
   /** Answers everyone who waits with 'closing', and everyone who comes. */
   close(): void;
   /** Idle while nobody waits for a slot; due since its oldest question that has no answer. */
-  readonly pulse: Pulse;
+  readonly deadline: LoopDeadline;
 }
 
 interface Waiter {
@@ -46,13 +46,13 @@ const DEAF_POLL_MS = 5_000;
 const TROUBLE_WAIT_MS = 500;
 const AT_ONCE = Number.NEGATIVE_INFINITY;
 
-export function createDispenser(options: {
-  readonly book: SlotBook;
+export function createSlotQueue(options: {
+  readonly book: SlotClient;
   readonly watch: HoldWatch;
   /** A probe's slot came when nobody could use it any more: its lease is to be given back. */
   readonly onUnusedProbe: (slot: Slot) => Promise<unknown>;
   readonly onTrouble: (error: Error) => void;
-}): Dispenser {
+}): SlotQueue {
   const { book, watch, onUnusedProbe, onTrouble } = options;
   const waitsMs = patienceMs(book.spacingMs);
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
@@ -209,7 +209,7 @@ export function createDispenser(options: {
       }
       stir();
     },
-    pulse: {
+    deadline: {
       get dueMs() {
         return onTheWay[0] ?? (timer === undefined ? null : timerDueMs);
       },

@@ -4,7 +4,7 @@ import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
 import type { RedisClock } from './redis-clock.ts';
-import { createLead, type Lead } from './reservation-lead.ts';
+import { createReservationLead, type ReservationLead } from './reservation-lead.ts';
 
 const slotScript = loadScript(import.meta.url, 'slot.lua');
 const giveUpScript = loadScript(import.meta.url, 'give-up.lua');
@@ -64,7 +64,7 @@ export interface RateInForce {
 type Asked = { readonly epoch: string; readonly askedAtMs: number };
 
 /** The shared budget of one command: asks Redis, never waits. */
-export interface SlotBook {
+export interface SlotClient {
   /** Between two slots, by this process's configuration. */
   readonly spacingMs: number;
   /**
@@ -101,14 +101,14 @@ const PROBE_LEASE_MS = 5_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /** `ownSpacingMicros`: the distance of two calls by this process's configuration. */
-export function createSlotBook(
+export function createSlotClient(
   redis: RedisClient,
   keys: Keys,
   command: string,
   clock: RedisClock,
   ownSpacingMicros: number,
-  lead: Lead = createLead(),
-): SlotBook {
+  lead: ReservationLead = createReservationLead(),
+): SlotClient {
   const pace = keys.pacePrefix + command;
   const started = keys.startedPrefix + command;
 

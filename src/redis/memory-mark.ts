@@ -62,12 +62,12 @@ export function memoryText({ usedRatio }: Memory): string {
 }
 
 /** Looks at Redis's memory, at most once a second however often it is asked. */
-export interface MemoryMark {
+export interface MemoryWatermark {
   /** Rejects when Redis does not answer. */
   look(): Promise<Memory>;
 }
 
-export function createMemoryMark(redis: RedisClient, keys: Keys): MemoryMark {
+export function createMemoryWatermark(redis: RedisClient, keys: Keys): MemoryWatermark {
   let last: { readonly memory: Memory; readonly atMs: number } | undefined;
   let looking: Promise<Memory> | undefined;
   const ask = async (): Promise<Memory> => {

@@ -9,7 +9,7 @@ import { decodeResults } from '../im/results.ts';
 import { type Verdict, type VerdictOverrides, verdictOf } from '../im/verdicts.ts';
 import type { SlotClass } from '../pace/budget.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import { type SlotBook, withoutRecord } from '../pace/slot.ts';
+import { type SlotClient, withoutRecord } from '../pace/slot.ts';
 
 /** Whether an account is there, as account_check says; or why it does not say. `errorCode` is 0 if the API gave none. */
 export type Presence =
@@ -72,7 +72,7 @@ export function createAccountChecks(options: {
   readonly watch: HoldWatch;
   readonly slotClass: SlotClass;
   /** The budgets that a throttle of all commands lowers, but for the line's own. */
-  readonly otherBooks: readonly SlotBook[];
+  readonly otherBooks: readonly SlotClient[];
   readonly overrides: VerdictOverrides;
   /** Reads the secrets anew and signs. */
   readonly signAnew: () => void;
@@ -184,7 +184,7 @@ export function createAccountChecks(options: {
     ask,
     close() {
       closed.abort();
-      line.dispenser.close();
+      line.slotQueue.close();
     },
   };
 }

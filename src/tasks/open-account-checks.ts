@@ -9,8 +9,8 @@ import { createHoldState } from '../pace/hold/hold-state.ts';
 import { watchHold } from '../pace/hold/hold-watch.ts';
 import { commandPair, quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
-import { createSlotBook, type SlotBook } from '../pace/slot.ts';
-import { createDispenser } from '../pace/slot-queue.ts';
+import { createSlotClient, type SlotClient } from '../pace/slot.ts';
+import { createSlotQueue } from '../pace/slot-queue.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type AccountChecks, type AccountChecksReport, createAccountChecks } from './account-checks.ts';
@@ -40,10 +40,10 @@ export async function openAccountChecks(options: {
   const clock = createRedisClock();
   const watch = await watchHold(subscriber, keys);
   const hold = createHoldState(redis, keys);
-  const bookOf = (command: Parameters<typeof quotaOf>[1]): SlotBook =>
-    createSlotBook(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
+  const bookOf = (command: Parameters<typeof quotaOf>[1]): SlotClient =>
+    createSlotClient(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
   const book = bookOf('account_check');
-  const dispenser = createDispenser({
+  const slotQueue = createSlotQueue({
     book,
     watch,
     onUnusedProbe: (slot) => hold.missed(slot),
@@ -66,7 +66,7 @@ export async function openAccountChecks(options: {
   const { batch, single } = commandPair(config.api.form);
   const checks = createAccountChecks({
     client,
-    line: { command: 'account_check', book, dispenser },
+    line: { command: 'account_check', book, slotQueue },
     watch,
     slotClass,
     otherBooks: [bookOf(batch), bookOf(single)],

@@ -1,35 +1,35 @@
 import { randomUUID } from 'node:crypto';
 import { type CallWorker, startCallWorker } from '../calls/bullmq/call-worker.ts';
 import { openCallQueues } from '../calls/bullmq/queues.ts';
-import { createInHand } from '../calls/local-calls.ts';
+import { createLocalCalls } from '../calls/local-calls.ts';
 import { startSweeper, sweep } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
-import { createWaitingRoom } from '../delivery/admission.ts';
+import { createAdmission } from '../delivery/admission.ts';
 import { allOf } from '../delivery/all-reports.ts';
 import { createBodyLimit } from '../delivery/body-limit.ts';
-import { deliver, deliverInHand } from '../delivery/deliver.ts';
+import { deliver, deliverLocal } from '../delivery/deliver.ts';
 import type { DeliveryOptions } from '../delivery/delivery-options.ts';
 import { askEarly, type EarlySlot } from '../delivery/early-slot.ts';
 import { createChance } from '../delivery/policy/chance.ts';
 import { startProber } from '../delivery/prober.ts';
-import { watchCulprits } from '../delivery/refusal-rate.ts';
+import { trackRefusalRate } from '../delivery/refusal-rate.ts';
 import type { ImportCommand } from '../im/bodies.ts';
-import { createTakers } from '../intake/call-claims.ts';
+import { createCallClaims } from '../intake/call-claims.ts';
 import { startCoalescer } from '../intake/coalescer.ts';
 import type { CutCall } from '../intake/cut.ts';
-import { stillMoving } from '../ledger/keep-alive.ts';
+import { keepCallsAlive } from '../ledger/keep-alive.ts';
 import { waitingUsers } from '../ledger/waiting-users.ts';
 import { logReport } from '../logging/delivery-log.ts';
 import type { Logger } from '../logging/log.ts';
 import { logSwept } from '../logging/sweep-log.ts';
-import { runningPulse, type WatchedLoop } from '../ops/liveness.ts';
+import { runningDeadline, type WatchedLoop } from '../ops/liveness.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Api } from './api.ts';
-import type { Volume } from './capacity.ts';
+import type { Capacity } from './capacity.ts';
 import type { Connections } from './connections.ts';
 import type { Pacing } from './pacing.ts';
-import type { Faces } from './servers.ts';
+import type { Servers } from './servers.ts';
 
 /** The loops that carry events from the intake to the end of each. */
 export interface Calls {
@@ -47,20 +47,20 @@ const READY = { places: 12, patienceMs: 3_000 };
 
 export function startCalls(options: {
   readonly config: Config;
-  readonly volume: Volume;
+  readonly capacity: Capacity;
   /** Of this process. */
   readonly id: string;
   readonly connections: Connections;
   readonly keys: Keys;
   readonly pacing: Pacing;
   readonly api: Api;
-  readonly ops: Faces['ops'];
+  readonly ops: Servers['ops'];
   readonly random: () => number;
   readonly log: Logger;
 }): Calls {
-  const { config, volume, id, connections, keys, pacing, api, ops, random, log } = options;
-  const { batch, single, commands } = volume;
-  const { hold, watch, lines, checkLine, dispensers } = pacing;
+  const { config, capacity, id, connections, keys, pacing, api, ops, random, log } = options;
+  const { batch, single, commands } = capacity;
+  const { hold, watch, lines, checkLimiter, slotQueues } = pacing;
   const { client, signAnew } = api;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -78,14 +78,14 @@ export function startCalls(options: {
     ops.runFailed(command);
     callBroke(error);
   };
-  const inHand = createInHand({
-    places: volume.concurrency(batch),
-    show: (callIds) => stillMoving(redis, keys, callIds),
+  const localCalls = createLocalCalls({
+    places: capacity.concurrency(batch),
+    show: (callIds) => keepCallsAlive(redis, keys, callIds),
     addJob: (callId, delayMs) => queues.addAgain(batch, callId, delayMs),
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
   });
-  const room = createWaitingRoom({ ...READY, nowMs: () => performance.now() });
+  const room = createAdmission({ ...READY, nowMs: () => performance.now() });
   watch.onChange(() => room.stirred());
   let expected: { readonly run: string; readonly slot: EarlySlot } | undefined;
   const coalescer = startCoalescer({
@@ -95,19 +95,19 @@ export function startCalls(options: {
     limits: {
       batchCommand: batch,
       singleCommand: single,
-      maxUsers: volume.usersInRecord,
+      maxUsers: capacity.usersInRecord,
       maxWaitMs: config.batch.maxWaitMs,
-      eagerCalls: config.batch.eagerShare * ratePerSecond(volume.quota(batch)),
-      eagerGapMs: 1_000 / ratePerSecond(volume.quota(batch)),
-      maxOpenCalls: Math.max(2, volume.openRecords(batch)),
+      eagerCalls: config.batch.eagerShare * ratePerSecond(capacity.quota(batch)),
+      eagerGapMs: 1_000 / ratePerSecond(capacity.quota(batch)),
+      maxOpenCalls: Math.max(2, capacity.openRecords(batch)),
       alone: config.api.form === 'legacy' ? 'profile-or-robot' : 'nobody',
     },
     processId: id,
     async place() {
-      await inHand.room();
+      await localCalls.room();
       return room.enter('in hand');
     },
-    nextTaker: createTakers(randomUUID),
+    nextClaim: createCallClaims(randomUUID),
     expectCall({ callId, run }) {
       const line = lines[batch];
       const slot = line && askEarly(line, hold, callId, run);
@@ -119,7 +119,7 @@ export function startCalls(options: {
     take(call, leave) {
       const early = expected?.run === call.run ? expected.slot : undefined;
       if (early !== undefined) expected = undefined;
-      inHand.take(call.record.callId, () => deliverInHand(delivery, call, leave, early));
+      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, leave, early));
     },
     handOver,
     onTrouble: trouble('cutting calls'),
@@ -129,13 +129,13 @@ export function startCalls(options: {
     redis,
     keys,
     client,
-    lines: { ...lines, account_check: checkLine },
+    lines: { ...lines, account_check: checkLimiter },
     hold,
     watch,
     commands: { form: config.api.form, batch, single },
     room,
     overrides: config.verdicts,
-    culprits: watchCulprits(redis, keys, trouble('counting refused users')),
+    culprits: trackRefusalRate(redis, keys, trouble('counting refused users')),
     chance: createChance(() => performance.now()),
     bodyLimit: createBodyLimit(redis, keys, trouble('noting how large a call may be')),
     rules: { adminId: config.app.adminId, form: config.api.form },
@@ -152,7 +152,7 @@ export function startCalls(options: {
   };
   const prober = startProber({
     client,
-    book: checkLine.book,
+    book: checkLimiter.book,
     watch,
     hold,
     signAnew,
@@ -170,7 +170,7 @@ export function startCalls(options: {
       command,
       connection: redis,
       keys,
-      concurrency: volume.concurrency(command),
+      concurrency: capacity.concurrency(command),
       run: (callId, kind) => deliver(delivery, callId, kind),
       onFailed: (_callId, error) => failed(command, error),
       onTrouble: trouble('the call worker'),
@@ -188,17 +188,17 @@ export function startCalls(options: {
   });
   return {
     loops: [
-      { name: 'coalescer', pulse: coalescer.pulse },
-      { name: 'calls in hand', pulse: inHand.pulse },
-      { name: 'sweeper', pulse: sweeper.pulse },
-      { name: 'prober', pulse: prober.pulse },
-      ...dispensers.map(({ command, dispenser }) => ({
-        name: `dispenser of ${command}`,
-        pulse: dispenser.pulse,
+      { name: 'coalescer', deadline: coalescer.deadline },
+      { name: 'calls in hand', deadline: localCalls.deadline },
+      { name: 'sweeper', deadline: sweeper.deadline },
+      { name: 'prober', deadline: prober.deadline },
+      ...slotQueues.map(({ command, slotQueue }) => ({
+        name: `slot queue of ${command}`,
+        deadline: slotQueue.deadline,
       })),
       ...workers.map((worker, i) => ({
         name: `call worker of ${commands[i]}`,
-        pulse: runningPulse(worker, performance.now.bind(performance)),
+        deadline: runningDeadline(worker, performance.now.bind(performance)),
       })),
     ],
     async close() {
@@ -207,9 +207,9 @@ export function startCalls(options: {
       // coalescer is waited for: it may wait for their places.
       ended.push(...workers.map((worker) => worker.close()));
       room.close();
-      for (const { dispenser } of dispensers) dispenser.close();
+      for (const { slotQueue } of slotQueues) slotQueue.close();
       await Promise.all(ended);
-      await inHand.close();
+      await localCalls.close();
       await queues.close();
     },
   };

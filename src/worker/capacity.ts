@@ -4,7 +4,7 @@ import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import { commandPair, quotasOf } from '../pace/quotas.ts';
 
 /** How much this worker takes on, by its configuration. */
-export interface Volume {
+export interface Capacity {
   readonly batch: ImportCommand;
   readonly single: ImportCommand;
   /** Those that carry events, each once. */
@@ -28,7 +28,7 @@ const CONCURRENCY = { atLeast: 8, atMost: 200 };
  */
 const HOSTED_RECORD_USERS = 20;
 
-export function volumeOf(config: Config): Volume {
+export function capacityOf(config: Config): Capacity {
   const { batch, single } = commandPair(config.api.form);
   const quotas = quotasOf(config);
   const isHosted = config.api.form === 'hosted';

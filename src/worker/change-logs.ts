@@ -7,16 +7,16 @@ import { createRateHerald } from '../logging/rate-log.ts';
 import { startPresence } from '../ops/presence.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import type { Keys } from '../redis/keys.ts';
-import { createMemoryMark } from '../redis/memory-mark.ts';
+import { createMemoryWatermark } from '../redis/memory-mark.ts';
 import type { Connections } from './connections.ts';
 import type { Pacing } from './pacing.ts';
 
 /** Those who say what changes: this worker's presence to the fleet; holds, rates, clocks and memory to the log. */
-export interface Heralds {
+export interface ChangeLogs {
   close(): Promise<void>;
 }
 
-export function startHeralds(options: {
+export function startChangeLogs(options: {
   readonly config: Config;
   /** Of this process. */
   readonly id: string;
@@ -27,7 +27,7 @@ export function startHeralds(options: {
   readonly intakeUrl: string | undefined;
   readonly clockIsAhead: (ms: number) => void;
   readonly log: Logger;
-}): Heralds {
+}): ChangeLogs {
   const { config, id, version, connections, keys, pacing, intakeUrl, clockIsAhead, log } = options;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -56,7 +56,11 @@ export function startHeralds(options: {
     },
     onTrouble: trouble('the sign of life'),
   });
-  const memory = startMemoryHerald(createMemoryMark(redis, keys), log, trouble("a look at Redis's memory"));
+  const memory = startMemoryHerald(
+    createMemoryWatermark(redis, keys),
+    log,
+    trouble("a look at Redis's memory"),
+  );
   return {
     async close() {
       memory.close();

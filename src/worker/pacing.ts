@@ -6,8 +6,8 @@ import { createHoldState, type HoldState } from '../pace/hold/hold-state.ts';
 import { type HoldWatch, watchHold } from '../pace/hold/hold-watch.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
-import { createSlotBook } from '../pace/slot.ts';
-import { createDispenser, type Dispenser } from '../pace/slot-queue.ts';
+import { createSlotClient } from '../pace/slot.ts';
+import { createSlotQueue, type SlotQueue } from '../pace/slot-queue.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Connections } from './connections.ts';
 
@@ -17,9 +17,9 @@ export interface Pacing {
   readonly watch: HoldWatch;
   readonly lines: Readonly<Record<string, Line>>;
   /** The checks' own. */
-  readonly checkLine: Line;
+  readonly checkLimiter: Line;
   /** Of all lines. */
-  readonly dispensers: readonly { readonly command: DeliveryCommand; readonly dispenser: Dispenser }[];
+  readonly slotQueues: readonly { readonly command: DeliveryCommand; readonly slotQueue: SlotQueue }[];
 }
 
 export async function openPacing(
@@ -33,19 +33,19 @@ export async function openPacing(
   const watch = await watchHold(connections.watch, keys);
   const hold = createHoldState(redis, keys);
   const lineOf = (command: DeliveryCommand): Line => {
-    const book = createSlotBook(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
-    const dispenser = createDispenser({
+    const book = createSlotClient(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
+    const slotQueue = createSlotQueue({
       book,
       watch,
       onUnusedProbe: (slot) => hold.missed(slot),
       onTrouble: connections.log.trouble('asking for call slots'),
     });
-    return { command, book, dispenser };
+    return { command, book, slotQueue };
   };
   const lines = Object.fromEntries(commands.map((command) => [command, lineOf(command)]));
-  const checkLine = lineOf('account_check');
-  const dispensers = [...Object.values(lines), checkLine];
+  const checkLimiter = lineOf('account_check');
+  const slotQueues = [...Object.values(lines), checkLimiter];
   // Learns what Redis's clock says before the first slot: so it sees it, should that be set forward.
-  await checkLine.book.look();
-  return { hold, watch, lines, checkLine, dispensers };
+  await checkLimiter.book.look();
+  return { hold, watch, lines, checkLimiter, slotQueues };
 }

@@ -7,13 +7,13 @@ import type { Logger } from '../logging/log.ts';
 import { startHeartbeat } from '../ops/heartbeat.ts';
 import { type Ops, openOps } from '../ops/open-ops.ts';
 import type { Keys } from '../redis/keys.ts';
-import { createMemoryMark } from '../redis/memory-mark.ts';
+import { createMemoryWatermark } from '../redis/memory-mark.ts';
 import { writeNothing } from '../redis/owner.ts';
 import type { Connections } from './connections.ts';
 import { UnfitError } from './start-errors.ts';
 
 /** What of a worker is seen from outside. */
-export interface Faces {
+export interface Servers {
   readonly ops: Ops;
   /** Absent without a port for it. */
   readonly intake: Intake | undefined;
@@ -28,14 +28,14 @@ export interface Faces {
  * of this process but Redis: what it accepts is worked off by any worker. Rejects with UnfitError when a port cannot
  * be had, and leaves nothing open then but the connections.
  */
-export async function openFaces(options: {
+export async function openServers(options: {
   readonly config: Config;
   readonly readFile: ReadFile;
   readonly version: string;
   readonly connections: Connections;
   readonly keys: Keys;
   readonly log: Logger;
-}): Promise<Faces> {
+}): Promise<Servers> {
   const { config, readFile, version, connections, keys, log } = options;
   const redis = connections.ops;
   const heartbeat = startHeartbeat({
@@ -59,7 +59,7 @@ export async function openFaces(options: {
     const { openIntake } = await import('../http-intake/open-intake.ts');
     return openIntake({
       config: { ...config, intake: { ...config.intake, port } },
-      memory: createMemoryMark(redis, keys),
+      memory: createMemoryWatermark(redis, keys),
       registry: ops.registry,
       findUser: (userId) => lookup.find(userId),
       ...{ readFile, version, heartbeat, log },

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import {
   closeRedis,
   openRedis,
@@ -241,14 +241,14 @@ export async function runRow(
     const books = await eventually(
       'every event has ended',
       async () => {
-        const now = await readBooks(redis, keys);
+        const now = await readTotals(redis, keys);
         return now.imported + now.superseded + now.deadLettered === now.accepted && now;
       },
       DRAIN_MS,
     ).catch(async (error: Error) => {
       problem(error.message);
       for (const line of await remains(redis, keys)) say(`    ${line}`);
-      return readBooks(redis, keys);
+      return readTotals(redis, keys);
     });
     seconds.set('drained', (performance.now() - drainedMs) / 1000);
     await samples.stop();
@@ -290,7 +290,7 @@ export async function runRow(
 async function remains(redis: RedisClient, keys: Keys): Promise<string[]> {
   const callIds = await redis.zrange(keys.open, '0', '-1', 'WITHSCORES');
   const lines = [
-    JSON.stringify(await readBooks(redis, keys)),
+    JSON.stringify(await readTotals(redis, keys)),
     JSON.stringify(await redis.hgetall(keys.hold)),
   ];
   for (let i = 0; i < Math.min(callIds.length, 20); i += 2) {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { deliver, deliverInHand } from '../../src/delivery/deliver.ts';
+import { deliver, deliverLocal } from '../../src/delivery/deliver.ts';
 import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
 import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
 import type { Line } from '../../src/delivery/make-call.ts';
@@ -7,19 +7,19 @@ import { compareEventIds } from '../../src/event/event-id.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
-import { type CallInHand, cutCalls } from '../../src/intake/cut.ts';
+import { cutCalls, type LocalCall } from '../../src/intake/cut.ts';
 import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import type { HoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
+import { createSlotClient, type Slot, type SlotClient } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { accountsIn, apiAnswer, type SentAccount } from '../support/call-driver.ts';
 import { eventually } from '../support/eventually.ts';
 import { letterProblems } from '../support/letter-audit.ts';
-import { openRoom } from '../support/open-room.ts';
+import { openAdmission } from '../support/open-room.ts';
 
 /**
  * Random interleavings of everything that can happen to the events of a few shared users, on the real scripts and
@@ -44,7 +44,7 @@ type Weather = 'fine' | 'failing' | 'listed';
 
 type Step =
   | { readonly do: 'produce'; readonly user: User; readonly kind: Kind }
-  | { readonly do: 'cut'; readonly maxUsers: number; readonly inHand: boolean; readonly stops: number }
+  | { readonly do: 'cut'; readonly maxUsers: number; readonly localCalls: boolean; readonly stops: number }
   /**
    * Somebody runs a call; stops at its n-th script, before or after it, if `stops` is not 0: for good, or until it is
    * woken. `expires`: what fails in this run is too old to be tried again.
@@ -97,7 +97,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: a('cut' as const),
       maxUsers: fc.integer({ min: 1, max: 3 }),
-      inHand: fc.boolean(),
+      localCalls: fc.boolean(),
       stops: fc.constantFrom(0, 0, 0, 1, 2, 3),
     }),
   },
@@ -249,13 +249,20 @@ class World {
     });
   }
 
-  start(callId: string, stops = 0, after = false, dies = false, expires = false, inHand?: CallInHand): void {
+  start(
+    callId: string,
+    stops = 0,
+    after = false,
+    dies = false,
+    expires = false,
+    localCalls?: LocalCall,
+  ): void {
     const run: Run = { dead: false, ended: false, wake: undefined, busy: 1 };
     this.runs.push(run);
     const redis = this.connectionOf(run, stops, after, dies);
     const line = (command: DeliveryCommand): Line => {
-      const book = createSlotBook(redis, this.keys, command, createRedisClock(), 1);
-      return { command, book: quiet(book, run), dispenser: dispenserOf(book, run) };
+      const book = createSlotClient(redis, this.keys, command, createRedisClock(), 1);
+      return { command, book: quiet(book, run), slotQueue: dispenserOf(book, run) };
     };
     const options: DeliveryOptions = {
       redis,
@@ -269,7 +276,7 @@ class World {
       // No brake, no outage: the model's API is as bad as it likes.
       hold: answering<HoldState>('noted'),
       watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
-      room: openRoom,
+      room: openAdmission,
       commands: { form: this.form, batch: 'multiaccount_import', single: 'account_import' },
       overrides: {},
       culprits: { saw: () => undefined },
@@ -285,9 +292,9 @@ class World {
       report: answering<DeliveryReport>(undefined),
     };
     const delivered =
-      inHand === undefined
+      localCalls === undefined
         ? deliver(options, callId, 'live')
-        : deliverInHand(options, inHand, () => undefined);
+        : deliverLocal(options, localCalls, () => undefined);
     void delivered
       .catch((error: Error) => this.broken.push(error.message))
       .finally(() => {
@@ -355,7 +362,7 @@ class World {
         return;
       }
       case 'cut':
-        await this.cut(next.maxUsers, next.inHand, next.stops);
+        await this.cut(next.maxUsers, next.localCalls, next.stops);
         return;
       case 'run': {
         const open = await redis.zrange(keys.open, '0', '-1');
@@ -459,8 +466,8 @@ class World {
     }
   }
 
-  /** `inHand`: the batch call is worked off by its cutter, which may stop on the way. */
-  async cut(maxUsers: number, inHand = false, stops = 0): Promise<void> {
+  /** `localCalls`: the batch call is worked off by its cutter, which may stop on the way. */
+  async cut(maxUsers: number, localCalls = false, stops = 0): Promise<void> {
     const limits = {
       batchCommand: 'multiaccount_import',
       singleCommand: 'account_import',
@@ -471,15 +478,15 @@ class World {
       eagerGapMs: 0,
       maxOpenCalls: 1_000,
     } as const;
-    if (!inHand) {
+    if (!localCalls) {
       await cutCalls(this.redis, this.keys, limits, 'test');
       return;
     }
     this.taken += 1;
-    const taker = { callId: `chand-${this.taken}`, run: `hand-${this.taken}` };
-    const answer = await cutCalls(this.redis, this.keys, limits, 'test', taker);
-    if (answer.kind === 'cut' && answer.inHand !== undefined)
-      this.start(taker.callId, stops, false, stops > 0, false, answer.inHand);
+    const claim = { callId: `chand-${this.taken}`, run: `hand-${this.taken}` };
+    const answer = await cutCalls(this.redis, this.keys, limits, 'test', claim);
+    if (answer.kind === 'cut' && answer.localCalls !== undefined)
+      this.start(claim.callId, stops, false, stops > 0, false, answer.localCalls);
   }
 
   /** Until nothing is on its way: the dead stay dead, those asleep wake up, and the API is well. */
@@ -517,7 +524,7 @@ class World {
 }
 
 /** A slot that is given up is in nobody's hands any more. */
-function quiet(book: SlotBook, run: Run): SlotBook {
+function quiet(book: SlotClient, run: Run): SlotClient {
   return {
     ...book,
     giveUp: async (slot) => {
@@ -527,7 +534,7 @@ function quiet(book: SlotBook, run: Run): SlotBook {
   };
 }
 
-function dispenserOf(book: SlotBook, run: Run): Line['dispenser'] {
+function dispenserOf(book: SlotClient, run: Run): Line['slotQueue'] {
   return {
     take: async (candidate) => {
       run.busy++;
@@ -542,7 +549,7 @@ function dispenserOf(book: SlotBook, run: Run): Line['dispenser'] {
     },
     close: () => undefined,
     isIdle: true,
-    pulse: { dueMs: null },
+    deadline: { dueMs: null },
   };
 }
 

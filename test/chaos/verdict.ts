@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../src/event/event-id.ts';
 import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
-import type { Books } from '../../src/ledger/totals.ts';
+import type { Totals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import type { Account } from '../../src/simulator/account-store.ts';
@@ -13,7 +13,7 @@ export interface Evidence {
   /** Ends by event, in the order in which they were heard; undefined when Redis may have lost some of the words. */
   readonly ends: ReadonlyMap<string, readonly string[]> | undefined;
   readonly accounts: ReadonlyMap<string, Readonly<Account>>;
-  readonly books: Books;
+  readonly books: Totals;
   /** True when events were redriven: such an event ends once more. */
   readonly redriven: boolean;
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { eventually } from '../support/eventually.ts';
 import { imsync } from '../support/process.ts';
@@ -52,7 +52,7 @@ test('a call makes no hidden class of its own', async () => {
         Array.from({ length: 100 * calls }, (_, i) => ({ userId: `${prefix}${i}`, nick: 'Ann' })),
       );
       await eventually('the calls are made', async () => {
-        const { imported } = await readBooks(stage.client, stage.keys);
+        const { imported } = await readTotals(stage.client, stage.keys);
         return imported === 100 * all ? true : undefined;
       });
     };

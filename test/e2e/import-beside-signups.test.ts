@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImportSummary } from '../../src/cli/import/text.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -163,7 +163,7 @@ test(
     expect(summary.counts.rows).toBe(ROWS);
     expect(summary.outcome).toMatchObject({ deadLettered: 0, underWay: 0 });
 
-    const books = await readBooks(redis, keys);
+    const books = await readTotals(redis, keys);
     const { accounts } = await simulate.report();
     expect(books).toMatchObject({ waiting: 0, parked: 0, deadLettered: 0 });
     expect(accounts).toBe(ROWS + aloneStats.count + besideStats.count);

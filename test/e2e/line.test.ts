@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit, booksProblems } from '../support/audit.ts';
@@ -107,7 +107,7 @@ test('5,000 signups, faults of every kind, a worker killed: every event is accou
   expect(samples.problems).toEqual([]);
   expect(samples.taken).toBeGreaterThan(50);
   expect((await audit(client, keys)).problems).toEqual([]);
-  const books = await readBooks(client, keys);
+  const books = await readTotals(client, keys);
   expect(books.accepted).toBe(EVENTS);
   expect(books.imported + books.superseded + books.deadLettered).toBe(EVENTS);
 
@@ -173,12 +173,12 @@ test('5,000 signups, faults of every kind, a worker killed: every event is accou
 }, 240_000);
 
 async function unsettled(): Promise<number> {
-  const { waiting, parked } = await readBooks(client, keys);
+  const { waiting, parked } = await readTotals(client, keys);
   return waiting + parked;
 }
 
 async function onTheirWay(): Promise<number> {
-  const { usersInCalls } = await readBooks(client, keys);
+  const { usersInCalls } = await readTotals(client, keys);
   return (await unsettled()) + Object.values(usersInCalls).reduce((sum, n) => sum + n, 0);
 }
 

@@ -5,7 +5,7 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { eventually } from '../support/eventually.ts';
 import { parseMetrics } from '../support/metrics.ts';
 import { type ImsyncProcess, imsync } from '../support/process.ts';
@@ -67,7 +67,7 @@ async function imported(): Promise<void> {
     `${pushed} users are imported`,
     async () => {
       statuses.add((await ops('/livez')).status);
-      return (await readBooks(stage.client, stage.keys)).imported === pushed;
+      return (await readTotals(stage.client, stage.keys)).imported === pushed;
     },
     60_000,
   );
@@ -88,7 +88,7 @@ async function stopsInOrder(): Promise<void> {
   // Half of it: nothing here takes so long, and the log must not be what it is waited for.
   expect(performance.now() - startedMs).toBeLessThan(SHUTDOWN_MS / 2);
   expect(stage.simulator.accounts.size).toBe(pushed);
-  expect((await readBooks(stage.client, stage.keys)).imported).toBe(pushed);
+  expect((await readTotals(stage.client, stage.keys)).imported).toBe(pushed);
 }
 
 /** A pipe that the test has the other end of. */

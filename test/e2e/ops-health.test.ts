@@ -145,7 +145,7 @@ describe('the health of a worker', () => {
   }, 120_000);
 
   it('is not alive when a loop hangs, whichever it is', async () => {
-    const loops = ['coalescer', 'dispenser', 'sweeper', 'prober', 'call worker'];
+    const loops = ['coalescer', 'slot queue', 'sweeper', 'prober', 'call worker'];
     const wedged = await Promise.all(
       loops.map((loop) => startOpsWorker({ ...env(), NODE_OPTIONS: `--import=${wedge}`, WEDGE: loop })),
     );

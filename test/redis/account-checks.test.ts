@@ -3,8 +3,8 @@ import { spacingMicros } from '../../src/pace/budget.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook } from '../../src/pace/slot.ts';
-import { createDispenser } from '../../src/pace/slot-queue.ts';
+import { createSlotClient } from '../../src/pace/slot.ts';
+import { createSlotQueue } from '../../src/pace/slot-queue.ts';
 import type { Scenario } from '../../src/simulator/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
@@ -44,7 +44,7 @@ async function asker(
   await redis.hset(`${keys.pacePrefix}account_check`, 'next', '0');
   const watch = await watchHold(stage.connect(), keys);
   const spacing = spacingMicros({ perSecond: options.perSecond ?? 100, share: 1, margin: 0.01 });
-  const book = createSlotBook(redis, keys, 'account_check', createRedisClock(), spacing);
+  const book = createSlotClient(redis, keys, 'account_check', createRedisClock(), spacing);
   const again: [number, number][] = [];
   const client = createImClient({
     baseUrl: simulator.url,
@@ -54,7 +54,7 @@ async function asker(
     callTimeoutMs: 5_000,
   });
   const own: { signatures: number } = { signatures: 0 };
-  const dispenser = createDispenser({
+  const slotQueue = createSlotQueue({
     book,
     watch,
     onUnusedProbe: async () => undefined,
@@ -62,8 +62,8 @@ async function asker(
   });
   let misses = options.missFirst === true ? 1 : 0;
   /** A process that stood still finds its slot in the past. */
-  const take: typeof dispenser.take = async (candidate) => {
-    const slot = await dispenser.take(candidate);
+  const take: typeof slotQueue.take = async (candidate) => {
+    const slot = await slotQueue.take(candidate);
     return typeof slot === 'string' || misses-- <= 0 ? slot : { ...slot, atLocalMs: slot.atLocalMs - 10_000 };
   };
   const checks = createAccountChecks({
@@ -71,11 +71,11 @@ async function asker(
     line: {
       command: 'account_check',
       book,
-      dispenser: { ...dispenser, take },
+      slotQueue: { ...slotQueue, take },
     },
     watch,
     slotClass: 'redrive',
-    otherBooks: [createSlotBook(redis, keys, 'multiaccount_import', createRedisClock(), spacing)],
+    otherBooks: [createSlotClient(redis, keys, 'multiaccount_import', createRedisClock(), spacing)],
     overrides: {},
     signAnew: () => own.signatures++,
     ...(options.maxFailures !== undefined && { maxFailures: options.maxFailures }),
@@ -113,8 +113,14 @@ test('it keeps to the quota of account_check, over two processes', async () => {
   const one = await asker({ perSecond: 20 });
   // Another process of the same app.
   const watch = await watchHold(one.connect(), one.keys);
-  const book = createSlotBook(one.connect(), one.keys, 'account_check', createRedisClock(), 1_000_000 / 19.8);
-  const other = createDispenser({
+  const book = createSlotClient(
+    one.connect(),
+    one.keys,
+    'account_check',
+    createRedisClock(),
+    1_000_000 / 19.8,
+  );
+  const other = createSlotQueue({
     book,
     watch,
     onUnusedProbe: async () => undefined,

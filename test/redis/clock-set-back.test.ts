@@ -3,7 +3,7 @@ import { sweep } from '../../src/calls/sweep.ts';
 import { readPresence } from '../../src/ops/presence.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook } from '../../src/pace/slot.ts';
+import { type Candidate, createSlotClient } from '../../src/pace/slot.ts';
 import { forgetUser } from '../../src/tasks/forget-user.ts';
 import { BATCH, callOf, users, useStages } from './stage.ts';
 
@@ -24,7 +24,7 @@ async function asking(slotClass: Candidate['slotClass'] = 'live') {
   const { redis, keys } = stage;
   await redis.hset(`${keys.callPrefix}c1`, 'run', 'mine');
   await redis.hset(keys.pacePrefix + BATCH, 'next', '0');
-  const book = createSlotBook(redis, keys, BATCH, createRedisClock(), 100_000);
+  const book = createSlotClient(redis, keys, BATCH, createRedisClock(), 100_000);
   return {
     stage,
     pace: keys.pacePrefix + BATCH,

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/logging/log.ts';
 import { createRedisLog } from '../../src/logging/redis-log.ts';
 import { createRedisClock, type RedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook } from '../../src/pace/slot.ts';
+import { type Candidate, createSlotClient } from '../../src/pace/slot.ts';
 import { openPacing } from '../../src/worker/pacing.ts';
 import { BATCH, useStages } from './stage.ts';
 
@@ -29,7 +29,7 @@ async function twoProcesses() {
   await redis.hset(`${keys.callPrefix}c1`, 'run', 'mine');
   await redis.hset(keys.pacePrefix + BATCH, 'next', String(((await redisMs()) - HOUR_MS) * 1e3));
   const process = (clock: RedisClock) => {
-    const book = createSlotBook(redis, keys, BATCH, clock, SPACING_MICROS);
+    const book = createSlotClient(redis, keys, BATCH, clock, SPACING_MICROS);
     const candidate: Candidate = { callId: 'c1', run: 'mine', slotClass: 'live' };
     return { book, clock, ask: () => book.ask([candidate]) };
   };

@@ -1,4 +1,4 @@
-import { createTakers } from '../../src/intake/call-claims.ts';
+import { createCallClaims } from '../../src/intake/call-claims.ts';
 import { type Coalescer, startCoalescer } from '../../src/intake/coalescer.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FarProxy, startFarProxy } from '../support/far-proxy.ts';
@@ -36,7 +36,7 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
         looks += 1;
         return () => undefined;
       },
-      nextTaker: createTakers(() => crypto.randomUUID()),
+      nextClaim: createCallClaims(() => crypto.randomUUID()),
       expectCall: ({ run }) => expected.push(run),
       take: (call, leave) => {
         const onTheWay = looks - taken.length;

@@ -5,7 +5,7 @@ import { claimRecord } from '../../src/ledger/claim.ts';
 import type { CallRecord } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook, type SlotBook } from '../../src/pace/slot.ts';
+import { createSlotClient, type SlotClient } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { settlementBy } from './settlements.ts';
 import { BATCH, limits, oldForm, type Stage } from './stage.ts';
@@ -59,7 +59,7 @@ let runs = 0;
 
 export function startProcess({ keys, connect }: Stage, name: string): Process {
   const redis: RedisClient = connect();
-  const book: SlotBook = createSlotBook(redis, keys, BATCH, createRedisClock(), 1);
+  const book: SlotClient = createSlotClient(redis, keys, BATCH, createRedisClock(), 1);
   const process: Process = {
     name,
     cut: async (maxUsers, maxOpenCalls = 1_000) => {

@@ -1,4 +1,4 @@
-import { watchCulprits } from '../../src/delivery/refusal-rate.ts';
+import { trackRefusalRate } from '../../src/delivery/refusal-rate.ts';
 import { type CutLimits, cutCalls } from '../../src/intake/cut.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
@@ -28,13 +28,13 @@ const fail = (error: Error): never => {
 const size = async (): Promise<number> => Number((await redis.hget(keys.culprits, 'size')) ?? 100);
 
 it('learns the share over all processes, shrinks the batches, and goes back as the innocent pass', async () => {
-  const one = watchCulprits(redis, keys, fail);
-  const two = watchCulprits(redis, keys, fail);
+  const one = trackRefusalRate(redis, keys, fail);
+  const two = trackRefusalRate(redis, keys, fail);
   for (let i = 0; i < 40; i++) (i % 2 === 0 ? one : two).saw(95, 5);
   await eventually('the share is known', async () => (await size()) <= 25);
   expect(await size()).toBeGreaterThanOrEqual(15);
   // A process that comes later knows what the others learned: it tells of the innocent, too.
-  const late = watchCulprits(redis, keys, fail);
+  const late = trackRefusalRate(redis, keys, fail);
   await eventually('it is forgotten', async () => {
     late.saw(5_000, 0);
     return (await redis.exists(keys.culprits)) === 0;
@@ -43,7 +43,7 @@ it('learns the share over all processes, shrinks the batches, and goes back as t
 });
 
 it('is bounded: however many culprits, the share is one and a batch has ten users', async () => {
-  const watch = watchCulprits(redis, keys, fail);
+  const watch = trackRefusalRate(redis, keys, fail);
   for (let i = 0; i < 50; i++) watch.saw(0, 1_000);
   await eventually('all are culprits', async () => (await size()) === 10);
   const { users, found } = await redis.hgetall(keys.culprits);

@@ -2,7 +2,7 @@ import { openCallQueues } from '../../src/calls/bullmq/queues.ts';
 import { sweep } from '../../src/calls/sweep.ts';
 import type { CutAnswer } from '../../src/intake/cut.ts';
 import { cutCalls } from '../../src/intake/cut.ts';
-import { stillMoving } from '../../src/ledger/keep-alive.ts';
+import { keepCallsAlive } from '../../src/ledger/keep-alive.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { settlementBy } from './settlements.ts';
@@ -11,14 +11,14 @@ import { BATCH, limits, oldForm, SINGLE, type Stage, user, users, useStages } fr
 /** A call that the process which cuts it takes in hand: its run owns the record from the cut on, and it has no job. */
 const fresh = useStages();
 
-const taker = (number = 1) => ({ callId: `chand-${number}`, run: `run-${number}` });
-const cutBy = ({ redis, keys }: Stage, who = taker(), changed = {}): Promise<CutAnswer> =>
+const claim = (number = 1) => ({ callId: `chand-${number}`, run: `run-${number}` });
+const cutBy = ({ redis, keys }: Stage, who = claim(), changed = {}): Promise<CutAnswer> =>
   cutCalls(redis, keys, { ...limits, ...changed }, 'p1', who);
 
 function inHandOf(answer: CutAnswer) {
-  if (answer.kind !== 'cut' || answer.inHand === undefined)
+  if (answer.kind !== 'cut' || answer.localCalls === undefined)
     throw new Error(`nothing was taken in hand: ${JSON.stringify(answer)}`);
-  return answer.inHand;
+  return answer.localCalls;
 }
 
 test('the answer is the record as a claim would read it, and its run owns it', async () => {
@@ -47,7 +47,7 @@ test('its run settles it without a claim; one that took it over meanwhile has it
     );
   expect(await settle(first.record.callId, first.run)).toMatchObject({ kind: 'settled' });
   await stage.add(...users(3, 'b'));
-  const second = inHandOf(await cutBy(stage, taker(2)));
+  const second = inHandOf(await cutBy(stage, claim(2)));
   await stage.take(second.record.callId, 'another');
   expect(await settle(second.record.callId, second.run, second.record)).toEqual({ kind: 'lost' });
   expect(await stage.problems()).toEqual([]);
@@ -56,8 +56,8 @@ test('its run settles it without a claim; one that took it over meanwhile has it
 test('asked again after an answer that was lost, it answers the same call and cuts no other', async () => {
   const stage = fresh();
   await stage.add(...users(5));
-  const once = inHandOf(await cutBy(stage, taker(), { maxUsers: 2 }));
-  const again = await cutBy(stage, taker(), { maxUsers: 2 });
+  const once = inHandOf(await cutBy(stage, claim(), { maxUsers: 2 }));
+  const again = await cutBy(stage, claim(), { maxUsers: 2 });
   expect(inHandOf(again).record).toEqual({ ...once.record, readAtMs: once.record.cutAtMs });
   expect(again).toMatchObject({ waiting: 3, calls: [] });
   expect(await stage.redis.zcard(stage.keys.open)).toBe(1);
@@ -67,9 +67,9 @@ test('asked again after an answer that was lost, it answers the same call and cu
 test('a name that another call has is not taken: the call is for a job', async () => {
   const stage = fresh();
   await stage.add(...users(4));
-  inHandOf(await cutBy(stage, taker(), { maxUsers: 2 }));
-  const other = await cutBy(stage, { ...taker(), run: 'another' }, { maxUsers: 2 });
-  expect(other.kind === 'cut' && other.inHand).toBe(undefined);
+  inHandOf(await cutBy(stage, claim(), { maxUsers: 2 }));
+  const other = await cutBy(stage, { ...claim(), run: 'another' }, { maxUsers: 2 });
+  expect(other.kind === 'cut' && other.localCalls).toBe(undefined);
   expect(other).toMatchObject({ waiting: 0, calls: [{ command: BATCH, users: 2 }] });
   expect(await stage.redis.zcard(stage.keys.open)).toBe(2);
   expect(await stage.problems()).toEqual([]);
@@ -78,7 +78,7 @@ test('a name that another call has is not taken: the call is for a job', async (
 test('the single calls that are cut beside it are for jobs', async () => {
   const stage = fresh();
   await stage.add(user('ann'), user('robot1', 'type', '1'), user('bob'));
-  const answer = await cutBy(stage, taker(), oldForm);
+  const answer = await cutBy(stage, claim(), oldForm);
   expect(entriesOf(inHandOf(answer).record)).toHaveLength(2);
   expect(answer).toMatchObject({ calls: [{ command: SINGLE, users: 1 }] });
   const [single] = answer.kind === 'cut' ? answer.calls : [];
@@ -98,7 +98,7 @@ describe('seen from outside', () => {
     const stage = fresh();
     const queues = opened(stage);
     await stage.add(user('ann'), user('robot1', 'type', '1'));
-    const answer = await cutBy(stage, taker(), oldForm);
+    const answer = await cutBy(stage, claim(), oldForm);
     const { record } = inHandOf(answer);
     const single = answer.kind === 'cut' ? answer.calls.map(({ callId }) => callId) : [];
     await queues.add(SINGLE, single);
@@ -117,7 +117,7 @@ describe('seen from outside', () => {
     await stage.add(user('ann'));
     const { callId } = inHandOf(await cutBy(stage)).record;
     await longAgo(stage, callId);
-    await stillMoving(redis, keys, [callId]);
+    await keepCallsAlive(redis, keys, [callId]);
     expect(await swept()).toMatchObject({ putBack: 0 });
     await longAgo(stage, callId);
     expect(await swept()).toMatchObject({ putBack: 1 });
@@ -130,7 +130,7 @@ describe('seen from outside', () => {
     const { redis, keys } = stage;
     const dueAt = Date.now() + 3_600_000;
     await redis.zadd(keys.open, dueAt, 'later');
-    await stillMoving(redis, keys, ['later', 'closed']);
+    await keepCallsAlive(redis, keys, ['later', 'closed']);
     expect(await redis.zrange(keys.open, '0', '-1', 'WITHSCORES')).toEqual(['later', String(dueAt)]);
   });
 });

@@ -2,37 +2,37 @@ import { performance } from 'node:perf_hooks';
 import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { type HoldWatch, watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook, type Slot } from '../../src/pace/slot.ts';
-import { createDispenser, type Dispenser } from '../../src/pace/slot-queue.ts';
+import { type Candidate, createSlotClient, type Slot } from '../../src/pace/slot.ts';
+import { createSlotQueue, type SlotQueue } from '../../src/pace/slot-queue.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
 
 interface Process {
-  readonly dispenser: Dispenser;
+  readonly slotQueue: SlotQueue;
   readonly watch: HoldWatch;
   readonly hold: HoldState;
   readonly troubles: Error[];
 }
 
-const dispensers: Dispenser[] = [];
+const slotQueues: SlotQueue[] = [];
 afterEach(() => {
-  for (const dispenser of dispensers.splice(0)) dispenser.close();
+  for (const slotQueue of slotQueues.splice(0)) slotQueue.close();
 });
 
 async function start(stage: Stage, spacing = 10_000): Promise<Process> {
   const redis = stage.connect();
   const watch = await watchHold(stage.connect(), stage.keys);
   const troubles: Error[] = [];
-  const dispenser = createDispenser({
+  const slotQueue = createSlotQueue({
     onUnusedProbe: async () => undefined,
-    book: createSlotBook(redis, stage.keys, BATCH, createRedisClock(), spacing),
+    book: createSlotClient(redis, stage.keys, BATCH, createRedisClock(), spacing),
     watch,
     onTrouble: (error) => troubles.push(error),
   });
-  dispensers.push(dispenser);
-  return { dispenser, watch, hold: createHoldState(redis, stage.keys), troubles };
+  slotQueues.push(slotQueue);
+  return { slotQueue, watch, hold: createHoldState(redis, stage.keys), troubles };
 }
 
 async function ready(): Promise<Stage> {
@@ -58,7 +58,7 @@ test('everyone who waits gets a slot of their own, over two processes', async ()
   const stage = await ready();
   const processes = [await start(stage, 2_000), await start(stage, 2_000)];
   const all = await Promise.all(Array.from({ length: 60 }, (_, i) => candidate(stage, `c${i}`)));
-  const ends = await Promise.all(all.map((one, i) => processes[i % 2]?.dispenser.take(one) ?? 'lost'));
+  const ends = await Promise.all(all.map((one, i) => processes[i % 2]?.slotQueue.take(one) ?? 'lost'));
   const slots = slotsOf(ends);
   expect(slots).toHaveLength(60);
   expect(new Set(slots.map(({ number }) => number)).size).toBe(60);
@@ -70,12 +70,12 @@ test('everyone who waits gets a slot of their own, over two processes', async ()
 
 test('within a class first come, first served; the better class before the worse', async () => {
   const stage = await ready();
-  const { dispenser } = await start(stage);
+  const { slotQueue } = await start(stage);
   await stage.redis.hset(stage.keys.pacePrefix + BATCH, 'slots', '100', 'turn:3', '100', 'turn:0', '100');
   const order: string[] = [];
   const take = async (callId: string, slotClass: Candidate['slotClass']): Promise<unknown> => {
     const one = await candidate(stage, callId, slotClass);
-    return () => dispenser.take(one).then(() => order.push(callId));
+    return () => slotQueue.take(one).then(() => order.push(callId));
   };
   const takes = [
     await take('redrive1', 'redrive'),
@@ -91,7 +91,7 @@ test('within a class first come, first served; the better class before the worse
 
 test('a call that missed its slot goes before the others of its class, and not before a better one', async () => {
   const stage = await ready();
-  const { dispenser } = await start(stage);
+  const { slotQueue } = await start(stage);
   await stage.redis.hset(stage.keys.pacePrefix + BATCH, 'slots', '100', 'turn:1', '100', 'turn:0', '100');
   const order: string[] = [];
   const all = await Promise.all(
@@ -100,26 +100,26 @@ test('a call that missed its slot goes before the others of its class, and not b
     ),
   );
   // The first is asked for at once; of the others the third comes again.
-  await Promise.all(all.map((one, i) => dispenser.take(one, i === 2).then(() => order.push(one.callId))));
+  await Promise.all(all.map((one, i) => slotQueue.take(one, i === 2).then(() => order.push(one.callId))));
   expect(order).toEqual(['c1', 'c4', 'c3', 'c2']);
 }, 60_000);
 
 test('a call whose record another run took over is told so; those behind it go on', async () => {
   const stage = await ready();
-  const { dispenser } = await start(stage);
+  const { slotQueue } = await start(stage);
   const [one, two] = [await candidate(stage, 'c1'), await candidate(stage, 'c2')];
   await stage.redis.hset(`${stage.keys.callPrefix}c1`, 'run', 'another');
-  const ends = await Promise.all([dispenser.take(one), dispenser.take(two)]);
+  const ends = await Promise.all([slotQueue.take(one), slotQueue.take(two)]);
   expect(ends[0]).toBe('lost');
   expect(slotsOf(ends)).toHaveLength(1);
 }, 60_000);
 
 test('paused, it waits; resumed, it goes on at once', async () => {
   const stage = await ready();
-  const { dispenser, watch } = await start(stage);
+  const { slotQueue, watch } = await start(stage);
   await stage.redis.hset(stage.keys.hold, 'paused', '{}', 'epoch', '1');
   let end: unknown;
-  const taken = dispenser.take(await candidate(stage, 'c1')).then((slot) => {
+  const taken = slotQueue.take(await candidate(stage, 'c1')).then((slot) => {
     end = slot;
     return slot;
   });
@@ -147,7 +147,7 @@ test('held, one of all who wait is the probe; its success frees the others', asy
   const slots: Slot[] = [];
   const all = await Promise.all(Array.from({ length: 10 }, (_, i) => candidate(stage, `c${i}`)));
   const taken = all.map((one, i) =>
-    processes[i % 2]?.dispenser.take(one).then((end) => {
+    processes[i % 2]?.slotQueue.take(one).then((end) => {
       if (typeof end !== 'string') slots.push(end);
     }),
   );
@@ -163,8 +163,8 @@ test('held, one of all who wait is the probe; its success frees the others', asy
 
 test('a slot of before the hold is no longer current', async () => {
   const stage = await ready();
-  const { dispenser, watch, hold } = await start(stage);
-  const slot = await dispenser.take(await candidate(stage, 'c1'));
+  const { slotQueue, watch, hold } = await start(stage);
+  const slot = await slotQueue.take(await candidate(stage, 'c1'));
   if (typeof slot === 'string') throw new Error(slot);
   expect(watch.isCurrent(slot.epoch)).toBe(true);
   await hold.blocked(slot, { errorCode: 60006, errorInfo: '', kind: 'configuration' });
@@ -173,31 +173,31 @@ test('a slot of before the hold is no longer current', async () => {
 
 test('a slot in the future is mapped to a future of this process', async () => {
   const stage = await ready();
-  const { dispenser } = await start(stage, 1_000_000);
+  const { slotQueue } = await start(stage, 1_000_000);
   const all = await Promise.all(['c1', 'c2', 'c3'].map((callId) => candidate(stage, callId)));
-  const slots = slotsOf(await Promise.all(all.map((one) => dispenser.take(one))));
+  const slots = slotsOf(await Promise.all(all.map((one) => slotQueue.take(one))));
   expect((slots[2]?.atLocalMs ?? 0) - (slots[0]?.atLocalMs ?? 0)).toBeGreaterThan(1_900);
   expect((slots[2]?.atLocalMs ?? 0) - performance.now()).toBeLessThan(2_100);
 }, 60_000);
 
 test('closing answers those who wait and those who come, and uses no slot', async () => {
   const stage = await ready();
-  const { dispenser } = await start(stage);
+  const { slotQueue } = await start(stage);
   await stage.redis.hset(stage.keys.hold, 'paused', '{}');
   const one = await candidate(stage, 'c1');
-  const waiting = dispenser.take(one);
-  dispenser.close();
+  const waiting = slotQueue.take(one);
+  slotQueue.close();
   expect(await waiting).toBe('closing');
-  expect(await dispenser.take(one)).toBe('closing');
+  expect(await slotQueue.take(one)).toBe('closing');
   // It was asking when it was closed: it does not sleep through the 5 s of a pause on the answer.
-  await eventually('the loop has ended', () => dispenser.pulse.dueMs === null, 4_000);
+  await eventually('the loop has ended', () => slotQueue.deadline.dueMs === null, 4_000);
 }, 60_000);
 
 test('a slot that is granted to a process that stops is given up', async () => {
   const stage = await ready();
-  const { dispenser } = await start(stage);
-  const waiting = dispenser.take(await candidate(stage, 'c1'));
-  dispenser.close();
+  const { slotQueue } = await start(stage);
+  const waiting = slotQueue.take(await candidate(stage, 'c1'));
+  slotQueue.close();
   expect(await waiting).toBe('closing');
   await eventually(
     'given up',
@@ -208,9 +208,9 @@ test('a slot that is granted to a process that stops is given up', async () => {
 
 test('an error of Redis is told, and the loop goes on', async () => {
   const stage = await ready();
-  const { dispenser, troubles } = await start(stage);
+  const { slotQueue, troubles } = await start(stage);
   await stage.redis.set(stage.keys.hold, 'not a hash');
-  const waiting = dispenser.take(await candidate(stage, 'c1'));
+  const waiting = slotQueue.take(await candidate(stage, 'c1'));
   await eventually('told', () => troubles.length > 0);
   await stage.redis.del(stage.keys.hold);
   expect(typeof (await waiting)).toBe('object');

@@ -3,9 +3,9 @@ import { takeOut } from '../../src/ledger/forget/forget.ts';
 import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook } from '../../src/pace/slot.ts';
+import { createSlotClient } from '../../src/pace/slot.ts';
 import { openTally, readTally } from '../../src/tasks/backfill/tally.ts';
 import { type ForgetReport, forgetUser } from '../../src/tasks/forget-user.ts';
 import { letterProblems } from '../support/letter-audit.ts';
@@ -65,12 +65,12 @@ test('erases a user in every place at once; the books balance, and nobody else i
   // Never so by themselves: what came back would have gone into the call before the newer one.
   for (const problem of await stage.problems())
     expect(problem).toMatch(/^ann\/1: .* would go before the older/);
-  const before = await readBooks(redis, keys);
+  const before = await readTotals(redis, keys);
 
   const found = { stream: 1, returned: 2, parked: 1, inCalls: 2, letters: 2, outcomes: 6 };
   const dry = await forget(stage, 'ann/1', { dryRun: true });
   expect(dry).toMatchObject({ complete: true, dryRun: true, erased: found });
-  expect(await readBooks(redis, keys)).toEqual({
+  expect(await readTotals(redis, keys)).toEqual({
     ...before,
     nowMs: expect.any(Number),
     oldestWaitingMs: expect.any(Number),
@@ -84,7 +84,7 @@ test('erases a user in every place at once; the books balance, and nobody else i
   expect(await traces(stage, 'ann/1"')).toEqual([]);
   expect(await stage.problems()).toEqual([]);
   expect(await letterProblems(redis, keys)).toEqual([]);
-  const after = await readBooks(redis, keys);
+  const after = await readTotals(redis, keys);
   expect(after).toMatchObject({ accepted: before.accepted, imported: before.imported, forgotten: 6 });
   expect(after.deadLettered).toBe(before.deadLettered + 6);
   expect(await forget(stage, 'ann/1')).toMatchObject({
@@ -95,7 +95,7 @@ test('erases a user in every place at once; the books balance, and nobody else i
   // The others' way goes on.
   await settle(stage, callId, 'import');
   for (const call of await stage.cutAll()) await settle(stage, call.callId, 'import');
-  const end = await readBooks(redis, keys);
+  const end = await readTotals(redis, keys);
   expect(end.imported + end.superseded + end.deadLettered).toBe(end.accepted);
   expect(await stage.problems()).toEqual([]);
 }, 60_000);
@@ -106,7 +106,7 @@ test('a call that may be on the wire is waited for; its run settles as ever', as
   await stage.add(user('ann'), user('bob'));
   const { callId } = callOf(await stage.cut());
   const record = await stage.take(callId, 'r1');
-  const book = createSlotBook(redis, keys, BATCH, createRedisClock(), 1);
+  const book = createSlotClient(redis, keys, BATCH, createRedisClock(), 1);
   await redis.hset(keys.pacePrefix + BATCH, 'next', '0');
   expect((await book.ask([{ callId, run: 'r1', slotClass: 'live' }])).kind).toBe('slot');
   await stage.add(user('ann'));
@@ -156,7 +156,7 @@ test('a call that has no slot yet is taken from its run, and made again without 
     'r2',
     settlementBy(again, () => 'import'),
   );
-  expect(await readBooks(redis, keys)).toMatchObject({ imported: 1, deadLettered: 2, forgotten: 2 });
+  expect(await readTotals(redis, keys)).toMatchObject({ imported: 1, deadLettered: 2, forgotten: 2 });
 }, 60_000);
 
 test('letters that are being redriven go with their event, and those of an ID that is none', async () => {
@@ -272,6 +272,6 @@ test('a stream of ten thousand is read once', async () => {
   const stage = newStage();
   await stage.add(...users(5_000), user('ann'), ...users(5_000), user('ann'));
   expect((await forget(stage, 'ann')).erased.stream).toBe(2);
-  expect(await readBooks(stage.redis, stage.keys)).toMatchObject({ accepted: 10_002, waiting: 10_000 });
+  expect(await readTotals(stage.redis, stage.keys)).toMatchObject({ accepted: 10_002, waiting: 10_000 });
   expect(await stage.problems()).toEqual([]);
 }, 60_000);

@@ -1,6 +1,6 @@
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook } from '../../src/pace/slot.ts';
+import { createSlotClient } from '../../src/pace/slot.ts';
 import { closeRedis } from '../../src/redis/connect.ts';
 import { createGate, type Obstacle } from '../../src/tasks/backfill/gate.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,7 +11,7 @@ const fresh = useStages();
 
 function gateOf({ keys, connect }: Stage) {
   const redis = connect();
-  const bookOf = (command: string) => createSlotBook(redis, keys, command, createRedisClock(), 10_000);
+  const bookOf = (command: string) => createSlotClient(redis, keys, command, createRedisClock(), 10_000);
   const seen: (Obstacle | undefined)[] = [];
   const stop = new AbortController();
   const gate = createGate({

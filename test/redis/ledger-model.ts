@@ -1,7 +1,7 @@
 import type { RawEntry } from '../../src/event/event.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
 import { claimedUser } from '../../src/ledger/record.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { type ApiModel, isBad } from './crew.ts';
 import type { Stage } from './stage.ts';
 
@@ -52,7 +52,7 @@ export async function expectDrained(
   expect(new Map([...api.profiles].sort())).toEqual(new Map([...newestGood].sort()));
   const letters = await stage.redis.zrange(stage.keys.deadByTime, '0', '-1');
   expect(letters.sort()).toEqual(dead.map(({ eventId }) => eventId).sort());
-  const books = await readBooks(stage.redis, stage.keys);
+  const books = await readTotals(stage.redis, stage.keys);
   expect(books).toMatchObject({ waiting: 0, parked: 0, usersInCalls: {}, accepted: accepted.length });
   expect(books.imported + books.superseded + books.deadLettered).toBe(accepted.length);
   const { keys, redis } = stage;

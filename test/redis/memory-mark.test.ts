@@ -1,5 +1,5 @@
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
-import { createMemoryMark } from '../../src/redis/memory-mark.ts';
+import { createMemoryWatermark } from '../../src/redis/memory-mark.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { useStages } from './stage.ts';
@@ -14,7 +14,7 @@ async function infos(redis: ReturnType<typeof fresh>['redis']): Promise<number> 
 
 test('Redis is asked once a second, however many look', async () => {
   const { redis, keys } = fresh();
-  const mark = createMemoryMark(redis, keys);
+  const mark = createMemoryWatermark(redis, keys);
   await redis.call('CONFIG', 'RESETSTAT');
   const looks = await Promise.all(Array.from({ length: 50 }, () => mark.look()));
   for (let i = 0; i < 5; i++) looks.push(await mark.look());
@@ -31,7 +31,7 @@ test('Redis is asked once a second, however many look', async () => {
 
 test('a level is left below its mark only: what was seen last counts', async () => {
   const { redis, keys } = fresh();
-  const mark = createMemoryMark(redis, keys);
+  const mark = createMemoryWatermark(redis, keys);
   const usedBytes = async (): Promise<number> =>
     Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
   const fill = async (share: number) =>
@@ -43,7 +43,7 @@ test('a level is left below its mark only: what was seen last counts', async () 
     await fill(0.84);
     await eventually('seen anew', async () => ((await mark.look()).usedRatio ?? 1) < 0.845);
     expect((await mark.look()).level).toBe('high');
-    expect((await createMemoryMark(redis, keys).look()).level).toBe('ample');
+    expect((await createMemoryWatermark(redis, keys).look()).level).toBe('ample');
   } finally {
     await redis.config('SET', 'maxmemory', '0');
   }
@@ -60,7 +60,7 @@ describe('a Redis that went away', () => {
     const { keys } = fresh();
     const redis = openRedis(server.settings, 'oneshot', 'test', () => undefined);
     await eventually('connected', () => redis.status === 'ready');
-    const mark = createMemoryMark(redis, keys);
+    const mark = createMemoryWatermark(redis, keys);
     await server.kill();
     await eventually('an error', async () => {
       const seen = await mark.look().catch(() => 'refused');

@@ -1,5 +1,5 @@
 import { OUTCOMES_KEPT, settleRecord } from '../../src/ledger/settle.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { type Fate, nothing, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, users, useStages } from './stage.ts';
 
@@ -95,5 +95,5 @@ test('the stream is capped', async () => {
   expect(length).toBeLessThan(OUTCOMES_KEPT + 1_000);
   const last = await redis.xrevrange(keys.outcomes, '+', '-', 'COUNT', 1);
   expect(last[0]?.[1]).toContain('imported');
-  expect(await readBooks(redis, keys)).toMatchObject({ imported: 100 });
+  expect(await readTotals(redis, keys)).toMatchObject({ imported: 100 });
 });

@@ -1,6 +1,6 @@
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook, type SlotAnswer } from '../../src/pace/slot.ts';
+import { createSlotClient, type SlotAnswer } from '../../src/pace/slot.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
@@ -20,7 +20,7 @@ afterAll(async () => {
 }, 60_000);
 
 test('a probe that was given up makes room for the next one at once', async () => {
-  const book = createSlotBook(client, keys, 'multiaccount_import', createRedisClock(), 10_000);
+  const book = createSlotClient(client, keys, 'multiaccount_import', createRedisClock(), 10_000);
   const hold = createHoldState(client, keys);
   await client.hset(`${keys.callPrefix}c1`, 'run', 'r');
   await hold.blocked({ epoch: '0', probe: false }, { errorCode: 70398, errorInfo: '', kind: 'quota' });

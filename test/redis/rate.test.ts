@@ -1,15 +1,15 @@
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
+import { createSlotClient, type Slot, type SlotClient } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
 
 interface Desk {
   readonly stage: Stage;
-  readonly book: SlotBook;
+  readonly book: SlotClient;
   readonly pace: string;
   /** A process configured to so many calls a second. */
-  bookOf(perSecond: number): SlotBook;
+  bookOf(perSecond: number): SlotClient;
   /** What a call of the rate in force knows, granted so long after the last change. */
   slot(rate: number, afterMicros?: number): Promise<Slot>;
   /** Moves what throttle.lua wrote into the past. */
@@ -20,8 +20,8 @@ function desk(): Desk {
   const stage = fresh();
   const { redis, keys } = stage;
   const pace = keys.pacePrefix + BATCH;
-  const bookOf = (perSecond: number): SlotBook =>
-    createSlotBook(redis, keys, BATCH, createRedisClock(), 1_000_000 / perSecond);
+  const bookOf = (perSecond: number): SlotClient =>
+    createSlotClient(redis, keys, BATCH, createRedisClock(), 1_000_000 / perSecond);
   return {
     stage,
     pace,
@@ -47,7 +47,7 @@ function desk(): Desk {
   };
 }
 
-const rateOf = async (book: SlotBook): Promise<number> => (await book.look()).ratePerSecond;
+const rateOf = async (book: SlotClient): Promise<number> => (await book.look()).ratePerSecond;
 
 describe('quotas that differ', () => {
   test('the lowest counts for all, for as long as it is heard of', async () => {

@@ -2,7 +2,7 @@ import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
 import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { deadEvent, type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, useStages } from './stage.ts';
 
@@ -64,7 +64,7 @@ test('a dead letter stands in every index, once', async () => {
     { eventId: ann, userId: 'ann', reason: 'rejected', errorCode: 70399, ...both },
     { eventId: bob, userId: 'bob', reason: 'profile', errorCode: 40005, ...both },
   ]);
-  expect(await readBooks(redis, keys)).toMatchObject({
+  expect(await readTotals(redis, keys)).toMatchObject({
     deadLettered: 2,
     deadByReason: { rejected: 1, profile: 1 },
     deadByCode: { 70399: 1, 40005: 1 },
@@ -80,11 +80,11 @@ test('the import of a newer event resolves the older letters of its user, and of
   const names = ['an', 'ann', 'ann!', 'anna', 'ann1'];
   await stage.add(...names.flatMap((name) => [user(name), user(name)]), ['nick', 'nobody']);
   await run(stage, () => 'die');
-  expect(await readBooks(redis, keys)).toMatchObject({ deadLettered: 11 });
+  expect(await readTotals(redis, keys)).toMatchObject({ deadLettered: 11 });
   const [newer] = await stage.add(user('ann', 'nick', 'good'));
   expect(await run(stage, () => 'import')).toMatchObject({ resolved: 2 });
   expect(await stage.problems()).toEqual([]);
-  expect(await readBooks(redis, keys)).toMatchObject({ deadLettered: 9, superseded: 2, imported: 1 });
+  expect(await readTotals(redis, keys)).toMatchObject({ deadLettered: 9, superseded: 2, imported: 1 });
   expect((await letters(stage)).filter(({ userId }) => userId === 'ann')).toEqual([]);
   expect(await redis.hkeys(keys.deadUsers)).not.toContain('ann');
   const resolved = await redis.zrange(keys.deadResolved, '0', '-1');
@@ -103,7 +103,7 @@ test('a refused newest event stays dead when an older one is imported in its pla
   expect(await run(stage, () => 'next')).toMatchObject({ resolved: 0 });
   expect((await letters(stage)).map(({ eventId }) => eventId)).toEqual([newest]);
   expect(oldest).toBeDefined();
-  expect(await readBooks(stage.redis, stage.keys)).toMatchObject({
+  expect(await readTotals(stage.redis, stage.keys)).toMatchObject({
     deadLettered: 1,
     imported: 1,
     superseded: 1,

@@ -1,6 +1,6 @@
 import { type CallRecord, entriesOf, packEntries } from '../../src/ledger/record.ts';
 import { type Settlement, settleRecord } from '../../src/ledger/settle.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { eventually } from '../support/eventually.ts';
 import { takeSnapshot } from '../support/snapshot.ts';
 import { deadEvent, nothing, settlementBy } from './settlements.ts';
@@ -35,7 +35,7 @@ test('imported and superseded: counted, released, the record closed', async () =
     returned: 0,
     resolved: 0,
   });
-  expect(await readBooks(stage.redis, stage.keys)).toMatchObject({
+  expect(await readTotals(stage.redis, stage.keys)).toMatchObject({
     waiting: 0,
     parked: 0,
     usersInCalls: {},
@@ -116,7 +116,7 @@ test('what stays keeps its history; the rest of the call ends', async () => {
   if (kept === null) throw new Error('nothing stays');
   await settle({ ...rest, kept: { ...kept, attempts: [attempt], firstSentAtMs: 3, heldMsAtFirst: 2 } });
   expect(await stage.problems()).toEqual([]);
-  expect(await readBooks(stage.redis, stage.keys)).toMatchObject({
+  expect(await readTotals(stage.redis, stage.keys)).toMatchObject({
     usersInCalls: { multiaccount_import: 2 },
     parked: 1,
     imported: 1,
@@ -146,7 +146,7 @@ test('what is settled later leaves in its turn', async () => {
     expect(await stage.problems()).toEqual([]);
     left = { ...left, packed: packEntries(settlement.kept?.entries ?? []) };
   }
-  expect(await readBooks(stage.redis, stage.keys)).toMatchObject({ imported: 3, usersInCalls: {} });
+  expect(await readTotals(stage.redis, stage.keys)).toMatchObject({ imported: 3, usersInCalls: {} });
 });
 
 describe('parked entries', () => {
@@ -232,9 +232,9 @@ test('outcomes are published to who asked', async () => {
 
 test('the books say how long the oldest event has waited', async () => {
   const stage = fresh();
-  const empty = await readBooks(stage.redis, stage.keys);
+  const empty = await readTotals(stage.redis, stage.keys);
   expect(empty).toMatchObject({ waiting: 0, oldestWaitingMs: null, oldestLetterMs: null, accepted: 0 });
-  const age = async (): Promise<number> => (await readBooks(stage.redis, stage.keys)).oldestWaitingMs ?? -1;
+  const age = async (): Promise<number> => (await readTotals(stage.redis, stage.keys)).oldestWaitingMs ?? -1;
   await stage.redis.xadd(stage.keys.stream, `${empty.nowMs - 10_000}-0`, ...user('ann'));
   expect(Math.floor((await age()) / 10_000)).toBe(1);
   await stage.redis.rpush(stage.keys.returned, JSON.stringify([`${empty.nowMs - 30_000}-0`, ...user('bob')]));

@@ -1,5 +1,5 @@
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook, type SlotBook } from '../../src/pace/slot.ts';
+import { type Candidate, createSlotClient, type SlotClient } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 /** When processes that wait for slots are told to ask again: each at a time of its own, none too late. */
@@ -12,7 +12,7 @@ interface Desk {
   readonly stage: Stage;
   readonly candidate: Candidate;
   /** Another process's book. */
-  book(): SlotBook;
+  book(): SlotClient;
 }
 
 async function desk(): Promise<Desk> {
@@ -23,7 +23,7 @@ async function desk(): Promise<Desk> {
   return {
     stage,
     candidate: { callId: 'c1', run: 'mine', slotClass: 'live' },
-    book: () => createSlotBook(redis, keys, BATCH, createRedisClock(), SPACING_MS * 1_000),
+    book: () => createSlotClient(redis, keys, BATCH, createRedisClock(), SPACING_MS * 1_000),
   };
 }
 

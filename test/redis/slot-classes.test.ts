@@ -1,6 +1,6 @@
 import { SLOT_CLASSES, type SlotClass } from '../../src/pace/budget.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook, type SlotBook } from '../../src/pace/slot.ts';
+import { type Candidate, createSlotClient, type SlotClient } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -11,7 +11,7 @@ const SPACING = 1_000_000;
 interface Contest {
   readonly stage: Stage;
   /** One a process. */
-  readonly books: readonly SlotBook[];
+  readonly books: readonly SlotClient[];
   candidates(...classes: SlotClass[]): Candidate[];
   /** The next slot is free from now on (0), or so far away that everyone is refused. */
   next(inMicros: number): Promise<void>;
@@ -35,7 +35,7 @@ async function contest(processes: number): Promise<Contest> {
   return {
     stage,
     books: Array.from({ length: processes }, () =>
-      createSlotBook(stage.connect(), keys, BATCH, createRedisClock(), SPACING),
+      createSlotClient(stage.connect(), keys, BATCH, createRedisClock(), SPACING),
     ),
     candidates: (...classes) => classes.map((slotClass) => ({ callId: slotClass, run: 'mine', slotClass })),
     next,

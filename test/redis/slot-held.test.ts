@@ -2,10 +2,10 @@ import { createHoldState, type Proof } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import {
   type Candidate,
-  createSlotBook,
+  createSlotClient,
   type Slot,
   type SlotAnswer,
-  type SlotBook,
+  type SlotClient,
 } from '../../src/pace/slot.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
@@ -14,7 +14,7 @@ const fresh = useStages();
 
 interface Desk {
   readonly stage: Stage;
-  readonly book: SlotBook;
+  readonly book: SlotClient;
   candidate(callId: string, slotClass?: Candidate['slotClass']): Promise<Candidate>;
 }
 
@@ -35,7 +35,7 @@ async function desk(proof?: Proof): Promise<Desk> {
     });
   return {
     stage,
-    book: createSlotBook(redis, keys, BATCH, createRedisClock(), 10),
+    book: createSlotClient(redis, keys, BATCH, createRedisClock(), 10),
     candidate: async (callId, slotClass = 'live') => {
       await redis.hset(keys.callPrefix + callId, 'run', 'mine');
       return { callId, run: 'mine', slotClass };
@@ -90,7 +90,7 @@ describe('a probe is one call of the fleet', () => {
     const { stage, candidate } = await desk(proof);
     const candidates = await Promise.all(Array.from({ length: 20 }, (_, i) => candidate(`c${i}`)));
     const books = [1, 2, 3, 4].map(() =>
-      createSlotBook(stage.connect(), stage.keys, BATCH, createRedisClock(), 10),
+      createSlotClient(stage.connect(), stage.keys, BATCH, createRedisClock(), 10),
     );
     const answers = await Promise.all(
       candidates.map((one, i) =>

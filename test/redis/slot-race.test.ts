@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spacingMicros } from '../../src/pace/budget.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { createSlotBook } from '../../src/pace/slot.ts';
+import { createSlotClient } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -22,7 +22,7 @@ async function compete(
   let given = 0;
   const ask = async (): Promise<void> => {
     const redis = stage.connect();
-    const book = createSlotBook(redis, stage.keys, BATCH, createRedisClock(), spacing);
+    const book = createSlotClient(redis, stage.keys, BATCH, createRedisClock(), spacing);
     while (given < count) {
       const answer = await book.ask([{ callId: 'c1', run: 'mine', slotClass: 'live' }]);
       if (answer.kind === 'slot') {

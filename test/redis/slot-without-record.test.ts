@@ -1,5 +1,5 @@
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook, type SlotAnswer, withoutRecord } from '../../src/pace/slot.ts';
+import { type Candidate, createSlotClient, type SlotAnswer, withoutRecord } from '../../src/pace/slot.ts';
 import { BATCH, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -17,7 +17,7 @@ function desk() {
   return {
     ...stage,
     nowMicros,
-    book: createSlotBook(redis, keys, BATCH, createRedisClock(), SPACING),
+    book: createSlotClient(redis, keys, BATCH, createRedisClock(), SPACING),
     next: async (inMicros: number) => {
       await redis.hset(keys.pacePrefix + BATCH, 'next', String((await nowMicros()) + inMicros));
     },

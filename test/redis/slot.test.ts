@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { waitUntil } from '../../src/lifecycle/wait-until.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
-import { type Candidate, createSlotBook, type Slot, type SlotBook } from '../../src/pace/slot.ts';
+import { type Candidate, createSlotClient, type Slot, type SlotClient } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -11,7 +11,7 @@ const SPACING = 100_000;
 
 interface Desk {
   readonly stage: Stage;
-  readonly book: SlotBook;
+  readonly book: SlotClient;
   readonly paceKey: string;
   readonly startedKey: string;
   nowMicros(): Promise<number>;
@@ -33,7 +33,7 @@ function desk(spacing = SPACING): Desk {
   const paceKey = keys.pacePrefix + BATCH;
   return {
     stage,
-    book: createSlotBook(redis, keys, BATCH, createRedisClock(), spacing),
+    book: createSlotClient(redis, keys, BATCH, createRedisClock(), spacing),
     paceKey,
     startedKey: keys.startedPrefix + BATCH,
     nowMicros,
@@ -48,7 +48,7 @@ function desk(spacing = SPACING): Desk {
   };
 }
 
-async function slotOf(book: SlotBook, candidate: Candidate): Promise<Slot> {
+async function slotOf(book: SlotClient, candidate: Candidate): Promise<Slot> {
   const answer = await book.ask([candidate]);
   if (answer.kind !== 'slot') throw new Error(`no slot: ${JSON.stringify(answer)}`);
   return answer.slot;
@@ -59,7 +59,7 @@ describe('when', () => {
     const { stage, book, candidate, next, nowMicros } = desk();
     const { redis, keys } = stage;
     const lead = { ms: 450, saw: () => undefined };
-    const far = createSlotBook(redis, keys, BATCH, createRedisClock(), SPACING, lead);
+    const far = createSlotClient(redis, keys, BATCH, createRedisClock(), SPACING, lead);
     const one = await candidate();
     await next(-60e6);
     const beforeMicros = await nowMicros();

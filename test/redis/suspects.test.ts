@@ -1,5 +1,5 @@
 import { listSuspects } from '../../src/ledger/suspects.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import { audit } from '../support/audit.ts';
@@ -61,7 +61,7 @@ test('a suspect stays in its call alone, is listed, and counts for nothing in th
   expect(await listSuspects(redis, keys, 10)).toMatchObject([
     { userId: 'ann', errorCode: 70500, httpStatus: 200, hasAccount: false },
   ]);
-  expect(await readBooks(redis, keys)).toMatchObject({
+  expect(await readTotals(redis, keys)).toMatchObject({
     imported: 1,
     suspectedCalls: 1,
     oldestUnfinishedMs: expect.any(Number),
@@ -80,7 +80,7 @@ test('a newer event of a suspect does not wait behind the one that fails: it joi
     expect(await problems()).toEqual([]);
     return imported.get('ann') === 'Ann';
   });
-  const books = await readBooks(redis, keys);
+  const books = await readTotals(redis, keys);
   expect(books).toMatchObject({ imported: 2, superseded: 1, parked: 0, deadLettered: 0, suspectedCalls: 0 });
   expect(await openCalls()).toEqual([]);
   expect(await redis.hlen(keys.owners)).toBe(0);
@@ -102,5 +102,5 @@ test('the account of a suspect is made without the profile after three failures,
     return sent.length > before + 3;
   });
   expect(await listSuspects(redis, keys, 10)).toMatchObject([{ userId: 'ann', hasAccount: true }]);
-  expect(await readBooks(redis, keys)).toMatchObject({ imported: 0, deadLettered: 0 });
+  expect(await readTotals(redis, keys)).toMatchObject({ imported: 0, deadLettered: 0 });
 });

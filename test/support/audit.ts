@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../src/event/event-id.ts';
 import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
 import { type Hash, type Snapshot, takeSnapshot } from './snapshot.ts';
@@ -218,7 +218,7 @@ function sorted(hash: Hash): [string, string][] {
 
 /** The contract's equation, by what `status` is made of. [] when it holds. */
 export async function booksProblems(redis: RedisClient, keys: Keys): Promise<string[]> {
-  const b = await readBooks(redis, keys);
+  const b = await readTotals(redis, keys);
   const users = Object.values(b.usersInCalls).reduce((sum, n) => sum + n, 0);
   const total = b.waiting + b.parked + users + b.imported + b.superseded + b.deadLettered;
   return total === b.accepted ? [] : [`accepted ${b.accepted} ≠ ${total}: ${JSON.stringify(b)}`];

@@ -7,10 +7,10 @@ import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
 import { type CutCall, cutCalls } from '../../src/intake/cut.ts';
 import type { HoldState, HoldWord } from '../../src/pace/hold/hold-state.ts';
-import type { SlotBook } from '../../src/pace/slot.ts';
+import type { SlotClient } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
-import { openRoom } from './open-room.ts';
+import { openAdmission } from './open-room.ts';
 
 /** An account as it stands in a call's body, under the names of the current form. */
 export interface SentAccount {
@@ -70,8 +70,8 @@ export function createCallDriver(
   });
   const line = (command: DeliveryCommand): Line => ({
     command,
-    book: answering<SlotBook>(undefined),
-    dispenser: {
+    book: answering<SlotClient>(undefined),
+    slotQueue: {
       // A slot at once: pace is not what these tests are about.
       take: async () => ({
         atLocalMs: performance.now() + 1,
@@ -84,7 +84,7 @@ export function createCallDriver(
       }),
       close: () => undefined,
       isIdle: true,
-      pulse: { dueMs: null },
+      deadline: { dueMs: null },
     },
   });
   const options: DeliveryOptions = {
@@ -99,7 +99,7 @@ export function createCallDriver(
     // No brake, no outage: the test's API is as bad as the test wants it.
     hold: typeof hold === 'string' ? answering<HoldState>(hold) : hold,
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
-    room: openRoom,
+    room: openAdmission,
     commands: { form, batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},
     culprits: { saw: () => undefined },

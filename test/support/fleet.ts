@@ -1,4 +1,4 @@
-import { type Books, readBooks } from '../../src/ledger/totals.ts';
+import { readTotals, type Totals } from '../../src/ledger/totals.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
@@ -22,9 +22,9 @@ export interface Fleet {
   startWorker(env?: Readonly<Record<string, string>>): Promise<ImsyncProcess>;
   /** Adds users `<prefix>0` … and fails if one is refused. */
   addUsers(count: number, prefix?: string): Promise<void>;
-  books(): Promise<Books>;
+  books(): Promise<Totals>;
   /** Waits until nothing is on the way. */
-  drained(timeoutMs?: number): Promise<Books>;
+  drained(timeoutMs?: number): Promise<Totals>;
   stop(): Promise<void>;
 }
 
@@ -67,12 +67,12 @@ export async function startFleet(
       const users = Array.from({ length: count }, (_, i) => ({ userId: `${prefix}${i}`, nick: `N${i}` }));
       for (const accepted of await producer.addMany(users)) if (!accepted.ok) throw accepted.error;
     },
-    books: () => readBooks(redis, keys),
+    books: () => readTotals(redis, keys),
     drained: (timeoutMs = 60_000) =>
       eventually(
         'nothing is on the way',
         async () => {
-          const books = await readBooks(redis, keys);
+          const books = await readTotals(redis, keys);
           return books.imported + books.superseded + books.deadLettered === books.accepted ? books : null;
         },
         timeoutMs,

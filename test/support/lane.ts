@@ -1,6 +1,6 @@
 import { loadConfig } from '../../src/config/load.ts';
 import type { UserInput } from '../../src/event/fields.ts';
-import { type Books, readBooks } from '../../src/ledger/totals.ts';
+import { readTotals, type Totals } from '../../src/ledger/totals.ts';
 import { createLogger } from '../../src/logging/log.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
@@ -23,9 +23,9 @@ export interface Lane {
   readonly log: readonly string[];
   /** Adds users at once; fails if one is refused. */
   add(users: readonly UserInput[]): Promise<string[]>;
-  books(): Promise<Books>;
+  books(): Promise<Totals>;
   /** Waits until every event has ended, and gives the books. */
-  drained(timeoutMs?: number): Promise<Books>;
+  drained(timeoutMs?: number): Promise<Totals>;
   /** What is left behind when all has ended: records, owners, jobs, problems with the books. [] is right. */
   leftovers(): Promise<string[]>;
   /** The letters of a user, newest first. */
@@ -98,12 +98,12 @@ export async function startLane(options: {
         return accepted.eventId;
       });
     },
-    books: () => readBooks(redis, keys),
+    books: () => readTotals(redis, keys),
     drained: (timeoutMs = 60_000) =>
       eventually(
         'every event has ended',
         async () => {
-          const books = await readBooks(redis, keys);
+          const books = await readTotals(redis, keys);
           const ended = books.imported + books.superseded + books.deadLettered === books.accepted;
           return ended && books.waiting + books.parked === 0 ? books : null;
         },

@@ -1,7 +1,7 @@
-import type { WaitingRoom } from '../../src/delivery/admission.ts';
+import type { Admission } from '../../src/delivery/admission.ts';
 
 /** A waiting room where nobody waits. */
-export const openRoom: WaitingRoom = {
+export const openAdmission: Admission = {
   enter: async () => () => undefined,
   stirred: () => undefined,
   close: () => undefined,

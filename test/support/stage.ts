@@ -1,4 +1,4 @@
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
@@ -120,7 +120,7 @@ export async function drained(stage: Pick<Stage, 'client' | 'keys'>, timeoutMs =
     'every event has ended',
     async () => {
       // One look: between two of them an event may be in neither place.
-      const books = await readBooks(client, keys);
+      const books = await readTotals(client, keys);
       return books.imported + books.superseded + books.deadLettered === books.accepted;
     },
     timeoutMs,

@@ -1,4 +1,4 @@
-import { readBooks } from '../../src/ledger/totals.ts';
+import { readTotals } from '../../src/ledger/totals.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -137,7 +137,7 @@ export async function playFault(server: TestRedis, sdkAppId: number, play: Play)
     );
     if (scope === 'everybody') {
       await eventually('the fault has lasted', () => performance.now() - startedMs > FAULT_MS, 60_000);
-      const { imported, deadLettered } = await readBooks(redis, keys);
+      const { imported, deadLettered } = await readTotals(redis, keys);
       if (imported > 0 || deadLettered > 0)
         throw new Error(`${imported} imported and ${deadLettered} dead while everybody failed`);
       gateway.setRule(undefined);

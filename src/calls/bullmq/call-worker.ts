@@ -1,6 +1,6 @@
 import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
-import { createPulse, type Pulse } from '../../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../../lifecycle/loop-deadline.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { DelayedError, WaitingError, Worker } from './bullmq.ts';
@@ -24,7 +24,7 @@ export interface CallWorker {
   /** False when its loop has ended though nobody closed it: no job would be fetched any more. */
   readonly isRunning: boolean;
   /** Of its loop that fetches jobs. */
-  readonly pulse: Pulse;
+  readonly deadline: LoopDeadline;
 }
 
 /** Without a word about how long it blocks, the loop asks again well within this. */
@@ -39,7 +39,7 @@ const FETCHED_AHEAD = 8;
 
 /** BullMQ's worker, whose loop can be seen to turn: it says when it fetches, and when it waits for something to come. */
 class SeenWorker extends Worker {
-  readonly fetching = createPulse();
+  readonly fetching = createLoopDeadline();
   private fetchedAhead = 0;
 
   /** To be called at the begin of each run. */
@@ -152,7 +152,7 @@ export function startCallWorker(options: {
     get isRunning() {
       return worker.isRunning();
     },
-    pulse: {
+    deadline: {
       get dueMs() {
         // With its hands full it fetches nothing.
         return running < concurrency ? worker.fetching.dueMs : null;

@@ -128,13 +128,13 @@ export function openCallQueues(
       await endOverlong(connection, key, STALLED_CHECK_MS);
     },
     async counts(command) {
-      const [counts, inHand] = await Promise.all([
+      const [counts, localCalls] = await Promise.all([
         queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
         countCallsInHand(connection, keys, command, `${keys.bullPrefix}:${queueName(command)}:`),
       ]);
       return {
         waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),
-        active: (counts.active ?? 0) + inHand,
+        active: (counts.active ?? 0) + localCalls,
         delayed: counts.delayed ?? 0,
       };
     },

@@ -7,7 +7,7 @@ import { readLetters } from '../../ledger/letters/letter-store.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { createMemoryMark, hasRoomForBulk } from '../../redis/memory-mark.ts';
+import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-mark.ts';
 import { type RedriveReport, redrive } from '../../tasks/redrive.ts';
 import { maxOpenRedrives } from '../../tasks/redrive-policy.ts';
 import { CliError, EXIT } from '../fail.ts';
@@ -125,7 +125,7 @@ async function run(
   );
   const say = (text: string): void => progress.say(`imsync: ${text}`);
   const signs = dryRun ? undefined : signsOfLife(redis, keys, history, say);
-  const memory = createMemoryMark(redis, keys);
+  const memory = createMemoryWatermark(redis, keys);
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   // A second one ends the process at once.

@@ -20,7 +20,7 @@ export const TOO_LONG: Verdict = {
  * Keeps profiles that the API is sure to refuse out of a call, so that they cost the others nothing: an older
  * event takes their place, or the account goes bare, or (if so configured) the event ends here.
  */
-export function screen(
+export function preflight(
   units: readonly Unit[],
   onProfileFault: DecisionPolicy['onProfileFault'],
   form: ApiForm = 'current',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readBooks } from '../../ledger/totals.ts';
+import { readTotals } from '../../ledger/totals.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { readTally, type Tally, underWay } from './tally.ts';
@@ -21,7 +21,7 @@ export async function awaitTally(options: {
 }): Promise<Tally> {
   const { redis, keys, tally, signal, onLook } = options;
   for (let idle = 0; ; ) {
-    const books = await readBooks(redis, keys);
+    const books = await readTotals(redis, keys);
     const inCalls = Object.values(books.usersInCalls).reduce((sum, users) => sum + users, 0);
     const now = await readTally(redis, keys, tally);
     idle = books.waiting + books.parked + inCalls === 0 ? idle + 1 : 0;

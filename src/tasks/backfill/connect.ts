@@ -6,7 +6,7 @@ import { spacingMicros } from '../../pace/budget.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import { createRedisClock } from '../../pace/redis-clock.ts';
-import { createSlotBook } from '../../pace/slot.ts';
+import { createSlotClient } from '../../pace/slot.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
 import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
@@ -66,7 +66,7 @@ export async function openBackfill(options: {
     await whenReady(redis, REACH_MS);
     const commands = commandPair(config.api.form);
     const bookOf = (command: typeof commands.batch) =>
-      createSlotBook(redis, keys, command, createRedisClock(), spacingMicros(quotaOf(config, command)));
+      createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quotaOf(config, command)));
     const checks = withChecks
       ? await openAccountChecks({
           config,

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readBacklog } from '../../ledger/backlog.ts';
 import type { CommandPair } from '../../pace/quotas.ts';
-import type { SlotBook } from '../../pace/slot.ts';
+import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { createMemoryMark, hasRoomForBulk } from '../../redis/memory-mark.ts';
+import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-mark.ts';
 import { MAX_STEP_ROWS, paceOf, type Rates, roomFor, secondsOf } from './room.ts';
 
 /** Why nothing is added at present. `busy`: enough work waits. */
@@ -31,7 +31,7 @@ export function createGate(options: {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly commands: CommandPair;
-  readonly books: { readonly batch: SlotBook; readonly single: SlotBook };
+  readonly books: { readonly batch: SlotClient; readonly single: SlotClient };
   /** Users in a batch call at most. */
   readonly usersPerBatch: number;
   readonly signal: AbortSignal;
@@ -39,7 +39,7 @@ export function createGate(options: {
   readonly onObstacle: (obstacle: Obstacle | undefined, why?: string) => void;
 }): Gate {
   const { redis, keys, commands, books, usersPerBatch, signal, onObstacle } = options;
-  const memory = createMemoryMark(redis, keys);
+  const memory = createMemoryWatermark(redis, keys);
   let rates: (Rates & { readonly atMs: number }) | undefined;
   let aloneShare: number | undefined;
   let left = 0;

@@ -20,7 +20,7 @@ export async function* ordered<T, R>(
           break;
         }
         const begun = work(next.value);
-        // Heard when its turn comes.
+        // BreakerVerdict when its turn comes.
         begun.catch(() => undefined);
         pending.push(begun);
       }

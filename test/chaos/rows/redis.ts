@@ -1,5 +1,5 @@
 import { compareEventIds } from '../../../src/event/event-id.ts';
-import { readBooks } from '../../../src/ledger/totals.ts';
+import { readTotals } from '../../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../../src/redis/connect.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startFarProxy } from '../../support/far-proxy.ts';
@@ -283,7 +283,7 @@ const far: Row = {
         'all is done',
         async () => {
           // What was parked comes back to the intake when a call settles, so the stream alone does not tell.
-          const { accepted, imported, superseded, deadLettered } = await readBooks(arena.redis, arena.keys);
+          const { accepted, imported, superseded, deadLettered } = await readTotals(arena.redis, arena.keys);
           return accepted === imported + superseded + deadLettered;
         },
         120_000,
@@ -400,7 +400,7 @@ const sentinelLag: Row = {
     const cutAtMs = Date.now();
     await arena.sleep(LAG_MS);
     const carried = await lastIdOf(behind, arena.keys.stream);
-    const carriedEvents = (await readBooks(behind, arena.keys)).accepted;
+    const carriedEvents = (await readTotals(behind, arena.keys)).accepted;
     await failedOver(arena, async () => {
       await primary.kill();
       // From here on nobody acknowledges anything until the replica is the primary.
@@ -423,7 +423,7 @@ const sentinelLag: Row = {
     const books = await eventually(
       'all has ended',
       async () => {
-        const now = await readBooks(arena.redis, arena.keys);
+        const now = await readTotals(arena.redis, arena.keys);
         return now.imported + now.superseded + now.deadLettered === now.accepted && now;
       },
       120_000,

@@ -1,5 +1,5 @@
 import { userOf, valueBytes, wrongAccounts, wrongBooks } from '../../../bench/stage/crowd.ts';
-import type { Books } from '../../../src/ledger/totals.ts';
+import type { Totals } from '../../../src/ledger/totals.ts';
 import type { Account } from '../../../src/simulator/account-store.ts';
 
 const crowd = { prefix: 'u', count: 3 };
@@ -38,7 +38,7 @@ describe('where the events went', () => {
 });
 
 describe('the books', () => {
-  const books = (more: Partial<Books>): Books => ({
+  const books = (more: Partial<Totals>): Totals => ({
     nowMs: 0,
     waiting: 0,
     parked: 0,

@@ -1,5 +1,5 @@
 import type { RunEnd } from '../../../src/calls/bullmq/call-worker.ts';
-import { createInHand } from '../../../src/calls/local-calls.ts';
+import { createLocalCalls } from '../../../src/calls/local-calls.ts';
 import { stuckLoops } from '../../../src/ops/liveness.ts';
 
 const { jest } = import.meta;
@@ -19,12 +19,12 @@ const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 const settled = () => pass(0);
 
 /** Calls in hand whose ends the test says, and what came of them. */
-function open(options: Partial<Parameters<typeof createInHand>[0]> = {}) {
+function open(options: Partial<Parameters<typeof createLocalCalls>[0]> = {}) {
   const jobs: [callId: string, delayMs: number][] = [];
   const shown: (readonly string[])[] = [];
   const failed: [callId: string, message: string][] = [];
   const troubles: string[] = [];
-  const inHand = createInHand({
+  const localCalls = createLocalCalls({
     places: 10,
     show: async (callIds) => {
       shown.push(callIds);
@@ -42,10 +42,10 @@ function open(options: Partial<Parameters<typeof createInHand>[0]> = {}) {
     const run = new Promise<RunEnd>((resolve) => {
       end = resolve;
     });
-    inHand.take(callId, () => run);
+    localCalls.take(callId, () => run);
     return end;
   };
-  return { inHand, take, jobs, shown, failed, troubles };
+  return { localCalls, take, jobs, shown, failed, troubles };
 }
 
 /** Whether it has resolved so far. */
@@ -66,23 +66,23 @@ describe('a run', () => {
     ['does so when the time is over already', { kind: 'later', delayMs: -7.5 }, [['c1', 1]]],
     ['that leaves its call makes a job at once', { kind: 'leave' }, [['c1', 0]]],
   ])('%s', async (_, end, expected) => {
-    const { inHand, take, jobs, failed } = open();
+    const { localCalls, take, jobs, failed } = open();
     take('c1')(end);
-    expect(inHand.size).toBe(1);
+    expect(localCalls.size).toBe(1);
     await settled();
-    expect([jobs, failed, inHand.size]).toEqual([expected, [], 0]);
+    expect([jobs, failed, localCalls.size]).toEqual([expected, [], 0]);
   });
 
   it('that rejects is told, makes no job and is in hand no more', async () => {
-    const { inHand, take, jobs, failed } = open();
+    const { localCalls, take, jobs, failed } = open();
     const [end] = [take('c1'), take('c2')];
     end(Promise.reject(new Error('Connection is closed.')));
     await settled();
-    expect([jobs, failed, inHand.size]).toEqual([[], [['c1', 'Connection is closed.']], 1]);
+    expect([jobs, failed, localCalls.size]).toEqual([[], [['c1', 'Connection is closed.']], 1]);
   });
 
   it('whose job cannot be made is told, and is in hand no more', async () => {
-    const { inHand, take, failed } = open({ addJob: () => Promise.reject(new Error('READONLY')) });
+    const { localCalls, take, failed } = open({ addJob: () => Promise.reject(new Error('READONLY')) });
     take('c1')({ kind: 'later', delayMs: 300 });
     take('c2')({ kind: 'leave' });
     take('c3')(FINISHED);
@@ -91,7 +91,7 @@ describe('a run', () => {
       ['c1', 'READONLY'],
       ['c2', 'READONLY'],
     ]);
-    expect(inHand.size).toBe(0);
+    expect(localCalls.size).toBe(0);
   });
 });
 
@@ -166,13 +166,13 @@ describe('calls in hand', () => {
 
 describe('room', () => {
   it('is there at once below the places, and at them when a call ends', async () => {
-    const { inHand, take } = open({ places: 2 });
+    const { localCalls, take } = open({ places: 2 });
     const first = take('c1');
-    const below = resolving(inHand.room());
+    const below = resolving(localCalls.room());
     await settled();
     expect(below.done).toBe(true);
     take('c2');
-    const full = resolving(inHand.room());
+    const full = resolving(localCalls.room());
     await pass(10 * SHOWN_EVERY_MS);
     expect(full.done).toBe(false);
     first(FINISHED);
@@ -182,7 +182,7 @@ describe('room', () => {
 
   it('is there, too, when the call ends in a failure, but not before its job is made', async () => {
     let refuse = (_: Error): void => undefined;
-    const { inHand, take } = open({
+    const { localCalls, take } = open({
       places: 1,
       addJob: () =>
         new Promise((_, reject) => {
@@ -190,7 +190,7 @@ describe('room', () => {
         }),
     });
     take('c1')({ kind: 'leave' });
-    const room = resolving(inHand.room());
+    const room = resolving(localCalls.room());
     await settled();
     expect(room.done).toBe(false);
     refuse(new Error('READONLY'));
@@ -199,9 +199,9 @@ describe('room', () => {
   });
 
   it('lets one in for each call that ends', async () => {
-    const { inHand, take } = open({ places: 1 });
+    const { localCalls, take } = open({ places: 1 });
     const end = take('c1');
-    const waiting = [resolving(inHand.room()), resolving(inHand.room())];
+    const waiting = [resolving(localCalls.room()), resolving(localCalls.room())];
     end(FINISHED);
     await settled();
     expect(waiting.map(({ done }) => done)).toEqual([true, false]);
@@ -214,14 +214,14 @@ describe('room', () => {
 describe('closing', () => {
   it('is done when all have ended and their jobs are made, and until then they are shown', async () => {
     let made = (): void => undefined;
-    const { inHand, take, shown } = open({
+    const { localCalls, take, shown } = open({
       addJob: () =>
         new Promise((resolve) => {
           made = resolve;
         }),
     });
     const [first, second] = [take('c1'), take('c2')];
-    const closed = resolving(inHand.close());
+    const closed = resolving(localCalls.close());
     first(FINISHED);
     await pass(2 * SHOWN_EVERY_MS);
     expect(shown).toEqual([['c2'], ['c2']]);
@@ -237,8 +237,8 @@ describe('closing', () => {
   });
 
   it('is done at once when none is in hand', async () => {
-    const { inHand } = open();
-    const closed = resolving(inHand.close());
+    const { localCalls } = open();
+    const closed = resolving(localCalls.close());
     await settled();
     expect(closed.done).toBe(true);
   });
@@ -246,7 +246,7 @@ describe('closing', () => {
   it('does not wait for a show that Redis answers late, and none follows it', async () => {
     let asked = 0;
     let answer = (): void => undefined;
-    const { inHand, take } = open({
+    const { localCalls, take } = open({
       show: () => {
         asked++;
         return new Promise((resolve) => {
@@ -256,7 +256,7 @@ describe('closing', () => {
     });
     const end = take('c1');
     await pass(SHOWN_EVERY_MS);
-    const closed = resolving(inHand.close());
+    const closed = resolving(localCalls.close());
     end(FINISHED);
     await settled();
     expect(closed.done).toBe(true);
@@ -266,28 +266,28 @@ describe('closing', () => {
   });
 });
 
-describe('the pulse', () => {
+describe('the deadline', () => {
   const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
-  const isStuck = ({ pulse }: ReturnType<typeof createInHand>, ms: number): boolean =>
-    stuckLoops([{ name: 'calls in hand', pulse }], always, performance.now() + ms).length > 0;
+  const isStuck = ({ deadline }: ReturnType<typeof createLocalCalls>, ms: number): boolean =>
+    stuckLoops([{ name: 'calls in hand', deadline }], always, performance.now() + ms).length > 0;
 
   it('is idle while nothing is in hand', async () => {
-    const { inHand, take } = open();
-    expect(inHand.pulse.dueMs).toBeNull();
+    const { localCalls, take } = open();
+    expect(localCalls.deadline.dueMs).toBeNull();
     const end = take('c1');
-    expect(inHand.pulse.dueMs).not.toBeNull();
+    expect(localCalls.deadline.dueMs).not.toBeNull();
     end(FINISHED);
     await pass(SHOWN_EVERY_MS);
-    expect(inHand.pulse.dueMs).toBeNull();
+    expect(localCalls.deadline.dueMs).toBeNull();
   });
 
   it('is due at the next show, and stops when Redis does not answer one', async () => {
-    const { inHand, take } = open({ show: () => new Promise(() => undefined) });
+    const { localCalls, take } = open({ show: () => new Promise(() => undefined) });
     take('c1');
-    expect(isStuck(inHand, 31_000)).toBe(false);
-    expect(isStuck(inHand, 32_000)).toBe(true);
+    expect(isStuck(localCalls, 31_000)).toBe(false);
+    expect(isStuck(localCalls, 32_000)).toBe(true);
     await pass(SHOWN_EVERY_MS);
-    expect(isStuck(inHand, 29_000)).toBe(false);
-    expect(isStuck(inHand, 31_000)).toBe(true);
+    expect(isStuck(localCalls, 29_000)).toBe(false);
+    expect(isStuck(localCalls, 31_000)).toBe(true);
   });
 });

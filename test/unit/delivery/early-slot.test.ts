@@ -1,7 +1,7 @@
 import { askEarly } from '../../../src/delivery/early-slot.ts';
 import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
-import type { Candidate, Slot, SlotAnswer, SlotBook } from '../../../src/pace/slot.ts';
-import { createDispenser } from '../../../src/pace/slot-queue.ts';
+import type { Candidate, Slot, SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
+import { createSlotQueue } from '../../../src/pace/slot-queue.ts';
 
 const SLOT: Slot = {
   atLocalMs: 0,
@@ -19,7 +19,7 @@ function line(told: string[] = []) {
   const asked: (readonly Candidate[])[] = [];
   const answers: ((answer: SlotAnswer) => void)[] = [];
   const unused = () => Promise.reject(new Error('not asked for here'));
-  const book: SlotBook = {
+  const book: SlotClient = {
     spacingMs: 10,
     ask: async (candidates) => {
       asked.push(candidates);
@@ -35,13 +35,13 @@ function line(told: string[] = []) {
     },
     leftLate: async () => {},
   };
-  const dispenser = createDispenser({
+  const slotQueue = createSlotQueue({
     book,
     watch: createHoldWatch(() => 0),
     onUnusedProbe: async () => {},
     onTrouble: () => {},
   });
-  return { book, dispenser, asked, answer: (answer: SlotAnswer) => answers.shift()?.(answer) };
+  return { book, slotQueue, asked, answer: (answer: SlotAnswer) => answers.shift()?.(answer) };
 }
 
 const holdOf = (told: string[]) => ({
@@ -69,7 +69,7 @@ it('is asked for before the loop turns, as the slot of a live call', () => {
 
 it('is not asked for while others of this process wait, and is when they have theirs', async () => {
   const from = line();
-  const waiting = from.dispenser.take({ callId: 'c0', run: 'r0', slotClass: 'retry' });
+  const waiting = from.slotQueue.take({ callId: 'c0', run: 'r0', slotClass: 'retry' });
   expect(askEarly(from, holdOf([]), 'c1', 'r1')).toBeUndefined();
   from.answer(granted());
   await waiting;
@@ -96,8 +96,8 @@ it('is lost where the cut made no call', async () => {
 });
 
 it('comes no more when the process stops', async () => {
-  const { early, dispenser } = askedEarly();
-  dispenser.close();
+  const { early, slotQueue } = askedEarly();
+  slotQueue.close();
   expect(await early.take()).toBe('closing');
 });
 
@@ -133,7 +133,7 @@ describe('when nobody took it', () => {
 
   it.each<[string, (line: ReturnType<typeof askedEarly>) => void]>([
     ['the call is lost', ({ answer }) => answer({ kind: 'lost', index: 0 })],
-    ['the process stops', ({ dispenser }) => dispenser.close()],
+    ['the process stops', ({ slotQueue }) => slotQueue.close()],
   ])('and %s, there is none to give up', async (_, end) => {
     const all = askedEarly();
     end(all);

@@ -1,4 +1,4 @@
-import { runLanes } from '../../../src/delivery/run-concurrently.ts';
+import { runConcurrently } from '../../../src/delivery/run-concurrently.ts';
 
 const tick = (): Promise<void> => Promise.resolve();
 
@@ -6,7 +6,7 @@ it('works off what follows, each piece once, several at a time and never more th
   const seen: number[] = [];
   let atOnce = 0;
   let most = 0;
-  const end = await runLanes<number, never>(
+  const end = await runConcurrently<number, never>(
     Array.from({ length: 50 }, (_, i) => i),
     async (piece) => {
       atOnce += 1;
@@ -25,7 +25,7 @@ it('works off what follows, each piece once, several at a time and never more th
 
 it('after an end it begins nothing new and waits for what it began', async () => {
   const done: number[] = [];
-  const end = await runLanes<number, string>(
+  const end = await runConcurrently<number, string>(
     Array.from({ length: 50 }, (_, i) => i),
     async (piece) => {
       if (piece === 0) return { again: [1_000], end: 'over' };
@@ -41,7 +41,7 @@ it('after an end it begins nothing new and waits for what it began', async () =>
 
 it('an error ends it after what it began, and is the one that comes out', async () => {
   const done: number[] = [];
-  const running = runLanes<number, never>([0, 1, 2], async (piece) => {
+  const running = runConcurrently<number, never>([0, 1, 2], async (piece) => {
     if (piece === 0) throw new Error('Redis broke off');
     await tick();
     done.push(piece);

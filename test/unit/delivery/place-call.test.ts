@@ -4,8 +4,8 @@ import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../../../src/pace/budget.ts';
 import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
-import type { Candidate, Slot, SlotBook } from '../../../src/pace/slot.ts';
-import type { Dispenser } from '../../../src/pace/slot-queue.ts';
+import type { Candidate, Slot, SlotClient } from '../../../src/pace/slot.ts';
+import type { SlotQueue } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const { jest } = import.meta;
@@ -61,13 +61,13 @@ function place(
         leftLate: async ({ number }: Slot, lateMs: number) => {
           told.push(`slot ${number} used ${lateMs} ms late`);
         },
-      } as SlotBook,
-      dispenser: {
+      } as SlotClient,
+      slotQueue: {
         take: async (candidate: Candidate, again?: boolean) => {
           asked.push([candidate, again]);
           return left.shift() ?? 'closing';
         },
-      } as unknown as Dispenser,
+      } as unknown as SlotQueue,
     },
     createHoldWatch(() => 0),
     CANDIDATE,

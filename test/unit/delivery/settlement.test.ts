@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
 import { FIRST_CALL, type Group, groupsOf, type Unit } from '../../../src/delivery/policy/pending-user.ts';
-import { screen } from '../../../src/delivery/policy/preflight.ts';
+import { preflight } from '../../../src/delivery/policy/preflight.ts';
 import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/policy/settlement.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
@@ -59,7 +59,7 @@ function runThrough(
   const pending: Group[] = groupsOf([...remaining.values()], commands, FIRST_CALL);
   let calls = 0;
   for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
-    const { units, refused } = screen(group.units, 'import-bare');
+    const { units, refused } = preflight(group.units, 'import-bare');
     if (refused.length > 0) settle({ imported: [], refused });
     if (units.length === 0) continue;
     if (++calls > 1_000) throw new Error('the run does not end');

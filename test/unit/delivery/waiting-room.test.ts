@@ -1,12 +1,12 @@
-import { createWaitingRoom, type Leave, type WaitingRoom } from '../../../src/delivery/admission.ts';
+import { type Admission, createAdmission, type Release } from '../../../src/delivery/admission.ts';
 
 let nowMs = 0;
-const roomOf = (places: number, patienceMs = 60_000): WaitingRoom =>
-  createWaitingRoom({ places, patienceMs, nowMs: () => nowMs });
+const roomOf = (places: number, patienceMs = 60_000): Admission =>
+  createAdmission({ places, patienceMs, nowMs: () => nowMs });
 
 /** Asks, and tells what came of it so far. */
-function entering(room: WaitingRoom, kind = 'live') {
-  const asked = { leave: undefined as Leave | 'closing' | undefined };
+function entering(room: Admission, kind = 'live') {
+  const asked = { leave: undefined as Release | 'closing' | undefined };
   void room.enter(kind).then((leave) => {
     asked.leave = leave;
   });
@@ -14,7 +14,7 @@ function entering(room: WaitingRoom, kind = 'live') {
 }
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
-const isIn = ({ leave }: { leave: Leave | 'closing' | undefined }): boolean => typeof leave === 'function';
+const isIn = ({ leave }: { leave: Release | 'closing' | undefined }): boolean => typeof leave === 'function';
 
 it('lets so many of a kind get ready, the others in their order as places are left', async () => {
   const room = roomOf(2);

@@ -1,9 +1,9 @@
-import { createPulse, type Pulse } from '../../../src/lifecycle/loop-deadline.ts';
-import { runningPulse, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
+import { createLoopDeadline, type LoopDeadline } from '../../../src/lifecycle/loop-deadline.ts';
+import { runningDeadline, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
 
 const MINUTE = 60_000;
 const awake = { answeringSinceMs: 0, awakeSinceMs: 0 };
-const named = (pulse: Pulse) => [{ name: 'the loop', pulse }];
+const named = (deadline: LoopDeadline) => [{ name: 'the loop', deadline }];
 
 describe('liveness', () => {
   let now = 0;
@@ -13,74 +13,74 @@ describe('liveness', () => {
   });
 
   it('names a loop that has not turned for more than 30 s, and for how long', () => {
-    const pulse = createPulse(nowMs);
-    pulse.turn();
+    const deadline = createLoopDeadline(nowMs);
+    deadline.turn();
     now = STUCK_AFTER_MS;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
     now += 1_000;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 31_000 }]);
-    pulse.turn();
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 31_000 }]);
+    deadline.turn();
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
   });
 
   it('lets a loop rest as long as it said, and counts from there', () => {
-    const pulse = createPulse(nowMs);
-    pulse.turn();
-    pulse.rest(60 * MINUTE);
+    const deadline = createLoopDeadline(nowMs);
+    deadline.turn();
+    deadline.rest(60 * MINUTE);
     now = 60 * MINUTE + STUCK_AFTER_MS;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
     now += 5;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 30_005 }]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 30_005 }]);
   });
 
   it('lets a loop without anything to do be', () => {
-    const pulse = createPulse(nowMs);
+    const deadline = createLoopDeadline(nowMs);
     now = 60 * MINUTE;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
-    pulse.turn();
-    pulse.idle();
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
+    deadline.turn();
+    deadline.idle();
     now *= 2;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
   });
 
   it('blames no loop while Redis does not answer, and counts anew when it does', () => {
-    const pulse = createPulse(nowMs);
-    pulse.turn();
+    const deadline = createLoopDeadline(nowMs);
+    deadline.turn();
     now = 60 * MINUTE;
-    expect(stuckLoops(named(pulse), { answeringSinceMs: null, awakeSinceMs: 0 }, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), { answeringSinceMs: null, awakeSinceMs: 0 }, now)).toEqual([]);
     const back = { answeringSinceMs: now, awakeSinceMs: 0 };
     now += STUCK_AFTER_MS;
-    expect(stuckLoops(named(pulse), back, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), back, now)).toEqual([]);
     now += 1;
-    expect(stuckLoops(named(pulse), back, now)).toHaveLength(1);
+    expect(stuckLoops(named(deadline), back, now)).toHaveLength(1);
   });
 
   it('does not count the time in which the whole process stood still', () => {
-    const pulse = createPulse(nowMs);
-    pulse.turn();
+    const deadline = createLoopDeadline(nowMs);
+    deadline.turn();
     now = 60 * MINUTE;
-    expect(stuckLoops(named(pulse), { answeringSinceMs: 0, awakeSinceMs: now - 10 }, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), { answeringSinceMs: 0, awakeSinceMs: now - 10 }, now)).toEqual([]);
   });
 
   it('finds a loop that ended by itself', () => {
-    const worker = { isRunning: true, pulse: createPulse(nowMs) };
-    const pulse = runningPulse(worker, nowMs);
+    const worker = { isRunning: true, deadline: createLoopDeadline(nowMs) };
+    const deadline = runningDeadline(worker, nowMs);
     now = MINUTE;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
     worker.isRunning = false;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
     now += STUCK_AFTER_MS + 1;
-    expect(stuckLoops(named(pulse), awake, now)).toHaveLength(1);
+    expect(stuckLoops(named(deadline), awake, now)).toHaveLength(1);
   });
 
   it('finds a loop that is said to run and does not turn', () => {
     now = MINUTE;
-    const turning = createPulse(nowMs);
+    const turning = createLoopDeadline(nowMs);
     turning.turn();
-    const pulse = runningPulse({ isRunning: true, pulse: turning }, nowMs);
+    const deadline = runningDeadline({ isRunning: true, deadline: turning }, nowMs);
     now += STUCK_AFTER_MS;
-    expect(stuckLoops(named(pulse), awake, now)).toEqual([]);
+    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
     now += 1;
-    expect(stuckLoops(named(pulse), awake, now)).toHaveLength(1);
+    expect(stuckLoops(named(deadline), awake, now)).toHaveLength(1);
   });
 });

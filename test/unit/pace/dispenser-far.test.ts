@@ -1,6 +1,6 @@
 import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
-import type { Slot, SlotAnswer, SlotBook } from '../../../src/pace/slot.ts';
-import { createDispenser, type Dispenser } from '../../../src/pace/slot-queue.ts';
+import type { Slot, SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
+import { createSlotQueue, type SlotQueue } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const unused = () => Promise.reject(new Error('not asked for here'));
@@ -13,16 +13,16 @@ interface Question {
   fail(error: Error): void;
 }
 
-const dispensers: Dispenser[] = [];
+const slotQueues: SlotQueue[] = [];
 afterEach(() => {
-  for (const dispenser of dispensers.splice(0)) dispenser.close();
+  for (const slotQueue of slotQueues.splice(0)) slotQueue.close();
 });
 
 function farRedis() {
   const questions: Question[] = [];
   const givenUp: string[] = [];
   const troubles: string[] = [];
-  const book: SlotBook = {
+  const book: SlotClient = {
     spacingMs: 10,
     ask: (candidates, more = []) =>
       new Promise((resolve, reject) => {
@@ -43,16 +43,16 @@ function farRedis() {
     leftLate: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
-  const dispenser = createDispenser({
+  const slotQueue = createSlotQueue({
     book,
     watch,
     onUnusedProbe: async () => {},
     onTrouble: ({ message }) => troubles.push(message),
   });
-  dispensers.push(dispenser);
+  slotQueues.push(slotQueue);
   const take = (callId: string, slotClass: 'live' | 'redrive' = 'live') =>
-    dispenser.take({ callId, run: 'r', slotClass });
-  return { dispenser, watch, questions, givenUp, troubles, take };
+    slotQueue.take({ callId, run: 'r', slotClass });
+  return { slotQueue, watch, questions, givenUp, troubles, take };
 }
 
 const slot = (number: string): Slot => ({
@@ -90,22 +90,22 @@ test('a question names the best of each class for whom none is on its way, and t
 });
 
 test('no more than 16 questions are on their way', async () => {
-  const { dispenser, questions, take } = farRedis();
+  const { slotQueue, questions, take } = farRedis();
   for (let i = 0; i < 18; i++) take(`c${i}`);
   await eventually('as many as may be', () => questions.length === 16);
   // Full: it waits for an answer, by no timer.
-  expect(dispenser.pulse.dueMs).toBeLessThanOrEqual(performance.now());
+  expect(slotQueue.deadline.dueMs).toBeLessThanOrEqual(performance.now());
   questions[0]?.answer(granted('0'));
   await eventually('one more', () => questions.length === 17);
 });
 
 test('an answer that says wait is obeyed, also for those who come', async () => {
-  const { dispenser, questions, take } = farRedis();
+  const { slotQueue, questions, take } = farRedis();
   for (const callId of ['a', 'b']) take(callId);
   await eventually('two questions', () => questions.length === 2);
   questions[0]?.answer(granted('0'));
   questions[1]?.answer({ kind: 'later', waitMs: 3_600_000 });
-  const rests = () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 3_000_000;
+  const rests = () => (slotQueue.deadline.dueMs ?? 0) > performance.now() + 3_000_000;
   await eventually('it rests', rests);
   take('c');
   expect(rests()).toBe(true);
@@ -113,7 +113,7 @@ test('an answer that says wait is obeyed, also for those who come', async () => 
 });
 
 test('a question that is never answered is seen, whatever others are answered', async () => {
-  const { dispenser, questions, take } = farRedis();
+  const { slotQueue, questions, take } = farRedis();
   const startedAtMs = performance.now();
   take('a');
   const takenAtMs = performance.now();
@@ -123,13 +123,13 @@ test('a question that is never answered is seen, whatever others are answered', 
     questions[i]?.answer(granted(String(i)));
   }
   await eventually('all others have theirs', () => questions.length === 4);
-  const stuckSinceMs = dispenser.pulse.dueMs ?? 0;
+  const stuckSinceMs = slotQueue.deadline.dueMs ?? 0;
   expect(stuckSinceMs).toBeGreaterThanOrEqual(startedAtMs);
   expect(stuckSinceMs).toBeLessThanOrEqual(takenAtMs);
 });
 
 test('the call that is wanted as the probe is asked for at once if the answer did not know of it', async () => {
-  const { dispenser, questions, take } = farRedis();
+  const { slotQueue, questions, take } = farRedis();
   take('a');
   take('b');
   await eventually('two questions', () => questions.length === 2);
@@ -140,7 +140,7 @@ test('the call that is wanted as the probe is asked for at once if the answer di
   // It has asked, in vain: no ground to ask again.
   questions[2]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: 'a' });
   questions[3]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
-  await eventually('it rests', () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 4_000);
+  await eventually('it rests', () => (slotQueue.deadline.dueMs ?? 0) > performance.now() + 4_000);
   expect(questions).toHaveLength(4);
 });
 
@@ -157,27 +157,27 @@ test('one that fails is told; its calls are asked for again', async () => {
 });
 
 test('closed, what is granted to any question is given up', async () => {
-  const { dispenser, questions, givenUp, take } = farRedis();
+  const { slotQueue, questions, givenUp, take } = farRedis();
   const ends = [take('a'), take('b')];
   await eventually('two questions', () => questions.length === 2);
-  dispenser.close();
+  slotQueue.close();
   expect(await Promise.all(ends)).toEqual(['closing', 'closing']);
-  expect(dispenser.pulse.dueMs).not.toBeNull();
+  expect(slotQueue.deadline.dueMs).not.toBeNull();
   questions.forEach((question, i) => {
     question.answer(granted(String(i)));
   });
-  await eventually('it is idle', () => dispenser.pulse.dueMs === null);
+  await eventually('it is idle', () => slotQueue.deadline.dueMs === null);
   expect(givenUp).toEqual(['0', '1']);
 });
 
 test('a rest for a hold ends for what changed since the question was asked', async () => {
-  const { dispenser, watch, questions, take } = farRedis();
+  const { slotQueue, watch, questions, take } = farRedis();
   take('a');
   watch.told('1');
   questions[0]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
   await eventually('asked again at once', () => questions.length === 2);
   questions[1]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
-  await eventually('it rests', () => (dispenser.pulse.dueMs ?? 0) > performance.now() + 4_000);
+  await eventually('it rests', () => (slotQueue.deadline.dueMs ?? 0) > performance.now() + 4_000);
   // One of another class may be the proof.
   take('new', 'redrive');
   await eventually('asked for the newcomer', () => questions.length === 3);
