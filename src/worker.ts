@@ -56,9 +56,9 @@ export async function startWorker(options: {
     lookup.askThrough(
       createAccountChecks({
         ...{ client: api.client, watch: pacing.watch, random },
-        line: pacing.checkLimiter,
+        limiter: pacing.checkLimiter,
         slotClass: 'live',
-        otherBooks: Object.values(pacing.lines).map(({ book }) => book),
+        otherSlots: Object.values(pacing.limiters).map(({ slots }) => slots),
         overrides: config.verdicts,
         signAnew: api.signAnew,
         maxFailures: 2,

@@ -20,7 +20,7 @@ export interface Admission {
 
 export type Release = () => void;
 
-interface Line {
+interface CommandLimiter {
   ready: number;
   /** In the order in which they came. */
   readonly waiting: Set<() => void>;
@@ -40,38 +40,38 @@ export function createAdmission(options: {
   readonly nowMs: () => number;
 }): Admission {
   const { places, patienceMs, nowMs } = options;
-  const lines = new Map<string, Line>();
+  const limiters = new Map<string, CommandLimiter>();
   let closed = false;
   let openUntilMs = Number.NEGATIVE_INFINITY;
 
-  const takePlace = (line: Line): Release => {
-    line.ready += 1;
+  const takePlace = (limiter: CommandLimiter): Release => {
+    limiter.ready += 1;
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      line.ready -= 1;
-      if (line.ready < places) line.waiting.values().next().value?.();
+      limiter.ready -= 1;
+      if (limiter.ready < places) limiter.waiting.values().next().value?.();
     };
   };
   const letAllIn = (): void => {
-    for (const { waiting } of lines.values()) for (const go of [...waiting]) go();
+    for (const { waiting } of limiters.values()) for (const go of [...waiting]) go();
   };
 
   return {
     async enter(kind) {
       if (closed) return 'closing';
-      const line = lines.get(kind) ?? { ready: 0, waiting: new Set() };
-      lines.set(kind, line);
-      if (line.ready < places || nowMs() < openUntilMs) return takePlace(line);
+      const limiter = limiters.get(kind) ?? { ready: 0, waiting: new Set() };
+      limiters.set(kind, limiter);
+      if (limiter.ready < places || nowMs() < openUntilMs) return takePlace(limiter);
       return new Promise((resolve) => {
         const go = (): void => {
           clearTimeout(timer);
-          line.waiting.delete(go);
-          resolve(closed ? 'closing' : takePlace(line));
+          limiter.waiting.delete(go);
+          resolve(closed ? 'closing' : takePlace(limiter));
         };
         const timer = setTimeout(go, patienceMs);
-        line.waiting.add(go);
+        limiter.waiting.add(go);
       });
     },
     stirred() {

@@ -2,9 +2,9 @@ import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { Line } from './make-call.ts';
+import type { CommandLimiter } from './make-call.ts';
 import type { Whose } from './policy/decide.ts';
-import type { Group } from './policy/pending-user.ts';
+import type { ApiRequest } from './policy/pending-user.ts';
 
 /**
  * What a call's answer means for the whole fleet, before it is asked what it means for the call's users.
@@ -21,13 +21,13 @@ export type BreakerVerdict =
 
 /** Hears every answer of one run. */
 export interface BreakerReporter {
-  /** `failed`: users of the group who stand in FailAccounts. */
-  hear(group: Group, verdict: Verdict, failed: number, slot: Slot): Promise<BreakerVerdict>;
+  /** `failed`: users of the request who stand in FailAccounts. */
+  hear(request: ApiRequest, verdict: Verdict, failed: number, slot: Slot): Promise<BreakerVerdict>;
 }
 
 export interface BreakerOptions {
   readonly hold: HoldState;
-  readonly lines: Readonly<Partial<Record<Group['command'], Line>>>;
+  readonly limiters: Readonly<Partial<Record<ApiRequest['command'], CommandLimiter>>>;
   /** The UserSig has expired: makes it anew, by another clock if this machine's may be wrong. */
   readonly signAnew: (sentAtMs: number) => void;
   readonly report: BreakerEvents;
@@ -35,13 +35,13 @@ export interface BreakerOptions {
 
 export interface BreakerEvents {
   /** `ratePerSecond`: the shared rate from now on; null when it was lowered already. */
-  throttled(command: Group['command'], verdict: Verdict, ratePerSecond: number | null): void;
+  throttled(command: ApiRequest['command'], verdict: Verdict, ratePerSecond: number | null): void;
 }
 
 const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
 
-function usersOf({ units }: Group): string[] {
-  return units.map(({ userId }) => userId);
+function usersOf({ users }: ApiRequest): string[] {
+  return users.map(({ userId }) => userId);
 }
 
 interface Answered {
@@ -61,35 +61,35 @@ const THROTTLES_BEFORE_CANARY = 2;
  * `splitAfter`: see DecisionPolicy.
  */
 export function createBreakerReporter(
-  { hold, lines, signAnew, report }: BreakerOptions,
+  { hold, limiters, signAnew, report }: BreakerOptions,
   callId: string,
   splitAfter: () => number,
 ): BreakerReporter {
   let signedAnew = false;
-  const failing = ({ failedAtMs }: Group) => ({ callId, failedAtMs });
+  const failing = ({ failedAtMs }: ApiRequest) => ({ callId, failedAtMs });
 
   const throttled = async (
-    group: Group,
+    request: ApiRequest,
     verdict: Verdict,
     answer: Answered,
     slot: Slot,
   ): Promise<BreakerVerdict> => {
     // Too often for these users alone, again and again, is no matter of the rate.
-    if (!slot.probe && group.failures + 1 >= splitAfter() + THROTTLES_MORE) {
-      const whose = whoseFault(await hold.compare(slot, failing(group)));
+    if (!slot.probe && request.failures + 1 >= splitAfter() + THROTTLES_MORE) {
+      const whose = whoseFault(await hold.compare(slot, failing(request)));
       if (whose === 'theirs') return { kind: 'judge', whose };
     }
-    const all = verdict.throttles === 'all' ? Object.values(lines) : [lines[group.command]];
+    const all = verdict.throttles === 'all' ? Object.values(limiters) : [limiters[request.command]];
     const rates = await Promise.all(
-      all.map((line) => line?.book.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
+      all.map((limiter) => limiter?.slots.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
     );
-    report.throttled(group.command, verdict, rates.find((rate) => rate !== null) ?? null);
-    if (slot.probe) await hold.trouble(slot, answer, failing(group));
-    return group.failures + 1 >= THROTTLES_BEFORE_CANARY ? CANARY : { kind: 'again', how: 'failed' };
+    report.throttled(request.command, verdict, rates.find((rate) => rate !== null) ?? null);
+    if (slot.probe) await hold.trouble(slot, answer, failing(request));
+    return request.failures + 1 >= THROTTLES_BEFORE_CANARY ? CANARY : { kind: 'again', how: 'failed' };
   };
 
   const blocked = async (
-    group: Group,
+    request: ApiRequest,
     verdict: Verdict,
     errorInfo: string,
     slot: Slot,
@@ -107,56 +107,56 @@ export function createBreakerReporter(
       kind: holdKind,
       ...(minProbeGapMs !== undefined && { minProbeGapMs }),
     };
-    const word = await hold.blocked(slot, why, failing(group));
+    const word = await hold.blocked(slot, why, failing(request));
     return word === 'others-pass' ? { kind: 'judge', whose: 'theirs' } : CANARY;
   };
 
   /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
-  const refused = async (group: Group, slot: Slot, answer: Answered): Promise<BreakerVerdict> => {
-    const isNews = group.first || (group.units.length === 1 && group.units[0]?.failed === true);
-    const word = await hold.bad(slot, isNews ? group.units.length : 0, answer, failing(group));
+  const refused = async (request: ApiRequest, slot: Slot, answer: Answered): Promise<BreakerVerdict> => {
+    const isNews = request.first || (request.users.length === 1 && request.users[0]?.failed === true);
+    const word = await hold.bad(slot, isNews ? request.users.length : 0, answer, failing(request));
     return HELD.has(word) ? CANARY : { kind: 'judge', whose: whoseFault(word) };
   };
 
-  const suspectFailed = async (group: Group, slot: Slot): Promise<BreakerVerdict> => {
-    const word = await hold.suspect(slot, failing(group));
+  const suspectFailed = async (request: ApiRequest, slot: Slot): Promise<BreakerVerdict> => {
+    const word = await hold.suspect(slot, failing(request));
     return HELD.has(word) ? AGAIN : { kind: 'judge', whose: whoseFault(word) };
   };
 
   return {
-    async hear(group, verdict, failed, slot) {
+    async hear(request, verdict, failed, slot) {
       // What holds the fleet is shown everywhere: it must not name the users of the call that told it.
       const errorInfo =
-        (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, usersOf(group))) || verdict.meaning;
+        (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, usersOf(request))) || verdict.meaning;
       const answer = { errorCode: verdict.errorCode, errorInfo };
-      if (isKnownFault(group, verdict)) return suspectFailed(group, slot);
+      if (isKnownFault(request, verdict)) return suspectFailed(request, slot);
       switch (verdict.class) {
         case 'throttle':
-          return throttled(group, verdict, answer, slot);
+          return throttled(request, verdict, answer, slot);
         case 'app':
-          return blocked(group, verdict, errorInfo, slot);
+          return blocked(request, verdict, errorInfo, slot);
         case 'done':
           // All of them failed: the API answers, but nothing proves that an account can pass.
-          if (failed === group.units.length) return refused(group, slot, answer);
+          if (failed === request.users.length) return refused(request, slot, answer);
           if (slot.probe) await hold.success(slot, callId);
           return { kind: 'passed', isTold: slot.probe };
         case 'retry': {
-          const word = await hold.trouble(slot, answer, failing(group));
+          const word = await hold.trouble(slot, answer, failing(request));
           if (HELD.has(word) && word !== 'set') return CANARY;
           return { kind: 'judge', whose: whoseFault(word) };
         }
         case 'account':
         case 'body':
         case 'unknown':
-          return refused(group, slot, answer);
+          return refused(request, slot, answer);
       }
     },
   };
 }
 
 /** A suspect fails as before: that says nothing about the fleet, however often. A new fault of the app does. */
-function isKnownFault({ units }: Group, verdict: Verdict): boolean {
-  const suspicion = units.length === 1 ? units[0]?.suspicion : undefined;
+function isKnownFault({ users }: ApiRequest, verdict: Verdict): boolean {
+  const suspicion = users.length === 1 ? users[0]?.suspicion : undefined;
   if (!suspicion || verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body') {
     return false;
   }

@@ -4,7 +4,7 @@ import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { BreakerVerdict } from './breaker.ts';
-import type { Line } from './make-call.ts';
+import type { CommandLimiter } from './make-call.ts';
 
 /**
  * account_check is asked for users who came back in FailAccounts twice: it tells "failed but there" for all of
@@ -13,12 +13,12 @@ import type { Line } from './make-call.ts';
  */
 export async function reportCheck(
   hold: HoldState,
-  line: Line,
+  limiter: CommandLimiter,
   verdict: Verdict,
   slot: Slot,
 ): Promise<BreakerVerdict> {
   if (slot.probe) await hold.missed(slot);
-  if (verdict.class === 'throttle') await line.book.throttle(slot, verdict.retryAfterMs ?? 0);
+  if (verdict.class === 'throttle') await limiter.slots.throttle(slot, verdict.retryAfterMs ?? 0);
   return { kind: 'judge', whose: 'unknown' };
 }
 

@@ -1,6 +1,6 @@
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { Line } from './make-call.ts';
+import type { CommandLimiter } from './make-call.ts';
 
 /** A slot that was asked for beside the cut of its call, before it was known that there is one. */
 export interface EarlySlot {
@@ -18,13 +18,13 @@ export interface EarlySlot {
  * 'lost'. undefined while others of this process wait for slots: it would not be answered sooner.
  */
 export function askEarly(
-  line: Pick<Line, 'book' | 'slotQueue'>,
+  limiter: Pick<CommandLimiter, 'slots' | 'slotQueue'>,
   hold: Pick<HoldState, 'missed'>,
   callId: string,
   run: string,
 ): EarlySlot | undefined {
-  if (!line.slotQueue.isIdle) return undefined;
-  const asked = line.slotQueue.take({ callId, run, slotClass: 'live' });
+  if (!limiter.slotQueue.isIdle) return undefined;
+  const asked = limiter.slotQueue.take({ callId, run, slotClass: 'live' });
   let isTaken = false;
   return {
     take() {
@@ -38,7 +38,7 @@ export function askEarly(
       isTaken = true;
       const slot = await asked;
       if (typeof slot === 'string') return;
-      await line.book.giveUp(slot);
+      await limiter.slots.giveUp(slot);
       if (slot.probe) await hold.missed(slot);
     },
   };

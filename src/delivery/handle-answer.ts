@@ -6,10 +6,10 @@ import type { Slot } from '../pace/slot.ts';
 import { createBreakerReporter } from './breaker.ts';
 import { reportCheck, whoIsThere } from './check.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
-import type { Line, Placed } from './make-call.ts';
+import type { CommandLimiter, Placed } from './make-call.ts';
 import { backoffMs, dueAtMs } from './policy/backoff.ts';
 import { type Decision, decide, decideChecked, type Whose } from './policy/decide.ts';
-import type { Group, Unit } from './policy/pending-user.ts';
+import type { ApiRequest, PendingUser } from './policy/pending-user.ts';
 import { bytesOf, canaryOf } from './policy/split.ts';
 import { judgedIn } from './refusal-rate.ts';
 import type { Step } from './run-concurrently.ts';
@@ -17,11 +17,11 @@ import type { Settler } from './settler.ts';
 
 /** What one answer changes: the fleet's hold, the record, and what its run does next. */
 export type HandleAnswer = (
-  group: Group,
+  request: ApiRequest,
   slotClass: string,
   placed: Extract<Placed, { kind: 'answered' }>,
-  line: Line,
-) => Promise<Step<Group, RunEnd>>;
+  limiter: CommandLimiter,
+) => Promise<Step<ApiRequest, RunEnd>>;
 
 const MOST_SUSPECT_MS = 5_000;
 /** A call for one account that succeeds and says that the account failed. */
@@ -42,7 +42,7 @@ export function createAnswerHandler(
   const breaker = createBreakerReporter(options, callId, chance.splitAfter);
 
   /** A suspect whose fault does not pass is asked a bounded number of times, and soon: its user waits for the end. */
-  const delayMs = (later: readonly Unit[], verdict: VerdictClass): number => {
+  const delayMs = (later: readonly PendingUser[], verdict: VerdictClass): number => {
     const { baseMs, maxMs } = options.retry;
     const failures = later[0]?.suspicion?.failures;
     return (verdict === 'unknown' || verdict === 'app') && failures !== undefined
@@ -50,21 +50,21 @@ export function createAnswerHandler(
       : backoffMs(record.tries, options.retry, options.random());
   };
 
-  return async (group, slotClass, { answer, slot, durationMs }, line) => {
+  return async (request, slotClass, { answer, slot, durationMs }, limiter) => {
     const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
-    const failed = group.units.filter(({ userId }) => failAccounts.includes(userId)).length;
-    const told = verdictOf(group.command, answer, options.overrides);
+    const failed = request.users.filter(({ userId }) => failAccounts.includes(userId)).length;
+    const told = verdictOf(request.command, answer, options.overrides);
     // There is no further call that could name a reason: to make this one again would go on for ever.
     const verdict =
-      told.class === 'done' && group.command === commands.single && failed > 0
+      told.class === 'done' && request.command === commands.single && failed > 0
         ? { ...told, ...CONTRADICTION }
         : told;
     const report = (decision: Decision | undefined): void =>
       options.report.called({
         callId,
-        command: group.command,
+        command: request.command,
         slotClass,
-        users: group.units.map(({ userId }) => userId),
+        users: request.users.map(({ userId }) => userId),
         strangers: failAccounts.length - failed,
         tries: record.tries,
         verdict,
@@ -73,19 +73,19 @@ export function createAnswerHandler(
         imported: decision?.imported.length ?? 0,
         deadLettered: decision?.refused.length ?? 0,
         later: decision?.later.length ?? 0,
-        again: decision?.again.reduce((sum, { units }) => sum + units.length, 0) ?? group.units.length,
+        again: decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length,
         requestId: answer.kind === 'api' ? answer.requestId : undefined,
       });
-    const isCheck = group.command === 'account_check';
+    const isCheck = request.command === 'account_check';
     const heard = isCheck
-      ? await reportCheck(options.hold, line, verdict, slot)
-      : await breaker.hear(group, verdict, failed, slot);
+      ? await reportCheck(options.hold, limiter, verdict, slot)
+      : await breaker.hear(request, verdict, failed, slot);
     if (heard.kind === 'again') {
       report(undefined);
       // Sent again and imported, the users would be let go while this call may still land.
       if (!verdict.outcomeKnown) await untilLanded(slot);
-      if (heard.how === 'same') return { again: [group] };
-      const next = { ...group, failures: group.failures + 1, failedAtMs: slot.atRedisMs };
+      if (heard.how === 'same') return { again: [request] };
+      const next = { ...request, failures: request.failures + 1, failedAtMs: slot.atRedisMs };
       return { again: [heard.how === 'canary' ? canaryOf(next, commands) : next] };
     }
     const whose: Whose = heard.kind === 'judge' ? heard.whose : 'unknown';
@@ -94,21 +94,21 @@ export function createAnswerHandler(
     const kept = settler.kept();
     const attempt: Attempt = {
       at: Math.round(slot.atRedisMs),
-      command: group.command,
+      command: request.command,
       errorCode: verdict.errorCode,
       httpStatus: verdict.httpStatus,
     };
     // Attempts are written down only for users who are not imported. A check imports nobody by itself.
-    const isClean = !isCheck && verdict.class === 'done' && failed === 0 && group.units.every(isWhole);
-    const tried: Group = isClean
-      ? group
+    const isClean = !isCheck && verdict.class === 'done' && failed === 0 && request.users.every(isWhole);
+    const tried: ApiRequest = isClean
+      ? request
       : {
-          ...group,
-          units: group.units.map((unit) => ({ ...unit, attempts: [...unit.attempts, attempt] })),
+          ...request,
+          users: request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] })),
         };
     const nowMs = slot.atRedisMs + durationMs;
     const waitedMs = nowMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
-    const earlier = attemptsOf(kept.attempts, group.units[0]?.userId ?? '');
+    const earlier = attemptsOf(kept.attempts, request.users[0]?.userId ?? '');
     const decision = isCheck
       ? decideChecked(tried, whoIsThere(verdict, answer), commands)
       : decide(tried, verdict, failAccounts, {
@@ -128,10 +128,11 @@ export function createAnswerHandler(
     const judged = judgedIn(tried, verdict, decision, commands);
     if (judged.innocent + judged.culprits > 0) culprits.saw(judged.innocent, judged.culprits);
     if (heard.kind === 'passed') {
-      chance.passed(failuresByChance(group));
-      if (group.whole !== undefined && --group.whole.partsLeft === 0) bodyLimit.suspected(group.whole.bytes);
+      chance.passed(failuresByChance(request));
+      if (request.whole !== undefined && --request.whole.partsLeft === 0)
+        bodyLimit.suspected(request.whole.bytes);
     }
-    if (verdict.tooLarge) bodyLimit.refused(bytesOf(group, group.units, commands));
+    if (verdict.tooLarge) bodyLimit.refused(bytesOf(request, request.users, commands));
     if (decision.later.length > 0) {
       const due = dueAtMs({
         nowMs,
@@ -139,9 +140,9 @@ export function createAnswerHandler(
         outcomeKnown: verdict.outcomeKnown,
         delayMs: delayMs(decision.later, verdict.class),
       });
-      const [unit, ...others] = group.units;
-      const isOfMany = unit !== undefined && others.length === 0 && settler.remaining().length > 1;
-      settler.postpone(decision.later, due, isOfMany ? { ...attempt, userId: unit.userId } : attempt);
+      const [user, ...others] = request.users;
+      const isOfMany = user !== undefined && others.length === 0 && settler.remaining().length > 1;
+      settler.postpone(decision.later, due, isOfMany ? { ...attempt, userId: user.userId } : attempt);
     }
     // Users who are let go now may have a newer event waiting: it must not overtake this call. Nor may what follows at once.
     const goesOn = decision.refused.length > 0 || decision.again.length > 0;
@@ -149,7 +150,7 @@ export function createAnswerHandler(
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
       // One that is lost is another run's work by now.
       const kind = await settler.settle({
-        command: group.command,
+        command: request.command,
         passedAtMs: heard.kind === 'passed' && !heard.isTold ? slot.atRedisMs : 0,
         ...decision,
       });
@@ -162,16 +163,16 @@ export function createAnswerHandler(
 }
 
 /** Imported as its event says, profile and all. */
-function isWhole({ bare }: Unit): boolean {
+function isWhole({ bare }: PendingUser): boolean {
   return bare === null;
 }
 
-function isUnsuspected({ suspicion }: Unit): boolean {
+function isUnsuspected({ suspicion }: PendingUser): boolean {
   return suspicion === null;
 }
 
 /** Failures of just these users, while others passed, before they passed as well. Of a canary the others did not fail. */
-function failuresByChance({ unluckyFailures, units, behind }: Group): number {
+function failuresByChance({ unluckyFailures, users, behind }: ApiRequest): number {
   if (behind !== undefined) return 0;
-  return units[0]?.suspicion?.failures ?? unluckyFailures;
+  return users[0]?.suspicion?.failures ?? unluckyFailures;
 }

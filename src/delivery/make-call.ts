@@ -9,9 +9,9 @@ import { LANDING_MS } from './policy/backoff.ts';
 import { sendAtSlot } from './send-at-slot.ts';
 
 /** What one command needs to make its calls. */
-export interface Line {
+export interface CommandLimiter {
   readonly command: DeliveryCommand;
-  readonly book: SlotClient;
+  readonly slots: SlotClient;
   readonly slotQueue: SlotQueue;
 }
 
@@ -42,7 +42,7 @@ const STALE_CONNECTION_MS = 2_000;
  */
 export async function placeCall(
   client: ImClient,
-  line: Line,
+  limiter: CommandLimiter,
   watch: HoldWatch,
   candidate: Candidate,
   body: string,
@@ -59,7 +59,7 @@ export async function placeCall(
       // Asked for early it may have been asked for too early: only the question that follows tells.
       let slot = asked === undefined ? 'lost' : await asked;
       asked = undefined;
-      if (slot === 'lost') slot = await line.slotQueue.take(candidate, told !== undefined);
+      if (slot === 'lost') slot = await limiter.slotQueue.take(candidate, told !== undefined);
       await told;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();
@@ -71,7 +71,7 @@ export async function placeCall(
         prepared = undefined;
       }
       if (prepared === undefined) {
-        prepared = client.prepare(line.command, body);
+        prepared = client.prepare(limiter.command, body);
         preparedAtMs = performance.now();
       }
       if (slot.probe) report.probing();
@@ -79,7 +79,9 @@ export async function placeCall(
       const silence = slot.probe
         ? undefined
         : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
-      const sent = await sendAtSlot(prepared, slot, watch, line.book).finally(() => clearTimeout(silence));
+      const sent = await sendAtSlot(prepared, slot, watch, limiter.slots).finally(() =>
+        clearTimeout(silence),
+      );
       if (sent.kind === 'answered') return { slot, ...sent };
       const isConnected = await prepared.connected;
       told = report.missed(slot, sent.lateMs, isConnected);

@@ -34,7 +34,7 @@ const TROUBLE_WAIT_MS = 1_000;
 export function startProber(options: {
   readonly client: ImClient;
   /** The budget of account_check. */
-  readonly book: SlotClient;
+  readonly slots: SlotClient;
   readonly watch: HoldWatch;
   readonly hold: HoldState;
   /** Secrets are read anew before each probe, so that a rotated key heals the hold. */
@@ -46,7 +46,7 @@ export function startProber(options: {
   readonly onProbe: (verdict: Verdict, answer: Answer, durationMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): Prober {
-  const { client, book, watch, hold, signAnew, random, waitingUsers, onProbe, onTrouble } = options;
+  const { client, slots, watch, hold, signAnew, random, waitingUsers, onProbe, onTrouble } = options;
   let closing = false;
   let changed = false;
   let wake: (() => void) | undefined;
@@ -74,7 +74,7 @@ export function startProber(options: {
   const turn = async (): Promise<void> => {
     const { proof } = await hold.read();
     if (proof !== 'check' && proof !== 'new') return rest(DEAF_POLL_MS);
-    const asked = await book.askForCheck();
+    const asked = await slots.askForCheck();
     if (asked.epoch !== '') watch.heardOf(asked.epoch, asked.askedAtMs);
     switch (asked.kind) {
       case 'slot':
@@ -92,9 +92,9 @@ export function startProber(options: {
     signAnew();
     const prepared = client.prepare('account_check', encodeCheck(userIds));
     try {
-      const sent = await sendAtSlot(prepared, slot, watch, book);
+      const sent = await sendAtSlot(prepared, slot, watch, slots);
       if (sent.kind === 'answered') return judged(sent.answer, userIds, sent.durationMs);
-      await book.giveUp(slot);
+      await slots.giveUp(slot);
       if (!(await prepared.connected)) return judged(await prepared.send(), userIds, 0);
       await hold.missed(slot);
       return undefined;
@@ -150,7 +150,7 @@ export function startProber(options: {
         await hold.trouble(slot, answer);
         return;
       case 'throttle':
-        await book.throttle(slot, verdict.retryAfterMs ?? 0);
+        await slots.throttle(slot, verdict.retryAfterMs ?? 0);
         await hold.trouble(slot, answer);
         return;
       default:

@@ -4,7 +4,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import type { Decision } from './policy/decide.ts';
-import type { Commands, Group } from './policy/pending-user.ts';
+import type { ApiRequest, Commands } from './policy/pending-user.ts';
 
 const refusalRateScript = loadScript(import.meta.url, 'refusal-rate.lua');
 
@@ -77,15 +77,15 @@ export function trackRefusalRate(
  * the old form a robot, in hosted mode everybody) tells nothing about batches.
  */
 export function judgedIn(
-  group: Group,
+  request: ApiRequest,
   verdict: Verdict,
   decision: Decision,
   { batch, single }: Commands,
 ): { readonly innocent: number; readonly culprits: number } {
-  const counts = batch !== single && (group.command === batch || !group.first);
+  const counts = batch !== single && (request.command === batch || !request.first);
   if (!counts) return { innocent: 0, culprits: 0 };
   if (verdict.class === 'done') return { innocent: decision.imported.length, culprits: 0 };
   const isRefused = verdict.class === 'account' || verdict.class === 'body' || verdict.class === 'unknown';
-  const isOne = group.units.length === 1 && decision.later.length === 0;
+  const isOne = request.users.length === 1 && decision.later.length === 0;
   return { innocent: 0, culprits: isRefused && isOne ? 1 : 0 };
 }

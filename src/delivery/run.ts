@@ -13,7 +13,7 @@ import type { EarlySlot } from './early-slot.ts';
 import { createAnswerHandler } from './handle-answer.ts';
 import { placeCall } from './make-call.ts';
 import { LANDING_MS } from './policy/backoff.ts';
-import { accountOf, type Group, groupsOf, unitsByUser } from './policy/pending-user.ts';
+import { type ApiRequest, accountOf, pendingByUser, requestsOf } from './policy/pending-user.ts';
 import { preflight } from './policy/preflight.ts';
 import { canaryOf, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
@@ -43,7 +43,7 @@ export function createRun(
   let redisAheadMs = 0;
   const settler = createSettler({
     record,
-    units: unitsByUser(
+    users: pendingByUser(
       parsed.filter((entry) => entry.ok),
       record.suspects,
     ),
@@ -63,8 +63,8 @@ export function createRun(
     },
   });
 
-  const slotClassOf = (group: Group) => {
-    if (!group.first) return 'split' as const;
+  const slotClassOf = (request: ApiRequest) => {
+    if (!request.first) return 'split' as const;
     if (record.slotClass === 'redrive') return 'redrive' as const;
     return record.tries > 0 ? ('retry' as const) : ('live' as const);
   };
@@ -72,7 +72,7 @@ export function createRun(
   const work = async (): Promise<RunEnd> => {
     const invalid = parsed.filter((entry) => !entry.ok);
     if ((await settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
-    const end = await runConcurrently<Group, RunEnd>(firstGroups(), step);
+    const end = await runConcurrently<ApiRequest, RunEnd>(firstGroups(), step);
     if (end !== undefined && end.kind !== 'later') return end;
     const { dueAtMs } = settler.kept();
     if (dueAtMs === 0) return { kind: 'finished' };
@@ -80,36 +80,37 @@ export function createRun(
   };
 
   /** Where nobody has passed since the record failed, one user goes ahead: what everybody gets costs one user's call. */
-  const firstGroups = (): Group[] => {
+  const firstGroups = (): ApiRequest[] => {
     const { attempts, tries } = record;
     const failedAtMs = attempts.findLast(({ userId }) => userId === undefined)?.at ?? 0;
     const othersPass = passedAtMs >= failedAtMs;
     const unluckyFailures = othersPass ? tries : 0;
     const history = { first: true, failures: tries, unluckyFailures, failedAtMs };
-    return groupsOf(settler.remaining(), commands, history).map((group) => {
-      const [unit, ...others] = group.units;
-      if (others.length > 0) return othersPass ? group : canaryOf(group, commands);
-      const own = attempts.findLast(({ userId }) => userId === undefined || userId === unit?.userId);
-      return { ...group, failedAtMs: own?.at ?? 0 };
+    return requestsOf(settler.remaining(), commands, history).map((request) => {
+      const [user, ...others] = request.users;
+      if (others.length > 0) return othersPass ? request : canaryOf(request, commands);
+      const own = attempts.findLast(({ userId }) => userId === undefined || userId === user?.userId);
+      return { ...request, failedAtMs: own?.at ?? 0 };
     });
   };
 
   /** One call, from its slot to what it leads to. */
-  const step = async (group: Group): Promise<Step<Group, RunEnd>> => {
-    const { units, refused } = preflight(group.units, options.onProfileFault, commands.form);
+  const step = async (request: ApiRequest): Promise<Step<ApiRequest, RunEnd>> => {
+    const { users, refused } = preflight(request.users, options.onProfileFault, commands.form);
     if (refused.length > 0) {
       const kind = await settler.settle({ imported: [], refused, command: commands.single, passedAtMs: 0 });
       if (kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     }
-    if (units.length === 0) return { again: released(group, commands) };
-    const checked: Group = { ...group, units };
-    const line = options.lines[group.command];
-    if (line === undefined) throw new RangeError(`this worker makes no calls of ${group.command}: a bug`);
+    if (users.length === 0) return { again: released(request, commands) };
+    const checked: ApiRequest = { ...request, users };
+    const limiter = options.limiters[request.command];
+    if (limiter === undefined)
+      throw new RangeError(`this worker makes no calls of ${request.command}: a bug`);
     const slotClass = slotClassOf(checked);
     calling += 1;
     const placed = await placeCall(
       options.client,
-      line,
+      limiter,
       options.watch,
       { callId, run, slotClass },
       bodyOf(checked, commands.form),
@@ -119,20 +120,20 @@ export function createRun(
         // Not heard of, it is told all the same by the time-out that follows.
         silent: (slot) => void options.hold.silent(slot).catch(() => undefined),
         missed: async (slot, lateMs, isConnected) => {
-          options.report.gaveUp(line.command, lateMs);
-          await line.book.giveUp(slot);
+          options.report.gaveUp(limiter.command, lateMs);
+          await limiter.slots.giveUp(slot);
           // Without a connection there is an answer to the probe all the same, and it will be heard.
           if (slot.probe && isConnected) await options.hold.missed(slot);
         },
       },
-      group.command === commands.batch && slotClass === 'live' ? early?.take() : undefined,
+      request.command === commands.batch && slotClass === 'live' ? early?.take() : undefined,
     ).finally(() => {
       calling -= 1;
     });
     if (placed.kind === 'lost') return { end: { kind: 'finished' }, again: [] };
     if (placed.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
     redisAheadMs = placed.slot.atRedisMs - placed.slot.atLocalMs;
-    return handleAnswer(checked, slotClass, placed, line);
+    return handleAnswer(checked, slotClass, placed, limiter);
   };
 
   /** Waits until a call of unknown outcome can no longer take effect. It counts as on the wire until then. */
@@ -147,8 +148,8 @@ export function createRun(
   return { work };
 }
 
-function bodyOf({ command, units }: Group, form: ApiForm): string {
+function bodyOf({ command, users }: ApiRequest, form: ApiForm): string {
   return command === 'account_check'
-    ? encodeCheck(units.map(({ userId }) => userId))
-    : encodeImport(command, form, units.map(accountOf));
+    ? encodeCheck(users.map(({ userId }) => userId))
+    : encodeImport(command, form, users.map(accountOf));
 }

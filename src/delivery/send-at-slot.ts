@@ -13,13 +13,13 @@ export type Sent =
 
 /**
  * Sends a prepared call at its slot, or not at all. A process may be held up between the look at the clock and the write:
- * what left late all the same is told to the book.
+ * what left late all the same is told to the slots.
  */
 export async function sendAtSlot(
   prepared: PreparedCall,
   slot: Slot,
   watch: HoldWatch,
-  book: Pick<SlotClient, 'leftLate'>,
+  slots: Pick<SlotClient, 'leftLate'>,
 ): Promise<Sent> {
   await waitUntil(slot.atLocalMs);
   if (!prepared.isConnected()) {
@@ -34,7 +34,7 @@ export async function sendAtSlot(
   const answer = await prepared.send(() => {
     const leftLateMs = performance.now() - slot.atLocalMs;
     // A Redis that cannot be told grants no slots either.
-    if (leftLateMs > TOLD_LATE_MS) book.leftLate(slot, leftLateMs).catch(() => undefined);
+    if (leftLateMs > TOLD_LATE_MS) slots.leftLate(slot, leftLateMs).catch(() => undefined);
   });
   return { kind: 'answered', answer, durationMs: performance.now() - sentAtMs };
 }

@@ -4,7 +4,7 @@ import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt }
 import type { Settled, Settlement } from '../ledger/settle.ts';
 import type { Decision, Refused } from './policy/decide.ts';
 import { invalidLetter, refusedLetter } from './policy/letter.ts';
-import type { Unit } from './policy/pending-user.ts';
+import type { PendingUser } from './policy/pending-user.ts';
 import {
   invalidSettlement,
   type KeptState,
@@ -26,12 +26,12 @@ interface Ended extends Pick<Decision, 'imported' | 'refused'> {
  */
 export interface Settler {
   /** Users who are not settled yet. */
-  remaining(): readonly Unit[];
+  remaining(): readonly PendingUser[];
   kept(): Omit<KeptState, 'onWire'>;
   /** The first call of the record was sent; later calls change nothing. */
   began(atRedisMs: number, heldMs: number): void;
   /** Users wait for another run of the record. */
-  postpone(units: readonly Unit[], dueAtMs: number, attempt: Attempt): void;
+  postpone(users: readonly PendingUser[], dueAtMs: number, attempt: Attempt): void;
   /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
   settle(ended: Ended): Promise<Settled['kind']>;
   /** Entries that do not hold up leave the record first: they must not wait for a hold to end. */
@@ -46,7 +46,7 @@ interface Waiting {
 
 export function createSettler(options: {
   readonly record: CallRecord;
-  readonly units: Remaining;
+  readonly users: Remaining;
   readonly store: (settlement: Settlement) => Promise<Settled>;
   /** Every outcome is told, not only those that were asked for. */
   readonly tellAll: boolean;
@@ -54,7 +54,7 @@ export function createSettler(options: {
   readonly isOnWire: () => boolean;
 }): Settler {
   const { record, store, isOnWire, tellAll } = options;
-  let remaining = options.units;
+  let remaining = options.users;
   let read: ReadonlyMap<string, RawEntry> | undefined;
   // Only what fails or stays is asked for as it came.
   const entries = (): ReadonlyMap<string, RawEntry> => {
@@ -120,9 +120,9 @@ export function createSettler(options: {
     began(atRedisMs, heldMs) {
       if (kept.firstSentAtMs === 0) kept = { ...kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
     },
-    postpone(units, dueAtMs, attempt) {
+    postpone(users, dueAtMs, attempt) {
       const suspects = new Map<string, Suspicion>(kept.suspects);
-      for (const { userId, suspicion } of units) if (suspicion !== null) suspects.set(userId, suspicion);
+      for (const { userId, suspicion } of users) if (suspicion !== null) suspects.set(userId, suspicion);
       kept = {
         ...kept,
         suspects,

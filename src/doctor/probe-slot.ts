@@ -24,7 +24,7 @@ export async function waitForProbeSlot(config: Config, readFile: ReadFile): Prom
     redis = openRedis(redisSettings(config, readFile), 'oneshot', 'doctor', () => undefined);
     await whenReady(redis, REACH_MS);
     const spacing = spacingMicros(quotaOf(config, 'account_check'));
-    const book = createSlotClient(
+    const slots = createSlotClient(
       redis,
       keysOf(config.app.sdkAppId),
       'account_check',
@@ -32,7 +32,7 @@ export async function waitForProbeSlot(config: Config, readFile: ReadFile): Prom
       spacing,
     );
     while (performance.now() < giveUpAtMs) {
-      const answer = await book.ask([withoutRecord('live')]);
+      const answer = await slots.ask([withoutRecord('live')]);
       if (answer.kind === 'slot') return await waitUntil(answer.slot.atLocalMs);
       if (answer.kind !== 'later') return;
       await waitUntil(Math.min(giveUpAtMs, performance.now() + answer.waitMs));

@@ -10,7 +10,7 @@ import type { Logger } from '../logging/log.ts';
 import type { Heartbeat } from '../ops/heartbeat.ts';
 import type { Ops } from '../ops/open-ops.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
-import { hasRoomForIntake, type MemoryWatermark, memoryText } from '../redis/memory-mark.ts';
+import { hasRoomForIntake, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { readUsers, sendUsers, withOutcomes } from './accept.ts';
 import { BodyError, bodyFormOf, MAX_BODY_BYTES } from './body.ts';

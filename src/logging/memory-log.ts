@@ -1,4 +1,4 @@
-import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-mark.ts';
+import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
 import type { Logger } from './log.ts';
 
 const SENTENCES: Readonly<Record<MemoryLevel, string>> = {

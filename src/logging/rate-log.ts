@@ -8,13 +8,13 @@ import type { Logger } from './log.ts';
  * known to the fleet while it makes no calls.
  */
 export function createRateHerald(
-  books: readonly { readonly command: string; readonly book: SlotClient; readonly quota: Quota }[],
+  books: readonly { readonly command: string; readonly slots: SlotClient; readonly quota: Quota }[],
   log: Logger,
 ): () => Promise<void> {
   const said = new Map<string, 'full' | 'lower' | 'throttled'>();
   return async () => {
-    for (const { command, book, quota } of books) {
-      const inForce = await book.rate();
+    for (const { command, slots, quota } of books) {
+      const inForce = await slots.rate();
       const own = ratePerSecond(quota);
       const isLower = inForce.fullRatePerSecond < own * 0.999;
       const isThrottled = inForce.ratePerSecond < inForce.fullRatePerSecond * 0.999;

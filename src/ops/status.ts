@@ -7,7 +7,7 @@ import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotClient } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { type MemoryLevel, memoryOf } from '../redis/memory-mark.ts';
+import { type MemoryLevel, memoryOf } from '../redis/memory-watermark.ts';
 import { ownerInfo } from '../redis/owner.ts';
 import { readPresence, type WorkerPresence } from './presence.ts';
 

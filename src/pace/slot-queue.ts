@@ -47,14 +47,14 @@ const TROUBLE_WAIT_MS = 500;
 const AT_ONCE = Number.NEGATIVE_INFINITY;
 
 export function createSlotQueue(options: {
-  readonly book: SlotClient;
+  readonly slots: SlotClient;
   readonly watch: HoldWatch;
   /** A probe's slot came when nobody could use it any more: its lease is to be given back. */
   readonly onUnusedProbe: (slot: Slot) => Promise<unknown>;
   readonly onTrouble: (error: Error) => void;
 }): SlotQueue {
-  const { book, watch, onUnusedProbe, onTrouble } = options;
-  const waitsMs = patienceMs(book.spacingMs);
+  const { slots, watch, onUnusedProbe, onTrouble } = options;
+  const waitsMs = patienceMs(slots.spacingMs);
   const waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
   let closed = false;
   /** When each question was asked that has no answer yet, oldest first. */
@@ -126,7 +126,7 @@ export function createSlotQueue(options: {
     let rest: Rest | undefined;
     const stirsBefore = stirs;
     try {
-      const answering = book.ask(
+      const answering = slots.ask(
         asking.map(({ candidate }) => candidate),
         more(),
       );
@@ -135,7 +135,7 @@ export function createSlotQueue(options: {
       if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
       for (const waiter of asking) waiter.isAsked = false;
       if (answer.kind === 'slot' && (closed || asking[answer.index] === undefined)) {
-        await book.giveUp(answer.slot);
+        await slots.giveUp(answer.slot);
         if (answer.slot.probe) await onUnusedProbe(answer.slot);
       } else if (!closed) rest = heed(answer, asking);
       if (rest?.isWakeable && stirs !== stirsBefore) rest = undefined;

@@ -1,4 +1,4 @@
-import { countedMemory } from './memory-mark.ts';
+import { countedMemory } from './memory-watermark.ts';
 
 /**
  * Why this server would refuse an event right now, by its INFO; each a sentence that says what to change.

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Line, placeCall, type SlotReport } from '../delivery/make-call.ts';
+import { type CommandLimiter, placeCall, type SlotReport } from '../delivery/make-call.ts';
 import { backoffMs } from '../delivery/policy/backoff.ts';
 import type { ApiAnswer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
@@ -68,11 +68,11 @@ const APP_GAP = { baseMs: 4_000, maxMs: 60_000 };
 export function createAccountChecks(options: {
   readonly client: ImClient;
   /** Of account_check. Closed by `close`. */
-  readonly line: Line;
+  readonly limiter: CommandLimiter;
   readonly watch: HoldWatch;
   readonly slotClass: SlotClass;
-  /** The budgets that a throttle of all commands lowers, but for the line's own. */
-  readonly otherBooks: readonly SlotClient[];
+  /** The budgets that a throttle of all commands lowers, but for the limiter's own. */
+  readonly otherSlots: readonly SlotClient[];
   readonly overrides: VerdictOverrides;
   /** Reads the secrets anew and signs. */
   readonly signAnew: () => void;
@@ -81,14 +81,14 @@ export function createAccountChecks(options: {
   readonly random: () => number;
   readonly report: AccountChecksReport;
 }): AccountChecks {
-  const { client, line, watch, slotClass, otherBooks, overrides, signAnew, random, report } = options;
+  const { client, limiter, watch, slotClass, otherSlots, overrides, signAnew, random, report } = options;
   const maxFailures = options.maxFailures ?? Number.POSITIVE_INFINITY;
   const closed = new AbortController();
   let succeeded = false;
   let refusedInRow = 0;
   const slots: SlotReport = {
     probing() {},
-    missed: (slot) => line.book.giveUp(slot),
+    missed: (slot) => limiter.slots.giveUp(slot),
   };
 
   const rest = async (verdict: Verdict, waitMs: number): Promise<void> => {
@@ -104,7 +104,7 @@ export function createAccountChecks(options: {
     for (let failures = 0; ; ) {
       const placed = await placeCall(
         client,
-        line,
+        limiter,
         watch,
         withoutRecord(slotClass),
         encodeCheck(userIds),
@@ -121,8 +121,8 @@ export function createAccountChecks(options: {
           report.answered();
           return placed.answer.kind === 'api' ? { verdict, answer: placed.answer } : { verdict };
         case 'throttle': {
-          const books = verdict.throttles === 'all' ? [line.book, ...otherBooks] : [line.book];
-          await Promise.all(books.map((book) => book.throttle(placed.slot, verdict.retryAfterMs ?? 0)));
+          const books = verdict.throttles === 'all' ? [limiter.slots, ...otherSlots] : [limiter.slots];
+          await Promise.all(books.map((slots) => slots.throttle(placed.slot, verdict.retryAfterMs ?? 0)));
           report.again(verdict, 0);
           break;
         }
@@ -184,7 +184,7 @@ export function createAccountChecks(options: {
     ask,
     close() {
       closed.abort();
-      line.slotQueue.close();
+      limiter.slotQueue.close();
     },
   };
 }

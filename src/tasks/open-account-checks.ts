@@ -40,11 +40,11 @@ export async function openAccountChecks(options: {
   const clock = createRedisClock();
   const watch = await watchHold(subscriber, keys);
   const hold = createHoldState(redis, keys);
-  const bookOf = (command: Parameters<typeof quotaOf>[1]): SlotClient =>
+  const slotsOf = (command: Parameters<typeof quotaOf>[1]): SlotClient =>
     createSlotClient(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
-  const book = bookOf('account_check');
+  const slots = slotsOf('account_check');
   const slotQueue = createSlotQueue({
-    book,
+    slots,
     watch,
     onUnusedProbe: (slot) => hold.missed(slot),
     onTrouble,
@@ -66,10 +66,10 @@ export async function openAccountChecks(options: {
   const { batch, single } = commandPair(config.api.form);
   const checks = createAccountChecks({
     client,
-    line: { command: 'account_check', book, slotQueue },
+    limiter: { command: 'account_check', slots, slotQueue },
     watch,
     slotClass,
-    otherBooks: [bookOf(batch), bookOf(single)],
+    otherSlots: [slotsOf(batch), slotsOf(single)],
     overrides: config.verdicts,
     signAnew: () => signer.renew(),
     ...(maxFailures !== undefined && { maxFailures }),

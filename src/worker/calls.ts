@@ -60,7 +60,7 @@ export function startCalls(options: {
 }): Calls {
   const { config, capacity, id, connections, keys, pacing, api, ops, random, log } = options;
   const { batch, single, commands } = capacity;
-  const { hold, watch, lines, checkLimiter, slotQueues } = pacing;
+  const { hold, watch, limiters, checkLimiter, slotQueues } = pacing;
   const { client, signAnew } = api;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -109,8 +109,8 @@ export function startCalls(options: {
     },
     nextClaim: createCallClaims(randomUUID),
     expectCall({ callId, run }) {
-      const line = lines[batch];
-      const slot = line && askEarly(line, hold, callId, run);
+      const limiter = limiters[batch];
+      const slot = limiter && askEarly(limiter, hold, callId, run);
       // Of a cut whose answer never came: what its slot stands for is nobody's.
       expected?.slot.close().catch(() => undefined);
       expected = slot && { run, slot };
@@ -129,7 +129,7 @@ export function startCalls(options: {
     redis,
     keys,
     client,
-    lines: { ...lines, account_check: checkLimiter },
+    limiters: { ...limiters, account_check: checkLimiter },
     hold,
     watch,
     commands: { form: config.api.form, batch, single },
@@ -152,7 +152,7 @@ export function startCalls(options: {
   };
   const prober = startProber({
     client,
-    book: checkLimiter.book,
+    slots: checkLimiter.slots,
     watch,
     hold,
     signAnew,

@@ -7,7 +7,7 @@ import { createRateHerald } from '../logging/rate-log.ts';
 import { startPresence } from '../ops/presence.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import type { Keys } from '../redis/keys.ts';
-import { createMemoryWatermark } from '../redis/memory-mark.ts';
+import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import type { Connections } from './connections.ts';
 import type { Pacing } from './pacing.ts';
 
@@ -31,10 +31,14 @@ export function startChangeLogs(options: {
   const { config, id, version, connections, keys, pacing, intakeUrl, clockIsAhead, log } = options;
   const redis = connections.commands;
   const { trouble } = connections.log;
-  const { hold, watch, lines } = pacing;
+  const { hold, watch, limiters } = pacing;
   startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
   const sayRates = createRateHerald(
-    Object.values(lines).map(({ command, book }) => ({ command, book, quota: quotaOf(config, command) })),
+    Object.values(limiters).map(({ command, slots }) => ({
+      command,
+      slots,
+      quota: quotaOf(config, command),
+    })),
     log,
   );
   const sayClock = logClock(log);

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Line } from '../delivery/make-call.ts';
+import type { CommandLimiter } from '../delivery/make-call.ts';
 import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
 import { spacingMicros } from '../pace/budget.ts';
 import { createHoldState, type HoldState } from '../pace/hold/hold-state.ts';
@@ -11,14 +11,14 @@ import { createSlotQueue, type SlotQueue } from '../pace/slot-queue.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Connections } from './connections.ts';
 
-/** When this process may call: the fleet's hold, and a line for each command. */
+/** When this process may call: the fleet's hold, and a limiter for each command. */
 export interface Pacing {
   readonly hold: HoldState;
   readonly watch: HoldWatch;
-  readonly lines: Readonly<Record<string, Line>>;
+  readonly limiters: Readonly<Record<string, CommandLimiter>>;
   /** The checks' own. */
-  readonly checkLimiter: Line;
-  /** Of all lines. */
+  readonly checkLimiter: CommandLimiter;
+  /** Of all limiters. */
   readonly slotQueues: readonly { readonly command: DeliveryCommand; readonly slotQueue: SlotQueue }[];
 }
 
@@ -32,20 +32,20 @@ export async function openPacing(
   const redis = connections.commands;
   const watch = await watchHold(connections.watch, keys);
   const hold = createHoldState(redis, keys);
-  const lineOf = (command: DeliveryCommand): Line => {
-    const book = createSlotClient(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
+  const limiterOf = (command: DeliveryCommand): CommandLimiter => {
+    const slots = createSlotClient(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
     const slotQueue = createSlotQueue({
-      book,
+      slots,
       watch,
       onUnusedProbe: (slot) => hold.missed(slot),
       onTrouble: connections.log.trouble('asking for call slots'),
     });
-    return { command, book, slotQueue };
+    return { command, slots, slotQueue };
   };
-  const lines = Object.fromEntries(commands.map((command) => [command, lineOf(command)]));
-  const checkLimiter = lineOf('account_check');
-  const slotQueues = [...Object.values(lines), checkLimiter];
+  const limiters = Object.fromEntries(commands.map((command) => [command, limiterOf(command)]));
+  const checkLimiter = limiterOf('account_check');
+  const slotQueues = [...Object.values(limiters), checkLimiter];
   // Learns what Redis's clock says before the first slot: so it sees it, should that be set forward.
-  await checkLimiter.book.look();
-  return { hold, watch, lines, checkLimiter, slotQueues };
+  await checkLimiter.slots.look();
+  return { hold, watch, limiters, checkLimiter, slotQueues };
 }

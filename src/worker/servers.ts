@@ -7,7 +7,7 @@ import type { Logger } from '../logging/log.ts';
 import { startHeartbeat } from '../ops/heartbeat.ts';
 import { type Ops, openOps } from '../ops/open-ops.ts';
 import type { Keys } from '../redis/keys.ts';
-import { createMemoryWatermark } from '../redis/memory-mark.ts';
+import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import { writeNothing } from '../redis/owner.ts';
 import type { Connections } from './connections.ts';
 import { UnfitError } from './start-errors.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { deliver, deliverLocal } from '../../src/delivery/deliver.ts';
 import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
 import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
-import type { Line } from '../../src/delivery/make-call.ts';
+import type { CommandLimiter } from '../../src/delivery/make-call.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand } from '../../src/im/bodies.ts';
@@ -19,7 +19,7 @@ import { audit, booksProblems } from '../support/audit.ts';
 import { accountsIn, apiAnswer, type SentAccount } from '../support/call-driver.ts';
 import { eventually } from '../support/eventually.ts';
 import { letterProblems } from '../support/letter-audit.ts';
-import { openAdmission } from '../support/open-room.ts';
+import { openAdmission } from '../support/open-admission.ts';
 
 /**
  * Random interleavings of everything that can happen to the events of a few shared users, on the real scripts and
@@ -260,18 +260,18 @@ class World {
     const run: Run = { dead: false, ended: false, wake: undefined, busy: 1 };
     this.runs.push(run);
     const redis = this.connectionOf(run, stops, after, dies);
-    const line = (command: DeliveryCommand): Line => {
-      const book = createSlotClient(redis, this.keys, command, createRedisClock(), 1);
-      return { command, book: quiet(book, run), slotQueue: dispenserOf(book, run) };
+    const limiter = (command: DeliveryCommand): CommandLimiter => {
+      const slots = createSlotClient(redis, this.keys, command, createRedisClock(), 1);
+      return { command, slots: quiet(slots, run), slotQueue: dispenserOf(slots, run) };
     };
     const options: DeliveryOptions = {
       redis,
       keys: this.keys,
       client: this.clientOf(run, callId),
-      lines: {
-        multiaccount_import: line('multiaccount_import'),
-        account_import: line('account_import'),
-        account_check: line('account_check'),
+      limiters: {
+        multiaccount_import: limiter('multiaccount_import'),
+        account_import: limiter('account_import'),
+        account_check: limiter('account_check'),
       },
       // No brake, no outage: the model's API is as bad as it likes.
       hold: answering<HoldState>('noted'),
@@ -524,22 +524,22 @@ class World {
 }
 
 /** A slot that is given up is in nobody's hands any more. */
-function quiet(book: SlotClient, run: Run): SlotClient {
+function quiet(slots: SlotClient, run: Run): SlotClient {
   return {
-    ...book,
+    ...slots,
     giveUp: async (slot) => {
       run.busy--;
-      await book.giveUp(slot);
+      await slots.giveUp(slot);
     },
   };
 }
 
-function dispenserOf(book: SlotClient, run: Run): Line['slotQueue'] {
+function dispenserOf(slots: SlotClient, run: Run): CommandLimiter['slotQueue'] {
   return {
     take: async (candidate) => {
       run.busy++;
       for (;;) {
-        const answer = await book.ask([candidate]);
+        const answer = await slots.ask([candidate]);
         if (answer.kind === 'lost') {
           setImmediate(() => setImmediate(() => run.busy--));
           return 'lost';

@@ -44,7 +44,7 @@ async function asker(
   await redis.hset(`${keys.pacePrefix}account_check`, 'next', '0');
   const watch = await watchHold(stage.connect(), keys);
   const spacing = spacingMicros({ perSecond: options.perSecond ?? 100, share: 1, margin: 0.01 });
-  const book = createSlotClient(redis, keys, 'account_check', createRedisClock(), spacing);
+  const slots = createSlotClient(redis, keys, 'account_check', createRedisClock(), spacing);
   const again: [number, number][] = [];
   const client = createImClient({
     baseUrl: simulator.url,
@@ -55,7 +55,7 @@ async function asker(
   });
   const own: { signatures: number } = { signatures: 0 };
   const slotQueue = createSlotQueue({
-    book,
+    slots,
     watch,
     onUnusedProbe: async () => undefined,
     onTrouble: () => undefined,
@@ -68,14 +68,14 @@ async function asker(
   };
   const checks = createAccountChecks({
     client,
-    line: {
+    limiter: {
       command: 'account_check',
-      book,
+      slots,
       slotQueue: { ...slotQueue, take },
     },
     watch,
     slotClass: 'redrive',
-    otherBooks: [createSlotClient(redis, keys, 'multiaccount_import', createRedisClock(), spacing)],
+    otherSlots: [createSlotClient(redis, keys, 'multiaccount_import', createRedisClock(), spacing)],
     overrides: {},
     signAnew: () => own.signatures++,
     ...(options.maxFailures !== undefined && { maxFailures: options.maxFailures }),
@@ -113,7 +113,7 @@ test('it keeps to the quota of account_check, over two processes', async () => {
   const one = await asker({ perSecond: 20 });
   // Another process of the same app.
   const watch = await watchHold(one.connect(), one.keys);
-  const book = createSlotClient(
+  const slots = createSlotClient(
     one.connect(),
     one.keys,
     'account_check',
@@ -121,7 +121,7 @@ test('it keeps to the quota of account_check, over two processes', async () => {
     1_000_000 / 19.8,
   );
   const other = createSlotQueue({
-    book,
+    slots,
     watch,
     onUnusedProbe: async () => undefined,
     onTrouble: () => undefined,

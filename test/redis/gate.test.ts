@@ -2,7 +2,7 @@ import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { closeRedis } from '../../src/redis/connect.ts';
-import { createGate, type Obstacle } from '../../src/tasks/backfill/gate.ts';
+import { createGate, type Obstacle } from '../../src/tasks/backfill/in-flight-limit.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, SINGLE, type Stage, users, useStages } from './stage.ts';
 

@@ -1,6 +1,6 @@
 import { talliesOf } from '../../src/delivery/policy/import-counters.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createAdder } from '../../src/tasks/backfill/adder.ts';
+import { createAdder } from '../../src/tasks/backfill/stream-writer.ts';
 import { openTally, readTally, underWay } from '../../src/tasks/backfill/tally.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fate, settlementBy } from './settlements.ts';

@@ -1,7 +1,7 @@
 import { deliver } from '../../src/delivery/deliver.ts';
 import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
 import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
-import type { Line } from '../../src/delivery/make-call.ts';
+import type { CommandLimiter } from '../../src/delivery/make-call.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
@@ -10,7 +10,7 @@ import type { HoldState, HoldWord } from '../../src/pace/hold/hold-state.ts';
 import type { SlotClient } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
-import { openAdmission } from './open-room.ts';
+import { openAdmission } from './open-admission.ts';
 
 /** An account as it stands in a call's body, under the names of the current form. */
 export interface SentAccount {
@@ -68,9 +68,9 @@ export function createCallDriver(
       return api(command as ImportCommand, accountsIn(body));
     },
   });
-  const line = (command: DeliveryCommand): Line => ({
+  const limiter = (command: DeliveryCommand): CommandLimiter => ({
     command,
-    book: answering<SlotClient>(undefined),
+    slots: answering<SlotClient>(undefined),
     slotQueue: {
       // A slot at once: pace is not what these tests are about.
       take: async () => ({
@@ -91,10 +91,10 @@ export function createCallDriver(
     redis,
     keys,
     client: { expectCall: () => undefined, prepare, close: () => undefined, abort: () => undefined },
-    lines: {
-      multiaccount_import: line('multiaccount_import'),
-      account_import: line('account_import'),
-      account_check: line('account_check'),
+    limiters: {
+      multiaccount_import: limiter('multiaccount_import'),
+      account_import: limiter('account_import'),
+      account_check: limiter('account_check'),
     },
     // No brake, no outage: the test's API is as bad as the test wants it.
     hold: typeof hold === 'string' ? answering<HoldState>(hold) : hold,

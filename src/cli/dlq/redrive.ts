@@ -7,7 +7,7 @@ import { readLetters } from '../../ledger/letters/letter-store.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-mark.ts';
+import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-watermark.ts';
 import { type RedriveReport, redrive } from '../../tasks/redrive.ts';
 import { maxOpenRedrives } from '../../tasks/redrive-policy.ts';
 import { CliError, EXIT } from '../fail.ts';

@@ -5,7 +5,7 @@ import {
   newCheckpoint,
   readCheckpoint,
 } from '../../tasks/backfill/checkpoint.ts';
-import type { JudgeRules } from '../../tasks/backfill/judge.ts';
+import type { JudgeRules } from '../../tasks/backfill/validate-row.ts';
 import { CliError, EXIT } from '../fail.ts';
 import type { RowsFlags } from './rows-options.ts';
 

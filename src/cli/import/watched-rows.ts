@@ -1,6 +1,6 @@
-import { createDigitWatch, mangledNumber } from '../../tasks/rows/mangled.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
 import type { Row } from '../../tasks/rows/row.ts';
+import { createDigitWatch, mangledNumber } from '../../tasks/rows/spreadsheet-damage.ts';
 import { grouped } from './rows-progress.ts';
 
 /** The rows of a file on their way, and what is to be said of them as a whole. */

@@ -4,19 +4,19 @@ import type { Verdict } from '../../im/verdicts.ts';
 import type { DeadReason } from '../../ledger/letters/dead-letters.ts';
 import type { Suspicion } from '../../ledger/record.ts';
 import {
+  type ApiRequest,
   type Commands,
   everybodyIn,
   FOLLOW_UP,
-  type Group,
   hasProfile,
+  type PendingUser,
   singly,
-  type Unit,
 } from './pending-user.ts';
 import { halvesOf, partsOf, released } from './split.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
-  readonly unit: Unit;
+  readonly user: PendingUser;
   readonly entry: ValidEntry;
   readonly reason: DeadReason;
   readonly verdict: Verdict;
@@ -26,20 +26,20 @@ export interface Refused {
  * Whether the user certainly has an account though this event ended here: it was imported without the profile, or
  * account_check found it. False also while an older event of the user may still make one.
  */
-export function hasAccount({ unit, reason }: Refused): boolean {
-  return unit.there || (reason === 'profile' && unit.bare !== null);
+export function hasAccount({ user, reason }: Refused): boolean {
+  return user.there || (reason === 'profile' && user.bare !== null);
 }
 
 /** What one answer means for every user of its call: each of them stands in exactly one of the lists below. */
 export interface Decision {
   /** Their newest event is in; older ones are superseded. */
-  readonly imported: readonly Unit[];
+  readonly imported: readonly PendingUser[];
   /** Events that end. Their users are done, unless an older event of theirs stands in `again`. */
   readonly refused: readonly Refused[];
   /** Calls that follow in this run. */
-  readonly again: readonly Group[];
+  readonly again: readonly ApiRequest[];
   /** To be called again after a while. */
-  readonly later: readonly Unit[];
+  readonly later: readonly PendingUser[];
 }
 
 /** Whose fault a failure is that no code explains, by what is known of others (pace/hold/hold-state.ts). */
@@ -83,7 +83,7 @@ const nothing: Decision = { imported: [], refused: [], again: [], later: [] };
  * users wait together until calls of others have passed; then they are split, and who goes on failing alone is a suspect.
  */
 export function decide(
-  group: Group,
+  request: ApiRequest,
   verdict: Verdict,
   failAccounts: readonly string[],
   policy: DecisionPolicy,
@@ -91,90 +91,95 @@ export function decide(
   const { commands } = policy;
   switch (verdict.class) {
     case 'done':
-      return done(group, failAccounts, policy);
+      return done(request, failAccounts, policy);
     case 'account':
     case 'body':
-      if (group.units.length === 1) return refuse(group, verdict, policy);
+      if (request.users.length === 1) return refuse(request, verdict, policy);
       return {
         ...nothing,
-        again: verdict.tooLarge ? halvesOf(group, commands) : partsOf(group, commands, 0, 0),
+        again: verdict.tooLarge ? halvesOf(request, commands) : partsOf(request, commands, 0, 0),
       };
     case 'retry':
     case 'unknown':
     case 'app':
     case 'throttle':
-      return group.units.length > 1
-        ? unexplainedOfMany(group, verdict, policy)
-        : unexplainedOfOne(group, verdict, policy);
+      return request.users.length > 1
+        ? unexplainedOfMany(request, verdict, policy)
+        : unexplainedOfOne(request, verdict, policy);
   }
 }
 
 /** Several users failed together. They wait together, or are told apart; together nobody ends. */
-function unexplainedOfMany(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
   const { whose, splitAfter, startedAtMs, commands } = policy;
-  const failures = group.failures + 1;
+  const failures = request.failures + 1;
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
-    const shared = verdict.class === 'throttle' ? group.failures : 1;
-    return { ...nothing, again: partsOf(group, commands, shared, startedAtMs) };
+    const shared = verdict.class === 'throttle' ? request.failures : 1;
+    return { ...nothing, again: partsOf(request, commands, shared, startedAtMs) };
   }
-  return onceMore(group, verdict, policy);
+  return onceMore(request, verdict, policy);
 }
 
 /** The same users together: after a while, or at once where only the fleet was the reason to wait. */
-function onceMore(group: Group, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Decision {
+function onceMore(request: ApiRequest, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Decision {
   const spendsAnAttempt = verdict.class === 'retry' || verdict.class === 'unknown';
-  if (whose !== 'theirs' || (spendsAnAttempt && group.first))
-    return { ...nothing, later: everybodyIn(group) };
+  if (whose !== 'theirs' || (spendsAnAttempt && request.first))
+    return { ...nothing, later: everybodyIn(request) };
   const next = {
-    ...group,
-    failures: group.failures + 1,
-    unluckyFailures: group.unluckyFailures + 1,
-    failedAtMs: group.failedAtMs || startedAtMs,
+    ...request,
+    failures: request.failures + 1,
+    unluckyFailures: request.unluckyFailures + 1,
+    failedAtMs: request.failedAtMs || startedAtMs,
   };
   return { ...nothing, again: [next] };
 }
 
 /** One user failed alone: a canary, a part of a call that failed, or the only user of a record. */
-function unexplainedOfOne(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+function unexplainedOfOne(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
   const { whose, splitAfter, commands } = policy;
-  const [unit] = group.units;
-  if (unit === undefined) return nothing;
-  const behind = released(group, commands);
-  if (unit.suspicion === null) {
+  const [user] = request.users;
+  if (user === undefined) return nothing;
+  const behind = released(request, commands);
+  if (user.suspicion === null) {
     const isLast = verdict.class === 'unknown' && whose === 'lone' && policy.sameAnswers >= UNKNOWN_TRIES;
-    if (isLast && behind.length === 0) return refuse(group, verdict, policy);
-    if (policy.expired) return expire(group, unit, verdict, policy);
-    const isTold = !group.first || behind.length > 0 || group.failures + 1 >= splitAfter;
-    if (whose !== 'theirs' || !isTold) return onceMore(group, verdict, policy);
+    if (isLast && behind.length === 0) return refuse(request, verdict, policy);
+    if (policy.expired) return expire(request, user, verdict, policy);
+    const isTold = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
+    if (whose !== 'theirs' || !isTold) return onceMore(request, verdict, policy);
   }
-  const suspect = suspected(unit, verdict, policy);
-  return whoFailsAlone({ ...group, units: [suspect] }, suspect, verdict, policy);
+  const suspect = suspected(user, verdict, policy);
+  return whoFailsAlone({ ...request, users: [suspect] }, suspect, verdict, policy);
 }
 
 /** What follows for a suspect. The failure counts only where others pass. */
-function whoFailsAlone(group: Group, unit: Unit, verdict: Verdict, policy: DecisionPolicy): Decision {
+function whoFailsAlone(
+  request: ApiRequest,
+  user: PendingUser,
+  verdict: Verdict,
+  policy: DecisionPolicy,
+): Decision {
   const { whose, endAfter, onProfileFault, commands } = policy;
-  const behind = released(group, commands);
-  const failures = unit.suspicion?.failures ?? 0;
+  const behind = released(request, commands);
+  const failures = user.suspicion?.failures ?? 0;
   const mayPass = isTransient(verdict);
-  const mayGoBare = onProfileFault === 'import-bare' && !unit.there && unit.bare === null && hasProfile(unit);
+  const mayGoBare = onProfileFault === 'import-bare' && !user.there && user.bare === null && hasProfile(user);
   const bare = (): Decision => ({
     ...nothing,
-    again: [...singly([{ ...unit, bare: verdict }], commands.single), ...behind],
+    again: [...singly([{ ...user, bare: verdict }], commands.single), ...behind],
   });
   if (mayPass) {
-    if (policy.expired) return mayGoBare ? bare() : expire(group, unit, verdict, policy);
+    if (policy.expired) return mayGoBare ? bare() : expire(request, user, verdict, policy);
     if (mayGoBare && whose === 'theirs' && failures % BARE_EVERY === 0) return bare();
   } else if (whose === 'theirs' && failures >= endAfter) {
-    if (unit.candidates.length > 1 || !hasProfile(unit)) {
-      const isOver = unit.bare === null || failures >= endAfter + BARE_TRIES;
-      if (isOver) return refuse(group, verdict, policy);
+    if (user.events.length > 1 || !hasProfile(user)) {
+      const isOver = user.bare === null || failures >= endAfter + BARE_TRIES;
+      if (isOver) return refuse(request, verdict, policy);
     } else if (mayGoBare) return bare();
-    else return refuse(group, verdict, policy);
+    else return refuse(request, verdict, policy);
   }
   // What is tried next time is the whole profile once more.
-  return { ...nothing, again: behind, later: [{ ...unit, bare: null }] };
+  return { ...nothing, again: behind, later: [{ ...user, bare: null }] };
 }
 
 /** The same call may pass by itself some day. */
@@ -182,8 +187,8 @@ function isTransient(verdict: Verdict): boolean {
   return verdict.class === 'retry' || verdict.class === 'throttle';
 }
 
-function suspected(unit: Unit, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): Unit {
-  const before = unit.suspicion;
+function suspected(user: PendingUser, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): PendingUser {
+  const before = user.suspicion;
   const suspicion: Suspicion = {
     since: before?.since ?? Math.round(startedAtMs),
     failures: (before?.failures ?? 0) + (whose === 'theirs' ? 1 : 0),
@@ -192,35 +197,41 @@ function suspected(unit: Unit, verdict: Verdict, { whose, startedAtMs }: Decisio
     errorInfo: verdict.errorInfo || verdict.meaning,
     hasAccount: before?.hasAccount ?? false,
   };
-  return { ...unit, suspicion };
+  return { ...user, suspicion };
 }
 
 /** Too old to be tried again, whatever it was that failed. */
-function expire(group: Group, unit: Unit, verdict: Verdict, { commands }: DecisionPolicy): Decision {
-  const reason = unit.there ? ('profile' as const) : ('expired' as const);
+function expire(
+  request: ApiRequest,
+  user: PendingUser,
+  verdict: Verdict,
+  { commands }: DecisionPolicy,
+): Decision {
+  const reason = user.there ? ('profile' as const) : ('expired' as const);
   return {
     ...nothing,
-    refused: unit.candidates.map((entry) => ({ unit, entry, reason, verdict })),
-    again: released(group, commands),
+    refused: user.events.map((entry) => ({ user, entry, reason, verdict })),
+    again: released(request, commands),
   };
 }
 
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
-function done(group: Group, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
+function done(request: ApiRequest, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
-  const failed = failing.size === 0 ? [] : group.units.filter(({ userId }) => failing.has(userId));
-  const passed = failing.size === 0 ? group.units : group.units.filter(({ userId }) => !failing.has(userId));
-  const again = failed.filter((unit) => !unit.failed).map((unit) => ({ ...unit, failed: true }));
-  const alone = failed.filter((unit) => unit.failed);
+  const failed = failing.size === 0 ? [] : request.users.filter(({ userId }) => failing.has(userId));
+  const passed =
+    failing.size === 0 ? request.users : request.users.filter(({ userId }) => !failing.has(userId));
+  const again = failed.filter((user) => !user.failed).map((user) => ({ ...user, failed: true }));
+  const alone = failed.filter((user) => user.failed);
   const { commands } = policy;
   const { imported, refused, later } = ended(passed, policy.expired);
   return {
     imported,
     refused,
     again: [
-      ...(again.length > 0 ? [{ command: group.command, units: again, ...FOLLOW_UP }] : []),
+      ...(again.length > 0 ? [{ command: request.command, users: again, ...FOLLOW_UP }] : []),
       ...askedFirst(alone, commands.single),
-      ...released(group, commands),
+      ...released(request, commands),
     ],
     later,
   };
@@ -233,20 +244,20 @@ function done(group: Group, failAccounts: readonly string[], policy: DecisionPol
  * not show.
  */
 export function decideChecked(
-  group: Group,
+  request: ApiRequest,
   there: ReadonlyMap<string, boolean>,
   commands: Commands,
 ): Decision {
-  const done = group.units.filter((unit) => there.get(unit.userId) === true && !hasProfile(unit));
-  const open = group.units.filter((unit) => !done.includes(unit));
-  const known = open.map((unit) => ({ ...unit, there: there.get(unit.userId) === true }));
+  const done = request.users.filter((user) => there.get(user.userId) === true && !hasProfile(user));
+  const open = request.users.filter((user) => !done.includes(user));
+  const known = open.map((user) => ({ ...user, there: there.get(user.userId) === true }));
   return { again: singly(known, commands.single), ...ended(done, false) };
 }
 
 /** One check for all of several users may save most of their single calls; for one user it saves nothing. */
-function askedFirst(alone: readonly Unit[], single: ImportCommand): Group[] {
+function askedFirst(alone: readonly PendingUser[], single: ImportCommand): ApiRequest[] {
   return alone.length > 1
-    ? [{ command: 'account_check', units: alone, ...FOLLOW_UP }]
+    ? [{ command: 'account_check', users: alone, ...FOLLOW_UP }]
     : singly(alone, single);
 }
 
@@ -254,45 +265,48 @@ function askedFirst(alone: readonly Unit[], single: ImportCommand): Group[] {
  * What becomes of users whose call passed. One who went without the profile has an account now: the event ends with a
  * letter of its profile, or, where the profile's fault may pass, goes on being tried.
  */
-function ended(units: readonly Unit[], expired: boolean): Pick<Decision, 'imported' | 'refused' | 'later'> {
+function ended(
+  users: readonly PendingUser[],
+  expired: boolean,
+): Pick<Decision, 'imported' | 'refused' | 'later'> {
   const refused: Refused[] = [];
-  const later: Unit[] = [];
-  for (const unit of units) {
-    const { bare, suspicion } = unit;
+  const later: PendingUser[] = [];
+  for (const user of users) {
+    const { bare, suspicion } = user;
     if (bare === null) continue;
     if (isTransient(bare) && suspicion !== null && !expired)
-      later.push({ ...unit, bare: null, there: true, suspicion: { ...suspicion, hasAccount: true } });
+      later.push({ ...user, bare: null, there: true, suspicion: { ...suspicion, hasAccount: true } });
     else
       refused.push(
-        ...unit.candidates.map((entry) => ({ unit, entry, reason: 'profile' as const, verdict: bare })),
+        ...user.events.map((entry) => ({ user, entry, reason: 'profile' as const, verdict: bare })),
       );
   }
-  return { imported: units.filter(({ bare }) => bare === null), refused, later };
+  return { imported: users.filter(({ bare }) => bare === null), refused, later };
 }
 
 /** The answer is about this one user; who waited behind goes on without them. */
-function refuse(group: Group, verdict: Verdict, policy: DecisionPolicy): Decision {
+function refuse(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
   const { commands } = policy;
-  const [unit] = group.units;
-  if (unit === undefined) return nothing;
-  const others = released(group, commands);
-  const [entry, ...older] = unit.candidates;
+  const [user] = request.users;
+  if (user === undefined) return nothing;
+  const others = released(request, commands);
+  const [entry, ...older] = user.events;
   if (entry === undefined) return { ...nothing, again: others };
-  const aboutProfile = (verdict.profileFault || unit.there) && hasProfile(unit);
+  const aboutProfile = (verdict.profileFault || user.there) && hasProfile(user);
   // A user never ends without an account while one of their events could have made it.
   if (older.length > 0) {
     return {
       ...nothing,
-      refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-      again: [...singly([{ ...unit, candidates: older, suspicion: null }], commands.single), ...others],
+      refused: [{ user, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
+      again: [...singly([{ ...user, events: older, suspicion: null }], commands.single), ...others],
     };
   }
-  if (aboutProfile && !unit.there && policy.onProfileFault === 'import-bare') {
-    return { ...nothing, again: [...singly([{ ...unit, bare: verdict }], commands.single), ...others] };
+  if (aboutProfile && !user.there && policy.onProfileFault === 'import-bare') {
+    return { ...nothing, again: [...singly([{ ...user, bare: verdict }], commands.single), ...others] };
   }
   return {
     ...nothing,
-    refused: [{ unit, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
+    refused: [{ user, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
     again: others,
   };
 }

@@ -40,10 +40,10 @@ export function refusedLetter(
   command: CommandName,
   before: readonly Attempt[],
 ): Letter {
-  const { verdict, unit, reason } = refused;
+  const { verdict, user, reason } = refused;
   return {
     eventId: raw.eventId,
-    userId: unit.userId,
+    userId: user.userId,
     reason,
     errorCode: verdict.errorCode,
     errorInfo: verdict.errorInfo || verdict.meaning,
@@ -52,7 +52,7 @@ export function refusedLetter(
     event: shownFields(raw).event,
     ...withheldFields(raw),
     ...(hasAccount(refused) && { hasAccount: true }),
-    attempts: [...attemptsOf(before, unit.userId), ...unit.attempts],
+    attempts: [...attemptsOf(before, user.userId), ...user.attempts],
     firstSeenAt: eventIdMs(raw.eventId),
     notBefore: notBefore(eventIdMs(raw.eventId), verdict.notBeforeMonths),
   };

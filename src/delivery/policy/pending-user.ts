@@ -6,9 +6,9 @@ import type { Verdict } from '../../im/verdicts.ts';
 import type { Attempt, Suspicion } from '../../ledger/record.ts';
 
 /** A user of a call, with the events that could still give them their account, newest first; never empty. */
-export interface Unit {
+export interface PendingUser {
   readonly userId: string;
-  readonly candidates: readonly ValidEntry[];
+  readonly events: readonly ValidEntry[];
   /** Set when the profile of the one candidate left was refused: the account is imported without it. */
   readonly bare: Verdict | null;
   /** Came back in FailAccounts in this run. */
@@ -22,12 +22,12 @@ export interface Unit {
 }
 
 /** Users who go into one call together. */
-export interface Group {
+export interface ApiRequest {
   readonly command: DeliveryCommand;
-  readonly units: readonly Unit[];
+  readonly users: readonly PendingUser[];
   /** False for the calls that find out about an earlier answer. */
   readonly first: boolean;
-  /** Calls in a row of just these users, or of a group that they were part of, that failed in a way no code explains. */
+  /** Calls in a row of just these users, or of a request that they were part of, that failed in a way no code explains. */
   readonly failures: number;
   /** Those of them at which calls of others passed: if these users pass in the end, it was chance. */
   readonly unluckyFailures: number;
@@ -49,7 +49,7 @@ export interface Whole {
 /** Who waits for what a canary's call tells, and goes as one call then. */
 export interface Behind {
   readonly command: DeliveryCommand;
-  readonly units: readonly Unit[];
+  readonly users: readonly PendingUser[];
 }
 
 /** The two import calls of an API form. */
@@ -63,36 +63,36 @@ export interface Commands {
 const NONE: readonly Attempt[] = [];
 
 /** Users in the order of their first appearance. */
-export function unitsByUser(
+export function pendingByUser(
   entries: Iterable<ValidEntry>,
   suspects: ReadonlyMap<string, Suspicion> = new Map(),
-): Map<string, Unit> {
-  const units = new Map<string, Unit>();
-  for (const [userId, candidates] of newestFirst(entries)) {
+): Map<string, PendingUser> {
+  const users = new Map<string, PendingUser>();
+  for (const [userId, events] of newestFirst(entries)) {
     const suspicion = suspects.get(userId) ?? null;
     const there = suspicion?.hasAccount === true;
-    units.set(userId, { userId, candidates, bare: null, failed: false, there, attempts: NONE, suspicion });
+    users.set(userId, { userId, events, bare: null, failed: false, there, attempts: NONE, suspicion });
   }
-  return units;
+  return users;
 }
 
 /** The event that is sent for a user. */
-export function candidateOf(unit: Unit): ValidEntry {
-  const [candidate] = unit.candidates;
+export function newestOf(user: PendingUser): ValidEntry {
+  const [candidate] = user.events;
   if (candidate === undefined)
     throw new RangeError('no event is left of a user of the call: a bug, please report it');
   return candidate;
 }
 
 /** The account as the call carries it. In hosted mode nobody is ever bare: that call has no profile. */
-export function accountOf(unit: Unit): Account {
-  const { event } = candidateOf(unit);
-  if (unit.bare === null) return event;
+export function accountOf(user: PendingUser): Account {
+  const { event } = newestOf(user);
+  if (user.bare === null) return event;
   return { userId: event.userId, type: event.type };
 }
 
-export function hasProfile(unit: Unit): boolean {
-  const { nick, faceUrl } = accountOf(unit);
+export function hasProfile(user: PendingUser): boolean {
+  const { nick, faceUrl } = accountOf(user);
   return nick !== undefined || faceUrl !== undefined;
 }
 
@@ -101,40 +101,44 @@ export function hasProfile(unit: Unit): boolean {
  * the single call has a Type; no other form makes robots). In hosted mode nobody can share a call. cut.lua goes by the
  * same rule for the entries as they come.
  */
-function needsSingle(unit: Unit, { form, batch, single }: Commands): boolean {
+function needsSingle(user: PendingUser, { form, batch, single }: Commands): boolean {
   if (batch === single) return true;
-  return form === 'legacy' && (candidateOf(unit).event.type === 1 || hasProfile(unit));
+  return form === 'legacy' && (newestOf(user).event.type === 1 || hasProfile(user));
 }
 
-/** What is known of earlier calls of a group. */
-export type History = Pick<Group, 'first' | 'failures' | 'unluckyFailures' | 'failedAtMs'>;
+/** What is known of earlier calls of a request. */
+export type History = Pick<ApiRequest, 'first' | 'failures' | 'unluckyFailures' | 'failedAtMs'>;
 
 export const FIRST_CALL: History = { first: true, failures: 0, unluckyFailures: 0, failedAtMs: 0 };
 /** A call that finds out about an earlier answer which was no failure of these users. */
 export const FOLLOW_UP: History = { first: false, failures: 0, unluckyFailures: 0, failedAtMs: 0 };
 
 /** As few calls as the API form allows; who is suspected goes alone. */
-export function groupsOf(units: readonly Unit[], commands: Commands, history: History): Group[] {
-  const goesAlone = (unit: Unit): boolean => unit.suspicion !== null || needsSingle(unit, commands);
-  const together = units.filter((unit) => !goesAlone(unit));
-  const groups: Group[] =
-    together.length > 0 ? [{ command: commands.batch, units: together, ...history }] : [];
-  return [...groups, ...singly(units.filter(goesAlone), commands.single, history)];
+export function requestsOf(
+  users: readonly PendingUser[],
+  commands: Commands,
+  history: History,
+): ApiRequest[] {
+  const goesAlone = (user: PendingUser): boolean => user.suspicion !== null || needsSingle(user, commands);
+  const together = users.filter((user) => !goesAlone(user));
+  const requests: ApiRequest[] =
+    together.length > 0 ? [{ command: commands.batch, users: together, ...history }] : [];
+  return [...requests, ...singly(users.filter(goesAlone), commands.single, history)];
 }
 
 export function singly(
-  units: readonly Unit[],
+  users: readonly PendingUser[],
   command: ImportCommand,
   history: History = FOLLOW_UP,
-): Group[] {
-  return units.map((unit) => ({ command, units: [unit], ...historyOf(history) }));
+): ApiRequest[] {
+  return users.map((user) => ({ command, users: [user], ...historyOf(history) }));
 }
 
 export function historyOf({ first, failures, unluckyFailures, failedAtMs }: History): History {
   return { first, failures, unluckyFailures, failedAtMs };
 }
 
-/** Users of a group, and those behind it. */
-export function everybodyIn({ units, behind }: Group): readonly Unit[] {
-  return behind === undefined ? units : [...units, ...behind.units];
+/** Users of a request, and those behind it. */
+export function everybodyIn({ users, behind }: ApiRequest): readonly PendingUser[] {
+  return behind === undefined ? users : [...users, ...behind.users];
 }

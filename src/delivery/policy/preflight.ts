@@ -2,7 +2,7 @@ import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import type { DecisionPolicy, Refused } from './decide.ts';
-import { candidateOf, type Unit } from './pending-user.ts';
+import { newestOf, type PendingUser } from './pending-user.ts';
 
 /** What the API would answer to a profile that is too long (API reference, account_import): known without a call. */
 export const TOO_LONG: Verdict = {
@@ -21,28 +21,28 @@ export const TOO_LONG: Verdict = {
  * event takes their place, or the account goes bare, or (if so configured) the event ends here.
  */
 export function preflight(
-  units: readonly Unit[],
+  users: readonly PendingUser[],
   onProfileFault: DecisionPolicy['onProfileFault'],
   form: ApiForm = 'current',
-): { units: Unit[]; refused: Refused[] } {
+): { users: PendingUser[]; refused: Refused[] } {
   // register_account_v1 has no profile: what is not sent cannot be refused.
-  if (form === 'hosted') return { units: [...units], refused: [] };
-  const passed: Unit[] = [];
+  if (form === 'hosted') return { users: [...users], refused: [] };
+  const passed: PendingUser[] = [];
   const refused: Refused[] = [];
-  for (const unit of units) {
-    let left: Unit = unit;
-    while (left.bare === null && candidateOf(left).tooLong.length > 0) {
-      const [entry, ...older] = left.candidates;
+  for (const user of users) {
+    let left: PendingUser = user;
+    while (left.bare === null && newestOf(left).tooLong.length > 0) {
+      const [entry, ...older] = left.events;
       if (entry === undefined) break;
       if (older.length === 0 && onProfileFault === 'import-bare') {
         left = { ...left, bare: TOO_LONG };
         break;
       }
-      refused.push({ unit: left, entry, reason: 'profile', verdict: TOO_LONG });
-      left = { ...left, candidates: older };
+      refused.push({ user: left, entry, reason: 'profile', verdict: TOO_LONG });
+      left = { ...left, events: older };
       if (older.length === 0) break;
     }
-    if (left.candidates.length > 0) passed.push(left);
+    if (left.events.length > 0) passed.push(left);
   }
-  return { units: passed, refused };
+  return { users: passed, refused };
 }

@@ -5,7 +5,7 @@ import { type Attempt, claimedUser } from '../../ledger/record.ts';
 import type { DeadEvent, Kept, Settlement } from '../../ledger/settle.ts';
 import { type Decision, hasAccount, type Refused } from './decide.ts';
 import { talliesOf, tallyOf } from './import-counters.ts';
-import { candidateOf, type Unit } from './pending-user.ts';
+import { newestOf, type PendingUser } from './pending-user.ts';
 
 /** What the record keeps of its history while users stay in it. */
 export type KeptState = Pick<
@@ -14,7 +14,7 @@ export type KeptState = Pick<
 >;
 
 /** The users of a record who are not settled yet, with their events. */
-export type Remaining = ReadonlyMap<string, Unit>;
+export type Remaining = ReadonlyMap<string, PendingUser>;
 
 /** How an event ended, and who asked. */
 interface Ending {
@@ -26,24 +26,24 @@ interface Ending {
 export function remainingAfter(
   remaining: Remaining,
   decision: Pick<Decision, 'imported' | 'refused'>,
-): Map<string, Unit> {
+): Map<string, PendingUser> {
   const { imported, refused } = decision;
   // The usual end of a call, without a copy of all its users.
   if (refused.length === 0 && imported.length === remaining.size && imported.every(isIn(remaining)))
     return new Map();
   const left = new Map(remaining);
   for (const { userId } of imported) left.delete(userId);
-  for (const { unit, entry } of refused) {
-    const now = left.get(unit.userId);
+  for (const { user, entry } of refused) {
+    const now = left.get(user.userId);
     if (now === undefined) continue;
-    const candidates = now.candidates.filter(({ eventId }) => eventId !== entry.eventId);
-    if (candidates.length > 0) left.set(unit.userId, { ...now, candidates });
-    else left.delete(unit.userId);
+    const events = now.events.filter(({ eventId }) => eventId !== entry.eventId);
+    if (events.length > 0) left.set(user.userId, { ...now, events });
+    else left.delete(user.userId);
   }
   return left;
 }
 
-function isIn(remaining: Remaining): (unit: Unit) => boolean {
+function isIn(remaining: Remaining): (user: PendingUser) => boolean {
   return ({ userId }) => remaining.has(userId);
 }
 
@@ -71,18 +71,18 @@ export function settlementOf(step: {
       endings.push({ replyTo, outcome: { eventId, userId, outcome, errorCode: 0, hasAccount: true } });
     if (tally !== undefined) counted.push({ tally, outcome });
   };
-  const imported = decision.imported.map((unit) => {
-    const [newest, ...older] = before.get(unit.userId)?.candidates ?? [];
-    const sent = candidateOf(unit);
+  const imported = decision.imported.map((user) => {
+    const [newest, ...older] = before.get(user.userId)?.events ?? [];
+    const sent = newestOf(user);
     if (newest?.eventId !== sent.eventId)
       throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
     superseded += older.length;
-    made(unit.userId, sent, 'imported');
-    for (const entry of older) made(unit.userId, entry, 'superseded');
-    return { userId: unit.userId, eventId: sent.eventId };
+    made(user.userId, sent, 'imported');
+    for (const entry of older) made(user.userId, entry, 'superseded');
+    return { userId: user.userId, eventId: sent.eventId };
   });
   const dead = decision.refused.map((refused): DeadEvent => {
-    const { unit, entry, reason, verdict } = refused;
+    const { user, entry, reason, verdict } = refused;
     const raw = entries().get(entry.eventId);
     if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
     counted.push({ tally: entry.event.tally, outcome: 'dead-lettered', reason });
@@ -92,14 +92,14 @@ export function settlementOf(step: {
       replyTo: entry.event.replyTo,
       outcome: {
         eventId,
-        userId: unit.userId,
+        userId: user.userId,
         outcome: 'dead-lettered',
         errorCode,
         reason,
         hasAccount: hasAccount(refused),
       },
     });
-    return { eventId, userId: unit.userId, reason, code: errorCode, letter: letter(raw, refused) };
+    return { eventId, userId: user.userId, reason, code: errorCode, letter: letter(raw, refused) };
   });
   return {
     imported,
@@ -161,9 +161,7 @@ export function invalidSettlement(step: {
 /** Events keep the order in which they stood, so that a record reads the same at every run. */
 function keep(after: Remaining, entries: () => ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
   if (after.size === 0) return null;
-  const staying = new Set(
-    [...after.values()].flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId)),
-  );
+  const staying = new Set([...after.values()].flatMap(({ events }) => events.map(({ eventId }) => eventId)));
   return {
     ...kept,
     attempts: kept.attempts as readonly Attempt[],

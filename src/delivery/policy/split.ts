@@ -1,12 +1,12 @@
 import { encodeImport } from '../../im/bodies.ts';
 import {
+  type ApiRequest,
   accountOf,
   type Commands,
   everybodyIn,
   FOLLOW_UP,
-  type Group,
   historyOf,
-  type Unit,
+  type PendingUser,
 } from './pending-user.ts';
 
 /**
@@ -20,60 +20,67 @@ const PARTS = 5;
 /**
  * The parts of a call that failed because of somebody in it: those that pass are done, the others are split again, down to
  * calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users at most 14 k. `failures`,
- * `failedAtMs`: see Group.
+ * `failedAtMs`: see ApiRequest.
  */
-export function partsOf(group: Group, commands: Commands, failures: number, failedAtMs: number): Group[] {
-  const size = Math.ceil(group.units.length / PARTS);
-  const parts = slices(group.units, size).map((units) => ({
-    ...partOf(group, units, commands),
+export function partsOf(
+  request: ApiRequest,
+  commands: Commands,
+  failures: number,
+  failedAtMs: number,
+): ApiRequest[] {
+  const size = Math.ceil(request.users.length / PARTS);
+  const parts = slices(request.users, size).map((users) => ({
+    ...partOf(request, users, commands),
     failures,
     failedAtMs,
   }));
-  const whole = { bytes: bytesOf(group, group.units, commands), partsLeft: parts.length };
+  const whole = { bytes: bytesOf(request, request.users, commands), partsLeft: parts.length };
   return parts.map((part) => ({ ...part, whole }));
 }
 
 /** A call that something refused for its size, as two of half its size each. */
-export function halvesOf(group: Group, commands: Commands): Group[] {
-  const bytes = group.units.map((unit) => bytesOf(group, [unit], commands));
+export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] {
+  const bytes = request.users.map((user) => bytesOf(request, [user], commands));
   const half = bytes.reduce((sum, n) => sum + n, 0) / 2;
   let count = 0;
-  for (let sum = 0; count < group.units.length - 1 && sum < half; count++) sum += bytes[count] ?? 0;
+  for (let sum = 0; count < request.users.length - 1 && sum < half; count++) sum += bytes[count] ?? 0;
   const at = Math.max(1, count);
-  return [group.units.slice(0, at), group.units.slice(at)].map((units) => partOf(group, units, commands));
+  return [request.users.slice(0, at), request.users.slice(at)].map((users) =>
+    partOf(request, users, commands),
+  );
 }
 
 /**
  * One user goes ahead, the others wait for the answer: whether everybody's calls fail is learned at the price of one
  * user. Another one each time, since the first may be the cause.
  */
-export function canaryOf(group: Group, commands: Commands): Group {
-  const [canary, ...rest] = group.behind === undefined ? group.units : rotated(everybodyIn(group));
-  if (canary === undefined || rest.length === 0 || group.command === 'account_check') return group;
-  const behind = { command: group.behind?.command ?? group.command, units: rest };
-  return { ...group, command: commands.single, units: [canary], behind };
+export function canaryOf(request: ApiRequest, commands: Commands): ApiRequest {
+  const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request));
+  if (canary === undefined || rest.length === 0 || request.command === 'account_check') return request;
+  const behind = { command: request.behind?.command ?? request.command, users: rest };
+  return { ...request, command: commands.single, users: [canary], behind };
 }
 
 /** Who waited for a canary goes now. */
-export function released(group: Group, commands: Commands): Group[] {
-  const { behind } = group;
-  if (behind === undefined || behind.units.length === 0) return [];
-  const command = behind.units.length === 1 ? commands.single : behind.command;
-  return [{ command, units: behind.units, ...historyOf(group) }];
+export function released(request: ApiRequest, commands: Commands): ApiRequest[] {
+  const { behind } = request;
+  if (behind === undefined || behind.users.length === 0) return [];
+  const command = behind.users.length === 1 ? commands.single : behind.command;
+  return [{ command, users: behind.users, ...historyOf(request) }];
 }
 
-/** Bytes of the body that a group is sent as. */
+/** Bytes of the body that a request is sent as. */
 export function bytesOf(
-  { command }: Pick<Group, 'command'>,
-  units: readonly Unit[],
+  { command }: Pick<ApiRequest, 'command'>,
+  users: readonly PendingUser[],
   { form }: Commands,
 ): number {
   if (command === 'account_check') throw new RangeError('account_check imports nobody: a bug');
-  return Buffer.byteLength(encodeImport(command, form, units.map(accountOf)));
+  return Buffer.byteLength(encodeImport(command, form, users.map(accountOf)));
 }
 
-function partOf(group: Group, units: readonly Unit[], commands: Commands): Group {
-  return { command: units.length === 1 ? commands.single : group.command, units, ...FOLLOW_UP };
+function partOf(request: ApiRequest, users: readonly PendingUser[], commands: Commands): ApiRequest {
+  return { command: users.length === 1 ? commands.single : request.command, users, ...FOLLOW_UP };
 }
 
 function rotated<T>([first, ...rest]: readonly T[]): T[] {

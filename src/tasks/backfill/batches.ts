@@ -1,5 +1,5 @@
 import type { Row } from '../rows/row.ts';
-import { type Judged, type JudgeRules, judgeRow } from './judge.ts';
+import { type Judged, type JudgeRules, judgeRow } from './validate-row.ts';
 
 /** Rows that go through the import together: at most 100 users, as many as account_check takes. */
 export interface Batch {

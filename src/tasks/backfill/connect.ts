@@ -12,8 +12,8 @@ import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
 import type { AccountChecks, AccountChecksReport } from '../account-checks.ts';
 import { openAccountChecks } from '../open-account-checks.ts';
-import { type Adder, createAdder } from './adder.ts';
-import { createGate, type Gate, type Obstacle } from './gate.ts';
+import { createGate, type Gate, type Obstacle } from './in-flight-limit.ts';
+import { type Adder, createAdder } from './stream-writer.ts';
 
 /** What an import or a verification works with. */
 export interface Backfill {
@@ -65,7 +65,7 @@ export async function openBackfill(options: {
   try {
     await whenReady(redis, REACH_MS);
     const commands = commandPair(config.api.form);
-    const bookOf = (command: typeof commands.batch) =>
+    const slotsOf = (command: typeof commands.batch) =>
       createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quotaOf(config, command)));
     const checks = withChecks
       ? await openAccountChecks({
@@ -88,7 +88,7 @@ export async function openBackfill(options: {
         redis,
         keys,
         commands,
-        books: { batch: bookOf(commands.batch), single: bookOf(commands.single) },
+        books: { batch: slotsOf(commands.batch), single: slotsOf(commands.single) },
         usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
         signal,
         onObstacle: (obstacle, why) => report.obstacle(obstacle, why),

@@ -1,8 +1,8 @@
 import type { UserInput } from '../../event/fields.ts';
 import { isAbsent } from '../../event/validate.ts';
-import { mangledNumber } from '../rows/mangled.ts';
 import type { Row } from '../rows/row.ts';
-import { type JudgeRules, judgeRow, kindOfReason } from './judge.ts';
+import { mangledNumber } from '../rows/spreadsheet-damage.ts';
+import { type JudgeRules, judgeRow, kindOfReason } from './validate-row.ts';
 
 /** What a file would give, found out without asking anybody. */
 export interface DryRun {

@@ -1,13 +1,13 @@
 import type { UserInput } from '../../event/fields.ts';
 import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/row.ts';
-import type { Adder } from './adder.ts';
 import { type Batch, batches } from './batches.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import type { Gate } from './gate.ts';
-import type { JudgeRules } from './judge.ts';
+import type { Gate } from './in-flight-limit.ts';
 import { ordered } from './ordered.ts';
 import type { Reject, RejectFile } from './reject-file.ts';
+import type { Adder } from './stream-writer.ts';
+import type { JudgeRules } from './validate-row.ts';
 
 /** What an import is made of. */
 export interface ImportParts {

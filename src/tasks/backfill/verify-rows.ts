@@ -4,8 +4,8 @@ import type { Keys } from '../../redis/keys.ts';
 import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/row.ts';
 import { type Batch, batches } from './batches.ts';
-import type { Judged, JudgeRules } from './judge.ts';
 import { ordered } from './ordered.ts';
+import type { Judged, JudgeRules } from './validate-row.ts';
 
 /**
  * Where a row's user is.

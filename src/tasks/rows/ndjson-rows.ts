@@ -43,7 +43,7 @@ async function* linesOf(text: AsyncIterable<Uint8Array>): AsyncGenerator<string>
     yield* parts;
     if (rest.length > MAX_LINE_CHARS)
       throw new UnreadableRowsError(
-        `Line ${line} is longer than a million characters. One JSON object a line is wanted; of a JSON list make such lines with: jq -c '.[]'.`,
+        `CommandLimiter ${line} is longer than a million characters. One JSON object a line is wanted; of a JSON list make such lines with: jq -c '.[]'.`,
       );
   }
   rest += decoder.decode();

@@ -6,13 +6,13 @@ import {
   decideChecked,
 } from '../../../src/delivery/policy/decide.ts';
 import {
+  type ApiRequest,
   everybodyIn,
   FIRST_CALL,
   FOLLOW_UP,
-  type Group,
-  type Unit,
+  type PendingUser,
 } from '../../../src/delivery/policy/pending-user.ts';
-import { commands, entryOf, groups, httpVerdict, unitOf, verdictFor, verdicts } from './entries.ts';
+import { commands, entryOf, httpVerdict, pendingUserOf, requests, verdictFor, verdicts } from './entries.ts';
 
 const policy: DecisionPolicy = {
   commands,
@@ -35,48 +35,48 @@ const policies: fc.Arbitrary<DecisionPolicy> = fc.record({
   expired: fc.boolean(),
 });
 
-const batch = (...units: readonly Unit[]): Group => ({
+const batch = (...users: readonly PendingUser[]): ApiRequest => ({
   command: 'multiaccount_import',
-  units,
+  users,
   ...FIRST_CALL,
 });
-const eventsOf = (units: readonly Unit[]): string[] =>
-  units.flatMap(({ candidates }) => candidates.map(({ eventId }) => eventId));
-const suspicionOf = (unit: Unit | undefined) => {
-  if (!unit?.suspicion) throw new Error('no suspect');
-  return unit.suspicion;
+const eventsOf = (users: readonly PendingUser[]): string[] =>
+  users.flatMap(({ events }) => events.map(({ eventId }) => eventId));
+const suspicionOf = (user: PendingUser | undefined) => {
+  if (!user?.suspicion) throw new Error('no suspect');
+  return user.suspicion;
 };
-const againUnits = ({ again }: Decision): readonly Unit[] => again.flatMap(everybodyIn);
+const againUnits = ({ again }: Decision): readonly PendingUser[] => again.flatMap(everybodyIn);
 
 it('puts every event of every user into exactly one list, whatever the answer', () => {
   fc.assert(
     fc.property(
-      groups,
+      requests,
       verdicts,
       fc.subarray(['u0', 'u1', 'u2', 'u3', 'stranger']),
       policies,
-      (group, verdict, fail, how) => {
-        const decision = decide(group, verdict, fail, how);
+      (request, verdict, fail, how) => {
+        const decision = decide(request, verdict, fail, how);
         const placed = [
           ...eventsOf(decision.imported),
           ...decision.refused.map(({ entry }) => entry.eventId),
           ...eventsOf(againUnits(decision)),
           ...eventsOf(decision.later),
         ];
-        expect(placed.sort()).toEqual(eventsOf(everybodyIn(group)).sort());
+        expect(placed.sort()).toEqual(eventsOf(everybodyIn(request)).sort());
         // Nobody who was not in the call, and nobody twice in what follows.
-        const sent = new Set(everybodyIn(group).map(({ userId }) => userId));
+        const sent = new Set(everybodyIn(request).map(({ userId }) => userId));
         const follow = [...decision.imported, ...againUnits(decision), ...decision.later].map(
           ({ userId }) => userId,
         );
         expect(new Set(follow).size).toBe(follow.length);
         expect(
-          [...follow, ...decision.refused.map(({ unit }) => unit.userId)].every((id) => sent.has(id)),
+          [...follow, ...decision.refused.map(({ user }) => user.userId)].every((id) => sent.has(id)),
         ).toBe(true);
         // What follows is never empty, and what goes singly goes alone.
-        for (const { units, command } of decision.again) {
-          expect(units.length).toBeGreaterThan(0);
-          if (command === 'account_import') expect(units).toHaveLength(1);
+        for (const { users, command } of decision.again) {
+          expect(users.length).toBeGreaterThan(0);
+          if (command === 'account_import') expect(users).toHaveLength(1);
         }
       },
     ),
@@ -86,9 +86,9 @@ it('puts every event of every user into exactly one list, whatever the answer', 
 
 it('nobody ends without an answer to a call of their own, but for a code that names the account', () => {
   fc.assert(
-    fc.property(groups, verdicts, policies, (group, verdict, how) => {
-      const { refused } = decide(group, verdict, [], how);
-      if (verdict.class !== 'done' && group.units.length > 1) expect(refused).toEqual([]);
+    fc.property(requests, verdicts, policies, (request, verdict, how) => {
+      const { refused } = decide(request, verdict, [], how);
+      if (verdict.class !== 'done' && request.users.length > 1) expect(refused).toEqual([]);
     }),
     { numRuns: 1_000 },
   );
@@ -96,28 +96,32 @@ it('nobody ends without an answer to a call of their own, but for a code that na
 
 it('a suspect ends only after as many failures as chance does not explain, while others pass', () => {
   fc.assert(
-    fc.property(groups, verdicts, policies, (group, verdict, how) => {
-      const [unit, ...others] = group.units;
+    fc.property(requests, verdicts, policies, (request, verdict, how) => {
+      const [user, ...others] = request.users;
       const isUnexplained = ['retry', 'unknown', 'app', 'throttle'].includes(verdict.class);
-      if (others.length > 0 || !unit?.suspicion || !isUnexplained || how.expired) return;
-      const { refused } = decide(group, verdict, [], how);
+      if (others.length > 0 || !user?.suspicion || !isUnexplained || how.expired) return;
+      const { refused } = decide(request, verdict, [], how);
       if (refused.length === 0) return;
       expect([how.whose, verdict.class === 'unknown' || verdict.class === 'app']).toEqual(['theirs', true]);
-      expect(unit.suspicion.failures + 1).toBeGreaterThanOrEqual(how.endAfter);
+      expect(user.suspicion.failures + 1).toBeGreaterThanOrEqual(how.endAfter);
     }),
     { numRuns: 3_000 },
   );
 });
 
 it('done: imports everybody but those in FailAccounts, who go once more together', () => {
-  const [a, b, c] = [unitOf(entryOf('a', 1)), unitOf(entryOf('b', 2)), unitOf(entryOf('c', 3))];
+  const [a, b, c] = [
+    pendingUserOf(entryOf('a', 1)),
+    pendingUserOf(entryOf('b', 2)),
+    pendingUserOf(entryOf('c', 3)),
+  ];
   const decision = decide(batch(a, b, c), verdictFor(0), ['b', 'c', 'stranger'], policy);
   expect(decision.imported).toEqual([a]);
   expect(decision.again).toEqual([
     {
       command: 'multiaccount_import',
       ...FOLLOW_UP,
-      units: [
+      users: [
         { ...b, failed: true },
         { ...c, failed: true },
       ],
@@ -126,28 +130,28 @@ it('done: imports everybody but those in FailAccounts, who go once more together
 });
 
 it('done: who fails a second time goes alone through the call that names the reason', () => {
-  const [a, b] = [unitOf(entryOf('a', 1)), { ...unitOf(entryOf('b', 2)), failed: true }];
+  const [a, b] = [pendingUserOf(entryOf('a', 1)), { ...pendingUserOf(entryOf('b', 2)), failed: true }];
   const decision = decide(batch(a, b), verdictFor(0), ['b'], policy);
-  expect(decision.again).toEqual([{ command: 'account_import', ...FOLLOW_UP, units: [b] }]);
+  expect(decision.again).toEqual([{ command: 'account_import', ...FOLLOW_UP, users: [b] }]);
 });
 
 it('done: an account that went without its profile is there, and its event ends as a profile letter', () => {
-  const bare = { ...unitOf(entryOf('a', 1)), bare: verdictFor(40005, 'sensitive') };
+  const bare = { ...pendingUserOf(entryOf('a', 1)), bare: verdictFor(40005, 'sensitive') };
   const decision = decide(batch(bare), verdictFor(0), [], policy);
   expect(decision.imported).toEqual([]);
   expect(decision.refused).toMatchObject([{ reason: 'profile', verdict: { errorCode: 40005 } }]);
 });
 
 it.each([70402, 60003, 40005, 70399])('%i: a call of several goes out again in five parts', (code) => {
-  const units = Array.from({ length: 12 }, (_, n) => unitOf(entryOf(`u${n}`, n)));
-  const { again, ...rest } = decide(batch(...units), verdictFor(code), [], policy);
-  expect(again.map((group) => [group.command, group.units.length, group.first])).toEqual([
+  const users = Array.from({ length: 12 }, (_, n) => pendingUserOf(entryOf(`u${n}`, n)));
+  const { again, ...rest } = decide(batch(...users), verdictFor(code), [], policy);
+  expect(again.map((request) => [request.command, request.users.length, request.first])).toEqual([
     ['multiaccount_import', 3, false],
     ['multiaccount_import', 3, false],
     ['multiaccount_import', 3, false],
     ['multiaccount_import', 3, false],
   ]);
-  expect(again.flatMap(everybodyIn)).toEqual(units);
+  expect(again.flatMap(everybodyIn)).toEqual(users);
   expect(rest).toEqual({ imported: [], refused: [], later: [] });
 });
 
@@ -156,8 +160,8 @@ it.each([
   [70399, 'rejected'],
   [60015, 'rejected'],
 ])('%i: an account alone ends %s', (code, reason) => {
-  const unit = unitOf(entryOf('a', 1));
-  const { refused, again } = decide(batch(unit), verdictFor(code), [], policy);
+  const user = pendingUserOf(entryOf('a', 1));
+  const { refused, again } = decide(batch(user), verdictFor(code), [], policy);
   expect(refused).toMatchObject([{ entry: { eventId: '1-0' }, reason, verdict: { errorCode: code } }]);
   expect(again).toEqual([]);
 });
@@ -165,19 +169,19 @@ it.each([
 it.each([40005, 40601, 40605, 40610, 80001])(
   '%i: the account goes again without its profile, or not, as configured',
   (code) => {
-    const unit = unitOf(entryOf('a', 1));
-    expect(decide(batch(unit), verdictFor(code), [], policy)).toMatchObject({
+    const user = pendingUserOf(entryOf('a', 1));
+    expect(decide(batch(user), verdictFor(code), [], policy)).toMatchObject({
       refused: [],
-      again: [{ units: [{ userId: 'a', bare: { errorCode: code } }] }],
+      again: [{ users: [{ userId: 'a', bare: { errorCode: code } }] }],
     });
     expect(
-      decide(batch(unit), verdictFor(code), [], { ...policy, onProfileFault: 'dead-letter' }),
+      decide(batch(user), verdictFor(code), [], { ...policy, onProfileFault: 'dead-letter' }),
     ).toMatchObject({
       refused: [{ reason: 'profile' }],
       again: [],
     });
     // Who has no profile cannot be refused for it.
-    const plain = unitOf(entryOf('a', 1, {}));
+    const plain = pendingUserOf(entryOf('a', 1, {}));
     expect(decide(batch(plain), verdictFor(code), [], policy)).toMatchObject({
       refused: [{ reason: 'rejected' }],
       again: [],
@@ -186,8 +190,8 @@ it.each([40005, 40601, 40605, 40610, 80001])(
 );
 
 it('a refused event gives way to the next older one of its user', () => {
-  const unit = unitOf(entryOf('a', 2), entryOf('a', 1));
-  const decision = decide(batch(unit), verdictFor(40005), [], policy);
+  const user = pendingUserOf(entryOf('a', 2), entryOf('a', 1));
+  const decision = decide(batch(user), verdictFor(40005), [], policy);
   expect(decision.refused.map(({ entry }) => entry.eventId)).toEqual(['2-0']);
   expect(eventsOf(againUnits(decision))).toEqual(['1-0']);
   expect(againUnits(decision)[0]?.bare).toBeNull();
@@ -201,22 +205,22 @@ const unexplained: [string, ReturnType<typeof verdictFor>][] = [
 ];
 
 describe.each(unexplained)('%s, which names nobody', (_, verdict) => {
-  const units = Array.from({ length: 12 }, (__, n) => unitOf(entryOf(`u${n}`, n)));
+  const users = Array.from({ length: 12 }, (__, n) => pendingUserOf(entryOf(`u${n}`, n)));
   const theirs: DecisionPolicy = { ...policy, whose: 'theirs' };
-  const failedOnce = { ...batch(...units), failures: 1, failedAtMs: 500 };
+  const failedOnce = { ...batch(...users), failures: 1, failedAtMs: 500 };
 
   it('while nobody else passes: everybody goes later, together, however often', () => {
     for (const failures of [0, 1, 9])
-      expect(decide({ ...batch(...units), failures }, verdict, [], policy).later).toEqual(units);
+      expect(decide({ ...batch(...users), failures }, verdict, [], policy).later).toEqual(users);
   });
 
   it('while others pass: once more together, then in parts', () => {
-    const first = decide(batch(...units), verdict, [], theirs);
-    expect([...first.later, ...first.again.flatMap(everybodyIn)]).toEqual(units);
+    const first = decide(batch(...users), verdict, [], theirs);
+    expect([...first.later, ...first.again.flatMap(everybodyIn)]).toEqual(users);
     expect(first.again.length).toBeLessThanOrEqual(1);
     const second = decide(failedOnce, verdict, [], theirs);
     expect(second.later).toEqual([]);
-    expect(second.again.map((group) => [group.units.length, group.failures])).toEqual([
+    expect(second.again.map((request) => [request.users.length, request.failures])).toEqual([
       [3, 1],
       [3, 1],
       [3, 1],
@@ -226,13 +230,13 @@ describe.each(unexplained)('%s, which names nobody', (_, verdict) => {
 
   it('where calls often fail by chance, more failures are waited for', () => {
     const { later, again } = decide(failedOnce, verdict, [], { ...theirs, splitAfter: 4 });
-    expect([...later, ...again.flatMap(everybodyIn)]).toEqual(units);
+    expect([...later, ...again.flatMap(everybodyIn)]).toEqual(users);
     expect(again.length).toBeLessThanOrEqual(1);
   });
 
   it('a part of one user that fails is a suspect, who goes later alone', () => {
-    const [unit] = units as [Unit];
-    const part: Group = { ...FOLLOW_UP, command: 'account_import', units: [unit], failures: 1 };
+    const [user] = users as [PendingUser];
+    const part: ApiRequest = { ...FOLLOW_UP, command: 'account_import', users: [user], failures: 1 };
     expect(decide(part, verdict, [], theirs).later).toMatchObject([
       { userId: 'u0', suspicion: { failures: 1, errorCode: verdict.errorCode, hasAccount: false } },
     ]);
@@ -240,34 +244,34 @@ describe.each(unexplained)('%s, which names nobody', (_, verdict) => {
   });
 
   it('a canary that fails while others pass is a suspect, and the others go without it', () => {
-    const [unit, ...others] = units as [Unit, ...Unit[]];
-    const behind = { command: 'multiaccount_import', units: others } as const;
-    const canary: Group = { ...FIRST_CALL, command: 'account_import', units: [unit], behind };
+    const [user, ...others] = users as [PendingUser, ...PendingUser[]];
+    const behind = { command: 'multiaccount_import', users: others } as const;
+    const canary: ApiRequest = { ...FIRST_CALL, command: 'account_import', users: [user], behind };
     const { again, later } = decide(canary, verdict, [], theirs);
     expect(later).toMatchObject([{ userId: 'u0', suspicion: { failures: 1 } }]);
-    expect(again).toMatchObject([{ command: 'multiaccount_import', units: others }]);
-    expect(decide(canary, verdict, [], policy).later).toEqual(units);
+    expect(again).toMatchObject([{ command: 'multiaccount_import', users: others }]);
+    expect(decide(canary, verdict, [], policy).later).toEqual(users);
   });
 
   it('together nobody ends, however old: they are told apart first', () => {
-    const { refused, again } = decide(batch(...units), verdict, [], { ...policy, expired: true });
+    const { refused, again } = decide(batch(...users), verdict, [], { ...policy, expired: true });
     expect([refused, again.length]).toEqual([[], 4]);
   });
 
   it('alone and too old, the account comes bare if it can, and the event ends', () => {
-    const [unit] = units as [Unit];
-    const alone: Group = { ...FIRST_CALL, command: 'account_import', units: [unit] };
+    const [user] = users as [PendingUser];
+    const alone: ApiRequest = { ...FIRST_CALL, command: 'account_import', users: [user] };
     const old: DecisionPolicy = { ...policy, expired: true, onProfileFault: 'dead-letter' };
     expect(decide(alone, verdict, [], old).refused).toMatchObject([{ reason: 'expired' }]);
   });
 });
 
-const suspect = (failures: number, event = {}, hasAccount = false): Group => ({
+const suspect = (failures: number, event = {}, hasAccount = false): ApiRequest => ({
   ...FIRST_CALL,
   command: 'account_import',
-  units: [
+  users: [
     {
-      ...unitOf(entryOf('a', 1, event)),
+      ...pendingUserOf(entryOf('a', 1, event)),
       there: hasAccount,
       suspicion: { since: 1, failures, errorCode: 0, httpStatus: 403, errorInfo: '', hasAccount },
     },
@@ -293,8 +297,8 @@ describe('a suspect whose fault does not pass', () => {
     const whole = suspect(2, { nick: '<script>' });
     const { again, refused } = decide(whole, httpVerdict(403), [], theirs);
     expect(refused).toEqual([]);
-    expect(again).toMatchObject([{ units: [{ bare: { httpStatus: 403 }, suspicion: { failures: 3 } }] }]);
-    const [bare] = again as [Group];
+    expect(again).toMatchObject([{ users: [{ bare: { httpStatus: 403 }, suspicion: { failures: 3 } }] }]);
+    const [bare] = again as [ApiRequest];
     // It passes: what ends is the profile.
     expect(decide(bare, verdictFor(0), [], theirs).refused).toMatchObject([
       { reason: 'profile', verdict: { httpStatus: 403 } },
@@ -303,17 +307,17 @@ describe('a suspect whose fault does not pass', () => {
     expect(failed.later).toMatchObject([{ bare: null, suspicion: { failures: 4 } }]);
     const last = {
       ...bare,
-      units: bare.units.map((unit) => ({ ...unit, suspicion: { ...suspicionOf(unit), failures: 5 } })),
+      users: bare.users.map((user) => ({ ...user, suspicion: { ...suspicionOf(user), failures: 5 } })),
     };
     expect(decide(last, httpVerdict(403), [], theirs).refused).toMatchObject([{ reason: 'unknown' }]);
   });
 
   it('an older event takes the place of the one that ends', () => {
-    const unit = unitOf(entryOf('a', 2), entryOf('a', 1));
-    const two = { ...suspect(2), units: [{ ...unit, suspicion: suspicionOf(suspect(2).units[0]) }] };
+    const user = pendingUserOf(entryOf('a', 2), entryOf('a', 1));
+    const two = { ...suspect(2), users: [{ ...user, suspicion: suspicionOf(suspect(2).users[0]) }] };
     const { refused, again } = decide(two, httpVerdict(403), [], theirs);
     expect(refused.map(({ entry, reason }) => `${entry.eventId} ${reason}`)).toEqual(['2-0 unknown']);
-    expect(again).toMatchObject([{ units: [{ suspicion: null }] }]);
+    expect(again).toMatchObject([{ users: [{ suspicion: null }] }]);
     expect(eventsOf(again.flatMap(everybodyIn))).toEqual(['1-0']);
   });
 });
@@ -321,8 +325,8 @@ describe('a suspect whose fault does not pass', () => {
 describe('a suspect whose fault may pass', () => {
   it('is tried for as long as it may be; its account is made without the profile meanwhile', () => {
     const { again } = decide(suspect(2, { nick: 'N' }), verdictFor(70500), [], theirs);
-    expect(again).toMatchObject([{ units: [{ bare: { errorCode: 70500 } }] }]);
-    const [bare] = again as [Group];
+    expect(again).toMatchObject([{ users: [{ bare: { errorCode: 70500 } }] }]);
+    const [bare] = again as [ApiRequest];
     const { later, refused } = decide(bare, verdictFor(0), [], theirs);
     expect(refused).toEqual([]);
     expect(later).toMatchObject([{ bare: null, there: true, suspicion: { hasAccount: true, failures: 3 } }]);
@@ -339,8 +343,8 @@ describe('a suspect whose fault may pass', () => {
       { reason: 'profile' },
     ]);
     const last = decide(suspect(7, { nick: 'N' }), verdictFor(70500), [], old).again;
-    expect(last).toMatchObject([{ units: [{ bare: { errorCode: 70500 } }] }]);
-    expect(decide(last[0] as Group, verdictFor(70500), [], old).refused).toMatchObject([
+    expect(last).toMatchObject([{ users: [{ bare: { errorCode: 70500 } }] }]);
+    expect(decide(last[0] as ApiRequest, verdictFor(70500), [], old).refused).toMatchObject([
       { reason: 'expired' },
     ]);
   });
@@ -348,7 +352,7 @@ describe('a suspect whose fault may pass', () => {
 
 it('an unknown code with nobody to compare with: later three times, then a letter', () => {
   const lone: DecisionPolicy = { ...policy, whose: 'lone' };
-  const a = unitOf(entryOf('a', 1));
+  const a = pendingUserOf(entryOf('a', 1));
   for (const sameAnswers of [0, 1, 2])
     expect(decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers }).later).toEqual([a]);
   expect(decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers: 3 }).refused).toMatchObject([
@@ -359,31 +363,34 @@ it('an unknown code with nobody to compare with: later three times, then a lette
 
 it('413: halves by size at once, and alone a matter of the profile', () => {
   const long = 'x'.repeat(400);
-  const units = ['a', 'b', 'c', 'd', 'e'].map((id, n) =>
-    unitOf(entryOf(id, n, { nick: n === 0 ? long.repeat(3) : long })),
+  const users = ['a', 'b', 'c', 'd', 'e'].map((id, n) =>
+    pendingUserOf(entryOf(id, n, { nick: n === 0 ? long.repeat(3) : long })),
   );
-  const { again } = decide(batch(...units), httpVerdict(413), [], policy);
-  expect(again.map((group) => group.units.map(({ userId }) => userId))).toEqual([
+  const { again } = decide(batch(...users), httpVerdict(413), [], policy);
+  expect(again.map((request) => request.users.map(({ userId }) => userId))).toEqual([
     ['a', 'b'],
     ['c', 'd', 'e'],
   ]);
-  expect(decide(batch(...units.slice(0, 1)), httpVerdict(413), [], policy).again).toMatchObject([
-    { units: [{ bare: { httpStatus: 413 } }] },
+  expect(decide(batch(...users.slice(0, 1)), httpVerdict(413), [], policy).again).toMatchObject([
+    { users: [{ bare: { httpStatus: 413 } }] },
   ]);
 });
 
 describe('account_check', () => {
-  const [a, b, c] = ['a', 'b', 'c'].map((userId, n) => ({ ...unitOf(entryOf(userId, n)), failed: true })) as [
-    Unit,
-    Unit,
-    Unit,
-  ];
-  const plain = { ...unitOf(entryOf('p', 9, {})), failed: true };
-  const check = (...units: readonly Unit[]): Group => ({ command: 'account_check', units, ...FOLLOW_UP });
+  const [a, b, c] = ['a', 'b', 'c'].map((userId, n) => ({
+    ...pendingUserOf(entryOf(userId, n)),
+    failed: true,
+  })) as [PendingUser, PendingUser, PendingUser];
+  const plain = { ...pendingUserOf(entryOf('p', 9, {})), failed: true };
+  const check = (...users: readonly PendingUser[]): ApiRequest => ({
+    command: 'account_check',
+    users,
+    ...FOLLOW_UP,
+  });
 
   it('is asked once for several users who failed twice', () => {
     const { again } = decide(batch(a, b), verdictFor(0), ['a', 'b'], policy);
-    expect(again).toEqual([{ command: 'account_check', ...FOLLOW_UP, units: [a, b] }]);
+    expect(again).toEqual([{ command: 'account_check', ...FOLLOW_UP, users: [a, b] }]);
   });
 
   it('spares the single call of who is there and has nothing new to say', () => {
@@ -394,12 +401,12 @@ describe('account_check', () => {
     ]);
     const { imported, again } = decideChecked(check(plain, a, b, c), there, commands);
     expect(imported).toEqual([plain]);
-    expect(again.flatMap(({ units }) => units.map((unit) => [unit.userId, unit.there]))).toEqual([
+    expect(again.flatMap(({ users }) => users.map((user) => [user.userId, user.there]))).toEqual([
       ['a', true],
       ['b', false],
       ['c', false],
     ]);
-    expect(again.every(({ command, units }) => command === 'account_import' && units.length === 1)).toBe(
+    expect(again.every(({ command, users }) => command === 'account_import' && users.length === 1)).toBe(
       true,
     );
   });
@@ -411,7 +418,7 @@ describe('account_check', () => {
   });
 
   it('an account that is there and refused ends as a profile letter, and is not made bare', () => {
-    const single: Group = { command: 'account_import', units: [{ ...a, there: true }], ...FOLLOW_UP };
+    const single: ApiRequest = { command: 'account_import', users: [{ ...a, there: true }], ...FOLLOW_UP };
     expect(decide(single, verdictFor(70402), [], policy)).toMatchObject({
       refused: [{ reason: 'profile', verdict: { errorCode: 70402 } }],
       again: [],

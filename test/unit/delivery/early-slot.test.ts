@@ -14,15 +14,15 @@ const SLOT: Slot = {
 };
 const granted = (slot: Slot = SLOT): SlotAnswer => ({ kind: 'slot', index: 0, slot, nextMs: 0 });
 
-/** A line that answers its questions when the test says so, and what was told of its slots. */
-function line(told: string[] = []) {
+/** A limiter that answers its questions when the test says so, and what was told of its slots. */
+function limiter(told: string[] = []) {
   const asked: (readonly Candidate[])[] = [];
   const answers: ((answer: SlotAnswer) => void)[] = [];
   const unused = () => Promise.reject(new Error('not asked for here'));
-  const book: SlotClient = {
+  const slots: SlotClient = {
     spacingMs: 10,
-    ask: async (candidates) => {
-      asked.push(candidates);
+    ask: async (events) => {
+      asked.push(events);
       const answer = await new Promise<SlotAnswer>((resolve) => answers.push(resolve));
       return { ...answer, epoch: '', askedAtMs: 0 };
     },
@@ -36,12 +36,12 @@ function line(told: string[] = []) {
     leftLate: async () => {},
   };
   const slotQueue = createSlotQueue({
-    book,
+    slots,
     watch: createHoldWatch(() => 0),
     onUnusedProbe: async () => {},
     onTrouble: () => {},
   });
-  return { book, slotQueue, asked, answer: (answer: SlotAnswer) => answers.shift()?.(answer) };
+  return { slots, slotQueue, asked, answer: (answer: SlotAnswer) => answers.shift()?.(answer) };
 }
 
 const holdOf = (told: string[]) => ({
@@ -53,10 +53,10 @@ const holdOf = (told: string[]) => ({
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** A slot that was asked for early, and the line that it comes from. */
+/** A slot that was asked for early, and the limiter that it comes from. */
 function askedEarly() {
   const told: string[] = [];
-  const from = line(told);
+  const from = limiter(told);
   const early = askEarly(from, holdOf(told), 'c1', 'r1');
   if (early === undefined) throw new Error('not asked for');
   return { early, told, ...from };
@@ -68,7 +68,7 @@ it('is asked for before the loop turns, as the slot of a live call', () => {
 });
 
 it('is not asked for while others of this process wait, and is when they have theirs', async () => {
-  const from = line();
+  const from = limiter();
   const waiting = from.slotQueue.take({ callId: 'c0', run: 'r0', slotClass: 'retry' });
   expect(askEarly(from, holdOf([]), 'c1', 'r1')).toBeUndefined();
   from.answer(granted());
@@ -131,7 +131,7 @@ describe('when nobody took it', () => {
     expect(told).toEqual(['slot 7 given up', 'probe of epoch 3 missed']);
   });
 
-  it.each<[string, (line: ReturnType<typeof askedEarly>) => void]>([
+  it.each<[string, (limiter: ReturnType<typeof askedEarly>) => void]>([
     ['the call is lost', ({ answer }) => answer({ kind: 'lost', index: 0 })],
     ['the process stops', ({ slotQueue }) => slotQueue.close()],
   ])('and %s, there is none to give up', async (_, end) => {
@@ -142,8 +142,8 @@ describe('when nobody took it', () => {
   });
 
   it('says so when Redis cannot be told', async () => {
-    const { early, answer, book } = askedEarly();
-    book.giveUp = () => Promise.reject(new Error('READONLY'));
+    const { early, answer, slots } = askedEarly();
+    slots.giveUp = () => Promise.reject(new Error('READONLY'));
     answer(granted());
     await expect(early.close()).rejects.toThrow('READONLY');
   });

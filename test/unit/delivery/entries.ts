@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import {
+  type ApiRequest,
   type Commands,
-  type Group,
-  type Unit,
-  unitsByUser,
+  type PendingUser,
+  pendingByUser,
 } from '../../../src/delivery/policy/pending-user.ts';
 import type { ProfileField, RawEntry, UserCreated, ValidEntry } from '../../../src/event/event.ts';
 import { type Verdict, verdictOf, verdictRows } from '../../../src/im/verdicts.ts';
@@ -15,8 +15,8 @@ export const commands: Commands = {
 };
 
 /** Users in the order of their first appearance. */
-export function unitsOf(entries: Iterable<ValidEntry>): Unit[] {
-  return [...unitsByUser(entries).values()];
+export function pendingUsersOf(entries: Iterable<ValidEntry>): PendingUser[] {
+  return [...pendingByUser(entries).values()];
 }
 
 /** A valid entry; `n` orders the events of a test. */
@@ -35,11 +35,11 @@ export function rawOf({ eventId, event }: ValidEntry): RawEntry {
   return { eventId, fields: fields.flat() as string[] };
 }
 
-/** The unit of one user. */
-export function unitOf(...entries: readonly ValidEntry[]): Unit {
-  const [unit] = unitsOf(entries);
-  if (unit === undefined) throw new Error('a unit needs an entry');
-  return unit;
+/** The user of one user. */
+export function pendingUserOf(...entries: readonly ValidEntry[]): PendingUser {
+  const [user] = pendingUsersOf(entries);
+  if (user === undefined) throw new Error('a user needs an entry');
+  return user;
 }
 
 /** What the table makes of an error code. */
@@ -99,7 +99,7 @@ export const entryLists: fc.Arbitrary<ValidEntry[]> = fc
   );
 
 /** Groups as they may stand in the middle of a run: some came back in FailAccounts, some go without profile. */
-export const groups: fc.Arbitrary<Group> = fc
+export const requests: fc.Arbitrary<ApiRequest> = fc
   .record({
     entries: entryLists,
     marks: fc.array(fc.tuple(fc.boolean(), fc.boolean()), { minLength: 8, maxLength: 8 }),
@@ -109,22 +109,22 @@ export const groups: fc.Arbitrary<Group> = fc
     suspect: fc.option(fc.nat(12), { nil: null }),
     hasAccount: fc.boolean(),
   })
-  .map(({ entries, marks, first, failures, shape, suspect, hasAccount }): Group => {
-    const units = unitsOf(entries).map((unit, i): Unit => {
+  .map(({ entries, marks, first, failures, shape, suspect, hasAccount }): ApiRequest => {
+    const users = pendingUsersOf(entries).map((user, i): PendingUser => {
       const [failed = false, bare = false] = marks[i] ?? [];
       // Bare is who has no other event left.
-      return { ...unit, failed, bare: bare && unit.candidates.length === 1 ? verdictFor(40005) : null };
+      return { ...user, failed, bare: bare && user.events.length === 1 ? verdictFor(40005) : null };
     });
     const history = { first, failures, unluckyFailures: 0, failedAtMs: failures };
     const single = { command: 'account_import', ...history } as const;
-    const [one, ...others] = units;
+    const [one, ...others] = users;
     if (one === undefined || shape === 'together' || (others.length === 0 && shape === 'canary'))
-      return { command: 'multiaccount_import', units, ...history };
+      return { command: 'multiaccount_import', users, ...history };
     if (shape === 'canary')
-      return { ...single, units: [one], behind: { command: 'multiaccount_import', units: others } };
+      return { ...single, users: [one], behind: { command: 'multiaccount_import', users: others } };
     const suspicion =
       suspect === null
         ? null
         : { since: 1, failures: suspect, errorCode: 0, httpStatus: 403, errorInfo: '', hasAccount };
-    return { ...single, units: [{ ...one, suspicion, there: suspicion?.hasAccount ?? false }] };
+    return { ...single, users: [{ ...one, suspicion, there: suspicion?.hasAccount ?? false }] };
   });

@@ -3,7 +3,7 @@ import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/lette
 import { TOO_LONG } from '../../../src/delivery/policy/preflight.ts';
 import type { RawEntry } from '../../../src/event/event.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
-import { unitsOf } from './entries.ts';
+import { pendingUsersOf } from './entries.ts';
 
 const rules = { adminId: 'administrator' };
 
@@ -15,9 +15,9 @@ function entryOf(...fields: string[]): RawEntry {
 function stored(raw: RawEntry) {
   const parsed = parseEntry(raw, rules);
   if (!parsed.ok) return JSON.parse(JSON.stringify(invalidLetter(raw, parsed)));
-  const [unit] = unitsOf([parsed]);
-  if (unit === undefined) throw new Error('a unit was expected');
-  const refused: Refused = { unit, entry: parsed, reason: 'profile', verdict: TOO_LONG };
+  const [user] = pendingUsersOf([parsed]);
+  if (user === undefined) throw new Error('a user was expected');
+  const refused: Refused = { user, entry: parsed, reason: 'profile', verdict: TOO_LONG };
   return JSON.parse(JSON.stringify(refusedLetter(raw, refused, 'multiaccount_import', [])));
 }
 

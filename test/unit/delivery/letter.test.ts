@@ -1,5 +1,5 @@
 import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
-import { entryOf, rawOf, unitOf, verdictFor } from './entries.ts';
+import { entryOf, pendingUserOf, rawOf, verdictFor } from './entries.ts';
 
 const attempt = (at: number) => ({
   at,
@@ -28,8 +28,8 @@ it('an entry that does not hold up keeps its own fields and everything that is w
 
 it('a refused event tells the answer, all attempts, and when trying again can succeed', () => {
   const entry = entryOf('a', 1_700_000_000_000, { nick: 'n' });
-  const unit = { ...unitOf(entry), attempts: [attempt(2)] };
-  const refused = { unit, entry, reason: 'rejected' as const, verdict: verdictFor(70399, 'deleted') };
+  const user = { ...pendingUserOf(entry), attempts: [attempt(2)] };
+  const refused = { user, entry, reason: 'rejected' as const, verdict: verdictFor(70399, 'deleted') };
   const letter = refusedLetter(rawOf(entry), refused, 'account_import', [attempt(1)]);
   expect(letter).toMatchObject({
     userId: 'a',
@@ -53,7 +53,12 @@ it('a refused event tells the answer, all attempts, and when trying again can su
 
 it('never holds a password, however it is written', () => {
   const entry = entryOf('a', 1);
-  const refused = { unit: unitOf(entry), entry, reason: 'rejected' as const, verdict: verdictFor(70402) };
+  const refused = {
+    user: pendingUserOf(entry),
+    entry,
+    reason: 'rejected' as const,
+    verdict: verdictFor(70402),
+  };
   for (const name of ['password', 'Password', 'PASSWORD']) {
     const raw = { eventId: '1-0', fields: ['userId', 'a', name, 'pass-word', name, 'pass-word-2'] };
     expect(JSON.stringify(refusedLetter(raw, refused, 'account_import', []))).not.toContain('pass-word');

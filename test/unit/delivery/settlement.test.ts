@@ -1,12 +1,26 @@
 import fc from 'fast-check';
 import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
-import { FIRST_CALL, type Group, groupsOf, type Unit } from '../../../src/delivery/policy/pending-user.ts';
+import {
+  type ApiRequest,
+  FIRST_CALL,
+  type PendingUser,
+  requestsOf,
+} from '../../../src/delivery/policy/pending-user.ts';
 import { preflight } from '../../../src/delivery/policy/preflight.ts';
 import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/policy/settlement.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
-import { commands, entryLists, entryOf, rawOf, unitOf, unitsOf, verdictFor, verdicts } from './entries.ts';
+import {
+  commands,
+  entryLists,
+  entryOf,
+  pendingUserOf,
+  pendingUsersOf,
+  rawOf,
+  verdictFor,
+  verdicts,
+} from './entries.ts';
 
 const whoseFaults = fc.constantFrom('theirs' as const, 'lone' as const, 'unknown' as const);
 const kept = { tries: 1, attempts: [], suspects: new Map(), dueAtMs: 0, firstSentAtMs: 5, heldMsAtFirst: 0 };
@@ -15,7 +29,9 @@ function ledger(entries: readonly ValidEntry[]) {
   const raws = new Map(entries.map((entry) => [entry.eventId, rawOf(entry)]));
   const letter: Parameters<typeof settlementOf>[0]['letter'] = (raw, refused) =>
     refusedLetter(raw, refused, 'multiaccount_import', []);
-  const before: Map<string, Unit> = new Map(unitsOf(entries).map((unit) => [unit.userId, unit]));
+  const before: Map<string, PendingUser> = new Map(
+    pendingUsersOf(entries).map((user) => [user.userId, user]),
+  );
   const settlementFor = (
     step: Pick<Parameters<typeof settlementOf>[0], 'before' | 'after' | 'decision'>,
     tellAll = true,
@@ -27,7 +43,7 @@ function ledger(entries: readonly ValidEntry[]) {
 const endings = ({ imported, superseded, dead, kept: stays }: Settlement): number =>
   imported.length + superseded + dead.length + (stays?.entries.length ?? 0);
 
-/** A whole run: calls and their answers, until every group is done or goes later. Checks each settlement. */
+/** A whole run: calls and their answers, until every request is done or goes later. Checks each settlement. */
 function runThrough(
   entries: readonly ValidEntry[],
   answers: Iterator<{ verdict: number; failing: boolean }>,
@@ -40,7 +56,7 @@ function runThrough(
   const settle = (decision: Parameters<typeof remainingAfter>[1]): void => {
     const after = remainingAfter(remaining, decision);
     const settlement = settlementFor({ before: remaining, after, decision });
-    const eventsBefore = [...remaining.values()].flatMap(({ candidates }) => candidates).length;
+    const eventsBefore = [...remaining.values()].flatMap(({ events }) => events).length;
     expect(endings(settlement)).toBe(eventsBefore);
     expect(settlement.kept?.users ?? 0).toBe(after.size);
     // Every ending is an outcome, once.
@@ -56,20 +72,20 @@ function runThrough(
     );
     remaining = after;
   };
-  const pending: Group[] = groupsOf([...remaining.values()], commands, FIRST_CALL);
+  const pending: ApiRequest[] = requestsOf([...remaining.values()], commands, FIRST_CALL);
   let calls = 0;
-  for (let group = pending.shift(); group !== undefined; group = pending.shift()) {
-    const { units, refused } = preflight(group.units, 'import-bare');
+  for (let request = pending.shift(); request !== undefined; request = pending.shift()) {
+    const { users, refused } = preflight(request.users, 'import-bare');
     if (refused.length > 0) settle({ imported: [], refused });
-    if (units.length === 0) continue;
+    if (users.length === 0) continue;
     if (++calls > 1_000) throw new Error('the run does not end');
     const next = answers.next();
     const { verdict, failing } = next.done ? { verdict: 0, failing: false } : next.value;
-    const fail = failing ? units.map(({ userId }) => userId) : [];
-    const tried = { ...group, units };
+    const fail = failing ? users.map(({ userId }) => userId) : [];
+    const tried = { ...request, users };
     const there = new Map(fail.map((userId) => [userId, verdict === 0]));
     const decision =
-      group.command === 'account_check'
+      request.command === 'account_check'
         ? decideChecked(tried, there, commands)
         : decide(tried, verdictFor(verdict), fail, {
             commands,
@@ -118,9 +134,9 @@ it('any single decision balances', () => {
       whoseFaults,
       (entries, verdict, expired, tries, whose) => {
         const { before, settlementFor } = ledger(entries);
-        const [group] = groupsOf([...before.values()], commands, FIRST_CALL);
-        if (group === undefined) return;
-        const fail = group.units.slice(0, 2).map(({ userId }) => userId);
+        const [request] = requestsOf([...before.values()], commands, FIRST_CALL);
+        if (request === undefined) return;
+        const fail = request.users.slice(0, 2).map(({ userId }) => userId);
         const policy = {
           commands,
           onProfileFault: 'dead-letter',
@@ -131,7 +147,7 @@ it('any single decision balances', () => {
           sameAnswers: tries,
           expired,
         } as const;
-        const decision = decide(group, verdict, fail, policy);
+        const decision = decide(request, verdict, fail, policy);
         const after = remainingAfter(before, decision);
         const settlement = settlementFor({ before, after, decision });
         expect(endings(settlement)).toBe(entries.length);
@@ -154,7 +170,7 @@ it('an import supersedes the older events of its user and tells who asked', () =
     entryOf('b', 4),
   ];
   const { before, settlementFor } = ledger(entries);
-  const decision = { imported: unitsOf(entries).slice(0, 1), refused: [] };
+  const decision = { imported: pendingUsersOf(entries).slice(0, 1), refused: [] };
   const after = remainingAfter(before, decision);
   expect(settlementFor({ before, after, decision })).toEqual({
     imported: [{ userId: 'a', eventId: '3-0' }],
@@ -184,7 +200,7 @@ it('an import supersedes the older events of its user and tells who asked', () =
 it('where not all outcomes are asked for, those are told who asked, and none else', () => {
   const entries = [entryOf('a', 1, { replyTo: 'r1', tally: 't' }), entryOf('a', 2), entryOf('b', 3)];
   const { before, settlementFor } = ledger(entries);
-  const decision = { imported: unitsOf(entries), refused: [] };
+  const decision = { imported: pendingUsersOf(entries), refused: [] };
   const step = { before, after: remainingAfter(before, decision), decision };
   const { outcomes, publish, tallies, ...rest } = settlementFor(step, false);
   expect(outcomes).toEqual([]);
@@ -199,7 +215,7 @@ it('a dead letter releases its user only with the last event', () => {
   const entries = [entryOf('a', 1), entryOf('a', 2)];
   const { before, settlementFor } = ledger(entries);
   const refuse = (n: number) => ({
-    unit: unitOf(...entries),
+    user: pendingUserOf(...entries),
     entry: entryOf('a', n),
     reason: 'rejected' as const,
     verdict: verdictFor(70402),
@@ -223,10 +239,10 @@ it('what was sent out of turn, or belongs to another record, is a bug that says 
   const entries = [entryOf('a', 1), entryOf('a', 2)];
   const { before, settlementFor } = ledger(entries);
   const step = { before, after: before };
-  const old = { imported: [unitOf(entryOf('a', 1))], refused: [] };
+  const old = { imported: [pendingUserOf(entryOf('a', 1))], refused: [] };
   expect(() => settlementFor({ ...step, decision: old })).toThrow(/1-0 was sent out of turn/);
   const foreign = {
-    unit: unitOf(...entries),
+    user: pendingUserOf(...entries),
     entry: entryOf('a', 9),
     reason: 'rejected' as const,
     verdict: verdictFor(70402),
@@ -250,7 +266,7 @@ it('entries that do not hold up leave first, and release the users nobody else s
   const entries = new Map([...invalid.map(({ raw }) => raw), rawOf(good)].map((raw) => [raw.eventId, raw]));
   const settlement = invalidSettlement({
     invalid,
-    remaining: new Map([['a', unitOf(good)]]),
+    remaining: new Map([['a', pendingUserOf(good)]]),
     entries: () => entries,
     kept,
   });

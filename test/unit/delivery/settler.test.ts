@@ -1,4 +1,4 @@
-import { unitsByUser } from '../../../src/delivery/policy/pending-user.ts';
+import { pendingByUser } from '../../../src/delivery/policy/pending-user.ts';
 import { createSettler } from '../../../src/delivery/settler.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import { entriesOf, freshRecord } from '../../../src/ledger/record.ts';
@@ -15,7 +15,7 @@ function settlerOf(isOnWire: () => boolean) {
   const stored: Settlement[] = [];
   const settler = createSettler({
     record,
-    units: unitsByUser(parsed.filter((entry) => entry.ok)),
+    users: pendingByUser(parsed.filter((entry) => entry.ok)),
     tellAll: false,
     isOnWire,
     store: async (settlement) => {

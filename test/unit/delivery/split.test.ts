@@ -1,17 +1,19 @@
 import fc from 'fast-check';
-import { everybodyIn, FIRST_CALL, type Group } from '../../../src/delivery/policy/pending-user.ts';
+import { type ApiRequest, everybodyIn, FIRST_CALL } from '../../../src/delivery/policy/pending-user.ts';
 import { bytesOf, canaryOf, halvesOf, partsOf, released } from '../../../src/delivery/policy/split.ts';
-import { commands, entryOf, unitOf } from './entries.ts';
+import { commands, entryOf, pendingUserOf } from './entries.ts';
 
-function batchOf(count: number, nick: (n: number) => string = (n) => `nick ${n}`): Group {
-  const units = Array.from({ length: count }, (_, n) => unitOf(entryOf(`u${n}`, n, { nick: nick(n) })));
-  return { ...FIRST_CALL, command: 'multiaccount_import', units };
+function batchOf(count: number, nick: (n: number) => string = (n) => `nick ${n}`): ApiRequest {
+  const users = Array.from({ length: count }, (_, n) =>
+    pendingUserOf(entryOf(`u${n}`, n, { nick: nick(n) })),
+  );
+  return { ...FIRST_CALL, command: 'multiaccount_import', users };
 }
 
-const idsOf = (group: Group): string[] => everybodyIn(group).map(({ userId }) => userId);
+const idsOf = (request: ApiRequest): string[] => everybodyIn(request).map(({ userId }) => userId);
 
 /** Splits until each culprit has an answer of their own. `rounds`: calls one after the other. */
-function play(whole: Group, isCulprit: (userId: string) => boolean) {
+function play(whole: ApiRequest, isCulprit: (userId: string) => boolean) {
   let open = partsOf(whole, commands, 1, 1);
   let calls = 0;
   let rounds = 0;
@@ -20,8 +22,8 @@ function play(whole: Group, isCulprit: (userId: string) => boolean) {
     rounds += 1;
     calls += open.length;
     const failed = open.filter((part) => idsOf(part).some(isCulprit));
-    found.push(...failed.filter(({ units }) => units.length === 1).flatMap(idsOf));
-    open = failed.filter(({ units }) => units.length > 1).flatMap((part) => partsOf(part, commands, 1, 1));
+    found.push(...failed.filter(({ users }) => users.length === 1).flatMap(idsOf));
+    open = failed.filter(({ users }) => users.length > 1).flatMap((part) => partsOf(part, commands, 1, 1));
   }
   return { calls, rounds, found };
 }
@@ -48,10 +50,10 @@ it('every user of a call stands in one part, which is smaller, and alone in a si
       const whole = batchOf(count);
       for (const parts of [partsOf(whole, commands, 1, 7), halvesOf(whole, commands)]) {
         expect(parts.flatMap(idsOf)).toEqual(idsOf(whole));
-        for (const { units, command, first } of parts) {
-          expect(units.length).toBeLessThan(count);
+        for (const { users, command, first } of parts) {
+          expect(users.length).toBeLessThan(count);
           expect(first).toBe(false);
-          expect(command === 'account_import').toBe(units.length === 1);
+          expect(command === 'account_import').toBe(users.length === 1);
         }
       }
     }),
@@ -63,8 +65,8 @@ it('halves by bytes, not by users', () => {
     batchOf(10, (n) => 'x'.repeat(n < 2 ? 400 : 100)),
     commands,
   );
-  expect(halves.map(({ units }) => units.length)).toEqual([3, 7]);
-  const [a = 0, b = 0] = halves.map((half) => bytesOf(half, half.units, commands));
+  expect(halves.map(({ users }) => users.length)).toEqual([3, 7]);
+  const [a = 0, b = 0] = halves.map((half) => bytesOf(half, half.users, commands));
   expect(Math.max(a, b) / Math.min(a, b)).toBeLessThan(1.5);
 });
 
@@ -72,11 +74,11 @@ it('sends one user ahead, another one each time, and the others behind it', () =
   const whole = batchOf(3);
   const first = canaryOf(whole, commands);
   expect([first.command, idsOf(first)]).toEqual(['account_import', ['u0', 'u1', 'u2']]);
-  expect(first.units).toHaveLength(1);
+  expect(first.users).toHaveLength(1);
   const second = canaryOf(first, commands);
   expect(idsOf(second)).toEqual(['u1', 'u2', 'u0']);
   expect(released(second, commands)).toMatchObject([
-    { command: 'multiaccount_import', units: [{ userId: 'u2' }, { userId: 'u0' }], first: true },
+    { command: 'multiaccount_import', users: [{ userId: 'u2' }, { userId: 'u0' }], first: true },
   ]);
   expect(released(canaryOf(batchOf(2), commands), commands)).toMatchObject([{ command: 'account_import' }]);
   const alone = batchOf(1);

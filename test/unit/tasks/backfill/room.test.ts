@@ -5,7 +5,7 @@ import {
   roomFor,
   secondsOf,
   TARGET_SECONDS,
-} from '../../../../src/tasks/backfill/room.ts';
+} from '../../../../src/tasks/backfill/redis-headroom.ts';
 
 const commands = { batch: 'multiaccount_import', single: 'account_import' };
 const rates = { batchPerSecond: 99, singlePerSecond: 198, usersPerBatch: 100 };

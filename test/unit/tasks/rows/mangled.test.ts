@@ -1,4 +1,4 @@
-import { createDigitWatch, mangledNumber } from '../../../../src/tasks/rows/mangled.ts';
+import { createDigitWatch, mangledNumber } from '../../../../src/tasks/rows/spreadsheet-damage.ts';
 
 test.each(['1.23E+11', '1,23E+11', '1.23457e+11', '1E+15', '123456789.0', '123456789,00'])('%s', (userId) => {
   expect(mangledNumber(userId)).toContain(userId);

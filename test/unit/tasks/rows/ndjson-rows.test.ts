@@ -38,5 +38,7 @@ test('values stay what they are, so that a number as userId is seen', () => {
 });
 
 test('a line without end is no file of lines', async () => {
-  await expect(rowsOf(`[${'"x",'.repeat(300_000)}`, 100_000)).rejects.toThrow(/Line 1 is longer.*jq/);
+  await expect(rowsOf(`[${'"x",'.repeat(300_000)}`, 100_000)).rejects.toThrow(
+    /CommandLimiter 1 is longer.*jq/,
+  );
 });

@@ -27,7 +27,7 @@ async function start(stage: Stage, spacing = 10_000): Promise<Process> {
   const troubles: Error[] = [];
   const slotQueue = createSlotQueue({
     onUnusedProbe: async () => undefined,
-    book: createSlotClient(redis, stage.keys, BATCH, createRedisClock(), spacing),
+    slots: createSlotClient(redis, stage.keys, BATCH, createRedisClock(), spacing),
     watch,
     onTrouble: (error) => troubles.push(error),
   });

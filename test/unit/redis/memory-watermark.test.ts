@@ -5,7 +5,7 @@ import {
   type MemoryLevel,
   memoryOf,
   memoryText,
-} from '../../../src/redis/memory-mark.ts';
+} from '../../../src/redis/memory-watermark.ts';
 import { writeProblems } from '../../../src/redis/write-problems.ts';
 
 const info = (used: number, max: number, notCounted = 0): string =>

@@ -3,8 +3,8 @@ import type { UserInput } from '../../event/fields.ts';
 import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
 import { byteLength } from '../../event/text.ts';
 import { validateUser } from '../../event/validate.ts';
-import { mangledNumber } from '../rows/mangled.ts';
 import type { Row } from '../rows/row.ts';
+import { mangledNumber } from '../rows/spreadsheet-damage.ts';
 
 export interface JudgeRules extends EventRules {
   /** IDs that look as if a spreadsheet had written them are taken as they stand. */

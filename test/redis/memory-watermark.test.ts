@@ -1,5 +1,5 @@
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
-import { createMemoryWatermark } from '../../src/redis/memory-mark.ts';
+import { createMemoryWatermark } from '../../src/redis/memory-watermark.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { useStages } from './stage.ts';

@@ -57,7 +57,7 @@ function place(
     { prepare: () => prepared } as unknown as ImClient,
     {
       command: 'account_check',
-      book: {
+      slots: {
         leftLate: async ({ number }: Slot, lateMs: number) => {
           told.push(`slot ${number} used ${lateMs} ms late`);
         },
@@ -92,7 +92,7 @@ test('when Redis cannot be told of a missed slot, the connection is given back a
 
 test.each([
   [
-    'that is told to the book',
+    'that is told to the slots',
     TOLD_LATE_MS + 0.5,
     [`slot 1 used ${TOLD_LATE_MS + 0.5} ms late`, 'abandoned'],
   ],

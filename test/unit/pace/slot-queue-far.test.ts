@@ -22,7 +22,7 @@ function farRedis() {
   const questions: Question[] = [];
   const givenUp: string[] = [];
   const troubles: string[] = [];
-  const book: SlotClient = {
+  const slots: SlotClient = {
     spacingMs: 10,
     ask: (candidates, more = []) =>
       new Promise((resolve, reject) => {
@@ -44,7 +44,7 @@ function farRedis() {
   };
   const watch = createHoldWatch(() => performance.now());
   const slotQueue = createSlotQueue({
-    book,
+    slots,
     watch,
     onUnusedProbe: async () => {},
     onTrouble: ({ message }) => troubles.push(message),

@@ -8,7 +8,7 @@ const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Numbe
 const unused = () => Promise.reject(new Error('not asked for here'));
 
 function dispenserWith(ask: () => Promise<SlotAnswer>) {
-  const book: SlotClient = {
+  const slots: SlotClient = {
     spacingMs: 10,
     ask: async () => ({ ...(await ask()), epoch: '', askedAtMs: 0 }),
     askForCheck: unused,
@@ -19,7 +19,7 @@ function dispenserWith(ask: () => Promise<SlotAnswer>) {
     leftLate: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
-  return createSlotQueue({ book, watch, onUnusedProbe: async () => {}, onTrouble: () => {} });
+  return createSlotQueue({ slots, watch, onUnusedProbe: async () => {}, onTrouble: () => {} });
 }
 
 const stuckAfter = (slotQueue: ReturnType<typeof dispenserWith>, ms: number): unknown[] =>

@@ -4,8 +4,8 @@ import type { CommandPair } from '../../pace/quotas.ts';
 import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-mark.ts';
-import { MAX_STEP_ROWS, paceOf, type Rates, roomFor, secondsOf } from './room.ts';
+import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-watermark.ts';
+import { MAX_STEP_ROWS, paceOf, type Rates, roomFor, secondsOf } from './redis-headroom.ts';
 
 /** Why nothing is added at present. `busy`: enough work waits. */
 export type Obstacle = 'busy' | 'held' | 'paused' | 'memory' | 'redis';
