@@ -16,6 +16,8 @@ export interface Admission {
   stirred(): void;
   /** Answers everyone who waits with 'closing', and everyone who comes. */
   close(): void;
+  /** Closed: this process stops. */
+  readonly isClosed: boolean;
 }
 
 export type Release = () => void;
@@ -77,6 +79,9 @@ export function createAdmission(options: {
     stirred() {
       openUntilMs = nowMs() + STIRRED_MS;
       letAllIn();
+    },
+    get isClosed() {
+      return closed;
     },
     close() {
       closed = true;

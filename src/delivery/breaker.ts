@@ -12,12 +12,12 @@ import type { ApiRequest } from './policy/pending-user.ts';
  * - `passed`: accounts pass. Their settlement tells the fleet, unless `isTold`.
  * - `again`: it says nothing about them: the same users wait for another slot, and no attempt is spent. `how`: as they are
  *   (`same`), with the failure noted (`failed`), or with one of them ahead alone as well (`canary`), to tell a fault of
- *   these users from one of the app.
+ *   these users from one of the app. `afterMs`: these users wait so long before.
  */
 export type BreakerVerdict =
   | { readonly kind: 'judge'; readonly whose: Whose }
   | { readonly kind: 'passed'; readonly isTold: boolean }
-  | { readonly kind: 'again'; readonly how: 'same' | 'failed' | 'canary' };
+  | { readonly kind: 'again'; readonly how: 'same' | 'failed' | 'canary'; readonly afterMs?: number };
 
 /** Hears every answer of one run. */
 export interface BreakerReporter {
@@ -55,6 +55,10 @@ const CANARY: BreakerVerdict = { kind: 'again', how: 'canary' };
 const THROTTLES_MORE = 3;
 /** Refusals in a row after which a canary tells whether everybody is refused. */
 const THROTTLES_BEFORE_CANARY = 2;
+/** One user's Retry-After, while others pass: after so long the others have shown whether it is for everybody. */
+const MOST_OWN_WAIT_MS = 20_000;
+/** One user's call says that no call can succeed, and others passed a moment ago: they show meanwhile. */
+const OTHERS_SHOW_MS = 1_000;
 
 /**
  * One for each run: a signature that expired is made anew once a run before it counts. `callId`: its record.
@@ -74,18 +78,24 @@ export function createBreakerReporter(
     answer: Answered,
     slot: Slot,
   ): Promise<BreakerVerdict> => {
-    // Too often for these users alone, again and again, is no matter of the rate.
-    if (!slot.probe && request.failures + 1 >= splitAfter() + THROTTLES_MORE) {
-      const whose = whoseFault(await hold.compare(slot, failing(request)));
-      if (whose === 'theirs') return { kind: 'judge', whose };
-    }
+    const { retryAfterMs = 0 } = verdict;
+    const whose = slot.probe ? 'unknown' : whoseFault(await hold.compare(slot, failing(request)));
+    // Too often for these users alone, again and again, is no matter of the rate. Retry-After was obeyed once.
+    const patience = splitAfter() + (retryAfterMs > 0 ? 0 : THROTTLES_MORE);
+    if (whose === 'theirs' && request.failures + 1 >= patience) return { kind: 'judge', whose };
+    // Others passed of late: until a second call is refused, Retry-After is for these users alone.
+    const isOwn = whose !== 'unknown';
     const all = verdict.throttles === 'all' ? Object.values(limiters) : [limiters[request.command]];
     const rates = await Promise.all(
-      all.map((limiter) => limiter?.slots.throttle(slot, verdict.retryAfterMs ?? 0) ?? null),
+      all.map((limiter) => limiter?.slots.throttle(slot, isOwn ? 0 : retryAfterMs) ?? null),
     );
     report.throttled(request.command, verdict, rates.find((rate) => rate !== null) ?? null);
     if (slot.probe) await hold.trouble(slot, answer, failing(request));
-    return request.failures + 1 >= THROTTLES_BEFORE_CANARY ? CANARY : { kind: 'again', how: 'failed' };
+    return {
+      kind: 'again',
+      how: request.failures + 1 >= THROTTLES_BEFORE_CANARY ? 'canary' : 'failed',
+      afterMs: isOwn ? Math.min(retryAfterMs, MOST_OWN_WAIT_MS) : 0,
+    };
   };
 
   const blocked = async (
@@ -108,7 +118,9 @@ export function createBreakerReporter(
       ...(minProbeGapMs !== undefined && { minProbeGapMs }),
     };
     const word = await hold.blocked(slot, why, failing(request));
-    return word === 'others-pass' ? { kind: 'judge', whose: 'theirs' } : CANARY;
+    if (word === 'others-pass') return { kind: 'judge', whose: 'theirs' };
+    if (HELD.has(word) || request.users.length > 1) return CANARY;
+    return { kind: 'again', how: 'canary', afterMs: OTHERS_SHOW_MS };
   };
 
   /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
@@ -119,7 +131,8 @@ export function createBreakerReporter(
   };
 
   const suspectFailed = async (request: ApiRequest, slot: Slot): Promise<BreakerVerdict> => {
-    const word = await hold.suspect(slot, failing(request));
+    const proved = (request.users[0]?.suspicion?.failures ?? 0) > 0;
+    const word = await hold.suspect(slot, failing(request), proved);
     return HELD.has(word) ? AGAIN : { kind: 'judge', whose: whoseFault(word) };
   };
 

@@ -9,8 +9,8 @@ import type { DeliveryOptions } from './delivery-options.ts';
 import type { CommandLimiter, Placed } from './make-call.ts';
 import { backoffMs, dueAtMs } from './policy/backoff.ts';
 import { type Decision, decide, decideChecked, type Whose } from './policy/decide.ts';
-import type { ApiRequest, PendingUser } from './policy/pending-user.ts';
-import { bytesOf, canaryOf } from './policy/split.ts';
+import type { ApiRequest, PendingUser, Whole } from './policy/pending-user.ts';
+import { canaryOf } from './policy/split.ts';
 import { judgedIn } from './refusal-rate.ts';
 import type { Step } from './run-concurrently.ts';
 import type { Settler } from './settler.ts';
@@ -24,18 +24,24 @@ export type HandleAnswer = (
 ) => Promise<Step<ApiRequest, RunEnd>>;
 
 const MOST_SUSPECT_MS = 5_000;
+/** A call that names nobody is split after two failures, and here nobody was the cause of them. */
+const FAILURES_OF_A_WHOLE = 2;
 /** A call for one account that succeeds and says that the account failed. */
 const CONTRADICTION = {
   class: 'unknown',
   meaning: 'success, but the account stands in FailAccounts',
 } as const;
 
-/** One for each run. `untilLanded`: waits until a call of unknown outcome can no longer take effect. */
+/**
+ * One for each run. `untilLanded`: waits until a call of unknown outcome can no longer take effect. `rest`: waits, but not
+ * for a process that stops.
+ */
 export function createAnswerHandler(
   options: DeliveryOptions,
   record: CallRecord,
   settler: Settler,
   untilLanded: (slot: Slot) => Promise<void>,
+  rest: (ms: number) => Promise<void>,
 ): HandleAnswer {
   const { callId } = record;
   const { commands, culprits, chance, bodyLimit } = options;
@@ -48,6 +54,15 @@ export function createAnswerHandler(
     return (verdict === 'unknown' || verdict === 'app') && failures !== undefined
       ? backoffMs(failures, { baseMs, maxMs: Math.min(maxMs, MOST_SUSPECT_MS) }, options.random())
       : backoffMs(record.tries, options.retry, options.random());
+  };
+
+  /** All parts of a call that failed have passed: its size was the fault, or chance. */
+  const wholePassed = ({ bytes, wasTooLarge }: Whole): void => {
+    if (wasTooLarge) bodyLimit.refused(bytes);
+    else {
+      bodyLimit.suspected(bytes);
+      chance.passed(FAILURES_OF_A_WHOLE);
+    }
   };
 
   return async (request, slotClass, { answer, slot, durationMs }, limiter) => {
@@ -84,6 +99,7 @@ export function createAnswerHandler(
       report(undefined);
       // Sent again and imported, the users would be let go while this call may still land.
       if (!verdict.outcomeKnown) await untilLanded(slot);
+      if (heard.afterMs !== undefined && heard.afterMs > 0) await rest(heard.afterMs);
       if (heard.how === 'same') return { again: [request] };
       const next = { ...request, failures: request.failures + 1, failedAtMs: slot.atRedisMs };
       return { again: [heard.how === 'canary' ? canaryOf(next, commands) : next] };
@@ -129,10 +145,8 @@ export function createAnswerHandler(
     if (judged.innocent + judged.culprits > 0) culprits.saw(judged.innocent, judged.culprits);
     if (heard.kind === 'passed') {
       chance.passed(failuresByChance(request));
-      if (request.whole !== undefined && --request.whole.partsLeft === 0)
-        bodyLimit.suspected(request.whole.bytes);
+      if (request.whole !== undefined && --request.whole.partsLeft === 0) wholePassed(request.whole);
     }
-    if (verdict.tooLarge) bodyLimit.refused(bytesOf(request, request.users, commands));
     if (decision.later.length > 0) {
       const due = dueAtMs({
         nowMs,

@@ -19,6 +19,9 @@ import { canaryOf, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
 import { createSettler } from './settler.ts';
 
+/** Whether this process stops is looked at so often. */
+const REST_LOOK_MS = 250;
+
 /** A record, and the run that owns it. `passedAtMs`: see claimRecord. */
 interface Claimed {
   readonly record: CallRecord;
@@ -66,7 +69,7 @@ export function createRun(
   const slotClassOf = (request: ApiRequest) => {
     if (!request.first) return 'split' as const;
     if (record.slotClass === 'redrive') return 'redrive' as const;
-    return record.tries > 0 ? ('retry' as const) : ('live' as const);
+    return record.tries + request.failures > 0 ? ('retry' as const) : ('live' as const);
   };
 
   const work = async (): Promise<RunEnd> => {
@@ -143,7 +146,14 @@ export function createRun(
     calling -= 1;
   };
 
-  const handleAnswer = createAnswerHandler(options, record, settler, untilLanded);
+  /** Not on the wire, and in no hurry: a process that stops does not wait for it. */
+  const rest = async (ms: number): Promise<void> => {
+    const endMs = performance.now() + ms;
+    while (!options.room.isClosed && performance.now() < endMs)
+      await waitUntil(Math.min(endMs, performance.now() + REST_LOOK_MS));
+  };
+
+  const handleAnswer = createAnswerHandler(options, record, settler, untilLanded, rest);
 
   return { work };
 }

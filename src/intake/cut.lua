@@ -71,7 +71,7 @@ local mayBeFresh
 if h[3] == 'brake' then
   mayBeFresh = probes >= 3 and probes % 2 == 1
 else
-  mayBeFresh = h[6] == 'import' and probes >= 1 and (h[3] == 'outage' or probes % 2 == 0)
+  mayBeFresh = h[6] == 'import' and (h[3] == 'outage' or probes % 2 == 0)
 end
 local fresh = h[1] and mayBeFresh and h[5] ~= h[4] and open < maxOpen + 50
 if h[1] and not fresh then

@@ -118,7 +118,7 @@ describe('what ends a hold', () => {
     expect(state).toMatchObject({ epoch: '2', hold: null, proof: null });
     expect(state.heldMs).toBeGreaterThanOrEqual(5_000);
     const left = Object.keys(await stage.redis.hgetall(stage.keys.hold)).sort();
-    expect(left).toEqual(['clearedAt', 'clearedCode', 'clearedGapMs', 'epoch', 'heldMs']);
+    expect(left).toEqual(['clearedAt', 'clearedBy', 'clearedCode', 'clearedGapMs', 'epoch', 'heldMs']);
     // A clock that was set back takes nothing away again.
     await hold.blocked(call('2'), why);
     await stage.redis.hincrby(stage.keys.hold, 'heldSince', 3_600_000);

@@ -5,4 +5,5 @@ export const openAdmission: Admission = {
   enter: async () => () => undefined,
   stirred: () => undefined,
   close: () => undefined,
+  isClosed: false,
 };

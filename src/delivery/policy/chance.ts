@@ -16,9 +16,9 @@ export interface Chance {
 }
 
 /** What is older counts less: half after this time. */
-const HALF_LIFE_MS = 30_000;
+const HALF_LIFE_MS = 300_000;
 /** Calls that are taken to have passed before the first one was made. */
-const PRIOR_CALLS = 20;
+const PRIOR_CALLS = 5;
 const LEAST_SHARE = 0.01;
 const MOST_SHARE = 0.9;
 /** A split by chance costs a few calls; an end by chance costs a user. */

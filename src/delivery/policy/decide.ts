@@ -12,7 +12,7 @@ import {
   type PendingUser,
   singly,
 } from './pending-user.ts';
-import { halvesOf, partsOf, released } from './split.ts';
+import { halvesOf, partsOf, released, watched } from './split.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -97,7 +97,9 @@ export function decide(
       if (request.users.length === 1) return refuse(request, verdict, policy);
       return {
         ...nothing,
-        again: verdict.tooLarge ? halvesOf(request, commands) : partsOf(request, commands, 0, 0),
+        again: verdict.tooLarge
+          ? watched(request, halvesOf(request, commands), commands, true)
+          : partsOf(request, commands, 0, 0),
       };
     case 'retry':
     case 'unknown':
@@ -116,7 +118,8 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
     const shared = verdict.class === 'throttle' ? request.failures : 1;
-    return { ...nothing, again: partsOf(request, commands, shared, startedAtMs) };
+    const parts = partsOf(request, commands, shared, request.failedAtMs || startedAtMs);
+    return { ...nothing, again: watched(request, parts, commands, false) };
   }
   return onceMore(request, verdict, policy);
 }
@@ -144,7 +147,7 @@ function unexplainedOfOne(request: ApiRequest, verdict: Verdict, policy: Decisio
   if (user.suspicion === null) {
     const isLast = verdict.class === 'unknown' && whose === 'lone' && policy.sameAnswers >= UNKNOWN_TRIES;
     if (isLast && behind.length === 0) return refuse(request, verdict, policy);
-    if (policy.expired) return expire(request, user, verdict, policy);
+    if (policy.expired) return bareOrExpired(request, user, verdict, policy);
     const isTold = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
     if (whose !== 'theirs' || !isTold) return onceMore(request, verdict, policy);
   }
@@ -159,20 +162,17 @@ function whoFailsAlone(
   verdict: Verdict,
   policy: DecisionPolicy,
 ): Decision {
-  const { whose, endAfter, onProfileFault, commands } = policy;
+  const { whose, endAfter, commands } = policy;
   const behind = released(request, commands);
   const failures = user.suspicion?.failures ?? 0;
   const mayPass = isTransient(verdict);
-  const mayGoBare = onProfileFault === 'import-bare' && !user.there && user.bare === null && hasProfile(user);
-  const bare = (): Decision => ({
-    ...nothing,
-    again: [...singly([{ ...user, bare: verdict }], commands.single), ...behind],
-  });
+  const mayGoBare = canGoBare(user, policy);
+  const bare = (): Decision => withoutProfile(request, user, verdict, commands);
   if (mayPass) {
-    if (policy.expired) return mayGoBare ? bare() : expire(request, user, verdict, policy);
+    if (policy.expired) return bareOrExpired(request, user, verdict, policy);
     if (mayGoBare && whose === 'theirs' && failures % BARE_EVERY === 0) return bare();
   } else if (whose === 'theirs' && failures >= endAfter) {
-    if (user.events.length > 1 || !hasProfile(user)) {
+    if (user.events.length > 1 || !profileCounts(user, commands)) {
       const isOver = user.bare === null || failures >= endAfter + BARE_TRIES;
       if (isOver) return refuse(request, verdict, policy);
     } else if (mayGoBare) return bare();
@@ -182,16 +182,55 @@ function whoFailsAlone(
   return { ...nothing, again: behind, later: [{ ...user, bare: null }] };
 }
 
-/** The same call may pass by itself some day. */
+/** The same call may pass by itself some day. The account quota is the plan's, whoever it is told to. */
 function isTransient(verdict: Verdict): boolean {
-  return verdict.class === 'retry' || verdict.class === 'throttle';
+  return verdict.class === 'retry' || verdict.class === 'throttle' || verdict.holdKind === 'quota';
+}
+
+/** register_account_v1 carries no profile: leaving it out changes nothing. */
+function profileCounts(user: PendingUser, { form }: Commands): boolean {
+  return form !== 'hosted' && hasProfile(user);
+}
+
+function canGoBare(user: PendingUser, { onProfileFault, commands }: DecisionPolicy): boolean {
+  return (
+    onProfileFault === 'import-bare' && !user.there && user.bare === null && profileCounts(user, commands)
+  );
+}
+
+/** The account is tried without its profile; who waited behind goes on. */
+function withoutProfile(
+  request: ApiRequest,
+  user: PendingUser,
+  verdict: Verdict,
+  commands: Commands,
+): Decision {
+  const bare = singly([{ ...user, bare: verdict }], commands.single);
+  return { ...nothing, again: [...bare, ...released(request, commands)] };
+}
+
+/** Too old to be tried again: but once more without the profile, if that may be the fault. */
+function bareOrExpired(
+  request: ApiRequest,
+  user: PendingUser,
+  verdict: Verdict,
+  policy: DecisionPolicy,
+): Decision {
+  return canGoBare(user, policy)
+    ? withoutProfile(request, user, verdict, policy.commands)
+    : expire(request, user, verdict, policy);
 }
 
 function suspected(user: PendingUser, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): PendingUser {
   const before = user.suspicion;
+  const isSame =
+    isTransient(verdict) ||
+    (before?.errorCode === verdict.errorCode && before.httpStatus === verdict.httpStatus);
+  // A new fault that does not pass may be everybody's: it counts from the next time on.
+  const failures = before === null ? 0 : isSame ? before.failures : -1;
   const suspicion: Suspicion = {
     since: before?.since ?? Math.round(startedAtMs),
-    failures: (before?.failures ?? 0) + (whose === 'theirs' ? 1 : 0),
+    failures: Math.max(0, failures + (whose === 'theirs' ? 1 : 0)),
     errorCode: verdict.errorCode,
     httpStatus: verdict.httpStatus,
     errorInfo: verdict.errorInfo || verdict.meaning,
@@ -292,7 +331,7 @@ function refuse(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): 
   const others = released(request, commands);
   const [entry, ...older] = user.events;
   if (entry === undefined) return { ...nothing, again: others };
-  const aboutProfile = (verdict.profileFault || user.there) && hasProfile(user);
+  const aboutProfile = (verdict.profileFault || user.there) && profileCounts(user, commands);
   // A user never ends without an account while one of their events could have made it.
   if (older.length > 0) {
     return {

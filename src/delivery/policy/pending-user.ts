@@ -42,6 +42,8 @@ export interface ApiRequest {
 /** A call that failed and went out again in parts. If all of them pass, its size may have been the fault. */
 export interface Whole {
   readonly bytes: number;
+  /** Refused for its size by name (HTTP 413). */
+  readonly wasTooLarge: boolean;
   /** Parts that have not passed yet. */
   partsLeft: number;
 }

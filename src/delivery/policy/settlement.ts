@@ -168,6 +168,7 @@ function keep(after: Remaining, entries: () => ReadonlyMap<string, RawEntry>, ke
     entries: [...entries().values()].filter(({ eventId }) => staying.has(eventId)),
     users: after.size,
     isIsolated: [...after.keys()].every((userId) => kept.suspects.has(userId)),
+    suspects: new Map([...kept.suspects].filter(([userId]) => after.has(userId))),
   };
 }
 

@@ -29,13 +29,11 @@ export function partsOf(
   failedAtMs: number,
 ): ApiRequest[] {
   const size = Math.ceil(request.users.length / PARTS);
-  const parts = slices(request.users, size).map((users) => ({
+  return slices(request.users, size).map((users) => ({
     ...partOf(request, users, commands),
     failures,
     failedAtMs,
   }));
-  const whole = { bytes: bytesOf(request, request.users, commands), partsLeft: parts.length };
-  return parts.map((part) => ({ ...part, whole }));
 }
 
 /** A call that something refused for its size, as two of half its size each. */
@@ -45,9 +43,19 @@ export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] 
   let count = 0;
   for (let sum = 0; count < request.users.length - 1 && sum < half; count++) sum += bytes[count] ?? 0;
   const at = Math.max(1, count);
-  return [request.users.slice(0, at), request.users.slice(at)].map((users) =>
-    partOf(request, users, commands),
-  );
+  const halves = [request.users.slice(0, at), request.users.slice(at)];
+  return halves.map((users) => partOf(request, users, commands));
+}
+
+/** Parts that tell together what failed the call: if all of them pass, it was its size, or chance. */
+export function watched(
+  request: ApiRequest,
+  parts: readonly ApiRequest[],
+  commands: Commands,
+  wasTooLarge: boolean,
+): ApiRequest[] {
+  const whole = { bytes: bytesOf(request, request.users, commands), wasTooLarge, partsLeft: parts.length };
+  return parts.map((part) => ({ ...part, whole }));
 }
 
 /**

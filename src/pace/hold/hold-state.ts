@@ -118,9 +118,12 @@ export interface HoldState {
   /** A call has been on the wire for seconds: if no success comes meanwhile, an outage is counted from now. */
   silent(slot: HeardSlot): Promise<HoldWord>;
   blocked(slot: HeardSlot, why: Blocked, failing?: Failing): Promise<HoldWord>;
-  /** A user who is suspected already failed alone once more: that says nothing about the fleet. */
-  suspect(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
-  /** Whether calls of others have passed since these users failed; changes nothing. */
+  /**
+   * A user who is suspected already failed alone once more: that says nothing about the fleet. `proved`: others were
+   * seen to pass after a failure of this kind.
+   */
+  suspect(slot: HeardSlot, failing: Failing, proved: boolean): Promise<HoldWord>;
+  /** Whose fault a refused call seems to be; `lone` only while others have passed of late. */
   compare(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
   /**
    * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
@@ -165,7 +168,7 @@ export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
       run('bad', slot, failing, newUsers, words('brake', answer)),
     trouble: (slot, answer, failing = NO_RECORD) => run('trouble', slot, failing, words('outage', answer)),
     silent: (slot) => run('silent', slot, NO_RECORD),
-    suspect: (slot, failing) => run('suspect', slot, failing),
+    suspect: (slot, failing, proved) => run('suspect', slot, failing, proved ? 1 : 0),
     compare: (slot, failing) => run('compare', slot, failing),
     blocked: (slot, { minProbeGapMs = 0, ...why }, failing = NO_RECORD) => {
       const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);

@@ -14,7 +14,11 @@
 --        paused (JSON), stoppedFrom              and from when on a pause is not counted in heldMs yet
 --        causeAt                                when the call started whose answer began the hold (ms)
 --        passedAt                               when the newest call started that imported somebody (ms); hold-end.lua
---        failedBy                               the call record that failed since then; '*': several did
+--        newPassedAt                            the same of a call that made an account which did not exist (ms)
+--        failedBy, appFailures                  the call record that failed since then ('*': several did), and how many
+--                                               answers said since then that no call can succeed
+--        failedProbe                            the call record whose call failed last as a probe, or began the hold
+--        thenProof                              what proves the end of the hold once its quick probes have failed
 --        badCalls, badUsers                     answers in a row that would dead-letter; the users of first calls
 --        troubleSince, troubleCalls, troubleAt  transient failures in a row
 -- ARGV 1 operation   2 epoch of the slot   3 channel   4 '1' if the answer is a probe's
@@ -26,8 +30,9 @@
 --   trouble    JSON                             no answer, or a transient one
 --   silent                                      a call has had no answer for seconds, and may have one yet
 --   blocked    JSON, kind, proof, code, first gap ms, greatest gap ms    no call can succeed
---   suspect                                     a user who is suspected already failed once more, alone
---   compare                                     asks only whether others passed meanwhile
+--   suspect    proved                           a user who is suspected already failed once more, alone; '1' if others
+--                                               were seen to pass after a failure of this kind
+--   compare                                     asks only whose fault a refused call seems to be
 --   newcomer   call record key, ms, proves       this call is the next probe; proves is '1' if it holds an account that
 --                                               does not exist yet, '0' if none of those that wait does
 --   missed                                      a probe's slot was not used
@@ -35,7 +40,7 @@
 --
 -- Answers one word: 'set' 'postponed' 'cleared' 'waiting' (held on) | 'noted' (nothing is held)
 -- | 'others-pass' (nothing is held, and calls of others have passed since these users failed: the fault follows them)
--- | 'lone' (nothing is held, nobody passed meanwhile, but nobody else failed either)
+-- | 'lone' (nothing is held, nobody passed meanwhile, but nobody else failed either; compare: and somebody passed of late)
 -- | 'held' (came from before the hold) | 'paused' 'resumed' 'same'
 --
 -- Shares hold-end.lua.
@@ -43,7 +48,10 @@
 local OUTAGE_AFTER_MS, OUTAGE_CALLS = 5000, 3
 -- A fault now and then is no outage: what lies further back than this is not of the same row.
 local TROUBLE_FORGOTTEN_MS = 120000
-local BRAKE_CALLS, BRAKE_USERS, BRAKE_QUICK_PROBES = 5, 100, 3
+local BRAKE_CALLS, BRAKE_USERS, QUICK_PROBES = 5, 100, 3
+-- Somebody passed a moment ago: so many answers in a row say that no call can succeed before that is believed, since each
+-- may follow one user of its call. Then the first probes go out without a gap.
+local RECENT_MS, APP_FAILURES = 5000, 3
 local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
 local FLAP_MS = 60000
 -- The check has passed and calls fail all the same: no signature is at stake, so a call may be the probe more often.
@@ -87,25 +95,27 @@ if op == 'pause' or op == 'resume' then
 end
 
 local f = redis.call('HMGET', hold, 'epoch', 'held', 'kind', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls',
-  'troubleAt', 'probeGapMs', 'probes', 'passedAt', 'failedBy')
+  'troubleAt', 'probeGapMs', 'probes', 'passedAt', 'failedBy', 'proof', 'newPassedAt')
 local held, kind = f[2], f[3]
 local current = (f[1] or '0') == ARGV[2]
 local startMs, callId, failedSinceMs = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 
 -- Whose fault it is, as far as the answers to others tell. A suspect proves nothing about others.
-local function whose()
-  if failedSinceMs > 0 and tonumber(f[11] or 0) >= failedSinceMs then
+local isRecent = nowMs - tonumber(f[11] or 0) <= RECENT_MS
+local function whose(passedAt)
+  if failedSinceMs > 0 and tonumber(passedAt or f[11] or 0) >= failedSinceMs then
     return 'others-pass'
   end
-  if op == 'compare' then
-    return 'noted'
-  end
   if op == 'suspect' then
-    return f[12] and 'noted' or 'others-pass'
+    -- Proved once before, and nobody else has failed since somebody passed.
+    return ARGV[8] == '1' and not f[12] and 'others-pass' or 'noted'
   end
   if current and callId ~= '' and f[12] ~= callId and f[12] ~= '*' then
     f[12] = f[12] and '*' or callId
     redis.call('HSET', hold, 'failedBy', f[12])
+  end
+  if op == 'compare' and not isRecent then
+    return 'noted'
   end
   return f[12] == callId and 'lone' or 'noted'
 end
@@ -117,7 +127,7 @@ end
 local function begin(json, newKind, proof, gap, first, most)
   redis.call('HSET', hold, 'held', json, 'kind', newKind, 'proof', proof, 'heldSince', now, 'probes', 0,
     'causeAt', text(startMs), 'firstGapMs', text(first), 'maxGapMs', text(most),
-    'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
+    'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap), 'failedProbe', callId)
   forget('probeUntil', 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'freshAt', 'leaseMs')
   if newKind == 'outage' or newKind == 'brake' then
     redis.call('HSET', hold, 'leaseMs', SHORT_LEASE_MS)
@@ -127,7 +137,7 @@ local function begin(json, newKind, proof, gap, first, most)
 end
 
 local function clear()
-  endHold(hold, ARGV[3], nowMs)
+  endHold(hold, ARGV[3], nowMs, callId ~= '' and 'call' or 'check')
   return 'cleared'
 end
 
@@ -142,10 +152,19 @@ local function postpone()
   local first, most = tonumber(bounds[1] or SHORT_GAP_MS), tonumber(bounds[2] or SHORT_MAX_GAP_MS)
   local probes = redis.call('HINCRBY', hold, 'probes', 1)
   local gap = math.min(most, math.max(first, 2 * tonumber(f[9] or first)))
-  if kind == 'brake' and probes < BRAKE_QUICK_PROBES then
+  local thenProof = redis.call('HGET', hold, 'thenProof')
+  if probes < QUICK_PROBES and (kind == 'brake' or thenProof) then
     gap = 0
+  elseif thenProof then
+    gap = first
+    redis.call('HSET', hold, 'proof', thenProof)
+    forget('thenProof')
+    changed()
   end
   redis.call('HSET', hold, 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
+  if callId ~= '' then
+    redis.call('HSET', hold, 'failedProbe', callId)
+  end
   forget('probeUntil', 'newcomer', 'newcomerUntil')
   wake()
 end
@@ -170,6 +189,9 @@ if op == 'newcomer' then
 end
 
 if op == 'success' then
+  if held and probe and current and kind == 'quota' and redis.call('HGET', hold, 'proves') == '1' then
+    redis.call('HSET', hold, 'newPassedAt', text(startMs))
+  end
   if held and probe and current and kind == 'quota' and redis.call('HGET', hold, 'proves') == '0' then
     postpone()
     return 'held'
@@ -270,6 +292,9 @@ if held then
   if not (probe and current) then
     return 'held'
   end
+  if f[13] == 'import' then
+    most = math.max(first, math.min(most, CALL_MAX_GAP_MS))
+  end
   redis.call('HSET', hold, 'firstGapMs', text(first), 'maxGapMs', text(most))
   if kind == newKind then
     redis.call('HSET', hold, 'held', json)
@@ -284,13 +309,20 @@ if held then
   return 'postponed'
 end
 -- Existing accounts pass whatever the plan says: only a new one proves anything of the account quota.
-local word = newKind == 'quota' and 'noted' or whose()
+local word = whose(newKind == 'quota' and (f[14] or '0') or nil)
 if not current or word == 'others-pass' then
   return word
 end
+if isRecent and newKind ~= 'quota' then
+  if redis.call('HINCRBY', hold, 'appFailures', 1) < APP_FAILURES then
+    return word
+  end
+  redis.call('HSET', hold, 'thenProof', proof)
+  return begin(json, newKind, 'import', 0, first, most)
+end
 -- Held again for the same reason as soon as it was let go: the proof was not good enough, and the gap goes on.
-local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs')
-if last[1] and last[2] == code and math.abs(nowMs - tonumber(last[1])) < FLAP_MS then
+local last = redis.call('HMGET', hold, 'clearedAt', 'clearedCode', 'clearedGapMs', 'clearedBy')
+if last[1] and last[2] == code and last[4] ~= 'call' and math.abs(nowMs - tonumber(last[1])) < FLAP_MS then
   if proof == 'check' then
     proof, most = 'import', math.max(first, math.min(most, CALL_MAX_GAP_MS))
   end
