@@ -126,7 +126,7 @@ function actionOf(row: VerdictRow): string {
         ? 'split; the account is imported without its profile, the event dead-lettered `profile`'
         : 'split; dead-lettered `rejected` once called alone';
     case 'app': {
-      const signs = row.signAnew ? 'signs anew and tries once, then ' : '';
+      const signs = row.signAnew ? 'makes a new UserSig and tries once, then ' : '';
       const gap =
         row.minProbeGapMs === undefined ? '' : `, probes ${row.minProbeGapMs / 1000} s apart at least`;
       return `${signs}holds all calls (${row.holdKind ?? ''})${gap}`;

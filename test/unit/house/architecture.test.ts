@@ -131,6 +131,21 @@ test('every file and folder that the documents name exists', () => {
   expect(problems).toEqual([]);
 });
 
+test('every file that the other documents name exists', () => {
+  const others = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  const named =
+    /(?<![\w./-])(?:src|test|scripts|docs|deploy|bench)\/[\w./-]*\.(?:ts|js|lua|c|md|yml|yaml|json)\b/g;
+  const problems = ['README.md', 'README.zh-CN.md', ...others.map((name) => `docs/${name}`)].flatMap((path) =>
+    linesOf(path).flatMap(({ at, text }) =>
+      [...text.matchAll(named)]
+        .map(([file]) => file)
+        .filter((file) => !existsSync(join(root, file)))
+        .map((file) => `${at}: ${file} does not exist${guess(file)}`),
+    ),
+  );
+  expect(problems).toEqual([]);
+});
+
 /** Where a file of this name stands now, for the one who corrects the document. */
 function guess(path: string): string {
   const room = path.split('/')[0] ?? '';

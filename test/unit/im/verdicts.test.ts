@@ -28,7 +28,7 @@ function api(command: CommandName, errorCode: number): Verdict {
 
 /** The class column's words as this project's verdict. */
 function expected(words: string): Partial<Verdict> {
-  if (words.startsWith('sign anew')) return { class: 'app', signAnew: true };
+  if (words.startsWith('make a new UserSig')) return { class: 'app', signAnew: true };
   if (words.startsWith('throttle')) {
     return { class: 'throttle', throttles: words.includes('this command') ? 'command' : 'all' };
   }
