@@ -6,7 +6,6 @@ import { claimRecord } from '../ledger/claim.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import type { Release } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
-import type { EarlySlot } from './early-slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 import { createRun } from './run.ts';
 
@@ -32,22 +31,16 @@ export async function deliver(options: DeliveryOptions, callId: string, kind: st
   }
 }
 
-/**
- * The same for a call that its process took in hand as it was cut: the record is its own already, and new. `early`: its
- * slot, if that was asked for already.
- */
+/** The same for a call that this process cut: the record is its own already, and new. */
 export async function deliverLocal(
   options: DeliveryOptions,
   { record, run }: LocalCall,
   leave: Release,
-  early?: EarlySlot,
 ): Promise<RunEnd> {
   try {
-    return await createRun(options, { record, run, passedAtMs: 0 }, leave, early).work();
+    return await createRun(options, { record, run, passedAtMs: 0 }, leave).work();
   } finally {
     leave();
-    // Its slot may not have been needed: no event of the call held up. A Redis that cannot be told grants none either.
-    early?.close().catch(() => undefined);
   }
 }
 

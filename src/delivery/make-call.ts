@@ -37,8 +37,7 @@ const STALE_CONNECTION_MS = 2_000;
 
 /**
  * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
- * given up; then the call waits for another one, with its connection kept. `early`: its slot, if that was asked for
- * already.
+ * given up; then the call waits for another one, with its connection kept.
  */
 export async function placeCall(
   client: ImClient,
@@ -47,19 +46,14 @@ export async function placeCall(
   candidate: Candidate,
   body: string,
   report: SlotReport,
-  early?: ReturnType<SlotQueue['take']>,
 ): Promise<Placed> {
-  let asked = early;
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
   /** Of a slot that was missed, once there was one. */
   let told: Promise<void> | undefined;
   try {
     for (;;) {
-      // Asked for early it may have been asked for too early: only the question that follows tells.
-      let slot = asked === undefined ? 'lost' : await asked;
-      asked = undefined;
-      if (slot === 'lost') slot = await limiter.slotQueue.take(candidate, told !== undefined);
+      const slot = await limiter.slotQueue.take(candidate, told !== undefined);
       await told;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();

@@ -9,7 +9,6 @@ import { waitUntil } from '../lifecycle/wait-until.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
-import type { EarlySlot } from './early-slot.ts';
 import { createAnswerHandler } from './handle-answer.ts';
 import { placeCall } from './make-call.ts';
 import { LANDING_MS } from './policy/backoff.ts';
@@ -29,15 +28,11 @@ interface Claimed {
   readonly passedAtMs: number;
 }
 
-/**
- * One run: what is left of the record, and the calls still to be made for it. `early`: asked for by this run, for its first
- * batch call.
- */
+/** One run: what is left of the record, and the calls still to be made for it. */
 export function createRun(
   options: DeliveryOptions,
   { record, run, passedAtMs }: Claimed,
   leave: Release,
-  early?: EarlySlot,
 ): { work(): Promise<RunEnd> } {
   const { callId } = record;
   const { commands } = options;
@@ -51,7 +46,7 @@ export function createRun(
       record.suspects,
     ),
     tellAll: options.allOutcomes,
-    isOnWire: () => calling > 0 || early?.isOpen() === true,
+    isOnWire: () => calling > 0,
     store: async (settlement) => {
       const settled = await settleRecord(
         options.redis,
@@ -129,7 +124,6 @@ export function createRun(
           if (slot.probe && isConnected) await options.hold.missed(slot);
         },
       },
-      request.command === commands.batch && slotClass === 'live' ? early?.take() : undefined,
     ).finally(() => {
       calling -= 1;
     });

@@ -9,7 +9,6 @@ import { allOf } from '../delivery/all-reports.ts';
 import { createBodyLimit } from '../delivery/body-limit.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
 import type { DeliveryOptions } from '../delivery/delivery-options.ts';
-import { askEarly, type EarlySlot } from '../delivery/early-slot.ts';
 import { createChance } from '../delivery/policy/chance.ts';
 import { startProber } from '../delivery/prober.ts';
 import { trackRefusalRate } from '../delivery/refusal-rate.ts';
@@ -87,7 +86,6 @@ export function startCalls(options: {
   });
   const room = createAdmission({ ...READY, nowMs: () => performance.now() });
   watch.onChange(() => room.stirred());
-  let expected: { readonly run: string; readonly slot: EarlySlot } | undefined;
   const coalescer = startCoalescer({
     redis,
     blocking: connections.intake,
@@ -108,18 +106,9 @@ export function startCalls(options: {
       return room.enter('in hand');
     },
     nextClaim: createCallClaims(randomUUID),
-    expectCall({ callId, run }) {
-      const limiter = limiters[batch];
-      const slot = limiter && askEarly(limiter, hold, callId, run);
-      // Of a cut whose answer never came: what its slot stands for is nobody's.
-      expected?.slot.close().catch(() => undefined);
-      expected = slot && { run, slot };
-      client.expectCall();
-    },
+    expectCall: () => client.expectCall(),
     take(call, leave) {
-      const early = expected?.run === call.run ? expected.slot : undefined;
-      if (early !== undefined) expected = undefined;
-      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, leave, early));
+      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, leave));
     },
     handOver,
     onTrouble: trouble('cutting calls'),
