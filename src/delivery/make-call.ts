@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
+import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
 import type { SlotQueue } from '../pace/slot-queue.ts';
@@ -39,7 +40,7 @@ const STALE_CONNECTION_MS = 2_000;
  * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
  * given up; then the call waits for another one, with its connection kept.
  */
-export async function placeCall(
+export async function makeCall(
   client: ImClient,
   limiter: CommandLimiter,
   watch: HoldWatch,
@@ -95,4 +96,29 @@ export async function placeCall(
     // process from ending.
     prepared?.abandon();
   }
+}
+
+/** Reports a run's slots to the hold, the limiter and the log. `release`: gives back the run's place in the admission. */
+export function slotReportOf(
+  options: {
+    readonly hold: Pick<HoldState, 'silent' | 'missed'>;
+    readonly readSecretAnew: () => void;
+    readonly report: { gaveUp(command: DeliveryCommand, lateMs: number): void };
+  },
+  limiter: CommandLimiter,
+  release: () => void,
+): SlotReport {
+  const { hold, readSecretAnew, report } = options;
+  return {
+    granted: release,
+    probing: readSecretAnew,
+    // If this report fails, the time-out that follows tells the same.
+    silent: (slot) => void hold.silent(slot).catch(() => undefined),
+    missed: async (slot, lateMs, isConnected) => {
+      report.gaveUp(limiter.command, lateMs);
+      await limiter.slots.giveUp(slot);
+      // Without a connection the probe has an answer all the same, and the breaker gets it.
+      if (slot.probe && isConnected) await hold.missed(slot);
+    },
+  };
 }

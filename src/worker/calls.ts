@@ -84,8 +84,8 @@ export function startCalls(options: {
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
   });
-  const room = createAdmission({ ...READY, nowMs: () => performance.now() });
-  watch.onChange(() => room.stirred());
+  const admission = createAdmission({ ...READY, nowMs: () => performance.now() });
+  watch.onChange(() => admission.openAll());
   const coalescer = startCoalescer({
     redis,
     blocking: connections.intake,
@@ -103,12 +103,12 @@ export function startCalls(options: {
     processId: id,
     async place() {
       await localCalls.room();
-      return room.enter('in hand');
+      return admission.acquire('in hand');
     },
     nextClaim: createCallClaims(randomUUID),
     expectCall: () => client.expectCall(),
-    take(call, leave) {
-      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, leave));
+    take(call, release) {
+      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release));
     },
     handOver,
     onTrouble: trouble('cutting calls'),
@@ -122,7 +122,7 @@ export function startCalls(options: {
     hold,
     watch,
     commands: { form: config.api.form, batch, single },
-    room,
+    admission,
     overrides: config.verdicts,
     culprits: trackRefusalRate(redis, keys, trouble('counting refused users')),
     chance: createChance(() => performance.now()),
@@ -195,7 +195,7 @@ export function startCalls(options: {
       // Workers first, so that nothing new is fetched while those who wait for a slot leave. They must leave before the
       // coalescer is waited for: it may wait for their places.
       ended.push(...workers.map((worker) => worker.close()));
-      room.close();
+      admission.close();
       for (const { slotQueue } of slotQueues) slotQueue.close();
       await Promise.all(ended);
       await localCalls.close();

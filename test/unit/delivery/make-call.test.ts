@@ -1,4 +1,4 @@
-import { placeCall } from '../../../src/delivery/make-call.ts';
+import { makeCall } from '../../../src/delivery/make-call.ts';
 import { LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
@@ -52,7 +52,7 @@ function place(
     send: answer,
     abandon: () => told.push('abandoned'),
   };
-  const placed = placeCall(
+  const placed = makeCall(
     { prepare: () => prepared } as unknown as ImClient,
     {
       command: 'account_check',
