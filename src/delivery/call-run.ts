@@ -237,7 +237,10 @@ export class CallRun {
       if (kind === 'lost') return LOST;
     }
     // A transient failure postpones the whole record, unless it is known to be the fault of these users.
-    const isOver = verdict.class === 'retry' && whose !== 'theirs' && decision.later.some(isUnsuspected);
+    const isOver =
+      verdict.class === 'retry' &&
+      whose !== 'theirs' &&
+      decision.later.some(({ suspicion }) => suspicion === null);
     return { again: decision.again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   }
 
@@ -246,7 +249,11 @@ export class CallRun {
     const { commands, chance, onProfileFault, retry } = this.#options;
     const isCheck = request.command === 'account_check';
     // Attempts are recorded only for users that are not imported. A check imports nobody.
-    const isClean = !isCheck && verdict.class === 'done' && failed === 0 && request.users.every(isWhole);
+    const isClean =
+      !isCheck &&
+      verdict.class === 'done' &&
+      failed === 0 &&
+      request.users.every(({ bare }) => bare === null);
     const tried: ApiRequest = isClean
       ? request
       : {
@@ -345,13 +352,4 @@ function attemptOf({ request, verdict, slot }: Answered): Attempt {
     errorCode: verdict.errorCode,
     httpStatus: verdict.httpStatus,
   };
-}
-
-/** Imported as the event says, profile and all. */
-function isWhole({ bare }: PendingUser): boolean {
-  return bare === null;
-}
-
-function isUnsuspected({ suspicion }: PendingUser): boolean {
-  return suspicion === null;
 }
