@@ -220,7 +220,12 @@ export class CallRun {
     const { request, verdict, slot } = answered;
     const whose: Whose = breaker.kind === 'judge' ? breaker.whose : 'unknown';
     this.#settler.began(slot.atRedisMs, slot.heldMs);
-    const attempt = attemptOf(answered);
+    const attempt: Attempt = {
+      at: Math.round(slot.atRedisMs),
+      command: request.command,
+      errorCode: verdict.errorCode,
+      httpStatus: verdict.httpStatus,
+    };
     const decision = this.#decide(answered, whose, attempt);
     this.#report(answered, decision);
     learnFromAnswer(this.#options, { request, verdict, breaker, decision });
@@ -343,13 +348,4 @@ export class CallRun {
     while (!this.#options.admission.isClosed && performance.now() < endMs)
       await waitUntil(Math.min(endMs, performance.now() + REST_LOOK_MS));
   }
-}
-
-function attemptOf({ request, verdict, slot }: Answered): Attempt {
-  return {
-    at: Math.round(slot.atRedisMs),
-    command: request.command,
-    errorCode: verdict.errorCode,
-    httpStatus: verdict.httpStatus,
-  };
 }
