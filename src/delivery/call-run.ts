@@ -31,7 +31,6 @@ import { createSettler, type Settler } from './settler.ts';
 /** A record, and the run that owns it. */
 export interface ClaimedRecord {
   readonly record: CallRecord;
-  /** ID of the run. */
   readonly run: string;
   /** When the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
   readonly passedAtMs: number;
