@@ -8,12 +8,12 @@ export interface Admission {
    * Resolves when a run of this kind may get ready, to what it calls once it has a slot or has ended (again does no
    * harm); to 'closing' when this process stops. `kind`: what its job tells of its class.
    */
-  enter(kind: string): Promise<Release | 'closing'>;
+  acquire(kind: string): Promise<Release | 'closing'>;
   /**
    * The fleet was stopped or let go: for a while everybody gets ready. While it is held any of them may be the one whose
    * call proves something, and entries that do not hold up must not wait.
    */
-  stirred(): void;
+  openAll(): void;
   /** Answers everyone who waits with 'closing', and everyone who comes. */
   close(): void;
   /** Closed: this process stops. */
@@ -61,7 +61,7 @@ export function createAdmission(options: {
   };
 
   return {
-    async enter(kind) {
+    async acquire(kind) {
       if (closed) return 'closing';
       const limiter = limiters.get(kind) ?? { ready: 0, waiting: new Set() };
       limiters.set(kind, limiter);
@@ -76,7 +76,7 @@ export function createAdmission(options: {
         limiter.waiting.add(go);
       });
     },
-    stirred() {
+    openAll() {
       openUntilMs = nowMs() + STIRRED_MS;
       letAllIn();
     },

@@ -22,7 +22,7 @@ export type BreakerVerdict =
 /** Hears every answer of one run. */
 export interface BreakerReporter {
   /** `failed`: users of the request who stand in FailAccounts. */
-  hear(request: ApiRequest, verdict: Verdict, failed: number, slot: Slot): Promise<BreakerVerdict>;
+  report(request: ApiRequest, verdict: Verdict, failed: number, slot: Slot): Promise<BreakerVerdict>;
 }
 
 export interface BreakerOptions {
@@ -137,7 +137,7 @@ export function createBreakerReporter(
   };
 
   return {
-    async hear(request, verdict, failed, slot) {
+    async report(request, verdict, failed, slot) {
       // What holds the fleet is shown everywhere: it must not name the users of the call that told it.
       const errorInfo =
         (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, usersOf(request))) || verdict.meaning;

@@ -5,10 +5,9 @@ import type { LocalCall } from '../intake/cut.ts';
 import { claimRecord } from '../ledger/claim.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import type { Release } from './admission.ts';
+import { CallRun } from './call-run.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
-import type { EarlySlot } from './early-slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
-import { createRun } from './run.ts';
 
 /**
  * A record of another version comes by again after this (claim.lua goes by the same). With both versions running
@@ -23,35 +22,29 @@ const CLOCK_SLACK_MS = 2_000;
  * the class of its call (calls/bullmq/call-worker.ts).
  */
 export async function deliver(options: DeliveryOptions, callId: string, kind: string): Promise<RunEnd> {
-  const leave = await options.room.enter(kind);
-  if (leave === 'closing') return { kind: 'leave' };
+  const release = await options.admission.acquire(kind);
+  if (release === 'closing') return { kind: 'leave' };
   try {
-    return await takeRecord(options, callId, leave);
+    return await takeRecord(options, callId, release);
   } finally {
-    leave();
+    release();
   }
 }
 
-/**
- * The same for a call that its process took in hand as it was cut: the record is its own already, and new. `early`: its
- * slot, if that was asked for already.
- */
+/** The same for a call that this process cut: the record is its own already, and new. */
 export async function deliverLocal(
   options: DeliveryOptions,
   { record, run }: LocalCall,
-  leave: Release,
-  early?: EarlySlot,
+  release: Release,
 ): Promise<RunEnd> {
   try {
-    return await createRun(options, { record, run, passedAtMs: 0 }, leave, early).work();
+    return await new CallRun(options, { record, run, passedAtMs: 0 }, release).work();
   } finally {
-    leave();
-    // Its slot may not have been needed: no event of the call held up. A Redis that cannot be told grants none either.
-    early?.close().catch(() => undefined);
+    release();
   }
 }
 
-async function takeRecord(options: DeliveryOptions, callId: string, leave: Release): Promise<RunEnd> {
+async function takeRecord(options: DeliveryOptions, callId: string, release: Release): Promise<RunEnd> {
   const run = randomUUID();
   const claim = await claimRecord(options.redis, options.keys, callId, run, options.retry.maxMs + LANDING_MS);
   switch (claim.kind) {
@@ -73,5 +66,5 @@ async function takeRecord(options: DeliveryOptions, callId: string, leave: Relea
     // Sent in the future: Redis's clock was set back. How long ago it was cannot be told; the longest is waited.
     await waitUntil(performance.now() + LANDING_MS);
   }
-  return createRun(options, { record, run, passedAtMs }, leave).work();
+  return new CallRun(options, { record, run, passedAtMs }, release).work();
 }

@@ -20,7 +20,7 @@ export interface DeliveryOptions extends BreakerOptions {
   readonly client: ImClient;
   readonly watch: HoldWatch;
   readonly commands: Commands;
-  readonly room: Admission;
+  readonly admission: Admission;
   /** What the configuration says of error codes. */
   readonly overrides: VerdictOverrides;
   readonly culprits: RefusalRate;

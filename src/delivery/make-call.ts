@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
+import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
 import type { SlotQueue } from '../pace/slot-queue.ts';
@@ -37,29 +38,23 @@ const STALE_CONNECTION_MS = 2_000;
 
 /**
  * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
- * given up; then the call waits for another one, with its connection kept. `early`: its slot, if that was asked for
- * already.
+ * given up; then the call waits for another one, with its connection kept.
  */
-export async function placeCall(
+export async function makeCall(
   client: ImClient,
   limiter: CommandLimiter,
   watch: HoldWatch,
   candidate: Candidate,
   body: string,
   report: SlotReport,
-  early?: ReturnType<SlotQueue['take']>,
 ): Promise<Placed> {
-  let asked = early;
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
   /** Of a slot that was missed, once there was one. */
   let told: Promise<void> | undefined;
   try {
     for (;;) {
-      // Asked for early it may have been asked for too early: only the question that follows tells.
-      let slot = asked === undefined ? 'lost' : await asked;
-      asked = undefined;
-      if (slot === 'lost') slot = await limiter.slotQueue.take(candidate, told !== undefined);
+      const slot = await limiter.slotQueue.take(candidate, told !== undefined);
       await told;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();
@@ -101,4 +96,29 @@ export async function placeCall(
     // process from ending.
     prepared?.abandon();
   }
+}
+
+/** Reports a run's slots to the hold, the limiter and the log. `release`: gives back the run's place in the admission. */
+export function slotReportOf(
+  options: {
+    readonly hold: Pick<HoldState, 'silent' | 'missed'>;
+    readonly readSecretAnew: () => void;
+    readonly report: { gaveUp(command: DeliveryCommand, lateMs: number): void };
+  },
+  limiter: CommandLimiter,
+  release: () => void,
+): SlotReport {
+  const { hold, readSecretAnew, report } = options;
+  return {
+    granted: release,
+    probing: readSecretAnew,
+    // If this report fails, the time-out that follows tells the same.
+    silent: (slot) => void hold.silent(slot).catch(() => undefined),
+    missed: async (slot, lateMs, isConnected) => {
+      report.gaveUp(limiter.command, lateMs);
+      await limiter.slots.giveUp(slot);
+      // Without a connection the probe has an answer all the same, and the breaker gets it.
+      if (slot.probe && isConnected) await hold.missed(slot);
+    },
+  };
 }

@@ -12,7 +12,7 @@ import {
   cutCalls,
   type LocalCall,
 } from './cut.ts';
-import { createArrivalRate, nextLookMs, secondLookMs, shouldEndWithin } from './linger.ts';
+import { createArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
 
 /** A place for a call in hand: called to give it up. */
 export type Place = () => void;
@@ -74,11 +74,8 @@ export function startCoalescer(options: {
   readonly place: () => Promise<Place | 'closing'>;
   /** Names the call that is cut next, and the run that takes it. Never the same twice. */
   readonly nextClaim: () => CallClaim;
-  /**
-   * A call is being cut, most likely: for this claim. An event came to an empty intake, or what lingered should fill it
-   * by now, or is due. What it will need can be got ready meanwhile.
-   */
-  readonly expectCall: (claim: CallClaim) => void;
+  /** An event came to an empty intake: its call needs a connection in a moment. */
+  readonly expectCall: () => void;
   /** Works the call off. Calls `leave` when its place is free again. */
   readonly take: (call: LocalCall, leave: Place) => void;
   /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
@@ -106,8 +103,6 @@ export function startCoalescer(options: {
   /** An entry came while this process waited for one. */
   let woken = false;
   let cutLast = true;
-  /** What lingered should fill a call by now, or is due. */
-  let shouldEnd = false;
   /** By the newest answer another call can be cut at once. */
   let moreWaits = false;
   /** Cuts whose answers are not waited for, and when each was asked for, ms; oldest first. */
@@ -160,14 +155,11 @@ export function startCoalescer(options: {
     return reading;
   };
 
-  /** Cuts once, and has what was cut worked off. `expected`: there is a call to be cut, most likely. */
-  const cut = async (leave: Place, expected: boolean): Promise<CutAnswer> => {
+  /** Cuts once, and has what was cut worked off. */
+  const cut = async (leave: Place): Promise<CutAnswer> => {
     let taken = false;
     try {
-      const claim = nextClaim();
-      const answering = cutCalls(redis, keys, limits, processId, claim);
-      if (expected) expectCall(claim);
-      const answer = await answering;
+      const answer = await cutCalls(redis, keys, limits, processId, nextClaim());
       moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
       const { localCalls, calls } = answer;
@@ -206,9 +198,8 @@ export function startCoalescer(options: {
     const isLone = woken;
     woken = false;
     const askedAtMs = performance.now();
-    const cutting = cut(leave, shouldEnd || (isLone && cutLast));
-    // Not under a backlog: who waits for slots anyway is ready for them sooner than a call that is being cut.
-    shouldEnd = false;
+    if (isLone && cutLast) expectCall();
+    const cutting = cut(leave);
     if (moreWaits && late.size < MOST_LATE && !(await endsWithin(cutting, waitsMs))) {
       endLater(cutting, askedAtMs);
       return;
@@ -221,10 +212,7 @@ export function startCoalescer(options: {
       case 'linger': {
         const seenAtMs = performance.now();
         rate.saw(answer.waiting, seenAtMs);
-        const state = { arrivalsPerMs: rate.perMs, ...lingering(answer) };
-        await rest(nextLookMs(state));
-        shouldEnd = shouldEndWithin(performance.now() - seenAtMs, state);
-        return;
+        return rest(nextLookMs({ arrivalsPerMs: rate.perMs, ...lingering(answer) }));
       }
       case 'watched':
         return rest(secondLookMs({ waitMs: answer.waitMs, ...lingering(answer) }));

@@ -78,17 +78,6 @@ export function nextLookMs(state: Lingering & { readonly arrivalsPerMs: number }
   return Math.max(1, Math.ceil(endMs(state, strideMs)));
 }
 
-/** A timer may fire so much early. */
-const EARLY_MS = 1;
-
-/** Whether a look after `elapsedMs` should find the call full, or due as it is. */
-export function shouldEndWithin(
-  elapsedMs: number,
-  state: Lingering & { readonly arrivalsPerMs: number },
-): boolean {
-  return elapsedMs + EARLY_MS >= Math.min(state.dueInMs, untilFullMs(state, state.arrivalsPerMs));
-}
-
 /** The watching process looks in time if it can; this much later it is thought to be held up. */
 const GRACE_MS = 5;
 

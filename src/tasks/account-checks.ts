@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CommandLimiter, placeCall, type SlotReport } from '../delivery/make-call.ts';
+import { type CommandLimiter, makeCall, type SlotReport } from '../delivery/make-call.ts';
 import { backoffMs } from '../delivery/policy/backoff.ts';
 import type { ApiAnswer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
@@ -102,7 +102,7 @@ export function createAccountChecks(options: {
   const call = async (userIds: readonly string[]): Promise<{ verdict: Verdict; answer?: ApiAnswer }> => {
     let signedAnew = false;
     for (let failures = 0; ; ) {
-      const placed = await placeCall(
+      const placed = await makeCall(
         client,
         limiter,
         watch,

@@ -276,7 +276,7 @@ class World {
       // No brake, no outage: the model's API is as bad as it likes.
       hold: answering<HoldState>('noted'),
       watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
-      room: openAdmission,
+      admission: openAdmission,
       commands: { form: this.form, batch: 'multiaccount_import', single: 'account_import' },
       overrides: {},
       culprits: { saw: () => undefined },

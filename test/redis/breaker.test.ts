@@ -133,7 +133,7 @@ describe('an answer of class throttle', () => {
     const s = scene();
     const word = await s
       .breaker()
-      .hear(request(3), verdict({ class: 'throttle', errorCode: 60007, throttles: 'command' }), 0, slot());
+      .report(request(3), verdict({ class: 'throttle', errorCode: 60007, throttles: 'command' }), 0, slot());
     expect(word).toMatchObject({ kind: 'again' });
     expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
     expect((await s.books[SINGLE].rate()).ratePerSecond).toBe(100);
@@ -145,7 +145,7 @@ describe('an answer of class throttle', () => {
     const s = scene();
     await s
       .breaker()
-      .hear(request(3), verdict({ class: 'throttle', errorCode: 60011, throttles: 'all' }), 0, slot());
+      .report(request(3), verdict({ class: 'throttle', errorCode: 60011, throttles: 'all' }), 0, slot());
     expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
     expect((await s.books[SINGLE].rate()).ratePerSecond).toBeLessThan(60);
   });
@@ -154,7 +154,7 @@ describe('an answer of class throttle', () => {
     const s = scene();
     const told = verdict({ class: 'throttle', throttles: 'command', retryAfterMs: 2_000 });
     const at = slot();
-    await s.breaker().hear(request(3), told, 0, at);
+    await s.breaker().report(request(3), told, 0, at);
     const notBefore = Number(await s.stage.redis.hget(`${s.stage.keys.pacePrefix}${BATCH}`, 'notBefore'));
     expect(notBefore / 1000 - at.atRedisMs).toBeGreaterThanOrEqual(1_999);
   });
@@ -162,7 +162,7 @@ describe('an answer of class throttle', () => {
   test('to the probe: it proves nothing, the next one waits', async () => {
     const s = scene();
     const probe = await heldWithProbe(s);
-    await s.breaker().hear(request(1), verdict({ class: 'throttle', throttles: 'command' }), 0, probe);
+    await s.breaker().report(request(1), verdict({ class: 'throttle', throttles: 'command' }), 0, probe);
     expect((await s.hold.read()).hold).not.toBeNull();
     expect(await leaseOf(s)).toBeNull();
   });
@@ -171,7 +171,7 @@ describe('an answer of class throttle', () => {
 describe('an answer of class app', () => {
   test('holds with its kind, its words without the users, and its gap', async () => {
     const s = scene();
-    const word = await s.breaker().hear(
+    const word = await s.breaker().report(
       request(2),
       verdict({
         class: 'app',
@@ -193,7 +193,7 @@ describe('an answer of class app', () => {
 
   test('of no kind of its own is a fault of the configuration; no words of its own, those of the table', async () => {
     const s = scene();
-    await s.breaker().hear(request(2), verdict({ class: 'app', errorInfo: '' }), 0, slot());
+    await s.breaker().report(request(2), verdict({ class: 'app', errorInfo: '' }), 0, slot());
     expect((await s.hold.read()).hold).toMatchObject({ kind: 'configuration', errorInfo: 'what it means' });
   });
 
@@ -201,16 +201,16 @@ describe('an answer of class app', () => {
     const s = scene();
     const expired = verdict({ class: 'app', errorCode: 70001, signAnew: true, holdKind: 'credentials' });
     const breaker = s.breaker();
-    expect(await breaker.hear(request(2), expired, 0, slot())).toMatchObject({ kind: 'again' });
+    expect(await breaker.report(request(2), expired, 0, slot())).toMatchObject({ kind: 'again' });
     expect([s.signedAnew(), (await s.hold.read()).hold]).toEqual([1, null]);
-    expect(await breaker.hear(request(2), expired, 0, slot())).toMatchObject({ kind: 'again' });
+    expect(await breaker.report(request(2), expired, 0, slot())).toMatchObject({ kind: 'again' });
     expect([s.signedAnew(), (await s.hold.read()).hold?.errorCode]).toEqual([1, 70001]);
   });
 
   test('an expired signature of the probe gives the lease back, so that the next goes at once', async () => {
     const s = scene();
     const probe = await heldWithProbe(s);
-    await s.breaker().hear(request(1), verdict({ class: 'app', signAnew: true }), 0, probe);
+    await s.breaker().report(request(1), verdict({ class: 'app', signAnew: true }), 0, probe);
     expect(s.signedAnew()).toBe(1);
     expect(await leaseOf(s)).toBeNull();
     expect(await s.stage.redis.hget(s.stage.keys.hold, 'probeGapMs')).toBe('1000');
@@ -222,24 +222,24 @@ describe('answers that would dead-letter', () => {
     const s = scene();
     const breaker = s.breaker();
     for (let i = 0; i < 4; i++)
-      expect(await breaker.hear(request(25), bad, 0, slot())).toMatchObject({ kind: 'judge' });
-    expect(await breaker.hear(request(25), bad, 0, slot())).toMatchObject({ kind: 'again', how: 'canary' });
+      expect(await breaker.report(request(25), bad, 0, slot())).toMatchObject({ kind: 'judge' });
+    expect(await breaker.report(request(25), bad, 0, slot())).toMatchObject({ kind: 'again', how: 'canary' });
     expect((await s.hold.read()).hold?.kind).toBe('brake');
     // One user alone needs no canary: canaryOf leaves it as it is.
-    expect(await breaker.hear(request(1), bad, 0, slot())).toMatchObject({ kind: 'again' });
+    expect(await breaker.report(request(1), bad, 0, slot())).toMatchObject({ kind: 'again' });
   });
 
   test('to the probe of a brake kill nobody, and the next probe waits; to that of an outage they end it', async () => {
     const s = scene();
     const breaker = s.breaker();
-    for (let i = 0; i < 5; i++) await breaker.hear(request(25), bad, 0, slot());
+    for (let i = 0; i < 5; i++) await breaker.report(request(25), bad, 0, slot());
     const { epoch } = await s.hold.read();
-    expect(await breaker.hear(request(1), bad, 0, slot(epoch, true))).toMatchObject({ kind: 'again' });
+    expect(await breaker.report(request(1), bad, 0, slot(epoch, true))).toMatchObject({ kind: 'again' });
     expect((await s.hold.read()).hold?.kind).toBe('brake');
 
     const other = scene();
     const probe = await heldWithProbe(other);
-    expect(await other.breaker().hear(request(1), bad, 0, probe)).toMatchObject({ kind: 'judge' });
+    expect(await other.breaker().report(request(1), bad, 0, probe)).toMatchObject({ kind: 'judge' });
     expect((await other.hold.read()).hold).toBeNull();
   });
 
@@ -247,9 +247,9 @@ describe('answers that would dead-letter', () => {
     const s = scene();
     const breaker = s.breaker();
     for (let i = 0; i < 12; i++) {
-      expect(await breaker.hear(request(50), bad, 0, slot())).toMatchObject({ kind: 'judge' });
+      expect(await breaker.report(request(50), bad, 0, slot())).toMatchObject({ kind: 'judge' });
       if (i % 4 === 3) {
-        expect(await breaker.hear(request(50), verdict({ class: 'done' }), 49, slot())).toMatchObject({
+        expect(await breaker.report(request(50), verdict({ class: 'done' }), 49, slot())).toMatchObject({
           kind: 'passed',
           isTold: false,
         });
@@ -264,21 +264,21 @@ describe('answers that would dead-letter', () => {
     const breaker = s.breaker();
     const words: string[] = [];
     for (let i = 0; i < 5; i++)
-      words.push((await breaker.hear(request(30), verdict({ class: 'done' }), 30, slot())).kind);
+      words.push((await breaker.report(request(30), verdict({ class: 'done' }), 30, slot())).kind);
     expect(words).toEqual(['judge', 'judge', 'judge', 'judge', 'again']);
   });
 
   test.each(['account', 'body', 'unknown'] as const)('of class %s they all count', async (kind) => {
     const s = scene();
     const breaker = s.breaker();
-    for (let i = 0; i < 5; i++) await breaker.hear(request(30), verdict({ class: kind }), 0, slot());
+    for (let i = 0; i < 5; i++) await breaker.report(request(30), verdict({ class: kind }), 0, slot());
     expect((await s.hold.read()).hold?.kind).toBe('brake');
   });
 
   test('calls that only look for the culprits of an earlier answer add no users', async () => {
     const s = scene();
     const breaker = s.breaker();
-    for (let i = 0; i < 8; i++) await breaker.hear(request(50, { first: false }), bad, 0, slot());
+    for (let i = 0; i < 8; i++) await breaker.report(request(50, { first: false }), bad, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
   });
 
@@ -286,9 +286,9 @@ describe('answers that would dead-letter', () => {
     const s = scene();
     const breaker = s.breaker();
     const alone = { command: SINGLE, users: users(1, { failed: true }), ...FOLLOW_UP } as const;
-    for (let i = 0; i < 99; i++) await breaker.hear(alone, bad, 0, slot());
+    for (let i = 0; i < 99; i++) await breaker.report(alone, bad, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
-    await breaker.hear(alone, bad, 0, slot());
+    await breaker.report(alone, bad, 0, slot());
     expect((await s.hold.read()).hold?.kind).toBe('brake');
   });
 });
@@ -300,10 +300,10 @@ describe('transient answers', () => {
   test('are judged while calls succeed, and so is the one that begins the outage', async () => {
     const s = scene();
     const breaker = s.breaker();
-    expect(await breaker.hear(request(5), trouble, 0, slot())).toMatchObject({ kind: 'judge' });
+    expect(await breaker.report(request(5), trouble, 0, slot())).toMatchObject({ kind: 'judge' });
     await olderTrouble(s);
     await eventually('an outage', async () => {
-      expect(await breaker.hear(request(5), trouble, 0, slot())).toMatchObject({ kind: 'judge' });
+      expect(await breaker.report(request(5), trouble, 0, slot())).toMatchObject({ kind: 'judge' });
       return (await s.hold.read()).hold !== null;
     });
     expect((await s.hold.read()).hold).toMatchObject({ kind: 'outage', errorCode: 70169 });
@@ -312,21 +312,21 @@ describe('transient answers', () => {
   test('in an outage cost no attempt', async () => {
     const s = scene();
     const probe = await heldWithProbe(s);
-    expect(await s.breaker().hear(request(5), trouble, 0, probe)).toMatchObject({ kind: 'again' });
-    expect(await s.breaker().hear(request(5), trouble, 0, slot('0'))).toMatchObject({ kind: 'again' });
+    expect(await s.breaker().report(request(5), trouble, 0, probe)).toMatchObject({ kind: 'again' });
+    expect(await s.breaker().report(request(5), trouble, 0, slot('0'))).toMatchObject({ kind: 'again' });
   });
 
   test('a success between them ends the trouble', async () => {
     const s = scene();
     const breaker = s.breaker();
-    await breaker.hear(request(5), trouble, 0, slot());
+    await breaker.report(request(5), trouble, 0, slot());
     await olderTrouble(s);
-    expect(await breaker.hear(request(5), verdict({ class: 'done' }), 0, slot())).toMatchObject({
+    expect(await breaker.report(request(5), verdict({ class: 'done' }), 0, slot())).toMatchObject({
       kind: 'passed',
       isTold: false,
     });
     await settleProof(s);
-    for (let i = 0; i < 20; i++) await breaker.hear(request(5), trouble, 0, slot());
+    for (let i = 0; i < 20; i++) await breaker.report(request(5), trouble, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
   });
 });
@@ -346,7 +346,7 @@ describe('whose fault it is', () => {
       const s = scene();
       const at = slot();
       await passedAt(s, at.atRedisMs + 1);
-      expect(await s.breaker().hear(request(5), answer, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
+      expect(await s.breaker().report(request(5), answer, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
       expect((await s.hold.read()).hold).toBeNull();
     },
   );
@@ -358,10 +358,10 @@ describe('whose fault it is', () => {
       const at = slot();
       await passedAt(s, at.atRedisMs - 5_000);
       const again = request(5, { failures: 1, failedAtMs: at.atRedisMs - 6_000 });
-      expect(await s.breaker().hear(again, answer, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
+      expect(await s.breaker().report(again, answer, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
       // What has passed before they failed tells nothing.
       const first = request(5, { failures: 1, failedAtMs: at.atRedisMs - 4_000 });
-      expect(await s.breaker().hear(first, answer, 0, at)).not.toMatchObject({ whose: 'theirs' });
+      expect(await s.breaker().report(first, answer, 0, at)).not.toMatchObject({ whose: 'theirs' });
     },
   );
 
@@ -370,20 +370,20 @@ describe('whose fault it is', () => {
     const at = slot();
     await passedAt(s, at.atRedisMs + 1);
     const full = verdict({ class: 'app', errorCode: 70398, holdKind: 'quota' });
-    expect(await s.breaker().hear(request(5), full, 0, at)).toEqual({ kind: 'again', how: 'canary' });
+    expect(await s.breaker().report(request(5), full, 0, at)).toEqual({ kind: 'again', how: 'canary' });
     expect((await s.hold.read()).hold?.kind).toBe('quota');
   });
 
   test('a hold that a later call disproves is over, and the next failure of its cause begins none', async () => {
     const s = scene();
     const at = slot();
-    expect(await s.breaker().hear(request(5), forbidden, 0, at)).toEqual({ kind: 'again', how: 'canary' });
+    expect(await s.breaker().report(request(5), forbidden, 0, at)).toEqual({ kind: 'again', how: 'canary' });
     expect((await s.hold.read()).hold?.kind).toBe('configuration');
     await settleProof(s, at.atRedisMs + 10);
     const { hold, epoch } = await s.hold.read();
     expect(hold).toBeNull();
     const again = request(5, { failures: 1, failedAtMs: at.atRedisMs });
-    expect(await s.breaker().hear(again, forbidden, 0, slot(epoch))).toEqual({
+    expect(await s.breaker().report(again, forbidden, 0, slot(epoch))).toEqual({
       kind: 'judge',
       whose: 'theirs',
     });
@@ -393,7 +393,7 @@ describe('whose fault it is', () => {
   test('a call that started before the cause of a hold does not end it', async () => {
     const s = scene();
     const at = slot();
-    await s.breaker().hear(request(5), forbidden, 0, at);
+    await s.breaker().report(request(5), forbidden, 0, at);
     await settleProof(s, at.atRedisMs - 1);
     expect((await s.hold.read()).hold?.kind).toBe('configuration');
   });
@@ -404,14 +404,14 @@ describe('whose fault it is', () => {
     await passedAt(s, at.atRedisMs - 1);
     const tooOften = verdict({ class: 'throttle', httpStatus: 429, throttles: 'command' });
     const refused = (failures: number) => request(5, { failures, failedAtMs: at.atRedisMs - 2 });
-    expect(await s.breaker().hear(refused(4), tooOften, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
+    expect(await s.breaker().report(refused(4), tooOften, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
     expect((await s.books[BATCH].rate()).ratePerSecond).toBe(100);
-    expect(await s.breaker().hear(refused(0), tooOften, 0, at)).toEqual({
+    expect(await s.breaker().report(refused(0), tooOften, 0, at)).toEqual({
       kind: 'again',
       how: 'failed',
       afterMs: 0,
     });
-    expect(await s.breaker().hear(refused(2), tooOften, 0, at)).toEqual({
+    expect(await s.breaker().report(refused(2), tooOften, 0, at)).toEqual({
       kind: 'again',
       how: 'canary',
       afterMs: 0,
@@ -433,15 +433,15 @@ describe('whose fault it is', () => {
     const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
     const trouble = verdict({ class: 'retry', errorCode: 70500 });
     for (let i = 0; i < 5; i++)
-      expect(await breaker.hear(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
+      expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
     expect(await s.stage.redis.hkeys(s.stage.keys.hold)).toEqual([]);
     expect((await s.hold.read()).hold).toBeNull();
     // Somebody else fails, too, and nobody has passed since: it may be everybody.
-    await breaker.hear(request(5), trouble, 0, slot());
-    expect(await breaker.hear(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });
+    await breaker.report(request(5), trouble, 0, slot());
+    expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });
     // A fault of the app that is new is one, whoever tells it.
     expect(
-      await breaker.hear(
+      await breaker.report(
         alone,
         verdict({ class: 'app', errorCode: 70003, holdKind: 'credentials' }),
         0,

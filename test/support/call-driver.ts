@@ -99,7 +99,7 @@ export function createCallDriver(
     // No brake, no outage: the test's API is as bad as the test wants it.
     hold: typeof hold === 'string' ? answering<HoldState>(hold) : hold,
     watch: { isCurrent: () => true, heardOf: () => undefined, onChange: () => undefined },
-    room: openAdmission,
+    admission: openAdmission,
     commands: { form, batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},
     culprits: { saw: () => undefined },

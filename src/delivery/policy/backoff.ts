@@ -1,3 +1,5 @@
+import type { VerdictClass } from '../../im/verdict-rows.ts';
+
 /** When a call that failed for a passing reason is made again. Pure. */
 
 /**
@@ -23,4 +25,25 @@ export function dueAtMs(failure: {
 }): number {
   const due = failure.nowMs + failure.delayMs;
   return failure.outcomeKnown ? due : Math.max(due, failure.sentAtMs + LANDING_MS);
+}
+
+/** A suspect whose fault does not pass is called a bounded number of times, so the delay stays short. */
+const MOST_SUSPECT_MS = 5_000;
+
+/** How long users wait that failed. `suspectFailures`: failures of a suspect alone; undefined for anybody else. */
+export function retryDelayMs(failure: {
+  readonly tries: number;
+  readonly suspectFailures: number | undefined;
+  readonly verdictClass: VerdictClass;
+  readonly limits: { readonly baseMs: number; readonly maxMs: number };
+  readonly random: number;
+}): number {
+  const { tries, suspectFailures, verdictClass, limits, random } = failure;
+  const isAskedSoon = verdictClass === 'unknown' || verdictClass === 'app';
+  if (suspectFailures === undefined || !isAskedSoon) return backoffMs(tries, limits, random);
+  return backoffMs(
+    suspectFailures,
+    { baseMs: limits.baseMs, maxMs: Math.min(limits.maxMs, MOST_SUSPECT_MS) },
+    random,
+  );
 }

@@ -146,7 +146,11 @@ function unexplainedOfOne(request: ApiRequest, verdict: Verdict, policy: Decisio
   const behind = released(request, commands);
   if (user.suspicion === null) {
     const isLast = verdict.class === 'unknown' && whose === 'lone' && policy.sameAnswers >= UNKNOWN_TRIES;
-    if (isLast && behind.length === 0) return refuse(request, verdict, policy);
+    if (isLast && behind.length === 0) {
+      return user.events.length === 1 && canGoBare(user, policy)
+        ? withoutProfile(request, user, verdict, commands)
+        : refuse(request, verdict, policy);
+    }
     if (policy.expired) return bareOrExpired(request, user, verdict, policy);
     const isTold = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
     if (whose !== 'theirs' || !isTold) return onceMore(request, verdict, policy);

@@ -1,6 +1,12 @@
 import type { ValidEntry } from '../../event/event.ts';
 import { newestFirst } from '../../event/newest.ts';
-import type { Account, DeliveryCommand, ImportCommand } from '../../im/bodies.ts';
+import {
+  type Account,
+  type DeliveryCommand,
+  encodeCheck,
+  encodeImport,
+  type ImportCommand,
+} from '../../im/bodies.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import type { Attempt, Suspicion } from '../../ledger/record.ts';
@@ -143,4 +149,11 @@ export function historyOf({ first, failures, unluckyFailures, failedAtMs }: Hist
 /** Users of a request, and those behind it. */
 export function everybodyIn({ users, behind }: ApiRequest): readonly PendingUser[] {
   return behind === undefined ? users : [...users, ...behind.users];
+}
+
+/** The body of the call, as JSON text. */
+export function bodyOf({ command, users }: ApiRequest, form: ApiForm): string {
+  return command === 'account_check'
+    ? encodeCheck(users.map(({ userId }) => userId))
+    : encodeImport(command, form, users.map(accountOf));
 }

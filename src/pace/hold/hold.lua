@@ -313,7 +313,8 @@ local word = whose(newKind == 'quota' and (f[14] or '0') or nil)
 if not current or word == 'others-pass' then
   return word
 end
-if isRecent and newKind ~= 'quota' then
+-- A code that wants quiet (70050) gets it at once.
+if isRecent and newKind ~= 'quota' and first <= SHORT_GAP_MS then
   if redis.call('HINCRBY', hold, 'appFailures', 1) < APP_FAILURES then
     return word
   end

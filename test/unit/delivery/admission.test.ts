@@ -6,25 +6,26 @@ const roomOf = (places: number, patienceMs = 60_000): Admission =>
 
 /** Asks, and tells what came of it so far. */
 function entering(room: Admission, kind = 'live') {
-  const asked = { leave: undefined as Release | 'closing' | undefined };
-  void room.enter(kind).then((leave) => {
-    asked.leave = leave;
+  const asked = { release: undefined as Release | 'closing' | undefined };
+  void room.acquire(kind).then((release) => {
+    asked.release = release;
   });
   return asked;
 }
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
-const isIn = ({ leave }: { leave: Release | 'closing' | undefined }): boolean => typeof leave === 'function';
+const isIn = ({ release }: { release: Release | 'closing' | undefined }): boolean =>
+  typeof release === 'function';
 
 it('lets so many of a kind get ready, the others in their order as places are left', async () => {
   const room = roomOf(2);
   const all = Array.from({ length: 5 }, () => entering(room));
   await settled();
   expect(all.map(isIn)).toEqual([true, true, false, false, false]);
-  const leave = all[0]?.leave;
-  if (typeof leave !== 'function') throw new Error('not in');
-  leave();
-  leave();
+  const release = all[0]?.release;
+  if (typeof release !== 'function') throw new Error('not in');
+  release();
+  release();
   await settled();
   expect(all.map(isIn)).toEqual([true, true, true, false, false]);
   room.close();
@@ -46,19 +47,19 @@ it('lets nobody wait for ever for a run that does not end, and does not count th
   expect([first, second].map(isIn)).toEqual([true, false]);
   while (!isIn(second)) await settled();
   const third = entering(room);
-  if (typeof first.leave === 'function') first.leave();
+  if (typeof first.release === 'function') first.release();
   await settled();
   // Still one more than there are places.
   expect(isIn(third)).toBe(false);
   room.close();
 });
 
-it('lets everybody in while the fleet is stirred, and for a minute after', async () => {
+it('lets everybody in while the fleet is openAll, and for a minute after', async () => {
   const room = roomOf(1);
   nowMs = 1_000;
   const waiting = [entering(room), entering(room), entering(room)];
   await settled();
-  room.stirred();
+  room.openAll();
   await settled();
   expect(waiting.every(isIn)).toBe(true);
   nowMs += 59_999;
@@ -78,6 +79,6 @@ it('tells who waits and who comes that the process stops', async () => {
   await settled();
   room.close();
   await settled();
-  expect([isIn(first), second.leave]).toEqual([true, 'closing']);
-  expect(await room.enter('live')).toBe('closing');
+  expect([isIn(first), second.release]).toEqual([true, 'closing']);
+  expect(await room.acquire('live')).toBe('closing');
 });

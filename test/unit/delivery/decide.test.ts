@@ -350,12 +350,16 @@ describe('a suspect whose fault may pass', () => {
   });
 });
 
-it('an unknown code with nobody to compare with: later three times, then a letter', () => {
+it('an unknown code with nobody to compare with: later three times, without the profile, then a letter', () => {
   const lone: DecisionPolicy = { ...policy, whose: 'lone' };
   const a = pendingUserOf(entryOf('a', 1));
   for (const sameAnswers of [0, 1, 2])
     expect(decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers }).later).toEqual([a]);
-  expect(decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers: 3 }).refused).toMatchObject([
+  const { again, refused } = decide(batch(a), verdictFor(79_999), [], { ...lone, sameAnswers: 3 });
+  expect([refused, again.length]).toEqual([[], 1]);
+  expect(again).toMatchObject([{ users: [{ bare: { errorCode: 79_999 } }] }]);
+  const [bare] = again as [ApiRequest];
+  expect(decide(bare, verdictFor(79_999), [], { ...lone, sameAnswers: 4 }).refused).toMatchObject([
     { reason: 'unknown', verdict: { errorCode: 79_999 } },
   ]);
   expect(decide(batch(a), verdictFor(79_999), [], { ...policy, sameAnswers: 9 }).later).toEqual([a]);

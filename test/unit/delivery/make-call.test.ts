@@ -1,4 +1,4 @@
-import { placeCall } from '../../../src/delivery/make-call.ts';
+import { makeCall } from '../../../src/delivery/make-call.ts';
 import { LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
@@ -42,7 +42,6 @@ function place(
   slots: readonly (Slot | 'lost' | 'closing')[],
   missed: (slot: Slot, lateMs: number) => Promise<void>,
   answer: PreparedCall['send'] = () => Promise.reject(new Error('not to be sent')),
-  early?: Slot | 'lost' | 'closing',
 ) {
   const left = [...slots];
   const told: string[] = [];
@@ -53,7 +52,7 @@ function place(
     send: answer,
     abandon: () => told.push('abandoned'),
   };
-  const placed = placeCall(
+  const placed = makeCall(
     { prepare: () => prepared } as unknown as ImClient,
     {
       command: 'account_check',
@@ -73,7 +72,6 @@ function place(
     CANDIDATE,
     '{}',
     { probing() {}, missed, silent: () => told.push('silent') },
-    early && Promise.resolve(early),
   );
   return { placed, told, asked };
 }
@@ -173,60 +171,6 @@ test('but as a probe it does: its lease must be back before', async () => {
   hear();
   expect(await placed).toEqual({ kind: 'closing' });
   expect(asked).toHaveLength(2);
-});
-
-describe('a slot that was asked for early', () => {
-  const PUNCTUAL = { ...SLOT, atLocalMs: NOW_MS };
-  beforeEach(() => {
-    standingClock();
-  });
-
-  test('is used without asking again', async () => {
-    const early = { ...PUNCTUAL, number: '7' };
-    const { placed, asked } = place(
-      [PUNCTUAL],
-      async () => {},
-      async () => ANSWER,
-      early,
-    );
-    expect(await placed).toEqual({ kind: 'answered', answer: ANSWER, slot: early, durationMs: 0 });
-    expect(asked).toEqual([]);
-  });
-
-  test('and was lost may have been asked for too early: the question that follows tells', async () => {
-    const { placed, asked } = place(
-      [PUNCTUAL],
-      async () => {},
-      async () => ANSWER,
-      'lost',
-    );
-    expect(await placed).toMatchObject({ kind: 'answered', slot: PUNCTUAL });
-    expect(asked).toEqual([[CANDIDATE, false]]);
-    const again = place(['lost', PUNCTUAL], async () => {}, undefined, 'lost');
-    expect(await again.placed).toEqual({ kind: 'lost' });
-    expect(again.asked).toEqual([[CANDIDATE, false]]);
-  });
-
-  test('and missed is followed by a question of a call that goes first', async () => {
-    const missed: string[] = [];
-    const { placed, asked } = place(
-      [PUNCTUAL],
-      async ({ number }) => {
-        missed.push(number);
-      },
-      async () => ANSWER,
-      { ...SLOT, number: '7' },
-    );
-    expect(await placed).toMatchObject({ kind: 'answered', slot: PUNCTUAL });
-    expect(missed).toEqual(['7']);
-    expect(asked).toEqual([[CANDIDATE, true]]);
-  });
-
-  test('and comes no more since the process stops, is the end of it', async () => {
-    const { placed, asked } = place([PUNCTUAL], async () => {}, undefined, 'closing');
-    expect(await placed).toEqual({ kind: 'closing' });
-    expect(asked).toEqual([]);
-  });
 });
 
 describe('an answer that does not come', () => {

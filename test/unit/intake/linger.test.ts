@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createArrivalRate, nextLookMs, secondLookMs, shouldEndWithin } from '../../../src/intake/linger.ts';
+import { createArrivalRate, nextLookMs, secondLookMs } from '../../../src/intake/linger.ts';
 
 describe('arrival rate', () => {
   it('is learned from what waits, and smoothed', () => {
@@ -165,25 +165,5 @@ describe('the second look, by a process that has not the watch', () => {
         },
       ),
     );
-  });
-});
-
-describe('a look that should find the end', () => {
-  const state = { waiting: 50, dueInMs: 100, maxUsers: 100, maxWaitMs: 200, arrivalsPerMs: 5 };
-  it('comes when the call should be full, by the rate or by how fast it has filled so far', () => {
-    expect(shouldEndWithin(8, state)).toBe(false);
-    expect(shouldEndWithin(9, state)).toBe(true);
-    // 50 in 100 ms so far.
-    expect(shouldEndWithin(98, { ...state, dueInMs: 1_000, maxWaitMs: 1_100, arrivalsPerMs: 0.1 })).toBe(
-      false,
-    );
-    expect(shouldEndWithin(99, { ...state, dueInMs: 1_000, maxWaitMs: 1_100, arrivalsPerMs: 0.1 })).toBe(
-      true,
-    );
-  });
-  it('or when it is due as it is; a timer may fire a moment early', () => {
-    const slow = { ...state, waiting: 1, arrivalsPerMs: 0 };
-    expect(shouldEndWithin(98.9, slow)).toBe(false);
-    expect(shouldEndWithin(99.1, slow)).toBe(true);
   });
 });

@@ -1,0 +1,350 @@
+import { performance } from 'node:perf_hooks';
+import type { RunEnd } from '../calls/bullmq/call-worker.ts';
+import type { ParsedEntry } from '../event/event.ts';
+import { parseEntry } from '../event/parse.ts';
+import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';
+import { settleRecord } from '../ledger/settle.ts';
+import { waitUntil } from '../lifecycle/wait-until.ts';
+import type { SlotClass } from '../pace/budget.ts';
+import type { Slot } from '../pace/slot.ts';
+import type { Release } from './admission.ts';
+import { type BreakerReporter, type BreakerVerdict, createBreakerReporter } from './breaker.ts';
+import { reportCheck, whoIsThere } from './check.ts';
+import type { DeliveryOptions } from './delivery-options.ts';
+import { learnFromAnswer } from './learn-from-answer.ts';
+import { type CommandLimiter, makeCall, slotReportOf } from './make-call.ts';
+import { dueAtMs, LANDING_MS, retryDelayMs } from './policy/backoff.ts';
+import { type Decision, decide, decideChecked, type Whose } from './policy/decide.ts';
+import {
+  type ApiRequest,
+  bodyOf,
+  type PendingUser,
+  pendingByUser,
+  requestsOf,
+} from './policy/pending-user.ts';
+import { preflight } from './policy/preflight.ts';
+import { canaryOf, released } from './policy/split.ts';
+import { runConcurrently, type Step } from './run-concurrently.ts';
+import { createSettler, type Settler } from './settler.ts';
+
+/** A record, and the run that owns it. */
+export interface ClaimedRecord {
+  readonly record: CallRecord;
+  readonly run: string;
+  /** When the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
+  readonly passedAtMs: number;
+}
+
+/** The answer to one request, and what it needs to be judged. */
+interface Answered {
+  readonly request: ApiRequest;
+  readonly slotClass: SlotClass;
+  readonly answer: Parameters<typeof verdictOf>[1];
+  readonly slot: Slot;
+  readonly durationMs: number;
+  readonly limiter: CommandLimiter;
+  readonly verdict: Verdict;
+  readonly failAccounts: readonly string[];
+  /** Users of the request who stand in FailAccounts. */
+  readonly failed: number;
+}
+
+type NextStep = Step<ApiRequest, RunEnd>;
+
+/** The run checks this often whether its process stops. */
+const REST_LOOK_MS = 250;
+/** A call for one account succeeds and says that the account failed. */
+const CONTRADICTION = {
+  class: 'unknown',
+  meaning: 'success, but the account stands in FailAccounts',
+} as const;
+const LOST: NextStep = { end: { kind: 'finished' }, again: [] };
+
+/**
+ * One run of a call record: it makes the calls that the record needs and settles what they answer.
+ *
+ *   entries → preflight → slot → POST → verdict → breaker → decide ─┬─▶ settled: imported, dead letters
+ *      ▲                                                            ├─▶ again: further requests of this run
+ *      └── the record, in its next run ◀──── postponed ◀────────────┘
+ *
+ * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that may still take
+ * effect: a settlement that keeps the record tells Redis, so that a later run waits. The run ends when no request is
+ * left, when the record is postponed, when another run owns it, or when its process stops.
+ */
+export class CallRun {
+  readonly #options: DeliveryOptions;
+  readonly #claimed: ClaimedRecord;
+  readonly #release: Release;
+  readonly #parsed: readonly ParsedEntry[];
+  readonly #settler: Settler;
+  readonly #breaker: BreakerReporter;
+  #callsOnWire = 0;
+  /** Redis's clock less `performance.now()`, ms, by the newest slot. */
+  #redisAheadMs = 0;
+
+  /** `release`: gives back the place in the admission semaphore; the first slot does. */
+  constructor(options: DeliveryOptions, claimed: ClaimedRecord, release: Release) {
+    const { record, run } = claimed;
+    this.#options = options;
+    this.#claimed = claimed;
+    this.#release = release;
+    this.#parsed = entriesOf(record).map((raw) => parseEntry(raw, options.rules));
+    this.#breaker = createBreakerReporter(options, record.callId, options.chance.splitAfter);
+    this.#settler = createSettler({
+      record,
+      users: pendingByUser(
+        this.#parsed.filter((entry) => entry.ok),
+        record.suspects,
+      ),
+      tellAll: options.allOutcomes,
+      isOnWire: () => this.#callsOnWire > 0,
+      store: async (settlement) => {
+        const { redis, keys, allOutcomes, report } = options;
+        const settled = await settleRecord(redis, keys, record.callId, run, settlement, allOutcomes);
+        if (settled.kind === 'settled') report.settled(record.callId, settlement, settled);
+        return settled;
+      },
+    });
+  }
+
+  /** Works the record off. Never throws for what the API answers; rejects when Redis fails. */
+  async work(): Promise<RunEnd> {
+    const invalid = this.#parsed.filter((entry) => !entry.ok);
+    if ((await this.#settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
+    const end = await runConcurrently<ApiRequest, RunEnd>(this.#firstRequests(), (request) =>
+      this.#step(request),
+    );
+    if (end !== undefined && end.kind !== 'later') return end;
+    const { dueAtMs: due } = this.#settler.kept();
+    if (due === 0) return { kind: 'finished' };
+    return { kind: 'later', delayMs: due - this.#redisAheadMs - performance.now() };
+  }
+
+  /** Where no call has passed since the record failed, a canary goes first: a fault of everybody costs one user's call. */
+  #firstRequests(): ApiRequest[] {
+    const { record, passedAtMs } = this.#claimed;
+    const { attempts, tries } = record;
+    const failedAtMs = attempts.findLast(({ userId }) => userId === undefined)?.at ?? 0;
+    const othersPass = passedAtMs >= failedAtMs;
+    const history = { first: true, failures: tries, unluckyFailures: othersPass ? tries : 0, failedAtMs };
+    return requestsOf(this.#settler.remaining(), this.#options.commands, history).map((request) => {
+      const [user, ...others] = request.users;
+      if (others.length > 0) return othersPass ? request : canaryOf(request, this.#options.commands);
+      const own = attempts.findLast(({ userId }) => userId === undefined || userId === user?.userId);
+      return { ...request, failedAtMs: own?.at ?? 0 };
+    });
+  }
+
+  /** One call, from its slot to what follows from its answer. */
+  async #step(whole: ApiRequest): Promise<NextStep> {
+    const { commands, limiters, onProfileFault, overrides } = this.#options;
+    const { users, refused } = preflight(whole.users, onProfileFault, commands.form);
+    if (refused.length > 0) {
+      const kind = await this.#settler.settle({
+        imported: [],
+        refused,
+        command: commands.single,
+        passedAtMs: 0,
+      });
+      if (kind === 'lost') return LOST;
+    }
+    if (users.length === 0) return { again: released(whole, commands) };
+    const request: ApiRequest = { ...whole, users };
+    const limiter = limiters[request.command];
+    if (limiter === undefined)
+      throw new RangeError(`this worker makes no calls of ${request.command}: a bug`);
+    const slotClass = this.#slotClassOf(request);
+    const made = await this.#call(request, slotClass, limiter);
+    if (made.kind === 'lost') return LOST;
+    if (made.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
+    const { answer, slot, durationMs } = made;
+    this.#redisAheadMs = slot.atRedisMs - slot.atLocalMs;
+    const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
+    const failed = users.filter(({ userId }) => failAccounts.includes(userId)).length;
+    const told = verdictOf(request.command, answer, overrides);
+    // No further call could name a reason: the same call again would go on for ever.
+    const contradicts = told.class === 'done' && request.command === commands.single && failed > 0;
+    const verdict = contradicts ? { ...told, ...CONTRADICTION } : told;
+    const answered = { request, slotClass, answer, slot, durationMs, limiter, verdict, failAccounts, failed };
+    return this.#handle(answered);
+  }
+
+  async #call(request: ApiRequest, slotClass: SlotClass, limiter: CommandLimiter) {
+    const { client, watch, commands } = this.#options;
+    const candidate = { callId: this.#claimed.record.callId, run: this.#claimed.run, slotClass };
+    this.#callsOnWire += 1;
+    try {
+      return await makeCall(
+        client,
+        limiter,
+        watch,
+        candidate,
+        bodyOf(request, commands.form),
+        slotReportOf(this.#options, limiter, this.#release),
+      );
+    } finally {
+      this.#callsOnWire -= 1;
+    }
+  }
+
+  async #handle(answered: Answered): Promise<NextStep> {
+    const { request, verdict, slot, limiter, failed } = answered;
+    const breaker =
+      request.command === 'account_check'
+        ? await reportCheck(this.#options.hold, limiter, verdict, slot)
+        : await this.#breaker.report(request, verdict, failed, slot);
+    if (breaker.kind === 'again') {
+      this.#report(answered, undefined);
+      return this.#callAgain(answered, breaker);
+    }
+    return this.#settle(answered, breaker);
+  }
+
+  /** The answer says nothing about the users: they wait for another slot, and no attempt is spent. */
+  async #callAgain(
+    { request, verdict, slot }: Answered,
+    { how, afterMs = 0 }: Extract<BreakerVerdict, { kind: 'again' }>,
+  ): Promise<NextStep> {
+    // If the next call imported the users, they would be released while this one may still take effect.
+    if (!verdict.outcomeKnown) await this.#untilLanded(slot);
+    if (afterMs > 0) await this.#rest(afterMs);
+    if (how === 'same') return { again: [request] };
+    const next = { ...request, failures: request.failures + 1, failedAtMs: slot.atRedisMs };
+    return { again: [how === 'canary' ? canaryOf(next, this.#options.commands) : next] };
+  }
+
+  /** The answer says something about the users: it is decided, settled, and followed by what is left to do. */
+  async #settle(answered: Answered, breaker: Exclude<BreakerVerdict, { kind: 'again' }>): Promise<NextStep> {
+    const { request, verdict, slot } = answered;
+    const whose: Whose = breaker.kind === 'judge' ? breaker.whose : 'unknown';
+    this.#settler.began(slot.atRedisMs, slot.heldMs);
+    const attempt: Attempt = {
+      at: Math.round(slot.atRedisMs),
+      command: request.command,
+      errorCode: verdict.errorCode,
+      httpStatus: verdict.httpStatus,
+    };
+    const decision = this.#decide(answered, whose, attempt);
+    this.#report(answered, decision);
+    learnFromAnswer(this.#options, { request, verdict, breaker, decision });
+    if (decision.later.length > 0) this.#postpone(answered, decision.later, attempt);
+    // A released user may have a newer event waiting, which must not overtake this call. Nor may a request that follows.
+    const goesOn = decision.refused.length > 0 || decision.again.length > 0;
+    if (verdict.class !== 'done' && !verdict.outcomeKnown && goesOn) await this.#untilLanded(slot);
+    if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
+      const kind = await this.#settler.settle({
+        command: request.command,
+        passedAtMs: breaker.kind === 'passed' && !breaker.isTold ? slot.atRedisMs : 0,
+        ...decision,
+      });
+      if (kind === 'lost') return LOST;
+    }
+    // A transient failure postpones the whole record, unless it is known to be the fault of these users.
+    const isOver =
+      verdict.class === 'retry' &&
+      whose !== 'theirs' &&
+      decision.later.some(({ suspicion }) => suspicion === null);
+    return { again: decision.again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
+  }
+
+  #decide(answered: Answered, whose: Whose, attempt: Attempt): Decision {
+    const { request, verdict, slot, durationMs, answer, failAccounts, failed } = answered;
+    const { commands, chance, onProfileFault, retry } = this.#options;
+    const isCheck = request.command === 'account_check';
+    // Attempts are recorded only for users that are not imported. A check imports nobody.
+    const isClean =
+      !isCheck &&
+      verdict.class === 'done' &&
+      failed === 0 &&
+      request.users.every(({ bare }) => bare === null);
+    const tried: ApiRequest = isClean
+      ? request
+      : {
+          ...request,
+          users: request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] })),
+        };
+    if (isCheck) return decideChecked(tried, whoIsThere(verdict, answer), commands);
+    const kept = this.#settler.kept();
+    const waitedMs = slot.atRedisMs + durationMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
+    const earlier = attemptsOf(kept.attempts, request.users[0]?.userId ?? '');
+    return decide(tried, verdict, failAccounts, {
+      commands,
+      onProfileFault,
+      whose,
+      splitAfter: chance.splitAfter(),
+      endAfter: chance.endAfter(),
+      startedAtMs: slot.atRedisMs,
+      sameAnswers: earlier.filter(
+        ({ errorCode, httpStatus }) => errorCode === verdict.errorCode && httpStatus === verdict.httpStatus,
+      ).length,
+      expired: waitedMs > retry.maxAgeMs,
+    });
+  }
+
+  #postpone(
+    { request, verdict, slot, durationMs }: Answered,
+    later: readonly PendingUser[],
+    attempt: Attempt,
+  ): void {
+    const { retry, random } = this.#options;
+    const delayMs = retryDelayMs({
+      tries: this.#claimed.record.tries,
+      suspectFailures: later[0]?.suspicion?.failures,
+      verdictClass: verdict.class,
+      limits: retry,
+      random: random(),
+    });
+    const due = dueAtMs({
+      nowMs: slot.atRedisMs + durationMs,
+      sentAtMs: slot.atRedisMs,
+      outcomeKnown: verdict.outcomeKnown,
+      delayMs,
+    });
+    const [user, ...others] = request.users;
+    const isOfMany = user !== undefined && others.length === 0 && this.#settler.remaining().length > 1;
+    this.#settler.postpone(later, due, isOfMany ? { ...attempt, userId: user.userId } : attempt);
+  }
+
+  #report(answered: Answered, decision: Decision | undefined): void {
+    const { request, slotClass, answer, durationMs, verdict, failAccounts, failed } = answered;
+    const { callId, tries } = this.#claimed.record;
+    this.#options.report.called({
+      callId,
+      command: request.command,
+      slotClass,
+      users: request.users.map(({ userId }) => userId),
+      strangers: failAccounts.length - failed,
+      tries,
+      verdict,
+      fault: answer.kind === 'fault' ? answer.fault : undefined,
+      durationMs,
+      imported: decision?.imported.length ?? 0,
+      deadLettered: decision?.refused.length ?? 0,
+      later: decision?.later.length ?? 0,
+      again: decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length,
+      requestId: answer.kind === 'api' ? answer.requestId : undefined,
+    });
+  }
+
+  #slotClassOf(request: ApiRequest): SlotClass {
+    const { record } = this.#claimed;
+    if (!request.first) return 'split';
+    if (record.slotClass === 'redrive') return 'redrive';
+    return record.tries + request.failures > 0 ? 'retry' : 'live';
+  }
+
+  /** Waits until a call of unknown outcome can no longer take effect. It counts as on the wire until then. */
+  async #untilLanded(slot: Slot): Promise<void> {
+    this.#callsOnWire += 1;
+    await waitUntil(slot.atLocalMs + LANDING_MS);
+    this.#callsOnWire -= 1;
+  }
+
+  /** Waits with nothing on the wire. A process that stops does not wait for it. */
+  async #rest(ms: number): Promise<void> {
+    const endMs = performance.now() + ms;
+    while (!this.#options.admission.isClosed && performance.now() < endMs)
+      await waitUntil(Math.min(endMs, performance.now() + REST_LOOK_MS));
+  }
+}
