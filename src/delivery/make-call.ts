@@ -73,7 +73,10 @@ export async function makeCall(
       // A probe that hangs is replaced when its lease ends.
       const silence = slot.probe
         ? undefined
-        : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
+        : setTimeout(
+            () => report.silent?.(slot),
+            Math.max(0, slot.atLocalMs - performance.now() + LANDING_MS),
+          );
       const sent = await sendAtSlot(prepared, slot, watch, limiter.slots).finally(() =>
         clearTimeout(silence),
       );
