@@ -1,7 +1,7 @@
-/** What ended a long verb before its time. */
+/** The signal that ended a long verb early. */
 export interface Interruption {
   readonly signal: AbortSignal;
-  /** The exit code that a shell expects: 130 after Ctrl-C. Undefined while nothing happened. */
+  /** The exit code that a shell expects: 130 after Ctrl-C. Undefined until a signal comes. */
   readonly exitCode: number | undefined;
   release(): void;
 }
@@ -9,10 +9,10 @@ export interface Interruption {
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
- * The first signal aborts and `onFirst` is told; the second one ends the process at once. SIGHUP is never the second: a
- * terminal that is closed sends it twice.
+ * The first signal calls `onFirst` and aborts. The second one ends the process at once. SIGHUP never counts as the
+ * second: a terminal that is closed sends it twice.
  */
-export function onInterrupt(onFirst: () => void): Interruption {
+export function onInterrupt(onFirst: () => void = () => undefined): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const handlers = Object.entries(SIGNALS).map(([name, code]) => {

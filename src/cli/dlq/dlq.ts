@@ -1,20 +1,18 @@
 import { Command } from 'commander';
 import { deleteCommand } from './delete.ts';
-import { exportCommand } from './export.ts';
-import { listCommand, showCommand, summaryCommand } from './list.ts';
+import { exportCommand, listCommand, redrivesCommand, showCommand, summaryCommand } from './read.ts';
 import { redriveCommand } from './redrive.ts';
-import { redrivesCommand } from './redrives.ts';
 
 const HELP = `
-Without a verb: summary. Letters stay until somebody deletes them. One is resolved by itself when its event, or a
-newer one of its user, is imported.
+Without a verb it prints the summary. Letters stay until somebody deletes them. A letter is resolved automatically when
+its event, or a newer event of its user, is imported.
 
 Reasons:
-  invalid    the event does not hold up; it was never sent
+  invalid    the event is not valid; it was never sent
   rejected   the API refuses the account
-  profile    the account is imported; its nick or picture was refused
-  expired    retried until it was too old
-  unknown    an answer that no table knows
+  profile    the account was imported; the API refused its nick or picture
+  expired    the event was retried until it was too old
+  unknown    the API gave an answer that this version does not know
 
 Examples:
   imsync dlq
