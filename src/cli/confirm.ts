@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 
-/** Asks on the terminal; anything but yes is no, and so is the end of the input. */
+/** Asks on the terminal. Any answer except yes means no, and so does the end of the input. */
 export async function isConfirmed(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
