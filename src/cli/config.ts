@@ -3,7 +3,10 @@ import { ConfigError } from '../config/config-error.ts';
 import { type MaskedSetting, maskedView } from '../config/mask.ts';
 import { loadForCommand } from './load-config.ts';
 
-/** `imsync config` prints every setting without secrets. It exits with 2 when the configuration cannot be used. */
+/**
+ * `imsync config` prints every setting without secrets. It exits with 2 when the configuration cannot be
+ * used.
+ */
 export function configCommand(): Command {
   return new Command('config')
     .description('print the configuration: every setting, its value and where it comes from')

@@ -108,7 +108,10 @@ function firstOf<T>(...promises: readonly Promise<T>[]): Promise<Awaited<T>> {
   return Promise.race(promises);
 }
 
-/** A child process that dies also breaks the step that uses it. This waits for the cause, which may come later. */
+/**
+ * A child process that dies also breaks the step that uses it. This waits for the cause, which may come
+ * later.
+ */
 async function likelyCause(error: unknown, stage: Stage): Promise<never> {
   const certain = error instanceof Interrupted || (error instanceof DemoError && error.outOfReach);
   if (!certain) {

@@ -1,6 +1,9 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
 
-/** Progress of a long verb on standard error: one line that is redrawn on a terminal, otherwise a line at intervals. */
+/**
+ * Progress of a long verb on standard error: one line that is redrawn on a terminal, otherwise a line at
+ * intervals.
+ */
 export interface Progress {
   /** `share`: how much is done, from 0 to 1. A terminal shows it as a bar; undefined shows no bar. */
   show(text: string, share?: number): void;

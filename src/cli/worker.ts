@@ -32,9 +32,11 @@ export function workerCommand(): Command {
       readSecrets(config, readTextFile);
       const version = packageVersion();
       const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
-      // The log handles its own errors. Other output on standard output may be lost; it must not end the worker.
+      // The log handles its own errors. Other output on standard output may be lost; it must not end the
+      // worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
-      // Signals are caught from the beginning: a worker that is stopped during its start stops right after it.
+      // Signals are caught from the beginning: a worker that is stopped during its start stops right after
+      // it.
       const signalled = firstSignal();
       let started = false;
       void endIfStuckAtStart(signalled, () => started, log);
@@ -64,7 +66,9 @@ export function workerCommand(): Command {
     });
 }
 
-/** A worker that is stopped while it waits for Redis has nothing to finish, so it ends without waiting longer. */
+/**
+ * A worker that is stopped while it waits for Redis has nothing to finish, so it ends without waiting longer.
+ */
 async function endIfStuckAtStart(
   signalled: Promise<NodeJS.Signals>,
   isStarted: () => boolean,
@@ -82,7 +86,8 @@ async function endIfStuckAtStart(
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-    // SIGHUP stays caught: a terminal that is closed sends it twice, and the second one must not end the worker at once.
+    // SIGHUP stays caught: a terminal that is closed sends it twice, and the second one must not end the
+    // worker at once.
     process.on('SIGHUP', resolve);
   });
 }

@@ -25,8 +25,8 @@ import { type RedriveReport, redrive } from './redrive.ts';
 import { maxOpenRedrives } from './redrive-policy.ts';
 
 /**
- * A run is one redrive by an operator, as the history keeps it: it begins or resumes, finds its letters, redrives
- * them and records how far it has come.
+ * A run is one redrive by an operator, as the history keeps it: it begins or resumes, finds its letters,
+ * redrives them and records how far it has come.
  */
 
 /** What the operator asks for. */
@@ -63,7 +63,9 @@ export interface RunOptions {
   readonly dryRun: boolean;
   /** Hosted mode: the password that the users get. */
   readonly password: string | undefined;
-  /** The run stops when more than this share of the users with a known result is dead again; 1 never stops it. */
+  /**
+   * The run stops when more than this share of the users with a known result is dead again; 1 never stops it.
+   */
   readonly maxFailedShare: number;
   readonly signal: AbortSignal;
   readonly onProgress: (report: RedriveReport) => void;
@@ -71,7 +73,9 @@ export interface RunOptions {
   readonly say: (text: string) => void;
 }
 
-/** Redrives the letters. `runId` is undefined for a dry run. Throws RunRefusedError; rejects when Redis fails. */
+/**
+ * Redrives the letters. `runId` is undefined for a dry run. Throws RunRefusedError; rejects when Redis fails.
+ */
 export async function runRedrive(
   options: RunOptions,
 ): Promise<{ report: RedriveReport; runId: string | undefined }> {

@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import { type Deletion, deleteLetters } from '../../ledger/letters/delete-letters.ts';
 import { listDeadLetters, readLetters } from '../../ledger/letters/letter-store.ts';
-import { isConfirmed } from '../confirm.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted } from '../format.ts';
+import { isConfirmed } from '../terminal.ts';
 import { withRedis } from '../with-redis.ts';
 import {
   addEventId,
@@ -23,6 +23,7 @@ interface DeleteFlags extends FilterFlags {
 const AT_A_TIME = 100;
 
 const HELP = `${FILTER_HELP}
+
 Select letters by event ID or with a filter, or take all. Their events still count as dead-lettered. A letter that is
 being redriven is kept: its call decides how it ends. A deletion cannot be undone; imsync dlq export makes a copy first.
 

@@ -49,7 +49,10 @@ export function filterOf(flags: FilterFlags): LetterFilter {
   };
 }
 
-/** Whether the filter selects letters. A limit alone does not say which; the states dead and all mean all of them. */
+/**
+ * Whether the filter selects letters. A limit alone does not say which; the states dead and all mean all of
+ * them.
+ */
 export function isNarrowed(flags: FilterFlags): boolean {
   const { code, reason, user, olderThan, newerThan, state } = flags;
   if ([code, reason, user, olderThan, newerThan].some((given) => given !== undefined)) return true;

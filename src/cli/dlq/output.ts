@@ -7,7 +7,9 @@ import { CliError, EXIT } from '../fail.ts';
 
 /** The destination of long output. */
 export interface Output {
-  /** Waits while the reader is slow. False when the reader has gone (`| head`): then stop without an error. */
+  /**
+   * Waits while the reader is slow. False when the reader has gone (`| head`): then stop without an error.
+   */
   write(text: string): Promise<boolean>;
 }
 
@@ -43,8 +45,8 @@ function outputTo(stream: Writable): Output {
 }
 
 /**
- * Writes a file that appears complete or not at all. Only its owner can read it, because letters hold users' data.
- * An existing file is replaced.
+ * Writes a file that appears complete or not at all. Only its owner can read it, because letters hold users'
+ * data. An existing file is replaced.
  */
 export async function writeFileWhole(path: string, work: (output: Output) => Promise<void>): Promise<void> {
   const unfinished = `${path}.unfinished-${process.pid}`;

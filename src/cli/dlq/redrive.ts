@@ -2,9 +2,9 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { RedriveReport } from '../../tasks/redrive.ts';
 import { RunRefusedError, type RunRequest, runRedrive } from '../../tasks/redrive-run.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { onInterrupt } from '../interrupt.ts';
 import { readTextFile } from '../load-config.ts';
 import { startProgress } from '../progress.ts';
+import { onInterrupt } from '../terminal.ts';
 import { withRedis } from '../with-redis.ts';
 import {
   addEventId,
@@ -32,6 +32,7 @@ interface RedriveFlags extends FilterFlags {
 const LINE_EVERY_MS = 5_000;
 
 const HELP = `${FILTER_HELP}
+
 Puts the events of dead letters into calls again. Select letters by event ID, with a file or with a filter, or take all.
 Redrive calls wait behind live calls. All letters of a user go together and the newest event decides, so that an older
 profile never overwrites a newer one. A letter stays until its call has ended. Then it is resolved, or it is dead again
@@ -131,7 +132,7 @@ async function run(
   });
 }
 
-/** Throws a usage error when the arguments contradict each other. */
+/** The arguments as one request. Throws a usage error when they contradict each other. */
 function requestOf(eventIds: readonly string[], flags: RedriveFlags): RunRequest {
   const filter = filterOf(flags);
   const isNarrowed = flags.all === true || Object.keys(filter).length > 1;
@@ -139,7 +140,7 @@ function requestOf(eventIds: readonly string[], flags: RedriveFlags): RunRequest
     throw new CliError(EXIT.usage, `${what} Nothing was redriven.`);
   };
   if (eventIds.length > 0 && (isNarrowed || flags.file !== undefined || flags.resume !== undefined))
-    refuse('Give event IDs, a file or a filter, not several of them.');
+    refuse('Event IDs cannot be combined with a filter, --all, --file or --resume.');
   if (flags.resume !== undefined && isNarrowed)
     refuse('--resume continues with the filter of that redrive: leave the filter out.');
   if (flags.file !== undefined && flags.all === true) refuse('Give --file or --all, not both.');
@@ -154,7 +155,10 @@ function requestOf(eventIds: readonly string[], flags: RedriveFlags): RunRequest
   };
 }
 
-/** The history does not store the names of letters that were named one by one, so such a run cannot be resumed. */
+/**
+ * The history does not store the names of letters that were named one by one, so such a run cannot be
+ * resumed.
+ */
 function isResumable({ eventIds, filter }: RunRequest): boolean {
   return eventIds.length === 0 && filter.userId === undefined;
 }

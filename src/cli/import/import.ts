@@ -2,8 +2,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { needsOwnCall } from '../../tasks/backfill/connect.ts';
 import { dryRun, secondsAtQuota } from '../../tasks/backfill/dry-run.ts';
 import { EXIT } from '../fail.ts';
-import { onInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../load-config.ts';
+import { onInterrupt } from '../terminal.ts';
 import {
   addRowsOptions,
   openedRows,

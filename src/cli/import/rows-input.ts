@@ -159,7 +159,10 @@ export function watchRows(open: OpenRows): WatchedRows {
   };
 }
 
-/** Gives an error of a verb that reads a file its exit code. `advice`: what to do when the API refuses account_check. */
+/**
+ * Gives an error of a verb that reads a file its exit code. `advice`: what to do when the API refuses
+ * account_check.
+ */
 export function rowsError(error: unknown, advice: string): unknown {
   if (error instanceof UnreadableRowsError || error instanceof CheckpointError)
     return new CliError(EXIT.failed, error.message);

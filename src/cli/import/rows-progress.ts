@@ -38,7 +38,10 @@ export function startRowsProgress(verb: string): RowsProgress {
 /** Rows per second over the last half minute. */
 type Rate = (rows: number, nowMs: number) => number;
 
-/** Counts from the first call, so that rows which an earlier run did are not counted. It has no clock of its own. */
+/**
+ * Counts from the first call, so that rows which an earlier run did are not counted. It has no clock of its
+ * own.
+ */
 export function createRate(): Rate {
   const seen: { rows: number; atMs: number }[] = [];
   return (rows, nowMs) => {

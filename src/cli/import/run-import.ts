@@ -18,8 +18,8 @@ import { openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts'
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
-import { type Interruption, onInterrupt } from '../interrupt.ts';
 import { loadForCommand, readTextFile } from '../load-config.ts';
+import { type Interruption, onInterrupt } from '../terminal.ts';
 import { notReached } from '../with-redis.ts';
 import {
   openedRows,

@@ -13,8 +13,8 @@ import {
 } from '../../tasks/backfill/verify-rows.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, grouped, type NamedCount } from '../format.ts';
-import { onInterrupt } from '../interrupt.ts';
 import { loadForCommand, readTextFile } from '../load-config.ts';
+import { onInterrupt } from '../terminal.ts';
 import { notReached } from '../with-redis.ts';
 import {
   addRowsOptions,

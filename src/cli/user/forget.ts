@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
-import { isConfirmed } from '../confirm.ts';
 import { readAge } from '../dlq/filter.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted } from '../format.ts';
+import { isConfirmed } from '../terminal.ts';
 import { withRedis } from '../with-redis.ts';
 
 interface ForgetFlags {
@@ -36,11 +36,10 @@ export function forgetCommand(): Command {
     .argument('<user-id>', 'the ID of the user')
     .option('--dry-run', 'only report what would be erased')
     .option('--yes', 'do not ask for confirmation')
-    .option(
-      '--wait <time>',
-      'wait at most this long for a call that is on the wire, such as 30s',
-      readAge,
-      30_000,
+    .addOption(
+      new Option('--wait <time>', 'wait at most this long for a call that is on the wire')
+        .argParser(readAge)
+        .default(30_000, '30s'),
     )
     .option('--json', 'print one JSON object')
     .addHelpText('after', HELP)

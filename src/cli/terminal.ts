@@ -1,3 +1,21 @@
+import { createInterface } from 'node:readline/promises';
+
+/** What a person at the terminal can do: confirm a question, and interrupt a long verb. */
+
+/** Asks on the terminal. Any answer except yes means no, and so does the end of the input. */
+export async function isConfirmed(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await Promise.race([
+      terminal.question(`${question} Type yes: `),
+      new Promise<string>((resolve) => terminal.once('close', () => resolve(''))),
+    ]);
+    return answer.trim().toLowerCase() === 'yes';
+  } finally {
+    terminal.close();
+  }
+}
+
 /** The signal that ended a long verb early. */
 export interface Interruption {
   readonly signal: AbortSignal;
@@ -9,8 +27,8 @@ export interface Interruption {
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
- * The first signal calls `onFirst` and aborts. The second one ends the process at once. SIGHUP never counts as the
- * second: a terminal that is closed sends it twice.
+ * The first signal calls `onFirst` and aborts. The second one ends the process at once. SIGHUP never counts
+ * as the second: a terminal that is closed sends it twice.
  */
 export function onInterrupt(onFirst: () => void = () => undefined): Interruption {
   const controller = new AbortController();
