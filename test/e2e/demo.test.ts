@@ -141,7 +141,9 @@ describe('imsync demo', () => {
     await textLine(run, ' s · imported ');
     run.signal('SIGINT');
     expect(await run.ended).toBe(1);
-    expect(run.stderr()).toContain('The demo was stopped before its end; nothing of it is left.');
+    expect(run.stderr()).toContain(
+      'The demo was stopped before its end. Everything that it started was removed.',
+    );
     await expectNothingLeft(run, pids);
   }, 90_000);
 
@@ -175,7 +177,7 @@ describe('imsync demo', () => {
     expect(await run.ended).toBe(1);
     expect(run.lines.join('\n')).toMatch(/✗ imported .* = 999 .* but 1,000 signed up and Redis accepted 999/);
     expect(run.lines.join('\n')).toMatch(/✗ the simulator counts .* 1 (missing|with an old nick)/);
-    expect(run.stderr()).toMatch(/The books do not balance.*\nThe logs are kept in /);
+    expect(run.stderr()).toMatch(/The totals do not balance.*\nThe logs are kept in /);
   }, 90_000);
 
   test('refuses a number of signups that makes no sense', async () => {

@@ -16,7 +16,7 @@ const variables = [...settings.map(({ env }) => env).filter((env) => env !== '')
 
 const helps = new Map<string, Promise<string>>();
 
-/** The help of a verb, such as ['dlq', 'list']; fails where there is none. */
+/** The help of a verb, such as ['dlq', 'list']. Fails when the verb does not exist. */
 function helpOf(verb: readonly string[]): Promise<string> {
   const key = verb.join(' ');
   const known = helps.get(key) ?? help(verb);
@@ -26,7 +26,7 @@ function helpOf(verb: readonly string[]): Promise<string> {
 
 async function help(verb: readonly string[]): Promise<string> {
   const { code, stdout } = await imsyncRun([...verb, '--help']);
-  // Asked for a verb that does not exist, the command shows another one's help.
+  // For a verb that does not exist the command prints the help of another one.
   expect({ verb, code, usage: stdout.split(/\[|</)[0] }).toEqual({
     verb,
     code: 0,
@@ -67,7 +67,7 @@ test.each(languages)(
   },
 );
 
-test('both tables tell the same defaults', () => {
+test('both tables have the same defaults', () => {
   const told = ({ variableRows }: typeof english) =>
     [...variableRows].map(([name, cell]) => [name, /^`.*`$/.test(cell) || cell === '' ? cell : 'in words']);
   expect(told(chinese)).toEqual(told(english));

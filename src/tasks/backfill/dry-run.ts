@@ -1,5 +1,8 @@
+import type { Config } from '../../config/config.ts';
 import type { UserInput } from '../../event/fields.ts';
 import { isAbsent } from '../../event/validate.ts';
+import { ratePerSecond } from '../../pace/budget.ts';
+import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import type { Row } from '../rows/row.ts';
 import { mangledNumber } from '../rows/spreadsheet-damage.ts';
 import { type JudgeRules, judgeRow, kindOfReason } from './validate-row.ts';
@@ -67,4 +70,11 @@ function count(kinds: Map<string, { rows: number; firstLine: number }>, reason: 
   const kind = kinds.get(reason) ?? kinds.get(MORE);
   if (kind !== undefined) kind.rows++;
   else kinds.set(kinds.size < MAX_KINDS ? reason : MORE, { rows: 1, firstLine: line });
+}
+
+/** How long the import takes when it has the whole quota and no account exists yet. */
+export function secondsAtQuota(config: Config, { valid, alone }: Pick<DryRun, 'valid' | 'alone'>): number {
+  const { batch, single } = commandPair(config.api.form);
+  const perSecond = (command: typeof batch): number => ratePerSecond(quotaOf(config, command));
+  return (valid - alone) / (perSecond(batch) * config.batch.maxSize) + alone / perSecond(single);
 }

@@ -5,30 +5,30 @@ import { verdictWords } from '../../tasks/account-checks.ts';
 import type { BackfillReport } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';
 
-/** Says why nothing moves, once for each reason, and when it moves again. */
-export interface RowsHerald {
+/** Says why no rows are done, once for each reason, and when they are done again. */
+export interface StallReporter {
   readonly report: BackfillReport;
-  /** Looks once a second. `rows`: how many are done. */
+  /** Starts to look once a second. `rows`: how many rows are done. */
   watch(hold: HoldState, rows: () => number): void;
-  /** What is in the way now, in a few words; '' when nothing is. */
+  /** The present obstacle in a few words; '' when there is none. */
   readonly words: string;
   close(): void;
 }
 
 const LOOK_MS = 1_000;
-/** Work that waits is no obstacle worth a word, unless nothing moves for so many looks. */
+/** A full intake is normal. It is reported only when no row is done for this many looks. */
 const BUSY_LOOKS = 10;
 
-export function createRowsHerald(say: (text: string) => void): RowsHerald {
+export function createStallReporter(say: (text: string) => void): StallReporter {
   let obstacle: { readonly kind: Obstacle | 'api'; readonly why: string } | undefined;
   let said = '';
   let words = '';
   let looking = false;
   let timer: NodeJS.Timeout | undefined;
   const tell = (key: string, text: string): void => {
-    words = key === '' ? '' : `waits (${key})`;
+    words = key === '' ? '' : `waiting (${key})`;
     if (key === said) return;
-    if (key !== '' || said !== '') say(key === '' ? 'It goes on.' : text);
+    if (key !== '' || said !== '') say(key === '' ? 'Continuing.' : text);
     said = key;
   };
   const look = async (hold: HoldState, standingLooks: number): Promise<void> => {
@@ -81,27 +81,27 @@ export function createRowsHerald(say: (text: string) => void): RowsHerald {
 }
 
 const TEXTS = {
-  busy: 'Nothing moves: as much work waits as is let in at a time. Is a worker running? See imsync status.',
-  memory: 'Redis is nearly full: it waits until there is room, so that signups are not refused.',
+  busy: 'No rows are done: the intake holds as much work as is allowed at a time. Is a worker running? See imsync status.',
+  memory: 'Redis is nearly full. This command waits until there is room, so that signups are not refused.',
 } as const;
 
 function textOf(kind: Obstacle | 'api', why: string): string {
-  if (kind === 'api') return `account_check does not succeed (${why}): it is asked again, and again.`;
-  if (kind === 'redis') return `Redis does not take anything (${why}): it waits until Redis is back.`;
+  if (kind === 'api') return `account_check does not succeed (${why}). It is tried again until it does.`;
+  if (kind === 'redis') return `Redis cannot be used (${why}). This command waits until it can.`;
   return kind === 'memory' ? TEXTS.memory : TEXTS.busy;
 }
 
-/** A hold or a pause stops everybody; what it is called, and a sentence. */
+/** A hold or a pause stops all calls: its name, and a sentence about it. */
 function stoppedText({ hold, pause }: FleetState): [string, string] | undefined {
   if (pause !== null)
     return [
       'paused',
-      `An operator has paused all calls (${pause.reason || 'no reason given'}): it waits for imsync resume.`,
+      `An operator has paused all calls (${pause.reason || 'no reason given'}). This command waits for imsync resume.`,
     ];
   if (hold !== null)
     return [
       `held: ${hold.kind}`,
-      `All calls are held (${hold.kind}: ${hold.errorCode} ${hold.errorInfo}): it waits, and goes on by itself. See imsync status.`,
+      `All calls are held (${hold.kind}: ${hold.errorCode} ${hold.errorInfo}). This command waits and continues by itself. See imsync status.`,
     ];
   return undefined;
 }
