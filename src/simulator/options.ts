@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { type Fields, InvalidInput, textAt, wholeNumberAt } from './input.ts';
-import { documentedQuotas, type Quotas, readQuotas } from './quotas.ts';
-import { readScenario, type Scenario } from './scenario.ts';
-import { DEFAULT_SETTINGS, readSettings, type Settings } from './settings.ts';
-import type { AppIdentity } from './user-sig.ts';
+import type { AppIdentity } from './http/user-sig.ts';
+import { type Fields, InvalidInput, textAt, wholeNumberAt } from './scenario/input.ts';
+import { readScenario, type Scenario } from './scenario/scenario.ts';
+import { DEFAULT_SETTINGS, readSettings, type Settings } from './scenario/settings.ts';
+import { documentedQuotas, type Quotas, readQuotas } from './traffic/quotas.ts';
 
 /** How a simulator is started. Only the app and its key are required. */
 export interface SimulatorOptions extends Partial<Settings> {

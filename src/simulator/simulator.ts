@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Account } from './account-store.ts';
-import { handleApiRequest } from './api-handler.ts';
-import type { CallEntry } from './call-log.ts';
-import { handleControlRequest, isControlPath } from './control-handler.ts';
+import type { Account } from './accounts/account-store.ts';
+import { handleApiRequest } from './http/api-handler.ts';
+import { handleControlRequest, isControlPath } from './http/control-handler.ts';
 import { resolveOptions, type SimulatorOptions } from './options.ts';
-import { type Quotas, readQuotas } from './quotas.ts';
-import type { SimulatorReport } from './report.ts';
-import type { Scenario } from './scenario.ts';
-import { TICK_MS } from './stall-watch.ts';
+import type { Scenario } from './scenario/scenario.ts';
 import { SimulatorState } from './state.ts';
+import type { CallEntry } from './traffic/call-log.ts';
+import { type Quotas, readQuotas } from './traffic/quotas.ts';
+import type { SimulatorReport } from './traffic/report.ts';
+import { TICK_MS } from './traffic/stall-watch.ts';
 
 /** A running simulator. The same things can be had over HTTP under `/_sim/`. */
 export interface Simulator {

@@ -1,17 +1,17 @@
-import { AccountStore } from './account-store.ts';
-import { Backend } from './backend.ts';
-import { CallLog } from './call-log.ts';
-import { FaultSelector } from './fault-selector.ts';
+import { AccountStore } from './accounts/account-store.ts';
+import { Backend } from './accounts/backend.ts';
+import { type AppIdentity, UserSigVerifier } from './http/user-sig.ts';
 import type { ResolvedOptions } from './options.ts';
-import { QuotaGate } from './quotas.ts';
 import { seededRandom } from './randomness.ts';
-import type { SimulatorReport } from './report.ts';
-import { readScenario, type Scenario } from './scenario.ts';
-import type { Settings } from './settings.ts';
-import { StallWatch } from './stall-watch.ts';
-import { Statistics } from './statistics.ts';
+import { FaultSelector } from './scenario/fault-selector.ts';
+import { readScenario, type Scenario } from './scenario/scenario.ts';
+import type { Settings } from './scenario/settings.ts';
 import { Timers } from './timers.ts';
-import { type AppIdentity, UserSigVerifier } from './user-sig.ts';
+import { CallLog } from './traffic/call-log.ts';
+import { QuotaGate } from './traffic/quotas.ts';
+import type { SimulatorReport } from './traffic/report.ts';
+import { StallWatch } from './traffic/stall-watch.ts';
+import { Statistics } from './traffic/statistics.ts';
 
 /** Everything a running simulator knows. The HTTP handlers work on it; it does no I/O itself. */
 export class SimulatorState {

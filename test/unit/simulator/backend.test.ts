@@ -1,8 +1,8 @@
-import type { AccountItem } from '../../../src/simulator/account-item.ts';
-import { AccountStore } from '../../../src/simulator/account-store.ts';
-import { Backend } from '../../../src/simulator/backend.ts';
-import { NO_FAULTS } from '../../../src/simulator/fault-selector.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../src/simulator/settings.ts';
+import type { AccountItem } from '../../../src/simulator/accounts/account-item.ts';
+import { AccountStore } from '../../../src/simulator/accounts/account-store.ts';
+import { Backend } from '../../../src/simulator/accounts/backend.ts';
+import { NO_FAULTS } from '../../../src/simulator/scenario/fault-selector.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../src/simulator/scenario/settings.ts';
 
 const NOW_MS = Date.UTC(2025, 3, 3);
 const DAY_MS = 86_400_000;

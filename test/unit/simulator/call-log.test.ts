@@ -1,4 +1,4 @@
-import { CallLog } from '../../../src/simulator/call-log.ts';
+import { CallLog } from '../../../src/simulator/traffic/call-log.ts';
 
 describe('CallLog', () => {
   test('keeps the last calls, oldest first', () => {

@@ -1,4 +1,4 @@
-import { documentedQuotas, QuotaGate, readQuotas } from '../../../src/simulator/quotas.ts';
+import { documentedQuotas, QuotaGate, readQuotas } from '../../../src/simulator/traffic/quotas.ts';
 
 function gateOf(quotas: object, refusedCallsCount = false): QuotaGate {
   return new QuotaGate(

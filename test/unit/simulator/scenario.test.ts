@@ -1,4 +1,4 @@
-import { readScenario } from '../../../src/simulator/scenario.ts';
+import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
 
 describe('readScenario', () => {
   test('takes every documented part as it is', () => {

@@ -1,4 +1,4 @@
-import { ShardedMap } from '../../../src/simulator/sharded-map.ts';
+import { ShardedMap } from '../../../src/simulator/accounts/sharded-map.ts';
 
 describe('ShardedMap', () => {
   test('is a map', () => {

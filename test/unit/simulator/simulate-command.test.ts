@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readScenario } from '../../../src/simulator/scenario.ts';
+import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
 import { callUrl, postJson, TEST_APP } from '../../support/simulator.ts';
 import { SimulateProgram } from './simulate-process.ts';
 

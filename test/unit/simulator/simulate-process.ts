@@ -24,7 +24,9 @@ export class SimulateProgram {
   constructor() {
     symlinkSync(join(ROOT, 'node_modules'), join(this.folder, 'node_modules'));
     writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}');
-    const sources = readdirSync(join(ROOT, 'src/simulator')).map((name) => `simulator/${name}`);
+    const sources = readdirSync(join(ROOT, 'src/simulator'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `simulator/${name}`);
     for (const source of ['cli/simulate.ts', ...sources]) this.#compile(source);
     const main =
       "import { simulateCommand } from './cli/simulate.js';\nawait simulateCommand().parseAsync();\n";

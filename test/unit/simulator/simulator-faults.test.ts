@@ -1,5 +1,5 @@
-import type { RuleAction } from '../../../src/simulator/rule-action.ts';
-import type { RuleMatch, Scenario } from '../../../src/simulator/scenario.ts';
+import type { RuleAction } from '../../../src/simulator/scenario/rule-action.ts';
+import type { RuleMatch, Scenario } from '../../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { callUrl, postJson, simulatorForTest } from '../../support/simulator.ts';
 import { until } from './until.ts';

@@ -1,5 +1,5 @@
-import { RollingWindow } from '../../../src/simulator/rolling-window.ts';
-import { StallWatch, TICK_MS } from '../../../src/simulator/stall-watch.ts';
+import { RollingWindow } from '../../../src/simulator/traffic/rolling-window.ts';
+import { StallWatch, TICK_MS } from '../../../src/simulator/traffic/stall-watch.ts';
 
 /** A tick, after which the loop looks for arrivals. */
 function turn(watch: StallWatch, atMs: number): void {

@@ -1,4 +1,4 @@
-import type { AccountStore } from './account-store.ts';
+import type { AccountStore } from '../accounts/account-store.ts';
 import type { ArrivalReport, CommandReport, SimulatorReport } from './report.ts';
 import { RollingWindow } from './rolling-window.ts';
 

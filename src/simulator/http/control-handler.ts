@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { InvalidInput, maybe, numberAt, objectAt, parseJson, textsAt } from './input.ts';
+import { InvalidInput, maybe, numberAt, objectAt, parseJson, textsAt } from '../scenario/input.ts';
+import type { SimulatorState } from '../state.ts';
+import { readQuotas } from '../traffic/quotas.ts';
 import { sendLines } from './ndjson.ts';
-import { readQuotas } from './quotas.ts';
 import { readBody } from './read-body.ts';
-import { sendJson, sendTooLarge } from './respond.ts';
-import type { SimulatorState } from './state.ts';
+import { sendJson, sendTooLarge } from './transport.ts';
 
 const ACCOUNT_PATH = '/_sim/accounts/';
 

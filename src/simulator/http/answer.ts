@@ -1,5 +1,5 @@
+import type { EmptyFailAccounts } from '../scenario/settings.ts';
 import { errorInfoOf } from './error-info.ts';
-import type { EmptyFailAccounts } from './settings.ts';
 
 /** One entry of the ResultItem list of account_check and account_delete. */
 export interface ResultItem {

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CommandName } from '../commands.ts';
+import { between } from '../randomness.ts';
+import { type FaultPlan, NO_FAULTS } from '../scenario/fault-selector.ts';
+import type { SimulatorState } from '../state.ts';
+import type { CallEntry, CallOutcome } from '../traffic/call-log.ts';
 import { type Answer, refusal, renderAnswer } from './answer.ts';
-import type { CallEntry, CallOutcome } from './call-log.ts';
-import type { CommandName } from './commands.ts';
-import { type FaultPlan, NO_FAULTS } from './fault-selector.ts';
-import { between } from './randomness.ts';
 import { readBody } from './read-body.ts';
 import { type CallBody, countDuplicates, readCallBody } from './request-body.ts';
-import { checkQuery, readTarget } from './request-envelope.ts';
+import { checkQuery, readTarget } from './request-url.ts';
 import {
   resetConnection,
   sendGarbage,
@@ -14,8 +15,7 @@ import {
   sendHalf,
   sendJson,
   sendTooLarge,
-} from './respond.ts';
-import type { SimulatorState } from './state.ts';
+} from './transport.ts';
 
 /** A call on its way from arrival to answer. */
 interface Call {

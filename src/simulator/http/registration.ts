@@ -1,4 +1,4 @@
-import { type AccountItem, bareItem } from './account-item.ts';
+import { type AccountItem, bareItem } from '../accounts/account-item.ts';
 
 /**
  * Reads a body of register_account_v1: `{Identifier, IdentifierType: 1|2|3, Password}`.

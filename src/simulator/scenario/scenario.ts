@@ -1,4 +1,4 @@
-import { isCommandName } from './commands.ts';
+import { isCommandName } from '../commands.ts';
 import {
   type Fields,
   flagAt,

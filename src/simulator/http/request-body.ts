@@ -1,5 +1,5 @@
-import { type AccountItem, bareItem } from './account-item.ts';
-import { COMMANDS, type CommandName } from './commands.ts';
+import { type AccountItem, bareItem } from '../accounts/account-item.ts';
+import { COMMANDS, type CommandName } from '../commands.ts';
 import { readRegistration } from './registration.ts';
 
 /** The accounts of a call, or the code that refuses the whole call for its form. */

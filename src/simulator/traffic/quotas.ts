@@ -1,5 +1,5 @@
-import { COMMAND_NAMES, COMMANDS, type CommandName } from './commands.ts';
-import { type Fields, objectAt, wholeNumberAt } from './input.ts';
+import { COMMAND_NAMES, COMMANDS, type CommandName } from '../commands.ts';
+import { type Fields, objectAt, wholeNumberAt } from '../scenario/input.ts';
 import { RollingWindow } from './rolling-window.ts';
 
 /** Calls in any rolling second, by command and for all commands together; null for no limit. */

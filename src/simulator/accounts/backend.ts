@@ -1,11 +1,11 @@
+import type { CommandName } from '../commands.ts';
+import { type Answer, emptyFailAccounts, type ResultItem, refusal } from '../http/answer.ts';
+import { errorInfoOf } from '../http/error-info.ts';
+import type { FaultPlan } from '../scenario/fault-selector.ts';
+import { policyFor, type Settings } from '../scenario/settings.ts';
 import type { AccountItem } from './account-item.ts';
 import { type AccountRules, judgeAccount, judgeUserId } from './account-rules.ts';
 import type { AccountStore } from './account-store.ts';
-import { type Answer, emptyFailAccounts, type ResultItem, refusal } from './answer.ts';
-import type { CommandName } from './commands.ts';
-import { errorInfoOf } from './error-info.ts';
-import type { FaultPlan } from './fault-selector.ts';
-import { policyFor, type Settings } from './settings.ts';
 
 /**
  * Does the work of the calls on the accounts and says how it ended. No clock, no lots, no I/O.

@@ -1,5 +1,5 @@
-import type { AccountItem } from './account-item.ts';
-import { stickyFraction } from './randomness.ts';
+import type { AccountItem } from '../accounts/account-item.ts';
+import { stickyFraction } from '../randomness.ts';
 import { type AccountFault, accountFault, type WholeCallFault, wholeCallFault } from './rule-action.ts';
 import type { Rule } from './scenario.ts';
 

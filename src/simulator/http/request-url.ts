@@ -1,4 +1,4 @@
-import { COMMANDS, type CommandName, isCommandName } from './commands.ts';
+import { COMMANDS, type CommandName, isCommandName } from '../commands.ts';
 import type { AppIdentity, UserSigVerifier } from './user-sig.ts';
 
 /** Where a request wants to go. `code` stands for a URL that names no call. */
