@@ -1,24 +1,25 @@
-/** How often `tick` is to be called. */
+/** `tick` must be called at this interval. */
 export const TICK_MS = 2;
 
-/** Ticks come a little late at the best of times. Stalls below 2 ticks and this are not seen. */
+/** Timers are always a little late. A stall below two ticks and this time is not noticed. */
 const SLACK_MS = 2;
 
 /**
- * Knows how late the stamp of an arrival may be.
+ * Measures by how much the timestamp of an arrival may be late.
  *
- * An arrival is stamped when the event loop comes to it. A loop that was busy, or a process that did
- * not get the processor, stamps several arrivals at once and too late, and they would look like more
- * calls in one second than there were. A regular tick shows such stalls: while ticks are in time, the
- * stamp is believed; otherwise the arrival may be as old as the last tick but one, since the loop may
- * run its late tick just before it comes to the arrivals. A loop that is behind runs several ticks in one
- * turn, before it has looked for arrivals again: they count as one.
+ * An arrival gets its timestamp when the event loop reads it. After a stall of the loop or the process,
+ * several arrivals get late timestamps at once. They would look like too many calls in one second.
+ * A regular tick shows such stalls. While ticks are on time, the timestamp is trusted. Otherwise the arrival
+ * may be as old as the tick before the last: a late loop may run its tick just before it reads the arrivals.
+ * A late loop also runs several ticks before it polls for arrivals again. These count as one.
+ *
+ * The quota figures of benchmarks, chaos rows and the demo depend on it (maxSurelyInRollingSecond).
  */
 export class StallWatch {
   #lastTickMs: number;
   #tickBeforeMs: number;
   #longestStallMs = 0;
-  #looked = true;
+  #polled = true;
 
   constructor(nowMs: number) {
     this.#lastTickMs = nowMs;
@@ -31,18 +32,18 @@ export class StallWatch {
 
   tick(nowMs: number): void {
     this.#longestStallMs = Math.max(this.#longestStallMs, nowMs - this.#lastTickMs - TICK_MS);
-    if (!this.#looked) return;
-    this.#looked = false;
+    if (!this.#polled) return;
+    this.#polled = false;
     this.#tickBeforeMs = this.#lastTickMs;
     this.#lastTickMs = nowMs;
   }
 
-  /** To be called when the loop has looked for arrivals after a tick. */
-  looked(): void {
-    this.#looked = true;
+  /** Must be called after each tick, when the loop has polled for arrivals. */
+  polled(): void {
+    this.#polled = true;
   }
 
-  /** The earliest moment at which an arrival stamped now can have come. */
+  /** Returns the earliest possible moment of an arrival whose timestamp is `nowMs`. */
   earliest(nowMs: number): number {
     return nowMs - this.#tickBeforeMs > 2 * TICK_MS + SLACK_MS ? this.#tickBeforeMs : nowMs;
   }

@@ -1,8 +1,63 @@
 import type { AccountStore } from '../accounts/account-store.ts';
-import type { ArrivalReport, CommandReport, SimulatorReport } from './report.ts';
 import { RollingWindow } from './rolling-window.ts';
 
-/** Counts arrivals and their density. */
+/** What happened since the start or the last reset. It is the answer of GET /_sim/report. */
+export interface SimulatorReport {
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly uptimeMs: number;
+  readonly accounts: number;
+  /** Accounts with a nick or a picture. */
+  readonly profiles: number;
+  readonly deletedAccounts: number;
+  /** `max` counts deleted accounts too. */
+  readonly importsPerAccount: { readonly max: number; readonly moreThanOnce: number };
+  /** By command. A command that was never called is absent. */
+  readonly commands: Readonly<Record<string, CommandReport>>;
+  /** The calls of all known commands together. */
+  readonly allCommands: ArrivalReport;
+  /** Requests whose URL names no known command. */
+  readonly unknownRequests: number;
+  /** Connections that the scenario reset. */
+  readonly resets: number;
+  /** Calls that the scenario let hang. */
+  readonly hangs: number;
+  /** Calls whose client left before the body was complete or the answer was ready. */
+  readonly clientsGone: number;
+  readonly connectionsOpened: number;
+  /** The longest delay of the simulator's event loop. Timestamps of arrivals are late by as much. */
+  readonly longestStallMs: number;
+}
+
+/** Arrivals of requests, refused ones included. A request arrives when its headers are read. */
+export interface ArrivalReport {
+  readonly calls: number;
+  /** The most arrivals within any 1000 ms. Two calls exactly 1000 ms apart do not share a second. */
+  readonly maxInRollingSecond: number;
+  /** Like maxInRollingSecond, but without arrivals that share a second only because of late timestamps. */
+  readonly maxSurelyInRollingSecond: number;
+  readonly maxIn10Ms: number;
+  /** Like maxIn10Ms, but without arrivals that share 10 ms only because of late timestamps. */
+  readonly maxSurelyIn10Ms: number;
+  readonly startedLastSecond: number;
+}
+
+export interface CommandReport extends ArrivalReport {
+  /** Calls that passed the checks of query and quota. */
+  readonly accepted: number;
+  /** Calls over the quota (60007, 60011). Codes of a scenario do not count. */
+  readonly refused: number;
+  /** Accounts in accepted calls. */
+  readonly items: number;
+  /** Accounts per accepted call. */
+  readonly meanItems: number;
+  /** How often an account was repeated within one call. */
+  readonly duplicatesInACall: number;
+  /** Answers by ErrorCode. Other ends have a name: `http-502`, `garbage`, `truncated`, `reset`, `hung`. */
+  readonly byErrorCode: Readonly<Record<string, number>>;
+}
+
+/** Counts arrivals, and the most within a second and within 10 ms. */
 class ArrivalMeter {
   readonly #second = new RollingWindow(1000);
   readonly #instant = new RollingWindow(10);
@@ -55,7 +110,7 @@ class CommandStatistics {
   }
 }
 
-/** Counts what the report tells. Instants are milliseconds that never go back. */
+/** Counts what the report shows. Times are milliseconds that never go back. */
 export class Statistics {
   #startedAtMs: number;
   #commands = new Map<string, CommandStatistics>();
@@ -81,45 +136,45 @@ export class Statistics {
     this.#connectionsOpened = 0;
   }
 
-  /** A request came, as early as `earliestMs` if the event loop was late (stall-watch.ts). */
-  arrived(command: string, nowMs: number, earliestMs: number): void {
-    this.#of(command).arrivals.add(nowMs, earliestMs);
+  /** Counts a request. It may have arrived as early as `earliestMs`, see stall-watch.ts. */
+  countArrival(command: string, nowMs: number, earliestMs: number): void {
+    this.#statisticsOf(command).arrivals.add(nowMs, earliestMs);
     this.#all.add(nowMs, earliestMs);
   }
 
-  accepted(command: string): void {
-    this.#of(command).accepted += 1;
+  countAccepted(command: string): void {
+    this.#statisticsOf(command).accepted += 1;
   }
 
-  refused(command: string): void {
-    this.#of(command).refused += 1;
+  countRefused(command: string): void {
+    this.#statisticsOf(command).refused += 1;
   }
 
-  carried(command: string, items: number, duplicates: number): void {
-    const of = this.#of(command);
-    of.items += items;
-    of.duplicatesInACall += duplicates;
+  countItems(command: string, items: number, duplicates: number): void {
+    const statistics = this.#statisticsOf(command);
+    statistics.items += items;
+    statistics.duplicatesInACall += duplicates;
   }
 
-  ended(command: string, how: string): void {
-    const { ends } = this.#of(command);
+  countEnd(command: string, how: string): void {
+    const { ends } = this.#statisticsOf(command);
     ends.set(how, (ends.get(how) ?? 0) + 1);
     if (how === 'reset') this.#resets += 1;
   }
 
-  hung(): void {
+  countHang(): void {
     this.#hangs += 1;
   }
 
-  unknownRequest(): void {
+  countUnknownRequest(): void {
     this.#unknownRequests += 1;
   }
 
-  clientGone(): void {
+  countClientGone(): void {
     this.#clientsGone += 1;
   }
 
-  connectionOpened(): void {
+  countConnection(): void {
     this.#connectionsOpened += 1;
   }
 
@@ -131,7 +186,7 @@ export class Statistics {
       profiles: store.profiles,
       deletedAccounts: store.deleted,
       importsPerAccount: { max: store.maxImports, moreThanOnce: store.importedMoreThanOnce },
-      commands: Object.fromEntries([...this.#commands].map(([name, of]) => [name, of.report(nowMs)])),
+      commands: Object.fromEntries([...this.#commands].map(([name, one]) => [name, one.report(nowMs)])),
       allCommands: this.#all.report(nowMs),
       unknownRequests: this.#unknownRequests,
       resets: this.#resets,
@@ -142,7 +197,7 @@ export class Statistics {
     };
   }
 
-  #of(command: string): CommandStatistics {
+  #statisticsOf(command: string): CommandStatistics {
     const known = this.#commands.get(command);
     if (known !== undefined) return known;
     const fresh = new CommandStatistics();

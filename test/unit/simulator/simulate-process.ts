@@ -17,7 +17,7 @@ import { transformSync } from '@swc/core';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-/** The command `simulate` made runnable by node in a folder of its own; the build of the whole is not needed. */
+/** Compiles the command `simulate` into a folder of its own, so that no full build is needed. */
 export class SimulateProgram {
   readonly folder = mkdtempSync(join(tmpdir(), 'imsync-simulate-'));
 
