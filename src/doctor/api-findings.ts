@@ -144,7 +144,7 @@ function otherChecks(except: string, why: string): Finding[] {
   return apiSkipped(why).filter(({ name }) => name !== except);
 }
 
-/** Checks how long a UserSig made elsewhere is still valid. A UserSig that is signed here is renewed in time. */
+/** Checks how long a UserSig made elsewhere is still valid. One that is signed here renews itself. */
 export function userSigFinding(
   given: string | undefined,
   app: { readonly sdkAppId: number; readonly adminId: string },

@@ -23,7 +23,7 @@ const REACH_MS = 3_000;
 /** The doctor's UserSig must be valid for one call only. */
 const SIGNATURE_SECONDS = 600;
 
-/** Checks everything that a worker with these settings depends on. It changes nothing. Problems do not reject. */
+/** Checks everything that a worker with these settings depends on. Changes nothing, rejects for no problem. */
 export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
   const [secrets, problems] = settingsProblems(config, readFile);
   const findings = configurationFindings(config, problems);

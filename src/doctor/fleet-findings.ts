@@ -37,10 +37,10 @@ export function fleetSkipped(): Finding[] {
 export function quotaFindings(quotas: Readonly<Partial<Record<ImportCommand, Quota>>>): Finding[] {
   return (Object.entries(quotas) as [ImportCommand, Quota][]).map(([command, quota]) => {
     const { perSecond, share, margin } = quota;
-    const used = share === 1 ? 'all are' : `${percent(share)} are`;
+    const part = share === 1 ? 'all' : percent(share);
     return ok(
       `quota.${command}`,
-      `${command}: of ${perSecond} allowed calls/s ${used} used, less a margin of ${percent(margin)}; ` +
+      `${command}: ${perSecond} calls/s are allowed, and ${part} of them are used, less a margin of ${percent(margin)}; ` +
         `at most ${ratePerSecond(quota).toFixed(1)} start per second over all processes`,
     );
   });

@@ -12,7 +12,7 @@ import {
 } from '../redis/requirements.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
 
-/** A waiting event with ID, nick and picture takes about 80 bytes in the stream. This allows for long ones. */
+/** A waiting event with ID, nick and picture takes about 80 bytes in the stream; long ones take more. */
 const EVENT_BYTES = 150;
 /** With a smaller share of its memory left, Redis is about to refuse events. */
 const MIN_MEMORY_LEFT = 0.05;
@@ -89,7 +89,7 @@ export function redisFindings(
   ];
 }
 
-/** Returns the findings if Redis cannot be used. `reason` is the error of ioredis or of the database check. */
+/** Returns the findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
 export function redisAway(address: string, reason: string): Finding[] {
   const problem = wrong(
     isDatabaseRefused(reason) ? 'redis.database' : 'redis.reachable',

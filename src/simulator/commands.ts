@@ -1,7 +1,7 @@
 /**
  * The commands that the simulator answers.
  *
- * Source: API reference, multiaccount_import (2025-04), account_import (new and old form),
+ * Source: API reference, multiaccount_import (2025-04), account_import (current and legacy form),
  * register_account_v1, account_check, account_delete. A quota counts the calls per second of one SDKAppID.
  */
 export type CommandName =

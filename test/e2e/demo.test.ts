@@ -16,7 +16,7 @@ import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from '../support/process.ts';
 
-/** The temporary folder of the demo. Whatever it leaves behind is here. */
+/** The temporary folder of the demo. Files that it leaves behind are here. */
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'imsync-demo-test-'));

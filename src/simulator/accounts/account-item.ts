@@ -11,7 +11,7 @@ export function bareItem(userId: string): AccountItem {
   return { userId, nick: undefined, faceUrl: undefined, type: undefined };
 }
 
-/** What the API demands of every account, whatever is stored already. */
+/** What the API demands of every account. It does not depend on the stored accounts. */
 export interface AccountConstraints {
   readonly adminId: string;
   /** In lower case. A word is found anywhere in Nick or FaceUrl, in upper or lower case. */

@@ -18,7 +18,7 @@ type Json = Readonly<Record<string, unknown>>;
  * Codes: 60003 the body is no JSON object. 70402 a required field is missing or has the wrong form.
  * 60015 an account is not a string. 70206 the call has no account, or too many.
  * 40610 a profile field is not a string. register_account_v1 has its own codes, see readRegistration.
- * Unknown fields are ignored. A Type beside UserID is ignored too, because the new form does not list it.
+ * Unknown fields are ignored. A Type beside UserID is ignored too, because the current form does not list it.
  */
 export function readCallBody(command: CommandName, text: string): CallBody {
   const body = parseObject(text);
@@ -39,7 +39,7 @@ export function readCallBody(command: CommandName, text: string): CallBody {
   }
 }
 
-/** Counts the items whose account stands in an earlier item of the same call. */
+/** Counts the items whose account is also in an earlier item of the call. */
 export function countDuplicates(items: readonly AccountItem[]): number {
   if (items.length < 2) return 0;
   const seen = new Set<string>();

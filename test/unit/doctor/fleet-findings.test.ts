@@ -67,7 +67,7 @@ describe('fleetFindings', () => {
   test('the quota finding names quota, share, margin and rate', () => {
     const [finding] = quotaFindings({ multiaccount_import: { perSecond: 100, share: 0.79, margin: 0.01 } });
     expect(finding?.text).toContain(
-      'of 100 allowed calls/s 79 % are used, less a margin of 1 %; at most 78.2 start per second',
+      '100 calls/s are allowed, and 79 % of them are used, less a margin of 1 %; at most 78.2 start per second',
     );
   });
 });
