@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { playDemo } from '../demo/demo.ts';
-import { DemoError } from '../demo/demo-error.ts';
-import { createOutput } from '../demo/output.ts';
-import { createStage, type Stage } from '../demo/stage.ts';
+import { createOutput, DemoError } from '../demo/output.ts';
+import { Stage } from '../demo/stage.ts';
 import { CliError, EXIT } from './fail.ts';
 import { readTextFile } from './load-config.ts';
 
@@ -31,7 +30,7 @@ export function demoCommand(): Command {
     .action(async ({ keep = false, signups }: Flags) => {
       const output = createOutput(process.stdout);
       const interrupted = new AbortController();
-      const stage = createStage();
+      const stage = new Stage();
       const release = stopOnSignals(interrupted, stage);
       let keepFolder = false;
       try {

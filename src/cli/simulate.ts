@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { InvalidInput, parseJson } from '../simulator/input.ts';
 import type { SimulatorOptions } from '../simulator/options.ts';
-import { readScenario, type Scenario } from '../simulator/scenario.ts';
-import { type BatchPolicy, POLICIES } from '../simulator/settings.ts';
+import { InvalidInput, parseJson } from '../simulator/scenario/input.ts';
+import { readScenario, type Scenario } from '../simulator/scenario/scenario.ts';
+import { type BatchPolicy, POLICIES } from '../simulator/scenario/settings.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 
 interface Flags {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';

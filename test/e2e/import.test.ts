@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { ImportSummary } from '../../src/cli/import/text.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import { booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';

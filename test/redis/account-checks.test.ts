@@ -5,7 +5,7 @@ import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { createSlotQueue } from '../../src/pace/slot-queue.ts';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
 import { eventually } from '../support/eventually.ts';

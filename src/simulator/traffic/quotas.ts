@@ -1,14 +1,14 @@
-import { COMMAND_NAMES, COMMANDS, type CommandName } from './commands.ts';
-import { type Fields, objectAt, wholeNumberAt } from './input.ts';
+import { COMMAND_NAMES, COMMANDS, type CommandName } from '../commands.ts';
+import { type Fields, objectAt, wholeNumberAt } from '../scenario/input.ts';
 import { RollingWindow } from './rolling-window.ts';
 
-/** Calls in any rolling second, by command and for all commands together; null for no limit. */
+/** Calls in any rolling second, by command and for all commands together; null means no limit. */
 export type Quotas = { readonly [K in CommandName | 'total']?: number | null };
 
 const QUOTA_NAMES = [...COMMAND_NAMES, 'total'] as const;
 
 /**
- * The documented quotas. account_import has one quota, set by the form the app uses:
+ * Returns the documented quotas. The quota of account_import depends on the form that the app uses:
  * 200 for `UserID` (current), 100 for `Identifier` (legacy). The total has no documented figure.
  */
 export function documentedQuotas(accountImportForm: 'current' | 'legacy'): Required<Quotas> {
@@ -18,7 +18,7 @@ export function documentedQuotas(accountImportForm: 'current' | 'legacy'): Requi
   return { ...quotas, total: null };
 }
 
-/** Quotas given by a person: a subset of the commands and `total`. Throws InvalidInput. */
+/** Reads quotas from parsed JSON. Each command and `total` may be absent. Throws InvalidInput. */
 export function readQuotas(value: unknown, place: string): Quotas {
   const fields: Fields = objectAt(value, place, QUOTA_NAMES);
   const given = QUOTA_NAMES.filter((name) => fields[name] !== undefined).map((name) => {
@@ -29,14 +29,14 @@ export function readQuotas(value: unknown, place: string): Quotas {
 }
 
 /**
- * Decides by a rolling second whether a call is within its quota.
+ * Refuses the calls over the quota of a rolling second.
  *
- * The call that would be number quota + 1 among the accepted ones of the last 1000 ms is refused.
- * Refused calls take no place in the window unless `refusedCallsCount`.
- * Source: "maximum call frequency" of the API references; the kind of window is not documented, a
- * rolling one is the strictest reading.
+ * A call is refused if the last 1000 ms hold as many accepted calls as the quota allows.
+ * Refused calls count in the window only with `refusedCallsCount`.
+ * Source: "maximum call frequency" of the API references. The kind of window is not documented.
+ * A rolling window is the strictest interpretation.
  */
-export class QuotaGate {
+export class QuotaLimiter {
   readonly #windows = new Map<CommandName | 'total', RollingWindow>();
   readonly #refusedCallsCount: boolean;
   #quotas: Required<Quotas>;
@@ -56,14 +56,14 @@ export class QuotaGate {
     return this.#quotas;
   }
 
-  /** Changes the quotas named; calls already counted stay counted. */
-  change(quotas: Quotas): void {
+  /** Changes the quotas named. Calls that were counted stay counted. */
+  changeQuotas(quotas: Quotas): void {
     this.#quotas = { ...this.#quotas, ...quotas };
   }
 
   /**
-   * 0 to accept a call that arrives at `nowMs`, 60007 over the command's quota, 60011 over the total.
-   * A call that may have come as early as `earliestMs` (stall-watch.ts) has the benefit of the doubt.
+   * Returns 0 to accept a call that arrives at `nowMs`, 60007 over the command's quota, 60011 over the total.
+   * The call may have arrived as early as `earliestMs` (stall-watch.ts) and leaves the window accordingly.
    */
   admit(command: CommandName, nowMs: number, earliestMs = nowMs): 0 | 60007 | 60011 {
     const code = this.#isFull(command, nowMs) ? 60007 : this.#isFull('total', nowMs) ? 60011 : 0;

@@ -1,6 +1,6 @@
 /**
- * Checks of JSON given by people: options, scenarios, bodies of the control API.
- * Every failure is an InvalidInput whose message is one sentence that names the place.
+ * Invalid JSON from a user: an option, a scenario or a body of the control API.
+ * The message is one sentence that names the place. The checks of this file throw it.
  */
 export class InvalidInput extends Error {
   override readonly name = 'InvalidInput';
@@ -8,7 +8,7 @@ export class InvalidInput extends Error {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** An object with no other keys than `known`. */
+/** Reads an object that has no other keys than `known`. */
 export function objectAt(value: unknown, place: string, known: readonly string[]): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidInput(`${place} must be a JSON object.`);
@@ -16,7 +16,7 @@ export function objectAt(value: unknown, place: string, known: readonly string[]
   for (const key of Object.keys(value)) {
     if (!known.includes(key)) {
       throw new InvalidInput(
-        `${place} has the unknown key ${JSON.stringify(key)}; known: ${known.join(', ')}.`,
+        `${place} has the unknown key ${JSON.stringify(key)}; known keys: ${known.join(', ')}.`,
       );
     }
   }
@@ -65,16 +65,16 @@ export function choiceAt<T extends string>(value: unknown, place: string, choice
   return found;
 }
 
-/** A pair of milliseconds, [min, max], min ≤ max, at most ten minutes. */
+/** Reads a pair of milliseconds, [min, max], with min ≤ max ≤ ten minutes. */
 export function latencyAt(value: unknown, place: string): readonly [number, number] {
   const pair = listAt(value, place, 2);
   const min = numberAt(pair[0], `${place}[0]`, 0, 600_000);
   const max = numberAt(pair[1], `${place}[1]`, 0, 600_000);
-  if (max < min) throw new InvalidInput(`${place} must be [min, max] with min not above max.`);
+  if (max < min) throw new InvalidInput(`${place} must be [min, max] with min ≤ max.`);
   return [min, max];
 }
 
-/** `read` applied to a value that may be absent. */
+/** Applies `read` to a value unless it is absent. */
 export function maybe<T>(value: unknown, read: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : read(value);
 }

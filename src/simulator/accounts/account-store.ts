@@ -1,5 +1,4 @@
 import type { AccountItem } from './account-item.ts';
-import { ShardedMap } from './sharded-map.ts';
 
 /** An account as the simulator remembers it. Times are ISO 8601. */
 export interface Account {
@@ -13,20 +12,20 @@ export interface Account {
   imports: number;
 }
 
-/** The accounts and the memory of deleted ones. */
+/** The imported accounts, and when each deleted one may be imported again. */
 export class AccountStore {
-  readonly #accounts = new ShardedMap<Account>();
+  readonly #accounts = new Map<string, Account>();
   readonly #notBeforeMs = new Map<string, number>();
   #maxImports = 0;
   #importedMoreThanOnce = 0;
   #profiles = 0;
 
-  /** By ID, in no order. */
+  /** By ID. */
   get accounts(): ReadonlyMap<string, Account> {
     return this.#accounts;
   }
 
-  /** The most often that one account was imported; deleted ones count. */
+  /** How often the most imported account was imported. Deleted accounts count. */
   get maxImports(): number {
     return this.#maxImports;
   }
@@ -35,17 +34,17 @@ export class AccountStore {
     return this.#importedMoreThanOnce;
   }
 
-  /** Accounts that have a nick or a picture. */
+  /** How many accounts have a nick or a picture. */
   get profiles(): number {
     return this.#profiles;
   }
 
-  /** Accounts that were deleted and not imported again. */
+  /** How many accounts were deleted and not imported again. */
   get deleted(): number {
     return this.#notBeforeMs.size;
   }
 
-  /** Creates the account or updates it; what the item does not say stays as it was. */
+  /** Creates or updates the account. A field that the item does not have stays as it was. */
   import(item: AccountItem, nowIso: string): void {
     const known = this.#accounts.get(item.userId);
     if (known === undefined) {
@@ -73,7 +72,10 @@ export class AccountStore {
     if (known.imports > this.#maxImports) this.#maxImports = known.imports;
   }
 
-  /** Deletes the account; it may come back three months after `deletedAtMs`. False if there is none. */
+  /**
+   * Deletes the account. It may be imported again three months after `deletedAtMs`.
+   * Returns false if there is no such account.
+   */
   delete(userId: string, deletedAtMs: number): boolean {
     const account = this.#accounts.get(userId);
     if (account === undefined) return false;
@@ -85,8 +87,8 @@ export class AccountStore {
     return true;
   }
 
-  /** True while the account may not be imported again (70399). */
-  isBarred(userId: string, nowMs: number): boolean {
+  /** True while the deleted account may not be imported again (70399). */
+  isBlocked(userId: string, nowMs: number): boolean {
     const notBeforeMs = this.#notBeforeMs.get(userId);
     return notBeforeMs !== undefined && nowMs < notBeforeMs;
   }

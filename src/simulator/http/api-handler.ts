@@ -1,23 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CommandName } from '../commands.ts';
+import { between } from '../randomness.ts';
+import { type FaultPlan, NO_FAULTS } from '../scenario/fault-selector.ts';
+import type { SimulatorState } from '../state.ts';
+import type { CallEntry, CallOutcome } from '../traffic/call-log.ts';
 import { type Answer, refusal, renderAnswer } from './answer.ts';
-import type { CallEntry, CallOutcome } from './call-log.ts';
-import type { CommandName } from './commands.ts';
-import { type FaultPlan, NO_FAULTS } from './fault-selector.ts';
-import { between } from './randomness.ts';
-import { readBody } from './read-body.ts';
 import { type CallBody, countDuplicates, readCallBody } from './request-body.ts';
-import { checkQuery, readTarget } from './request-envelope.ts';
+import { checkQuery, readTarget } from './request-url.ts';
 import {
+  readBody,
   resetConnection,
   sendGarbage,
   sendGatewayPage,
   sendHalf,
   sendJson,
   sendTooLarge,
-} from './respond.ts';
-import type { SimulatorState } from './state.ts';
+} from './transport.ts';
 
-/** A call on its way from arrival to answer. */
+/** A call between its arrival and its answer. */
 interface Call {
   readonly command: CommandName;
   readonly entry: CallEntry;
@@ -25,10 +25,11 @@ interface Call {
 }
 
 /**
- * Takes one request of the API from its arrival to its end:
- * URL, query, UserSig, quota (all at arrival); then body, faults, and, when the latency is over,
- * the work itself and the answer. Work that is due is done though the client has left meanwhile, as a
- * real service would.
+ * Handles one API request from its arrival to its end.
+ *
+ * URL, query, UserSig and quota are checked at arrival. Then the body is read and its faults are selected.
+ * After the latency the command is carried out and answered. A command that is due is carried out even if
+ * the client has left meanwhile, as a real service would do.
  */
 export async function handleApiRequest(
   state: SimulatorState,
@@ -38,7 +39,7 @@ export async function handleApiRequest(
 ): Promise<void> {
   const target = readTarget(request.method ?? '', request.url ?? '');
   if (target.kind === 'unknown') {
-    state.statistics.unknownRequest();
+    state.statistics.countUnknownRequest();
     sendJson(response, renderAnswer(refusal(target.code, ''), state.nextRequestId()));
     return;
   }
@@ -46,12 +47,12 @@ export async function handleApiRequest(
   const entry = state.calls.open(command, arrivedAtMs);
   const call: Call = { command, entry, response };
   const earliestMs = state.stalls.earliest(arrivedAtMs);
-  state.statistics.arrived(command, arrivedAtMs, earliestMs);
-  const gateCode = passGate(state, command, query, arrivedAtMs, earliestMs);
+  state.statistics.countArrival(command, arrivedAtMs, earliestMs);
+  const earlyCode = checkBeforeBody(state, command, query, arrivedAtMs, earliestMs);
 
   const body = await readBody(request, state.maxBodyBytes);
   if (body.kind === 'aborted') {
-    state.statistics.clientGone();
+    state.statistics.countClientGone();
     end(state, call, 'aborted', null);
     return;
   }
@@ -60,21 +61,21 @@ export async function handleApiRequest(
     sendTooLarge(response, state.maxBodyBytes);
     return;
   }
-  if (gateCode !== 0) {
-    answerLater(state, call, NO_FAULTS, () => refusal(gateCode, command));
+  if (earlyCode !== 0) {
+    answerLater(state, call, NO_FAULTS, () => refusal(earlyCode, command));
     return;
   }
 
   const read = readCallBody(command, body.text);
   const items = read.ok ? read.items : [];
   entry.items = items.length;
-  state.statistics.carried(command, items.length, countDuplicates(items));
+  state.statistics.countItems(command, items.length, countDuplicates(items));
   const plan = state.faults.select(command, items, state.nowMs());
   answerLater(state, call, plan, () => perform(state, command, read, plan));
 }
 
-/** The checks that need no body; 0 for a call that may go on. */
-function passGate(
+/** Makes the checks that need no body. Returns 0 if the call may go on, or else the code that refuses it. */
+function checkBeforeBody(
   state: SimulatorState,
   command: CommandName,
   query: string,
@@ -84,8 +85,8 @@ function passGate(
   const queryCode = checkQuery(command, query, state.app, state.signatures, nowMs);
   if (queryCode !== 0) return queryCode;
   const quotaCode = state.quotas.admit(command, nowMs, earliestMs);
-  if (quotaCode === 0) state.statistics.accepted(command);
-  else state.statistics.refused(command);
+  if (quotaCode === 0) state.statistics.countAccepted(command);
+  else state.statistics.countRefused(command);
   return quotaCode;
 }
 
@@ -95,19 +96,19 @@ function perform(state: SimulatorState, command: CommandName, read: CallBody, pl
 }
 
 function answerLater(state: SimulatorState, call: Call, plan: FaultPlan, work: () => Answer): void {
-  const { whole } = plan;
-  const workAt = whole?.work ?? state.settings.workAt;
+  const { callFault } = plan;
+  const workAt = callFault?.work ?? state.settings.workAt;
   const early = workAt === 'at-arrival' ? work() : undefined;
   const latencyMs = between(plan.latencyMs ?? state.settings.latencyMs, state.random);
-  if (whole?.kind === 'hang') {
-    state.statistics.hung();
-    if (whole.ms < 0) {
+  if (callFault?.kind === 'hang') {
+    state.statistics.countHang();
+    if (callFault.ms < 0) {
       call.entry.outcome = 'hung';
-      state.statistics.ended(call.command, 'hung');
+      state.statistics.countEnd(call.command, 'hung');
       return;
     }
   }
-  const waitMs = whole?.kind === 'hang' ? whole.ms : latencyMs;
+  const waitMs = callFault?.kind === 'hang' ? callFault.ms : latencyMs;
   state.timers.after(call.entry.arrivedAtMs + waitMs - state.nowMs(), () => {
     const answer = early ?? (workAt === 'never' ? undefined : work());
     finish(state, call, plan, answer);
@@ -116,41 +117,41 @@ function answerLater(state: SimulatorState, call: Call, plan: FaultPlan, work: (
 
 function finish(state: SimulatorState, call: Call, plan: FaultPlan, answer: Answer | undefined): void {
   const { command, response } = call;
-  const { whole } = plan;
+  const { callFault } = plan;
   if (response.destroyed) {
     call.entry.clientGone = true;
-    state.statistics.clientGone();
+    state.statistics.countClientGone();
   }
-  // A call that hangs, or is cut in half, and never takes effect has no answer of its own.
-  const verdict = answer ?? refusal(60008, command);
-  switch (whole?.kind) {
+  // A call that hangs or is truncated and never takes effect has no answer of its own.
+  const ownAnswer = answer ?? refusal(60008, command);
+  switch (callFault?.kind) {
     case 'error':
-      end(state, call, 'answered', whole.code);
-      sendVerdict(state, response, refusal(whole.code, command, whole.info));
+      end(state, call, 'answered', callFault.code);
+      sendAnswer(state, response, refusal(callFault.code, command, callFault.info));
       break;
     case 'http':
-      end(state, call, `http-${whole.status}`, null);
-      sendGatewayPage(response, whole.status, whole.retryAfterSeconds);
+      end(state, call, `http-${callFault.status}`, null);
+      sendGatewayPage(response, callFault.status, callFault.retryAfterSeconds);
       break;
     case 'garbage':
       end(state, call, 'garbage', null);
-      sendGarbage(response, whole.text);
+      sendGarbage(response, callFault.text);
       break;
     case 'truncate':
       end(state, call, 'truncated', null);
-      sendHalf(response, renderAnswer(verdict, state.nextRequestId()));
+      sendHalf(response, renderAnswer(ownAnswer, state.nextRequestId()));
       break;
     case 'reset':
       end(state, call, 'reset', null);
       resetConnection(response);
       break;
     default:
-      end(state, call, 'answered', verdict.code);
-      sendVerdict(state, response, verdict);
+      end(state, call, 'answered', ownAnswer.code);
+      sendAnswer(state, response, ownAnswer);
   }
 }
 
-function sendVerdict(state: SimulatorState, response: ServerResponse, answer: Answer): void {
+function sendAnswer(state: SimulatorState, response: ServerResponse, answer: Answer): void {
   sendJson(response, renderAnswer(answer, state.nextRequestId()));
 }
 
@@ -159,5 +160,5 @@ function end(state: SimulatorState, call: Call, outcome: CallOutcome, errorCode:
   entry.outcome = outcome;
   entry.errorCode = errorCode;
   entry.latencyMs = state.nowMs() - entry.arrivedAtMs;
-  state.statistics.ended(call.command, errorCode === null ? outcome : String(errorCode));
+  state.statistics.countEnd(call.command, errorCode === null ? outcome : String(errorCode));
 }

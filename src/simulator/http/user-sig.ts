@@ -5,7 +5,7 @@ import { inflateSync } from 'node:zlib';
 export interface AppIdentity {
   readonly sdkAppId: number;
   readonly adminId: string;
-  /** The app's key; used as UTF-8 text, not hex-decoded. */
+  /** The app's key. It is used as UTF-8 text and is not hex-decoded. */
   readonly secretKey: string;
 }
 
@@ -13,17 +13,17 @@ export type UserSigVerdict =
   | { readonly ok: true; readonly expiresAtMs: number }
   | { readonly ok: false; readonly code: 70001 | 70002 | 70003 | 70005 | 70009 | 70013 | 70014 };
 
-/** A real signature is some 200 characters; the bound keeps inflate from working for strangers. */
+/** A real signature has about 200 characters. The limit keeps callers from making inflate work hard. */
 const MAX_SIG_CHARS = 2048;
 const MAX_JSON_BYTES = 4096;
 
 /**
  * Verifies a UserSig (TLSSigAPIv2) made for the app's admin.
  *
- * The outer form is base64 of zlib data with `+`→`*`, `/`→`-`, `=`→`_`; inside is JSON with TLS.ver,
+ * A UserSig is base64 of zlib data, with `+`→`*`, `/`→`-`, `=`→`_`. The data is JSON with TLS.ver,
  * TLS.identifier, TLS.sdkappid, TLS.time, TLS.expire (seconds) and TLS.sig, the HMAC-SHA256 in base64.
  * Codes: 70002 empty, 70003 not decodable, 70005 fields missing, 70014 other app, 70013 other user,
- * 70009 wrong key, 70001 expired. The key is tried before the expiry, so an expired forgery is 70009.
+ * 70009 wrong key, 70001 expired. The key is checked before the expiry, so an expired forgery is 70009.
  */
 export function verifyUserSig(sig: string, app: AppIdentity, nowMs: number): UserSigVerdict {
   if (sig === '') return { ok: false, code: 70002 };
@@ -70,23 +70,23 @@ function decode(sig: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Remembers good signatures by their text until they expire, so that a call costs no HMAC. */
+/** Caches valid signatures until they expire, so that a call costs no HMAC. */
 export class UserSigVerifier {
   readonly #app: AppIdentity;
-  readonly #good = new Map<string, number>();
+  readonly #valid = new Map<string, number>();
 
   constructor(app: AppIdentity) {
     this.#app = app;
   }
 
   verify(sig: string, nowMs: number): UserSigVerdict {
-    const expiresAtMs = this.#good.get(sig);
+    const expiresAtMs = this.#valid.get(sig);
     if (expiresAtMs !== undefined && nowMs < expiresAtMs) return { ok: true, expiresAtMs };
     const verdict = verifyUserSig(sig, this.#app, nowMs);
     if (verdict.ok) {
-      // Signatures come one at a time and last for hours; a flood of them is a test, not a need.
-      if (this.#good.size >= 256) this.#good.clear();
-      this.#good.set(sig, verdict.expiresAtMs);
+      // A client uses one signature for hours, so clearing a full cache costs next to nothing.
+      if (this.#valid.size >= 256) this.#valid.clear();
+      this.#valid.set(sig, verdict.expiresAtMs);
     }
     return verdict;
   }

@@ -1,8 +1,7 @@
-import { type AccountItem, bareItem } from './account-item.ts';
-import { COMMANDS, type CommandName } from './commands.ts';
-import { readRegistration } from './registration.ts';
+import { type AccountItem, bareItem } from '../accounts/account-item.ts';
+import { COMMANDS, type CommandName } from '../commands.ts';
 
-/** The accounts of a call, or the code that refuses the whole call for its form. */
+/** The accounts of a call, or the code that refuses the whole call because of its form. */
 export type CallBody =
   | { readonly ok: true; readonly items: readonly AccountItem[] }
   | { readonly ok: false; readonly code: number };
@@ -16,10 +15,10 @@ type Json = Readonly<Record<string, unknown>>;
  * register_account_v1 `{Identifier,IdentifierType,Password}`;
  * account_check `{CheckItem:[{UserID}]}`; account_delete `{DeleteItem:[{UserID}]}`.
  *
- * Codes: 60003 no JSON object; 70402 a required field missing or of the wrong form; 60015 an account
- * that is not a string; 70206 no account or more than the call takes; 40610 a profile field that is not
- * a string; register_account_v1 has its own, see registration.ts. Unknown fields are ignored, and so is a Type beside
- * UserID: the new form lists none, so that an ordinary account is made.
+ * Codes: 60003 the body is no JSON object. 70402 a required field is missing or has the wrong form.
+ * 60015 an account is not a string. 70206 the call has no account, or too many.
+ * 40610 a profile field is not a string. register_account_v1 has its own codes, see readRegistration.
+ * Unknown fields are ignored. A Type beside UserID is ignored too, because the current form does not list it.
  */
 export function readCallBody(command: CommandName, text: string): CallBody {
   const body = parseObject(text);
@@ -30,7 +29,7 @@ export function readCallBody(command: CommandName, text: string): CallBody {
         ? readList(command, body.AccountList, readProfileItem)
         : readList(command, body.Accounts, readBareItem);
     case 'account_import':
-      return single(body.UserID !== undefined ? readProfileItem(body) : readOldItem(body));
+      return single(body.UserID !== undefined ? readProfileItem(body) : readLegacyItem(body));
     case 'register_account_v1':
       return single(readRegistration(body));
     case 'account_check':
@@ -40,7 +39,7 @@ export function readCallBody(command: CommandName, text: string): CallBody {
   }
 }
 
-/** How many items name an account that an earlier item of the same call named. */
+/** Counts the items whose account is also in an earlier item of the call. */
 export function countDuplicates(items: readonly AccountItem[]): number {
   if (items.length < 2) return 0;
   const seen = new Set<string>();
@@ -78,10 +77,36 @@ function readProfileItem(entry: unknown): AccountItem | number {
   return isObject(entry) ? readProfile(entry.UserID, entry, undefined) : 70402;
 }
 
-function readOldItem(body: Json): AccountItem | number {
+function readLegacyItem(body: Json): AccountItem | number {
   const type = body.Type;
   if (type !== undefined && type !== 0 && type !== 1) return 70402;
   return readProfile(body.Identifier, body, type);
+}
+
+/**
+ * Reads a body of register_account_v1: `{Identifier, IdentifierType: 1|2|3, Password}`.
+ *
+ * Codes: 70418 a field is missing or has the wrong form, or the password has not 8 to 16 characters.
+ * 70419 the Identifier has not 4 to 24 characters. 70421 the Identifier does not fit its type.
+ * Types: 1 phone (country code, `-`, number), 2 e-mail, 3 letters, digits, `.` and `_`, not digits alone.
+ * Type 3 ignores case: the account is stored in lower case. The password is checked and never stored.
+ *
+ * Source: API reference, register_account_v1 (hosted mode).
+ */
+function readRegistration(body: Readonly<Record<string, unknown>>): AccountItem | number {
+  const { Identifier: identifier, IdentifierType: type, Password: password } = body;
+  if (typeof identifier !== 'string' || typeof password !== 'string') return 70418;
+  if (type !== 1 && type !== 2 && type !== 3) return 70418;
+  if (password.length < 8 || password.length > 16) return 70418;
+  if (identifier.length < 4 || identifier.length > 24) return 70419;
+  if (!fitsType(identifier, type)) return 70421;
+  return bareItem(type === 3 ? identifier.toLowerCase() : identifier);
+}
+
+function fitsType(identifier: string, type: 1 | 2 | 3): boolean {
+  if (type === 1) return /^\d{1,4}-\d+$/.test(identifier);
+  if (type === 2) return /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(identifier);
+  return /^[a-z0-9._]+$/i.test(identifier) && !/^\d+$/.test(identifier);
 }
 
 function readProfile(userId: unknown, from: Json, type: 0 | 1 | undefined): AccountItem | number {

@@ -1,8 +1,53 @@
+import type { EmptyFailAccounts } from '../scenario/settings.ts';
+
+/** One entry of the ResultItem list of account_check and account_delete. */
+export interface ResultItem {
+  readonly UserID: string;
+  readonly ResultCode: number;
+  readonly ResultInfo: string;
+  readonly AccountStatus?: 'Imported' | 'NotImported';
+}
+
+/** The API's answer to a call. */
+export interface Answer {
+  readonly code: number;
+  readonly info: string;
+  /** Present in the answer of a batch import that is OK. An empty list may also be null or undefined. */
+  readonly failAccounts?: readonly string[] | null;
+  readonly resultItems?: readonly ResultItem[];
+}
+
+export function refusal(code: number, command: string, info?: string): Answer {
+  return { code, info: info ?? errorInfoOf(code, command) };
+}
+
+/** Returns the JSON text of an answer. Source: "response fields" of the API references. */
+export function renderAnswer(answer: Answer, requestId: string): string {
+  return JSON.stringify({
+    ActionStatus: answer.code === 0 ? 'OK' : 'FAIL',
+    ErrorCode: answer.code,
+    ErrorInfo: answer.info,
+    FailAccounts: answer.failAccounts,
+    ResultItem: answer.resultItems,
+    RequestId: requestId,
+  });
+}
+
+/** Returns FailAccounts when no account failed. `turn` counts such answers, for the shape `rotating`. */
+export function emptyFailAccounts(
+  shape: EmptyFailAccounts,
+  turn: number,
+): readonly string[] | null | undefined {
+  const index = shape === 'rotating' ? turn % 3 : ['empty', 'missing', 'null'].indexOf(shape);
+  if (index === 0) return [];
+  return index === 1 ? undefined : null;
+}
+
 /**
- * The ErrorInfo texts of the codes the simulator answers by itself.
+ * The ErrorInfo of each code that the simulator answers without a scenario.
  *
  * Source: error code tables of the API references and the public table of codes 60000 to 79999.
- * The wording is the simulator's own: clients must go by the number.
+ * The wording is the simulator's own: clients must decide by the number.
  */
 const TEXTS: Readonly<Record<number, string>> = {
   0: '',
@@ -40,7 +85,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   70500: 'internal error, try again later',
 };
 
-/** register_account_v1 has a table of its own, in which 70402 means something else. */
+/** register_account_v1 has its own table, in which 70402 means something else. */
 const REGISTER_TEXTS: Readonly<Record<number, string>> = {
   70402: 'the account exists already',
   70405: 'the import failed, try again later',
@@ -51,7 +96,7 @@ const REGISTER_TEXTS: Readonly<Record<number, string>> = {
   70425: 'the request needs the App admin',
 };
 
-/** ErrorInfo for `code` as answered by `command` (any string; only register_account_v1 differs). */
+/** Returns the ErrorInfo of `code`. Only register_account_v1 has texts of its own. */
 export function errorInfoOf(code: number, command: string): string {
   const own = command === 'register_account_v1' ? REGISTER_TEXTS[code] : undefined;
   return own ?? TEXTS[code] ?? `error ${code}`;

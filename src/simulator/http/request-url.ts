@@ -1,12 +1,12 @@
-import { COMMANDS, type CommandName, isCommandName } from './commands.ts';
+import { COMMANDS, type CommandName, isCommandName } from '../commands.ts';
 import type { AppIdentity, UserSigVerifier } from './user-sig.ts';
 
-/** Where a request wants to go. `code` stands for a URL that names no call. */
+/** The command that a URL names, or the code that answers a URL without one. */
 export type Target =
   | { readonly kind: 'call'; readonly command: CommandName; readonly query: string }
   | { readonly kind: 'unknown'; readonly code: 60002 | 60009 };
 
-/** Reads method and URL of `POST /v4/{service}/{command}?…`. Names are case-sensitive. */
+/** Reads the method and URL of `POST /v4/{service}/{command}?…`. Names are case-sensitive. */
 export function readTarget(method: string, url: string): Target {
   const mark = url.indexOf('?');
   const path = mark < 0 ? url : url.slice(0, mark);
@@ -21,11 +21,12 @@ export function readTarget(method: string, url: string): Target {
 
 /**
  * Checks the query of a call: sdkappid, random, contenttype, identifier, usersig, in this order.
+ * Returns 0 or the first error code.
  *
- * Answers 0 or the first error code. 60012 no SDKAppID, 60006 no number, 70020 another app's;
- * 60002 `random` or `contenttype` wrong; 60004 no identifier; a caller who is not the admin gets
- * the code of the call's own table where it has one (70403, 70425), else 60010. register_account_v1
- * answers 70411 for every wrong SDKAppID.
+ * 60012: there is no SDKAppID. 60006: it is no number. 70020: it belongs to another app.
+ * 60002: `random` or `contenttype` is wrong. 60004: there is no identifier.
+ * A caller who is not the admin gets the code of the command's own table (70403, 70425), else 60010.
+ * register_account_v1 answers 70411 to every wrong SDKAppID.
  */
 export function checkQuery(
   command: CommandName,

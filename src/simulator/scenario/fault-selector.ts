@@ -1,31 +1,31 @@
-import type { AccountItem } from './account-item.ts';
-import { stickyFraction } from './randomness.ts';
-import { type AccountFault, accountFault, type WholeCallFault, wholeCallFault } from './rule-action.ts';
+import type { AccountItem } from '../accounts/account-item.ts';
+import { stickyFraction } from '../randomness.ts';
+import { type AccountFault, accountFaultOf, type CallFault, callFaultOf } from './rule-action.ts';
 import type { Rule } from './scenario.ts';
 
-/** What the scenario has in store for one call. */
+/** The faults of one call. */
 export interface FaultPlan {
-  readonly whole: WholeCallFault | undefined;
+  readonly callFault: CallFault | undefined;
   readonly latencyMs: readonly [number, number] | undefined;
-  /** By userId; undefined when no account is hit. */
-  readonly accounts: ReadonlyMap<string, AccountFault> | undefined;
+  /** By user ID; undefined if no account is hit. */
+  readonly accountFaults: ReadonlyMap<string, AccountFault> | undefined;
   readonly strangers: readonly string[];
 }
 
 export const NO_FAULTS: FaultPlan = {
-  whole: undefined,
+  callFault: undefined,
   latencyMs: undefined,
-  accounts: undefined,
+  accountFaults: undefined,
   strangers: [],
 };
 
 /**
- * Picks the faults of each call from a scenario's rules.
+ * Selects the faults of each call from a scenario's rules.
  *
- * Rules are asked in their order. The first rule that hits decides how the whole call ends, the first
- * one that hits an account decides that account, the first with latencyMs decides the latency. A rule
- * that has nothing left to decide is not asked: it draws no lot and uses up none of its `times`.
- * A whole-call rule that names accounts (userIds, userIdPattern, ratePerAccount) hits a call in which
+ * Rules are checked in their order. The first rule that hits decides how the whole call ends.
+ * The first one that hits an account decides that account. The first one with latencyMs decides the latency.
+ * A rule that has nothing left to decide is skipped: it draws no random number and counts no use.
+ * A rule for whole calls that names accounts (userIds, userIdPattern, ratePerAccount) hits a call in which
  * at least one account matches.
  */
 export class FaultSelector {
@@ -41,38 +41,39 @@ export class FaultSelector {
 
   select(command: string, items: readonly AccountItem[], nowMs: number): FaultPlan {
     if (this.#rules.length === 0) return NO_FAULTS;
-    let whole: WholeCallFault | undefined;
+    let callFault: CallFault | undefined;
     let latencyMs: readonly [number, number] | undefined;
     let strangers: readonly string[] = [];
     const accounts = new Map<string, AccountFault>();
 
     for (const rule of this.#rules) {
       const wanted =
-        (rule.whole !== undefined && whole === undefined) ||
+        (rule.callFault !== undefined && callFault === undefined) ||
         (rule.latencyMs !== undefined && latencyMs === undefined) ||
-        rule.account !== undefined ||
+        rule.accountFault !== undefined ||
         rule.strangers.length > 0;
-      if (!wanted || !rule.mayHit(command, nowMs - this.#sinceMs, this.#random)) continue;
+      if (!wanted || !rule.matchesCall(command, nowMs - this.#sinceMs, this.#random)) continue;
 
-      const skip = rule.account === undefined ? undefined : accounts;
-      const hit = rule.pickAccounts(items, skip, this.#random);
-      if ((rule.namesAccounts || rule.account !== undefined) && hit.length === 0) continue;
+      const skip = rule.accountFault === undefined ? undefined : accounts;
+      const hit = rule.matchingAccounts(items, skip, this.#random);
+      if ((rule.namesAccounts || rule.accountFault !== undefined) && hit.length === 0) continue;
       rule.countUse(hit);
-      whole ??= rule.whole;
+      callFault ??= rule.callFault;
       latencyMs ??= rule.latencyMs;
-      if (rule.account !== undefined) {
-        for (const userId of hit) accounts.set(userId, rule.account);
+      if (rule.accountFault !== undefined) {
+        for (const userId of hit) accounts.set(userId, rule.accountFault);
       }
       if (rule.strangers.length > 0) strangers = [...strangers, ...rule.strangers];
     }
-    return { whole, latencyMs, accounts: accounts.size === 0 ? undefined : accounts, strangers };
+    const accountFaults = accounts.size === 0 ? undefined : accounts;
+    return { callFault, latencyMs, accountFaults, strangers };
   }
 }
 
-/** A rule with its pattern compiled and its uses counted. */
+/** A rule with a compiled pattern and a counter of its uses. */
 class CompiledRule {
-  readonly whole: WholeCallFault | undefined;
-  readonly account: AccountFault | undefined;
+  readonly callFault: CallFault | undefined;
+  readonly accountFault: AccountFault | undefined;
   readonly latencyMs: readonly [number, number] | undefined;
   readonly strangers: readonly string[];
   readonly namesAccounts: boolean;
@@ -87,8 +88,8 @@ class CompiledRule {
 
   constructor(rule: Rule, index: number, seed: number) {
     const match = rule.match ?? {};
-    this.whole = wholeCallFault(rule.action);
-    this.account = accountFault(rule.action);
+    this.callFault = callFaultOf(rule.action);
+    this.accountFault = accountFaultOf(rule.action);
     this.latencyMs = rule.action.latencyMs;
     this.strangers = rule.action.strangers ?? [];
     this.#match = match;
@@ -104,8 +105,8 @@ class CompiledRule {
       match.timesPerAccount !== undefined;
   }
 
-  /** The conditions that do not look at accounts, the lot of the call last. */
-  mayHit(command: string, sinceMs: number, random: () => number): boolean {
+  /** Checks the conditions that concern no accounts. Draws the random number of the call last. */
+  matchesCall(command: string, sinceMs: number, random: () => number): boolean {
     const { times, fromMs, untilMs, rate } = this.#match;
     if (times !== undefined && this.#uses >= times) return false;
     if (this.#commands !== undefined && !this.#commands.has(command)) return false;
@@ -114,17 +115,17 @@ class CompiledRule {
     return rate === undefined || random() < rate;
   }
 
-  /** IDs of the accounts that match, each once; those in `skip` are spoken for. */
-  pickAccounts(
+  /** Returns the IDs of the accounts that match, each once. Accounts in `skip` are decided already. */
+  matchingAccounts(
     items: readonly AccountItem[],
     skip: ReadonlyMap<string, unknown> | undefined,
     random: () => number,
   ): readonly string[] {
-    if (!this.namesAccounts && this.account === undefined) return [];
+    if (!this.namesAccounts && this.accountFault === undefined) return [];
     const hit = new Set<string>();
     for (const { userId } of items) {
       if (skip?.has(userId) || hit.has(userId)) continue;
-      if (this.#hitsAccount(userId, random)) hit.add(userId);
+      if (this.#matchesAccount(userId, random)) hit.add(userId);
     }
     return [...hit];
   }
@@ -135,15 +136,15 @@ class CompiledRule {
     for (const userId of hit) this.#usesByAccount.set(userId, (this.#usesByAccount.get(userId) ?? 0) + 1);
   }
 
-  #hitsAccount(userId: string, random: () => number): boolean {
+  #matchesAccount(userId: string, random: () => number): boolean {
     const { ratePerAccount, sticky, timesPerAccount } = this.#match;
     if (this.#userIds !== undefined && !this.#userIds.has(userId)) return false;
-    // No account has so long an ID; a pattern must not be let loose on a megabyte.
+    // No account has an ID this long. The limit keeps a slow pattern from running over a megabyte.
     if (this.#pattern !== undefined && (userId.length > 256 || !this.#pattern.test(userId))) return false;
     if (timesPerAccount !== undefined && (this.#usesByAccount.get(userId) ?? 0) >= timesPerAccount)
       return false;
     if (ratePerAccount === undefined) return true;
-    const lot = sticky ? stickyFraction(this.#seed, this.#name, userId) : random();
-    return lot < ratePerAccount;
+    const drawn = sticky ? stickyFraction(this.#seed, this.#name, userId) : random();
+    return drawn < ratePerAccount;
   }
 }

@@ -10,39 +10,39 @@ import {
 } from './input.ts';
 
 /**
- * What a rule does: at most one of errorCode, failAccounts, accountCode, httpStatus, garbage, truncate,
- * hangMs, reset; and beside it, or alone, latencyMs and strangers.
+ * What a rule does. It has at most one of errorCode, failAccounts, accountCode, httpStatus, garbage,
+ * truncate, hangMs and reset. latencyMs and strangers may stand beside it or alone.
  */
 export interface RuleAction {
-  /** The whole call is answered with this code, listed or not. */
+  /** The whole call is answered with this code. It need not be a documented one. */
   readonly errorCode?: number;
   /** ErrorInfo of errorCode or accountCode. */
   readonly errorInfo?: string;
   /** The matching accounts of a batch are listed in FailAccounts and not imported. */
   readonly failAccounts?: true;
-  /** With failAccounts: what a call for that account alone is answered with. */
+  /** With failAccounts: the code that answers a call for this account alone. */
   readonly singleCode?: number;
-  /** IDs that were not in the request, listed in FailAccounts too (the documents' sample has one). */
+  /** FailAccounts also lists these IDs, which were not in the request. The documents' sample has one. */
   readonly strangers?: readonly string[];
-  /** The account is refused with this code; what that does to a batch is badAccountsInBatch. */
+  /** The account is refused with this code. badAccountsInBatch decides what happens to its batch. */
   readonly accountCode?: number;
-  /** An HTTP answer of this status with an HTML page, as a gateway gives it. */
+  /** The answer has this HTTP status and an HTML page, as from a gateway. */
   readonly httpStatus?: number;
   /** With httpStatus: the Retry-After header. */
   readonly retryAfterSeconds?: number;
-  /** HTTP 200 with this text, or some HTML, instead of JSON. */
+  /** The answer is HTTP 200 with this text instead of JSON. `true` sends some HTML. */
   readonly garbage?: true | string;
-  /** Half the answer, then the connection closes. */
+  /** Half of the answer is sent, then the connection closes. */
   readonly truncate?: true;
-  /** The answer comes after so many milliseconds; −1 for never. */
+  /** The answer comes after this many milliseconds; −1 means never. */
   readonly hangMs?: number;
-  /** The connection is reset before the call took effect, or after. */
+  /** The connection is reset before or after the call takes effect. */
   readonly reset?: 'before' | 'after';
-  /** [min, max] of this call's latency, instead of the general one. */
+  /** [min, max] of this call's latency. It replaces the general one. */
   readonly latencyMs?: readonly [number, number];
   /**
-   * When a call that ends in errorCode, httpStatus, garbage, truncate or hangMs takes effect.
-   * errorCode and httpStatus: never, the others: at-answer, unless this says otherwise.
+   * When a call with errorCode, httpStatus, garbage, truncate or hangMs takes effect.
+   * The default is `never` for errorCode and httpStatus, and `at-answer` for the others.
    */
   readonly work?: WorkTime;
 }
@@ -50,7 +50,7 @@ export interface RuleAction {
 export type WorkTime = 'never' | 'at-arrival' | 'at-answer';
 
 /** How the whole call ends. */
-export type WholeCallFault = { readonly work: WorkTime } & (
+export type CallFault = { readonly work: WorkTime } & (
   | { readonly kind: 'error'; readonly code: number; readonly info: string | undefined }
   | { readonly kind: 'http'; readonly status: number; readonly retryAfterSeconds: number | undefined }
   | { readonly kind: 'garbage'; readonly text: string }
@@ -59,7 +59,7 @@ export type WholeCallFault = { readonly work: WorkTime } & (
   | { readonly kind: 'reset' }
 );
 
-/** How one account of a call ends. `code` 0: only a batch fails it. */
+/** How one account of a call ends. With code 0 it fails only in a batch. */
 export interface AccountFault {
   readonly kind: 'listed' | 'refused';
   readonly code: number;
@@ -99,7 +99,7 @@ const READERS: { readonly [K in keyof Required<RuleAction>]: Reader } = {
 };
 const ACTION_KEYS = Object.keys(READERS) as readonly (keyof RuleAction)[];
 
-/** Which kinds of action a detail may stand beside. */
+/** The kinds of action that each detail may stand beside. */
 const DETAILS: Readonly<Record<string, readonly string[]>> = {
   errorInfo: ['errorCode', 'accountCode'],
   singleCode: ['failAccounts'],
@@ -107,7 +107,7 @@ const DETAILS: Readonly<Record<string, readonly string[]>> = {
   work: ['errorCode', 'httpStatus', 'garbage', 'truncate', 'hangMs'],
 };
 
-/** An action from parsed JSON. Throws InvalidInput. */
+/** Reads an action from parsed JSON. Throws InvalidInput. */
 export function readAction(value: unknown, place: string): RuleAction {
   const fields = objectAt(value, place, ACTION_KEYS);
   const action: Record<string, unknown> = {};
@@ -118,8 +118,8 @@ export function readAction(value: unknown, place: string): RuleAction {
   return action;
 }
 
-/** The fault of a whole call that `action` asks for, if it does. */
-export function wholeCallFault(action: RuleAction): WholeCallFault | undefined {
+/** Returns the fault of whole calls that `action` asks for, if any. */
+export function callFaultOf(action: RuleAction): CallFault | undefined {
   const { errorCode, httpStatus, garbage, hangMs } = action;
   if (errorCode !== undefined) {
     return { kind: 'error', work: action.work ?? 'never', code: errorCode, info: action.errorInfo };
@@ -136,8 +136,8 @@ export function wholeCallFault(action: RuleAction): WholeCallFault | undefined {
   return { kind: 'reset', work: action.reset === 'after' ? 'at-answer' : 'never' };
 }
 
-/** The fault of single accounts that `action` asks for, if it does. */
-export function accountFault(action: RuleAction): AccountFault | undefined {
+/** Returns the fault of single accounts that `action` asks for, if any. */
+export function accountFaultOf(action: RuleAction): AccountFault | undefined {
   if (action.failAccounts) return { kind: 'listed', code: action.singleCode ?? 0, info: undefined };
   if (action.accountCode === undefined) return undefined;
   return { kind: 'refused', code: action.accountCode, info: action.errorInfo };
@@ -145,7 +145,7 @@ export function accountFault(action: RuleAction): AccountFault | undefined {
 
 function checkTogether(action: Fields, place: string): void {
   const kinds = KINDS.filter((kind) => action[kind] !== undefined);
-  if (kinds.length > 1) throw new InvalidInput(`${place} has both ${kinds.join(' and ')}; take one.`);
+  if (kinds.length > 1) throw new InvalidInput(`${place} has both ${kinds.join(' and ')}; use one.`);
   if (kinds.length === 0 && action.latencyMs === undefined && action.strangers === undefined) {
     throw new InvalidInput(`${place} needs one of: ${KINDS.join(', ')}, latencyMs, strangers.`);
   }

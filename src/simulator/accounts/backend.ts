@@ -1,32 +1,33 @@
-import type { AccountItem } from './account-item.ts';
-import { type AccountRules, judgeAccount, judgeUserId } from './account-rules.ts';
+import type { CommandName } from '../commands.ts';
+import { type Answer, emptyFailAccounts, errorInfoOf, type ResultItem, refusal } from '../http/answer.ts';
+import type { FaultPlan } from '../scenario/fault-selector.ts';
+import { policyFor, type Settings } from '../scenario/settings.ts';
+import {
+  type AccountConstraints,
+  type AccountItem,
+  validateAccount,
+  validateUserId,
+} from './account-item.ts';
 import type { AccountStore } from './account-store.ts';
-import { type Answer, emptyFailAccounts, type ResultItem, refusal } from './answer.ts';
-import type { CommandName } from './commands.ts';
-import { errorInfoOf } from './error-info.ts';
-import type { FaultPlan } from './fault-selector.ts';
-import { policyFor, type Settings } from './settings.ts';
 
-/**
- * Does the work of the calls on the accounts and says how it ended. No clock, no lots, no I/O.
- */
+/** Carries out the commands on the accounts and returns their answers. Has no clock, randomness or I/O. */
 export class Backend {
   readonly store: AccountStore;
   #settings: Settings;
-  #rules: AccountRules;
+  #constraints: AccountConstraints;
   #emptyTurn = 0;
 
   constructor(store: AccountStore, adminId: string, asciiIdsOnly: boolean, settings: Settings) {
     this.store = store;
     this.#settings = settings;
-    this.#rules = { adminId, asciiIdsOnly, sensitiveWords: [] };
-    this.change(settings);
+    this.#constraints = { adminId, asciiIdsOnly, sensitiveWords: [] };
+    this.changeSettings(settings);
   }
 
-  change(settings: Settings): void {
+  changeSettings(settings: Settings): void {
     this.#settings = settings;
     const sensitiveWords = settings.sensitiveWords.map((word) => word.toLowerCase());
-    this.#rules = { ...this.#rules, sensitiveWords };
+    this.#constraints = { ...this.#constraints, sensitiveWords };
   }
 
   perform(command: CommandName, items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
@@ -38,13 +39,13 @@ export class Backend {
       case 'register_account_v1':
         return this.#register(items, faults, nowMs);
       case 'account_check':
-        return this.#each(command, items, faults, ({ userId }) => ({
-          code: judgeUserId(userId, this.#rules, true),
+        return this.#forEachItem(command, items, faults, ({ userId }) => ({
+          code: validateUserId(userId, this.#constraints, true),
           status: this.store.accounts.has(userId) ? 'Imported' : 'NotImported',
         }));
       case 'account_delete':
-        // 70107 for an account that does not exist is the public table's nearest code, not documented here.
-        return this.#each(command, items, faults, ({ userId }) => ({
+        // The reference names no code for a missing account; 70107 is the nearest in the public table.
+        return this.#forEachItem(command, items, faults, ({ userId }) => ({
           code: this.store.delete(userId, nowMs) ? 0 : 70107,
         }));
     }
@@ -54,14 +55,14 @@ export class Backend {
     const command = 'multiaccount_import';
     const failed = new Set<string>();
     const good: AccountItem[] = [];
-    const newcomers = new Set<string>();
+    const newAccounts = new Set<string>();
     for (const item of items) {
-      const fault = faults.accounts?.get(item.userId);
+      const fault = faults.accountFaults?.get(item.userId);
       if (fault?.kind === 'listed') {
         failed.add(item.userId);
         continue;
       }
-      const code = fault?.code ?? this.#judgeImport(item, newcomers, nowMs);
+      const code = fault?.code ?? this.#validateImport(item, newAccounts, nowMs);
       if (code === 0) {
         good.push(item);
       } else if (policyFor(this.#settings.badAccountsInBatch, code) === 'fail-call') {
@@ -70,44 +71,44 @@ export class Backend {
         failed.add(item.userId);
       }
     }
-    // Only now, so that a call that fails as a whole changes nothing. In order: the last of a user wins.
+    // Imported last, so that a call that fails as a whole changes nothing. A user's last item wins.
     this.#importAll(good, nowMs);
     return { code: 0, info: '', failAccounts: this.#failAccounts([...failed, ...faults.strangers]) };
   }
 
   #importOne(items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
     for (const item of items) {
-      const fault = faults.accounts?.get(item.userId);
-      // A listed account without a code of its own (0) fails in batches only.
-      const code = fault?.code || this.#judgeImport(item, new Set(), nowMs);
+      const fault = faults.accountFaults?.get(item.userId);
+      // A listed account whose code is 0 fails only in batches.
+      const code = fault?.code || this.#validateImport(item, new Set(), nowMs);
       if (code !== 0) return refusal(code, 'account_import', fault?.info);
     }
     this.#importAll(items, nowMs);
     return { code: 0, info: '' };
   }
 
-  /** register_account_v1 creates accounts and refuses known ones; its Identifier was judged by its form. */
+  /** register_account_v1 refuses accounts that exist. request-body.ts has checked the Identifier. */
   #register(items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
     const command = 'register_account_v1';
     for (const item of items) {
-      const fault = faults.accounts?.get(item.userId);
+      const fault = faults.accountFaults?.get(item.userId);
       if (fault !== undefined && fault.code !== 0) return refusal(fault.code, command, fault.info);
       if (this.store.accounts.has(item.userId)) return refusal(70402, command);
-      const code = this.#judgeNewcomer(item.userId, new Set(), nowMs);
+      const code = this.#validateNewAccount(item.userId, new Set(), nowMs);
       if (code !== 0) return refusal(code, command);
     }
     this.#importAll(items, nowMs);
     return { code: 0, info: '' };
   }
 
-  #each(
+  #forEachItem(
     command: CommandName,
     items: readonly AccountItem[],
     faults: FaultPlan,
     work: (item: AccountItem) => { code: number; status?: 'Imported' | 'NotImported' },
   ): Answer {
     const resultItems = items.map((item): ResultItem => {
-      const fault = faults.accounts?.get(item.userId);
+      const fault = faults.accountFaults?.get(item.userId);
       if (fault !== undefined && fault.code !== 0) {
         const info = fault.info ?? errorInfoOf(fault.code, command);
         return { UserID: item.userId, ResultCode: fault.code, ResultInfo: info };
@@ -119,19 +120,22 @@ export class Backend {
     return { code: 0, info: '', resultItems };
   }
 
-  #judgeImport(item: AccountItem, newcomers: Set<string>, nowMs: number): number {
-    const code = judgeAccount(item, this.#rules);
+  #validateImport(item: AccountItem, newAccounts: Set<string>, nowMs: number): number {
+    const code = validateAccount(item, this.#constraints);
     if (code !== 0 || this.store.accounts.has(item.userId)) return code;
-    return this.#judgeNewcomer(item.userId, newcomers, nowMs);
+    return this.#validateNewAccount(item.userId, newAccounts, nowMs);
   }
 
-  /** 70399 or 70398 for an account that does not exist yet; `newcomers` are those of the same call. */
-  #judgeNewcomer(userId: string, newcomers: Set<string>, nowMs: number): number {
-    if (this.store.isBarred(userId, nowMs)) return 70399;
+  /**
+   * Returns 70399 or 70398 for an account that does not exist yet, or 0.
+   * `newAccounts` collects the new accounts of the same call.
+   */
+  #validateNewAccount(userId: string, newAccounts: Set<string>, nowMs: number): number {
+    if (this.store.isBlocked(userId, nowMs)) return 70399;
     const limit = this.#settings.maxAccounts;
-    if (limit === null || newcomers.has(userId)) return 0;
-    if (this.store.accounts.size + newcomers.size >= limit) return 70398;
-    newcomers.add(userId);
+    if (limit === null || newAccounts.has(userId)) return 0;
+    if (this.store.accounts.size + newAccounts.size >= limit) return 70398;
+    newAccounts.add(userId);
     return 0;
   }
 

@@ -1,4 +1,4 @@
-import { isCommandName } from './commands.ts';
+import { isCommandName } from '../commands.ts';
 import {
   type Fields,
   flagAt,
@@ -15,36 +15,36 @@ import { type RuleAction, readAction } from './rule-action.ts';
 import { readSettings, SETTING_NAMES, type Settings } from './settings.ts';
 
 /**
- * What goes wrong, and other behaviour that holds while the scenario is in force. Settings it does not
- * name are as they were at the start of the simulator.
+ * Faults, and settings that apply while the scenario is in force.
+ * A setting that it does not name has its value from the start of the simulator.
  */
 export interface Scenario extends Partial<Settings> {
   readonly rules?: readonly Rule[];
 }
 
 export interface Rule {
-  /** Shown in messages, and part of the lot a sticky rule draws; the rule's index if absent. */
+  /** Decides with the seed which accounts a sticky rule hits. The default is the rule's index. */
   readonly name?: string;
   readonly match?: RuleMatch;
   readonly action: RuleAction;
 }
 
-/** All conditions must hold. A rule without conditions matches every call and every account in it. */
+/** All conditions must be met. A rule without conditions matches every call and every account in it. */
 export interface RuleMatch {
   readonly command?: string | readonly string[];
   /** Accounts by ID. */
   readonly userIds?: readonly string[];
-  /** Accounts by a regular expression (source, at most 200 characters). */
+  /** Accounts by a regular expression: its source, at most 200 characters. */
   readonly userIdPattern?: string;
-  /** Probability by call, 0 to 1. */
+  /** Probability for each call, 0 to 1. */
   readonly rate?: number;
-  /** Probability by account, 0 to 1. */
+  /** Probability for each account, 0 to 1. */
   readonly ratePerAccount?: number;
-  /** ratePerAccount is decided by seed, rule name and account: the same account always fares the same. */
+  /** Seed, rule name and account decide ratePerAccount: the same account always has the same result. */
   readonly sticky?: boolean;
-  /** Milliseconds since the scenario was set: from this one on … */
+  /** The rule applies from this moment on, in milliseconds since the scenario was set. */
   readonly fromMs?: number;
-  /** … until before this one. */
+  /** The rule applies before this moment, in milliseconds since the scenario was set. */
   readonly untilMs?: number;
   /** The rule hits at most this many calls. */
   readonly times?: number;
@@ -68,7 +68,7 @@ const MATCH_KEYS = [
 const MAX_RULES = 200;
 const MAX_PATTERN_CHARS = 200;
 
-/** A scenario from parsed JSON. Throws InvalidInput with a sentence that names the place. */
+/** Reads a scenario from parsed JSON. Throws InvalidInput with a sentence that names the place. */
 export function readScenario(value: unknown): Scenario {
   const fields = objectAt(value, 'scenario', [...SETTING_NAMES, 'rules']);
   const rules = maybe(fields.rules, (list) => listAt(list, 'rules', MAX_RULES).map(readRule));

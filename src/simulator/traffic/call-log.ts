@@ -1,4 +1,4 @@
-/** How a call ended, as far as the simulator saw. */
+/** How a call ended, as the simulator sees it. */
 export type CallOutcome =
   | 'pending'
   | 'answered'
@@ -6,29 +6,29 @@ export type CallOutcome =
   | 'truncated'
   | 'reset'
   | 'hung'
-  /** The client went away before its body was complete. */
+  /** The client closed the connection before its body was complete. */
   | 'aborted'
   | `http-${number}`;
 
 /** One line of the call log. */
 export interface CallEntry {
-  /** Counts from 1; gaps mean nothing, order is order of arrival. */
+  /** Counts the calls from 1, in order of arrival. */
   readonly seq: number;
-  /** Arrival, milliseconds since 1970 with a fraction. */
+  /** The arrival in milliseconds since 1970, with a fraction. */
   readonly arrivedAtMs: number;
   readonly command: string;
-  /** Accounts in the call; 0 when the body could not be read. */
+  /** Accounts in the call; 0 if the body could not be read. */
   items: number;
-  /** null while there was no answer with an ErrorCode. */
+  /** null unless the call was answered with an ErrorCode. */
   errorCode: number | null;
-  /** From arrival to the end; null while pending or hung. */
+  /** From arrival to end; null while the call is pending or hung. */
   latencyMs: number | null;
   outcome: CallOutcome;
   /** The client had left when the answer was ready. */
   clientGone: boolean;
 }
 
-/** The last `capacity` calls in order of arrival. */
+/** Keeps the last `capacity` calls in order of arrival. */
 export class CallLog {
   readonly #capacity: number;
   #ring: CallEntry[] = [];

@@ -1,22 +1,20 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { InvalidInput, maybe, numberAt, objectAt, parseJson, textsAt } from './input.ts';
-import { sendLines } from './ndjson.ts';
-import { readQuotas } from './quotas.ts';
-import { readBody } from './read-body.ts';
-import { sendJson, sendTooLarge } from './respond.ts';
-import type { SimulatorState } from './state.ts';
+import { InvalidInput, maybe, numberAt, objectAt, parseJson, textsAt } from '../scenario/input.ts';
+import type { SimulatorState } from '../state.ts';
+import { readQuotas } from '../traffic/quotas.ts';
+import { readBody, sendJson, sendLines, sendTooLarge } from './transport.ts';
 
 const ACCOUNT_PATH = '/_sim/accounts/';
 
-/** True for requests to the simulator itself rather than to the API it plays. */
+/** True for requests to the simulator itself, false for those to the simulated API. */
 export function isControlPath(url: string): boolean {
   return url.startsWith('/_sim/');
 }
 
 /**
- * Answers `/_sim/…`. Reading is free; changing wants `Authorization: Bearer <control token>`.
- * 400 input that does not hold up, 401 no or a wrong token, 404 no such path, 413 body too large.
+ * Answers `/_sim/…`. Anyone may read; a change needs `Authorization: Bearer <control token>`.
+ * Status codes: 400 invalid input, 401 no token or a wrong one, 404 no such path, 413 body too large.
  * Errors are `{"error": sentence}`.
  */
 export async function handleControlRequest(
@@ -35,9 +33,9 @@ export async function handleControlRequest(
     sendError(response, 404, `There is no ${request.method} ${path}.`);
     return;
   }
-  if (!holdsToken(request.headers.authorization, controlToken)) {
+  if (!hasToken(request.headers.authorization, controlToken)) {
     response.setHeader('WWW-Authenticate', 'Bearer');
-    sendError(response, 401, 'Changes want the control token as Authorization: Bearer.');
+    sendError(response, 401, 'A change needs the header Authorization: Bearer with the control token.');
     return;
   }
   const body = await readBody(request, state.maxBodyBytes);
@@ -69,7 +67,7 @@ function readAccount(state: SimulatorState, encodedId: string, response: ServerR
   try {
     userId = decodeURIComponent(encodedId);
   } catch {
-    sendError(response, 400, 'The account ID in the path is not well encoded.');
+    sendError(response, 400, 'The account ID in the path is not valid URL encoding.');
     return;
   }
   const account = state.store.accounts.get(userId);
@@ -84,7 +82,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
     return state.scenario;
   },
   'PUT /_sim/quotas': (state, text) => {
-    state.quotas.change(readQuotas(parseJson(text, 'The body'), 'quotas'));
+    state.quotas.changeQuotas(readQuotas(parseJson(text, 'The body'), 'quotas'));
     return state.quotas.quotas;
   },
   'POST /_sim/reset': (state) => {
@@ -100,8 +98,8 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
 };
 
-/** Compares digests, so that neither length nor content of the token shows in the time it takes. */
-function holdsToken(header: string | undefined, controlToken: string): boolean {
+/** Compares digests, so that the time taken shows neither the length nor the content of the token. */
+function hasToken(header: string | undefined, controlToken: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(header ?? ''), digest(`Bearer ${controlToken}`));
 }

@@ -1,6 +1,6 @@
 import type { CommandName } from '../../../src/simulator/commands.ts';
-import { checkQuery, readTarget } from '../../../src/simulator/request-envelope.ts';
-import { UserSigVerifier } from '../../../src/simulator/user-sig.ts';
+import { checkQuery, readTarget } from '../../../src/simulator/http/request-url.ts';
+import { UserSigVerifier } from '../../../src/simulator/http/user-sig.ts';
 import { callUrl, TEST_APP, userSigForTest } from '../../support/simulator.ts';
 
 function check(query: Record<string, string | undefined>, command: CommandName = 'account_import'): number {
@@ -10,7 +10,7 @@ function check(query: Record<string, string | undefined>, command: CommandName =
 }
 
 describe('readTarget', () => {
-  test('knows every call under its service', () => {
+  test('knows every command of each service', () => {
     const url = '/v4/registration_service/register_account_v1?sdkappid=1';
     expect(readTarget('POST', url)).toEqual({
       kind: 'call',
@@ -53,7 +53,7 @@ describe('checkQuery', () => {
     expect(check(query)).toBe(code);
   });
 
-  test('each command says in its own words who may not call', () => {
+  test('each command has its own code for a caller who is not the admin', () => {
     expect(check({ identifier: 'bob' }, 'register_account_v1')).toBe(70425);
     expect(check({ identifier: 'bob' }, 'account_check')).toBe(60010);
     expect(check({ sdkappid: '1400000001' }, 'register_account_v1')).toBe(70411);

@@ -1,9 +1,8 @@
 /**
- * How many instants lie in the last `widthMs`, exactly, in O(1) amortised.
+ * Counts exactly how many instants lie in the last `widthMs`, in amortised O(1).
  *
- * The window is half open: two instants exactly `widthMs` apart are not in one window. Instants must
- * not go back in time. They are kept in a ring that doubles when full and holds no more than one
- * window's worth.
+ * The window is half open: two instants exactly `widthMs` apart do not share a window. Instants must
+ * not go back in time. A ring buffer holds the instants of one window and doubles when it is full.
  */
 export class RollingWindow {
   readonly widthMs: number;
@@ -15,7 +14,7 @@ export class RollingWindow {
     this.widthMs = widthMs;
   }
 
-  /** Instants in (nowMs − widthMs, nowMs]. */
+  /** Counts the instants in (nowMs − widthMs, nowMs]. */
   count(nowMs: number): number {
     const mask = this.#ring.length - 1;
     while (this.#size > 0 && (this.#ring[this.#head] ?? 0) <= nowMs - this.widthMs) {
@@ -26,8 +25,8 @@ export class RollingWindow {
   }
 
   /**
-   * Adds one instant and answers the count, this one included. An instant that may be as early as
-   * `earliestMs` leaves the window as if it were, and those before it no later than it.
+   * Adds one instant and returns the count, this one included. The true instant may be as early as
+   * `earliestMs`, so it leaves the window at that time. Earlier instants leave no later than it.
    */
   add(nowMs: number, earliestMs = nowMs): number {
     this.count(nowMs);

@@ -1,27 +1,27 @@
 import { choiceAt, type Fields, InvalidInput, latencyAt, objectAt, textsAt, wholeNumberAt } from './input.ts';
 
-/** What a bad account does to a batch. The documents do not say, so both can be had. */
+/** What a bad account does to its batch. The documents do not say, so both are possible. */
 export type BatchPolicy = 'fail-call' | 'fail-accounts';
 
-/** One policy for all causes, or one by error code with a default. */
+/** One policy for all error codes, or one for each with a default. */
 export type BatchPolicies =
   | BatchPolicy
   | { readonly default: BatchPolicy; readonly byCode: Readonly<Record<string, BatchPolicy>> };
 
-/** What stands for "none failed" in the answer of a batch; `rotating` takes the three in turn. */
+/** The form of an empty FailAccounts in the answer of a batch. `rotating` uses the three in turn. */
 export type EmptyFailAccounts = 'empty' | 'missing' | 'null' | 'rotating';
 
-/** When a call takes effect: with its answer, so that calls can overtake each other, or on arrival. */
+/** When a call takes effect. With `at-answer`, calls can overtake each other. */
 export type WorkAt = 'at-answer' | 'at-arrival';
 
-/** Behaviour that options set at the start and a scenario may override while it is in force. */
+/** Behaviour that the options set. A scenario may override it while it is in force. */
 export interface Settings {
-  /** [min, max] of every answer, evenly spread, counted from the arrival. */
+  /** [min, max] latency of every answer, evenly distributed, counted from the arrival. */
   readonly latencyMs: readonly [number, number];
   readonly workAt: WorkAt;
   readonly badAccountsInBatch: BatchPolicies;
   readonly emptyFailAccounts: EmptyFailAccounts;
-  /** Accounts the plan allows; null for no limit. */
+  /** The number of accounts that the plan allows; null means no limit. */
   readonly maxAccounts: number | null;
   readonly sensitiveWords: readonly string[];
 }
@@ -41,7 +41,7 @@ export const POLICIES: readonly BatchPolicy[] = ['fail-call', 'fail-accounts'];
 const EMPTY_SHAPES: readonly EmptyFailAccounts[] = ['empty', 'missing', 'null', 'rotating'];
 const WORK_TIMES: readonly WorkAt[] = ['at-answer', 'at-arrival'];
 
-/** The settings named in `fields`, checked; others are left out. Throws InvalidInput. */
+/** Reads and checks the settings named in `fields`. The others are absent. Throws InvalidInput. */
 export function readSettings(fields: Fields, place: string): Partial<Settings> {
   const readers: { [K in keyof Settings]: (value: unknown, at: string) => Settings[K] } = {
     latencyMs: latencyAt,
@@ -58,7 +58,7 @@ export function readSettings(fields: Fields, place: string): Partial<Settings> {
   return found as Partial<Settings>;
 }
 
-/** Whether an account refused with `code` fails its whole batch. */
+/** Returns what an account that is refused with `code` does to its batch. */
 export function policyFor(policies: BatchPolicies, code: number): BatchPolicy {
   return typeof policies === 'string' ? policies : (policies.byCode[code] ?? policies.default);
 }
@@ -72,7 +72,7 @@ function readPolicies(value: unknown, place: string): BatchPolicies {
   }
   const policies = Object.entries(byCode).map(([code, policy]) => {
     if (!/^\d+$/.test(code))
-      throw new InvalidInput(`${place}.byCode has ${JSON.stringify(code)}, no error code.`);
+      throw new InvalidInput(`${place}.byCode has ${JSON.stringify(code)}, which is no error code.`);
     return [code, choiceAt(policy, `${place}.byCode.${code}`, POLICIES)] as const;
   });
   return {
