@@ -1,6 +1,6 @@
 import type { HoldState } from '../pace/hold/hold-state.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { CommandLimiter } from './make-call.ts';
 
 /** A slot that was asked for beside the cut of its call, before it was known that there is one. */
 export interface EarlySlot {

@@ -1,19 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
-import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
+import type { Candidate, Slot } from '../pace/slot.ts';
 import type { SlotQueue } from '../pace/slot-queue.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 import { sendAtSlot } from './send-at-slot.ts';
-
-/** What one command needs to make its calls. */
-export interface CommandLimiter {
-  readonly command: DeliveryCommand;
-  readonly slots: SlotClient;
-  readonly slotQueue: SlotQueue;
-}
 
 export type Placed =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly slot: Slot; readonly durationMs: number }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
+import type { ReadFile } from '../config/read-file.ts';
 import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
-import { createImClient } from '../im/client.ts';
-import { baseUrlsOf } from '../im/regions.ts';
+import { hostsOf, openApi } from '../im/open-api.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 
 /** One account_check and what came of it. */
@@ -11,22 +11,25 @@ export interface ApiProbe {
   readonly answer: Answer;
   readonly verdict: Verdict;
   readonly roundTripMs: number;
-  /** The API's clock less ours, in ms, within a second or so; undefined when no answer told a time. */
+  /** The API's clock less ours, in ms, within a second or so. Undefined when the answer had no Date header. */
   readonly clockAheadMs: number | undefined;
 }
 
 const CONNECT_MS = 5_000;
+/** Long enough for one call. */
+const SIGNATURE_SECONDS = 600;
 /** The Date header tells whole seconds: on average half of one has passed. */
 const HALF_A_SECOND_MS = 500;
 
-/** Asks after an account that does not exist, once connected and when `slot` has come: changes nothing. Never rejects. */
-export async function probeApi(config: Config, userSig: string, slot: Promise<void>): Promise<ApiProbe> {
-  const client = createImClient({
-    baseUrl: apiAddress(config),
-    sdkAppId: config.app.sdkAppId,
-    adminId: config.app.adminId,
-    userSig: () => userSig,
+/**
+ * Checks an account that does not exist, once connected and when `slot` has come. Changes nothing. Asks the main
+ * host only: the finding is about the address that is configured. Never rejects.
+ */
+export async function probeApi(config: Config, readFile: ReadFile, slot: Promise<void>): Promise<ApiProbe> {
+  const { client } = openApi(config, readFile, {
+    hosts: { baseUrl: apiAddress(config) },
     callTimeoutMs: Math.min(config.api.callTimeoutMs, CONNECT_MS),
+    signatureSeconds: SIGNATURE_SECONDS,
   });
   const call = client.prepare(
     'account_check',
@@ -49,5 +52,5 @@ export async function probeApi(config: Config, userSig: string, slot: Promise<vo
 
 /** The base URL as configured, by name or by region. */
 export function apiAddress(config: Config): string {
-  return config.api.baseUrl || baseUrlsOf(config.api.region).baseUrl;
+  return hostsOf(config).baseUrl;
 }

@@ -5,7 +5,6 @@ import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
 import { withoutPassword } from '../config/shown.ts';
 import { redisUrlParts } from '../config/urls.ts';
-import { signUserSig } from '../im/user-sig.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readPresence } from '../ops/presence.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
@@ -23,8 +22,6 @@ import { redisAway, redisFindings } from './redis-findings.ts';
 import { userSigFinding } from './user-sig-finding.ts';
 
 const REACH_MS = 3_000;
-/** Long enough for one call. */
-const SIGNATURE_SECONDS = 600;
 
 /** Looks at everything a worker with these settings depends on, and changes nothing. Never rejects for what it finds. */
 export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
@@ -36,9 +33,8 @@ export async function examine(config: Config, readFile: ReadFile): Promise<Findi
     findings.push(skipped('user-sig', 'UserSig: not known before the settings are complete'));
   } else {
     const now = Date.now();
-    const userSig = secrets.userSig ?? signed(config, secrets.secretKey ?? '', now);
     const slot = waitForProbeSlot(config, readFile);
-    findings.push(...apiFindings(config, await probeApi(config, userSig, slot)));
+    findings.push(...apiFindings(config, await probeApi(config, readFile, slot)));
     findings.push(userSigFinding(secrets.userSig, config.app, now));
   }
   return [...findings, ...quotaFindings(quotasOf(config)), planHint()];
@@ -127,14 +123,4 @@ async function fleetAt(redis: RedisClient, config: Config): Promise<Finding[]> {
       ),
     ];
   }
-}
-
-function signed({ app }: Config, secretKey: string, nowMs: number): string {
-  return signUserSig({
-    sdkAppId: app.sdkAppId,
-    identifier: app.adminId,
-    secretKey,
-    nowSeconds: Math.floor(nowMs / 1_000),
-    expireSeconds: SIGNATURE_SECONDS,
-  });
 }

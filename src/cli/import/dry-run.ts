@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { ratePerSecond } from '../../pace/budget.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import { needsOwnCall } from '../../tasks/backfill/connect.ts';
-import { dryRun } from '../../tasks/backfill/dry-run.ts';
+import { dryRun } from '../../tasks/backfill/validate-rows.ts';
 import { EXIT } from '../fail.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../load-config.ts';

@@ -5,7 +5,7 @@ import {
   newCheckpoint,
   readCheckpoint,
 } from '../../tasks/backfill/checkpoint.ts';
-import type { JudgeRules } from '../../tasks/backfill/validate-row.ts';
+import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
 import { CliError, EXIT } from '../fail.ts';
 import type { RowsFlags } from './rows-options.ts';
 
@@ -32,7 +32,7 @@ export function checkImport(file: string, flags: ImportFlags): void {
       throw new CliError(EXIT.usage, `${own} is the file to be imported: name another one`);
 }
 
-export function rulesOf(config: Config, flags: RowsFlags): JudgeRules {
+export function rulesOf(config: Config, flags: RowsFlags): RowRules {
   return {
     adminId: config.app.adminId,
     form: config.api.form,

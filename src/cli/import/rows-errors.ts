@@ -1,7 +1,7 @@
-import { ChecksRefusedError } from '../../tasks/account-checks.ts';
 import { CheckpointError } from '../../tasks/backfill/checkpoint.ts';
+import { ChecksRefusedError } from '../../tasks/checks/check-call.ts';
 import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';
-import { UnreadableRowsError } from '../../tasks/rows/row.ts';
+import { UnreadableRowsError } from '../../tasks/rows/read-text.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { type RowsFlags, readOptionsOf } from './rows-options.ts';
 

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Mapping, readMapping } from '../../tasks/rows/columns.ts';
-import { readDelimiter } from '../../tasks/rows/delimiter.ts';
-import { ENCODINGS, type Encoding } from '../../tasks/rows/encoding.ts';
+import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
 import type { ReadOptions } from '../../tasks/rows/open-rows.ts';
+import { ENCODINGS, type Encoding } from '../../tasks/rows/read-text.ts';
 
 /** How a file is to be read, as commander gives it. */
 export interface RowsFlags {

@@ -2,12 +2,11 @@ import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
-import { awaitTally } from '../../tasks/backfill/await-tally.ts';
 import { type Checkpoint, removeCheckpoint, writeCheckpoint } from '../../tasks/backfill/checkpoint.ts';
 import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
 import { openRejectFile } from '../../tasks/backfill/reject-file.ts';
-import { openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
+import { awaitTally, openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
 import { EXIT } from '../fail.ts';
 import { onInterrupt } from '../interrupt.ts';
@@ -82,8 +81,8 @@ async function work(import_: {
       rows: watched.rows(),
       rules: rulesOf(config, flags),
       checks: opened.checks,
-      gate: opened.gate,
-      adder: opened.adder(from.tally),
+      limit: opened.limit,
+      writer: opened.writer(from.tally),
       rejects,
       isAlone: needsOwnCall(config.api.form),
       from,

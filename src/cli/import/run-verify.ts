@@ -67,12 +67,12 @@ export async function runVerify(file: string, flags: VerifyFlags, self: Command)
     });
     backfill = opened;
     const isAlone = needsOwnCall(config.api.form);
-    const adder = opened.adder();
+    const writer = opened.writer();
     const enqueue = async (users: readonly UserInput[]): Promise<number> => {
       for (let from = 0; from < users.length; ) {
         const rest = users.slice(from);
-        const room = await opened.gate.room(rest.length, (at) => isAlone(rest[at] as UserInput));
-        await adder.add(rest.slice(0, room));
+        const room = await opened.limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));
+        await writer.write(rest.slice(0, room));
         from += room;
       }
       return users.length;

@@ -1,6 +1,6 @@
 import type { ImportCounts } from '../../tasks/backfill/checkpoint.ts';
-import type { DryRun } from '../../tasks/backfill/dry-run.ts';
 import { type Tally, underWay } from '../../tasks/backfill/tally.ts';
+import type { DryRun } from '../../tasks/backfill/validate-rows.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
 import { duration, grouped } from './rows-progress.ts';
 

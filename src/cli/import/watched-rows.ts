@@ -1,6 +1,6 @@
+import type { Row } from '../../tasks/rows/columns.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
-import type { Row } from '../../tasks/rows/row.ts';
-import { createDigitWatch, mangledNumber } from '../../tasks/rows/spreadsheet-damage.ts';
+import { createDigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { grouped } from './rows-progress.ts';
 
 /** The rows of a file on their way, and what is to be said of them as a whole. */
@@ -24,7 +24,7 @@ export function watchRows(open: OpenRows): WatchedRows {
         read++;
         const { userId } = row.user;
         digits.saw(userId);
-        if (mangledNumber(userId) !== undefined && mangled++ === 0)
+        if (spreadsheetDamage(userId) !== undefined && mangled++ === 0)
           firstMangled = `${userId} in line ${row.line}`;
         yield row;
       }
