@@ -2,13 +2,16 @@ import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadlin
 import type { RunEnd } from './bullmq/call-worker.ts';
 
 /**
- * Local calls: the process that cut them works on them itself. As long as nothing fails they need no job. That saves
- * half of a call's work in Redis, and no second process wakes for a lone event. A job is made when a call is delayed,
- * or when a process that stops leaves it. When a process dies, its records move no more, and the sweep adds their
- * jobs (calls/sweep.ts), as it does for a lost job.
+ * Local calls: the process that cut them works on them itself. As long as nothing fails they need no job.
+ * That saves half of a call's work in Redis, and no second process wakes for a lone event. A job is made when
+ * a call is delayed, or when a process that stops leaves it. When a process dies, its records move no more,
+ * and the sweep adds their jobs (calls/sweep.ts), as it does for a lost job.
  */
 export interface LocalCalls {
-  /** Starts the run of a call. `run` rejects only for a bug, or when Redis breaks off. Then the sweep brings it back. */
+  /**
+   * Starts the run of a call. `run` rejects only for a bug, or when Redis breaks off. Then the sweep brings
+   * it back.
+   */
   take(callId: string, run: () => Promise<RunEnd>): void;
   /** Resolves when there is room for one more call: at once, or when a call has ended. */
   room(): Promise<void>;
@@ -27,7 +30,9 @@ export function createLocalCalls(options: {
   readonly places: number;
   /** Marks these calls in Redis as being worked on. */
   readonly show: (callIds: readonly string[]) => Promise<void>;
-  /** Makes the job of a call that is due after `delayMs`. Rejects when Redis fails; then the sweep makes it. */
+  /**
+   * Makes the job of a call that is due after `delayMs`. Rejects when Redis fails; then the sweep makes it.
+   */
   readonly addJob: (callId: string, delayMs: number) => Promise<void>;
   /** A run rejected. */
   readonly onFailed: (callId: string, error: Error) => void;

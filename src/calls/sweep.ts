@@ -23,17 +23,17 @@ export interface Swept {
   /** Calls of another version, or of a command that this worker does not make. They were left alone. */
   readonly foreign: number;
   /**
-   * Events that the totals count in calls and no open call holds. Below 0 it is the other way round. Anything but 0
-   * is a bug of ours.
+   * Events that the totals count in calls and no open call holds. Below 0 it is the other way round. Anything
+   * but 0 is a bug of ours.
    */
   readonly unaccounted: number;
 }
 
 /**
- * Makes sure that every open record has a job that will run it. Its process may have died between the cut and the
- * job, the job may have failed, Redis may have lost it, or a wrong clock may have delayed it. Then proves by the
- * totals that no record is missing from the list of open ones. `longestRetryMs`: the longest delay of a call.
- * Harmless at any time and in any number of processes.
+ * Makes sure that every open record has a job that will run it. Its process may have died between the cut and
+ * the job. Or the job failed, Redis lost it, or a wrong clock delayed it. Then proves by the totals that no
+ * record is missing from the list of open ones. `longestRetryMs`: the longest delay of a call. Harmless at
+ * any time and in any number of processes.
  */
 export async function sweep(
   redis: RedisClient,
@@ -51,7 +51,8 @@ export async function sweep(
       for (const done of ends) if (done !== 'well') found[done]++;
     }
   };
-  // Records that moved in the future and are not delayed: Redis's clock was set back since, and needs hours to get there.
+  // Records that moved in the future and are not delayed: Redis's clock was set back since, and needs hours
+  // to get there.
   const fromAhead = Math.ceil(nowMs + longestRetryMs + SLACK_MS);
   await checkAll(await redis.zrangebyscore(keys.open, fromAhead, '+inf', 'LIMIT', 0, PAGE));
   // Page by page to the end: calls that are left alone must not hide those that need a job.

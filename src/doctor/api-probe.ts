@@ -11,7 +11,9 @@ export interface ApiProbe {
   readonly answer: Answer;
   readonly verdict: Verdict;
   readonly roundTripMs: number;
-  /** The API's clock less ours, in ms, within a second or so. Undefined when the answer had no Date header. */
+  /**
+   * The API's clock less ours, in ms, within a second or so. Undefined when the answer had no Date header.
+   */
   readonly clockAheadMs: number | undefined;
 }
 
@@ -22,8 +24,8 @@ const SIGNATURE_SECONDS = 600;
 const HALF_A_SECOND_MS = 500;
 
 /**
- * Checks an account that does not exist, once connected and when `slot` has come. Changes nothing. Asks the main
- * host only: the finding is about the address that is configured. Never rejects.
+ * Checks an account that does not exist, once connected and when `slot` has come. Changes nothing. Asks the
+ * main host only: the finding is about the address that is configured. Never rejects.
  */
 export async function probeApi(config: Config, readFile: ReadFile, slot: Promise<void>): Promise<ApiProbe> {
   const { client } = openApi(config, readFile, {

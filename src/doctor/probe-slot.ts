@@ -12,8 +12,8 @@ const PATIENCE_MS = 3_000;
 
 /**
  * Waits for a slot of account_check, so that the doctor's one call stays within the fleet's quota. When Redis
- * cannot grant a slot, the call goes without one. It also does when the fleet is stopped: then no worker calls,
- * and the user wants to know how the API answers. Never rejects.
+ * cannot grant a slot, the call goes without one. It also does when the fleet is stopped: then no worker
+ * calls, and the user wants to know how the API answers. Never rejects.
  */
 export async function waitForProbeSlot(config: Config, readFile: ReadFile): Promise<void> {
   const giveUpAtMs = performance.now() + PATIENCE_MS;

@@ -11,8 +11,8 @@ import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
 /**
- * One test for each internal of BullMQ that src/calls/bullmq/bullmq.ts lists, under the same number. A test that
- * fails after an upgrade says which assumption is wrong, and the list says which file rests on it.
+ * One test for each internal of BullMQ that src/calls/bullmq/bullmq.ts lists, under the same number. A test
+ * that fails after an upgrade says which assumption is wrong, and the list says which file rests on it.
  */
 const VERSION = '6.7.0';
 const fresh = useStages();
@@ -52,7 +52,9 @@ const settingsOf = (changed: Settings = {}): WorkerOptions => ({
   ...changed,
 });
 
-/** BullMQ's own worker, with its protected methods in sight. `withheld`: the fetch that answers "none waits". */
+/**
+ * BullMQ's own worker, with its protected methods in sight. `withheld`: the fetch that answers "none waits".
+ */
 class OpenWorker extends Worker {
   fetches = 0;
   readonly blockSeconds: number[] = [];

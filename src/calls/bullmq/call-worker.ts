@@ -29,9 +29,9 @@ export interface CallWorker {
 const FETCH_MS = 15_000;
 
 /**
- * BullMQ's loop begins no run while it may fetch one more job and there is one. With 200 runs at a time a process
- * that starts on a backlog would fetch 200 jobs before its first call. After so many it is told that none waits,
- * and begins the runs.
+ * BullMQ's loop begins no run while it may fetch one more job and there is one. With 200 runs at a time a
+ * process that starts on a backlog would fetch 200 jobs before its first call. After so many it is told that
+ * none waits, and begins the runs.
  */
 const FETCHED_AHEAD = 8;
 
@@ -174,9 +174,9 @@ const LOOK_EVERY_MS = 5_000;
 const LOOKS = 2;
 
 /**
- * Notices when jobs wait and this process does not fetch them, though it is idle. BullMQ's blocking connection can
- * get stuck for good when a cluster loses a node: in one of ten kills of the node that owned the queue (bullmq 6.7).
- * Then a new worker replaces the stuck one.
+ * Notices when jobs wait and this process does not fetch them, though it is idle. BullMQ's blocking
+ * connection can get stuck for good when a cluster loses a node: in one of ten kills of the node that owned
+ * the queue (bullmq 6.7). Then a new worker replaces the stuck one.
  */
 export function startFetchWatch(options: {
   /** No run is at work, and none has begun since the last look. */

@@ -14,8 +14,9 @@ export const AGAIN_JOB = 'again';
 export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB | typeof AGAIN_JOB;
 
 /**
- * A killed worker's lock expires after this, and the next look for stalled jobs brings its jobs back: together well
- * within the promised 15 s. A run that lost its lock does no harm, since the record names its owner.
+ * A killed worker's lock expires after this, and the next look for stalled jobs brings its jobs back:
+ * together well within the promised 15 s. A run that lost its lock does no harm, since the record names its
+ * owner.
  */
 export const LOCK_MS = 6_000;
 export const STALLED_CHECK_MS = 3_000;
@@ -29,8 +30,8 @@ export interface CallCounts {
 }
 
 /**
- * Where the job of a call is: on its way (waiting or active), delayed, or nowhere. From nowhere it would never be
- * fetched: it was never added, was lost, or is kept as failed or completed.
+ * Where the job of a call is: on its way (waiting or active), delayed, or nowhere. From nowhere it would
+ * never be fetched: it was never added, was lost, or is kept as failed or completed.
  */
 export type JobPlace = 'coming' | 'delayed' | 'nowhere';
 
@@ -100,15 +101,16 @@ export function openCallQueues(
       return PLACES[await queueOf(command).getJobState(callId)] ?? 'nowhere';
     },
     async putBack(command, callId) {
-      // Adding a job that exists in any form changes nothing, even if it failed. So it is removed first. A job that
-      // another process put back and a worker fetched meanwhile is locked, and stays.
+      // Adding a job that exists in any form changes nothing, even if it failed. So it is removed first. A
+      // job that another process put back and a worker fetched meanwhile is locked, and stays.
       await queueOf(command).remove(callId);
       await this.add(command, [callId]);
     },
     async bringForward(command, callId) {
       const job = await queueOf(command).getJob(callId);
       await job?.promote().catch((error: Error) => {
-        // The job may have been fetched or removed meanwhile. Any other error must not stop the sweep of other calls.
+        // The job may have been fetched or removed meanwhile. Any other error must not stop the sweep of
+        // other calls.
         if ((error as { code?: unknown }).code !== ErrorCode.JobNotInState) onTrouble(error);
       });
     },
@@ -154,9 +156,9 @@ function openQueue(
 }
 
 /**
- * Shortens a TTL that is far too long. When Redis's clock is set back by an hour, keys that should live for seconds
- * live for that hour: nobody would look for stalled jobs, and a dead worker's locks would stand. A live worker
- * renews its keys before the shortened TTL is over.
+ * Shortens a TTL that is far too long. When Redis's clock is set back by an hour, keys that should live for
+ * seconds live for that hour: nobody would look for stalled jobs, and a dead worker's locks would stand. A
+ * live worker renews its keys before the shortened TTL is over.
  */
 async function shortenTtl(redis: RedisClient, key: string, ttlMs: number): Promise<void> {
   if ((await redis.pttl(key)) > 2 * ttlMs) await redis.pexpire(key, ttlMs);
@@ -165,8 +167,8 @@ async function shortenTtl(redis: RedisClient, key: string, ttlMs: number): Promi
 const localCallsScript = loadScript(import.meta.url, 'local-calls.lua');
 
 /**
- * Open calls of a command without a job: a process works on them itself, or died over them just now. `jobPrefix`:
- * the prefix of the keys of the command's jobs.
+ * Open calls of a command without a job: a process works on them itself, or died over them just now.
+ * `jobPrefix`: the prefix of the keys of the command's jobs.
  */
 async function countLocalCalls(
   connection: RedisClient,

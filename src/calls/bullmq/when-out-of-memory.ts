@@ -5,11 +5,12 @@ import type { RedisClient } from '../../redis/connect.ts';
  * Lets BullMQ work with a Redis that refuses commands.
  *
  * Redis at its memory limit refuses a script at its first command that may need memory, unless the script has
- * written already. Most of BullMQ's scripts begin with such a command, though their work frees memory. Without a
- * harmless write before it a full Redis would never drain (docs/decisions/0050).
+ * written already. Most of BullMQ's scripts begin with such a command, though their work frees memory.
+ * Without a harmless write before it a full Redis would never drain (docs/decisions/0050).
  *
  * When Redis answers with an error, BullMQ's worker asks for its next job again at once: thousands of times a
- * second, whatever the reason (a full disk, a replica, an ACL). So the error is passed on after half a second.
+ * second, whatever the reason (a full disk, a replica, an ACL). So the error is passed on after half a
+ * second.
  */
 const FIRST_WRITE = "redis.call('DEL', KEYS[1] .. ':nothing')\n";
 const ASK_AGAIN_MS = 500;
@@ -41,7 +42,8 @@ export function prepareForBullmq(connection: RedisClient): RedisClient {
   if (connection.isCluster) failSoonWhenBlocked(connection as Cluster);
   const define = connection.defineCommand.bind(connection);
   connection.defineCommand = (name, definition) => {
-    // BullMQ appends its version: `moveToActive:6.7.0`. Redis wants a `#!` in the first line, so nothing goes before it.
+    // BullMQ appends its version: `moveToActive:6.7.0`. Redis wants a `#!` in the first line, so nothing goes
+    // before it.
     const [script = ''] = name.split(':');
     const isMoving = MOVING.has(script) && !definition.lua.startsWith('#!');
     define(name, isMoving ? { ...definition, lua: FIRST_WRITE + definition.lua } : definition);
@@ -52,8 +54,9 @@ export function prepareForBullmq(connection: RedisClient): RedisClient {
 
 /**
  * BullMQ blocks on a duplicate of the connection, and its watchdog closes that after 6 s. Closing a cluster
- * connection to a node that is gone may never end; then no job would be fetched any more. So a blocked command fails
- * well before the watchdog, though other commands of a loop outlast a failover. BullMQ then blocks again.
+ * connection to a node that is gone may never end; then no job would be fetched any more. So a blocked
+ * command fails well before the watchdog, though other commands of a loop outlast a failover. BullMQ then
+ * blocks again.
  */
 function failSoonWhenBlocked(connection: Cluster): void {
   const duplicate = connection.duplicate.bind(connection);

@@ -43,9 +43,9 @@ export async function* batches(
 export const BATCHES_AT_ONCE = 100;
 
 /**
- * Runs `work` on several pieces at a time and yields the results in the source's order. At most `atOnce` pieces
- * are being worked on or wait to be taken, so memory stays flat. Rejects with the first error in that order;
- * pieces that were begun by then run on, and their results are dropped.
+ * Runs `work` on several pieces at a time and yields the results in the source's order. At most `atOnce`
+ * pieces are being worked on or wait to be taken, so memory stays flat. Rejects with the first error in that
+ * order; pieces that were begun by then run on, and their results are dropped.
  */
 export async function* mapInOrder<T, R>(
   source: AsyncIterable<T>,

@@ -2,8 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 
 /**
- * How far an import has come: a small file, written whole or not at all. It is written after Redis has acknowledged
- * the rows, so a resumed import skips none. Rows added since the last write are added again, which does no harm.
+ * How far an import has come: a small file, written whole or not at all. It is written after Redis has
+ * acknowledged the rows, so a resumed import skips none. Rows added since the last write are added again,
+ * which does no harm.
  */
 export interface Checkpoint {
   /** Identifies the input, and the options that decide what its rows mean. */
@@ -39,8 +40,8 @@ export class CheckpointError extends Error {
 }
 
 /**
- * Identifies an input by its size and its first and last 64 KiB. Name and date do not count: a copy is the same
- * file.
+ * Identifies an input by its size and its first and last 64 KiB. Name and date do not count: a copy is the
+ * same file.
  */
 export async function identityOf(path: string, options: unknown): Promise<string> {
   const file = await open(path);
@@ -61,7 +62,9 @@ export function newCheckpoint(identity: string): Checkpoint {
   return { identity, rows: 0, rejectBytes: 0, counts: NO_COUNTS, tally: `import-${randomUUID()}` };
 }
 
-/** Reads the checkpoint at `path`; undefined without one. Throws CheckpointError for one of another import. */
+/**
+ * Reads the checkpoint at `path`; undefined without one. Throws CheckpointError for one of another import.
+ */
 export async function readCheckpoint(path: string, identity: string): Promise<Checkpoint | undefined> {
   let text: string;
   try {

@@ -35,8 +35,8 @@ const REACH_MS = 3_000;
 const SLOT_CLASS = 'redrive';
 
 /**
- * Connects. Rejects with the reason when Redis cannot be reached at the start. Later the backfill waits whenever
- * Redis is away.
+ * Connects. Rejects with the reason when Redis cannot be reached at the start. Later the backfill waits
+ * whenever Redis is away.
  */
 export async function openBackfill(options: {
   readonly config: Config;

@@ -40,8 +40,8 @@ const SAVE_EVERY_MS = 1_000;
 const STALE_MS = 30_000;
 
 /**
- * Adds the rows of a file to the intake in their order, so that the last of a user's rows wins. A row counts as
- * done when Redis has acknowledged it, or the reject file has it.
+ * Adds the rows of a file to the intake in their order, so that the last of a user's rows wins. A row counts
+ * as done when Redis has acknowledged it, or the reject file has it.
  *
  * Resolves with the checkpoint when all rows are done or `signal` was aborted. Rejects when the rows become
  * unreadable, the API refuses to answer, or Redis refuses for good. Then the checkpoint is saved first.

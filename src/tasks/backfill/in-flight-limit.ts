@@ -9,10 +9,10 @@ import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-waterm
 /**
  * How many rows an import may have in flight.
  *
- * Events of an import are worth as much as those of a signup, and share one queue with them. A signup stays quick
- * while that queue stays short. So rows are added only while less than `TARGET_SECONDS` of work waits, counting
- * the work of signups as well. That is the longest queue a signup finds. When signups alone fill it, no row is
- * added.
+ * Events of an import are worth as much as those of a signup, and share one queue with them. A signup stays
+ * quick while that queue stays short. So rows are added only while less than `TARGET_SECONDS` of work waits,
+ * counting the work of signups as well. That is the longest queue a signup finds. When signups alone fill it,
+ * no row is added.
  *
  * The first part of this file is policy and pure. The second part asks Redis and waits.
  */
@@ -30,15 +30,16 @@ export interface Rates {
 }
 
 /**
- * A slow fleet gets twice the work that it did, so at most 0.6 s of its work waits. With less, a fleet that needs
- * half a second from intake to slot (a far Redis) would be taken for ever slower. An idle fleet gets a quarter.
+ * A slow fleet gets twice the work that it did, so at most 0.6 s of its work waits. With less, a fleet that
+ * needs half a second from intake to slot (a far Redis) would be taken for ever slower. An idle fleet gets a
+ * quarter.
  */
 const GROWTH = 2;
 const LEAST_SHARE = 0.25;
 
 /**
- * Calls a second that the fleet makes while there is work: twice what it started in the last second, at most what
- * is allowed. A fleet short of CPU stays below the quota, so less work may wait for it.
+ * Calls a second that the fleet makes while there is work: twice what it started in the last second, at most
+ * what is allowed. A fleet short of CPU stays below the quota, so less work may wait for it.
  */
 export function expectedRate(allowedPerSecond: number, startedLastSecond: number): number {
   return Math.min(allowedPerSecond, Math.max(LEAST_SHARE * allowedPerSecond, GROWTH * startedLastSecond));
@@ -76,8 +77,8 @@ export type Obstacle = 'busy' | 'held' | 'paused' | 'memory' | 'redis';
 /** Lets rows through while there is headroom for them. */
 export interface InFlightLimit {
   /**
-   * Resolves with the number of rows that may be added now: at least 1, at most `wanted`. Waits while it is 0.
-   * `isAlone`: whether the row at this index needs a call of its own. Rejects when `signal` is aborted.
+   * Resolves with the number of rows that may be added now: at least 1, at most `wanted`. Waits while it is
+   * 0. `isAlone`: whether the row at this index needs a call of its own. Rejects when `signal` is aborted.
    */
   headroom(wanted: number, isAlone: (at: number) => boolean): Promise<number>;
 }

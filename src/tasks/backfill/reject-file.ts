@@ -27,7 +27,10 @@ export interface RejectShape {
   readonly secret: number | string | undefined;
 }
 
-/** `keptBytes`: what the checkpoint of a resumed import covers. Anything after it is cut off and written again. */
+/**
+ * `keptBytes`: what the checkpoint of a resumed import covers. Anything after it is cut off and written
+ * again.
+ */
 export function openRejectFile(path: string, shape: RejectShape, keptBytes: number): RejectFile {
   let file: FileHandle | undefined;
   let bytes = keptBytes;
@@ -87,7 +90,9 @@ export function rejectText({ row, reason }: Reject, { format, secret }: RejectSh
   return `${JSON.stringify({ line: row.line, reason, ...Object.fromEntries(fields) })}\n`;
 }
 
-/** A line of CSV. A cell is quoted when it holds a separator, a quote, a line break, or blanks at its ends. */
+/**
+ * A line of CSV. A cell is quoted when it holds a separator, a quote, a line break, or blanks at its ends.
+ */
 export function csvLine(cells: readonly string[]): string {
   return `${cells.map((cell) => (/[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(',')}\n`;
 }

@@ -4,9 +4,9 @@ import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 
 /**
- * How the events of one import ended. Settle counts an event in the step that ends it. So the counts are exact
- * whichever process is killed, need no memory per row, and go on when an import is resumed. An event that is
- * redriven later counts by its first end.
+ * How the events of one import ended. Settle counts an event in the step that ends it. So the counts are
+ * exact whichever process is killed, need no memory per row, and go on when an import is resumed. An event
+ * that is redriven later counts by its first end.
  *
  * Two other ways were rejected. Counting what is published to `replyTo` loses events that end while nobody
  * listens. The ledger, read afterwards, cannot tell an imported event from a superseded one.
@@ -51,12 +51,15 @@ export function underWay({ accepted, imported, superseded, deadLettered }: Tally
 }
 
 const LOOK_MS = 500;
-/** Looks in a row at an empty fleet, after which events that are missing from the tally count as uncounted. */
+/**
+ * Looks in a row at an empty fleet, after which events that are missing from the tally count as uncounted.
+ */
 const IDLE_LOOKS = 4;
 
 /**
- * Waits until every event of the tally has ended. Resolves early, with `underWay` above 0, in two cases: `signal`
- * is aborted; or no event is left in Redis, so a worker of a version without tallies ended some of them.
+ * Waits until every event of the tally has ended. Resolves early, with `underWay` above 0, in two cases:
+ * `signal` is aborted; or no event is left in Redis, so a worker of a version without tallies ended some of
+ * them.
  */
 export async function awaitTally(options: {
   readonly redis: RedisClient;

@@ -17,8 +17,8 @@ export type ValidatedRow =
   | { readonly ok: false; readonly row: Row; readonly reason: string };
 
 /**
- * Validates a row by the producer's rules for a user. `isLong`: nick or picture takes more than 500 bytes, so the
- * account will be made without it. Pure.
+ * Validates a row by the producer's rules for a user. `isLong`: nick or picture takes more than 500 bytes, so
+ * the account will be made without it. Pure.
  */
 export function validateRow(row: Row, rules: RowRules): ValidatedRow {
   if (row.problem !== undefined) return { ok: false, row, reason: row.problem };

@@ -33,8 +33,8 @@ const NO_COUNTS: VerifyCounts = {
 };
 
 /**
- * Looks up every row's user, 100 at a time, and reports in the order of the rows. Changes nothing itself. Resolves
- * with the counts when all rows are reported or `signal` was aborted.
+ * Looks up every row's user, 100 at a time, and reports in the order of the rows. Changes nothing itself.
+ * Resolves with the counts when all rows are reported or `signal` was aborted.
  */
 export async function verifyRows(options: {
   readonly rows: AsyncIterable<Row>;

@@ -3,7 +3,10 @@ import type { ApiAnswer } from '../../im/answers.ts';
 import { decodeResults } from '../../im/results.ts';
 import { CHECK_BACKOFF, type CheckOptions, createCheckCaller } from './check-call.ts';
 
-/** What account_check says about an account. `refused`: it does not say; `errorCode` is 0 if the API gave none. */
+/**
+ * What account_check says about an account. `refused`: it does not say; `errorCode` is 0 if the API gave
+ * none.
+ */
 export type Presence =
   | { readonly kind: 'imported' }
   | { readonly kind: 'missing' }
@@ -11,11 +14,11 @@ export type Presence =
 
 /**
  * Asks the API which accounts exist: account_check, at most 100 users a call. Each call takes a slot of
- * account_check's own budget. So it takes nothing from the imports, and obeys quota, throttle, pause and hold with
- * the whole fleet: while that is stopped, `ask` waits.
+ * account_check's own budget. So it takes nothing from the imports, and obeys quota, throttle, pause and hold
+ * with the whole fleet: while that is stopped, `ask` waits.
  *
- * It sets no hold, since an app may lack the permission to check and import all the same. A fault of the app ends
- * the checks while no call has succeeded yet; later ones are waited out, as the workers do.
+ * It sets no hold, since an app may lack the permission to check and import all the same. A fault of the app
+ * ends the checks while no call has succeeded yet; later ones are waited out, as the workers do.
  */
 export interface AccountChecks {
   /**

@@ -11,7 +11,9 @@ import type { HoldWatch } from '../../pace/hold/hold-watch.ts';
 import type { CommandLimiter } from '../../pace/open-limiter.ts';
 import { type Slot, type SlotClient, withoutRecord } from '../../pace/slot.ts';
 
-/** Checks cannot go on: no call has succeeded and none can at present, or the bound on failures is reached. */
+/**
+ * Checks cannot go on: no call has succeeded and none can at present, or the bound on failures is reached.
+ */
 export class ChecksRefusedError extends Error {
   override readonly name = 'ChecksRefusedError';
   readonly verdict: Verdict;
@@ -59,8 +61,8 @@ export interface CheckAnswer {
 /** Makes single calls of account_check. */
 export interface CheckCaller {
   /**
-   * Repeats a call until it has a verdict about its users. Transient failures, throttles and faults of the app
-   * are waited out. Rejects with ChecksRefusedError or ChecksClosedError.
+   * Repeats a call until it has a verdict about its users. Transient failures, throttles and faults of the
+   * app are waited out. Rejects with ChecksRefusedError or ChecksClosedError.
    */
   call(userIds: readonly string[]): Promise<CheckAnswer>;
   /** Waits `waitMs` before something is tried again, and reports it. Rejects with ChecksClosedError. */
@@ -71,7 +73,9 @@ export interface CheckCaller {
 /** When so many calls in a row are refused, down to single accounts, the accounts are not the cause. */
 const REFUSED_IN_ROW = 20;
 export const CHECK_BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
-/** Wait after a fault of the app: 4 s at first, then twice as long each time; jitter takes up to a half off. */
+/**
+ * Wait after a fault of the app: 4 s at first, then twice as long each time; jitter takes up to a half off.
+ */
 const APP_GAP = { baseMs: 4_000, maxMs: 60_000 };
 
 export function createCheckCaller(options: CheckOptions): CheckCaller {

@@ -14,7 +14,8 @@ import type { AccountChecksReport } from './check-call.ts';
 
 /**
  * Opens account checks for a process that is no worker. The connections stay the caller's. Rejects when Redis
- * does not answer. Throws a RangeError in hosted mode, whose form has no account_check that this project knows.
+ * does not answer. Throws a RangeError in hosted mode, whose form has no account_check that this project
+ * knows.
  */
 export async function openAccountChecks(options: {
   readonly config: Config;

@@ -83,7 +83,10 @@ export function readMapping(text: string, earlier: Mapping = {}): Mapping {
   return found;
 }
 
-/** Finds the columns of a CSV file by its header. Throws UnreadableRowsError when a field's column is unclear. Pure. */
+/**
+ * Finds the columns of a CSV file by its header. Throws UnreadableRowsError when a field's column is unclear.
+ * Pure.
+ */
 export function columnsOfHeader(header: readonly string[], mapping: Mapping): FieldMap<number> {
   const names = header.map((name) => name.trim());
   const columns = new Map<RowField, number>();
@@ -126,7 +129,10 @@ export function columnsByNumber(mapping: Mapping): FieldMap<number> {
   return columns;
 }
 
-/** The keys of an NDJSON object. For each field: the mapped key, else the field's own name, else an alias. Pure. */
+/**
+ * The keys of an NDJSON object. For each field: the mapped key, else the field's own name, else an alias.
+ * Pure.
+ */
 export function keysOfObject(keys: readonly string[], mapping: Mapping): FieldMap<string> {
   const found = new Map<RowField, string>();
   for (const field of ROW_FIELDS) {

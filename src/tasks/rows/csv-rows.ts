@@ -71,8 +71,8 @@ export async function* csvCells(text: AsyncIterable<Uint8Array>, options: CsvOpt
     overcounted += breaks.filter((one) => one === '\r\n').length;
     return { line: counted - overcounted - breaks.length, breaks: breaks.length, cells };
   };
-  // The parser knows the line number while it reads a row. Its own hook, on_record, builds an object of 20 fields
-  // per row and takes twice as long.
+  // The parser knows the line number while it reads a row. Its own hook, on_record, builds an object of 20
+  // fields per row and takes twice as long.
   const push = parser.push.bind(parser);
   parser.push = (cells: readonly string[] | null) => push(cells && placed(cells));
   pipeline(Readable.from(text, { objectMode: false }), parser, () => undefined);

@@ -5,7 +5,10 @@ import { UnreadableRowsError } from './read-text.ts';
 /** Ten times what a user takes with all fields of an event at their longest. */
 const MAX_LINE_CHARS = 1_048_576;
 
-/** Reads the rows of NDJSON text in UTF-8: one JSON object a line. Throws UnreadableRowsError for an endless line. */
+/**
+ * Reads the rows of NDJSON text in UTF-8: one JSON object a line. Throws UnreadableRowsError for an endless
+ * line.
+ */
 export async function* ndjsonRows(text: AsyncIterable<Uint8Array>, mapping: Mapping): AsyncGenerator<Row> {
   let line = 0;
   for await (const content of linesOf(text)) {

@@ -120,8 +120,9 @@ export interface FoundEncoding {
 }
 
 /**
- * Finds the encoding of a file from its first bytes. A byte order mark decides, else `asked`, else UTF-8 when these
- * bytes are valid UTF-8. Otherwise throws UnreadableRowsError, since a wrong guess would spoil every nick. Pure.
+ * Finds the encoding of a file from its first bytes. A byte order mark decides, else `asked`, else UTF-8 when
+ * these bytes are valid UTF-8. Otherwise throws UnreadableRowsError, since a wrong guess would spoil every
+ * nick. Pure.
  */
 export function encodingOf(head: Uint8Array, asked: Encoding | undefined): FoundEncoding {
   const bom = bomOf(head);
@@ -151,7 +152,10 @@ function bomOf(head: Uint8Array): FoundEncoding | undefined {
   return undefined;
 }
 
-/** The line of the first bytes that are not UTF-8; undefined when all are. A character cut off at the end counts as valid. */
+/**
+ * The line of the first bytes that are not UTF-8; undefined when all are. A character cut off at the end
+ * counts as valid.
+ */
 function firstBadUtf8(head: Uint8Array): number | undefined {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let line = 1;

@@ -1,7 +1,7 @@
 /**
  * A spreadsheet reads an ID of digits as a number and writes another one: 123456789012 becomes 1.23457E+11,
- * 123456789 becomes 123456789.0, 00123 becomes 123, and every digit past the 15th becomes 0. An import would then
- * make accounts of other users. A single row shows the first two; only a whole file shows the others.
+ * 123456789 becomes 123456789.0, 00123 becomes 123, and every digit past the 15th becomes 0. An import would
+ * then make accounts of other users. A single row shows the first two; only a whole file shows the others.
  */
 
 /** Why a spreadsheet seems to have changed this user ID; undefined when it does not. Pure. */
