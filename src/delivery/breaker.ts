@@ -1,8 +1,8 @@
 import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { CommandLimiter } from './make-call.ts';
 import type { Whose } from './policy/decide.ts';
 import type { ApiRequest } from './policy/pending-user.ts';
 

@@ -7,13 +7,14 @@ import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/
 import { settleRecord } from '../ledger/settle.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import type { SlotClass } from '../pace/budget.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
 import { type BreakerReporter, type BreakerVerdict, createBreakerReporter } from './breaker.ts';
 import { reportCheck, whoIsThere } from './check.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { learnFromAnswer } from './learn-from-answer.ts';
-import { type CommandLimiter, makeCall, slotReportOf } from './make-call.ts';
+import { makeCall, slotReportOf } from './make-call.ts';
 import { dueAtMs, LANDING_MS, retryDelayMs } from './policy/backoff.ts';
 import { type Decision, decide, decideChecked, type Whose } from './policy/decide.ts';
 import {

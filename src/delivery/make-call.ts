@@ -4,17 +4,10 @@ import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
-import type { SlotQueue } from '../pace/slot-queue.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
+import type { Candidate, Slot } from '../pace/slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 import { sendAtSlot } from './send-at-slot.ts';
-
-/** What one command needs to make its calls. */
-export interface CommandLimiter {
-  readonly command: DeliveryCommand;
-  readonly slots: SlotClient;
-  readonly slotQueue: SlotQueue;
-}
 
 export type Placed =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly slot: Slot; readonly durationMs: number }

@@ -3,8 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { ReadFile } from '../config/read-file.ts';
 import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
-import { createImClient } from '../im/client.ts';
-import { baseUrlsOf } from '../im/regions.ts';
+import { hostsOf, openApi } from '../im/open-api.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import { spacingMicros } from '../pace/budget.ts';
@@ -20,27 +19,29 @@ export interface ApiProbe {
   readonly answer: Answer;
   readonly verdict: Verdict;
   readonly roundTripMs: number;
-  /** The API's clock minus ours, in ms, to about a second; undefined if no answer contained a time. */
+  /**
+   * The API's clock less ours, in ms, within a second or so. Undefined when the answer had no Date header.
+   */
   readonly clockAheadMs: number | undefined;
 }
 
-const CALL_TIMEOUT_MS = 5_000;
+const CONNECT_MS = 5_000;
 const REDIS_REACH_MS = 1_000;
 const SLOT_TIMEOUT_MS = 3_000;
-/** The Date header contains whole seconds, so half a second has passed on average. */
+/** Long enough for one call. */
+const SIGNATURE_SECONDS = 600;
+/** The Date header tells whole seconds: on average half of one has passed. */
 const HALF_A_SECOND_MS = 500;
 
 /**
- * Checks an account that does not exist, so that nothing changes. The call starts when its connection is open
- * and `slot` resolves. Never rejects.
+ * Checks an account that does not exist, once connected and when `slot` has come. Changes nothing. Asks the
+ * main host only: the finding is about the address that is configured. Never rejects.
  */
-export async function probeApi(config: Config, userSig: string, slot: Promise<void>): Promise<ApiProbe> {
-  const client = createImClient({
-    baseUrl: apiAddress(config),
-    sdkAppId: config.app.sdkAppId,
-    adminId: config.app.adminId,
-    userSig: () => userSig,
-    callTimeoutMs: Math.min(config.api.callTimeoutMs, CALL_TIMEOUT_MS),
+export async function probeApi(config: Config, readFile: ReadFile, slot: Promise<void>): Promise<ApiProbe> {
+  const { client } = openApi(config, readFile, {
+    hosts: { baseUrl: apiAddress(config) },
+    callTimeoutMs: Math.min(config.api.callTimeoutMs, CONNECT_MS),
+    signatureSeconds: SIGNATURE_SECONDS,
   });
   const call = client.prepare(
     'account_check',
@@ -63,7 +64,7 @@ export async function probeApi(config: Config, userSig: string, slot: Promise<vo
 
 /** Returns the configured base URL, or that of the configured region. */
 export function apiAddress(config: Config): string {
-  return config.api.baseUrl || baseUrlsOf(config.api.region).baseUrl;
+  return hostsOf(config).baseUrl;
 }
 
 /**

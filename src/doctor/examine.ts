@@ -5,7 +5,6 @@ import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
 import { withoutPassword } from '../config/shown.ts';
 import { redisUrlParts } from '../config/urls.ts';
-import { signUserSig } from '../im/user-sig.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readPresence } from '../ops/presence.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
@@ -20,8 +19,6 @@ import { fleetFindings, fleetSkipped, planHint, quotaFindings } from './fleet-fi
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
 const REACH_MS = 3_000;
-/** The doctor's UserSig must be valid for one call only. */
-const SIGNATURE_SECONDS = 600;
 
 /** Checks everything that a worker with these settings depends on. Changes nothing, rejects for no problem. */
 export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
@@ -33,9 +30,8 @@ export async function examine(config: Config, readFile: ReadFile): Promise<Findi
     findings.push(skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'));
   } else {
     const now = Date.now();
-    const userSig = secrets.userSig ?? signForOneCall(config, secrets.secretKey ?? '', now);
     const slot = waitForProbeSlot(config, readFile);
-    findings.push(...apiFindings(config, await probeApi(config, userSig, slot)));
+    findings.push(...apiFindings(config, await probeApi(config, readFile, slot)));
     findings.push(userSigFinding(secrets.userSig, config.app, now));
   }
   return [...findings, ...quotaFindings(quotasOf(config)), planHint()];
@@ -124,14 +120,4 @@ async function fleetOf(redis: RedisClient, config: Config): Promise<Finding[]> {
       ),
     ];
   }
-}
-
-function signForOneCall({ app }: Config, secretKey: string, nowMs: number): string {
-  return signUserSig({
-    sdkAppId: app.sdkAppId,
-    identifier: app.adminId,
-    secretKey,
-    nowSeconds: Math.floor(nowMs / 1_000),
-    expireSeconds: SIGNATURE_SECONDS,
-  });
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TARGET_SECONDS } from '../../src/tasks/backfill/redis-headroom.ts';
+import { TARGET_SECONDS } from '../../src/tasks/backfill/in-flight-limit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { imsync, imsyncRun } from '../support/process.ts';

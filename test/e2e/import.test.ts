@@ -183,7 +183,7 @@ test('a checkpoint of another file or of other options is refused', async () => 
   );
   const refused = await run([path]);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/another file, another app or with other options.*--restart/);
+  expect(refused.stderr).toMatch(/another file, of another app or with other options.*--restart/);
   expect(await run([path, '--restart', '--wait'])).toMatchObject({
     code: 0,
     summary: { counts: { added: 3 } },

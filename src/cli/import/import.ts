@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { needsOwnCall } from '../../tasks/backfill/connect.ts';
-import { dryRun, secondsAtQuota } from '../../tasks/backfill/dry-run.ts';
+import { dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
 import { EXIT } from '../fail.ts';
 import { loadForCommand } from '../load-config.ts';
 import { onInterrupt } from '../terminal.ts';

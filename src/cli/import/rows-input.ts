@@ -1,15 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { ChecksRefusedError } from '../../tasks/account-checks.ts';
 import { CheckpointError } from '../../tasks/backfill/checkpoint.ts';
 import type { RejectShape } from '../../tasks/backfill/reject-file.ts';
-import type { JudgeRules } from '../../tasks/backfill/validate-row.ts';
-import { type Mapping, readMapping } from '../../tasks/rows/columns.ts';
-import { readDelimiter } from '../../tasks/rows/delimiter.ts';
-import { ENCODINGS, type Encoding } from '../../tasks/rows/encoding.ts';
+import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
+import { ChecksRefusedError } from '../../tasks/checks/check-call.ts';
+import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
+import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
 import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';
-import { type Row, UnreadableRowsError } from '../../tasks/rows/row.ts';
-import { createDigitWatch, mangledNumber } from '../../tasks/rows/spreadsheet-damage.ts';
+import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
+import { createDigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
 
@@ -108,7 +107,7 @@ export function rejectShape(rows: OpenRows): RejectShape {
   return { format: rows.format, header: rows.header, secret };
 }
 
-export function rulesOf(config: Config, flags: RowsFlags): JudgeRules {
+export function rulesOf(config: Config, flags: RowsFlags): RowRules {
   return {
     adminId: config.app.adminId,
     form: config.api.form,
@@ -137,7 +136,7 @@ export function watchRows(open: OpenRows): WatchedRows {
         read++;
         const { userId } = row.user;
         digits.saw(userId);
-        if (mangledNumber(userId) !== undefined && mangled++ === 0)
+        if (spreadsheetDamage(userId) !== undefined && mangled++ === 0)
           firstMangled = `${userId} in line ${row.line}`;
         yield row;
       }

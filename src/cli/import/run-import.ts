@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
-import { awaitTally } from '../../tasks/backfill/await-tally.ts';
 import {
   type Checkpoint,
   identityOf,
@@ -14,7 +13,7 @@ import {
 import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
 import { openRejectFile } from '../../tasks/backfill/reject-file.ts';
-import { openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
+import { awaitTally, openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
@@ -172,7 +171,7 @@ async function work(job: ImportJob): Promise<number> {
 async function addAndWait(
   { flags, config, from, checkpointFile }: ImportJob,
   view: ImportView,
-  { redis, keys, hold, checks, gate, adder }: Backfill,
+  { redis, keys, hold, checks, limit, writer }: Backfill,
   rejects: ReturnType<typeof openRejectFile>,
 ): Promise<Tally | undefined> {
   const { progress, stalls, watched } = view;
@@ -184,8 +183,8 @@ async function addAndWait(
     rows: watched.rows(),
     rules: rulesOf(config, flags),
     checks,
-    gate,
-    adder: adder(from.tally),
+    limit,
+    writer: writer(from.tally),
     rejects,
     isAlone: needsOwnCall(config.api.form),
     from,

@@ -1,6 +1,6 @@
 import type { ImportCounts } from '../../tasks/backfill/checkpoint.ts';
-import type { DryRun } from '../../tasks/backfill/dry-run.ts';
 import { type Tally, underWay } from '../../tasks/backfill/tally.ts';
+import type { DryRun } from '../../tasks/backfill/validate-rows.ts';
 import { countedLines, duration, grouped, type NamedCount } from '../format.ts';
 
 /** The result of an import. `--json` prints it as it is. */

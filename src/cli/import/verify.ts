@@ -170,15 +170,15 @@ async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCoun
 /** Adds users to the intake as fast as the in-flight limit allows. Resolves to their number. */
 function enqueuerOf(
   config: Config,
-  { gate, adder }: Backfill,
+  { limit, writer: openWriter }: Backfill,
 ): (users: readonly UserInput[]) => Promise<number> {
   const isAlone = needsOwnCall(config.api.form);
-  const writer = adder();
+  const writer = openWriter();
   return async (users) => {
     for (let from = 0; from < users.length; ) {
       const rest = users.slice(from);
-      const room = await gate.room(rest.length, (at) => isAlone(rest[at] as UserInput));
-      await writer.add(rest.slice(0, room));
+      const room = await limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));
+      await writer.write(rest.slice(0, room));
       from += room;
     }
     return users.length;

@@ -1,4 +1,4 @@
-import { encodingOf, toUtf8 } from '../../../../src/tasks/rows/encoding.ts';
+import { encodingOf, toUtf8 } from '../../../../src/tasks/rows/read-text.ts';
 
 /** 小明 in GBK. */
 const GBK = Buffer.from([0xd0, 0xa1, 0xc3, 0xf7]);
@@ -17,7 +17,7 @@ async function decoded(
 }
 
 test.each([1, 2, 3, 100])(
-  'in pieces of %i bytes: UTF-8, with its mark and without, UTF-16, GBK',
+  'decodes UTF-8 with and without a byte order mark, UTF-16 and GBK in pieces of %i bytes',
   async (size) => {
     const text = 'id,nick\nu1,小明😀\n';
     expect(await decoded(Buffer.from(text), size)).toBe(text);
@@ -27,18 +27,18 @@ test.each([1, 2, 3, 100])(
   },
 );
 
-test('bytes that are not UTF-8 are said with their line, and GBK is named when it would do', () => {
+test('names the line of bytes that are not UTF-8, and suggests GBK when they could be GBK', () => {
   const head = Buffer.concat([Buffer.from('id,nick\nu1,Ann\nu2,'), GBK, Buffer.from('\n')]);
   expect(() => encodingOf(head, undefined)).toThrow(/not UTF-8: line 3 .*--encoding gbk/);
-  expect(() => encodingOf(Buffer.from([0x41, 0xff, 0xff, 0x0a]), undefined)).toThrow(/Say its --encoding/);
+  expect(() => encodingOf(Buffer.from([0x41, 0xff, 0xff, 0x0a]), undefined)).toThrow(/Give its --encoding/);
 });
 
-test('a character that the head cuts off is not held against the file', () => {
+test('accepts a character that is cut off at the end of the head', () => {
   const head = Buffer.from('u1,小明').subarray(0, -1);
   expect(encodingOf(head, undefined)).toEqual({ encoding: 'utf-8', bomBytes: 0 });
 });
 
-test('a mark and --encoding that do not agree', () => {
+test('refuses a byte order mark that contradicts --encoding, and UTF-16 big endian', () => {
   expect(() => encodingOf(Buffer.from('\uFEFFid'), 'gbk')).toThrow('Leave --encoding out');
   expect(encodingOf(Buffer.from('\uFEFFid'), 'utf-8').bomBytes).toBe(3);
   expect(() => encodingOf(Buffer.from([0xfe, 0xff, 0, 0x41]), undefined)).toThrow('big endian');

@@ -1,4 +1,4 @@
-import { ordered } from '../../../../src/tasks/backfill/ordered.ts';
+import { mapInOrder } from '../../../../src/tasks/backfill/batches.ts';
 
 async function* numbers(
   count: number,
@@ -10,7 +10,7 @@ async function* numbers(
   }
 }
 
-/** Ends pieces by hand, in any order. */
+/** Lets a test end pieces in any order. */
 function desk() {
   const waiting = new Map<number, () => void>();
   return {
@@ -24,11 +24,11 @@ function desk() {
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-test("answers come in the source's order, whichever ends first", async () => {
+test("results come in the source's order, whichever piece ends first", async () => {
   const { work, end } = desk();
   const seen: number[] = [];
   const all = (async () => {
-    for await (const n of ordered(numbers(3), 3, work)) seen.push(n);
+    for await (const n of mapInOrder(numbers(3), 3, work)) seen.push(n);
   })();
   await soon();
   end(2, 1);
@@ -39,10 +39,10 @@ test("answers come in the source's order, whichever ends first", async () => {
   expect(seen).toEqual([0, 1, 2]);
 });
 
-test('no more is taken from the source than may be under way', async () => {
+test('takes no more pieces from the source than may be in work', async () => {
   const { work, begun, end } = desk();
   let given = 0;
-  const answers = ordered(
+  const answers = mapInOrder(
     numbers(100, () => given++),
     4,
     work,
@@ -53,12 +53,12 @@ test('no more is taken from the source than may be under way', async () => {
   end(0, 1, 2, 3);
   expect(await first).toEqual({ done: false, value: 0 });
   await soon();
-  // Nobody has taken the next answer.
+  // The next result was not taken.
   expect(given).toBe(4);
   await answers.return(undefined);
 });
 
-test('an error comes in its turn, and the source is closed', async () => {
+test('throws an error in its turn and closes the source', async () => {
   let closed = false;
   async function* source(): AsyncGenerator<number> {
     try {
@@ -73,7 +73,7 @@ test('an error comes in its turn, and the source is closed', async () => {
       if (n === 2) throw new Error('the third');
       return n;
     };
-    for await (const n of ordered(source(), 5, work)) seen.push(n);
+    for await (const n of mapInOrder(source(), 5, work)) seen.push(n);
   })();
   await expect(all).rejects.toThrow('the third');
   expect([seen, closed]).toEqual([[0, 1], true]);

@@ -1,13 +1,16 @@
-import { createDigitWatch, mangledNumber } from '../../../../src/tasks/rows/spreadsheet-damage.ts';
+import { createDigitWatch, spreadsheetDamage } from '../../../../src/tasks/rows/spreadsheet-damage.ts';
 
-test.each(['1.23E+11', '1,23E+11', '1.23457e+11', '1E+15', '123456789.0', '123456789,00'])('%s', (userId) => {
-  expect(mangledNumber(userId)).toContain(userId);
-});
+test.each(['1.23E+11', '1,23E+11', '1.23457e+11', '1E+15', '123456789.0', '123456789,00'])(
+  '%s shows damage',
+  (userId) => {
+    expect(spreadsheetDamage(userId)).toContain(userId);
+  },
+);
 
 test.each(['123456789012', '00123', '1e5', 'a1.0', '1.2.0', '3E8', 'E+11', '1.5', '', undefined, 7])(
-  '%s is as it should be',
+  '%s shows no damage',
   (userId) => {
-    expect(mangledNumber(userId)).toBeUndefined();
+    expect(spreadsheetDamage(userId)).toBeUndefined();
   },
 );
 
@@ -20,7 +23,7 @@ function warnings(userIds: Iterable<string>): string[] {
 const count = (n: number, make: (i: number) => string): string[] =>
   Array.from({ length: n }, (_, i) => make(i));
 
-test('all long numbers end in zeros past the 15th digit', () => {
+test('warns when all long numbers end in zeros past the 15th digit', () => {
   expect(warnings(count(30, (i) => `1234567890${String(i).padStart(5, '0')}000`))).toEqual([
     expect.stringContaining('All 30 numbers of more than 15 digits end in zeros'),
   ]);
@@ -31,13 +34,13 @@ test('all long numbers end in zeros past the 15th digit', () => {
   expect(warnings(count(5, (i) => `12345678901234${i}000`))).toEqual([]);
 });
 
-test('leading zeros that only some have kept', () => {
+test('warns when only some numbers have kept their leading zeros', () => {
   expect(warnings(['00123', '00456', '12345', '789', '23'])).toEqual([
     expect.stringContaining('2 numbers have fewer than 5 digits'),
   ]);
 });
 
-test('numbers that count up, and numbers of one length, are no cause for alarm', () => {
+test('gives no warning for numbers that count up, nor for numbers of one length', () => {
   expect(warnings(count(2_000, (i) => String(i + 1)))).toEqual([]);
   expect(warnings(count(200, (i) => String(i).padStart(6, '0')))).toEqual([]);
   expect(warnings(count(200, (i) => `u${i}`))).toEqual([]);

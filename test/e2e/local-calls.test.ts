@@ -4,10 +4,10 @@ import { audit } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 
-/** What becomes of calls in hand when their process stops, or dies: real processes, real signals. */
+/** Local calls when their process stops or dies, with real processes and signals. */
 let fleet: Fleet;
 beforeAll(async () => {
-  // Four calls a second: there is time while others wait for their slots.
+  // Four calls a second, so that several calls wait for their slots at a time.
   fleet = await startFleet({
     workers: 0,
     env: { IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '4', IMSYNC_BATCH_MAX_SIZE: '5' },
@@ -17,7 +17,7 @@ afterAll(() => fleet?.stop(), 60_000);
 
 const openCalls = (): Promise<string[]> => fleet.redis.zrange(fleet.keys.open, '0', '-1');
 
-test('paused with calls in hand, a worker that stops hands them over at once; another one makes them', async () => {
+test('a paused worker that stops hands its local calls over at once, and another worker makes them', async () => {
   const { redis, keys } = fleet;
   const queues = openCallQueues(redis, keys, ['multiaccount_import', 'account_import'], (error) => {
     throw error;
@@ -25,7 +25,7 @@ test('paused with calls in hand, a worker that stops hands them over at once; an
   const hold = createHoldState(redis, keys);
   const worker = await fleet.startWorker();
   await fleet.addUsers(200, 'stop');
-  await eventually('several calls are in hand', async () => (await openCalls()).length >= 4);
+  await eventually('several calls are open', async () => (await openCalls()).length >= 4);
   expect(await queues.counts('multiaccount_import')).toMatchObject({ waiting: 0, delayed: 0 });
   await hold.pause('test', Date.now());
   worker.signal('SIGTERM');
@@ -41,13 +41,13 @@ test('paused with calls in hand, a worker that stops hands them over at once; an
   await queues.close();
 }, 120_000);
 
-test('a worker that is killed with calls in hand loses none: they are swept up', async () => {
+test('a worker that is killed loses none of its local calls: the sweep adds their jobs', async () => {
   const before = fleet.simulator.accounts.size;
   for (const worker of fleet.workers) worker.signal('SIGTERM');
   await Promise.all(fleet.workers.map(({ ended }) => ended));
   const worker = await fleet.startWorker();
   await fleet.addUsers(200, 'kill');
-  await eventually('several calls are in hand', async () => (await openCalls()).length >= 4);
+  await eventually('several calls are open', async () => (await openCalls()).length >= 4);
   worker.signal('SIGKILL');
   await worker.ended;
   expect((await openCalls()).length).toBeGreaterThan(0);

@@ -2,28 +2,28 @@ import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { closeRedis } from '../../src/redis/connect.ts';
-import { createGate, type Obstacle } from '../../src/tasks/backfill/in-flight-limit.ts';
+import { createInFlightLimit, type Obstacle } from '../../src/tasks/backfill/in-flight-limit.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, SINGLE, type Stage, users, useStages } from './stage.ts';
 
-/** What keeps an import from adding rows, and that it goes on by itself when that is over. */
+/** An obstacle stops an import from adding rows. When the obstacle is gone, the import goes on by itself. */
 const fresh = useStages();
 
-function gateOf({ keys, connect }: Stage) {
+function limitOf({ keys, connect }: Stage) {
   const redis = connect();
-  const bookOf = (command: string) => createSlotClient(redis, keys, command, createRedisClock(), 10_000);
+  const slotsOf = (command: string) => createSlotClient(redis, keys, command, createRedisClock(), 10_000);
   const seen: (Obstacle | undefined)[] = [];
   const stop = new AbortController();
-  const gate = createGate({
+  const limit = createInFlightLimit({
     redis,
     keys,
     commands: { batch: BATCH, single: SINGLE },
-    books: { batch: bookOf(BATCH), single: bookOf(SINGLE) },
+    slots: { batch: slotsOf(BATCH), single: slotsOf(SINGLE) },
     usersPerBatch: 100,
     signal: stop.signal,
     onObstacle: (obstacle) => seen.push(obstacle),
   });
-  return { redis, seen, stop, ask: () => gate.room(100, () => false) };
+  return { redis, seen, stop, ask: () => limit.headroom(100, () => false) };
 }
 
 const full = (share: number) => async (stage: Stage) => {
@@ -47,13 +47,13 @@ const obstacles: [Obstacle, (stage: Stage) => Promise<unknown>, (stage: Stage) =
   ['busy', ({ add }) => add(...users(5_000)), ({ redis, keys }) => redis.del(keys.stream)],
 ];
 
-test.each(obstacles)('waits: %s', async (obstacle, begin, end) => {
+test.each(obstacles)('an import waits while this obstacle lasts: %s', async (obstacle, begin, end) => {
   const stage = fresh();
-  const { seen, ask } = gateOf(stage);
+  const { seen, ask } = limitOf(stage);
   expect(await ask()).toBeGreaterThan(0);
   expect(seen).toEqual([undefined]);
   await begin(stage);
-  // What was seen before it began may still be given.
+  // Headroom seen before the obstacle may still be used.
   let given = 0;
   const filling = (async () => {
     while (!seen.includes(obstacle)) given = await ask();
@@ -65,8 +65,8 @@ test.each(obstacles)('waits: %s', async (obstacle, begin, end) => {
   expect(new Set(seen)).toEqual(new Set([undefined, obstacle]));
 });
 
-test('waits: redis; and ends when it is told to', async () => {
-  const { redis, seen, stop, ask } = gateOf(fresh());
+test('an import waits while Redis is away, and ends when it is aborted', async () => {
+  const { redis, seen, stop, ask } = limitOf(fresh());
   await closeRedis(redis);
   const asked = ask().catch((error: Error) => error.name);
   await eventually('it is seen twice', () => seen.length >= 2);
