@@ -1,5 +1,5 @@
+import { shown } from '../src/config/mask.ts';
 import { type PlacedSetting, settings } from '../src/config/settings.ts';
-import { shown } from '../src/config/shown.ts';
 
 /** The configuration table of the README (Markdown, ends without a line break). */
 export function markdownTable(): string {

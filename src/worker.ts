@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Config } from './config/config.ts';
-import type { ReadFile } from './config/read-file.ts';
+import type { Config, ReadFile } from './config/config.ts';
 import type { Logger } from './logging/log.ts';
 import { countDroppedLines } from './logging/log-output.ts';
 import { ratePerSecond } from './pace/budget.ts';

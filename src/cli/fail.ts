@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 
 /** Exit codes (contract). */
 export const EXIT = { done: 0, failed: 1, usage: 2, outOfReach: 3 } as const;

@@ -1,21 +1,20 @@
-import { suggestion } from './nearest.ts';
+import { quoted } from './mask.ts';
 import { isTree, type PlacedSetting, settings } from './settings.ts';
-import { quoted } from './shown.ts';
 
-/** What one source says: accepted values by path, where each stands, and what is wrong with the rest. */
+/** What one source says: the accepted values and their origins by path, and a sentence per problem. */
 export interface Layer {
   readonly values: ReadonlyMap<string, unknown>;
   readonly origins: ReadonlyMap<string, string>;
   readonly problems: readonly string[];
 }
 
-/** Variables that are read before any setting: they choose the file. */
+/** Variables that are no settings: they choose the file to read. */
 const environmentVariables = ['IMSYNC_ENV'] as const;
 
 const byPath = new Map(settings.map((setting) => [setting.path, setting]));
 const byVariable = new Map(settings.filter(({ env }) => env !== '').map((setting) => [setting.env, setting]));
 
-/** Reads the parsed contents of a JSON file; `name` is how the sentences call the file. */
+/** Reads the parsed content of a JSON file. The sentences call the file `name`. */
 export function fileLayer(name: string, content: unknown): Layer {
   if (!isTree(content)) return refused([`${name} must hold a JSON object with the settings.`]);
   const values = new Map<string, unknown>();
@@ -40,8 +39,8 @@ export function fileLayer(name: string, content: unknown): Layer {
 }
 
 /**
- * Reads the `IMSYNC_*` variables. An empty one counts as not given, as compose files write it; an unknown one
- * is refused even so.
+ * Reads the `IMSYNC_*` variables. An empty variable counts as not given, since compose files write it so.
+ * An unknown variable is refused even if it is empty.
  */
 export function environmentLayer(env: Readonly<Record<string, string | undefined>>): Layer {
   const values = new Map<string, unknown>();
@@ -65,7 +64,7 @@ export function environmentLayer(env: Readonly<Record<string, string | undefined
   return { values, origins, problems };
 }
 
-/** A layer that says nothing but what is wrong with it. */
+/** A layer without values, only with problems. */
 export function refused(problems: readonly string[]): Layer {
   return { values: new Map(), origins: new Map(), problems };
 }
@@ -105,9 +104,16 @@ function isGroup(path: string): boolean {
   return settings.some((setting) => setting.path.startsWith(`${path}.`));
 }
 
-/** The keys directly under a group; of the root for `''`. */
+/** The keys directly under a group; `''` is the root. */
 function keysOf(group: string): string[] {
   const prefix = group === '' ? '' : `${group}.`;
   const inside = settings.filter((setting) => setting.path.startsWith(prefix));
   return [...new Set(inside.map((setting) => setting.path.slice(prefix.length).split('.')[0] ?? ''))];
+}
+
+/** ` Did you mean X?` for the candidate that differs only in case or separators; `''` if there is none. */
+function suggestion(given: string, candidates: readonly string[]): string {
+  const bare = (name: string): string => name.toLowerCase().replaceAll(/[_.-]/g, '');
+  const meant = candidates.find((candidate) => bare(candidate) === bare(given));
+  return meant === undefined ? '' : ` Did you mean ${meant}?`;
 }

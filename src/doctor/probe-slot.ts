@@ -1,5 +1,4 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import { waitUntil } from '../lifecycle/wait-until.ts';
 import { spacingMicros } from '../pace/budget.ts';
 import { quotaOf } from '../pace/quotas.ts';

@@ -1,5 +1,4 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import { readSecrets } from '../config/secrets.ts';
 import type { RedisSettings } from './connect.ts';
 

@@ -1,5 +1,4 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import { readSigningSecret } from '../config/secrets.ts';
 import { createImClient, type ImClient } from '../im/client.ts';
 import { baseUrlsOf } from '../im/regions.ts';

@@ -1,5 +1,4 @@
-import type { Config } from '../../config/config.ts';
-import type { ReadFile } from '../../config/read-file.ts';
+import type { Config, ReadFile } from '../../config/config.ts';
 import type { UserInput } from '../../event/fields.ts';
 import { isAbsent } from '../../event/validate.ts';
 import { spacingMicros } from '../../pace/budget.ts';

@@ -59,7 +59,7 @@ test('prints JSON, and takes the file of --config before or after the verb', () 
   });
 });
 
-test('ends with 2 and a line for each problem', () => {
+test('exits with 2 and prints one line per problem', () => {
   const { out, err, code } = run(['config'], { IMSYNC_OPS_PORT: 'x', IMSYNC_COLOUR: 'red' });
   expect([out, code]).toEqual(['', 2]);
   expect(err).toBe(
