@@ -5,7 +5,7 @@ import { type Config, type FullConfig, type ReadFile, refuseOn } from './config.
 import { environmentLayer, fileLayer, type Layer, refused } from './layers.ts';
 import { schema } from './schema.ts';
 import { errorCode } from './secrets.ts';
-import { secretTwins, settings, treeOf } from './settings.ts';
+import { secretTwins, settings } from './settings.ts';
 
 export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -32,17 +32,25 @@ const packagedDir = fileURLToPath(new URL('../../config', import.meta.url));
  * Files of secrets are not read here but by `readSecrets`. Throws one ConfigError with all problems.
  */
 export function loadConfig(sources: Sources): LoadedConfig {
-  const values = new Map<string, unknown>(settings.map(({ path, default: value }) => [path, value]));
+  const holder = convict<FullConfig>(schema, { env: {}, args: [] });
+  const current = (path: string): unknown => holder.get(path as never);
   const origins = new Map<string, string>(settings.map(({ path }) => [path, 'default']));
   const problems: string[] = [];
   for (const layer of layersOf(sources)) {
-    for (const [path, value] of layer.values) values.set(path, merged(path, values.get(path), value));
-    for (const [path, origin] of layer.origins) origins.set(path, origin);
+    for (const [path, { value, origin }] of layer.values) {
+      holder.set(path as never, merged(path, current(path), value) as never);
+      origins.set(path, origin);
+    }
     problems.push(...layer.problems);
   }
-  problems.push(...givenTwice(values, origins));
+  problems.push(...givenTwice(current, origins));
   refuseOn(problems);
-  return deepFreeze({ config: checked(values), origins: Object.fromEntries(origins) });
+  // The layers have refused every wrong value, since convict coerces texts and names no source. A fault that
+  // convict finds here is a bug of ours.
+  const full = holder.validate({ allowed: 'strict' }).getProperties();
+  const set = Object.entries(full.quota.perSecond).filter(([, perSecond]) => perSecond !== null);
+  const config: Config = { ...full, quota: { ...full.quota, perSecond: Object.fromEntries(set) } };
+  return deepFreeze({ config, origins: Object.fromEntries(origins) });
 }
 
 function layersOf({ env, configFile, configDir = packagedDir, readFile }: Sources): Layer[] {
@@ -90,26 +98,14 @@ function merged(path: string, before: unknown, value: unknown): unknown {
   return path === 'verdicts' ? { ...Object(before), ...Object(value) } : value;
 }
 
-function givenTwice(values: ReadonlyMap<string, unknown>, origins: ReadonlyMap<string, string>): string[] {
-  const given = (path: string): boolean => String(values.get(path) ?? '') !== '';
+function givenTwice(current: (path: string) => unknown, origins: ReadonlyMap<string, string>): string[] {
+  const given = (path: string): boolean => String(current(path) ?? '') !== '';
   return secretTwins
     .filter(({ inline, file }) => given(inline.path) && given(file.path))
     .map(
       ({ inline, file }) =>
         `${inline.env} (from ${origins.get(inline.path)}) and ${file.env} (from ${origins.get(file.path)}) are both given; give one of them.`,
     );
-}
-
-/**
- * Lets convict check the whole against the schema. The layers have refused every wrong value already, since
- * convict names no source and coerces texts; a fault that it finds here is a bug of ours.
- */
-function checked(values: ReadonlyMap<string, unknown>): Config {
-  const holder = convict<FullConfig>(schema, { env: {}, args: [] });
-  holder.load(treeOf(values)).validate({ allowed: 'strict' });
-  const full = holder.getProperties();
-  const set = Object.entries(full.quota.perSecond).filter(([, perSecond]) => perSecond !== null);
-  return { ...full, quota: { ...full.quota, perSecond: Object.fromEntries(set) } };
 }
 
 function deepFreeze<T>(value: T): T {

@@ -25,23 +25,6 @@ export function valueAt(tree: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
 }
 
-/** Builds a nested object from values by path. */
-export function treeOf(values: Iterable<readonly [path: string, value: unknown]>): Record<string, unknown> {
-  const root: Record<string, unknown> = {};
-  for (const [path, value] of values) {
-    const keys = path.split('.');
-    const last = keys.pop() ?? path;
-    let node = root;
-    for (const key of keys) {
-      const next = isTree(node[key]) ? node[key] : {};
-      node[key] = next;
-      node = next;
-    }
-    node[last] = value;
-  }
-  return root;
-}
-
 /** Whether a value is an object and not a list. */
 export function isTree(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -55,6 +38,7 @@ function* leaves(node: object, path: string): Generator<PlacedSetting> {
   }
 }
 
-function isSetting(node: object): node is Setting<unknown> {
+/** Whether a node of the schema is a setting, and not a group of settings. */
+export function isSetting(node: object): node is Setting<unknown> {
   return 'reader' in node && typeof (node.reader as Format<unknown>).fromJson === 'function';
 }
