@@ -1,5 +1,5 @@
+import { isAbsent } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
-import { isAbsent } from '../event/validate.ts';
 import { createBreath } from '../lifecycle/yield-to-event-loop.ts';
 import { type Accepted, InvalidUserError } from '../producer/accepted.ts';
 import type { Importing } from '../producer/import-users.ts';

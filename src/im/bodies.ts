@@ -22,7 +22,7 @@ export type DeliveryCommand = ImportCommand | 'account_check';
 /**
  * The JSON body of an import call. Absent fields are left out, never sent empty: the new batch form overwrites
  * what it is given (API reference, multiaccount_import, 2025-04). Type goes along only in the old single form,
- * the only one that documents it; an event that asks for a robot comes to no other (event/robots.ts).
+ * the only one that documents it; an event that asks for a robot comes to no other (event/user-id.ts).
  *
  * Throws a RangeError for no account, for more than the command takes, for a user who stands there twice (which
  * of the two wins is not documented), and for a command that the form does not have: mistakes of the caller.

@@ -1,5 +1,5 @@
+import { isAbsent } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
-import { isAbsent } from '../event/validate.ts';
 import { type Accepted, InvalidUserError, NotAcceptedError } from './accepted.ts';
 import type { ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
 

@@ -1,5 +1,5 @@
 import type { ValidEntry } from '../../event/event.ts';
-import { newestFirst } from '../../event/newest.ts';
+import { newestFirst } from '../../event/event-id.ts';
 import type { Account, DeliveryCommand, ImportCommand } from '../../im/bodies.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';

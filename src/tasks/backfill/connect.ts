@@ -1,6 +1,6 @@
 import type { Config, ReadFile } from '../../config/config.ts';
+import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
-import { isAbsent } from '../../event/validate.ts';
 import { spacingMicros } from '../../pace/budget.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';

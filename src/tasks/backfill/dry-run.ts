@@ -1,5 +1,5 @@
+import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
-import { isAbsent } from '../../event/validate.ts';
 import type { Row } from '../rows/row.ts';
 import { mangledNumber } from '../rows/spreadsheet-damage.ts';
 import { type JudgeRules, judgeRow, kindOfReason } from './validate-row.ts';

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import type { UserCreated } from '../../../src/event/event.ts';
-import { isKnownField } from '../../../src/event/field-names.ts';
+import { isKnownField, type UserCreated } from '../../../src/event/event.ts';
 import { toFields } from '../../../src/event/fields.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import type { ValidEntry } from '../../../src/event/event.ts';
-import { compareEventIds, eventIdMs } from '../../../src/event/event-id.ts';
-import { newestFirst } from '../../../src/event/newest.ts';
+import { compareEventIds, eventIdMs, newestFirst } from '../../../src/event/event-id.ts';
 
 describe('compareEventIds', () => {
   it.each([
