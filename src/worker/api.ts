@@ -2,8 +2,7 @@ import type { Config, ReadFile } from '../config/config.ts';
 import { readSigningSecret } from '../config/secrets.ts';
 import { createImClient, type ImClient } from '../im/client.ts';
 import { baseUrlsOf } from '../im/regions.ts';
-import { createSigner } from '../im/signer.ts';
-import { createSigningClock } from '../im/signing-clock.ts';
+import { createSigner, createSigningClock } from '../im/signer.ts';
 import type { Logger } from '../logging/log.ts';
 
 /** The hosts of a region. */

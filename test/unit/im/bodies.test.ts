@@ -1,6 +1,12 @@
-import { type Account, encodeCheck, encodeDelete, encodeImport } from '../../../src/im/bodies.ts';
+import {
+  type Account,
+  decodeCheck,
+  decodeResults,
+  encodeCheck,
+  encodeDelete,
+  encodeImport,
+} from '../../../src/im/bodies.ts';
 import { COMMANDS, commandsOf, documentedPerSecond } from '../../../src/im/commands.ts';
-import { decodeCheck, decodeResults } from '../../../src/im/results.ts';
 
 const anna: Account = { userId: 'anna', nick: 'Anna', faceUrl: 'http://www.qq.com', type: 1 };
 const bo: Account = { userId: 'bo' };

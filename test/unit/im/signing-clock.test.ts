@@ -1,4 +1,4 @@
-import { createSigningClock } from '../../../src/im/signing-clock.ts';
+import { createSigningClock } from '../../../src/im/signer.ts';
 
 const DAY_MS = 86_400_000;
 
