@@ -6,7 +6,7 @@ import {
   memoryOf,
   memoryText,
 } from '../../../src/redis/memory-watermark.ts';
-import { writeProblems } from '../../../src/redis/write-problems.ts';
+import { writeProblems } from '../../../src/redis/requirements.ts';
 
 const info = (used: number, max: number, notCounted = 0): string =>
   [

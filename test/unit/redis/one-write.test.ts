@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { oneWriteATurn } from '../../../src/redis/one-write.ts';
+import { oneWritePerTurn } from '../../../src/redis/connect.ts';
 
 /** A socket that remembers what each of its writes held. */
 function socket(): { readonly stream: Writable; readonly writes: string[] } {
@@ -16,7 +16,7 @@ function socket(): { readonly stream: Writable; readonly writes: string[] } {
       done();
     },
   });
-  oneWriteATurn(stream);
+  oneWritePerTurn(stream);
   return { stream, writes };
 }
 

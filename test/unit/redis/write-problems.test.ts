@@ -1,4 +1,4 @@
-import { writeProblems } from '../../../src/redis/write-problems.ts';
+import { writeProblems } from '../../../src/redis/requirements.ts';
 
 const info = (fields: Readonly<Record<string, string | number>> = {}): string =>
   Object.entries({
