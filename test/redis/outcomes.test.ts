@@ -1,6 +1,6 @@
 import type { Outcome } from '../../src/event/outcome.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createOutcomeInbox, type OutcomeInbox } from '../../src/producer/outcome-inbox.ts';
+import { OutcomeInbox } from '../../src/producer/outcome-inbox.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 function newInbox(more: { idleMs?: number; maxWaiting?: number } = {}): OutcomeInbox {
   const open = () => openRedis(server.settings, 'oneshot', 'outcomes', () => undefined);
-  const inbox = createOutcomeInbox({
+  const inbox = new OutcomeInbox({
     channel: CHANNEL,
     open,
     commands: redis,
@@ -135,7 +135,7 @@ test('listens again after its connection was cut', async () => {
 test('what settle said while nobody listened is heard once the connection stands again', async () => {
   const stage: Stage = newStage();
   const channel = `${stage.keys.replyPrefix}p`;
-  const inbox = createOutcomeInbox({
+  const inbox = new OutcomeInbox({
     channel,
     // Comes up only when it is let.
     open: () => openRedis(server.settings, 'oneshot', 'outcomes', () => undefined),
