@@ -2,11 +2,11 @@ import { isIP, isIPv4 } from 'node:net';
 import type { HostPort } from './config.ts';
 
 /**
- * Defines which values a setting accepts. Nothing is coerced, cut or guessed: "12abc" is not 12, "yes" is not true.
- * convict's own formats coerce (`parseInt`, any text but "false" is true), so they are not used.
+ * Defines which values a setting accepts. Nothing is coerced, cut or guessed: "12abc" is not 12, "yes" is not
+ * true. convict's own formats coerce (`parseInt`, any text but "false" is true), so they are not used.
  *
- * Both readers return `undefined` for a value that is not allowed; neither throws. `fromJson` also accepts what
- * either reader has returned, unchanged.
+ * Both readers return `undefined` for a value that is not allowed; neither throws. `fromJson` also accepts
+ * what either reader has returned, unchanged.
  */
 export interface Format<T> {
   /** A noun phrase that completes the sentence "it must be …". */
@@ -90,7 +90,9 @@ export const host: Format<string> = text('a host name or an IP address', (given)
 
 const portNumber = wholeNumber(1, 65_535);
 
-/** `host:port` pairs. A variable separates them by commas; a file has a list of such texts or of {host, port}. */
+/**
+ * `host:port` pairs. A variable separates them by commas; a file has a list of such texts or of {host, port}.
+ */
 export const hostPortList: Format<readonly HostPort[]> = {
   allowed: 'host:port pairs separated by commas (in a file: a list of them), IPv6 as [address]:port',
   fromText: (given) => every(given.split(','), hostPort),

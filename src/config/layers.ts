@@ -3,7 +3,7 @@ import { quoted } from './mask.ts';
 import { schema } from './schema.ts';
 import { isSetting, isTree, settings } from './settings.ts';
 
-/** What one source says: the accepted values with their origin by path, and a sentence per problem. */
+/** The settings of one source: the accepted values with their origin by path, and a sentence per problem. */
 export interface Layer {
   readonly values: ReadonlyMap<string, { readonly value: unknown; readonly origin: string }>;
   readonly problems: readonly string[];

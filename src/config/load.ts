@@ -46,7 +46,7 @@ export function loadConfig(sources: Sources): LoadedConfig {
   problems.push(...givenTwice(current, origins));
   refuseOn(problems);
   // The layers have refused every wrong value, since convict coerces texts and names no source. A fault that
-  // convict finds here is a bug of ours.
+  // convict finds here is a bug in this folder.
   const full = holder.validate({ allowed: 'strict' }).getProperties();
   const set = Object.entries(full.quota.perSecond).filter(([, perSecond]) => perSecond !== null);
   const config: Config = { ...full, quota: { ...full.quota, perSecond: Object.fromEntries(set) } };
@@ -85,7 +85,8 @@ function readLayer(name: string, path: string, readFile: ReadFile, absent?: Laye
   try {
     content = JSON.parse(text);
   } catch (error) {
-    // Only the position is taken from the parser's message: the rest quotes the file, which may hold a secret.
+    // Only the position is taken from the parser's message: the rest quotes the file, which may hold a
+    // secret.
     const position = /at position (\d+)/.exec(String(error))?.[1];
     const line = position === undefined ? '' : text.slice(0, Number(position)).split('\n').length;
     return refused([`The configuration file ${name} is not valid JSON${line && ` (line ${line})`}.`]);

@@ -4,12 +4,17 @@ import { redisUrlParts } from './urls.ts';
 /** The API's own time-out for a call. A caller that waits no longer than this may miss the outcome. */
 const apiTimeoutMs = 3000;
 
-/** Checks what a verb needs that uses only Redis. Throws ConfigError with all that is missing or contradictory. */
+/**
+ * Checks what a verb needs that uses only Redis. Throws ConfigError with all that is missing or
+ * contradictory.
+ */
 export function requireForRedis(config: Config): void {
   refuseOn(redisProblems(config));
 }
 
-/** Checks what a verb needs that calls the API. Throws ConfigError with all that is missing or contradictory. */
+/**
+ * Checks what a verb needs that calls the API. Throws ConfigError with all that is missing or contradictory.
+ */
 export function requireForWorker(config: Config): void {
   refuseOn([
     ...redisProblems(config),

@@ -13,8 +13,8 @@ export interface Secrets {
  * Reads the secrets from the configuration or from their files, without the blanks around them. A file may
  * change (a rotated key, a UserSig made elsewhere), so this is called again before each probe.
  *
- * Throws ConfigError for a file that cannot be read, is empty or does not hold the secret. The error names the
- * variable and never quotes the file.
+ * Throws ConfigError for a file that cannot be read, is empty or does not hold the secret. The error names
+ * the variable and never quotes the file.
  */
 export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];

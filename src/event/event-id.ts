@@ -1,9 +1,9 @@
 import type { ValidEntry } from './event.ts';
 
 /**
- * Orders two event IDs as Redis does: negative if a is older, 0 if they are equal. An event ID is a stream ID,
- * `<ms>-<seq>`; both parts are unsigned 64-bit numbers, which a JavaScript number cannot hold. So this compares
- * digits. An ID without a sequence counts as sequence 0.
+ * Orders two event IDs as Redis does: negative if a is older, 0 if they are equal. An event ID is a stream
+ * ID, `<ms>-<seq>`; both parts are unsigned 64-bit numbers, which a JavaScript number cannot hold. So this
+ * compares digits. An ID without a sequence counts as sequence 0.
  */
 export function compareEventIds(a: string, b: string): number {
   const [aMs, aSeq] = parts(a);
@@ -19,8 +19,8 @@ export function eventIdMs(eventId: string): number {
 }
 
 /**
- * Groups the valid entries of a call by user, newest first; users keep the order of their first appearance. The
- * first entry of a user is sent. The next one takes its place only if the first is dead-lettered.
+ * Groups the valid entries of a call by user, newest first; users keep the order of their first appearance.
+ * The first entry of a user is sent. The next one takes its place only if the first is dead-lettered.
  */
 export function newestFirst(entries: Iterable<ValidEntry>): Map<string, ValidEntry[]> {
   const byUser = new Map<string, ValidEntry[]>();

@@ -16,7 +16,10 @@ export type IdentifierType = 1 | 2 | 3;
 /** The profile fields an event may carry. */
 export type ProfileField = 'nick' | 'faceUrl';
 
-/** A valid event: the whole profile as its producer knows it. Events of one user are not merged field by field. */
+/**
+ * A valid event: the whole profile as its producer knows it. Events of one user are not merged field by
+ * field.
+ */
 export interface UserCreated {
   /** 1–32 bytes of printable ASCII without spaces; case-sensitive. */
   readonly userId: string;
@@ -44,8 +47,8 @@ export interface EventRules {
   /** The app's admin account. It must never be imported. */
   readonly adminId: string;
   /**
-   * The form of the calls (IMSYNC_API). `hosted` requires identifierType and password; only `legacy` makes robots.
-   * A producer may not know the form: then robots pass here, and the worker decides.
+   * The form of the calls (IMSYNC_API). `hosted` requires identifierType and password; only `legacy` makes
+   * robots. A producer may not know the form: then robots pass here, and the worker decides.
    */
   readonly form?: ApiForm;
 }

@@ -9,8 +9,8 @@ import {
 import { readOccurredAtMs } from './instant.ts';
 
 /**
- * A user as a producer adds it. A parsed event fits as well. `undefined`, `null` and `''` mean that a field is
- * absent; a worker then leaves that field of the account alone.
+ * A user as a producer adds it. A parsed event fits as well. `undefined`, `null` and `''` mean that a field
+ * is absent; a worker then leaves that field of the account alone.
  */
 export interface UserInput {
   /** 1 to 32 bytes of printable ASCII without spaces; case-sensitive. Hosted mode: 4 to 24 characters. */
@@ -21,7 +21,9 @@ export interface UserInput {
   readonly faceUrl?: string | null;
   /** 0 for an ordinary account (default), 1 for a robot. Only the API form `legacy` makes robots. */
   readonly type?: AccountType | null;
-  /** When the user signed up: RFC 3339, milliseconds since 1970, or a Date. It is reported and orders nothing. */
+  /**
+   * When the user signed up: RFC 3339, milliseconds since 1970, or a Date. It is reported and orders nothing.
+   */
   readonly occurredAt?: string | number | Date | null;
   /** Milliseconds since 1970, as a parsed event has it. `occurredAt` wins over it. */
   readonly occurredAtMs?: number | null;
@@ -29,7 +31,9 @@ export interface UserInput {
   readonly replyTo?: string | null;
   /** W3C trace context. One that cannot be parsed is ignored. */
   readonly traceparent?: string | null;
-  /** The name of the counters of an import that this event belongs to: 1 to 64 letters, digits, `_` and `-`. */
+  /**
+   * The name of the counters of an import that this event belongs to: 1 to 64 letters, digits, `_` and `-`.
+   */
   readonly tally?: string | null;
   /** Hosted mode only: 1 phone, 2 e-mail, 3 string. */
   readonly identifierType?: IdentifierType | null;

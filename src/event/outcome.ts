@@ -21,8 +21,8 @@ export interface Outcome {
    */
   readonly reason?: 'invalid' | 'rejected' | 'profile' | 'expired' | 'unknown';
   /**
-   * True if the user certainly has an account now, so that a message can reach them. It is also true when a newer
-   * event was imported instead, and when the account was imported without its refused profile.
+   * True if the user certainly has an account now, so that a message can reach them. It is also true when a
+   * newer event was imported instead, and when the account was imported without its refused profile.
    */
   readonly hasAccount: boolean;
 }

@@ -21,8 +21,8 @@ const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$)
 
 /**
  * Reads one stream entry. An empty field counts as absent. The last value of a repeated field wins, since a
- * producer may append a correction. Two different userIds make the entry invalid, since they do not tell whose
- * event it is. Never throws.
+ * producer may append a correction. Two different userIds make the entry invalid, since they do not tell
+ * whose event it is. Never throws.
  */
 export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): ParsedEntry {
   const { facts, userId, problems } = collect(fields);

@@ -12,7 +12,8 @@ const ROBOT_PREFIX = '@RBT#';
 
 /**
  * Whether a text has the form of a user ID. The scripts use the same rule to tell whose event an entry is
- * (`userOf` in cut.lua). A text of this form may still be refused; any other owns no call and no dead letters.
+ * (`userOf` in cut.lua). A text of this form may still be refused; any other owns no call and no dead
+ * letters.
  */
 export function hasUserIdForm(text: string): boolean {
   return /^[\x21-\x7e]{1,32}$/.test(text);
@@ -23,8 +24,8 @@ const plain = /^[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,31}$/;
 const dashedUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Adds the problems of a user ID as sentences. The space is refused like the control characters: only printable
- * ASCII is certain to work, and an ID that ends in a space is usually a mistake.
+ * Adds the problems of a user ID as sentences. The space is refused like the control characters: only
+ * printable ASCII is certain to work, and an ID that ends in a space is usually a mistake.
  */
 export function checkUserId(problems: string[], userId: unknown, isRobot: boolean, rules: EventRules): void {
   if (typeof userId !== 'string' || userId === '') {
@@ -79,8 +80,8 @@ export function kindOf(value: unknown): string {
 
 /**
  * Tells why an API form makes no robots and what to do; undefined if it makes them or the form is not known.
- * Only the old form of account_import has a Type (API reference, account_import, old form). Without it a robot
- * would silently become an ordinary account.
+ * Only the old form of account_import has a Type (API reference, account_import, old form). Without it a
+ * robot would silently become an ordinary account.
  */
 export function whyNoRobots(form: ApiForm | undefined): string | undefined {
   switch (form) {

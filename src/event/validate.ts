@@ -3,7 +3,9 @@ import { readOccurredAtMs } from './instant.ts';
 import { byteLength, fitsBytes, isPrintableAscii, isWellFormed } from './text.ts';
 import { checkUserId, kindOf, whyNoRobots } from './user-id.ts';
 
-/** Most bytes of a profile field in an event. From 501 bytes up to this, the account is imported without it. */
+/**
+ * Most bytes of a profile field in an event. From 501 bytes up to this, the account is imported without it.
+ */
 const MAX_FIELD_BYTES = 65_536;
 /** Most bytes of the unknown fields, names and values together. */
 const MAX_EXTRA_BYTES = 65_536;
@@ -105,9 +107,9 @@ function checkUnusedHosted(problems: string[], { identifierType, password }: Use
 }
 
 /**
- * Adds the problems of an event for hosted mode. Rules of the API reference, register_account_v1: Identifier of
- * 4–24 characters; type 1 phone (country code-number), 2 e-mail, 3 string (a-z 0-9 . _, case-insensitive, not
- * all digits); Password of 8–16 characters. No problem quotes the password.
+ * Adds the problems of an event for hosted mode. Rules of the API reference, register_account_v1: Identifier
+ * of 4–24 characters; type 1 phone (country code-number), 2 e-mail, 3 string (a-z 0-9 . _, case-insensitive,
+ * not all digits); Password of 8–16 characters. No problem quotes the password.
  */
 function checkHosted(problems: string[], userId: unknown, identifierType: unknown, password: unknown): void {
   const type = typeof identifierType === 'number' ? String(identifierType) : identifierType;

@@ -46,9 +46,9 @@ const MAX_REQUEST_ID_CHARS = 100;
 
 /**
  * Reads an HTTP answer. The API answers every call with HTTP 200 (API reference, account_import). Any other
- * status comes from something in between, and its body is only a hint. A 200 whose body contradicts itself, or
- * leaves open who failed, is garbage: to count it as success would lose accounts. `clean` removes the secrets
- * from a text; it is applied to every text of the body before any text is cut.
+ * status comes from something in between, and its body is only a hint. A 200 whose body contradicts itself,
+ * or leaves open who failed, is garbage: to count it as success would lose accounts. `clean` removes the
+ * secrets from a text; it is applied to every text of the body before any text is cut.
  */
 export function readAnswer(
   httpStatus: number,

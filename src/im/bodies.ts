@@ -21,9 +21,9 @@ export type ImportCommand = 'multiaccount_import' | 'account_import' | 'register
 export type DeliveryCommand = ImportCommand | 'account_check';
 
 /**
- * Encodes the JSON body of an import call. Absent fields are left out and never sent empty, since the new batch
- * form overwrites what it is given (API reference, multiaccount_import, 2025-04). Only the old single form has a
- * Type; a robot's event never comes to another form (`whyNoRobots` in event/user-id.ts).
+ * Encodes the JSON body of an import call. Absent fields are left out and never sent empty, since the new
+ * batch form overwrites what it is given (API reference, multiaccount_import, 2025-04). Only the old single
+ * form has a Type; a robot's event never comes to another form (`whyNoRobots` in event/user-id.ts).
  *
  * Throws a RangeError for mistakes of the caller: no account, more accounts than the command takes, the same
  * user twice (it is not documented which one wins), or a command that the form does not have.
@@ -98,8 +98,8 @@ interface UserResult {
 
 /**
  * Reads the results of account_check or account_delete by user: ResultItem `[{UserID, ResultCode, ResultInfo,
- * AccountStatus: "Imported"|"NotImported"}]` (API reference, account_check). Malformed items are left out. The
- * caller must treat a user that is missing as unknown.
+ * AccountStatus: "Imported"|"NotImported"}]` (API reference, account_check). Malformed items are left out.
+ * The caller must treat a user that is missing as unknown.
  */
 export function decodeResults(body: Readonly<Record<string, unknown>>): Map<string, UserResult> {
   const results = new Map<string, UserResult>();

@@ -21,7 +21,8 @@ export interface ImClientOptions {
   /** Called at each send. If it throws, the call is not sent. */
   readonly userSig: () => string;
   /**
-   * Time from send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long again.
+   * Time from send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long
+   * again.
    */
   readonly callTimeoutMs: number;
   /** Most connections at a time. Default: no limit, since slots limit the calls. */

@@ -63,7 +63,9 @@ export const COMMANDS: Readonly<Record<CommandName, Command>> = {
   },
 };
 
-/** The documented calls per second of a command. Throws a RangeError if the form does not have the command. */
+/**
+ * The documented calls per second of a command. Throws a RangeError if the form does not have the command.
+ */
 export function documentedPerSecond(form: ApiForm, command: CommandName): number {
   const perSecond = COMMANDS[command].perSecond[form];
   if (perSecond === undefined) throw new RangeError(`the ${form} form has no call ${command}`);

@@ -36,7 +36,7 @@ export function faultOf(error: unknown, phase: Phase): FaultAnswer {
   return fault(nameOf(code, phase), phase === 'sent', code);
 }
 
-/** Makes a fault with a text of ours. `detail` must not hold a secret. */
+/** Makes a fault with one of the texts above. `detail` must not hold a secret. */
 export function fault(name: FaultName, sent: boolean, detail = ''): FaultAnswer {
   const errorInfo = detail === '' ? WORDS[name] : `${WORDS[name]} (${detail})`;
   return { kind: 'fault', fault: name, errorInfo, sent };

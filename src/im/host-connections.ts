@@ -5,7 +5,9 @@ const MAX_SPARES = 16;
 /** Common gateways drop an idle connection after 60 s. We close it before. */
 export const IDLE_MS = 55_000;
 
-/** The connections to one host: those in use, those given up unsent, and one that is made ahead of its call. */
+/**
+ * The connections to one host: those in use, those given up unsent, and one that is made ahead of its call.
+ */
 export interface HostConnections {
   readonly url: string;
   /** The path before /v4. */
@@ -31,7 +33,9 @@ export function createHostConnections(
 ): HostConnections {
   const { origin, pathname } = new URL(url);
   const spares: { readonly open: OpenRequest; readonly expiry: NodeJS.Timeout }[] = [];
-  /** An array and not a Set: a Set with many additions and deletions keeps its outgrown tables (decision 94). */
+  /**
+   * An array and not a Set: a Set with many additions and deletions keeps its outgrown tables (decision 94).
+   */
   const inUse: OpenRequest[] = [];
   let expected: OpenRequest | undefined;
   let isClosed = false;

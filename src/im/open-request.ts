@@ -10,8 +10,9 @@ import { fault, faultOf, type Phase } from './faults.ts';
  * A POST that connects before its path and body are known.
  *
  * A got stream connects when it is created and sends nothing, not even headers, until its body is written. So
- * the connection exists before the call's slot, and at the slot everything leaves in one write. Path and length
- * are set last: no object of got's holds the signature, and an unused request can serve any later call.
+ * the connection exists before the call's slot, and at the slot everything leaves in one write. Path and
+ * length are set last: no object of got's holds the signature, and an unused request can serve any later
+ * call.
  *
  * States: connecting → securing (https only) → ready → sent → over. Each state may go to `over` with a fault.
  */
@@ -20,8 +21,8 @@ export interface OpenRequest {
   readonly connected: Promise<boolean>;
   isConnected(): boolean;
   /**
-   * Sends, and resolves to the reply or to a fault. Never rejects. Call it only once. `onLeft` is called when the
-   * operating system has taken all bytes.
+   * Sends, and resolves to the reply or to a fault. Never rejects. Call it only once. `onLeft` is called when
+   * the operating system has taken all bytes.
    */
   send(path: string, body: string, timeoutMs: number, onLeft?: () => void): Promise<RawReply | FaultAnswer>;
   /** Gives the request up and closes its connection. */
@@ -53,8 +54,8 @@ const post = got.extend({
   hooks: {
     init: [
       (_given, options) => {
-        // No cache is used. got spreads these options into each request before all others, and each request would
-        // get a hidden class of its own (decision 94).
+        // No cache is used. got spreads these options into each request before all others, and each request
+        // would get a hidden class of its own (decision 94).
         options.cacheOptions = {};
       },
     ],

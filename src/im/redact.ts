@@ -4,8 +4,8 @@ import type { CommandName } from './commands.ts';
 const MARK = '[redacted]';
 
 /**
- * The texts of a call that no error text may repeat: the signature, plain and as an address encodes it, and the
- * password (hosted mode).
+ * The texts of a call that no error text may repeat: the signature, plain and as an address encodes it, and
+ * the password (hosted mode).
  */
 export function secretsIn(userSig: string, command: CommandName, body: string): string[] {
   const secrets = [userSig, encodeURIComponent(userSig), userSig.replaceAll('*', '%2A')];
@@ -22,8 +22,8 @@ export function redact(text: string, secrets: readonly string[]): string {
 }
 
 /**
- * Replaces the user IDs of the call in a foreign text. An ID of fewer than 6 characters is replaced only where it
- * is a whole word.
+ * Replaces the user IDs of the call in a foreign text. An ID of fewer than 6 characters is replaced only
+ * where it is a whole word.
  */
 export function withoutUsers(text: string, users: readonly string[]): string {
   if (text === '') return text;
@@ -47,8 +47,8 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]+/gu;
 const signature = /(usersig(?:=|%3d))[^&\s"'<>]*/gi;
 
 /**
- * Cleans a foreign text for a log line, a dead letter or a terminal: one line of at most 300 characters, without
- * control characters and signatures. Returns '' if the value is no text.
+ * Cleans a foreign text for a log line, a dead letter or a terminal: one line of at most 300 characters,
+ * without control characters and signatures. Returns '' if the value is no text.
  */
 export function oneLine(text: unknown): string {
   if (typeof text !== 'string') return '';

@@ -62,8 +62,8 @@ export function createSigner(options: SignerOptions): Signer {
 }
 
 /**
- * The clock by which a UserSig is signed. It is this machine's until the service says that a new signature has
- * expired. Then one of the two clocks is wrong by days, and the service's clock is tried. Pure.
+ * The clock by which a UserSig is signed. It is this machine's until the service says that a new signature
+ * has expired. Then one of the two clocks is wrong by days, and the service's clock is tried. Pure.
  */
 export interface SigningClock {
   nowMs(): number;

@@ -21,8 +21,8 @@ interface UserSigClaims {
 }
 
 /**
- * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: it gives the
- * admin's rights until it expires. Throws a RangeError for a number that is not whole and positive.
+ * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: it gives
+ * the admin's rights until it expires. Throws a RangeError for a number that is not whole and positive.
  */
 export function signUserSig(input: UserSigInput): string {
   const { sdkAppId, identifier, secretKey, nowSeconds, expireSeconds } = input;

@@ -1,7 +1,7 @@
 import type { CommandName } from './commands.ts';
 
 /**
- * What an answer means for the worker.
+ * The meaning of an answer for the worker.
  * - `done`: imported, except for the users in FailAccounts.
  * - `retry`: send the same work again later.
  * - `throttle`: slow down; it costs the work no attempt.
@@ -12,7 +12,7 @@ import type { CommandName } from './commands.ts';
  */
 export type VerdictClass = 'done' | 'retry' | 'throttle' | 'account' | 'body' | 'app' | 'unknown';
 
-/** What has to change before calls can succeed again. */
+/** The kind of thing that has to change before calls can succeed again. */
 export type HoldKind = 'credentials' | 'quota' | 'disabled' | 'region' | 'permission' | 'configuration';
 
 /** A row of a verdict table. */

@@ -11,9 +11,9 @@ export interface Verdict {
   /** 0 if no answer came. */
   readonly httpStatus: number;
   /**
-   * False while the call may still take effect: it was sent and no answer came, a gateway answered in place of
-   * the API, or the service timed out inside. Then nothing newer of these users may be sent until the call can no
-   * longer land. After an internal error (70500, 40006) the call takes no effect.
+   * False while the call may still take effect: it was sent and no answer came, a gateway answered in place
+   * of the API, or the service timed out inside. Then nothing newer of these users may be sent until the call
+   * can no longer land. After an internal error (70500, 40006) the call takes no effect.
    */
   readonly outcomeKnown: boolean;
   readonly meaning: string;
@@ -66,7 +66,9 @@ export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRo
   }
 }
 
-/** Whether a command's table lists the code. Metrics use it, since their labels must not grow without bound. */
+/**
+ * Whether a command's table lists the code. Metrics use it, since their labels must not grow without bound.
+ */
 export function isListedCode(command: CommandName, errorCode: number): boolean {
   return byCode[command].has(errorCode);
 }
@@ -92,7 +94,8 @@ function declaredRow(
     source: 'the configuration',
     ...(declared === 'app' && { holdKind: 'configuration' as const }),
     ...(declared === 'throttle' && { throttles: 'command' as const }),
-    // It is unknown whether the service had begun, so nothing newer is sent until the call can no longer land.
+    // It is unknown whether the service had begun, so nothing newer is sent until the call can no longer
+    // land.
     ...(declared === 'retry' && { mayStillHappen: true as const }),
   };
 }
@@ -119,7 +122,9 @@ function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
   };
 }
 
-/** The API answers every call with HTTP 200 (API reference). Another status comes from something in between. */
+/**
+ * The API answers every call with HTTP 200 (API reference). Another status comes from something in between.
+ */
 function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdict {
   const base = { errorCode: 0, errorInfo, httpStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   if (httpStatus === 429) {

@@ -1,8 +1,8 @@
 import type { RedisClient } from '../redis/connect.ts';
 
 /**
- * Adds all entries or none: a full Redis refuses the script at its first write. It is no file of its own, since an
- * app may load the producer as CommonJS, where scripts are not found beside the module.
+ * Adds all entries or none: a full Redis refuses the script at its first write. It is no file of its own,
+ * since an app may load the producer as CommonJS, where scripts are not found beside the module.
  *
  * KEYS 1 stream; ARGV 1 JSON, [[field, value, ...], ...]. Returns the stream IDs in order.
  */
@@ -25,15 +25,15 @@ const WHERE_IN_THE_SCRIPT = /\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/;
 /** Adds events to the stream, in the order of the calls. */
 export interface Appender {
   /**
-   * Each entry is field, value, field, value, … Resolves to a stream ID or Redis's error per entry, in their order.
-   * Rejects if the connection breaks; then it is unknown which entries arrived.
+   * Each entry is field, value, field, value, … Resolves to a stream ID or Redis's error per entry, in their
+   * order. Rejects if the connection breaks; then it is unknown which entries arrived.
    */
   append(entries: readonly (readonly string[])[]): Promise<(string | Error)[]>;
 }
 
 /**
- * Sends lists as JSON to a script, 250 entries per call: one command per entry would cost the sender five times as
- * much CPU. If the Redis user may not run scripts, it sends one command per entry.
+ * Sends lists as JSON to a script, 250 entries per call: one command per entry would cost the sender five
+ * times as much CPU. If the Redis user may not run scripts, it sends one command per entry.
  */
 export function createAppender(redis: RedisClient, stream: string): Appender {
   let scripts: Promise<boolean> | undefined;

@@ -17,8 +17,8 @@ export interface OutcomeInboxOptions {
 }
 
 /**
- * Open while events are being added. Until `end`, the inbox keeps outcomes of events whose ID it does not know
- * yet.
+ * Open while events are being added. Until `end`, the inbox keeps outcomes of events whose ID it does not
+ * know yet.
  */
 export interface Expectation {
   /** Resolves to `pending` after `timeoutMs`. Never rejects. Call it before `end`. */
@@ -36,12 +36,13 @@ const IDLE_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
 
 /**
- * Receives the outcomes of this process's events on one connection and one private channel, for all waiters. It
- * connects when someone waits, and disconnects when nobody has waited for `idleMs`.
+ * Receives the outcomes of this process's events on one connection and one private channel, for all waiters.
+ * It connects when someone waits, and disconnects when nobody has waited for `idleMs`.
  *
- * Redis does not keep published messages. If nobody listens at that moment, settle keeps the outcome for a minute
- * in a list with the channel's name (settle.lua). The inbox reads the list when the connection is back, and every
- * second while someone waits. An outcome that is missed even so ends as `pending` at its time-out.
+ * Redis does not keep published messages. If nobody listens at that moment, settle keeps the outcome for a
+ * minute in a list with the channel's name (settle.lua). The inbox reads the list when the connection is
+ * back, and every second while someone waits. An outcome that is missed even so ends as `pending` at its
+ * time-out.
  */
 export class OutcomeInbox {
   readonly channel: string;
@@ -148,7 +149,10 @@ export class OutcomeInbox {
     if (listener !== undefined) await closeRedis(listener.client);
   }
 
-  /** Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries again. */
+  /**
+   * Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries
+   * again.
+   */
   async #readMissed(): Promise<void> {
     const { commands } = this.#options;
     try {
@@ -165,7 +169,8 @@ export class OutcomeInbox {
     let isSubscribed = false;
     client.on('message', (_channel: string, message: string) => this.#receive(message));
     client.on('ready', () => {
-      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is active.
+      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is
+      // active.
       if (isSubscribed)
         client.subscribe(this.channel).then(
           () => this.#readMissed(),

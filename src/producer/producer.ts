@@ -27,13 +27,14 @@ export interface ProducerOptions {
   /** The user ID of the app's admin, which is refused as a user. Default: `administrator`. */
   readonly adminId?: string;
   /**
-   * Where Redis is. Default: redis://127.0.0.1:6379. The URL may contain a password and a database, such as `/3`.
-   * A producer never writes to another database: if Redis refuses it, events are rejected.
+   * Where Redis is. Default: redis://127.0.0.1:6379. The URL may contain a password and a database, such as
+   * `/3`. A producer never writes to another database: if Redis refuses it, events are rejected.
    */
   readonly redis?: Partial<RedisSettings>;
   /**
-   * The workers' IMSYNC_API. If given, the producer refuses a robot (`type` 1) unless it is `legacy`, and checks
-   * the fields of hosted mode. If not, robots pass here, and workers of another form dead-letter them `invalid`.
+   * The workers' IMSYNC_API. If given, the producer refuses a robot (`type` 1) unless it is `legacy`, and
+   * checks the fields of hosted mode. If not, robots pass here, and workers of another form dead-letter them
+   * `invalid`.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
   /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
@@ -41,8 +42,8 @@ export interface ProducerOptions {
   /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
   /**
-   * Most events whose outcome is waited for at a time, which limits the memory. Further ones are `pending` at once.
-   * Default: 20000.
+   * Most events whose outcome is waited for at a time, which limits the memory. Further ones are `pending` at
+   * once. Default: 20000.
    */
   readonly maxWaiting?: number;
   /** Called once when Redis is lost, with the reason, and once when it is back. */
@@ -56,11 +57,11 @@ const OUTCOME_TIMEOUT_MS = 5_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Adds *user created* events to Redis, from where workers import the users. An accepted event is stored in Redis;
- * its `eventId` is the ID of the stream entry. Create one producer per process and share it.
+ * Adds *user created* events to Redis, from where workers import the users. An accepted event is stored in
+ * Redis; its `eventId` is the ID of the stream entry. Create one producer per process and share it.
  *
- * It validates each user before it sends, and it fails at once while Redis is away, so that you can answer your own
- * user. It keeps no queue in memory that a crash would lose.
+ * It validates each user before it sends, and it fails at once while Redis is away, so that you can answer
+ * your own user. It keeps no queue in memory that a crash would lose.
  *
  * @example
  * const producer = new UserCreatedProducer({ sdkAppId: 1400000000, redis: { url: 'redis://redis:6379' } });
@@ -80,8 +81,8 @@ export class UserCreatedProducer {
   #lostReason = 'not connected yet';
 
   /**
-   * Starts to connect to Redis. Throws a RangeError if `sdkAppId` is not a positive whole number, or if the Redis
-   * URL does not name a usable database.
+   * Starts to connect to Redis. Throws a RangeError if `sdkAppId` is not a positive whole number, or if the
+   * Redis URL does not name a usable database.
    */
   constructor(options: ProducerOptions) {
     if (!Number.isSafeInteger(options.sdkAppId) || options.sdkAppId < 1) {
@@ -119,8 +120,8 @@ export class UserCreatedProducer {
   /**
    * Adds one user. Resolves to the `eventId` when Redis has stored the event.
    *
-   * Rejects with {@link InvalidUserError} if the user is not valid: nothing was sent, and a repeat would fail again.
-   * Rejects with {@link NotAcceptedError} if Redis is away or refuses the event: try again later.
+   * Rejects with {@link InvalidUserError} if the user is not valid: nothing was sent, and a repeat would fail
+   * again. Rejects with {@link NotAcceptedError} if Redis is away or refuses the event: try again later.
    *
    * @example
    * try {
@@ -138,8 +139,8 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Adds a list of users. Resolves to one result per user, in their order; `error` is what `add` would reject with.
-   * An invalid user does not affect the others. Never rejects.
+   * Adds a list of users. Resolves to one result per user, in their order; `error` is what `add` would reject
+   * with. An invalid user does not affect the others. Never rejects.
    *
    * @example
    * const results = await producer.addMany(users);
@@ -154,15 +155,17 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Adds one user and waits until it is imported or refused. `hasAccount` of the outcome tells whether a message can
-   * reach the user now. It is also true when a newer event of the user was imported (`superseded`), and when the
-   * account was imported without its refused nick or picture (`dead-lettered`, reason `profile`).
+   * Adds one user and waits until it is imported or refused. `hasAccount` of the outcome tells whether a
+   * message can reach the user now. It is also true when a newer event of the user was imported
+   * (`superseded`), and when the account was imported without its refused nick or picture (`dead-lettered`,
+   * reason `profile`).
    *
-   * Resolves to the outcome `pending` if nothing is known after `timeoutMs`. The event is stored then, and a worker
-   * imports the user later: a hold, a backlog or a retry may take longer than your user waits.
+   * Resolves to the outcome `pending` if nothing is known after `timeoutMs`. The event is stored then, and a
+   * worker imports the user later: a hold, a backlog or a retry may take longer than your user waits.
    *
-   * Rejects as `add` does; the event was not stored then, or after a broken connection this is unknown. Also rejects
-   * with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent, since this method sets it.
+   * Rejects as `add` does; the event was not stored then, or after a broken connection this is unknown. Also
+   * rejects with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent, since this method
+   * sets it.
    *
    * @example
    * const { outcome, hasAccount } = await producer.importUser({ userId: 'alice' }, { timeoutMs: 2_000 });
@@ -177,8 +180,9 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Adds a list of users as `addMany` does. Resolves when Redis has answered for each user; then `outcome` of each
-   * result resolves as that of `importUser`. Rejects only with a RangeError if `timeoutMs` is out of range.
+   * Adds a list of users as `addMany` does. Resolves when Redis has answered for each user; then `outcome` of
+   * each result resolves as that of `importUser`. Rejects only with a RangeError if `timeoutMs` is out of
+   * range.
    */
   async importMany(users: readonly UserInput[], options: WaitOptions = {}): Promise<Importing[]> {
     const { timeoutMs = OUTCOME_TIMEOUT_MS } = options;
@@ -198,8 +202,8 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Disconnects from Redis; accepted events stay stored. Calls that wait for an outcome resolve to `pending`. Later
-   * calls fail with NotAcceptedError. Never rejects.
+   * Disconnects from Redis; accepted events stay stored. Calls that wait for an outcome resolve to `pending`.
+   * Later calls fail with NotAcceptedError. Never rejects.
    */
   async close(): Promise<void> {
     await this.#inbox.close();

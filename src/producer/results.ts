@@ -12,8 +12,8 @@ export class InvalidUserError extends Error {
 }
 
 /**
- * Redis did not accept the event: it is away, or it refused the event, for instance because its memory is full.
- * After a broken connection the event may have arrived. So add the user again: a repeat does no harm.
+ * Redis did not accept the event: it is away, or it refused the event, for instance because its memory is
+ * full. After a broken connection the event may have arrived. So add the user again: a repeat does no harm.
  */
 export class NotAcceptedError extends Error {
   override readonly name = 'NotAcceptedError';
@@ -24,13 +24,15 @@ export type Accepted =
   | { readonly ok: true; readonly eventId: string }
   | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
 
-/** The result of `importMany` for one user. `outcome` resolves when the outcome is known; it never rejects. */
+/**
+ * The result of `importMany` for one user. `outcome` resolves when the outcome is known; it never rejects.
+ */
 export type Importing =
   | { readonly ok: true; readonly eventId: string; readonly outcome: Promise<ImportOutcome> }
   | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
 
 /**
- * How an event ended. `pending` means that this was not known in time: the event is safe in Redis, and a worker
- * will import it later.
+ * How an event ended. `pending` means that this was not known in time: the event is safe in Redis, and a
+ * worker will import it later.
  */
 export type ImportOutcome = Outcome | (Omit<Outcome, 'outcome' | 'reason'> & { readonly outcome: 'pending' });

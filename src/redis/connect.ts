@@ -22,13 +22,14 @@ export interface RedisSettings {
 /**
  * The purpose of a connection.
  * - `loop`: for a worker. Commands wait until Redis is back, without a limit.
- * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, so that the caller can report it.
+ * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, so that the caller can
+ *   report it.
  */
 export type ConnectionRole = 'loop' | 'oneshot';
 
 /**
- * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to connect. A
- * Redis that comes back and refuses the database gives one more `lost`.
+ * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to
+ * connect. A Redis that comes back and refuses the database gives one more `lost`.
  */
 export type ConnectionChange =
   | { readonly state: 'reachable' }
@@ -40,9 +41,9 @@ const SEEK_AGAIN_MS = { first: 500, most: 30_000 };
 const SEEK_CALM_MS = 120_000;
 
 /**
- * After a failover, the host name or the sentinels lead to another server, while the connection still leads to the
- * old one, which is a replica now. This reconnects at growing intervals until a primary answers. ioredis then
- * sends a loop's command again (2) and lets a one-shot's command fail (1).
+ * After a failover, the host name or the sentinels lead to another server, while the connection still leads
+ * to the old one, which is a replica now. This reconnects at growing intervals until a primary answers.
+ * ioredis then sends a loop's command again (2) and lets a one-shot's command fail (1).
  */
 function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
   let waitMs = 0;
@@ -63,10 +64,10 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
 /** Time-outs that detect a dead connection. */
 export interface Patience {
   /**
-   * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps the
-   * connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more than the
-   * longest block (BullMQ's, 10 s), so that a connection that only waits survives. ioredis reconnects and sends a
-   * loop's commands again, as after every loss.
+   * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps
+   * the connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more
+   * than the longest block (BullMQ's, 10 s), so that a connection that only waits survives. ioredis
+   * reconnects and sends a loop's commands again, as after every loss.
    */
   readonly deadAfterMs: number;
   /** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
@@ -76,8 +77,8 @@ export interface Patience {
 export const PATIENCE: Patience = { deadAfterMs: 15_000, listenerAsksEveryMs: 5_000 };
 
 /**
- * Options for ioredis, which BullMQ's connections share with ours. Throws a RangeError if the address does not name
- * a usable database.
+ * Options for ioredis, which BullMQ's connections share with ours. Throws a RangeError if the address does
+ * not name a usable database.
  */
 export function redisOptions(
   settings: RedisSettings,
@@ -124,9 +125,10 @@ export function redisOptions(
 }
 
 /**
- * Opens a connection, which connects by itself and again after every loss. `onChange` is called once per change. A
- * connection that is ready is always in the database of the settings. Throws a RangeError if the address does not
- * name a usable database. Nothing else in the project opens connections; BullMQ gets those made here.
+ * Opens a connection, which connects by itself and again after every loss. `onChange` is called once per
+ * change. A connection that is ready is always in the database of the settings. Throws a RangeError if the
+ * address does not name a usable database. Nothing else in the project opens connections; BullMQ gets those
+ * made here.
  */
 export function openRedis(
   settings: RedisSettings,
@@ -174,8 +176,9 @@ function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
 }
 
 /**
- * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s. Rejects as
- * `subscribe` does. (On Cluster, ioredis owns the subscriber's connection, which cannot be pinged.)
+ * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s.
+ * Rejects as `subscribe` does. (On Cluster, ioredis owns the subscriber's connection, which cannot be
+ * pinged.)
  */
 export async function listenOn(
   client: RedisClient,
@@ -221,7 +224,8 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
   return new Cluster(nodes, {
     redisOptions: redisOptionsOfNodes,
-    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait for its end.
+    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait for
+    // its end.
     ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
     retryDelayOnFailover: FAILOVER_LOOK_MS,
     retryDelayOnClusterDown: FAILOVER_LOOK_MS,
@@ -232,8 +236,8 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
 }
 
 /**
- * Resolves when the client can take commands. Rejects with the last reason after `timeoutMs`, and at once if Redis
- * refuses the database, since waiting would not change that.
+ * Resolves when the client can take commands. Rejects with the last reason after `timeoutMs`, and at once if
+ * Redis refuses the database, since waiting would not change that.
  */
 export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   if (client.status === 'ready') return Promise.resolve();

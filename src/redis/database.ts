@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 
 /**
- * Reads the database number from an address; 0 if there is none. Throws a RangeError if the number would be ignored
- * or is no number, since ioredis would then use database 0.
+ * Reads the database number from an address; 0 if there is none. Throws a RangeError if the number would be
+ * ignored or is no number, since ioredis would then use database 0.
  */
 export function databaseOf(url: URL, mode: 'standalone' | 'cluster' | 'sentinel'): number {
   const isSocket = url.protocol === 'unix:';
@@ -23,23 +23,26 @@ export function isDatabaseRefused(reason: string): boolean {
   return /\bdatabase \S+ cannot be used, Redis says/.test(reason);
 }
 
-/** Whether Redis refuses the database because its number is wrong (a configuration error), not for missing rights. */
+/**
+ * Whether Redis refuses the database because its number is wrong (a configuration error), not for missing
+ * rights.
+ */
 export function isDatabaseWrong(reason: string): boolean {
   return isDatabaseRefused(reason) && !reason.includes('NOPERM');
 }
 
 /**
- * Makes sure that a connection is only ever used in the database of its options. After a failed SELECT, ioredis
- * emits an error and continues in database 0: there it would import another app's events and miss ours. This closes
- * such a connection before any command is written, at every connect. It is made again as after any loss: a loop's
- * commands wait, others fail.
+ * Makes sure that a connection is only ever used in the database of its options. After a failed SELECT,
+ * ioredis emits an error and continues in database 0: there it would import another app's events and miss
+ * ours. This closes such a connection before any command is written, at every connect. It is made again as
+ * after any loss: a loop's commands wait, others fail.
  *
  * Call it where the connection is created, before it connects.
  */
 export function staysInDatabase(client: Redis): Redis {
   const select = client.select.bind(client) as (database: number | string) => Promise<'OK'>;
-  // Only ioredis calls select, in the handshake of each connection. After a failure the promise never settles: so
-  // the handshake does not end, the connection is never `ready`, and no command is written.
+  // Only ioredis calls select, in the handshake of each connection. After a failure the promise never
+  // settles: so the handshake does not end, the connection is never `ready`, and no command is written.
   client.select = (database: number | string) => {
     const { stream, options } = client;
     const hasPassword = Boolean(options.password);

@@ -1,6 +1,6 @@
 /**
- * Every Redis key of one app. All share the hash tag `{imsync:<sdkAppId>}`: on Redis Cluster, the keys of one script
- * must be in one slot.
+ * Every Redis key of one app. All share the hash tag `{imsync:<sdkAppId>}`: on Redis Cluster, the keys of one
+ * script must be in one slot.
  */
 export interface Keys {
   /** Stream that producers XADD to (contract). */
@@ -15,11 +15,15 @@ export interface Keys {
   readonly parkedPrefix: string;
   /** Prefix + callId: hash, a call record. */
   readonly callPrefix: string;
-  /** Sorted set callId → the time (ms) from which the record should move. Back-pressure and the sweep read it. */
+  /**
+   * Sorted set callId → the time (ms) from which the record should move. Back-pressure and the sweep read it.
+   */
   readonly open: string;
   /** Sorted set callId → when its oldest event was accepted (ms). Tells how long events take. */
   readonly openSince: string;
-  /** Sorted set callId → due (ms): open calls in which every user is suspected. Back-pressure ignores them. */
+  /**
+   * Sorted set callId → due (ms): open calls in which every user is suspected. Back-pressure ignores them.
+   */
   readonly isolated: string;
   /** Hash of counters: the events taken off the stream, and how they ended. */
   readonly books: string;
@@ -56,8 +60,8 @@ export interface Keys {
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
   /**
-   * Prefix + ID of a process: the channel on which its producer receives outcomes, and the list that keeps the
-   * outcomes without a listener for a minute.
+   * Prefix + ID of a process: the channel on which its producer receives outcomes, and the list that keeps
+   * the outcomes without a listener for a minute.
    */
   readonly replyPrefix: string;
   /** Capped stream of all outcomes, with IMSYNC_OUTCOMES=all (contract). */

@@ -3,9 +3,9 @@ import type { Keys } from './keys.ts';
 import { ownerInfo } from './owner.ts';
 
 /**
- * How full Redis is. A full Redis refuses every write, also of live signups. So others stop earlier: backfill and
- * redrive at `high`, the HTTP intake at `full`. Producers that write to Redis themselves get its own error at the
- * limit.
+ * How full Redis is. A full Redis refuses every write, also of live signups. So others stop earlier: backfill
+ * and redrive at `high`, the HTTP intake at `full`. Producers that write to Redis themselves get its own
+ * error at the limit.
  */
 export type MemoryLevel = 'ample' | 'high' | 'full';
 
@@ -24,8 +24,8 @@ const SLACK = 0.02;
 const FRESH_MS = 1_000;
 
 /**
- * Reads the level from INFO; `before` is the previous level. Buffers of replicas and of the append-only file do not
- * count, as they do not count for Redis's own limit. Pure.
+ * Reads the level from INFO; `before` is the previous level. Buffers of replicas and of the append-only file
+ * do not count, as they do not count for Redis's own limit. Pure.
  */
 export function memoryOf(info: string, before: MemoryLevel): Memory {
   const { usedBytes, maxBytes } = countedMemory(info);

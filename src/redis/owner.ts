@@ -7,8 +7,8 @@ const infoScript = loadScript(import.meta.url, 'owner-info.lua');
 const timeScript = loadScript(import.meta.url, 'owner-time.lua');
 
 /**
- * Reads INFO from the server that holds the app's keys. On Cluster a command without a key goes to any node, whose
- * memory, role and clock may differ.
+ * Reads INFO from the server that holds the app's keys. On Cluster a command without a key goes to any node,
+ * whose memory, role and clock may differ.
  */
 export async function ownerInfo(redis: RedisClient, keys: Keys): Promise<string> {
   if (!(redis instanceof Cluster)) return redis.info();
@@ -26,8 +26,8 @@ export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<numbe
 }
 
 /**
- * Resolves if that server takes writes. A PING is not enough: a replica, a cluster without its primary and a Redis
- * with a full disk answer it. Full memory does not refuse this command. It changes nothing.
+ * Resolves if that server takes writes. A PING is not enough: a replica, a cluster without its primary and a
+ * Redis with a full disk answer it. Full memory does not refuse this command. It changes nothing.
  */
 export async function writeNothing(redis: RedisClient, keys: Keys): Promise<void> {
   await redis.hdel(keys.cutter, '');

@@ -60,8 +60,8 @@ export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
 }
 
 /**
- * Tells from INFO why this server would refuse an event now, one sentence per reason with what to change. [] if it
- * takes writes.
+ * Tells from INFO why this server would refuse an event now, one sentence per reason with what to change. []
+ * if it takes writes.
  */
 export function writeProblems(info: string): string[] {
   const field = (name: string): string => infoField(info, name);

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { configCommand } from '../../../src/cli/config.ts';
 
-/** Runs `imsync [global] config [args]` in this process, with nothing but `env` of ours in the environment. */
+/**
+ * Runs `imsync [global] config [args]` in this process, with nothing but `env` of ours in the environment.
+ */
 function run(
   args: readonly string[],
   env: Record<string, string>,

@@ -38,7 +38,7 @@ it.each([
   expect(eventIdMs(id)).toBe(ms);
 });
 
-it('newestFirst puts the newest first, whatever the order, users as they came', () => {
+it('newestFirst sorts each user by event ID and keeps the users in their first order', () => {
   const entry = (eventId: string, userId: string): ValidEntry => ({
     ok: true,
     eventId,
