@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Config } from './config/config.ts';
-import type { ReadFile } from './config/read-file.ts';
+import type { Config, ReadFile } from './config/config.ts';
 import { type Hosts, openApi } from './im/open-api.ts';
 import { logHostSwitch } from './logging/host-log.ts';
 import type { Logger } from './logging/log.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 import { type MaskedSetting, maskedView } from '../config/mask.ts';
 import { loadForCommand } from './load-config.ts';
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { examine, unreadable } from '../doctor/examine.ts';
 import { type Finding, findingLines, verdictOfFindings } from '../doctor/finding.ts';

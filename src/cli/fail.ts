@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 
 /** The exit codes of all verbs. Deployments rely on them. */
 export const EXIT = { done: 0, failed: 1, usage: 2, outOfReach: 3 } as const;

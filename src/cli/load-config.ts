@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { ReadFile } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import type { ReadFile } from '../config/read-file.ts';
 
 /** Reads a file of the configuration or of a secret. */
 export const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
+import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis } from '../config/requirements.ts';
-import { withoutPassword } from '../config/shown.ts';
 import { redisAdvice } from '../redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';

@@ -1,5 +1,5 @@
 import type { Answer } from '../im/answers.ts';
-import { decodeCheck } from '../im/results.ts';
+import { decodeCheck } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';

@@ -1,8 +1,7 @@
 import type { Answer } from '../im/answers.ts';
-import { encodeCheck } from '../im/bodies.ts';
+import { decodeCheck, encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
-import { decodeCheck } from '../im/results.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';

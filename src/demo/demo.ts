@@ -1,8 +1,8 @@
 import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCallQueues } from '../calls/bullmq/queues.ts';
+import type { ReadFile } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import type { ReadFile } from '../config/read-file.ts';
 import { toFields } from '../event/fields.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listDeadLetters } from '../ledger/letters/letter-store.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { withoutPassword } from '../config/shown.ts';
+import { withoutPassword } from '../config/mask.ts';
 import { backupHostOf, REGION_NAMES } from '../im/regions.ts';
 import { readUserSig } from '../im/user-sig.ts';
 import type { HoldKind } from '../im/verdict-rows.ts';

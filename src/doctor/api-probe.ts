@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import { hostsOf, openApi } from '../im/open-api.ts';

@@ -1,9 +1,7 @@
-import type { Config } from '../config/config.ts';
-import { ConfigError } from '../config/config-error.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
+import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
-import { withoutPassword } from '../config/shown.ts';
 import { redisUrlParts } from '../config/urls.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readPresence } from '../ops/presence.ts';

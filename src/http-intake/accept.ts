@@ -1,10 +1,8 @@
+import { isAbsent } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
-import { isAbsent } from '../event/validate.ts';
 import { createBreath } from '../lifecycle/yield-to-event-loop.ts';
-import { type Accepted, InvalidUserError } from '../producer/accepted.ts';
-import type { Importing } from '../producer/import-users.ts';
-import type { ImportOutcome } from '../producer/outcome-inbox.ts';
 import type { UserCreatedProducer } from '../producer/producer.ts';
+import { type Accepted, type Importing, type ImportOutcome, InvalidUserError } from '../producer/results.ts';
 import { BodyError, type BodyForm, userTexts } from './body.ts';
 import type { ToldOutcome, UserResult } from './results.ts';
 import { type ReadUser, readUser } from './user.ts';

@@ -1,8 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Config } from '../config/config.ts';
-import { refuseOn } from '../config/config-error.ts';
+import { type Config, type ReadFile, refuseOn } from '../config/config.ts';
 import { isLoopback } from '../config/formats.ts';
-import type { ReadFile } from '../config/read-file.ts';
 import { shortTokenProblems } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { within } from '../lifecycle/within.ts';

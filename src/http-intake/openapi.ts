@@ -28,7 +28,7 @@ const results = (description: string) => ({
   content: json(ref('Results')),
 });
 
-/** What one user of a body may hold: the fields of an event (event/field-names.ts). */
+/** What one user of a body may hold: the fields of an event (event/event.ts). */
 const user = {
   type: 'object',
   required: ['userId'],

@@ -1,8 +1,7 @@
-import { isKnownField, KNOWN_FIELDS } from '../event/field-names.ts';
+import { isAbsent, isKnownField, KNOWN_FIELDS } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
 import { cut } from '../event/text.ts';
 import { kindOf } from '../event/user-id.ts';
-import { isAbsent } from '../event/validate.ts';
 import { MAX_USER_BYTES } from './body.ts';
 
 /** A user of a body: as the producer takes it, or why it is none. */

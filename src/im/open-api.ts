@@ -1,11 +1,9 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import { readSigningSecret } from '../config/secrets.ts';
 import { createImClient, type ImClient } from './client.ts';
 import type { HostSwitch } from './host-choice.ts';
 import { baseUrlsOf } from './regions.ts';
-import { createSigner } from './signer.ts';
-import { createSigningClock } from './signing-clock.ts';
+import { createSigner, createSigningClock } from './signer.ts';
 
 /** Where the API is. Without a `backupUrl` there is no other host to go to. */
 export interface Hosts {

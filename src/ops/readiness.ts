@@ -1,8 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerInfo } from '../redis/owner.ts';
-import { parseServerFacts, redisProblems } from '../redis/requirements.ts';
-import { writeProblems } from '../redis/write-problems.ts';
+import { parseServerFacts, redisProblems, writeProblems } from '../redis/requirements.ts';
 
 /**
  * Why an event could not be accepted now, in sentences; [] when it can: Redis answers, takes writes and keeps

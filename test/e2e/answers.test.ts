@@ -6,7 +6,9 @@ import { eventually } from '../support/eventually.ts';
 import { type Lane, startLane } from '../support/lane.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 
-/** Every documented answer, injected into a running worker's calls; then where each account and event ended. */
+/**
+ * Every documented answer, injected into a running worker's calls; then where each account and event ended.
+ */
 
 const LANES = 10;
 const imports = ['multiaccount_import', 'account_import'];

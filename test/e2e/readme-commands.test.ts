@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { settings } from '../../src/config/settings.ts';
-import { KNOWN_FIELDS } from '../../src/event/field-names.ts';
+import { KNOWN_FIELDS } from '../../src/event/event.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { imsyncRun } from '../support/process.ts';
 import { readReadme } from '../support/readme.ts';

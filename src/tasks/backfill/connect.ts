@@ -1,7 +1,6 @@
-import type { Config } from '../../config/config.ts';
-import type { ReadFile } from '../../config/read-file.ts';
+import type { Config, ReadFile } from '../../config/config.ts';
+import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
-import { isAbsent } from '../../event/validate.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { openSlots } from '../../pace/open-limiter.ts';
 import { commandPair } from '../../pace/quotas.ts';

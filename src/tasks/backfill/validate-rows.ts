@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts';
-import type { EventRules } from '../../event/event.ts';
+import { type EventRules, isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
 import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
 import { byteLength } from '../../event/text.ts';
-import { isAbsent, validateUser } from '../../event/validate.ts';
+import { validateUser } from '../../event/validate.ts';
 import { ratePerSecond } from '../../pace/budget.ts';
 import { commandPair, quotaOf } from '../../pace/quotas.ts';
 import type { Row } from '../rows/columns.ts';

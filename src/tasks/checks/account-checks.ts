@@ -1,6 +1,6 @@
 import { backoffMs } from '../../delivery/policy/backoff.ts';
 import type { ApiAnswer } from '../../im/answers.ts';
-import { decodeResults } from '../../im/results.ts';
+import { decodeResults } from '../../im/bodies.ts';
 import { CHECK_BACKOFF, type CheckOptions, createCheckCaller } from './check-call.ts';
 
 /**

@@ -1,5 +1,4 @@
-import type { Config } from '../../config/config.ts';
-import type { ReadFile } from '../../config/read-file.ts';
+import type { Config, ReadFile } from '../../config/config.ts';
 import { openApi } from '../../im/open-api.ts';
 import type { SlotClass } from '../../pace/budget.ts';
 import { createHoldState } from '../../pace/hold/hold-state.ts';

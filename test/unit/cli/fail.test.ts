@@ -1,5 +1,5 @@
 import { CliError, EXIT, explain } from '../../../src/cli/fail.ts';
-import { ConfigError } from '../../../src/config/config-error.ts';
+import { ConfigError } from '../../../src/config/config.ts';
 
 it('has the exit codes of the contract', () => {
   expect(EXIT).toEqual({ done: 0, failed: 1, usage: 2, outOfReach: 3 });

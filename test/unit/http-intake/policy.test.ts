@@ -7,9 +7,12 @@ import { createIntakeMetrics } from '../../../src/http-intake/request-metrics.ts
 import { bodyOf, statusOf, type UserResult } from '../../../src/http-intake/results.ts';
 import { createTokenKeeper } from '../../../src/http-intake/tokens.ts';
 import { createLogger } from '../../../src/logging/log.ts';
-import { InvalidUserError, NotAcceptedError } from '../../../src/producer/accepted.ts';
-import type { Importing } from '../../../src/producer/import-users.ts';
-import type { ImportOutcome } from '../../../src/producer/outcome-inbox.ts';
+import {
+  type Importing,
+  type ImportOutcome,
+  InvalidUserError,
+  NotAcceptedError,
+} from '../../../src/producer/results.ts';
 
 test.each<[string | string[] | undefined, number | undefined]>([
   ['wait=2', 2],

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import type { ValidEntry } from '../../../src/event/event.ts';
-import { compareEventIds, eventIdMs } from '../../../src/event/event-id.ts';
-import { newestFirst } from '../../../src/event/newest.ts';
+import { compareEventIds, eventIdMs, newestFirst } from '../../../src/event/event-id.ts';
 
 describe('compareEventIds', () => {
   it.each([
@@ -39,7 +38,7 @@ it.each([
   expect(eventIdMs(id)).toBe(ms);
 });
 
-it('newestFirst puts the newest first, whatever the order, users as they came', () => {
+it('newestFirst sorts each user by event ID and keeps the users in their first order', () => {
   const entry = (eventId: string, userId: string): ValidEntry => ({
     ok: true,
     eventId,
