@@ -5,7 +5,7 @@ import { encodeCheck, encodeImport } from '../im/bodies.ts';
 import type { ApiForm } from '../im/commands.ts';
 import { type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
 import type { DeliveryOptions } from './delivery-options.ts';

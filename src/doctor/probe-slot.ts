@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { ReadFile } from '../config/read-file.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import { spacingMicros } from '../pace/budget.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';

@@ -1,7 +1,7 @@
 import { MAX_BODY_BYTES, MAX_USERS } from './body.ts';
-import { REQUEST_ERRORS } from './import-request.ts';
 import { userFoundSchemas } from './openapi-user.ts';
-import { MAX_WAIT_SECONDS } from './prefer.ts';
+import { MAX_WAIT_SECONDS } from './post-users.ts';
+import { REQUEST_ERRORS } from './refused-request.ts';
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 const json = (schema: object) => ({ 'application/json': { schema } });

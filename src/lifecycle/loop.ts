@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { createLoopDeadline, type LoopDeadline } from './loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline, type LoopDeadlineSetter } from './loop-deadline.ts';
 
 /** setTimeout fires at once for a longer delay, which would make a loop spin. */
 const LONGEST_REST_MS = 2_147_483_647;
@@ -19,7 +19,7 @@ const LONGEST_REST_MS = 2_147_483_647;
  */
 export class Loop implements LoopDeadline {
   readonly #options: LoopOptions;
-  readonly #deadline: ReturnType<typeof createLoopDeadline>;
+  readonly #deadline: LoopDeadlineSetter;
   #ended: Promise<void> | undefined;
   #stopping = false;
   #wokenEarly = false;
