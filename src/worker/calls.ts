@@ -19,9 +19,9 @@ import { startCoalescer } from '../intake/coalescer.ts';
 import type { CutCall } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/keep-alive.ts';
 import { waitingUsers } from '../ledger/waiting-users.ts';
-import { logReport } from '../logging/delivery-log.ts';
+import { createDeliveryLog } from '../logging/delivery-log.ts';
+import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
-import { logSwept } from '../logging/sweep-log.ts';
 import { runningDeadline, type WatchedLoop } from '../ops/liveness.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -146,7 +146,7 @@ export function startCalls(options: {
     signAnew: api.signAnewInDoubt,
     readSecretAnew: signAnew,
     report: allOf(
-      [ops.report, logReport(log, (returned) => returned > 0 && coalescer.nudge())],
+      [ops.report, createDeliveryLog(log, (returned) => returned > 0 && coalescer.nudge())],
       trouble('a report'),
     ),
   };
@@ -176,7 +176,7 @@ export function startCalls(options: {
       onTrouble: trouble('the call worker'),
     }),
   );
-  const saySwept = logSwept(log);
+  const saySwept = createSweepLog(log);
   const sweeper = startSweeper({
     sweepOnce: () => sweep(redis, keys, queues, config.retry.maxMs),
     everyMs: SWEEP_EVERY_MS,

@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 
 const wedge = process.env.WEDGE;
 const never = new Promise(() => {});
-const scripts = { coalescer: 'intake/cut.lua', slotQueue: 'pace/slot.lua' };
+const scripts = { coalescer: 'intake/cut.lua', 'slot queue': 'pace/slot.lua' };
 const file = scripts[/** @type {keyof typeof scripts} */ (wedge)];
 const sha =
   file &&
