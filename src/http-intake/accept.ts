@@ -60,8 +60,8 @@ const plain = (name: string): string => name.toLowerCase().replace(/[\s_-]/g, ''
 const bySpelling: ReadonlyMap<string, string> = new Map(KNOWN_FIELDS.map((name) => [plain(name), name]));
 
 /**
- * Reads one user: a flat object with the field names of an event. Unknown fields travel along, as they do in the
- * stream. A known name that is misspelt is refused, since `face_url` would cost the picture unnoticed.
+ * Reads one user: a flat object with the field names of an event. Unknown fields travel along, as they do in
+ * the stream. A known name that is misspelt is refused, since `face_url` would cost the picture unnoticed.
  * `traceparent` is the request's, for a user that has none of its own. Never throws.
  */
 export function readUser(json: JsonUser, traceparent?: string): ReadUser {
@@ -123,8 +123,8 @@ export interface Sent {
 }
 
 /**
- * Sends users in order, in slices, and says for each what Redis acknowledged. After a slice of which Redis took
- * nothing the rest is not tried: it would wait as long and fail likewise. Never rejects.
+ * Sends users in order, in slices, and says for each what Redis acknowledged. After a slice of which Redis
+ * took nothing the rest is not tried: it would wait as long and fail likewise. Never rejects.
  *
  * With `waitMs`, outcomes are collected for so long; those unknown by then end as `pending`.
  */
@@ -189,8 +189,8 @@ function withoutChannel(read: ReadUser): ReadUser {
 }
 
 /**
- * The results with their outcomes, once all are known or `stopped` resolves. Every accepted user gets an outcome;
- * one that is not known is `pending`.
+ * The results with their outcomes, once all are known or `stopped` resolves. Every accepted user gets an
+ * outcome; one that is not known is `pending`.
  */
 export async function withOutcomes(
   { results, outcomes }: Sent,
@@ -209,8 +209,8 @@ export async function withOutcomes(
 }
 
 /**
- * The status of an answer: 202 when Redis has every user, 207 when it has some. When it has none: 400 when no user
- * is valid, 503 when a repeat may succeed. Pure.
+ * The status of an answer: 202 when Redis has every user, 207 when it has some. When it has none: 400 when no
+ * user is valid, 503 when a repeat may succeed. Pure.
  */
 export function statusOf(results: readonly UserResult[]): 202 | 207 | 400 | 503 {
   const { accepted } = bodyOf(results);

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { busy, RefusedRequest } from './refused-request.ts';
 
 /**
- * The body of POST /v1/users: its bounds, how it is read, and the users it holds. The bounds are small enough that
- * JSON.parse of a whole body keeps the event loop for about 2 ms (docs/decisions/0070).
+ * The body of POST /v1/users: its bounds, how it is read, and the users it holds. The bounds are small enough
+ * that JSON.parse of a whole body keeps the event loop for about 2 ms (docs/decisions/0070).
  */
 
 /** Largest body, in bytes. */
@@ -87,9 +87,9 @@ function malformed(message: string): RefusedRequest {
 }
 
 /**
- * Reads a whole body. Rejects with RefusedRequest when it is too large, or when all requests together hold too much.
- * The rest of a refused body is read and dropped, so that the client can read the answer. The bytes stay counted
- * in `memory` until the caller calls `release`.
+ * Reads a whole body. Rejects with RefusedRequest when it is too large, or when all requests together hold
+ * too much. The rest of a refused body is read and dropped, so that the client can read the answer. The bytes
+ * stay counted in `memory` until the caller calls `release`.
  */
 export function readBody(
   request: IncomingMessage,
@@ -135,8 +135,8 @@ export function readBody(
 export type JsonUser = { readonly value: unknown } | undefined;
 
 /**
- * The users of a body, in order. JSON is one object or a list of them; NDJSON is one object a line, without its
- * blank lines. Throws RefusedRequest when the body as a whole cannot be used. One bad line of NDJSON
+ * The users of a body, in order. JSON is one object or a list of them; NDJSON is one object a line, without
+ * its blank lines. Throws RefusedRequest when the body as a whole cannot be used. One bad line of NDJSON
  * refuses only its own user.
  */
 export function usersOf(body: Buffer, form: BodyForm): JsonUser[] {

@@ -122,8 +122,8 @@ function countResults(
 }
 
 /**
- * The seconds of `Prefer: wait=2` (RFC 7240), at most MAX_WAIT_SECONDS. Undefined when the header asks for no wait,
- * or its value is not a whole number. Of several the first counts. Pure.
+ * The seconds of `Prefer: wait=2` (RFC 7240), at most MAX_WAIT_SECONDS. Undefined when the header asks for no
+ * wait, or its value is not a whole number. Of several the first counts. Pure.
  */
 export function waitSecondsOf(prefer: string | readonly string[] | undefined): number | undefined {
   const all = typeof prefer === 'string' ? prefer : (prefer ?? []).join(',');

@@ -18,12 +18,13 @@ const REPEAT_AFTER_MS = 60_000;
 const CALM_MS = 5_000;
 
 /**
- * One line for each change, and at most one a minute for each kind of refusal, so that clients cannot fill the disk.
+ * One line for each change, and at most one a minute for each kind of refusal, so that clients cannot fill
+ * the disk.
  */
 export interface IntakeLog {
   /**
-   * `reason` when users could not be accepted, null when they could. A change is logged; the return to null only
-   * after CALM_MS without trouble.
+   * `reason` when users could not be accepted, null when they could. A change is logged; the return to null
+   * only after CALM_MS without trouble.
    */
   available(reason: string | null): void;
   /** `from`: the address of the client. */

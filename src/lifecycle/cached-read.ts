@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * A read that many may ask for at any rate: one read at a time runs, all who ask meanwhile share it, and its result
- * serves for `forMs`. A failure is not kept, so the next one who asks tries again.
+ * A read that many may ask for at any rate: one read at a time runs, all who ask meanwhile share it, and its
+ * result serves for `forMs`. A failure is not kept, so the next one who asks tries again.
  */
 export function createCachedRead<T>(read: () => Promise<T>, forMs: number): () => Promise<T> {
   let reading: Promise<T> | undefined;

@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 
 /**
  * By when a loop must turn next. Liveness compares it with the clock: a loop that is past its deadline had
- * something to do and did not turn. A loop that waits for a time it set itself is well, however long it waits.
+ * something to do and did not turn. A loop that waits for a time it set itself is well, however long it
+ * waits.
  */
 export interface LoopDeadline {
   /** On `performance.now()`: when the loop turned last, or when its rest ends. Null: it has nothing to do. */

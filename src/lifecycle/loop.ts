@@ -11,11 +11,14 @@ const LONGEST_REST_MS = 2_147_483_647;
  *
  * - A turn decides how long the loop rests: it awaits `rest` before it returns. A turn that returns without a
  *   rest is followed by the next one at once.
- * - A turn that rejects is reported to `onError`, and a rest of `errorRestMs` follows. No error ends the loop.
- * - `wake` is never lost: one that comes during a turn ends the next rest before it begins. Several count once.
+ * - A turn that rejects is reported to `onError`, and a rest of `errorRestMs` follows. No error ends the
+ *   loop.
+ * - `wake` is never lost: one that comes during a turn ends the next rest before it begins. Several count
+ *   once.
  * - `stop` lets the turn at hand finish. It is safe twice, before `run`, and while the loop starts. A stopped
  *   loop never turns again.
- * - `dueMs` is what liveness looks at (ops/liveness.ts): when the present turn began, or when the rest is to end.
+ * - `dueMs` is what liveness looks at (ops/liveness.ts): when the present turn began, or when the rest is to
+ *   end.
  */
 export class Loop implements LoopDeadline {
   readonly #options: LoopOptions;
@@ -36,8 +39,8 @@ export class Loop implements LoopDeadline {
   }
 
   /**
-   * For a turn: resolves after `ms`, when the loop is woken or stopped, or when `until` resolves. Without `ms` only
-   * those end the rest, and the loop counts as having nothing to do. Rejects as `until` does.
+   * For a turn: resolves after `ms`, when the loop is woken or stopped, or when `until` resolves. Without
+   * `ms` only those end the rest, and the loop counts as having nothing to do. Rejects as `until` does.
    */
   async rest(ms?: number, until?: Promise<unknown>): Promise<void> {
     if (ms === undefined) this.#deadline.idle();
@@ -60,8 +63,8 @@ export class Loop implements LoopDeadline {
   }
 
   /**
-   * For a turn: waits for something that may take any time without being stuck, such as a free place. `wake` and
-   * `stop` do not end it: the caller sees to that.
+   * For a turn: waits for something that may take any time without being stuck, such as a free place. `wake`
+   * and `stop` do not end it: the caller sees to that.
    */
   async idleUntil<T>(work: Promise<T>): Promise<T> {
     this.#deadline.idle();

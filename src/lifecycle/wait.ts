@@ -3,8 +3,8 @@ import { performance } from 'node:perf_hooks';
 /** Waits: until a time, and for work that must end in time. */
 
 /**
- * Waits until `atMs` on `performance.now()`, and never returns early. A timer may fire a millisecond early and
- * usually fires up to one late, so the clock is read again after each timer.
+ * Waits until `atMs` on `performance.now()`, and never returns early. A timer may fire a millisecond early
+ * and usually fires up to one late, so the clock is read again after each timer.
  */
 export async function waitUntil(atMs: number): Promise<void> {
   for (;;) {

@@ -59,7 +59,9 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
   };
 }
 
-/** The line of one call: a sentence with its counts, and the same counts as short fields. Names no user. Pure. */
+/**
+ * The line of one call: a sentence with its counts, and the same counts as short fields. Names no user. Pure.
+ */
 export function callLine(call: CallReport): { readonly fields: object; readonly sentence: string } {
   const { verdict, users, imported, deadLettered, later, again } = call;
   const errorInfo = withoutUsers(verdict.errorInfo, users);

@@ -5,13 +5,13 @@ import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/mem
 import type { Logger } from './log.ts';
 
 /**
- * Logs the health of what a worker depends on: the clocks, the memory of Redis, the rate of the fleet, and what
- * sweeps find. Each condition is logged when it changes, not while it lasts.
+ * Logs the health of what a worker depends on: the clocks, the memory of Redis, the rate of the fleet, and
+ * what sweeps find. Each condition is logged when it changes, not while it lasts.
  */
 
 /**
- * A difference above this is logged. Little depends on this machine's clock: a UserSig, which is valid for days, and
- * the delays of BullMQ, which the sweep corrects.
+ * A difference above this is logged. Little depends on this machine's clock: a UserSig, which is valid for
+ * days, and the delays of BullMQ, which the sweep corrects.
  */
 const CLOCK_DIFFERENCE_MS = 60_000;
 
@@ -38,8 +38,8 @@ const MEMORY_SENTENCES: Readonly<Record<MemoryLevel, string>> = {
 const MEMORY_LOOK_EVERY_MS = 5_000;
 
 /**
- * Logs once when Redis's memory passes a watermark, up or down. It has its own timer, since a loop that writes to
- * Redis fails when Redis is full.
+ * Logs once when Redis's memory passes a watermark, up or down. It has its own timer, since a loop that
+ * writes to Redis fails when Redis is full.
  */
 export function startMemoryLog(
   watermark: MemoryWatermark,
@@ -70,9 +70,9 @@ export function startMemoryLog(
 }
 
 /**
- * Logs once when the fleet runs a command slower than this process is configured, and once when it no longer does:
- * another process has a lower quota, or the API throttles. Asking for the rate also keeps this process's quota known
- * to the fleet while it makes no calls.
+ * Logs once when the fleet runs a command slower than this process is configured, and once when it no longer
+ * does: another process has a lower quota, or the API throttles. Asking for the rate also keeps this
+ * process's quota known to the fleet while it makes no calls.
  */
 export function createRateLog(
   commands: readonly { readonly command: string; readonly slots: SlotClient; readonly quota: Quota }[],

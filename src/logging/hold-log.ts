@@ -20,8 +20,8 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /**
- * Logs each change of hold and pause once, with when it began, when it ended and how many events wait. The watch
- * tells of a change; the state is then read again, since several changes may have come at once.
+ * Logs each change of hold and pause once, with when it began, when it ended and how many events wait. The
+ * watch tells of a change; the state is then read again, since several changes may have come at once.
  */
 export function startHoldLog(options: {
   readonly hold: HoldState;

@@ -25,8 +25,9 @@ const LAST_RETRY_MS = 1_000;
 const BATCH_BYTES = 4_096;
 
 /**
- * A line is written at once. One that cannot be written waits and is tried again; up to `maxBytes` wait. Beyond that,
- * this line and all later ones are dropped until nothing waits, so that there is one gap, reported at its place.
+ * A line is written at once. One that cannot be written waits and is tried again; up to `maxBytes` wait.
+ * Beyond that, this line and all later ones are dropped until nothing waits, so that there is one gap,
+ * reported at its place.
  */
 export function createLogOutput(options: {
   /** Returns how many bytes it took. Throws when it took none. */
@@ -136,12 +137,12 @@ function endOfBatch(lines: readonly Buffer[], start: number): number {
 }
 
 /**
- * Writes to standard output without ever waiting for its reader: a write to a full pipe must fail with EAGAIN.
- * A thread of Node could wait instead, but a waiting thread keeps the process from its end. O_NONBLOCK belongs
- * to the open pipe, which other processes share, and each Node process that ends resets it. So the pipe is
- * opened a second time for this process alone, and so is a terminal, which Ctrl-S stops. Where that is refused
- * (a socket, a pipe of another user, no /proc), `process.stdout` sets O_NONBLOCK when it is first used. A file
- * has no reader.
+ * Writes to standard output without ever waiting for its reader: a write to a full pipe must fail with
+ * EAGAIN. A thread of Node could wait instead, but a waiting thread keeps the process from its end.
+ * O_NONBLOCK belongs to the open pipe, which other processes share, and each Node process that ends resets
+ * it. So the pipe is opened a second time for this process alone, and so is a terminal, which Ctrl-S stops.
+ * Where that is refused (a socket, a pipe of another user, no /proc), `process.stdout` sets O_NONBLOCK when
+ * it is first used. A file has no reader.
  */
 export function standardOutput(): (text: string | Uint8Array) => number {
   const fd = openAgain() ?? process.stdout.fd;

@@ -16,9 +16,9 @@ export interface StandardLog {
 }
 
 /**
- * Writes JSON on standard output, at once and from this thread. A transport of pino would lose its last lines at
- * exit, and pino's default, which writes from another thread, puts them before earlier ones. When standard output
- * cannot be written, lines are dropped, counted and reported; nothing else suffers.
+ * Writes JSON on standard output, at once and from this thread. A transport of pino would lose its last lines
+ * at exit, and pino's default, which writes from another thread, puts them before earlier ones. When standard
+ * output cannot be written, lines are dropped, counted and reported; nothing else suffers.
  */
 export function createStandardLog(level: string, bindings: Record<string, unknown>): StandardLog {
   const output = createLogOutput({

@@ -3,8 +3,8 @@ import { isDatabaseRefused } from '../redis/database.ts';
 import type { Logger } from './log.ts';
 
 /**
- * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has another
- * cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
+ * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
+ * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
  */
 export interface RedisLog {
   /** A change of the main connection, which stands for all. */
@@ -18,13 +18,14 @@ export interface RedisLog {
 }
 
 /**
- * Connections do not break in the same millisecond, so an error may come before the change to `lost`. With the
- * connection open, that change comes from the heartbeat, this much later at most.
+ * Connections do not break in the same millisecond, so an error may come before the change to `lost`. With
+ * the connection open, that change comes from the heartbeat, this much later at most.
  */
 const EXPLANATION_WITHIN_MS = 3_000;
 /**
- * A connection that led to a replica was made again, and stands. Whether it leads to a primary now the heartbeat
- * knows after two beats at most. Until then "Redis is back" is not logged, or each try would be two lines.
+ * A connection that led to a replica was made again, and stands. Whether it leads to a primary now the
+ * heartbeat knows after two beats at most. Until then "Redis is back" is not logged, or each try would be two
+ * lines.
  */
 const PROVEN_AFTER_MS = 5_000;
 /** Other connections come back later than the main one. Their errors in this time are not logged. */

@@ -3,7 +3,9 @@ import type { HoldKind } from '../im/verdict-rows.ts';
 import { deadReasons } from '../ledger/letters/dead-letters.ts';
 import type { Status } from './status.ts';
 
-/** The metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract. */
+/**
+ * The metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract.
+ */
 export interface FleetMetrics {
   readonly registry: Registry;
   show(status: Status): void;

@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * Since when Redis has answered without a break, and since when this process has been awake without one. Liveness
- * needs both: a loop that waits for an absent Redis is not stuck, nor is one on a machine that was suspended.
+ * Since when Redis has answered without a break, and since when this process has been awake without one.
+ * Liveness needs both: a loop that waits for an absent Redis is not stuck, nor is one on a machine that was
+ * suspended.
  */
 export interface Heartbeat {
   /** `performance.now()`; null while Redis does not answer. */
@@ -18,9 +19,14 @@ const SILENT_AFTER_MS = 3_000;
 const ASLEEP_AFTER_MS = 3 * BEAT_EVERY_MS;
 
 interface HeartbeatOptions {
-  /** Resolves when Redis did what was asked, however late. Rejects when it refused, or the connection broke. */
+  /**
+   * Resolves when Redis did what was asked, however late. Rejects when it refused, or the connection broke.
+   */
   readonly ping: () => Promise<unknown>;
-  /** Called once for each change. `silentMs`: how long Redis did not answer. `refusal`: its words, if it refuses. */
+  /**
+   * Called once for each change. `silentMs`: how long Redis did not answer. `refusal`: its words, if it
+   * refuses.
+   */
   readonly onChange: (change: 'silent' | 'refuses' | 'answers', silentMs: number, refusal: string) => void;
 }
 

@@ -17,8 +17,8 @@ export interface StuckLoop {
 export const STUCK_AFTER_MS = 30_000;
 
 /**
- * Which loops are stuck. Only the time counts in which Redis answered without a break and this process was awake: a
- * loop that waits for Redis is not stuck. Pure; all times are from one clock.
+ * Which loops are stuck. Only the time counts in which Redis answered without a break and this process was
+ * awake: a loop that waits for Redis is not stuck. Pure; all times are from one clock.
  */
 export function stuckLoops(
   loops: readonly WatchedLoop[],
@@ -33,7 +33,10 @@ export function stuckLoops(
   });
 }
 
-/** The deadline of BullMQ's own loop, which may end silently: it is overdue once a look finds that it has ended. */
+/**
+ * The deadline of BullMQ's own loop, which may end silently: it is overdue once a look finds that it has
+ * ended.
+ */
 export function runningDeadline(
   loop: { readonly isRunning: boolean; readonly deadline: LoopDeadline },
   nowMs: () => number,

@@ -105,7 +105,9 @@ export async function openOps(options: OpsOptions): Promise<Ops> {
   };
 }
 
-/** A read of Redis that clients may ask for at any rate. It ends in time, and fails in words for an operator. */
+/**
+ * A read of Redis that clients may ask for at any rate. It ends in time, and fails in words for an operator.
+ */
 function boundedRead<T>(redis: RedisClient, read: () => Promise<T>): () => Promise<T> {
   const cached = createCachedRead(read, FRESH_MS);
   return async () => {
@@ -125,8 +127,8 @@ function inWords(error: Error, redis: RedisClient): Error {
 }
 
 /**
- * Why an event could not be accepted now, in sentences; empty when it could: Redis answers, takes writes and keeps
- * them. A hold or a pause is no reason: events are accepted and wait.
+ * Why an event could not be accepted now, in sentences; empty when it could: Redis answers, takes writes and
+ * keeps them. A hold or a pause is no reason: events are accepted and wait.
  */
 async function readinessProblems(
   redis: RedisClient,

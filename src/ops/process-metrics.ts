@@ -27,7 +27,10 @@ const LATENCY_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900
 const DURATION_BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 8, 15];
 const USERS_BUCKETS = [1, 2, 5, 10, 20, 40, 60, 80, 90, 99, 100];
 
-/** How often the lag of the event loop is measured. The usual 10 ms was most of what an idle worker cost (0092). */
+/**
+ * How often the lag of the event loop is measured. The usual 10 ms was most of what an idle worker cost
+ * (0092).
+ */
 const LAG_EVERY_MS = 20;
 
 export function createProcessMetrics(version: string, commands: readonly CommandName[]): ProcessMetrics {
@@ -116,10 +119,10 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
 }
 
 /**
- * The label `error_code` of a call. There is a bounded number of them, whatever comes back:
- * a code that the command's table lists; `other` for any other code; `http-429`, `http-4xx`, `http-5xx` or
- * `http-other` when something answered in the API's place; the fault's name (`timeout`, `reset`, `connect`, `dns`,
- * `tls`, `garbage`, `aborted`) when no usable answer came.
+ * The label `error_code` of a call. There is a bounded number of them, whatever comes back: a code that the
+ * command's table lists; `other` for any other code; `http-429`, `http-4xx`, `http-5xx` or `http-other` when
+ * something answered in the API's place; the fault's name (`timeout`, `reset`, `connect`, `dns`, `tls`,
+ * `garbage`, `aborted`) when no usable answer came.
  */
 function errorLabel(command: CommandName, verdict: Verdict, fault: FaultName | undefined): string {
   if (fault !== undefined) return fault;

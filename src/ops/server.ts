@@ -35,8 +35,8 @@ const OPS_WORDS = {
 };
 
 /**
- * Rejects with ListenError when it cannot listen. It uses Node's own server: five paths without parameters need no
- * framework, which every worker would load at its start (docs/decisions/0092).
+ * Rejects with ListenError when it cannot listen. It uses Node's own server: five paths without parameters
+ * need no framework, which every worker would load at its start (docs/decisions/0092).
  */
 export async function startOpsServer(
   sources: OpsSources,
