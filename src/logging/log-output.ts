@@ -24,108 +24,118 @@ const LAST_RETRY_MS = 1_000;
 /** Waiting lines are written in batches of PIPE_BUF: a pipe takes each whole or not at all. */
 const BATCH_BYTES = 4_096;
 
-/**
- * A line is written at once. One that cannot be written waits and is tried again; up to `maxBytes` wait.
- * Beyond that, this line and all later ones are dropped until nothing waits, so that there is one gap,
- * reported at its place.
- */
-export function createLogOutput(options: {
+interface LogOutputOptions {
   /** Returns how many bytes it took. Throws when it took none. */
   readonly write: (text: string | Uint8Array) => number;
   readonly maxBytes: number;
   /** Reports the gap; it may write a line. */
   readonly onGapOver: (gap: Gap) => void;
-}): LogOutput {
-  const { write, maxBytes, onGapOver } = options;
-  let waiting: Buffer[] = [];
-  let waitingBytes = 0;
-  let gap: { lines: number; readonly since: Date } | undefined;
-  let droppedLines = 0;
-  /** A partial write throws nothing and also means that the reader is slow. */
-  let error = 'EAGAIN';
-  let retryMs = FIRST_RETRY_MS;
-  let retrying = false;
+}
 
-  const tryToWrite = (text: string | Uint8Array): number => {
+/**
+ * A line is written at once. One that cannot be written waits and is tried again; up to `maxBytes` wait.
+ * Beyond that, this line and all later ones are dropped until nothing waits, so that there is one gap, reported
+ * at its place.
+ */
+export function createLogOutput(options: LogOutputOptions): LogOutput {
+  return new BufferedOutput(options);
+}
+
+class BufferedOutput implements LogOutput {
+  readonly #options: LogOutputOptions;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #gap: { lines: number; readonly since: Date } | undefined;
+  #droppedLines = 0;
+  /** A partial write throws nothing and also means that the reader is slow. */
+  #error = 'EAGAIN';
+  #retryMs = FIRST_RETRY_MS;
+  #retrying = false;
+
+  constructor(options: LogOutputOptions) {
+    this.#options = options;
+  }
+
+  write(line: string): void {
+    if (this.#waiting.length === 0) {
+      const written = this.#tryToWrite(line);
+      if (written === Buffer.byteLength(line)) return;
+      this.#wait(Buffer.from(line).subarray(written));
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#retryLater();
+      return;
+    }
+    const bytes = Buffer.from(line);
+    if (this.#gap === undefined && this.#waitingBytes + bytes.length <= this.#options.maxBytes) {
+      this.#wait(bytes);
+      return;
+    }
+    this.#gap ??= { lines: 0, since: new Date() };
+    this.#gap.lines++;
+    this.#droppedLines++;
+  }
+
+  get droppedLines(): number {
+    return this.#droppedLines;
+  }
+
+  finish(forMs: number): void {
+    const until = performance.now() + forMs;
+    // Only a slow reader is worth waiting for, not a full disk or a reader that is gone.
+    while (!this.#drain() && this.#error === 'EAGAIN' && performance.now() < until)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_RETRY_MS / 2);
+  }
+
+  #tryToWrite(text: string | Uint8Array): number {
     try {
-      return write(text);
+      return this.#options.write(text);
     } catch (thrown) {
-      error = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
+      this.#error = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
       return 0;
     }
-  };
+  }
 
-  const wait = (bytes: Buffer): void => {
-    waiting.push(bytes);
-    waitingBytes += bytes.length;
-  };
+  #wait(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
 
   /** Writes what waits. True when nothing is left. */
-  const drain = (): boolean => {
-    const before = waitingBytes;
+  #drain(): boolean {
+    const before = this.#waitingBytes;
     let done = 0;
-    while (done < waiting.length) {
-      const lines = waiting.slice(done, endOfBatch(waiting, done));
+    while (done < this.#waiting.length) {
+      const lines = this.#waiting.slice(done, endOfBatch(this.#waiting, done));
       const bytes = Buffer.concat(lines);
-      const written = tryToWrite(bytes);
-      waitingBytes -= written;
+      const written = this.#tryToWrite(bytes);
+      this.#waitingBytes -= written;
       done += lines.length;
       if (written < bytes.length) {
         // The rest of a partly written line goes first, so that no other line tears it.
-        waiting[--done] = bytes.subarray(written);
+        this.#waiting[--done] = bytes.subarray(written);
         break;
       }
     }
-    waiting = waiting.slice(done);
-    retryMs = waitingBytes < before ? FIRST_RETRY_MS : Math.min(2 * retryMs, LAST_RETRY_MS);
-    if (waiting.length > 0) return false;
-    if (gap !== undefined) {
-      const over = { ...gap, error };
-      gap = undefined;
-      onGapOver(over);
+    this.#waiting = this.#waiting.slice(done);
+    this.#retryMs = this.#waitingBytes < before ? FIRST_RETRY_MS : Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    if (this.#waiting.length > 0) return false;
+    if (this.#gap !== undefined) {
+      const over = { ...this.#gap, error: this.#error };
+      this.#gap = undefined;
+      this.#options.onGapOver(over);
     }
-    return waiting.length === 0;
-  };
+    return this.#waiting.length === 0;
+  }
 
-  const retryLater = (): void => {
-    if (retrying) return;
-    retrying = true;
+  #retryLater(): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
     // This timer must not keep the process alive; `finish` writes the rest at the exit.
     setTimeout(() => {
-      retrying = false;
-      if (!drain()) retryLater();
-    }, retryMs).unref();
-  };
-
-  return {
-    write(line) {
-      if (waiting.length === 0) {
-        const written = tryToWrite(line);
-        if (written === Buffer.byteLength(line)) return;
-        wait(Buffer.from(line).subarray(written));
-        retryMs = FIRST_RETRY_MS;
-        retryLater();
-        return;
-      }
-      const bytes = Buffer.from(line);
-      if (gap === undefined && waitingBytes + bytes.length <= maxBytes) {
-        wait(bytes);
-        return;
-      }
-      gap ??= { lines: 0, since: new Date() };
-      gap.lines++;
-      droppedLines++;
-    },
-    get droppedLines() {
-      return droppedLines;
-    },
-    finish(forMs) {
-      const until = performance.now() + forMs;
-      // Only a slow reader is worth waiting for, not a full disk or a reader that is gone.
-      while (!drain() && error === 'EAGAIN' && performance.now() < until)
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_RETRY_MS / 2);
-    },
-  };
+      this.#retrying = false;
+      if (!this.#drain()) this.#retryLater();
+    }, this.#retryMs).unref();
+  }
 }
 
 function endOfBatch(lines: readonly Buffer[], start: number): number {
