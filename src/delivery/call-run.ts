@@ -5,7 +5,7 @@ import { parseEntry } from '../event/parse.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import type { SlotClass } from '../pace/budget.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';

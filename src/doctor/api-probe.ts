@@ -4,7 +4,7 @@ import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import { hostsOf, openApi } from '../im/open-api.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import { spacingMicros } from '../pace/budget.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';

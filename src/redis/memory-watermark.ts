@@ -1,3 +1,4 @@
+import { createCachedRead } from '../lifecycle/cached-read.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { ownerInfo } from './owner.ts';
@@ -68,22 +69,11 @@ export interface MemoryWatermark {
 }
 
 export function createMemoryWatermark(redis: RedisClient, keys: Keys): MemoryWatermark {
-  let last: { readonly memory: Memory; readonly atMs: number } | undefined;
-  let looking: Promise<Memory> | undefined;
-  const ask = async (): Promise<Memory> => {
-    try {
-      const memory = memoryOf(await ownerInfo(redis, keys), last?.memory.level ?? 'ample');
-      last = { memory, atMs: performance.now() };
-      return memory;
-    } finally {
-      looking = undefined;
-    }
-  };
-  return {
-    async look() {
-      if (last !== undefined && performance.now() - last.atMs < FRESH_MS) return last.memory;
-      looking ??= ask();
-      return looking;
-    },
-  };
+  let level: MemoryLevel = 'ample';
+  const look = createCachedRead(async () => {
+    const memory = memoryOf(await ownerInfo(redis, keys), level);
+    level = memory.level;
+    return memory;
+  }, FRESH_MS);
+  return { look };
 }

@@ -19,9 +19,9 @@ import { startCoalescer } from '../intake/coalescer.ts';
 import type { CutCall, CutLimits } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/keep-alive.ts';
 import { waitingUsers } from '../ledger/waiting-users.ts';
-import { logReport } from '../logging/delivery-log.ts';
+import { createDeliveryLog } from '../logging/delivery-log.ts';
+import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
-import { logSwept } from '../logging/sweep-log.ts';
 import { runningDeadline, type WatchedLoop } from '../ops/liveness.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -182,7 +182,10 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     allOutcomes: config.outcomes === 'all',
     signAnew: api.signAnewInDoubt,
     readSecretAnew: api.signAnew,
-    report: allOf([ops.report, logReport(log, (returned) => returned > 0 && nudge())], trouble('a report')),
+    report: allOf(
+      [ops.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
+      trouble('a report'),
+    ),
   };
 }
 
@@ -221,7 +224,7 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
 }
 
 function sweeping({ config, connections, keys, ops, log }: Parts, queues: CallQueues) {
-  const logSweep = logSwept(log);
+  const logSweep = createSweepLog(log);
   return startSweeper({
     sweepOnce: () => sweep(connections.commands, keys, queues, config.retry.maxMs),
     everyMs: SWEEP_EVERY_MS,

@@ -1,5 +1,5 @@
 import type { Config, ReadFile } from '../config/config.ts';
-import { createUserLookup } from '../http-intake/find.ts';
+import { createUserLookup } from '../http-intake/get-user.ts';
 import type { Intake } from '../http-intake/open-intake.ts';
 import { ListenError } from '../lifecycle/listen-problem.ts';
 import type { Logger } from '../logging/log.ts';
