@@ -15,7 +15,7 @@ import { trackRefusalRate } from '../delivery/refusal-rate.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
 import { createCallClaims } from '../intake/call-claims.ts';
-import { startCoalescer } from '../intake/coalescer.ts';
+import { Coalescer } from '../intake/coalescer.ts';
 import type { CutCall, CutLimits } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/keep-alive.ts';
 import { waitingUsers } from '../ledger/waiting-users.ts';
@@ -77,7 +77,7 @@ export function startCalls(parts: Parts): Calls {
   });
   const admission = createAdmission({ ...READY, nowMs: () => performance.now() });
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
-  const coalescer = startCoalescer({
+  const coalescer = new Coalescer({
     redis,
     blocking: connections.intake,
     keys,
@@ -95,6 +95,7 @@ export function startCalls(parts: Parts): Calls {
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),
   });
+  coalescer.start();
   watch.onChange(() => {
     admission.openAll();
     coalescer.nudge();
