@@ -1,6 +1,7 @@
 import { unaccountedEvents } from '../ledger/check-balance.ts';
 import { RECORD_FORMAT } from '../ledger/record.ts';
-import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import { Loop } from '../lifecycle/loop.ts';
+import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
@@ -115,32 +116,15 @@ export function startSweeper(options: {
   readonly onSwept: (swept: Swept) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void>; readonly deadline: LoopDeadline } {
-  const deadline = createLoopDeadline();
-  let timer: NodeJS.Timeout | undefined;
-  let closing = false;
-  let running: Promise<void> = Promise.resolve();
-  const turn = async (): Promise<void> => {
-    deadline.turn();
-    try {
-      options.onSwept(await options.sweepOnce());
-    } catch (error) {
-      if (!closing) options.onTrouble(error as Error);
-    }
-    if (!closing) schedule();
-  };
-  const schedule = (): void => {
-    deadline.rest(options.everyMs);
-    timer = setTimeout(() => {
-      running = turn();
-    }, options.everyMs);
-  };
-  schedule();
-  return {
-    deadline,
-    async close() {
-      closing = true;
-      clearTimeout(timer);
-      await running;
+  const { sweepOnce, everyMs, onSwept, onTrouble } = options;
+  const loop = new Loop({
+    async turn() {
+      await loop.rest(everyMs);
+      if (!loop.isStopping) onSwept(await sweepOnce());
     },
-  };
+    errorRestMs: 0,
+    onError: onTrouble,
+  });
+  loop.run();
+  return { deadline: loop, close: () => loop.stop() };
 }

@@ -10,7 +10,7 @@ import { createBodyLimit } from '../delivery/body-limit.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
 import type { DeliveryOptions } from '../delivery/delivery-options.ts';
 import { createChance } from '../delivery/policy/chance.ts';
-import { type Prober, startProber } from '../delivery/prober.ts';
+import { Prober } from '../delivery/prober.ts';
 import { trackRefusalRate } from '../delivery/refusal-rate.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
@@ -207,7 +207,7 @@ async function addJobs(
 
 function probing({ pacing, api, connections, keys, ops, random, log }: Parts): Prober {
   const redis = connections.commands;
-  return startProber({
+  const prober = new Prober({
     client: api.client,
     slots: pacing.checkLimiter.slots,
     watch: pacing.watch,
@@ -222,6 +222,8 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
     },
     onTrouble: connections.log.trouble('probing a hold'),
   });
+  prober.start();
+  return prober;
 }
 
 function sweeping({ config, connections, keys, ops, log }: Parts, queues: CallQueues) {
