@@ -49,9 +49,9 @@ if eventsBefore ~= #imported / 2 + s.superseded + #dead + eventsAfter then
     .. (#imported / 2) .. ' imported, ' .. s.superseded .. ' superseded, ' .. #dead .. ' dead, ' .. eventsAfter .. ' after')
 end
 
-local t = redis.call('TIME')
-local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
-local now = string.format('%.0f', nowMs)
+readClock()
+local now = nowText
+keys.hold, keys.holdChannel = KEYS[17], ARGV[8]
 local index = letterIndex(8)
 
 -- The stream of outcomes, for those who follow all of them. Nothing of it is done unless it is asked for.
@@ -172,7 +172,7 @@ if #imported > 0 and redis.call('HLEN', index.users) > 0 then
 end
 
 if s.passedAt then
-  callPassed(KEYS[17], ARGV[8], s.passedAt, nowMs)
+  callPassed(s.passedAt)
 end
 
 -- Release the users; what was parked behind them goes back to the front of the intake, in order. To the head of

@@ -9,6 +9,7 @@ import { type Attempt, packEntries, type Suspicion } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
+  '../redis/prelude.lua',
   'letters/letter-index.lua',
   '../pace/hold/hold-end.lua',
   'settle.lua',
