@@ -25,14 +25,14 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- Redis's clock when `readClock` was called: ms and us since 1970, and the ms as text.
-local nowMs, nowMicros, nowText
+-- Redis's clock when `readClock` was called: ms and us since 1970, as numbers and as text.
+local nowMs, nowMicros, nowText, nowMicrosText
 
 local function readClock()
   local t = redis.call('TIME')
   nowMicros = t[1] * 1000000 + t[2]
   nowMs = math.floor(nowMicros / 1000)
-  nowText = text(nowMs)
+  nowText, nowMicrosText = text(nowMs), text(nowMicros)
 end
 
 -- A full Redis refuses a script at its first command that may need memory, unless the script has written

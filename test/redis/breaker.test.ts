@@ -406,8 +406,16 @@ describe('whose fault it is', () => {
     const refused = (failures: number) => request(5, { failures, failedAtMs: at.atRedisMs - 2 });
     expect(await s.breaker().hear(refused(4), tooOften, 0, at)).toEqual({ kind: 'judge', whose: 'theirs' });
     expect((await s.books[BATCH].rate()).ratePerSecond).toBe(100);
-    expect(await s.breaker().hear(refused(0), tooOften, 0, at)).toEqual({ kind: 'again', how: 'failed', afterMs: 0 });
-    expect(await s.breaker().hear(refused(2), tooOften, 0, at)).toEqual({ kind: 'again', how: 'canary', afterMs: 0 });
+    expect(await s.breaker().hear(refused(0), tooOften, 0, at)).toEqual({
+      kind: 'again',
+      how: 'failed',
+      afterMs: 0,
+    });
+    expect(await s.breaker().hear(refused(2), tooOften, 0, at)).toEqual({
+      kind: 'again',
+      how: 'canary',
+      afterMs: 0,
+    });
     expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
   });
 
