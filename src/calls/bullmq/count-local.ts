@@ -3,7 +3,7 @@ import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { loadScript, runScript } from '../../redis/script.ts';
 
-const countScript = loadScript(import.meta.url, 'count-local.lua');
+const countScript = loadScript(import.meta.url, '../../redis/prelude.lua', 'count-local.lua');
 
 /**
  * Open calls of a command that no job stands for: a process works them off itself, or died over them just now.
