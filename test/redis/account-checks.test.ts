@@ -137,8 +137,8 @@ test('keeps the quota of account_check over two processes', async () => {
   expect(arrived).toHaveLength(20);
   const all = [...arrived, ...taken].sort((a, b) => a - b);
   // 40 starts take 39 gaps in all. With a budget of its own each process would take half of the time. A busy
-  // machine notes arrivals late, by less than two gaps.
-  expect((all.at(-1) ?? 0) - (all[0] ?? 0)).toBeGreaterThan(37 * (1_000 / 19.8));
+  // machine notes arrivals late; a few gaps of slack leave the two far apart.
+  expect((all.at(-1) ?? 0) - (all[0] ?? 0)).toBeGreaterThan(33 * (1_000 / 19.8));
 }, 60_000);
 
 test('waits out a transient answer and asks again', async () => {
