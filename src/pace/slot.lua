@@ -114,6 +114,15 @@ local function failedLast(i)
   local id = h[14] or ''
   return id ~= '' and string.sub(KEYS[3 + i], -#id - 1) == ':' .. id
 end
+-- False where several calls of that record alone wait here: then one of them is the probe.
+local function othersWait()
+  for i = 1, candidates do
+    if hasRecord(i) and not failedLast(i) then
+      return true
+    end
+  end
+  return false
+end
 h = redis.call('HMGET', KEYS[1], 'epoch', 'held', 'nextProbeAt', 'probeUntil', 'paused', 'heldMs', 'proof',
   'newcomer', 'newcomerUntil', 'probes', 'maxGapMs', 'leaseMs', 'kind', 'failedProbe')
 local epoch = h[1] or '0'
@@ -153,7 +162,7 @@ if h[2] then
     local many = string.find(KEYS[2], 'multiaccount_import', 1, true) ~= nil
     local probes = tonumber(h[10] or 0)
     turnOfMany = probes % 2 == (h[7] == 'scout' and 1 or 0) and not (h[7] == 'scout' and probes < 3)
-    if many ~= turnOfMany or failedLast(1) and candidates == 1 then
+    if many ~= turnOfMany or not othersWait() then
       free = free + 250
     end
   end
@@ -256,7 +265,7 @@ local turns = redis.call('HMGET', KEYS[2],
   'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
 local mine = {}
 for i = 1, candidates do
-  if probe == 0 or (hasRecord(i) and not (failedLast(i) and candidates > 1)) then
+  if probe == 0 or (hasRecord(i) and not (failedLast(i) and othersWait())) then
     mine[tonumber(ARGV[4 + 2 * i])] = i
   end
 end
