@@ -107,8 +107,8 @@ local function whose(passedAt)
     return 'others-pass'
   end
   if op == 'suspect' then
-    -- Proved once before, and nobody else has failed since somebody passed.
-    return ARGV[8] == '1' and not f[12] and 'others-pass' or 'noted'
+    -- Proved once before, and nobody but suspects has failed since somebody passed: but nobody has passed either.
+    return ARGV[8] == '1' and not f[12] and 'lone' or 'noted'
   end
   if current and callId ~= '' and f[12] ~= callId and f[12] ~= '*' then
     f[12] = f[12] and '*' or callId
