@@ -12,7 +12,7 @@ import {
   type PendingUser,
   singly,
 } from './pending-user.ts';
-import { halvesOf, partsOf, released, watched } from './split.ts';
+import { canaryOf, halvesOf, partsOf, released, watched } from './split.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -68,10 +68,12 @@ export interface DecisionPolicy {
 
 /** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
+/** With nobody to compare with, a suspect's fault must last so long: what everybody has for a while looks the same. */
+const LONE_MS = 40_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
 const BARE_EVERY = 3;
-/** Calls without its profile that must fail as well before the event of a suspect ends. */
-const BARE_TRIES = 2;
+/** Calls without its profile that must fail as well before the event of a suspect ends: two, or as chance demands. */
+const LEAST_BARE_TRIES = 2;
 
 const nothing: Decision = { imported: [], refused: [], again: [], later: [] };
 
@@ -118,8 +120,13 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
     const shared = verdict.class === 'throttle' ? request.failures : 1;
-    const parts = partsOf(request, commands, shared, request.failedAtMs || startedAtMs);
+    const parts = partsOf(request, commands, shared, startedAtMs);
     return { ...nothing, again: watched(request, parts, commands, false) };
+  }
+  if (!request.first && whose !== 'theirs') {
+    // If each part of a call holds a cause, none of them passes. Then one user alone has to tell.
+    const failedAtMs = request.failedAtMs || startedAtMs;
+    return { ...nothing, again: [canaryOf({ ...request, failures, failedAtMs }, commands)] };
   }
   return onceMore(request, verdict, policy);
 }
@@ -159,31 +166,44 @@ function unexplainedOfOne(request: ApiRequest, verdict: Verdict, policy: Decisio
   return whoFailsAlone({ ...request, users: [suspect] }, suspect, verdict, policy);
 }
 
-/** What follows for a suspect. The failure counts only where others pass. */
+/** What follows for a suspect. The failure counts only where others pass; where nobody else calls, time does. */
 function whoFailsAlone(
   request: ApiRequest,
   user: PendingUser,
   verdict: Verdict,
   policy: DecisionPolicy,
 ): Decision {
-  const { whose, endAfter, commands } = policy;
+  const { commands } = policy;
   const behind = released(request, commands);
-  const failures = user.suspicion?.failures ?? 0;
-  const mayPass = isTransient(verdict);
   const mayGoBare = canGoBare(user, policy);
   const bare = (): Decision => withoutProfile(request, user, verdict, commands);
-  if (mayPass) {
+  if (isTransient(verdict)) {
     if (policy.expired) return bareOrExpired(request, user, verdict, policy);
-    if (mayGoBare && whose === 'theirs' && failures % BARE_EVERY === 0) return bare();
-  } else if (whose === 'theirs' && failures >= endAfter) {
+    const failures = failuresThatCount(user, policy);
+    if (mayGoBare && failures > 0 && failures % BARE_EVERY === 0) return bare();
+  } else if (isProved(user, policy, 0)) {
     if (user.events.length > 1 || !profileCounts(user, commands)) {
-      const isOver = user.bare === null || failures >= endAfter + BARE_TRIES;
-      if (isOver) return refuse(request, verdict, policy);
+      // Every other call of these is without the profile.
+      const bareCalls = Math.max(LEAST_BARE_TRIES, 2 * (policy.endAfter - 2));
+      if (user.bare === null || isProved(user, policy, bareCalls)) return refuse(request, verdict, policy);
     } else if (mayGoBare) return bare();
     else return refuse(request, verdict, policy);
   }
   // What is tried next time is the whole profile once more.
   return { ...nothing, again: behind, later: [{ ...user, bare: null }] };
+}
+
+/** Of a suspect, this one included; 0 if it does not count. */
+function failuresThatCount({ suspicion }: PendingUser, { whose, sameAnswers }: DecisionPolicy): number {
+  if (whose === 'theirs') return suspicion?.failures ?? 0;
+  return whose === 'lone' ? sameAnswers + 1 : 0;
+}
+
+/** Neither chance nor what everybody had for a while explains the failures of a suspect, `more` of them besides. */
+function isProved(user: PendingUser, policy: DecisionPolicy, more: number): boolean {
+  const { whose, endAfter, startedAtMs } = policy;
+  const lastsMs = startedAtMs - (user.suspicion?.since ?? startedAtMs);
+  return failuresThatCount(user, policy) >= endAfter + more && (whose === 'theirs' || lastsMs >= LONE_MS);
 }
 
 /** The same call may pass by itself some day. The account quota is the plan's, whoever it is told to. */
