@@ -467,7 +467,7 @@ describe('whose fault it is', () => {
     const unlisted = verdict({ class: 'unknown', errorCode: 79999 });
     await breaker.report(request(1), verdict({ class: 'account', errorCode: 70399 }), 0, slot());
     await breaker.report(request(2), verdict({ class: 'done' }), 2, slot());
-    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
+    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'lone' });
     // One that names nobody may be everybody's.
     await breaker.report(request(1), unlisted, 0, slot());
     expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });
