@@ -12,8 +12,8 @@ import {
 } from './pending-user.ts';
 
 /**
- * The calls that follow for users who failed together, and how those are told apart. Pure. Nobody is taken for the cause without an answer to a call of
- * their own.
+ * The calls that follow for users who failed together, and how those users are told apart. Pure. Nobody is taken for the
+ * cause without an answer to a call of their own.
  */
 
 /** Parts of a call that failed. All are called at the same time: three rounds find any number of users among a hundred. */
