@@ -434,7 +434,7 @@ describe('whose fault it is', () => {
     const trouble = verdict({ class: 'retry', errorCode: 70500 });
     // Nobody else fails, and nobody passes either.
     for (let i = 0; i < 5; i++)
-      expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'lone' });
+      expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
     expect(await s.stage.redis.hkeys(s.stage.keys.hold)).toEqual([]);
     expect((await s.hold.read()).hold).toBeNull();
     // Somebody else fails, too, and nobody has passed since: it may be everybody.
@@ -467,7 +467,7 @@ describe('whose fault it is', () => {
     const unlisted = verdict({ class: 'unknown', errorCode: 79999 });
     await breaker.report(request(1), verdict({ class: 'account', errorCode: 70399 }), 0, slot());
     await breaker.report(request(2), verdict({ class: 'done' }), 2, slot());
-    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'lone' });
+    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
     // One that names nobody may be everybody's.
     await breaker.report(request(1), unlisted, 0, slot());
     expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });

@@ -193,7 +193,7 @@ export class HoldModel implements HoldState {
     const word = this.#proves(slot, failing);
     if (word !== undefined) return word;
     if (this.#othersPass(slot, failing)) return 'others-pass';
-    return proved && this.#failedBy === undefined ? 'lone' : 'noted';
+    return proved && this.#failedBy === undefined ? 'others-pass' : 'noted';
   }
 
   async compare(slot: HeardSlot, failing: Failing): Promise<HoldWord> {
