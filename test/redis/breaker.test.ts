@@ -432,7 +432,6 @@ describe('whose fault it is', () => {
     };
     const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
     const trouble = verdict({ class: 'retry', errorCode: 70500 });
-    // Nobody else fails, and nobody passes either.
     for (let i = 0; i < 5; i++)
       expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
     expect(await s.stage.redis.hkeys(s.stage.keys.hold)).toEqual([]);

@@ -87,7 +87,7 @@ const NEWCOMER_MS = 10_000;
  * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
  * - `cleared`: it was held until this answer. `noted`: it is not held.
  * - `others-pass`: it is not held, and calls of others have passed since these users failed: the fault follows them.
- * - `lone`: it is not held, and of late this call record alone has failed, suspects aside, and none has passed.
+ * - `lone`: it is not held, and of late this call record alone has failed, and none has passed.
  */
 export type HoldWord =
   | 'set'

@@ -26,7 +26,7 @@ local function chooseClass(number, spacing, pass)
     'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
   local mine = {}
   for i = 1, #candidates do
-    if not pass.isProbe or (candidates[i].call and not (failedLast(i) and othersWait())) then
+    if not pass.isProbe or (candidates[i].call and not (failedLast(i) and #candidates > 1)) then
       mine[candidates[i].class] = i
     end
   end
