@@ -1,6 +1,6 @@
 # The worker and every verb of imsync. Secrets come in at run time (files under /run/secrets), never here.
 
-FROM node:20-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
@@ -9,12 +9,12 @@ COPY scripts ./scripts
 COPY src ./src
 RUN npm run build
 
-FROM node:20-bookworm-slim AS dependencies
+FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
-FROM node:20-bookworm-slim
+FROM node:24-bookworm-slim
 # In a container, loopback is the container itself: probes and scrapers come from outside.
 ENV NODE_ENV=production IMSYNC_OPS_HOST=0.0.0.0
 WORKDIR /app

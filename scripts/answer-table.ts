@@ -2,8 +2,8 @@ import type { CommandName } from '../src/im/commands.ts';
 import { VERDICT_TABLES, type VerdictRow } from '../src/im/verdict-rows.ts';
 
 /**
- * docs/answers.md, made from the verdict tables: every answer, what it means, and what the worker does. `npm run
- * docs` writes it; a test compares.
+ * docs/answers.md, made from the verdict tables: every answer, what it means, and what the worker does. `npm
+ * run docs` writes it; a test compares.
  */
 export function answersMarkdown(): string {
   return [
@@ -99,7 +99,7 @@ function section({ title, command, more }: (typeof SECTIONS)[number]): string[] 
   ];
 }
 
-/** Of two rows for a code the later one counts. */
+/** The rows that count: the later one of two rows for a code. */
 function effectiveRows(command: CommandName): VerdictRow[] {
   const byCode = new Map<number, VerdictRow>();
   for (const row of VERDICT_TABLES[command])
@@ -126,7 +126,7 @@ function actionOf(row: VerdictRow): string {
         ? 'split; the account is imported without its profile, the event dead-lettered `profile`'
         : 'split; dead-lettered `rejected` once called alone';
     case 'app': {
-      const signs = row.signAnew ? 'signs anew and tries once, then ' : '';
+      const signs = row.signAnew ? 'makes a new UserSig and tries once, then ' : '';
       const gap =
         row.minProbeGapMs === undefined ? '' : `, probes ${row.minProbeGapMs / 1000} s apart at least`;
       return `${signs}holds all calls (${row.holdKind ?? ''})${gap}`;

@@ -1,7 +1,7 @@
+import { shown } from '../src/config/mask.ts';
 import { type PlacedSetting, settings } from '../src/config/settings.ts';
-import { shown } from '../src/config/shown.ts';
 
-/** The configuration table of the README (Markdown, ends without a line break). */
+/** Makes the configuration table of the README as Markdown, without a final line break. */
 export function markdownTable(): string {
   const rows = [...settings.map(row), environmentRow];
   return ['| variable | default | meaning |', '|---|---|---|', ...rows.map(line)].join('\n');
@@ -18,7 +18,7 @@ function row(setting: PlacedSetting): string[] {
   return [variable, defaultOf(setting), setting.doc + rangeOf(setting)];
 }
 
-/** What is allowed, unless the meaning tells the words already. */
+/** The allowed values, unless the meaning names every word. */
 function rangeOf({ doc, reader: { range, words = [] } }: PlacedSetting): string {
   const told = words.length > 0 && words.every((word) => doc.includes(`\`${word}\``));
   return range === undefined || told ? '' : ` (${range})`;

@@ -1,7 +1,7 @@
 /**
- * What a backend imports is built twice: as ES modules with the rest (dist/), and as CommonJS (dist/cjs/), since
- * Node 20.18 cannot `require` an ES module. Says so beside the CommonJS build, and puts its declarations beside the
- * ES modules as well: they are the same texts, read as the nearest package.json says.
+ * What a backend imports is built twice: as ES modules with the rest (dist/), and as CommonJS (dist/cjs/),
+ * since Node 20.18 cannot `require` an ES module. Says so beside the CommonJS build, and puts its
+ * declarations beside the ES modules as well: they are the same texts, read as the nearest package.json says.
  */
 import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT, explain } from './cli/fail.ts';
 import { packageVersion } from './cli/version.ts';
 
-/** Loaded when it is named: what a worker needs takes most of a second to load, and no other verb needs it. */
+/** Each verb is loaded only when it is named: the modules of a worker alone take most of a second. */
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   worker: async () => (await import('./cli/worker.ts')).workerCommand(),
   push: async () => (await import('./cli/push.ts')).pushCommand(),
@@ -20,16 +20,19 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./cli/demo.ts')).demoCommand(),
 };
 
-/** What a verb closes is closed within this: a sentinel that does not answer takes longest. */
+/** A verb closes its connections within this time. A sentinel that does not answer takes longest. */
 const LAST_WORD_MS = 5_000;
 
-/** Pipes and terminals that the process was given are among what Node calls active. */
+/** Node also counts the pipes and terminals of standard input and output as active. */
 const STDIO: ReadonlySet<string> = new Set(['PipeWrap', 'TTYWrap']);
 
 const program = new Command('imsync')
   .description('Turns user-created events on Redis into accounts of Tencent IM (Chat).')
   .version(packageVersion())
-  .option('--config <file>', 'configuration file (JSON), over config/*.json and under environment variables')
+  .option(
+    '--config <file>',
+    'configuration file (JSON), which overrides config/*.json; environment variables override it',
+  )
   .addHelpText(
     'after',
     '\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 a dependency is out of reach.',
@@ -38,20 +41,22 @@ const program = new Command('imsync')
 for (const load of named(process.argv.slice(2))) program.addCommand(await load());
 overrideExits(program);
 
-// Whoever reads us has seen enough (`imsync dlq list | head`).
+// The reader has gone, as in `imsync dlq list | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.done);
-  process.stderr.write(`imsync: standard output cannot be written: ${error.message}. Look where it goes.\n`);
+  process.stderr.write(
+    `imsync: standard output cannot be written: ${error.message}. Check where it is redirected to.\n`,
+  );
   process.exit(EXIT.failed);
 });
-// Nothing is left to say it with.
+// There is no other place to report a failure of standard error.
 process.stderr.on('error', () => undefined);
 
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
-    // Commander has said what is wrong; help and version are no failures.
+    // Commander has printed what is wrong. Help and version are not failures.
     process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
   } else {
     const { lines, exitCode } = explain(error);
@@ -60,14 +65,15 @@ try {
   }
 }
 
-// A verb has said its last word, and closes what it opened. What is open all the same must not keep it, nor hide.
+// The verb has ended and closes what it opened. Anything that stays open is reported and does not keep the
+// process.
 setTimeout(() => {
   const open = [...new Set(process.getActiveResourcesInfo())].filter((name) => !STDIO.has(name)).join(', ');
-  process.stderr.write(`imsync: ended with something left open (${open}): a bug, please report it\n`);
+  process.stderr.write(`imsync: ended with open resources (${open}): this is a bug, please report it\n`);
   process.exit();
 }, LAST_WORD_MS).unref();
 
-/** The one verb that stands first among the operands; all of them for help, and for a word that is none. */
+/** The loader of the verb that the arguments name; all loaders for help and for an unknown word. */
 function named(args: readonly string[]): (() => Promise<Command>)[] {
   const operand = args.find((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--config');
   if (operand === undefined && args.some((arg) => arg === '--version' || arg === '-V')) return [];
@@ -75,7 +81,7 @@ function named(args: readonly string[]): (() => Promise<Command>)[] {
   return load === undefined ? Object.values(verbs) : [load];
 }
 
-/** Commander would exit with 1 for bad usage; the contract says 2. */
+/** Commander exits with 1 for wrong usage; the contract says 2. */
 function overrideExits(command: Command): void {
   command.exitOverride();
   command.showHelpAfterError('(see --help)');

@@ -1,6 +1,10 @@
-// What an app backend imports. The names here are promises.
+/** The package's interface for app backends. These names and types are stable. */
 export type { UserInput } from './event/fields.ts';
-export { type Accepted, InvalidUserError, NotAcceptedError } from './producer/accepted.ts';
-export type { Importing } from './producer/import-users.ts';
-export type { ImportOutcome } from './producer/outcome-inbox.ts';
 export { type ProducerOptions, UserCreatedProducer, type WaitOptions } from './producer/producer.ts';
+export {
+  type Accepted,
+  type Importing,
+  type ImportOutcome,
+  InvalidUserError,
+  NotAcceptedError,
+} from './producer/results.ts';

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Config } from './config/config.ts';
-import type { ReadFile } from './config/read-file.ts';
+import type { Config, ReadFile } from './config/config.ts';
+import { type Hosts, openApi } from './im/open-api.ts';
+import { logHostSwitch } from './logging/host-log.ts';
 import type { Logger } from './logging/log.ts';
 import { countDroppedLines } from './logging/log-output.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
-import { createAccountChecks } from './tasks/account-checks.ts';
-import { type Hosts, openApi } from './worker/api.ts';
+import { createAccountChecks } from './tasks/checks/account-checks.ts';
 import { startCalls } from './worker/calls.ts';
 import { capacityOf } from './worker/capacity.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
@@ -50,7 +50,7 @@ export async function startWorker(options: {
   });
   const { ops, intake, lookup } = servers;
   countDroppedLines(ops.registry, droppedLines);
-  const api = openApi(config, readFile, log, hosts);
+  const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, ops, random, log });
   if (config.api.form !== 'hosted') {
     lookup.askThrough(

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { waitUntil } from '../../src/lifecycle/wait-until.ts';
+import { waitUntil } from '../../src/lifecycle/wait.ts';
 import { MAX_LATE_MS } from '../../src/pace/budget.ts';
 
 /**

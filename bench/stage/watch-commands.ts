@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
-import { getsAlongWhenRefused } from '../../src/calls/bullmq/when-out-of-memory.ts';
+import { prepareForBullmq } from '../../src/calls/bullmq/when-out-of-memory.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { scriptTexts } from '../../test/support/script-texts.js';
@@ -80,6 +80,6 @@ function asDefined(name: string, content: string): string {
       defined = definition.lua;
     },
   };
-  getsAlongWhenRefused(connection as unknown as RedisClient).defineCommand(name, { lua: content });
+  prepareForBullmq(connection as unknown as RedisClient).defineCommand(name, { lua: content });
   return defined;
 }

@@ -2,32 +2,37 @@ import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadlin
 import type { RunEnd } from './bullmq/call-worker.ts';
 
 /**
- * Calls that the process which cut them works off itself. While all goes well no job is added, fetched, locked and
- * closed for them: half of what a call asked of Redis, and a process less to wake for a lone event. A job is made when a
- * call is put off, or left by a process that stops. When a process dies, its records are seen to move no more, and the
- * sweep adds their jobs (calls/sweep.ts): as for a record whose job was lost.
+ * Local calls: the process that cut them works on them itself. As long as nothing fails they need no job.
+ * That saves half of a call's work in Redis, and no second process wakes for a lone event. A job is made when
+ * a call is delayed, or when a process that stops leaves it. When a process dies, its records move no more,
+ * and the sweep adds their jobs (calls/sweep.ts), as it does for a lost job.
  */
 export interface LocalCalls {
-  /** Works a call off. `run` never rejects but for a bug, or when Redis breaks off: then the sweep brings it back. */
+  /**
+   * Starts the run of a call. `run` rejects only for a bug, or when Redis breaks off. Then the sweep brings
+   * it back.
+   */
   take(callId: string, run: () => Promise<RunEnd>): void;
-  /** Resolves when fewer calls are in hand than may be: at once, or when one has ended. */
+  /** Resolves when there is room for one more call: at once, or when a call has ended. */
   room(): Promise<void>;
   readonly size: number;
-  /** Resolves when all have ended. Whoever waits for a slot must be told to leave first. */
+  /** Resolves when all have ended. Calls that wait for a slot must be told to leave before. */
   close(): Promise<void>;
-  /** Of the loop that shows that they move. */
+  /** The deadline of the loop that keeps the calls alive in Redis. */
   readonly deadline: LoopDeadline;
 }
 
-/** The sweep takes a record that has not moved for 5 s for one that nobody works on. */
-const SHOWN_EVERY_MS = 1_500;
+/** A heartbeat for the sweep, which takes a record that has not moved for 5 s as abandoned. */
+const KEEP_ALIVE_MS = 1_500;
 
 export function createLocalCalls(options: {
-  /** Calls at a time, at most. */
+  /** Local calls at a time, at most. */
   readonly places: number;
-  /** Says in Redis that these calls are being worked on. */
+  /** Marks these calls in Redis as being worked on. */
   readonly show: (callIds: readonly string[]) => Promise<void>;
-  /** Makes the job of a call that is due after `delayMs`. Rejects when Redis fails; the sweep makes up for it. */
+  /**
+   * Makes the job of a call that is due after `delayMs`. Rejects when Redis fails; then the sweep makes it.
+   */
   readonly addJob: (callId: string, delayMs: number) => Promise<void>;
   /** A run rejected. */
   readonly onFailed: (callId: string, error: Error) => void;
@@ -40,7 +45,7 @@ export function createLocalCalls(options: {
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
 
-  const showAll = async (): Promise<void> => {
+  const keepAlive = async (): Promise<void> => {
     deadline.turn();
     try {
       if (calls.size > 0) await show([...calls.keys()]);
@@ -48,21 +53,21 @@ export function createLocalCalls(options: {
       onTrouble(error as Error);
     }
     timer = undefined;
-    showLater();
+    scheduleKeepAlive();
   };
-  const showLater = (): void => {
+  const scheduleKeepAlive = (): void => {
     if (timer !== undefined) return;
     if (calls.size === 0 || closing) {
       deadline.idle();
       return;
     }
-    deadline.rest(SHOWN_EVERY_MS);
-    timer = setTimeout(() => void showAll(), SHOWN_EVERY_MS);
+    deadline.rest(KEEP_ALIVE_MS);
+    timer = setTimeout(() => void keepAlive(), KEEP_ALIVE_MS);
   };
 
-  const work = async (callId: string, run: () => Promise<RunEnd>): Promise<void> => {
+  const runCall = async (callId: string, run: () => Promise<RunEnd>): Promise<void> => {
     try {
-      // Not before it is noted as being in hand.
+      // One tick later, so that `take` has noted the call before its run begins.
       const end = await Promise.resolve().then(run);
       if (end.kind === 'finished') return;
       await addJob(callId, end.kind === 'later' ? Math.max(1, Math.ceil(end.delayMs)) : 0);
@@ -76,8 +81,8 @@ export function createLocalCalls(options: {
 
   return {
     take(callId, run) {
-      calls.set(callId, work(callId, run));
-      showLater();
+      calls.set(callId, runCall(callId, run));
+      scheduleKeepAlive();
     },
     room: () => (calls.size < places ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
     get size() {

@@ -1,13 +1,16 @@
 import { Command } from 'commander';
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 import { type MaskedSetting, maskedView } from '../config/mask.ts';
 import { loadForCommand } from './load-config.ts';
 
-/** `imsync config`: every setting as this process sees it, without secrets; 2 if it cannot be used. */
+/**
+ * `imsync config` prints every setting without secrets. It exits with 2 when the configuration cannot be
+ * used.
+ */
 export function configCommand(): Command {
   return new Command('config')
-    .description('Print the configuration: every setting, its value and where it comes from')
-    .option('--json', 'as JSON, a list of {path, variable, value, origin, doc}')
+    .description('print the configuration: every setting, its value and where it comes from')
+    .option('--json', 'print one JSON list of {path, variable, value, origin, doc}')
     .action((options: { json?: boolean }, command: Command) => {
       const { writeOut, writeErr } = command.configureOutput();
       try {
@@ -21,7 +24,7 @@ export function configCommand(): Command {
     });
 }
 
-/** Columns of equal width, two blanks apart, a head line and a line each. */
+/** One line per setting below a header, in columns of equal width, two blanks apart. */
 function alignedTable(view: readonly MaskedSetting[]): string {
   const rows = [['SETTING', 'VARIABLE', 'VALUE', 'FROM']];
   for (const { path, variable, value, origin } of view) rows.push([path, variable || '-', value, origin]);

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { playDemo } from '../demo/demo.ts';
-import { DemoError } from '../demo/demo-error.ts';
-import { createOutput } from '../demo/output.ts';
-import { createStage, type Stage } from '../demo/stage.ts';
+import { createOutput, DemoError } from '../demo/output.ts';
+import { Stage } from '../demo/stage.ts';
 import { CliError, EXIT } from './fail.ts';
 import { readTextFile } from './load-config.ts';
 
@@ -16,22 +15,22 @@ const MAX_SIGNUPS = 500_000;
 const CAUSE_WITHIN_MS = 1_000;
 
 const HELP = `
-Needs no settings and touches none of yours: it starts a Redis, a simulated API and two workers of its own on free
-loopback ports, with a folder in the system's temporary one, and removes all of it at the end.
-redis-server is taken from the PATH; without one it is installed with apt-get, as root on Debian or Ubuntu.
+Needs no settings and uses none of yours. It starts its own Redis, simulated API and two workers on free loopback
+ports, with a folder in the system's temporary folder, and removes all of it at the end.
+redis-server is taken from the PATH. If it is not there, root on Debian or Ubuntu gets it installed with apt-get.
 
-Exit codes: 0 all signups are accounted for, 1 they are not (the logs are kept then), 3 redis-server is missing.`;
+Exit codes: 0 all signups are accounted for, 1 some are not (then the logs are kept), 3 redis-server is missing.`;
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('see it work: thousands of signups and some trouble, all on this machine')
-    .option('--keep', 'leave everything running at the end, until Ctrl-C')
-    .option('--signups <number>', 'how many users sign up', signupCount, 20_000)
+    .description('show the worker with thousands of signups and some faults, all on this machine')
+    .option('--keep', 'keep everything running at the end, until Ctrl-C')
+    .option('--signups <number>', 'number of users that sign up', signupCount, 20_000)
     .addHelpText('after', HELP)
     .action(async ({ keep = false, signups }: Flags) => {
       const output = createOutput(process.stdout);
       const interrupted = new AbortController();
-      const stage = createStage();
+      const stage = new Stage();
       const release = stopOnSignals(interrupted, stage);
       let keepFolder = false;
       try {
@@ -42,20 +41,23 @@ export function demoCommand(): Command {
         );
         if (keep) {
           await firstOf(stage.broken, aborted(signal)).catch(rethrowUnlessInterrupted);
-          output.line('Stopping, and removing all of it.');
+          output.line('Stopping, and removing everything that was started.');
         }
-        if (!balanced) throw new DemoError('The books do not balance: see the lines marked ✗ above.');
+        if (!balanced) throw new DemoError('The totals do not balance: see the lines marked ✗ above.');
       } catch (error) {
         output.block([]);
         if (error instanceof Interrupted) {
-          throw new CliError(EXIT.failed, 'The demo was stopped before its end; nothing of it is left.');
+          throw new CliError(
+            EXIT.failed,
+            'The demo was stopped before its end. Everything that it started was removed.',
+          );
         }
         if (error instanceof DemoError && error.outOfReach)
           throw new CliError(EXIT.outOfReach, error.message);
         keepFolder = true;
         throw new CliError(EXIT.failed, `${(error as Error).message}\nThe logs are kept in ${stage.folder}`);
       } finally {
-        // Whatever still goes on, such as signups after a worker died, ends here.
+        // This ends what still runs, such as signups after a worker died.
         interrupted.abort(new Interrupted());
         await stage.close(keepFolder);
         release();
@@ -63,14 +65,14 @@ export function demoCommand(): Command {
     });
 }
 
-/** Ctrl-C, or the reader of our output has gone. */
+/** Ctrl-C was pressed, or the reader of the output has gone. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
 /**
- * The first signal ends the demo in order, the second one at once. A broken pipe counts as a signal. Whatever
- * happens, no child outlives this process.
+ * The first signal ends the demo in order, the second one at once. A broken pipe counts as a signal. No child
+ * process outlives this one in any case.
  */
 function stopOnSignals(interrupted: AbortController, stage: Stage): () => void {
   const stop = (): void => {
@@ -99,13 +101,16 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** The first that settles counts; what the others do later is of no interest. */
+/** Settles as the first promise does. Later rejections of the others are ignored. */
 function firstOf<T>(...promises: readonly Promise<T>[]): Promise<Awaited<T>> {
   for (const promise of promises) promise.catch(() => undefined);
   return Promise.race(promises);
 }
 
-/** A child that dies breaks what the demo does with it, and that may be heard of first. */
+/**
+ * A child process that dies also breaks the step that uses it. This waits for the cause, which may come
+ * later.
+ */
 async function likelyCause(error: unknown, stage: Stage): Promise<never> {
   const certain = error instanceof Interrupted || (error instanceof DemoError && error.outOfReach);
   if (!certain) {
@@ -114,7 +119,7 @@ async function likelyCause(error: unknown, stage: Stage): Promise<never> {
   throw error;
 }
 
-/** Ctrl-C is how `--keep` is meant to end. */
+/** Ctrl-C is the normal end of `--keep`. */
 function rethrowUnlessInterrupted(error: unknown): void {
   if (!(error instanceof Interrupted)) throw error;
 }

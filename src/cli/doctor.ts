@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { examine, unreadable } from '../doctor/examine.ts';
 import { type Finding, findingLines, verdictOfFindings } from '../doctor/finding.ts';
@@ -7,15 +7,15 @@ import { EXIT } from './fail.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';
 
 const HELP = `
-Changes nothing. Asks Redis a few questions, and the API one: account_check of an ID that does not exist.
-Each line is ✓ (as it should be), ✗ (wrong, with what to do) or – (not looked at, and why).
+Changes nothing. Sends a few commands to Redis and one call to the API: account_check of an ID that does not exist.
+A line begins with ✓ (in order), ✗ (wrong, with what to do) or – (not checked, with the reason).
 
-Exit codes: 0 all is well, 1 something is wrong, 2 the settings are, 3 Redis or the API is out of reach.`;
+Exit codes: 0 all is well, 1 something is wrong, 2 the settings are wrong, 3 Redis or the API is out of reach.`;
 
 const ENDS = {
   well: [EXIT.done, 'All is well.'],
   wrong: [EXIT.failed, 'Something is wrong: see the lines marked ✗.'],
-  configuration: [EXIT.usage, 'The settings are wrong or not complete: see the lines marked ✗.'],
+  configuration: [EXIT.usage, 'The settings are wrong or incomplete: see the lines marked ✗.'],
   'out-of-reach': [EXIT.outOfReach, 'Something is out of reach: see the lines marked ✗.'],
 } as const;
 

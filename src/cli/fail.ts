@@ -1,9 +1,9 @@
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 
-/** Exit codes (contract). */
+/** The exit codes of all verbs. Deployments rely on them. */
 export const EXIT = { done: 0, failed: 1, usage: 2, outOfReach: 3 } as const;
 
-/** A failure with the exit code it stands for. */
+/** A failure with its exit code. The message is printed. */
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly exitCode: number;
@@ -13,11 +13,11 @@ export class CliError extends Error {
   }
 }
 
-/** What to print, and how to exit, for anything that a verb throws. */
+/** The lines to print and the exit code for anything that a verb throws. */
 export function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof ConfigError) return { lines: [...error.problems], exitCode: EXIT.usage };
   if (error instanceof CliError) return { lines: [error.message], exitCode: error.exitCode };
-  // Anything can be thrown, null too.
+  // Any value can be thrown, even null.
   const { name, message } = (error ?? {}) as Partial<Error>;
   return { lines: [`${name ?? 'Error'}: ${message ?? String(error)}`], exitCode: EXIT.failed };
 }

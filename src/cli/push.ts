@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { requireForRedis } from '../config/requirements.ts';
 import type { UserInput } from '../event/fields.ts';
-import { InvalidUserError, NotAcceptedError } from '../producer/accepted.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
+import { InvalidUserError, NotAcceptedError } from '../producer/results.ts';
 import { isDatabaseWrong } from '../redis/database.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
@@ -16,7 +16,7 @@ interface PushOptions {
 }
 
 const HELP = `
-Prints the eventId once Redis has the event.
+Prints the event ID after Redis has stored the event.
 
 Example:
   imsync push --user-id alice --nick Alice --face-url https://example.com/a.png`;
@@ -39,7 +39,7 @@ export function pushCommand(): Command {
         api: config.api.form,
       });
       try {
-        // What was typed goes to the validation as it is: it has the words for what is wrong.
+        // The validation checks the options as they were typed, because it has the error texts.
         const eventId = await producer.add(options as unknown as UserInput);
         process.stdout.write(`${eventId}\n`);
       } catch (error) {

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { InvalidInput, parseJson } from '../simulator/input.ts';
 import type { SimulatorOptions } from '../simulator/options.ts';
-import { readScenario, type Scenario } from '../simulator/scenario.ts';
-import { type BatchPolicy, POLICIES } from '../simulator/settings.ts';
+import { InvalidInput, parseJson } from '../simulator/scenario/input.ts';
+import { readScenario, type Scenario } from '../simulator/scenario/scenario.ts';
+import { type BatchPolicy, POLICIES } from '../simulator/scenario/settings.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 
 interface Flags {
@@ -21,53 +21,67 @@ interface Flags {
 }
 
 const HELP = `
-Environment (never arguments, which the process list shows):
-  IMSYNC_SDK_APP_ID           the SDKAppID whose calls are accepted; any number will do
+Environment variables (no arguments, because the process list shows those):
+  IMSYNC_SDK_APP_ID           the SDKAppID whose calls are accepted; any number works
   IMSYNC_ADMIN_ID             its admin (default administrator)
-  IMSYNC_SDK_SECRET_KEY       the key that UserSigs are verified with; any text will do
+  IMSYNC_SDK_SECRET_KEY       the key that verifies UserSigs; any text works
   IMSYNC_SDK_SECRET_KEY_FILE  or a file that holds it
-Workers, producers and doctor want the same ones, and IMSYNC_BASE_URL=http://127.0.0.1:9480.
+Workers, producers and doctor need the same values, and IMSYNC_BASE_URL=http://127.0.0.1:9480.
 
-When ready it prints one JSON line with url, controlUrl and controlToken. On SIGINT, SIGTERM or SIGHUP
-it prints its report as one JSON line and exits 0. Exit 1: it could not listen; 2: wrong usage.
+When it is ready, it prints one JSON line with url, controlUrl and controlToken. On SIGINT, SIGTERM or SIGHUP
+it prints its report as one JSON line.
+
+Exit codes: 0 done, 1 it cannot listen, 2 wrong usage.
 
 Example:
   $ export IMSYNC_SDK_APP_ID=1400000000 IMSYNC_SDK_SECRET_KEY=any-text-will-do
   $ imsync simulate --latency 20-80 --quota multiaccount_import=50 &
   $ IMSYNC_BASE_URL=http://127.0.0.1:9480 imsync worker
 
-What happened, and what it holds:
+To see what happened, and which accounts it holds:
   $ curl http://127.0.0.1:9480/_sim/report
   $ curl http://127.0.0.1:9480/_sim/accounts/alice
 
-A scenario makes trouble. Here: one call in a hundred fails for a moment; two accounts of a batch are
+A scenario causes faults. In this one, one call in a hundred fails for a moment; two accounts of a batch are
 listed in FailAccounts; and from second 10 to second 13 no call succeeds.
   {"rules": [
     {"match": {"rate": 0.01}, "action": {"errorCode": 70169}},
     {"match": {"userIds": ["bob", "eve"]}, "action": {"failAccounts": true, "singleCode": 70399}},
     {"match": {"fromMs": 10000, "untilMs": 13000}, "action": {"errorCode": 70403}}]}
-Other actions: accountCode, httpStatus, garbage, truncate, hangMs, reset, latencyMs. While it runs:
+Other actions: accountCode, httpStatus, garbage, truncate, hangMs, reset, latencyMs. To set faults while it runs:
   $ curl -X PUT -H "Authorization: Bearer $TOKEN" -d @scenario.json http://127.0.0.1:9480/_sim/faults`;
 
-/** `imsync simulate`: the account-import API on this machine. */
+/** `imsync simulate` runs a simulator of the account-import API on this machine. */
 export function simulateCommand(): Command {
   return new Command('simulate')
     .description('run a simulator of the account-import API on this machine')
-    .option('--host <host>', 'address to listen on; other than loopback lets others in', '127.0.0.1')
+    .option(
+      '--host <host>',
+      'address to listen on; other machines can reach one that is not loopback',
+      '127.0.0.1',
+    )
     .option('--port <number>', 'port to listen on; 0 takes any free one', wholeNumber(0, 65535), 9480)
     .option('--latency <min-max>', 'milliseconds that every answer takes (default: 0-0)', readLatency)
-    .option('--scenario <file>', 'JSON file with faults and settings, see below')
+    .option('--scenario <file>', 'JSON file with faults and settings; see below')
     .option('--seed <number>', 'seed of latencies and faults', wholeNumber(0, 4294967295), 1)
     .option('--quota <command=number>', 'calls per second of a command, or of total; repeatable', addQuota)
-    .option('--max-accounts <number>', 'accounts the plan allows (70398 beyond)', wholeNumber(0, 1e9))
-    .option('--sensitive-word <word>', 'refused in Nick and FaceUrl (40005); repeatable', addWord)
+    .option(
+      '--max-accounts <number>',
+      'number of accounts that the plan allows; more get 70398',
+      wholeNumber(0, 1e9),
+    )
+    .option(
+      '--sensitive-word <word>',
+      'word that is refused in Nick and FaceUrl with 40005; repeatable',
+      addWord,
+    )
     .addOption(
-      new Option('--bad-accounts-in-batch <policy>', 'what a bad account does to its batch')
+      new Option('--bad-accounts-in-batch <policy>', 'how a batch with a bad account is answered')
         .choices(POLICIES)
         .default('fail-accounts' satisfies BatchPolicy),
     )
-    .option('--control-token-file <file>', 'file that holds the control token; otherwise one is made')
-    .option('--report-file <file>', 'file that the report is written to at exit')
+    .option('--control-token-file <file>', 'file that holds the control token (default: a new token)')
+    .option('--report-file <file>', 'file for the report, written at exit')
     .addHelpText('after', HELP)
     .allowExcessArguments(false)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -91,7 +105,7 @@ async function simulate(options: SimulatorOptions, flags: Flags): Promise<void> 
     process.stderr.write(`Warning: the simulator listens on ${flags.host}, so others can reach it.\n`);
   }
   const ready = { msg: 'simulator is ready', url: simulator.url, controlUrl: `${simulator.url}/_sim/` };
-  // A token from a file is known to whoever needs it: no reason to print it.
+  // A token from a file is already known, so it is not printed.
   printLine(
     flags.controlTokenFile === undefined ? { ...ready, controlToken: simulator.controlToken } : ready,
   );

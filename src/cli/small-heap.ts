@@ -1,16 +1,18 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * A record waits up to two seconds for its slot and outlives the young generation, so the old one fills with what was
- * worked off long ago; V8 lets it grow to several times of what lives before it clears it up. Told to clear up after
- * growth by half, a worker stays at about 140 MB whatever waits, at no cost in CPU that could be measured
- * (docs/decisions/0092). V8 looks at this number anew after every collection, so it may be set at run time; an
- * operator's own choice on Node's command line stands (NODE_OPTIONS takes no such flag). What V8 knows cannot be asked:
- * one without the flag says so on the standard error, and goes on.
+ * A record waits up to two seconds for its slot, so it outlives V8's young generation and fills the old one.
+ * V8 lets the old generation grow to several times the live memory before it collects it. With a collection
+ * after growth by half, a worker stays at about 140 MB whatever waits, and no cost in CPU could be measured
+ * (docs/decisions/0092).
+ *
+ * V8 reads this flag again after every collection, so it may be set at run time. An operator's own value on
+ * Node's command line is kept (NODE_OPTIONS does not accept this flag). V8 cannot be asked which flags it
+ * knows: a version without this flag prints that on standard error and continues.
  */
 const GROWTH_PERCENT = 50;
 
-/** To be called by a process that lives long, at its start. */
+/** A long-lived process calls this at its start. */
 export function keepHeapSmall(): void {
   if (!process.execArgv.some((flag) => /^--heap[-_]growing[-_]percent=/.test(flag)))
     setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);

@@ -8,7 +8,9 @@ import { withRedis } from './with-redis.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('where every event is: waiting, in calls, imported, dead-lettered; hold and workers')
+    .description(
+      'show where all events are (waiting, in calls, imported, dead-lettered), the hold and the workers',
+    )
     .option('--json', 'print one JSON object')
     .action(async (options: { json?: boolean }, command: Command) => {
       const [status, suspects] = await withRedis(command, async ({ config, redis, keys }) => {
@@ -31,7 +33,7 @@ export function statusCommand(): Command {
 
 const SUSPECTS_SHOWN = 10;
 
-/** The status for a person. */
+/** The status as text for a person. */
 export function statusText(status: Status, suspects: readonly Suspect[] = []): string {
   const { intake, totals, deadLetters, hold, workers } = status;
   const age = (ms: number | null): string => (ms === null ? '' : `, the oldest for ${seconds(ms)}`);
@@ -39,7 +41,7 @@ export function statusText(status: Status, suspects: readonly Suspect[] = []): s
     `app          ${status.sdkAppId}`,
     `state        ${state(status)}`,
     `waiting      ${intake.waiting}${age(intake.oldestAgeMs)}`,
-    `parked       ${intake.parked} (their user is in a call)`,
+    `parked       ${intake.parked} (events whose user is in a call)`,
     ...Object.entries(status.calls).map(
       ([command, c]) =>
         `${command}: ${c.users} users in calls (${c.waiting} waiting, ${c.active} active, ${c.delayed} to be retried); ` +
@@ -53,7 +55,7 @@ export function statusText(status: Status, suspects: readonly Suspect[] = []): s
     ...(status.redis.memory === 'ample'
       ? []
       : [
-          `memory       Redis is ${Math.floor((status.redis.memoryUsedRatio ?? 0) * 100)} % full: raise its maxmemory, or find what fills it`,
+          `memory       Redis is ${Math.floor((status.redis.memoryUsedRatio ?? 0) * 100)} % full: raise maxmemory, or find what fills it`,
         ]),
     ...(totals.forgotten > 0 ? [`forgotten    ${totals.forgotten} (erased by user forget)`] : []),
     `workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`,
@@ -71,15 +73,15 @@ export function statusText(status: Status, suspects: readonly Suspect[] = []): s
   return `${lines.join('\n')}\n`;
 }
 
-/** Users whose calls fail while those of others pass. */
+/** Users whose calls fail while the calls of others succeed. */
 function suspectLines({ suspects: { calls } }: Status, suspects: readonly Suspect[]): string[] {
   if (calls === 0) return [];
   const shown = suspects.map(({ userId, failures, errorCode, httpStatus, errorInfo, hasAccount, since }) => {
     const answer = errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
-    const account = hasAccount ? '; the account exists, its profile fails' : '';
+    const account = hasAccount ? '; the account exists, but its profile is refused' : '';
     return `             ${JSON.stringify(userId)} failed ${failures} times since ${new Date(since).toISOString()}: ${answer} ${errorInfo}${account}`;
   });
-  return [`suspects     ${calls} calls fail while others pass; each is retried alone`, ...shown];
+  return [`suspects     ${calls} calls fail while others succeed; each is retried alone`, ...shown];
 }
 
 function state({ hold, paused }: Status): string {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
+import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis } from '../config/requirements.ts';
-import { withoutPassword } from '../config/shown.ts';
 import { redisAdvice } from '../redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
@@ -12,7 +12,7 @@ import { loadForCommand, readTextFile } from './load-config.ts';
 
 const REACH_MS = 3_000;
 
-/** Runs a verb that needs Redis and nothing else; says so when Redis is out of reach. */
+/** Runs a verb that needs Redis. Throws a CliError with the reason when Redis is out of reach. */
 export async function withRedis<T>(
   command: Command,
   work: (context: { config: Config; redis: RedisClient; keys: Keys }) => Promise<T>,
@@ -33,14 +33,14 @@ export async function withRedis<T>(
     if (redis.status === 'ready') throw error;
     throw new CliError(
       EXIT.outOfReach,
-      `Redis was lost: ${(error as Error).message}. What was done until then stays done; run the verb again when it is back.`,
+      `Redis was lost: ${(error as Error).message}. What was done until then stays done. Run the command again when Redis is back.`,
     );
   } finally {
     await closeRedis(redis);
   }
 }
 
-/** Why a verb does not begin, with its exit code: Redis is away, or does not give the database that was asked for. */
+/** The failure of a verb that cannot begin: Redis is out of reach, or it refuses the configured database. */
 export function notReached(config: Config, { message }: Error): CliError {
   const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
   return new CliError(

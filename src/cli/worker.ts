@@ -9,14 +9,14 @@ import { loadForCommand, readTextFile } from './load-config.ts';
 import { keepHeapSmall } from './small-heap.ts';
 import { packageVersion } from './version.ts';
 
-/** A start that is nearly over is let to its end. */
+/** A start that is nearly complete may end normally within this time. */
 const START_GRACE_MS = 1_000;
 
 const HELP = `
-Runs until SIGTERM, SIGINT or SIGHUP: then it finishes the calls on the wire, leaves the rest to other workers, and ends
-within IMSYNC_SHUTDOWN_TIMEOUT_MS. SIGTERM or SIGINT once more ends it at once; nothing is lost either way.
+Runs until SIGTERM, SIGINT or SIGHUP. Then it finishes the calls on the wire, leaves the rest to other workers, and ends
+within IMSYNC_SHUTDOWN_TIMEOUT_MS. A second SIGTERM or SIGINT ends it at once. Nothing is lost either way.
 
-Run as many as you like, on one machine or on many: they share the quota.
+Run any number of workers, on one machine or on several: they share the quota.
 
 Example:
   IMSYNC_SDK_APP_ID=1400000000 IMSYNC_SDK_SECRET_KEY_FILE=/run/secrets/key imsync worker`;
@@ -32,9 +32,11 @@ export function workerCommand(): Command {
       readSecrets(config, readTextFile);
       const version = packageVersion();
       const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
-      // The log sees to itself. What a library says there may be lost, and ends no worker.
+      // The log handles its own errors. Other output on standard output may be lost; it must not end the
+      // worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
-      // BreakerVerdict from the start: a worker that is told to stop while it starts, stops as soon as it has.
+      // Signals are caught from the beginning: a worker that is stopped during its start stops right after
+      // it.
       const signalled = firstSignal();
       let started = false;
       void endIfStuckAtStart(signalled, () => started, log);
@@ -53,18 +55,20 @@ export function workerCommand(): Command {
       const deadline = setTimeout(() => {
         log.error(
           { timeoutMs: config.shutdownTimeoutMs },
-          'not everything could be closed in time; ending all the same. Nothing is lost: other workers take over',
+          'not everything could be closed in time; ending anyway. Nothing is lost: other workers take over',
         );
         process.exit(EXIT.done);
       }, config.shutdownTimeoutMs - 250);
       await worker.stop();
       clearTimeout(deadline);
-      // Nothing is left to do; a stray handle must not keep the process.
+      // All work is done. A handle that is still open must not keep the process.
       process.exit(EXIT.done);
     });
 }
 
-/** Told to stop while it waits for Redis, it has nothing to finish: it does not wait to the end. */
+/**
+ * A worker that is stopped while it waits for Redis has nothing to finish, so it ends without waiting longer.
+ */
 async function endIfStuckAtStart(
   signalled: Promise<NodeJS.Signals>,
   isStarted: () => boolean,
@@ -74,7 +78,7 @@ async function endIfStuckAtStart(
   if (isStarted()) return;
   setTimeout(() => {
     if (isStarted()) return;
-    log.info({ signal }, 'signal received before the start was over; nothing was begun');
+    log.info({ signal }, 'signal received before the start was complete; no work was begun');
     process.exit(EXIT.done);
   }, START_GRACE_MS).unref();
 }
@@ -82,7 +86,8 @@ async function endIfStuckAtStart(
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-    // BreakerVerdict for ever: a terminal that is closed sends it twice, which is nobody's wish for a faster end.
+    // SIGHUP stays caught: a terminal that is closed sends it twice, and the second one must not end the
+    // worker at once.
     process.on('SIGHUP', resolve);
   });
 }

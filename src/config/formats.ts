@@ -2,17 +2,18 @@ import { isIP, isIPv4 } from 'node:net';
 import type { HostPort } from './config.ts';
 
 /**
- * What a setting may be, strictly: nothing is coerced, cut or guessed ("12abc" is not 12, "yes" is not true).
+ * Defines which values a setting accepts. Nothing is coerced, cut or guessed: "12abc" is not 12, "yes" is not
+ * true. convict's own formats coerce (`parseInt`, any text but "false" is true), so they are not used.
  *
- * Both readers answer `undefined` for what is not allowed; neither throws. `fromJson` also takes what either
- * of them has answered, unchanged.
+ * Both readers return `undefined` for a value that is not allowed; neither throws. `fromJson` also accepts
+ * what either reader has returned, unchanged.
  */
 export interface Format<T> {
-  /** A noun phrase that ends "it must be …". */
+  /** A noun phrase that completes the sentence "it must be …". */
   readonly allowed: string;
-  /** The same in a few characters, such as `1 to 100`, for ranges and choices. */
+  /** A short form for tables, such as `1 to 100`; only for ranges and choices. */
   readonly range?: string;
-  /** The words to choose from, where the format is a choice. */
+  /** The allowed words, if the format is a choice. */
   readonly words?: readonly string[];
   /** Reads an environment variable, which is never empty. */
   readonly fromText: (text: string) => T | undefined;
@@ -20,7 +21,7 @@ export interface Format<T> {
   readonly fromJson: (value: unknown) => T | undefined;
 }
 
-/** A whole number from `min` to `max`, both included; as text in plain decimal digits. */
+/** A whole number from `min` to `max`, both included. As text it consists of plain decimal digits. */
 export function wholeNumber(min: number, max: number): Format<number> {
   const fromJson = (value: unknown): number | undefined =>
     Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined;
@@ -33,7 +34,7 @@ export function wholeNumber(min: number, max: number): Format<number> {
   };
 }
 
-/** A share of a whole, 0 to 1; as text a plain decimal number. */
+/** A share of a whole, 0 to 1. As text it is a plain decimal number. */
 export const share: Format<number> = (() => {
   const fromJson = (value: unknown): number | undefined =>
     typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined;
@@ -60,7 +61,7 @@ export function oneOf<T extends string>(words: readonly T[]): Format<T> {
   return { allowed: `one of ${range}`, range, words, fromText: find, fromJson: find };
 }
 
-/** A text that passes `read`, which may also tidy it. */
+/** A text that `read` accepts; `read` may also normalize it. */
 export function text(allowed: string, read: (given: string) => string | undefined): Format<string> {
   return {
     allowed,
@@ -69,12 +70,12 @@ export function text(allowed: string, read: (given: string) => string | undefine
   };
 }
 
-/** A text that matches `pattern`, kept as it is. */
+/** A text that matches `pattern`. */
 export function matching(allowed: string, pattern: RegExp): Format<string> {
   return text(allowed, (given) => (pattern.test(given) ? given : undefined));
 }
 
-/** `absent` (in a file) stands for "not given"; everything else is for `format` to judge. */
+/** Adds to `format` the value `absent`, which means "not given". Only a file can say it. */
 export function orAbsent<T, A extends string | number | null>(format: Format<T>, absent: A): Format<T | A> {
   return { ...format, fromJson: (value) => (value === absent ? absent : format.fromJson(value)) };
 }
@@ -89,7 +90,9 @@ export const host: Format<string> = text('a host name or an IP address', (given)
 
 const portNumber = wholeNumber(1, 65_535);
 
-/** `host:port` pairs: as text separated by commas, in a file a list of such texts or of {host, port}. */
+/**
+ * `host:port` pairs. A variable separates them by commas; a file has a list of such texts or of {host, port}.
+ */
 export const hostPortList: Format<readonly HostPort[]> = {
   allowed: 'host:port pairs separated by commas (in a file: a list of them), IPv6 as [address]:port',
   fromText: (given) => every(given.split(','), hostPort),
@@ -115,7 +118,7 @@ function hostAndPort(name: unknown, port: number | undefined): HostPort | undefi
   return known === undefined || port === undefined ? undefined : { host: known, port };
 }
 
-/** Bearer tokens: printable ASCII, as text separated by commas or blanks, in a file a list. */
+/** Bearer tokens of printable ASCII. A variable separates them by commas or blanks; a file has a list. */
 export const tokenList: Format<readonly string[]> = {
   allowed: 'tokens of printable ASCII characters separated by commas (in a file: a list of them)',
   fromText: (given) => {
@@ -129,7 +132,7 @@ function token(given: unknown): string | undefined {
   return typeof given === 'string' && /^[!-+\--~]+$/.test(given) ? given : undefined;
 }
 
-/** An object of keys that match `key`, to the words of a choice. */
+/** An object whose keys match `key` and whose values are words of a choice. */
 export function wordByKey<T extends string>(
   allowed: string,
   key: RegExp,
@@ -150,7 +153,7 @@ export function wordByKey<T extends string>(
   };
 }
 
-/** All items read, or undefined if one of them is refused. */
+/** Reads all items; returns undefined if one of them is refused. */
 function every<A, B>(items: readonly A[], read: (item: A) => B | undefined): B[] | undefined {
   const known: B[] = [];
   for (const item of items) {
@@ -161,7 +164,65 @@ function every<A, B>(items: readonly A[], read: (item: A) => B | undefined): B[]
   return known;
 }
 
-/** Whether a host is this machine itself, so that nobody else reaches what listens there. */
+/** Whether a host is the loopback interface, so that no other machine can reach a listener there. */
 export function isLoopback(name: string): boolean {
   return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
 }
+
+/** The path of a file; `''` means none. */
+export const filePath = orAbsent(matching('the path of a file', /^[^\0\r\n]+$/), '');
+
+/**
+ * The part of a value that must not be shown.
+ * - `value`: all of it.
+ * - `address`: the password inside an address.
+ * - `path`: the path of a secret's file, unless it looks like a path. It may be the secret itself by mistake.
+ */
+export type Hidden = 'value' | 'address' | 'path' | undefined;
+
+/** Options of `setting` for a secret, and for the path of a file that holds one. */
+export const secret = { hidden: 'value' } as const;
+export const secretFile = { hidden: 'path' } as const;
+
+/** A leaf of the schema: convict's members (default, doc, env, sensitive, format) and our strict reader. */
+export interface Setting<T> {
+  readonly default: T;
+  readonly doc: string;
+  /** The environment variable; `''` if only a file can set it. */
+  readonly env: string;
+  readonly sensitive: boolean;
+  readonly format: (value: unknown) => void;
+  readonly reader: Format<T>;
+  readonly hidden: Hidden;
+  /** Describes the default in tables, where its value alone does not. */
+  readonly defaultText: string | undefined;
+}
+
+/** Defines a setting: its environment variable, accepted values, default and meaning. */
+export function setting<T>(
+  env: string,
+  reader: Format<T>,
+  fallback: T,
+  doc: string,
+  more: { hidden?: Hidden; defaultText?: string } = {},
+): Setting<T> {
+  return {
+    default: fallback,
+    doc,
+    env,
+    sensitive: more.hidden === 'value',
+    format: (value) => {
+      if (reader.fromJson(value) === undefined) throw new Error(`must be ${reader.allowed}`);
+    },
+    reader,
+    hidden: more.hidden,
+    defaultText: more.defaultText,
+  };
+}
+
+type Scalar = string | number | boolean | null;
+type IsLeaf<T> = T extends Scalar | readonly unknown[] ? true : string extends keyof T ? true : false;
+/** The schema of a part of the configuration: the same keys, with a setting in place of each value. */
+export type SchemaOf<T> = {
+  readonly [K in keyof T]: IsLeaf<T[K]> extends false ? SchemaOf<T[K]> : Setting<T[K]>;
+};

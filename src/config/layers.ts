@@ -1,51 +1,47 @@
-import { suggestion } from './nearest.ts';
-import { isTree, type PlacedSetting, settings } from './settings.ts';
-import { quoted } from './shown.ts';
+import type { Setting } from './formats.ts';
+import { quoted } from './mask.ts';
+import { schema } from './schema.ts';
+import { isSetting, isTree, settings } from './settings.ts';
 
-/** What one source says: accepted values by path, where each stands, and what is wrong with the rest. */
+/** The settings of one source: the accepted values with their origin by path, and a sentence per problem. */
 export interface Layer {
-  readonly values: ReadonlyMap<string, unknown>;
-  readonly origins: ReadonlyMap<string, string>;
+  readonly values: ReadonlyMap<string, { readonly value: unknown; readonly origin: string }>;
   readonly problems: readonly string[];
 }
 
-/** Variables that are read before any setting: they choose the file. */
+/** Variables that are no settings: they choose the file to read. */
 const environmentVariables = ['IMSYNC_ENV'] as const;
 
-const byPath = new Map(settings.map((setting) => [setting.path, setting]));
 const byVariable = new Map(settings.filter(({ env }) => env !== '').map((setting) => [setting.env, setting]));
 
-/** Reads the parsed contents of a JSON file; `name` is how the sentences call the file. */
+/** Reads the parsed content of a JSON file. The sentences call the file `name`. */
 export function fileLayer(name: string, content: unknown): Layer {
   if (!isTree(content)) return refused([`${name} must hold a JSON object with the settings.`]);
-  const values = new Map<string, unknown>();
+  const values = new Map<string, { value: unknown; origin: string }>();
   const problems: string[] = [];
-  const walk = (node: Record<string, unknown>, prefix: string): void => {
+  const walk = (node: Record<string, unknown>, group: object, prefix: string): void => {
     for (const [key, value] of Object.entries(node)) {
       const path = prefix + key;
-      const setting = byPath.get(path);
-      if (setting === undefined) {
-        if (!isGroup(path)) problems.push(unknownKey(name, prefix, key));
-        else if (isTree(value)) walk(value, `${path}.`);
-        else problems.push(`${path} in ${name} must be an object that holds ${keysOf(path).join(', ')}.`);
-        continue;
-      }
-      const known = setting.reader.fromJson(value);
-      if (known === undefined) problems.push(sentence(setting, `${path} in ${name}`, value));
-      else values.set(path, known);
+      const place: object | undefined = Object.getOwnPropertyDescriptor(group, key)?.value;
+      if (place === undefined) problems.push(unknownKey(name, path, key, Object.keys(group)));
+      else if (isSetting(place)) {
+        const known = place.reader.fromJson(value);
+        if (known === undefined) problems.push(sentence(place, `${path} in ${name}`, value));
+        else values.set(path, { value: known, origin: `file ${name}` });
+      } else if (isTree(value)) walk(value, place, `${path}.`);
+      else problems.push(`${path} in ${name} must be an object that holds ${Object.keys(place).join(', ')}.`);
     }
   };
-  walk(content, '');
-  return { values, origins: new Map([...values.keys()].map((path) => [path, `file ${name}`])), problems };
+  walk(content, schema, '');
+  return { values, problems };
 }
 
 /**
- * Reads the `IMSYNC_*` variables. An empty one counts as not given, as compose files write it; an unknown one
- * is refused even so.
+ * Reads the `IMSYNC_*` variables. An empty variable counts as not given, since compose files write it so.
+ * An unknown variable is refused even if it is empty.
  */
 export function environmentLayer(env: Readonly<Record<string, string | undefined>>): Layer {
-  const values = new Map<string, unknown>();
-  const origins = new Map<string, string>();
+  const values = new Map<string, { value: unknown; origin: string }>();
   const problems: string[] = [];
   for (const [name, given] of Object.entries(env)) {
     if (!name.startsWith('IMSYNC_') || environmentVariables.some((known) => known === name)) continue;
@@ -57,20 +53,17 @@ export function environmentLayer(env: Readonly<Record<string, string | undefined
     if (given === undefined || given === '') continue;
     const known = setting.reader.fromText(given);
     if (known === undefined) problems.push(sentence(setting, name, given) + kubernetesHint(given));
-    else {
-      values.set(setting.path, known);
-      origins.set(setting.path, `environment ${name}`);
-    }
+    else values.set(setting.path, { value: known, origin: `environment ${name}` });
   }
-  return { values, origins, problems };
+  return { values, problems };
 }
 
-/** A layer that says nothing but what is wrong with it. */
+/** A layer without values, only with problems. */
 export function refused(problems: readonly string[]): Layer {
-  return { values: new Map(), origins: new Map(), problems };
+  return { values: new Map(), problems };
 }
 
-function sentence(setting: PlacedSetting, subject: string, given: unknown): string {
+function sentence(setting: Setting<unknown>, subject: string, given: unknown): string {
   const secret = setting.hidden === 'value' || setting.hidden === 'path';
   const what = secret
     ? 'has a value that is not accepted (not shown)'
@@ -88,10 +81,9 @@ function unknownVariable(name: string): string {
   return `${name} is not a variable of imsync.${help}`;
 }
 
-function unknownKey(file: string, prefix: string, key: string): string {
-  const siblings = keysOf(prefix.slice(0, -1));
+function unknownKey(file: string, path: string, key: string, siblings: readonly string[]): string {
   const guess = suggestion(key, siblings) || ` Known here: ${siblings.join(', ')}.`;
-  return `${prefix}${key} in ${file} is not a setting of imsync.${guess}`;
+  return `${path} in ${file} is not a setting of imsync.${guess}`;
 }
 
 const kubernetes =
@@ -101,13 +93,9 @@ function kubernetesHint(given: string): string {
   return /^(?:tcp|udp|sctp):\/\//.test(given) ? ` ${kubernetes}` : '';
 }
 
-function isGroup(path: string): boolean {
-  return settings.some((setting) => setting.path.startsWith(`${path}.`));
-}
-
-/** The keys directly under a group; of the root for `''`. */
-function keysOf(group: string): string[] {
-  const prefix = group === '' ? '' : `${group}.`;
-  const inside = settings.filter((setting) => setting.path.startsWith(prefix));
-  return [...new Set(inside.map((setting) => setting.path.slice(prefix.length).split('.')[0] ?? ''))];
+/** ` Did you mean X?` for the candidate that differs only in case or separators; `''` if there is none. */
+function suggestion(given: string, candidates: readonly string[]): string {
+  const bare = (name: string): string => name.toLowerCase().replaceAll(/[_.-]/g, '');
+  const meant = candidates.find((candidate) => bare(candidate) === bare(given));
+  return meant === undefined ? '' : ` Did you mean ${meant}?`;
 }

@@ -1,50 +1,56 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import convict from 'convict';
-import type { Config } from './config.ts';
-import { refuseOn } from './config-error.ts';
+import { type Config, type FullConfig, type ReadFile, refuseOn } from './config.ts';
 import { environmentLayer, fileLayer, type Layer, refused } from './layers.ts';
-import { type ReadFile, readJson } from './read-file.ts';
 import { schema } from './schema.ts';
-import type { FullConfig } from './setting.ts';
-import { secretTwins, settings, treeOf } from './settings.ts';
+import { errorCode } from './secrets.ts';
+import { secretTwins, settings } from './settings.ts';
 
 export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The file of `--config`. */
   readonly configFile?: string;
-  /** Where default.json and the files by environment are; the package's own `config/` if not given. */
+  /** The folder of default.json and of the files by environment. Default: the package's own `config/`. */
   readonly configDir?: string;
   readonly readFile: ReadFile;
 }
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Path of a setting to `default`, `file <name>` or `environment <variable>`. */
+  /** The source of each setting by its path: `default`, `file <name>` or `environment <variable>`. */
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** `config/` at the top of the package: two folders up from src/config and from dist/config alike. */
+/** `config/` at the top of the package: two folders up, both from src/config and from dist/config. */
 const packagedDir = fileURLToPath(new URL('../../config', import.meta.url));
 
 /**
- * The configuration from, each overriding those before: the schema's defaults, `default.json`, the file of the
- * environment (IMSYNC_ENV, else NODE_ENV) if there is one, the file of `--config`, environment variables.
+ * Loads the configuration. Each source overrides those before it: the schema's defaults, `default.json`, the
+ * file of the environment (IMSYNC_ENV, else NODE_ENV) if it exists, the file of `--config`, the variables.
  *
- * Files of secrets are not read here, see `readSecrets`. Throws ConfigError with all that is wrong at once.
+ * Files of secrets are not read here but by `readSecrets`. Throws one ConfigError with all problems.
  */
 export function loadConfig(sources: Sources): LoadedConfig {
-  const values = new Map<string, unknown>(settings.map(({ path, default: value }) => [path, value]));
+  const holder = convict<FullConfig>(schema, { env: {}, args: [] });
+  const current = (path: string): unknown => holder.get(path as never);
   const origins = new Map<string, string>(settings.map(({ path }) => [path, 'default']));
   const problems: string[] = [];
   for (const layer of layersOf(sources)) {
-    for (const [path, value] of layer.values) values.set(path, merged(path, values.get(path), value));
-    for (const [path, origin] of layer.origins) origins.set(path, origin);
+    for (const [path, { value, origin }] of layer.values) {
+      holder.set(path as never, merged(path, current(path), value) as never);
+      origins.set(path, origin);
+    }
     problems.push(...layer.problems);
   }
-  problems.push(...givenTwice(values, origins));
+  problems.push(...givenTwice(current, origins));
   refuseOn(problems);
-  return deepFreeze({ config: checked(values), origins: Object.fromEntries(origins) });
+  // The layers have refused every wrong value, since convict coerces texts and names no source. A fault that
+  // convict finds here is a bug in this folder.
+  const full = holder.validate({ allowed: 'strict' }).getProperties();
+  const set = Object.entries(full.quota.perSecond).filter(([, perSecond]) => perSecond !== null);
+  const config: Config = { ...full, quota: { ...full.quota, perSecond: Object.fromEntries(set) } };
+  return deepFreeze({ config, origins: Object.fromEntries(origins) });
 }
 
 function layersOf({ env, configFile, configDir = packagedDir, readFile }: Sources): Layer[] {
@@ -65,37 +71,42 @@ function optionalFile(dir: string, name: string, readFile: ReadFile): Layer {
   return readLayer(name, join(dir, name), readFile, refused([]));
 }
 
-/** `absent` is the answer for a file that is not there; without it that is a problem like any other. */
+/** Reads and parses a JSON file. A missing file is a problem unless `absent` stands for it. */
 function readLayer(name: string, path: string, readFile: ReadFile, absent?: Layer): Layer {
-  const read = readJson(path, readFile);
-  if ('content' in read) return fileLayer(name, read.content);
-  return read.missing && absent !== undefined
-    ? absent
-    : refused([`The configuration file ${name} ${read.problem}.`]);
+  let text: string;
+  try {
+    text = readFile(path).replace(/^\uFEFF/, '');
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT' && absent !== undefined) return absent;
+    return refused([`The configuration file ${name} cannot be read (${code}).`]);
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    // Only the position is taken from the parser's message: the rest quotes the file, which may hold a
+    // secret.
+    const position = /at position (\d+)/.exec(String(error))?.[1];
+    const line = position === undefined ? '' : text.slice(0, Number(position)).split('\n').length;
+    return refused([`The configuration file ${name} is not valid JSON${line && ` (line ${line})`}.`]);
+  }
+  return fileLayer(name, content);
 }
 
-/** Overrides of verdicts add up over the files; everything else is replaced. */
+/** Verdicts of several files are merged; any other setting is replaced. */
 function merged(path: string, before: unknown, value: unknown): unknown {
   return path === 'verdicts' ? { ...Object(before), ...Object(value) } : value;
 }
 
-function givenTwice(values: ReadonlyMap<string, unknown>, origins: ReadonlyMap<string, string>): string[] {
-  const given = (path: string): boolean => String(values.get(path) ?? '') !== '';
+function givenTwice(current: (path: string) => unknown, origins: ReadonlyMap<string, string>): string[] {
+  const given = (path: string): boolean => String(current(path) ?? '') !== '';
   return secretTwins
     .filter(({ inline, file }) => given(inline.path) && given(file.path))
     .map(
       ({ inline, file }) =>
         `${inline.env} (from ${origins.get(inline.path)}) and ${file.env} (from ${origins.get(file.path)}) are both given; give one of them.`,
     );
-}
-
-/** convict's own check of the whole against the schema: a fault that it finds here is one of this room. */
-function checked(values: ReadonlyMap<string, unknown>): Config {
-  const holder = convict<FullConfig>(schema, { env: {}, args: [] });
-  holder.load(treeOf(values)).validate({ allowed: 'strict' });
-  const full = holder.getProperties();
-  const set = Object.entries(full.quota.perSecond).filter(([, perSecond]) => perSecond !== null);
-  return { ...full, quota: { ...full.quota, perSecond: Object.fromEntries(set) } };
 }
 
 function deepFreeze<T>(value: T): T {

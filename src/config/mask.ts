@@ -1,20 +1,23 @@
-import type { LoadedConfig } from './load.ts';
+import type { Config } from './config.ts';
+import type { Hidden } from './formats.ts';
 import { type PlacedSetting, settings, valueAt } from './settings.ts';
-import { shown } from './shown.ts';
 
-/** A setting for people's eyes. */
+/** A setting as people may see it. */
 export interface MaskedSetting {
   readonly path: string;
-  /** Its environment variable, `''` for what only a file can say. */
+  /** Its environment variable; `''` if only a file can set it. */
   readonly variable: string;
-  /** Its value as text: secrets as `(set)`, addresses without their password, nothing as `(not set…)`. */
+  /** Its value as text: `(set)` for a secret, an address without its password, `(not set…)` for nothing. */
   readonly value: string;
   readonly origin: string;
   readonly doc: string;
 }
 
-/** Every setting with where it comes from; free of secrets. */
-export function maskedView(loaded: LoadedConfig): readonly MaskedSetting[] {
+/** Lists every setting with its value and source, free of secrets. */
+export function maskedView(loaded: {
+  readonly config: Config;
+  readonly origins: Readonly<Record<string, string>>;
+}): readonly MaskedSetting[] {
   return settings.map((setting) => ({
     path: setting.path,
     variable: setting.env,
@@ -27,4 +30,45 @@ export function maskedView(loaded: LoadedConfig): readonly MaskedSetting[] {
 function masked({ hidden, default: fallback, defaultText }: PlacedSetting, value: unknown): string {
   const left = defaultText !== undefined && value === fallback;
   return left ? `(not set: ${defaultText})` : shown(hidden, value);
+}
+
+/** A value as text for people, without its secret part. An empty value becomes `(not set)`. */
+export function shown(hidden: Hidden, value: unknown): string {
+  const text = plain(value);
+  if (text === '') return '(not set)';
+  if (hidden === 'value') return '(set)';
+  if (hidden === 'path' && !/[/\\]/.test(text)) return '(not shown: it does not look like a path)';
+  return hidden === 'address' ? withoutPassword(text) : text;
+}
+
+/** A refused value for a sentence. It is quoted, so that blanks can be seen, and cut to 80 characters. */
+export function quoted(hidden: Hidden, value: unknown): string {
+  const asJson = typeof value === 'string' ? value : JSON.stringify(value);
+  const safe = hidden === 'address' ? withoutPassword(asJson) : asJson;
+  const short = safe.length > 80 ? `${safe.slice(0, 77)}...` : safe;
+  return typeof value === 'string' ? JSON.stringify(short) : short;
+}
+
+/**
+ * Removes the password from an address, and anything that might be one. A well-formed address keeps its user.
+ * Any other text loses everything before its last `@` and after its first `?` or `#`.
+ */
+export function withoutPassword(address: string): string {
+  const [, user, colon, rest] = /^(\w+:\/\/[^\s:/?#@]*)(:?)[^\s/?#@]*@([^\s?#@]*)$/.exec(address) ?? [];
+  if (user !== undefined) return `${user}${colon === ':' ? ':***' : ''}@${rest}`;
+  return address.replace(/^(\w+:\/\/)?.*@/s, '$1***@').replace(/[?#].*$/s, '?***');
+}
+
+function plain(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (Array.isArray(value)) return value.map(item).join(',');
+  if (typeof value !== 'object') return String(value);
+  const entries = Object.entries(value);
+  return entries.map(([key, one]) => `${key}=${String(one)}`).join(',');
+}
+
+function item(one: unknown): string {
+  if (typeof one !== 'object' || one === null || !('host' in one) || !('port' in one)) return String(one);
+  const name = String(one.host);
+  return `${name.includes(':') ? `[${name}]` : name}:${String(one.port)}`;
 }

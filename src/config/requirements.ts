@@ -1,16 +1,20 @@
-import type { Config } from './config.ts';
-import { refuseOn } from './config-error.ts';
+import { type Config, refuseOn } from './config.ts';
 import { redisUrlParts } from './urls.ts';
 
-/** The API gives up on a call after this long; only a call that waits longer learns its outcome. */
+/** The API's own time-out for a call. A caller that waits no longer than this may miss the outcome. */
 const apiTimeoutMs = 3000;
 
-/** For verbs that need nothing but Redis and the app. Throws ConfigError with all that is missing or at odds. */
+/**
+ * Checks what a verb needs that uses only Redis. Throws ConfigError with all that is missing or
+ * contradictory.
+ */
 export function requireForRedis(config: Config): void {
   refuseOn(redisProblems(config));
 }
 
-/** For whoever calls the API. Throws ConfigError with all that is missing or at odds. */
+/**
+ * Checks what a verb needs that calls the API. Throws ConfigError with all that is missing or contradictory.
+ */
 export function requireForWorker(config: Config): void {
   refuseOn([
     ...redisProblems(config),
@@ -98,10 +102,10 @@ function intakeProblems({ intake }: Config): string[] {
   return shortTokenProblems('IMSYNC_INTAKE_TOKENS', intake.tokens);
 }
 
-/** Shorter ones could be guessed by trying. */
+/** A shorter token could be guessed by trying. */
 const minTokenLength = 16;
 
-/** What is wrong with the tokens of the HTTP intake that stand in `where`; never with what they are. Pure. */
+/** Problems of the HTTP intake's tokens, which stand in `where`. The sentences never quote a token. Pure. */
 export function shortTokenProblems(where: string, tokens: readonly string[]): string[] {
   return tokens.some((token) => token.length < minTokenLength)
     ? [

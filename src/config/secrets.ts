@@ -1,9 +1,7 @@
-import type { Config } from './config.ts';
-import { refuseOn } from './config-error.ts';
-import { errorCode, type ReadFile } from './read-file.ts';
+import { type Config, type ReadFile, refuseOn } from './config.ts';
 import { type SecretTwin, secretTwins, valueAt } from './settings.ts';
 
-/** The secrets as they are now; undefined (or an empty list) for what is not given. */
+/** The secrets as they are now. One that is not given is undefined or an empty list. */
 export interface Secrets {
   readonly secretKey: string | undefined;
   readonly userSig: string | undefined;
@@ -12,11 +10,11 @@ export interface Secrets {
 }
 
 /**
- * Reads the secrets anew: from the configuration, or from their files, without the blanks around them. A file
- * may have changed since (a rotated key, a UserSig made elsewhere), so this is called again before each probe.
+ * Reads the secrets from the configuration or from their files, without the blanks around them. A file may
+ * change (a rotated key, a UserSig made elsewhere), so this is called again before each probe.
  *
- * Throws ConfigError for files that cannot be read, are empty or hold something else than the secret; by the
- * names of their variables, never with what they hold.
+ * Throws ConfigError for a file that cannot be read, is empty or does not hold the secret. The error names
+ * the variable and never quotes the file.
  */
 export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
@@ -36,7 +34,7 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   };
 }
 
-/** What UserSigs are made with, or one made elsewhere, as it is now. Throws as `readSecrets` does. */
+/** Reads the key that signs UserSigs, or a UserSig made elsewhere. Throws as `readSecrets` does. */
 export function readSigningSecret(
   config: Config,
   readFile: ReadFile,
@@ -67,4 +65,10 @@ function readTwin(
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The code of one of Node's errors, such as `ENOENT`. In tests they are not always `instanceof Error`. */
+export function errorCode(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'unknown error';
 }

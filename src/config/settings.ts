@@ -1,8 +1,7 @@
-import type { Format } from './formats.ts';
+import type { Format, Setting } from './formats.ts';
 import { schema } from './schema.ts';
-import type { Setting } from './setting.ts';
 
-/** A leaf of the schema with its place, such as `redis.url`. */
+/** A leaf of the schema with its path, such as `redis.url`. */
 export interface PlacedSetting extends Setting<unknown> {
   readonly path: string;
 }
@@ -10,7 +9,7 @@ export interface PlacedSetting extends Setting<unknown> {
 /** All settings, in the order of the schema. */
 export const settings: readonly PlacedSetting[] = [...leaves(schema, '')];
 
-/** A secret that can also be read from a file; both by their paths. */
+/** A secret and the setting that names its file. Only one of the two may be given. */
 export interface SecretTwin {
   readonly inline: PlacedSetting;
   readonly file: PlacedSetting;
@@ -21,29 +20,12 @@ export const secretTwins: readonly SecretTwin[] = settings.flatMap((inline) => {
   return inline.hidden === 'value' && file !== undefined ? [{ inline, file }] : [];
 });
 
-/** The value at a path such as `redis.url` of any tree, or undefined. */
+/** The value of a tree at a path such as `redis.url`, or undefined. */
 export function valueAt(tree: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
 }
 
-/** A nested object from values by path. */
-export function treeOf(values: Iterable<readonly [path: string, value: unknown]>): Record<string, unknown> {
-  const root: Record<string, unknown> = {};
-  for (const [path, value] of values) {
-    const keys = path.split('.');
-    const last = keys.pop() ?? path;
-    let node = root;
-    for (const key of keys) {
-      const next = isTree(node[key]) ? node[key] : {};
-      node[key] = next;
-      node = next;
-    }
-    node[last] = value;
-  }
-  return root;
-}
-
-/** Whether a value is an object with keys (and no list). */
+/** Whether a value is an object and not a list. */
 export function isTree(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -56,6 +38,7 @@ function* leaves(node: object, path: string): Generator<PlacedSetting> {
   }
 }
 
-function isSetting(node: object): node is Setting<unknown> {
+/** Whether a node of the schema is a setting, and not a group of settings. */
+export function isSetting(node: object): node is Setting<unknown> {
   return 'reader' in node && typeof (node.reader as Format<unknown>).fromJson === 'function';
 }

@@ -1,8 +1,8 @@
 import { type Format, host, text } from './formats.ts';
 
 /**
- * `redis://` or `rediss://`, host, optional port, user, password and database; of ioredis's query options only
- * `family`, so that no setting hides in the address.
+ * A `redis://` or `rediss://` address with a host and optionally port, user, password and database. `family`
+ * is the only query option of ioredis that is allowed, so that no other setting hides in the address.
  */
 export const redisUrl: Format<string> = text(
   'a redis:// or rediss:// address such as redis://127.0.0.1:6379, with at most a user, a password and a database number',
@@ -14,7 +14,9 @@ export const redisUrl: Format<string> = text(
   },
 );
 
-/** `http://` or `https://`, host, optional port and path; kept without the slash at its end. */
+/**
+ * An `http://` or `https://` address with a host and optionally port and path. The final slash is removed.
+ */
 export const httpUrl: Format<string> = text(
   'an http:// or https:// address without user, password and query',
   (given) => {
@@ -25,7 +27,7 @@ export const httpUrl: Format<string> = text(
   },
 );
 
-/** What is needed of a Redis address that has passed {@link redisUrl}. */
+/** Takes apart a Redis address that {@link redisUrl} has accepted. */
 export function redisUrlParts(given: string): { tls: boolean; hasPassword: boolean; database: number } {
   const url = new URL(given);
   return {

@@ -1,5 +1,8 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import { loadScript, runScript } from '../redis/script.ts';
+
+const bodyLimitScript = loadScript(import.meta.url, 'body-limit.lua');
 
 /**
  * The fleet's memory of how large a call's body may be: a gateway on the way may take less than the API. cut.lua cuts
@@ -25,7 +28,7 @@ export function createBodyLimit(
 ): BodyLimit {
   const halve = (bytes: number, forMs: number): void => {
     const limit = Math.max(LEAST_BYTES, Math.floor(bytes / 2));
-    redis.set(keys.bodyLimit, String(limit), 'PX', forMs).catch(onTrouble);
+    runScript(redis, bodyLimitScript, [keys.bodyLimit], [limit, forMs]).catch(onTrouble);
   };
   return {
     refused: (bytes) => halve(bytes, REFUSED_MS),

@@ -1,8 +1,8 @@
 import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { CommandLimiter } from './make-call.ts';
 import type { Whose } from './policy/decide.ts';
 import type { ApiRequest } from './policy/pending-user.ts';
 
@@ -124,9 +124,16 @@ export function createBreakerReporter(
   };
 
   /** An answer that speaks against all of its users: what it newly says of them counts, splits do not. */
-  const refused = async (request: ApiRequest, slot: Slot, answer: Answered): Promise<BreakerVerdict> => {
+  const refused = async (
+    request: ApiRequest,
+    slot: Slot,
+    answer: Answered,
+    isExplained: boolean,
+  ): Promise<BreakerVerdict> => {
     const isNews = request.first || (request.users.length === 1 && request.users[0]?.failed === true);
-    const word = await hold.bad(slot, isNews ? request.users.length : 0, answer, failing(request));
+    // A code that names the account or the request says nothing of others, and nothing against suspects.
+    const whoFails = isExplained ? { callId: '', failedAtMs: 0 } : failing(request);
+    const word = await hold.bad(slot, isNews ? request.users.length : 0, answer, whoFails);
     return HELD.has(word) ? CANARY : { kind: 'judge', whose: whoseFault(word) };
   };
 
@@ -150,7 +157,7 @@ export function createBreakerReporter(
           return blocked(request, verdict, errorInfo, slot);
         case 'done':
           // All of them failed: the API answers, but nothing proves that an account can pass.
-          if (failed === request.users.length) return refused(request, slot, answer);
+          if (failed === request.users.length) return refused(request, slot, answer, true);
           if (slot.probe) await hold.success(slot, callId);
           return { kind: 'passed', isTold: slot.probe };
         case 'retry': {
@@ -160,8 +167,9 @@ export function createBreakerReporter(
         }
         case 'account':
         case 'body':
+          return refused(request, slot, answer, true);
         case 'unknown':
-          return refused(request, slot, answer);
+          return refused(request, slot, answer, false);
       }
     },
   };

@@ -5,15 +5,16 @@ import { parseEntry } from '../event/parse.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import type { SlotClass } from '../pace/budget.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
 import { type BreakerReporter, type BreakerVerdict, createBreakerReporter } from './breaker.ts';
 import { reportCheck, whoIsThere } from './check.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { learnFromAnswer } from './learn-from-answer.ts';
-import { type CommandLimiter, makeCall, slotReportOf } from './make-call.ts';
+import { makeCall, slotReportOf } from './make-call.ts';
 import { dueAtMs, LANDING_MS, retryDelayMs, suspectFailures } from './policy/backoff.ts';
 import { type Decision, decide, decideChecked, type Whose } from './policy/decide.ts';
 import { firstRequests } from './policy/first-requests.ts';
@@ -26,7 +27,6 @@ import { createSettler, type Settler } from './settler.ts';
 /** A record, and the run that owns it. */
 export interface ClaimedRecord {
   readonly record: CallRecord;
-  /** ID of the run. */
   readonly run: string;
   /** When the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
   readonly passedAtMs: number;

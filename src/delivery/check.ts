@@ -1,10 +1,10 @@
 import type { Answer } from '../im/answers.ts';
-import { decodeCheck } from '../im/results.ts';
+import { decodeCheck } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { BreakerVerdict } from './breaker.ts';
-import type { CommandLimiter } from './make-call.ts';
 
 /**
  * account_check is asked for users who came back in FailAccounts twice: it tells "failed but there" for all of

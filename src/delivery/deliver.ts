@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import type { LocalCall } from '../intake/cut.ts';
 import { claimRecord } from '../ledger/claim.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import type { Release } from './admission.ts';
 import { CallRun } from './call-run.ts';
 import type { DeliveryOptions } from './delivery-options.ts';

@@ -4,17 +4,10 @@ import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
-import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
-import type { SlotQueue } from '../pace/slot-queue.ts';
+import type { CommandLimiter } from '../pace/open-limiter.ts';
+import type { Candidate, Slot } from '../pace/slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 import { sendAtSlot } from './send-at-slot.ts';
-
-/** What one command needs to make its calls. */
-export interface CommandLimiter {
-  readonly command: DeliveryCommand;
-  readonly slots: SlotClient;
-  readonly slotQueue: SlotQueue;
-}
 
 export type Placed =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly slot: Slot; readonly durationMs: number }
@@ -73,7 +66,10 @@ export async function makeCall(
       // A probe that hangs is replaced when its lease ends.
       const silence = slot.probe
         ? undefined
-        : setTimeout(() => report.silent?.(slot), slot.atLocalMs - performance.now() + LANDING_MS);
+        : setTimeout(
+            () => report.silent?.(slot),
+            Math.max(0, slot.atLocalMs - performance.now() + LANDING_MS),
+          );
       const sent = await sendAtSlot(prepared, slot, watch, limiter.slots).finally(() =>
         clearTimeout(silence),
       );

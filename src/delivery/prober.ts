@@ -1,25 +1,14 @@
 import type { Answer } from '../im/answers.ts';
-import { encodeCheck } from '../im/bodies.ts';
+import { decodeCheck, encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
-import { decodeCheck } from '../im/results.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
-import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import { Loop } from '../lifecycle/loop.ts';
+import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotClient } from '../pace/slot.ts';
 import { sendAtSlot } from './send-at-slot.ts';
-
-/**
- * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does not
- * exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the account quota
- * it finds the call whose import is the proof.
- */
-export interface Prober {
-  close(): Promise<void>;
-  /** Never idle: it looks now and then whatever happens. */
-  readonly deadline: LoopDeadline;
-}
 
 interface Checked {
   readonly answer: Answer;
@@ -31,7 +20,7 @@ const DEAF_POLL_MS = 30_000;
 const HELD_POLL_MS = 5_000;
 const TROUBLE_WAIT_MS = 1_000;
 
-export function startProber(options: {
+export interface ProberOptions {
   readonly client: ImClient;
   /** The budget of account_check. */
   readonly slots: SlotClient;
@@ -45,95 +34,108 @@ export function startProber(options: {
   /** Every probe is a call of the API. `answer` is as it came; the verdict's errorInfo names no user. */
   readonly onProbe: (verdict: Verdict, answer: Answer, durationMs: number) => void;
   readonly onTrouble: (error: Error) => void;
-}): Prober {
-  const { client, slots, watch, hold, signAnew, random, waitingUsers, onProbe, onTrouble } = options;
-  let closing = false;
-  let changed = false;
-  let wake: (() => void) | undefined;
-  const deadline = createLoopDeadline();
-  watch.onChange(() => {
-    changed = true;
-    wake?.();
-  });
+}
 
-  const rest = async (ms: number): Promise<void> => {
-    deadline.rest(ms);
-    if (!changed && !closing) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      wake = undefined;
-    }
-    changed = false;
-  };
+/**
+ * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does not
+ * exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the account quota
+ * it finds the call whose import is the proof.
+ */
+export class Prober {
+  readonly #options: ProberOptions;
+  readonly #loop: Loop;
 
-  const turn = async (): Promise<void> => {
+  constructor(options: ProberOptions) {
+    this.#options = options;
+    this.#loop = new Loop({
+      turn: () => this.#turn(),
+      errorRestMs: TROUBLE_WAIT_MS,
+      onError: options.onTrouble,
+    });
+    options.watch.onChange(() => this.#loop.wake());
+  }
+
+  start(): void {
+    this.#loop.run();
+  }
+
+  close(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** Never idle: it looks from time to time in any case. */
+  get deadline(): LoopDeadline {
+    return this.#loop;
+  }
+
+  async #turn(): Promise<void> {
+    const { hold, slots, watch } = this.#options;
     const { proof } = await hold.read();
-    if (proof !== 'check' && proof !== 'new') return rest(DEAF_POLL_MS);
+    if (proof !== 'check' && proof !== 'new') return this.#loop.rest(DEAF_POLL_MS);
     const asked = await slots.askForCheck();
     if (asked.epoch !== '') watch.heardOf(asked.epoch, asked.askedAtMs);
     switch (asked.kind) {
       case 'slot':
-        return proof === 'new' ? findNewcomer(asked.slot) : probe(asked.slot);
+        return proof === 'new' ? this.#findNewcomer(asked.slot) : this.#probe(asked.slot);
       case 'later':
       case 'held':
-        return rest(Math.min(HELD_POLL_MS, Math.ceil(asked.waitMs)));
+        return this.#loop.rest(Math.min(HELD_POLL_MS, Math.ceil(asked.waitMs)));
       default:
-        return rest(HELD_POLL_MS);
+        return this.#loop.rest(HELD_POLL_MS);
     }
-  };
+  }
 
   /** Makes the check at its slot; undefined when the slot was missed, and the probe is given back. */
-  const check = async (userIds: readonly string[], slot: Slot): Promise<Checked | undefined> => {
+  async #check(userIds: readonly string[], slot: Slot): Promise<Checked | undefined> {
+    const { client, slots, watch, hold, signAnew } = this.#options;
     signAnew();
     const prepared = client.prepare('account_check', encodeCheck(userIds));
     try {
       const sent = await sendAtSlot(prepared, slot, watch, slots);
-      if (sent.kind === 'answered') return judged(sent.answer, userIds, sent.durationMs);
+      if (sent.kind === 'answered') return this.#judged(sent.answer, userIds, sent.durationMs);
       await slots.giveUp(slot);
-      if (!(await prepared.connected)) return judged(await prepared.send(), userIds, 0);
+      if (!(await prepared.connected)) return this.#judged(await prepared.send(), userIds, 0);
       await hold.missed(slot);
       return undefined;
     } finally {
       // Of one that was sent this does nothing.
       prepared.abandon();
     }
-  };
+  }
 
-  const probe = async (slot: Slot): Promise<void> => {
+  async #probe(slot: Slot): Promise<void> {
+    const { random } = this.#options;
     const nobody = `imsync-probe-${Math.floor(random() * 0x1_0000_0000).toString(36)}`;
-    const checked = await check([nobody], slot);
-    if (checked !== undefined) await conclude(checked.verdict, slot);
-  };
+    const checked = await this.#check([nobody], slot);
+    if (checked !== undefined) await this.#conclude(checked.verdict, slot);
+  }
 
   /** Looks for an account that does not exist yet among the calls that wait. */
-  const findNewcomer = async (slot: Slot): Promise<void> => {
+  async #findNewcomer(slot: Slot): Promise<void> {
+    const { hold, waitingUsers } = this.#options;
     const waiting = await waitingUsers();
     if (waiting === undefined) {
       await hold.trouble(slot, { errorCode: 0, errorInfo: 'no call waits that could be the probe' });
       return;
     }
-    const checked = await check(waiting.userIds, slot);
+    const checked = await this.#check(waiting.userIds, slot);
     if (checked === undefined) return;
     const { answer, verdict } = checked;
-    if (verdict.class !== 'done' || answer.kind !== 'api') return conclude(verdict, slot);
+    if (verdict.class !== 'done' || answer.kind !== 'api') return this.#conclude(verdict, slot);
     const exists = decodeCheck(answer.body);
     const proves = waiting.userIds.some((userId) => exists.get(userId) === false);
     await hold.newcomer(slot, waiting.callId, proves);
-  };
+  }
 
-  const judged = (answer: Answer, userIds: readonly string[], durationMs: number): Checked => {
+  #judged(answer: Answer, userIds: readonly string[], durationMs: number): Checked {
     const heard = verdictOf('account_check', answer);
     const verdict = { ...heard, errorInfo: withoutUsers(heard.errorInfo, userIds) };
-    onProbe(verdict, answer, durationMs);
+    this.#options.onProbe(verdict, answer, durationMs);
     return { answer, verdict };
-  };
+  }
 
-  const conclude = async (verdict: Verdict, slot: Slot): Promise<void> => {
+  async #conclude(verdict: Verdict, slot: Slot): Promise<void> {
+    const { hold, slots } = this.#options;
     const answer = { errorCode: verdict.errorCode, errorInfo: verdict.errorInfo || verdict.meaning };
     switch (verdict.class) {
       case 'done':
@@ -157,26 +159,5 @@ export function startProber(options: {
         // The API took the credentials and dislikes the ID: that proves as much.
         await hold.bad(slot, 0, answer);
     }
-  };
-
-  const loop = async (): Promise<void> => {
-    while (!closing) {
-      deadline.turn();
-      try {
-        await turn();
-      } catch (error) {
-        if (!closing) onTrouble(error as Error);
-        await rest(TROUBLE_WAIT_MS);
-      }
-    }
-  };
-  const ended = loop();
-  return {
-    async close() {
-      closing = true;
-      wake?.();
-      await ended;
-    },
-    deadline,
-  };
+  }
 }

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
 import type { PreparedCall } from '../im/client.ts';
-import { waitUntil } from '../lifecycle/wait-until.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../pace/budget.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotClient } from '../pace/slot.ts';

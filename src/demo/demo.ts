@@ -1,8 +1,9 @@
 import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCallQueues } from '../calls/bullmq/queues.ts';
+import type { ReadFile } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import { toFields } from '../event/fields.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listDeadLetters } from '../ledger/letters/letter-store.ts';
 import { readStatus, type Status } from '../ops/status.ts';
@@ -10,12 +11,9 @@ import { readFleetState } from '../pace/hold/hold-state.ts';
 import { quotasOf } from '../pace/quotas.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import { keysOf } from '../redis/keys.ts';
-import { pushSignups } from './arrivals.ts';
-import { auditAccounts } from './audit.ts';
-import { DemoError } from './demo-error.ts';
-import type { Output } from './output.ts';
-import { type DemoPlan, planOf, scenarioOf } from './plan.ts';
+import { type Keys, keysOf } from '../redis/keys.ts';
+import { DemoError, type Output } from './output.ts';
+import { type DemoPlan, type PlannedSignup, planOf, scenarioOf } from './plan.ts';
 import {
   count,
   counted,
@@ -29,13 +27,15 @@ import {
 import { findRedisServer } from './redis-server.ts';
 import type { SimulatorControl } from './simulator-control.ts';
 import { cliPath, DEMO_APP_ID, type Stage } from './stage.ts';
-import { checksOf, type Outcome, summaryLines } from './summary.ts';
+import { auditAccounts, checksOf, type Outcome, summaryLines } from './summary.ts';
 
-/** Looks this often; without a terminal it says so less often. */
-const LOOK_EVERY_MS = 250;
+/** How often the progress is read, and how often it is printed without a terminal. */
+const PROGRESS_EVERY_MS = 250;
 const LINE_EVERY_MS = 2_000;
-/** From the last signup to the last end; what takes longer is stuck. */
-const PATIENCE_MS = 90_000;
+/** The time limit from the last signup to the end of the last event. */
+const FINISH_MS = 90_000;
+/** Signups are pushed at this interval. */
+const PUSH_EVERY_MS = 50;
 
 export interface DemoOptions {
   readonly signups: number;
@@ -48,21 +48,19 @@ export interface DemoOptions {
 }
 
 /**
- * Plays the whole demo on `stage`: signups, trouble, summary. Resolves to false when the books do not balance.
- * Rejects with a DemoError when it cannot be played, or when `signal` ends it. The caller closes the stage.
+ * Runs the whole demo on `stage`: signups, trouble, summary. Resolves to false if a check fails.
+ * Rejects with a DemoError if it cannot be run, or when `signal` ends it. The caller closes the stage.
  */
 export async function playDemo(options: DemoOptions): Promise<boolean> {
   const { signups, keep, output, stage, readFile, signal } = options;
   const plan = planOf(signups);
   output.line(`imsync demo: ${count(signups)} signups become accounts, all on this machine.`);
-  const server = await findRedisServer(output, process.env, signal);
-  const { redis } = await stage.startRedis(server);
+  const redis = await stage.startRedis(await findRedisServer(output, process.env, signal));
   const simulator = await stage.startSimulator(scenarioOf(plan));
   await stage.startWorkers();
   for (const line of introduction(plan, stage, simulator)) output.line(line);
 
-  const watch = openWatch(stage, redis, readFile);
-  const keys = keysOf(DEMO_APP_ID);
+  const statusReader = openStatusReader(stage, redis, readFile);
   const producer = new UserCreatedProducer({
     sdkAppId: DEMO_APP_ID,
     redis: { url: stage.settings().IMSYNC_REDIS_URL ?? '' },
@@ -71,26 +69,20 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
     await simulator.setScenario(scenarioOf(plan));
     const startedMs = performance.now();
     let arrived = 0;
-    const pushing = pushSignups({
-      ...plan,
-      producer,
-      redis,
-      keys,
-      signal,
-      onArrived: (n) => {
-        arrived = n;
-      },
-    });
-    const look = async (): Promise<Progress> => {
-      // Before the status: what arrived by now is in it.
-      const at = { elapsedMs: performance.now() - startedMs, total: signups, arrived };
-      return progressOf(await watch.status(), await simulator.report(), at);
+    const onArrived = (n: number): void => {
+      arrived = n;
     };
-    const following = follow(look, output, plan.arrivalMs + PATIENCE_MS, signal);
-    await Promise.all([pushing, following]);
+    const pushing = pushSignups({ ...plan, producer, redis, keys: keysOf(DEMO_APP_ID), signal, onArrived });
+    const readProgress = async (): Promise<Progress> => {
+      // Read before the status, so that the status includes what has arrived.
+      const at = { elapsedMs: performance.now() - startedMs, total: signups, arrived };
+      return progressOf(await statusReader.status(), await simulator.report(), at);
+    };
+    const showing = showProgress(readProgress, output, plan.arrivalMs + FINISH_MS, signal);
+    await Promise.all([pushing, showing]);
     const elapsedMs = performance.now() - startedMs;
 
-    const outcome = await gather(plan, elapsedMs, watch, simulator, redis);
+    const outcome = await collectOutcome(plan, elapsedMs, statusReader, simulator, redis);
     output.block([]);
     output.line();
     for (const line of summaryLines(outcome)) output.line(line);
@@ -98,21 +90,53 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
     for (const line of nextSteps(keep, stage, simulator)) output.line(line);
     return checksOf(outcome).every(({ ok }) => ok);
   } finally {
-    await Promise.all([watch.close(), producer.close()]);
+    await Promise.all([statusReader.close(), producer.close()]);
+  }
+}
+
+/**
+ * Pushes the signups evenly over `arrivalMs`, through the producer or by XADD as any Redis client can.
+ * `onArrived` receives their number so far. Rejects with a DemoError if one is refused, or on `signal`.
+ */
+async function pushSignups(options: {
+  readonly signups: readonly PlannedSignup[];
+  readonly arrivalMs: number;
+  readonly producer: UserCreatedProducer;
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly signal: AbortSignal;
+  readonly onArrived: (count: number) => void;
+}): Promise<void> {
+  const { signups, arrivalMs, producer, redis, keys, signal, onArrived } = options;
+  const startedMs = performance.now();
+  let arrived = 0;
+  while (arrived < signups.length) {
+    const share = Math.min(1, (performance.now() - startedMs + PUSH_EVERY_MS) / arrivalMs);
+    const due = signups.slice(arrived, Math.ceil(share * signups.length));
+    const checked = due.filter((signup) => signup.checked).map(({ user }) => user);
+    for (const result of await producer.addMany(checked)) {
+      if (!result.ok) throw new DemoError(`The producer refused a signup: ${result.error.message}`);
+    }
+    for (const { user } of due.filter((signup) => !signup.checked)) {
+      await redis.xadd(keys.stream, '*', ...toFields(user));
+    }
+    arrived += due.length;
+    onArrived(arrived);
+    await sleep(PUSH_EVERY_MS, undefined, { signal });
   }
 }
 
 /** Shows the progress until every signup has ended. */
-async function follow(
-  look: () => Promise<Progress>,
+async function showProgress(
+  readProgress: () => Promise<Progress>,
   output: Output,
-  patienceMs: number,
+  timeLimitMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  let saidMs = Number.NEGATIVE_INFINITY;
+  let printedMs = Number.NEGATIVE_INFINITY;
   let held = false;
   for (;;) {
-    const progress = await look();
+    const progress = await readProgress();
     output.block(progressBlock(progress));
     const over = isOver(progress);
     if (held !== (progress.hold !== null)) {
@@ -120,27 +144,26 @@ async function follow(
       output.line(holdLine(progress));
       output.block(progressBlock(progress));
     }
-    if (!output.isTerminal && (over || progress.elapsedMs - saidMs >= LINE_EVERY_MS)) {
-      saidMs = progress.elapsedMs;
+    if (!output.isTerminal && (over || progress.elapsedMs - printedMs >= LINE_EVERY_MS)) {
+      printedMs = progress.elapsedMs;
       output.line(progressLine(progress));
     }
     if (over) return;
-    if (progress.elapsedMs > patienceMs) {
-      throw new DemoError(
-        `Not every signup has ended after ${Math.round(progress.elapsedMs / 1_000)} s: ${progressLine(progress)}.`,
-      );
+    if (progress.elapsedMs > timeLimitMs) {
+      const elapsed = `${Math.round(progress.elapsedMs / 1_000)} s`;
+      throw new DemoError(`Not every signup has ended after ${elapsed}: ${progressLine(progress)}.`);
     }
-    await sleep(LOOK_EVERY_MS, undefined, { signal });
+    await sleep(PROGRESS_EVERY_MS, undefined, { signal });
   }
 }
 
-interface Watch {
+interface StatusReader {
   status(): Promise<Status>;
   close(): Promise<void>;
 }
 
-/** What `imsync status` reads, over a connection that is there already. */
-function openWatch(stage: Stage, redis: RedisClient, readFile: ReadFile): Watch {
+/** Reads what `imsync status` shows, over the demo's own connection. */
+function openStatusReader(stage: Stage, redis: RedisClient, readFile: ReadFile): StatusReader {
   const { config } = loadConfig({ env: stage.settings(), readFile });
   const quotas = quotasOf(config);
   const keys = keysOf(config.app.sdkAppId);
@@ -151,10 +174,10 @@ function openWatch(stage: Stage, redis: RedisClient, readFile: ReadFile): Watch 
   };
 }
 
-async function gather(
+async function collectOutcome(
   plan: DemoPlan,
   elapsedMs: number,
-  watch: Watch,
+  statusReader: StatusReader,
   simulator: SimulatorControl,
   redis: RedisClient,
 ): Promise<Outcome> {
@@ -165,7 +188,7 @@ async function gather(
     total: plan.signups.length,
     elapsedMs,
     heldMs: readFleetState(await redis.hgetall(keys.hold)).heldMs,
-    status: await watch.status(),
+    status: await statusReader.status(),
     facts: await simulator.report(),
     letters,
     audit: auditAccounts(plan.signups, letters, await simulator.accounts()),
@@ -175,10 +198,10 @@ async function gather(
 function introduction(plan: DemoPlan, stage: Stage, simulator: SimulatorControl): string[] {
   const { trouble, outage } = plan;
   return [
-    `  Redis      ${stage.settings().IMSYNC_REDIS_URL}, its own, append-only file on`,
+    `  Redis      ${stage.settings().IMSYNC_REDIS_URL}, with its append-only file on`,
     `  the API    ${simulator.url}, a simulator with the documented quotas and answers`,
-    '  workers    2 processes, which share the quota',
-    '  trouble    3 % of the calls fail for a moment; in the middle no call succeeds',
+    '  workers    2 processes that share the quota',
+    '  trouble    3 % of the calls have a transient error; in the middle no call succeeds',
     `             for ${outage.lastsMs / 1_000} s; ${trouble.refused.length + trouble.flaky.length} FailAccounts, ` +
       `${counted(trouble.sensitive.length, 'sensitive nick')}, ${counted(trouble.forbidden.length, 'forbidden ID')};`,
     `             ${counted(plan.repeats, 'change')} of nick right after the signup`,
@@ -191,20 +214,20 @@ function nextSteps(keep: boolean, stage: Stage, simulator: SimulatorControl): st
   if (!keep) {
     return [
       'What to try next:',
-      `  ${imsync} demo --keep              leave it running and look around: status, dlq, push`,
-      `  ${imsync} demo --signups 100000    more of them`,
+      `  ${imsync} demo --keep              keep it running, to try status, dlq and push`,
+      `  ${imsync} demo --signups 100000    run it with more signups`,
       `  ${imsync} doctor                   check the settings of your own app and Redis`,
       `  ${imsync} worker --help            run a worker for real`,
     ];
   }
   return [
-    'It keeps running until Ctrl-C:',
+    'The demo keeps running until Ctrl-C:',
     `  logs       ${stage.folder}/*.log`,
     `  simulator  ${simulator.url}/_sim/report`,
     ...stage.opsUrls().map((url) => `  a worker   ${url}/status and ${url}/metrics`),
-    'These lines let another terminal join in:',
+    'These lines let another terminal join the demo:',
     ...Object.entries(stage.settings()).map(([name, value]) => `  export ${name}=${value}`),
-    'and then, for example:',
+    'Then, for example:',
     `  ${imsync} status`,
     `  ${imsync} dlq list`,
     `  ${imsync} push --user-id alice --nick Alice`,

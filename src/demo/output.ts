@@ -1,10 +1,10 @@
-/** Where the demo writes: lines that stay, and on a terminal a block below them that is drawn over. */
+/** The output of the demo: permanent lines, and on a terminal a block below them that is redrawn. */
 export interface Output {
   readonly isTerminal: boolean;
-  /** Columns of the terminal; 80 without one. */
+  /** The terminal's columns, or 80 without a terminal. */
   readonly columns: number;
   line(text?: string): void;
-  /** Draws the block anew; an empty one takes it away. Does nothing without a terminal. */
+  /** Redraws the block. An empty one removes it. Does nothing without a terminal. */
   block(lines: readonly string[]): void;
 }
 
@@ -23,10 +23,20 @@ export function createOutput(stream: NodeJS.WriteStream): Output {
     },
     block(lines) {
       if (!isTerminal) return;
-      // A line that wraps would take two rows, and the next drawing would leave one of them behind.
+      // A wrapped line would take two rows, and the next redraw would erase only one of them.
       const fitting = lines.map((line) => [...line].slice(0, (stream.columns ?? 80) - 1).join(''));
       stream.write(erase() + fitting.map((line) => `${line}\n`).join(''));
       drawn = lines.length;
     },
   };
+}
+
+/** The demo cannot go on. `outOfReach` means that something is missing on this machine. */
+export class DemoError extends Error {
+  override readonly name = 'DemoError';
+  readonly outOfReach: boolean;
+  constructor(message: string, outOfReach = false) {
+    super(message);
+    this.outOfReach = outOfReach;
+  }
 }

@@ -1,35 +1,34 @@
 import type { UserInput } from '../event/fields.ts';
 
-/** What the demo does, as a function of the number of signups alone: the same number, the same signups. */
-
 export interface PlannedSignup {
   readonly user: UserInput;
-  /** False: it comes by a bare XADD of a client that checks nothing, since the producer would refuse it. */
+  /** False: a client without checks sends it by XADD, because the producer would refuse it. */
   readonly checked: boolean;
 }
 
+/** What the demo does. It depends only on the number of signups. */
 export interface DemoPlan {
-  /** In the order of their arrival. */
+  /** In order of arrival. */
   readonly signups: readonly PlannedSignup[];
-  /** Over how long they arrive, in ms, evenly. */
+  /** The time over which they arrive evenly, in ms. */
   readonly arrivalMs: number;
-  /** When the app fault begins, in ms after the first arrival, and how long it lasts. */
+  /** When the app fault begins, in ms after the first arrival, and its duration. */
   readonly outage: { readonly fromMs: number; readonly lastsMs: number };
-  /** Users by what the simulator, or the validation, does to them. */
+  /** Users by what the simulator or the validation does to them. */
   readonly trouble: Readonly<Record<Trouble, readonly string[]>>;
-  /** Events of users that had signed up just before, with another nick. */
+  /** Events of users who signed up shortly before, with another nick. */
   readonly repeats: number;
 }
 
 /**
  * - `forbidden`: an ID that no account may have
- * - `refused`: listed in FailAccounts every time; alone it is answered 70399
+ * - `refused`: listed in FailAccounts every time; a call for it alone gets 70399
  * - `flaky`: listed in FailAccounts once
- * - `sensitive`: a nick that the API refuses, and with it the whole call (40005)
+ * - `sensitive`: a nick for which the API refuses the whole call (40005)
  */
 export type Trouble = 'forbidden' | 'refused' | 'flaky' | 'sensitive';
 
-/** How many of a thousand signups, and where the first stands within its stretch, so that kinds rarely meet. */
+/** How many of a thousand signups, and the offset of the first, so that kinds rarely share a call. */
 const SHARES: Readonly<Record<Trouble, { readonly perThousand: number; readonly at: number }>> = {
   forbidden: { perThousand: 0.5, at: 0.15 },
   refused: { perThousand: 0.5, at: 0.35 },
@@ -37,12 +36,12 @@ const SHARES: Readonly<Record<Trouble, { readonly perThousand: number; readonly 
   sensitive: { perThousand: 0.4, at: 0.75 },
 };
 const REPEATS_PER_THOUSAND = 10;
-/** A repeat comes so many signups after the first event of its user. */
+/** A repeat comes this many signups after the first event of its user. */
 const REPEAT_AFTER = 40;
 
 const SIGNUPS_PER_SECOND = 2_000;
 const SHORTEST_ARRIVAL_MS = 4_000;
-/** A probe goes out 1 s into a hold and 2 s after that: the second one finds the API well again. */
+/** Probes start 1 s and 3 s into a hold. The second one finds that the API has recovered. */
 const OUTAGE_MS = 2_500;
 
 const NICKS = [
@@ -59,7 +58,7 @@ const NICKS = [
   '韩梅梅',
   'さくら',
 ];
-/** The simulator refuses a nick that holds it. */
+/** The simulator refuses a nick that contains this word. */
 export const SENSITIVE_WORD = 'casino';
 
 export function planOf(signups: number): DemoPlan {
@@ -94,10 +93,14 @@ export function planOf(signups: number): DemoPlan {
   return { signups: planned, arrivalMs, outage, trouble, repeats };
 }
 
-/** The scenario for the simulator; its times count from the moment it is set. */
+/** Returns the scenario for the simulator. Its times count from the moment it is set. */
 export function scenarioOf(plan: DemoPlan): object {
   const { outage, trouble } = plan;
-  const passing = (name: string, rate: number, action: object): object => ({ name, match: { rate }, action });
+  const transient = (name: string, rate: number, action: object): object => ({
+    name,
+    match: { rate },
+    action,
+  });
   return {
     latencyMs: [15, 60],
     sensitiveWords: [SENSITIVE_WORD],
@@ -106,14 +109,14 @@ export function scenarioOf(plan: DemoPlan): object {
       {
         name: 'app fault',
         match: { fromMs: outage.fromMs, untilMs: outage.fromMs + outage.lastsMs },
-        action: { errorCode: 70403, errorInfo: "the app admin's permission was taken away for a moment" },
+        action: { errorCode: 70403, errorInfo: "the app admin's permission was withdrawn for a moment" },
       },
-      passing('time-out inside', 0.01, { errorCode: 70169 }),
-      passing('another time-out inside', 0.005, { errorCode: 70202 }),
-      passing('internal error', 0.01, { errorCode: 70500 }),
-      passing('gateway', 0.005, { httpStatus: 502 }),
+      transient('internal timeout', 0.01, { errorCode: 70169 }),
+      transient('another internal timeout', 0.005, { errorCode: 70202 }),
+      transient('internal error', 0.01, { errorCode: 70500 }),
+      transient('gateway', 0.005, { httpStatus: 502 }),
       {
-        name: 'deleted lately',
+        name: 'recently deleted',
         match: { userIds: trouble.refused },
         action: { failAccounts: true, singleCode: 70399 },
       },
@@ -126,8 +129,8 @@ export function scenarioOf(plan: DemoPlan): object {
   };
 }
 
-/** Answers of the simulator that pass by themselves: a call that got one is made again. */
-export const PASSING_ANSWERS: readonly string[] = ['70169', '70202', '70500', 'http-502'];
+/** Answers with a transient error. A call that gets one is retried. */
+export const TRANSIENT_ANSWERS: readonly string[] = ['70169', '70202', '70500', 'http-502'];
 
 function place(
   kinds: Map<number, Trouble | 'repeat'>,
@@ -149,14 +152,14 @@ function userOf(index: number, sensitive: boolean): UserInput {
   return { userId: `user-${number}`, nick, faceUrl: `https://pictures.example.com/${number}.png` };
 }
 
-/** IDs as careless clients send them; each stands for a sort, and they differ. */
+/** Returns an ID as careless clients send it. There are four kinds in turn. */
 function forbiddenId(n: number): string {
   const number = String(n + 1).padStart(12, '0');
-  const sorts = [
+  const kinds = [
     `@TIM#${number}`,
     `0b7f9c1e-4d6a-4f7e-9c55-${number}`,
     `李雷-${number}`,
     `two words ${number}`,
   ];
-  return sorts[n % sorts.length] ?? number;
+  return kinds[n % kinds.length] ?? number;
 }

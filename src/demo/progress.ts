@@ -1,8 +1,8 @@
 import type { Status } from '../ops/status.ts';
-import { PASSING_ANSWERS } from './plan.ts';
+import { TRANSIENT_ANSWERS } from './plan.ts';
 import type { SimulatorFacts } from './simulator-control.ts';
 
-/** How far the demo is, as it is shown while it runs. */
+/** The progress that the demo shows while it runs. */
 export interface Progress {
   readonly elapsedMs: number;
   readonly total: number;
@@ -10,23 +10,23 @@ export interface Progress {
   readonly imported: number;
   readonly superseded: number;
   readonly dead: number;
-  /** Events that are in no call yet. */
+  /** Events that are not in a call yet. */
   readonly waiting: number;
-  /** Users in calls: on the wire, or to be tried again. */
+  /** Users in calls that are in progress or wait for a retry. */
   readonly inCalls: number;
   readonly callsLastSecond: number;
   readonly callsPerSecond: number;
   readonly accountsPerCall: number;
-  /** Answers that asked for another try. */
+  /** Answers with a transient error. */
   readonly retries: number;
-  /** Calls that wait for another try. */
+  /** Calls that wait for a retry. */
   readonly toRetry: number;
   readonly hold: { readonly errorCode: number; readonly kind: string } | null;
 }
 
 export const BATCH_COMMAND = 'multiaccount_import';
 
-/** `arrived`: signups pushed so far, of `total`. */
+/** `arrived` of `total` signups have been pushed so far. */
 export function progressOf(
   status: Status,
   facts: SimulatorFacts,
@@ -51,29 +51,29 @@ export function progressOf(
   };
 }
 
-/** Of the batch calls; 0 before the first. */
+/** Returns the mean number of accounts per batch call, or 0 before the first call. */
 export function accountsPerCall(facts: SimulatorFacts): number {
   const batch = facts.commands[BATCH_COMMAND];
   return batch === undefined || batch.accepted === 0 ? 0 : batch.items / batch.accepted;
 }
 
-/** Answers of a kind that passes by itself. */
+/** Counts the answers with a transient error. */
 export function retriesOf(facts: SimulatorFacts): number {
   const all = Object.values(facts.commands);
-  return PASSING_ANSWERS.reduce(
+  return TRANSIENT_ANSWERS.reduce(
     (sum, answer) => sum + all.reduce((of, command) => of + (command?.byErrorCode[answer] ?? 0), 0),
     0,
   );
 }
 
-/** All signups are in and none is on its way any more; whether that adds up is another question. */
+/** True when all signups have arrived and ended. Whether the counts are right is checked later. */
 export function isOver({ total, arrived, waiting, inCalls }: Progress): boolean {
   return arrived >= total && waiting === 0 && inCalls === 0;
 }
 
 const BAR_COLUMNS = 30;
 
-/** For a terminal: a block that is drawn over. */
+/** Returns the block that a terminal redraws. */
 export function progressBlock(progress: Progress): string[] {
   const { total, imported, callsLastSecond, callsPerSecond, retries, toRetry } = progress;
   const row = (name: string, text: string): string => `  ${name.padEnd(10)}${text}`;
@@ -86,17 +86,14 @@ export function progressBlock(progress: Progress): string[] {
     ),
     row('a call', `${progress.accountsPerCall.toFixed(1)} accounts`),
     row('waiting', `${count(progress.waiting)} in the stream, ${count(progress.inCalls)} in calls`),
-    row(
-      'retries',
-      `${retries} so far${toRetry === 0 ? '' : `, ${counted(toRetry, 'call')} to be made again`}`,
-    ),
+    row('retries', `${retries} so far${toRetry === 0 ? '' : `, ${counted(toRetry, 'call')} to be retried`}`),
     row('ended', `${count(progress.superseded)} superseded, ${count(progress.dead)} dead-lettered`),
     row('state', stateOf(progress)),
     '',
   ];
 }
 
-/** For a file or a pipe: a line. */
+/** Returns one line for a file or a pipe. */
 export function progressLine(progress: Progress): string {
   const { imported, total, waiting, inCalls } = progress;
   return [
@@ -110,12 +107,12 @@ export function progressLine(progress: Progress): string {
   ].join(' · ');
 }
 
-/** The line that says that a hold began, or ended. */
+/** Returns the line that announces the start or the end of a hold. */
 export function holdLine({ elapsedMs, hold }: Progress): string {
   return `${seconds(elapsedMs)} · ${
     hold === null
-      ? 'the API accepts calls again, work goes on'
-      : `the API answers ${hold.errorCode}, so all calls are held; events wait, probes go on`
+      ? 'the API accepts calls again, and work continues'
+      : `the API answers ${hold.errorCode}, so all calls are held; events wait, probes continue`
   }`;
 }
 
@@ -130,7 +127,7 @@ export function count(n: number): string {
 
 function stateOf({ hold, arrived, total }: Progress): string {
   if (hold !== null) return `held (${hold.errorCode}, ${hold.kind})`;
-  return arrived < total ? 'signups arrive' : 'all signups are here; working off the rest';
+  return arrived < total ? 'signups arrive' : 'all signups have arrived; the rest is processed';
 }
 
 function seconds(ms: number): string {

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { DemoError } from './demo-error.ts';
-import type { Output } from './output.ts';
+import { openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
+import { type Child, unexpectedEnd } from './child.ts';
+import { DemoError, type Output } from './output.ts';
 
 const WHAT_TO_INSTALL =
   'redis-server 6.2 or newer is needed on the PATH: install it (Debian, Ubuntu: ' +
@@ -12,11 +14,13 @@ const APT_STEPS: readonly (readonly string[])[] = [
   ['update', '-qq'],
   ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'],
 ];
-const TELL_EVERY_MS = { terminal: 1_000, otherwise: 10_000 };
+const PROGRESS_EVERY_MS = { terminal: 1_000, otherwise: 10_000 };
+const START_MS = 3_000;
+const START_TRIES = 3;
 
 /**
- * The path of redis-server: from PATH, else, as root, installed with apt. Throws a DemoError that says what to
- * install. `signal` ends an installation.
+ * Returns the path of redis-server on the PATH. If it is missing and this is root, apt-get installs it.
+ * Otherwise it throws a DemoError that says what to install. `signal` ends an installation.
  */
 export async function findRedisServer(
   output: Output,
@@ -27,15 +31,18 @@ export async function findRedisServer(
   if (found !== undefined) return found;
   const apt = onPath('apt-get', env);
   if (apt === undefined || process.getuid?.() !== 0) throw new DemoError(WHAT_TO_INSTALL, true);
-  output.line('redis-server is not on this machine: installing it with apt-get, which takes a moment.');
+  output.line('redis-server is not installed. The demo installs it with apt-get; this takes a moment.');
   const startedMs = performance.now();
   const seconds = (): number => Math.round((performance.now() - startedMs) / 1_000);
-  const tell = (): void => {
+  const showProgress = (): void => {
     const text = `installing redis-server … ${seconds()} s`;
     if (output.isTerminal) output.block([text]);
     else output.line(text);
   };
-  const timer = setInterval(tell, output.isTerminal ? TELL_EVERY_MS.terminal : TELL_EVERY_MS.otherwise);
+  const timer = setInterval(
+    showProgress,
+    output.isTerminal ? PROGRESS_EVERY_MS.terminal : PROGRESS_EVERY_MS.otherwise,
+  );
   try {
     for (const args of APT_STEPS) await runApt(apt, args, env, signal);
   } finally {
@@ -44,11 +51,11 @@ export async function findRedisServer(
   }
   const installed = onPath('redis-server', env);
   if (installed === undefined) throw new DemoError(WHAT_TO_INSTALL, true);
-  output.line(`redis-server is installed (${seconds()} s); it stays when the demo ends.`);
+  output.line(`redis-server is installed (${seconds()} s); it stays installed after the demo.`);
   return installed;
 }
 
-/** The first executable file of that name on the PATH. */
+/** Returns the first executable file of this name on the PATH. */
 function onPath(name: string, env: NodeJS.ProcessEnv): string | undefined {
   const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   return folders.map((folder) => join(folder, name)).find(isExecutable);
@@ -63,7 +70,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Rejects with a DemoError that holds apt's last words. */
+/** Rejects with a DemoError that quotes the end of apt-get's output. */
 function runApt(
   apt: string,
   args: readonly string[],
@@ -76,21 +83,76 @@ function runApt(
       stdio: ['ignore', 'pipe', 'pipe'],
       signal,
     });
-    let said = '';
+    let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {
-        said = (said + chunk).slice(-2_000);
+        output = (output + chunk).slice(-2_000);
       });
     }
     const failed = (how: string): void => {
-      const last = said.trim().split('\n').slice(-3).join(' | ');
-      const words = last === '' ? '' : `: ${last}`;
-      reject(new DemoError(`apt-get ${args[0]} ${how}${words}. ${WHAT_TO_INSTALL}`, true));
+      const last = output.trim().split('\n').slice(-3).join(' | ');
+      const quote = last === '' ? '' : `: ${last}`;
+      reject(new DemoError(`apt-get ${args[0]} ${how}${quote}. ${WHAT_TO_INSTALL}`, true));
     };
     child.once('error', (error) => failed(`could not be run (${error.message})`));
     child.once('close', (code) => {
       if (code === 0) resolve();
       else failed(`failed with exit code ${code}`);
+    });
+  });
+}
+
+export interface RunningRedis {
+  readonly redis: RedisClient;
+  readonly url: string;
+  readonly child: Child;
+}
+
+/**
+ * Starts a Redis with an append-only file in `folder`, on a free loopback port, and connects to it.
+ * It tries three times, since another process may take the port meanwhile. `start` starts a process.
+ */
+export async function startRedisServer(
+  redisServer: string,
+  folder: string,
+  start: (name: string, command: string, args: readonly string[]) => Child,
+): Promise<RunningRedis> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    const child = start(`redis-${attempt}`, redisServer, redisArgs(port, folder));
+    const url = `redis://127.0.0.1:${port}`;
+    const redis = openRedis(
+      { url, mode: 'standalone', nodes: [], sentinelName: '', password: '', ca: '' },
+      'loop',
+      'demo',
+      () => undefined,
+    );
+    const ready = whenReady(redis, START_MS).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    const problem = await Promise.race([ready, child.ended]);
+    if (problem === '' && child.isRunning) return { redis, url, child };
+    redis.disconnect();
+    await child.stop();
+    if (attempt === START_TRIES) throw unexpectedEnd(child, problem);
+  }
+}
+
+function redisArgs(port: number, folder: string): string[] {
+  return [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
+    ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'],
+  ];
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
     });
   });
 }

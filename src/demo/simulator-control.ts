@@ -1,10 +1,10 @@
-/** What the demo asks of the simulator's own pages, under /_sim/. */
+/** A client of the simulator's control API under /_sim/. */
 export interface SimulatorControl {
   readonly url: string;
   report(): Promise<SimulatorFacts>;
-  /** Sets the scenario anew: its times count from now. */
+  /** Replaces the scenario. Its times count from now. */
   setScenario(scenario: object): Promise<void>;
-  /** Every account: its ID and its nick ('' without one). */
+  /** Returns the nick of every account by user ID, or '' for an account without one. */
   accounts(): Promise<ReadonlyMap<string, string>>;
 }
 
@@ -22,7 +22,7 @@ export interface CommandFacts {
   readonly items: number;
   readonly startedLastSecond: number;
   readonly maxInRollingSecond: number;
-  /** The same, less what the simulator itself may have bunched by stamping it late. */
+  /** Without arrivals that share a second only because of late timestamps of the simulator. */
   readonly maxSurelyInRollingSecond: number;
   readonly byErrorCode: Readonly<Record<string, number>>;
 }
@@ -30,21 +30,21 @@ export interface CommandFacts {
 const TIMEOUT_MS = 20_000;
 
 export function createSimulatorControl(url: string, token: string): SimulatorControl {
-  const ask = async (path: string, init: RequestInit = {}): Promise<Response> => {
+  const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const response = await fetch(`${url}/_sim/${path}`, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (!response.ok) throw new Error(`the simulator answers ${response.status} to ${path}`);
+    if (!response.ok) throw new Error(`The simulator answered ${response.status} to /_sim/${path}.`);
     return response;
   };
   return {
     url,
-    report: async () => (await (await ask('report')).json()) as SimulatorFacts,
+    report: async () => (await (await request('report')).json()) as SimulatorFacts,
     async setScenario(scenario) {
       const headers = { Authorization: `Bearer ${token}` };
-      await (await ask('faults', { method: 'PUT', headers, body: JSON.stringify(scenario) })).text();
+      await (await request('faults', { method: 'PUT', headers, body: JSON.stringify(scenario) })).text();
     },
     async accounts() {
       const accounts = new Map<string, string>();
-      for (const line of (await (await ask('accounts')).text()).split('\n')) {
+      for (const line of (await (await request('accounts')).text()).split('\n')) {
         if (line === '') continue;
         const { userId, nick } = JSON.parse(line) as { userId: string; nick?: string };
         accounts.set(userId, nick ?? '');

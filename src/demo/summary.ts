@@ -1,14 +1,51 @@
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import type { Status } from '../ops/status.ts';
-import type { Audit } from './audit.ts';
+import type { PlannedSignup } from './plan.ts';
 import { accountsPerCall, BATCH_COMMAND, count, counted, retriesOf } from './progress.ts';
 import type { SimulatorFacts } from './simulator-control.ts';
 
-/** All that is known when every signup has ended. */
+/** Compares the signups with the accounts of the simulator, independently of the workers' own counts. */
+export interface Audit {
+  /** How many accounts there should be, by the signups and the dead letters. */
+  readonly expected: number;
+  readonly accounts: number;
+  /** Users who have neither an account nor a dead letter. */
+  readonly missing: readonly string[];
+  /** Users whose account has an old nick although no dead letter explains it. */
+  readonly stale: readonly string[];
+  /** Accounts of users who did not sign up. */
+  readonly unknown: readonly string[];
+}
+
+/** `accounts` holds the nick of each user ID. */
+export function auditAccounts(
+  signups: readonly PlannedSignup[],
+  letters: readonly StoredLetter[],
+  accounts: ReadonlyMap<string, string>,
+): Audit {
+  const newestNick = new Map(signups.map(({ user }) => [user.userId, user.nick ?? '']));
+  const usersOf = (some: readonly StoredLetter[]) => new Set(some.map(({ userId }) => userId));
+  const bare = usersOf(letters.filter(({ reason }) => reason === 'profile'));
+  const refused = usersOf(letters.filter(({ reason }) => reason !== 'profile'));
+  const missing: string[] = [];
+  const stale: string[] = [];
+  let expected = 0;
+  for (const [userId, nick] of newestNick) {
+    const accountNick = accounts.get(userId);
+    if (accountNick !== undefined || !refused.has(userId)) expected++;
+    if (accountNick === undefined) {
+      if (!refused.has(userId)) missing.push(userId);
+    } else if (accountNick !== nick && !bare.has(userId)) stale.push(userId);
+  }
+  const unknown = [...accounts.keys()].filter((userId) => !newestNick.has(userId));
+  return { expected, accounts: accounts.size, missing, stale, unknown };
+}
+
+/** Everything the demo knows after its last signup has ended. */
 export interface Outcome {
   readonly total: number;
   readonly elapsedMs: number;
-  /** How long the fleet was held, in ms. */
+  /** How long the calls were held, in ms. */
   readonly heldMs: number;
   readonly status: Status;
   readonly facts: SimulatorFacts;
@@ -21,19 +58,19 @@ export interface Check {
   readonly text: string;
 }
 
-/** What must be true for the demo to have worked. */
+/** Returns the checks that decide whether the demo has worked. */
 export function checksOf({ total, status, facts, letters, audit }: Outcome): Check[] {
   const { accepted, imported, superseded, deadLettered } = status.totals;
   const ended = imported + superseded + deadLettered;
   const balanced = ended === total && accepted === total && letters.length === deadLettered;
-  const { missing, stale, strangers } = audit;
-  const odd = [
+  const { missing, stale, unknown } = audit;
+  const problems = [
     ...(missing.length > 0 ? [`${count(missing.length)} missing (${missing[0]})`] : []),
     ...(stale.length > 0 ? [`${count(stale.length)} with an old nick (${stale[0]})`] : []),
-    ...(strangers.length > 0 ? [`${count(strangers.length)} nobody signed up for (${strangers[0]})`] : []),
+    ...(unknown.length > 0 ? [`${count(unknown.length)} without a signup (${unknown[0]})`] : []),
   ];
-  const held = `the simulator counts ${count(facts.accounts)} accounts`;
-  const right = odd.length === 0 && facts.accounts === audit.expected;
+  const counts = `the simulator counts ${count(facts.accounts)} accounts`;
+  const right = problems.length === 0 && facts.accounts === audit.expected;
   return [
     {
       ok: balanced,
@@ -45,21 +82,21 @@ export function checksOf({ total, status, facts, letters, audit }: Outcome): Che
     {
       ok: right,
       text: right
-        ? `${held}: every user's, each with the newest nick`
-        : `${held}, expected ${count(audit.expected)}: ${odd.join(', ') || 'the numbers differ'}`,
+        ? `${counts}: every user's, each with the newest nick`
+        : `${counts}, expected ${count(audit.expected)}: ${problems.join(', ') || 'the numbers differ'}`,
     },
     ...Object.entries(status.calls).flatMap(([command, { quota }]) => quotaCheck(command, quota, facts)),
   ];
 }
 
-/** The summary as it is printed. */
+/** Returns the summary as lines of text. */
 export function summaryLines(outcome: Outcome): string[] {
   const { total, elapsedMs, heldMs, status, facts, letters } = outcome;
   const { imported, superseded } = status.totals;
   const sums: [string, number, string][] = [
-    ['imported', imported, 'the API took them'],
-    ['superseded', superseded, 'a newer event of the same user went in their place'],
-    ['dead letters', letters.length, letters.length === 0 ? '' : 'kept, with their reason:'],
+    ['imported', imported, 'the API accepted them'],
+    ['superseded', superseded, 'a newer event of the same user replaced them'],
+    ['dead letters', letters.length, letters.length === 0 ? '' : 'kept with their reason:'],
   ];
   const width = count(total).length;
   return [
@@ -81,9 +118,10 @@ function quotaCheck(command: string, quota: number, facts: SimulatorFacts): Chec
   const of = facts.commands[command];
   if (of === undefined) return [];
   const { maxInRollingSecond: most, maxSurelyInRollingSecond: surely } = of;
+  const stallMs = Math.round(facts.longestStallMs);
   const stall =
     most > quota && surely <= quota
-      ? ` (${surely} for sure: the simulator stalled for ${Math.round(facts.longestStallMs)} ms and counted late)`
+      ? ` (at least ${surely}: the simulator stalled for ${stallMs} ms and counted late)`
       : '';
   return [
     { ok: surely <= quota, text: `${command}: most calls in any second ${most} of ${quota} allowed${stall}` },
@@ -91,7 +129,7 @@ function quotaCheck(command: string, quota: number, facts: SimulatorFacts): Chec
 }
 
 const PURPOSES: Readonly<Record<string, string>> = {
-  account_import: ', one account each: its answer says why a batch did not take it',
+  account_import: ', one account each, to learn why a batch refused it',
   account_check: ', to find out whether the hold is over',
 };
 
@@ -99,17 +137,17 @@ function callLines(facts: SimulatorFacts): string[] {
   const lines = Object.entries(facts.commands).map(([command, of]) => {
     const what =
       command === BATCH_COMMAND
-        ? `, ${accountsPerCall(facts).toFixed(1)} accounts each (with the small ones that single out a refused nick)`
+        ? `, ${accountsPerCall(facts).toFixed(1)} accounts each (small calls isolate a refused nick)`
         : (PURPOSES[command] ?? '');
     return `  ${counted(of?.calls ?? 0, 'call')} of ${command}${what}`;
   });
-  return [...lines, `  ${count(retriesOf(facts))} of them failed for a moment and were made again`];
+  return [...lines, `  ${count(retriesOf(facts))} calls had a transient error and were retried`];
 }
 
 function holdLine(heldMs: number): string {
   return heldMs === 0
-    ? '  no hold: the app fault came when no call was on its way'
-    : `  ${(heldMs / 1_000).toFixed(1)} s of hold for an app fault: events waited, nothing was lost, work resumed by itself`;
+    ? '  no hold: no call met the app fault'
+    : `  ${(heldMs / 1_000).toFixed(1)} s of hold for an app fault: events waited, and work resumed by itself`;
 }
 
 interface LetterGroup {
@@ -119,14 +157,14 @@ interface LetterGroup {
 }
 
 const REASONS: Readonly<Record<StoredLetter['reason'], string>> = {
-  invalid: 'never sent, no account can have this ID',
+  invalid: 'never sent, because no account can have this ID',
   rejected: 'refused by the API',
-  profile: 'imported, but without the nick and picture that the API refused',
-  expired: 'tried until too old',
-  unknown: 'an answer that nobody knows',
+  profile: 'imported without the nick and picture that the API refused',
+  expired: 'retried until the event was too old',
+  unknown: 'an answer without a documented meaning',
 };
 
-/** By reason and code, the most frequent first. */
+/** Groups the dead letters by reason and code, the most frequent first. */
 function groupsOf(letters: readonly StoredLetter[]): LetterGroup[] {
   const groups = new Map<string, StoredLetter[]>();
   for (const letter of letters) {

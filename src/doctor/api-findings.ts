@@ -1,63 +1,75 @@
 import type { Config } from '../config/config.ts';
-import { withoutPassword } from '../config/shown.ts';
+import { withoutPassword } from '../config/mask.ts';
 import { backupHostOf, REGION_NAMES } from '../im/regions.ts';
+import { readUserSig } from '../im/user-sig.ts';
 import type { HoldKind } from '../im/verdict-rows.ts';
 import { type ApiProbe, apiAddress } from './api-probe.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
 
-/** Past this a UserSig signed here may look like one from the future, or an old one. */
+/** With a larger difference, a UserSig signed here may be from the API's future or have expired. */
 const MAX_CLOCK_MS = 30_000;
 
+/** The user guide (generating UserSig) recommends at least a day. */
+const MIN_VALIDITY_MS = 86_400_000;
+const USER_SIG = 'user-sig';
+const RENEW_USER_SIG =
+  'Make a new UserSig for the admin and put it into IMSYNC_USER_SIG_FILE. Workers read the file before each probe.';
+
 const API_CHECKS = {
-  'api.reachable': 'the API',
-  'api.region': "the app's region",
-  'api.credentials': 'the credentials',
-  'api.clock': "the API's clock",
+  'api.reachable': 'The API was',
+  'api.region': "The app's region was",
+  'api.credentials': 'The credentials were',
+  'api.clock': "The API's clock was",
 } as const;
 
-/** What one call told of the API, and of how it sees us. */
+/** Returns what one call shows about the API, the app's region, the credentials and the clock. */
 export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
   const { answer, verdict } = probe;
   const address = withoutPassword(apiAddress(config));
   if (answer.kind === 'fault' || verdict.class === 'retry') return unreachable(config, probe, address);
   if (answer.kind === 'http' && verdict.class === 'app') return notTheApi(config, probe, address);
   return [
-    ok('api.reachable', `the API answers at ${address}, within ${Math.round(probe.roundTripMs)} ms`),
+    ok('api.reachable', `The API answers at ${address} within ${Math.round(probe.roundTripMs)} ms`),
     ...identityFindings(config, probe),
     clockFinding(probe),
   ];
 }
 
-/** Why nothing was asked: the settings do not hold up. */
+/** Returns the findings when the API was not called. `why` is a clause. */
 export function apiSkipped(why: string): Finding[] {
-  return Object.entries(API_CHECKS).map(([name, words]) => skipped(name, `${words}: ${why}`));
+  return Object.entries(API_CHECKS).map(([name, words]) => skipped(name, `${words} not checked: ${why}`));
 }
 
 function unreachable(config: Config, { answer, verdict }: ApiProbe, address: string): Finding[] {
   const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
   const backup =
     config.api.baseUrl === ''
-      ? ` The region's other host: IMSYNC_BASE_URL=https://${backupHostOf(config.api.region)}`
+      ? ` Or try the region's other host: IMSYNC_BASE_URL=https://${backupHostOf(config.api.region)}`
       : '';
-  const todo =
+  const [problem, todo] =
     answer.kind === 'fault'
-      ? `Check IMSYNC_REGION or IMSYNC_BASE_URL, and that calls from here to there are let through.${backup}`
-      : `Try again in a while.${backup}`;
+      ? [
+          'does not answer',
+          'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network between this machine and the API.',
+        ]
+      : ['has a temporary fault', 'Run the doctor again in a few minutes.'];
+  const text = `The API at ${address} ${problem}: ${said || verdict.meaning}`;
   return [
-    wrong('api.reachable', `the API is away (${address}): ${said || verdict.meaning}`, todo, 'out-of-reach'),
-    ...rest('api.reachable', 'not known without an answer'),
+    wrong('api.reachable', text, todo + backup, 'out-of-reach'),
+    ...otherChecks('api.reachable', 'the API gave no usable answer'),
   ];
 }
 
 function notTheApi(config: Config, { answer }: ApiProbe, address: string): Finding[] {
   const named = config.api.baseUrl === '' ? 'IMSYNC_REGION' : 'IMSYNC_BASE_URL';
+  const status = answer.kind === 'fault' ? '' : answer.httpStatus;
   return [
     wrong(
       'api.reachable',
-      `something answers at ${address}, but it is not the API: HTTP ${answer.kind === 'fault' ? '' : answer.httpStatus}`,
-      `Check ${named}, and whatever stands between here and there (a proxy, a gateway).`,
+      `Something answers at ${address}, but it is not the API: HTTP ${status}`,
+      `Check ${named}, and any proxy or gateway between this machine and the API.`,
     ),
-    ...rest('api.reachable', 'not known, since somebody else answered'),
+    ...otherChecks('api.reachable', 'something other than the API answered'),
   ];
 }
 
@@ -66,8 +78,8 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   const words = `${errorCode}, ${meaning}${errorInfo === '' ? '' : ` ("${errorInfo}")`}`;
   if (verdict.class === 'done') {
     return [
-      ok('api.region', `SDKAppID ${config.app.sdkAppId} is known there`),
-      ok('api.credentials', `the API accepts the UserSig of ${config.app.adminId}`),
+      ok('api.region', `The API knows SDKAppID ${config.app.sdkAppId}, so the region is right`),
+      ok('api.credentials', `The API accepts the UserSig of ${config.app.adminId}`),
     ];
   }
   if (verdict.class === 'app' && verdict.holdKind === 'region') {
@@ -76,54 +88,87 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
     const [text, todo] =
       baseUrl === ''
         ? [
-            `this SDKAppID does not live in ${region}: ${words}`,
-            `Check IMSYNC_SDK_APP_ID; or set IMSYNC_REGION to the app's home (the console shows it), one of ${others}.`,
+            `This SDKAppID does not belong to the region ${region}: ${words}`,
+            `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others}.`,
           ]
         : [
-            `this SDKAppID is not known at the API of IMSYNC_BASE_URL: ${words}`,
-            'Check IMSYNC_SDK_APP_ID, and that IMSYNC_BASE_URL is of the region that the app lives in.',
+            `The API at IMSYNC_BASE_URL does not know this SDKAppID: ${words}`,
+            'Check IMSYNC_SDK_APP_ID, and that IMSYNC_BASE_URL belongs to the region of the app.',
           ];
     return [
       wrong('api.region', text, todo),
-      skipped('api.credentials', 'the credentials: judged only in the right region'),
+      skipped('api.credentials', 'The credentials were not checked: the region must be right first'),
     ];
   }
   if (verdict.class === 'app') {
     return [
-      skipped('api.region', "the app's region: not told by an answer like the next"),
+      skipped('api.region', "The app's region was not checked: the API refuses every call"),
       wrong(
         'api.credentials',
-        `the API refuses every call: ${words}`,
+        `The API refuses every call: ${words}`,
         TODO[verdict.holdKind ?? 'configuration'],
       ),
     ];
   }
-  return rest('api.reachable', `the API answered ${words}: ask again later`).slice(0, 2);
+  const why = `the API answered ${words}; run the doctor again in a few minutes`;
+  return otherChecks('api.reachable', why).filter(({ name }) => name !== 'api.clock');
 }
 
+/** What to do about an answer that refuses every call, by its kind. */
 const TODO: Readonly<Record<HoldKind, string>> = {
   credentials:
-    'Check that IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG) belongs to this SDKAppID, and IMSYNC_ADMIN_ID to its admin; the console shows all three. A wrong clock here looks the same.',
-  quota: "Raise the plan's number of accounts, in the console.",
-  disabled: "Look at the app's state and plan, in the console.",
+    'Check IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG), IMSYNC_SDK_APP_ID and IMSYNC_ADMIN_ID against the console. ' +
+    'A wrong clock on this machine causes the same answer.',
+  quota: "Raise the plan's number of accounts in the console.",
+  disabled: "Check the app's state and plan in the console.",
   permission:
-    'IMSYNC_ADMIN_ID must be an admin of the app, and this machine’s address must be on its allow-list.',
+    'IMSYNC_ADMIN_ID must be an admin of the app, and its allow-list must contain the address of this machine.',
   region: 'Check IMSYNC_REGION.',
   configuration: 'Check IMSYNC_SDK_APP_ID and IMSYNC_BASE_URL.',
 };
 
 function clockFinding({ clockAheadMs }: ApiProbe): Finding {
   const name = 'api.clock';
-  if (clockAheadMs === undefined) return skipped(name, "the API's clock: its answer told no time");
+  if (clockAheadMs === undefined)
+    return skipped(name, "The API's clock was not checked: the answer contained no time");
   const off = Math.abs(clockAheadMs);
-  if (off <= MAX_CLOCK_MS) return ok(name, "the API's clock and this machine's agree");
+  if (off <= MAX_CLOCK_MS) return ok(name, 'The clocks of the API and this machine agree');
   return wrong(
     name,
-    `this machine's clock is ${duration(off)} ${clockAheadMs > 0 ? 'behind' : 'ahead of'} the API's`,
-    'Set it by NTP: the API refuses a UserSig from its future, or one that has expired.',
+    `This machine's clock is ${duration(off)} ${clockAheadMs > 0 ? 'behind' : 'ahead of'} the API's`,
+    'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
   );
 }
 
-function rest(but: string, why: string): Finding[] {
-  return apiSkipped(why).filter(({ name }) => name !== but);
+function otherChecks(except: string, why: string): Finding[] {
+  return apiSkipped(why).filter(({ name }) => name !== except);
+}
+
+/** Checks how long a UserSig made elsewhere is still valid. One that is signed here renews itself. */
+export function userSigFinding(
+  given: string | undefined,
+  app: { readonly sdkAppId: number; readonly adminId: string },
+  nowMs: number,
+): Finding {
+  if (given === undefined) return ok(USER_SIG, 'UserSigs are signed with the key and renewed in time');
+  const claims = readUserSig(given);
+  if (claims === undefined) return wrong(USER_SIG, 'The given UserSig cannot be read', RENEW_USER_SIG);
+  const { sdkAppId, identifier, issuedAtSeconds, expireSeconds } = claims;
+  if (sdkAppId !== app.sdkAppId) {
+    const text = `The given UserSig was made for SDKAppID ${sdkAppId}, not ${app.sdkAppId}`;
+    return wrong(USER_SIG, text, 'Check IMSYNC_SDK_APP_ID, or make a UserSig for this app.');
+  }
+  if (identifier !== app.adminId) {
+    const text = `The given UserSig was made for another user than IMSYNC_ADMIN_ID (${app.adminId})`;
+    return wrong(
+      USER_SIG,
+      text,
+      'Make a UserSig for the admin, or set IMSYNC_ADMIN_ID to the user of this one.',
+    );
+  }
+  const leftMs = 1_000 * (issuedAtSeconds + expireSeconds) - nowMs;
+  if (leftMs <= 0)
+    return wrong(USER_SIG, `The given UserSig expired ${duration(-leftMs)} ago`, RENEW_USER_SIG);
+  const text = `The given UserSig is valid for another ${duration(leftMs)}`;
+  return leftMs < MIN_VALIDITY_MS ? wrong(USER_SIG, text, RENEW_USER_SIG) : ok(USER_SIG, text);
 }

@@ -1,17 +1,17 @@
 /**
  * One line of the doctor's report.
- * - `ok`: as it should be
- * - `wrong`: must be changed; `todo` says what
- * - `skipped`: could not be looked at, or is nothing to decide on; `text` says why
- * - `hint`: good to know, nothing was looked at
+ * - `ok`: the check passed
+ * - `wrong`: something must be changed, and `todo` says what
+ * - `skipped`: the check was not made or has no clear result, and `text` says why
+ * - `hint`: useful to know; nothing was checked
  */
 export interface Finding {
-  /** Stable, for programs: `redis.persistence`, `api.credentials` … */
+  /** A stable name for programs, such as `redis.persistence` or `api.credentials`. */
   readonly name: string;
   readonly state: 'ok' | 'wrong' | 'skipped' | 'hint';
   readonly text: string;
   readonly todo?: string;
-  /** Of a wrong one: what the exit code says before anything else. */
+  /** For `wrong`: the cause that decides the exit code. */
   readonly cause?: 'configuration' | 'out-of-reach';
 }
 
@@ -31,7 +31,10 @@ export function hint(name: string, text: string): Finding {
   return { name, state: 'hint', text };
 }
 
-/** Wrong settings come first, since they may be why something is out of reach; then that; then all else. */
+/**
+ * Returns the verdict that decides the exit code. Wrong settings come first, because they may be the reason
+ * why something is out of reach. What is out of reach comes second.
+ */
 export function verdictOfFindings(
   findings: readonly Finding[],
 ): 'well' | 'wrong' | NonNullable<Finding['cause']> {
@@ -43,7 +46,7 @@ export function verdictOfFindings(
 
 const SIGNS: Readonly<Record<Finding['state'], string>> = { ok: '✓', wrong: '✗', skipped: '–', hint: '·' };
 
-/** For a person: a line each, what to do below it. */
+/** Returns the report for a person: one line for each finding, and below it what to do. */
 export function findingLines(findings: readonly Finding[]): string[] {
   return findings.flatMap(({ state, text, todo }) => [
     `${SIGNS[state]} ${text}`,
@@ -51,7 +54,7 @@ export function findingLines(findings: readonly Finding[]): string[] {
   ]);
 }
 
-/** `2.5 h` and the like; at least seconds. */
+/** Formats a duration, such as `2.5 h`. The smallest unit is a second. */
 export function duration(ms: number): string {
   const units: readonly (readonly [number, string])[] = [
     [86_400_000, 'days'],

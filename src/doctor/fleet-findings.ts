@@ -5,46 +5,53 @@ import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { FleetState } from '../pace/hold/hold-state.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
 
-/** What the fleet has written into Redis about itself. */
+/** What the workers have written into Redis about themselves. */
 interface FleetFacts {
-  readonly books: Totals;
+  readonly totals: Totals;
   readonly state: FleetState;
   readonly workers: readonly WorkerPresence[];
 }
 
-export function fleetFindings({ books, state, workers }: FleetFacts): Finding[] {
+export function fleetFindings({ totals, state, workers }: FleetFacts): Finding[] {
   return [
-    workersFinding(books, workers),
-    holdFinding(books.nowMs, state),
+    workersFinding(totals, workers),
+    holdFinding(totals.nowMs, state),
     pauseFinding(state),
-    suspectsFinding(books),
+    suspectsFinding(totals),
   ];
 }
 
 export function fleetSkipped(): Finding[] {
-  return ['workers', 'hold', 'pause', 'suspects'].map((name) =>
-    skipped(name, `${name}: not known without Redis`),
+  const checks = {
+    workers: 'The workers were',
+    hold: 'A hold was',
+    pause: 'A pause was',
+    suspects: 'Failing calls were',
+  };
+  return Object.entries(checks).map(([name, words]) =>
+    skipped(name, `${words} not checked: Redis cannot be used`),
   );
 }
 
-/** Which quota is in force, by these settings. */
+/** Returns the quota of each command by these settings. */
 export function quotaFindings(quotas: Readonly<Partial<Record<ImportCommand, Quota>>>): Finding[] {
   return (Object.entries(quotas) as [ImportCommand, Quota][]).map(([command, quota]) => {
     const { perSecond, share, margin } = quota;
-    const part = share === 1 ? 'all of it' : `${percent(share)} of it`;
+    const part = share === 1 ? 'all' : percent(share);
     return ok(
       `quota.${command}`,
-      `${command}: ${perSecond} calls/s allowed, ${part} used less ${percent(margin)} of margin: ` +
-        `${ratePerSecond(quota).toFixed(1)} start at most, over all processes`,
+      `${command}: ${perSecond} calls/s are allowed, and ${part} of them are used, less a margin of ${percent(margin)}; ` +
+        `at most ${ratePerSecond(quota).toFixed(1)} start per second over all processes`,
     );
   });
 }
 
-/** A trial is recognised by its answers only. */
+/** Only the API's answers show that a plan is a trial. */
 export function planHint(): Finding {
   return hint(
     'plan',
-    'a trial plan allows 100 accounts: from the 101st on the API answers 70398, all calls are held, and go on by themselves once the plan is changed',
+    'A trial plan allows 100 accounts. For more, the API answers 70398 and all calls are held. ' +
+      'They resume by themselves when the plan is changed',
   );
 }
 
@@ -53,41 +60,46 @@ function workersFinding({ nowMs, waiting }: Totals, workers: readonly WorkerPres
   if (first !== undefined) {
     const versions = [...new Set(workers.map(({ version }) => version))].join(', ');
     const newest = Math.max(...workers.map(({ lastSeen }) => lastSeen));
-    const seen = `${workers.length} ${workers.length === 1 ? 'worker runs' : 'workers run'}`;
-    return ok('workers', `${seen} (version ${versions}), seen ${duration(Math.max(0, nowMs - newest))} ago`);
+    const running = `${workers.length} ${workers.length === 1 ? 'worker runs' : 'workers run'}`;
+    return ok(
+      'workers',
+      `${running} (version ${versions}), last seen ${duration(Math.max(0, nowMs - newest))} ago`,
+    );
   }
-  const start = 'Start one: imsync worker';
+  const start = 'Start a worker: imsync worker';
   return waiting > 0
-    ? wrong('workers', `no worker runs, and ${waiting} events wait`, start)
-    : skipped('workers', 'no worker runs', start);
+    ? wrong('workers', `No worker runs, and ${waiting} events wait`, start)
+    : skipped('workers', 'No worker runs', start);
 }
 
 function holdFinding(nowMs: number, { hold }: FleetState): Finding {
-  if (hold === null) return ok('hold', 'no hold: calls may start');
+  if (hold === null) return ok('hold', 'Calls are not held');
   const next = hold.nextProbeAt > nowMs ? `in ${duration(hold.nextProbeAt - nowMs)}` : 'due now';
+  const since = new Date(hold.since).toISOString();
   return wrong(
     'hold',
-    `all calls are held since ${new Date(hold.since).toISOString()} (${hold.kind}): ${hold.errorCode} ${hold.errorInfo}; next probe ${next}`,
-    'Mend what the code says; events are kept, and probes find the recovery by themselves.',
+    `All calls have been held since ${since} (${hold.kind}): ${hold.errorCode} ${hold.errorInfo}; next probe ${next}`,
+    'Fix the cause that the code names. Events are kept, and calls resume by themselves after a successful probe.',
   );
 }
 
 function suspectsFinding({ suspectedCalls }: Totals): Finding {
-  if (suspectedCalls === 0) return ok('suspects', 'nobody fails while others pass');
+  if (suspectedCalls === 0) return ok('suspects', 'No call fails while others succeed');
   return hint(
     'suspects',
-    `${suspectedCalls} calls fail while others pass: their users are retried alone, and hold up nobody. See who and why: imsync status`,
+    `${suspectedCalls} calls fail while others succeed. Their users are retried alone and delay no other user. ` +
+      'See who and why: imsync status',
   );
 }
 
 function pauseFinding({ pause }: FleetState): Finding {
-  if (pause === null) return ok('pause', 'not paused by an operator');
+  if (pause === null) return ok('pause', 'No operator has paused the calls');
   const since = new Date(pause.since).toISOString();
   const why = pause.reason === '' ? '' : `: ${pause.reason}`;
   return wrong(
     'pause',
-    `an operator has paused all calls since ${since}${why}`,
-    'Let them go on: imsync resume',
+    `An operator has paused all calls since ${since}${why}`,
+    'Resume the calls: imsync resume',
   );
 }
 

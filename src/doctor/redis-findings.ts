@@ -1,19 +1,59 @@
 import { redisAdvice } from '../redis/advice.ts';
+import type { RedisClient } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
-import { aofProblem, policyProblem, versionProblem } from '../redis/requirements.ts';
+import type { Keys } from '../redis/keys.ts';
+import { ownerInfo, ownerTimeMs } from '../redis/owner.ts';
+import {
+  aofProblem,
+  parseServerFacts,
+  policyProblem,
+  type ServerFacts,
+  versionProblem,
+} from '../redis/requirements.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
-import type { RedisFacts } from './redis-facts.ts';
 
-/** A waiting event with its ID, nick and picture takes about 80 bytes in the stream; this allows for long ones. */
+/** A waiting event with ID, nick and picture takes about 80 bytes in the stream; long ones take more. */
 const EVENT_BYTES = 150;
-/** Under this share of its limit Redis is about to refuse events. */
-const LEAST_MEMORY_LEFT = 0.05;
-/** Workers judge each other's signs of life by Redis's clock, within 20 s. */
+/** With a smaller share of its memory left, Redis is about to refuse events. */
+const MIN_MEMORY_LEFT = 0.05;
+/** Workers check each other's presence by Redis's clock, within 20 s. */
 const MAX_CLOCK_MS = 5_000;
 
 const REDIS_CHECKS = ['database', 'version', 'role', 'policy', 'persistence', 'memory', 'clock'] as const;
 
-/** What Redis is like. `address`: without its password. */
+/** The properties of a Redis that the doctor checks. A worker's start depends on fewer. */
+export interface RedisFacts extends ServerFacts {
+  /** `master`, or `slave` for a replica. */
+  readonly role: string;
+  /** False when the last write to the append-only file failed. */
+  readonly aofWritable: boolean;
+  /** The memory of Redis's machine; 0 if Redis does not report it. */
+  readonly systemMemoryBytes: number;
+  readonly roundTripMs: number;
+  /** Redis's clock minus ours, in ms. The error is at most half of the round trip. */
+  readonly clockAheadMs: number;
+}
+
+/** Takes two commands. Rejects with Redis's own error, for example if its ACL forbids INFO. */
+export async function readRedisFacts(redis: RedisClient, keys: Keys): Promise<RedisFacts> {
+  const startedMs = performance.now();
+  const redisMs = await ownerTimeMs(redis, keys);
+  const roundTripMs = performance.now() - startedMs;
+  const clockAheadMs = redisMs - (Date.now() - roundTripMs / 2);
+  return { ...parseRedisFacts(await ownerInfo(redis, keys)), roundTripMs, clockAheadMs };
+}
+
+export function parseRedisFacts(info: string): Omit<RedisFacts, 'roundTripMs' | 'clockAheadMs'> {
+  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  return {
+    ...parseServerFacts(info),
+    role: field('role'),
+    aofWritable: field('aof_last_write_status') !== 'err',
+    systemMemoryBytes: Number(field('total_system_memory') || 0),
+  };
+}
+
+/** Returns the findings about a Redis that answers. `address` contains no password. */
 export function redisFindings(
   facts: RedisFacts,
   address: string,
@@ -21,12 +61,12 @@ export function redisFindings(
   allowVolatile: boolean,
 ): Finding[] {
   return [
-    ok('redis.reachable', `Redis answers at ${address}, within ${facts.roundTripMs.toFixed(1)} ms`),
-    // A connection that stands is in it (redis/database.ts).
-    ok('redis.database', `database ${database} is used, as asked for`),
-    judged('version', versionProblem(facts), `Redis is ${facts.version}; 6.2 is enough`),
+    ok('redis.reachable', `Redis answers at ${address} within ${facts.roundTripMs.toFixed(1)} ms`),
+    // An open connection has selected the database (redis/database.ts).
+    ok('redis.database', `Redis gives access to database ${database}, as configured`),
+    requirement('version', versionProblem(facts), `Redis ${facts.version} is new enough (6.2 or newer)`),
     roleFinding(facts),
-    judged(
+    requirement(
       'policy',
       policyProblem(facts),
       'Redis evicts nothing (maxmemory-policy noeviction)',
@@ -35,13 +75,13 @@ export function redisFindings(
     facts.aofEnabled && !facts.aofWritable
       ? wrong(
           'redis.persistence',
-          'Redis could not write its append-only file, and refuses events',
-          "Look at Redis's log, and at the space on its disk.",
+          'Redis failed to write its append-only file and refuses events',
+          "Check Redis's log and the free space on its disk.",
         )
-      : judged(
+      : requirement(
           'persistence',
           aofProblem(facts),
-          'events survive a restart (append-only file on, last write went well)',
+          'Events survive a restart: the append-only file is on, and its last write succeeded',
           allowVolatile,
         ),
     memoryFinding(facts),
@@ -49,7 +89,7 @@ export function redisFindings(
   ];
 }
 
-/** Redis cannot be asked: `reason` is ioredis's, or that it does not give the database. */
+/** Returns the findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
 export function redisAway(address: string, reason: string): Finding[] {
   const problem = wrong(
     isDatabaseRefused(reason) ? 'redis.database' : 'redis.reachable',
@@ -58,17 +98,17 @@ export function redisAway(address: string, reason: string): Finding[] {
     isDatabaseWrong(reason) ? 'configuration' : 'out-of-reach',
   );
   const unknown = REDIS_CHECKS.map((name) =>
-    skipped(`redis.${name}`, `Redis's ${name}: not known without an answer`),
+    skipped(`redis.${name}`, `Redis's ${name} was not checked: Redis cannot be used`),
   );
   return [problem, ...unknown.filter(({ name }) => name !== problem.name)];
 }
 
-/** A problem's text is a sentence on what is, and one on what to do. */
-function judged(name: string, problem: string | undefined, good: string, accepted = false): Finding {
+/** The first sentence of `problem` says what is wrong, the others say what to do. */
+function requirement(name: string, problem: string | undefined, good: string, accepted = false): Finding {
   const id = `redis.${name}`;
   if (problem === undefined) return ok(id, good);
   const [text = problem, ...rest] = problem.split(/(?<=[a-z])\. /);
-  if (accepted) return skipped(id, `${text}; accepted by IMSYNC_REDIS_ALLOW_VOLATILE`);
+  if (accepted) return skipped(id, `${text}. IMSYNC_REDIS_ALLOW_VOLATILE allows this`);
   return wrong(id, text, rest.join('. '));
 }
 
@@ -76,35 +116,45 @@ function roleFinding({ role }: RedisFacts): Finding {
   return role === 'slave'
     ? wrong(
         'redis.role',
-        'Redis is a replica here, which takes no events',
-        'Point IMSYNC_REDIS_URL at the primary (or use IMSYNC_REDIS_MODE sentinel or cluster).',
+        'Redis is a replica and accepts no events',
+        'Set IMSYNC_REDIS_URL to the primary, or IMSYNC_REDIS_MODE to sentinel or cluster.',
       )
-    : ok('redis.role', 'Redis is a primary, so it takes events');
+    : ok('redis.role', 'Redis is a primary and accepts events');
 }
 
 function memoryFinding(facts: RedisFacts): Finding {
   const { maxmemoryBytes: limit, usedMemoryBytes: used, systemMemoryBytes: system } = facts;
   const name = 'redis.memory';
   const bound = limit > 0 ? limit : system;
-  if (bound === 0) return skipped(name, 'memory left: Redis says neither its limit nor its machine’s memory');
+  if (bound === 0) {
+    return skipped(
+      name,
+      'The free memory is unknown: Redis reports neither its limit nor the memory of its machine',
+    );
+  }
   const left = Math.max(0, bound - used);
-  const room = `${size(left)} left, room for about ${rounded(left / EVENT_BYTES)} waiting events of ${EVENT_BYTES} bytes`;
-  const text =
+  const use =
     limit > 0
-      ? `memory: ${size(used)} of ${size(limit)} in use; ${room}`
-      : `memory: no limit of Redis's own (maxmemory 0), ${size(used)} in use of the machine's ${size(system)}; ${room} if nothing else needs it`;
-  return left < LEAST_MEMORY_LEFT * bound
-    ? wrong(name, text, 'Raise maxmemory, or find out what fills Redis: at the limit it refuses events.')
+      ? `Redis uses ${size(used)} of its limit of ${size(limit)}`
+      : `Redis has no memory limit (maxmemory 0) and uses ${size(used)} of the machine's ${size(system)}`;
+  const events = `about ${rounded(left / EVENT_BYTES)} waiting events of ${EVENT_BYTES} bytes`;
+  const text = `${use}; the remaining ${size(left)} can hold ${events}`;
+  return left < MIN_MEMORY_LEFT * bound
+    ? wrong(name, text, 'Raise maxmemory, or find out what fills Redis. At the limit Redis refuses events.')
     : ok(name, text);
 }
 
 function clockFinding({ clockAheadMs, roundTripMs }: RedisFacts): Finding {
   const off = Math.abs(clockAheadMs);
   const name = 'redis.clock';
-  if (off <= Math.max(1_000, roundTripMs)) return ok(name, "Redis's clock and this machine's agree");
+  if (off <= Math.max(1_000, roundTripMs)) return ok(name, 'The clocks of Redis and this machine agree');
   const text = `Redis's clock is ${duration(off)} ${clockAheadMs > 0 ? 'ahead of' : 'behind'} this machine's`;
   return off > MAX_CLOCK_MS
-    ? wrong(name, text, 'Set both by NTP: ages of events and signs of life are judged by these clocks.')
+    ? wrong(
+        name,
+        text,
+        'Synchronise both machines by NTP. Their clocks decide the age of events and the presence of workers.',
+      )
     : ok(name, `${text}, which does no harm`);
 }
 
@@ -113,7 +163,7 @@ function size(bytes: number): string {
   return gib >= 1 ? `${gib.toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
-/** Two digits that count; more would be a promise. */
+/** Formats a number with two significant digits, since it is an estimate. */
 function rounded(n: number): string {
   return n < 10 ? String(Math.floor(n)) : Number(n.toPrecision(2)).toLocaleString('en-US');
 }

@@ -1,13 +1,21 @@
-/** When an event happened, as producers write it: RFC 3339 or Unix milliseconds. */
-
 const rfc3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
-/** The last instant a JavaScript date can hold. */
+/** The last instant that a JavaScript date can hold. */
 const MAX_MS = 8_640_000_000_000_000;
 
 /**
- * Milliseconds since 1970 for an RFC 3339 time or a whole number of milliseconds; undefined for anything else,
- * dates that do not exist and times before 1970 included. Fractions below a millisecond are cut off; a leap
+ * Reads when an event happened, in any form that a producer may give. Returns milliseconds since 1970, or
+ * undefined if the value is no instant.
+ */
+export function readOccurredAtMs(value: unknown): number | undefined {
+  if (typeof value === 'string') return readInstantMs(value);
+  if (typeof value === 'number') return readInstantMs(String(value));
+  return value instanceof Date ? readInstantMs(String(value.getTime())) : undefined;
+}
+
+/**
+ * Reads an RFC 3339 time or a whole number of milliseconds since 1970. Returns undefined for anything else,
+ * also for dates that do not exist and times before 1970. Fractions below a millisecond are cut off. A leap
  * second counts as the second after it.
  */
 export function readInstantMs(text: string): number | undefined {

@@ -1,26 +1,28 @@
-import type {
-  AccountType,
-  EventRules,
-  IdentifierType,
-  ParsedEntry,
-  ProfileField,
-  RawEntry,
+import {
+  type AccountType,
+  type EventRules,
+  type FieldName,
+  type IdentifierType,
+  isKnownField,
+  type ParsedEntry,
+  type ProfileField,
+  type RawEntry,
+  readTally,
 } from './event.ts';
-import { type FieldName, isKnownField } from './field-names.ts';
-import { readTally } from './tally.ts';
+import { readOccurredAtMs } from './instant.ts';
 import { cut, fitsBytes } from './text.ts';
-import { readOccurredAtMs, validateUser } from './validate.ts';
+import { validateUser } from './validate.ts';
 
-/** API reference, account_import, error 40601: a profile value may take 500 bytes. */
+/** Most bytes of a profile value (API reference, account_import, error 40601). */
 export const MAX_PROFILE_BYTES = 500;
 const MAX_SHOWN_USER_ID_CHARS = 200;
 
 const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$)/;
 
 /**
- * Reads one stream entry. An empty field counts as absent; of a repeated field the last counts, as a producer
- * that appends a correction means it, except userId: two different ones leave no way to tell whose event it is,
- * so that entry is invalid. Never throws, whatever the entry holds.
+ * Reads one stream entry. An empty field counts as absent. The last value of a repeated field wins, since a
+ * producer may append a correction. Two different userIds make the entry invalid, since they do not tell
+ * whose event it is. Never throws.
  */
 export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): ParsedEntry {
   const { facts, userId, problems } = collect(fields);
@@ -37,7 +39,7 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
   const tooLong: ProfileField[] = [];
   if (nick !== undefined && !fitsBytes(nick, MAX_PROFILE_BYTES)) tooLong.push('nick');
   if (faceUrl !== undefined && !fitsBytes(faceUrl, MAX_PROFILE_BYTES)) tooLong.push('faceUrl');
-  // Every event has the same fields in the same order, absent ones undefined: objects of one shape are cheap.
+  // All fields are set, absent ones to undefined: V8 handles objects of one shape cheaply.
   return {
     ok: true,
     eventId,
@@ -58,12 +60,12 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
   };
 }
 
-/** Non-empty values of the fields we know, and the other fields. */
+/** The non-empty values of the known fields, and the other fields. */
 type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> | undefined };
 
 interface Collected {
   readonly facts: Readonly<Facts>;
-  /** As it came, '' included. */
+  /** The given user ID; '' if there was none. */
   readonly userId: string;
   readonly problems: readonly string[];
 }
@@ -104,7 +106,7 @@ function collect(fields: readonly string[]): Collected {
     facts[name] = value === '' ? undefined : value;
   }
   if (fields.length % 2 === 1) problems.push('the entry has a field without a value');
-  // Not by assignment: a field may be called __proto__.
+  // fromEntries and not an assignment, since a field may be called __proto__.
   if (others !== undefined) facts.extra = Object.fromEntries(others);
   return { facts, userId: userId ?? '', problems };
 }

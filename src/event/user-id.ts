@@ -1,31 +1,31 @@
+import type { ApiForm } from '../config/config.ts';
 import type { EventRules } from './event.ts';
-import { whyNoRobots } from './robots.ts';
 import { byteLength, isPrintableAscii, isWellFormed } from './text.ts';
 
-/** API reference, multiaccount_import, 2025-04: "UserID, not longer than 32 bytes". */
+/** "UserID, not longer than 32 bytes" (API reference, multiaccount_import, 2025-04). */
 const MAX_USER_ID_BYTES = 32;
 
-/** Prefixes the service keeps for itself (user guide, login authentication). */
+/** Prefixes that the service reserves for itself (user guide, login authentication). */
 const RESERVED_PREFIXES = ['@TGS#', '@TLS#', '@TIM#', '@TOA#'] as const;
-/** Robots' own prefix. */
+/** The prefix that only robots may have. */
 const ROBOT_PREFIX = '@RBT#';
 
 /**
- * Whether a text could be a user ID by its form: the rule by which scripts tell whom an entry claims for its call
- * (`userOf` in cut.lua). What has it may still be refused; what has not owns no call, and no letters of its own.
+ * Whether a text has the form of a user ID. The scripts use the same rule to tell whose event an entry is
+ * (`userOf` in cut.lua). A text of this form may still be refused; any other owns no call and no dead
+ * letters.
  */
 export function hasUserIdForm(text: string): boolean {
   return /^[\x21-\x7e]{1,32}$/.test(text);
 }
 
-/** What nobody objects to, unless it is the admin's. */
+/** User IDs of this form are valid unless they are the admin's: no reserved prefix is possible. */
 const plain = /^[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,31}$/;
 const dashedUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Adds what is wrong with a user ID, in words; nothing when it may be imported. The space is refused with the
- * control characters: only printable ASCII is certain to work, and an ID that ends in a space is a mistake more
- * often than a name.
+ * Adds the problems of a user ID as sentences. The space is refused like the control characters: only
+ * printable ASCII is certain to work, and an ID that ends in a space is usually a mistake.
  */
 export function checkUserId(problems: string[], userId: unknown, isRobot: boolean, rules: EventRules): void {
   if (typeof userId !== 'string' || userId === '') {
@@ -71,8 +71,28 @@ function checkPrefix(problems: string[], userId: string, isRobot: boolean, { for
   }
 }
 
+/** Names the type of a value for a sentence, such as `a list`. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/**
+ * Tells why an API form makes no robots and what to do; undefined if it makes them or the form is not known.
+ * Only the old form of account_import has a Type (API reference, account_import, old form). Without it a
+ * robot would silently become an ordinary account.
+ */
+export function whyNoRobots(form: ApiForm | undefined): string | undefined {
+  switch (form) {
+    case 'current':
+      return (
+        'the current form of account_import has no Type, so that an ordinary account would be made: set ' +
+        "IMSYNC_API=legacy (account_import with Identifier and Type), or use the provider's own call for robots"
+      );
+    case 'hosted':
+      return "register_account_v1 has no Type, so that an ordinary account would be made: use the provider's own call for robots";
+    default:
+      return undefined;
+  }
 }

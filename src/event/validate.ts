@@ -1,20 +1,19 @@
-import type { EventRules } from './event.ts';
-import { isKnownField } from './field-names.ts';
-import { checkHosted } from './hosted.ts';
-import { readInstantMs } from './instant.ts';
-import { whyNoRobots } from './robots.ts';
+import { type EventRules, isAbsent, isKnownField } from './event.ts';
+import { readOccurredAtMs } from './instant.ts';
 import { byteLength, fitsBytes, isPrintableAscii, isWellFormed } from './text.ts';
-import { checkUserId, kindOf } from './user-id.ts';
+import { checkUserId, kindOf, whyNoRobots } from './user-id.ts';
 
-/** Past this a profile field is no profile field any more; between 500 bytes and this the account goes bare. */
+/**
+ * Most bytes of a profile field in an event. From 501 bytes up to this, the account is imported without it.
+ */
 const MAX_FIELD_BYTES = 65_536;
-/** Room for the fields we do not know: names and values together. */
+/** Most bytes of the unknown fields, names and values together. */
 const MAX_EXTRA_BYTES = 65_536;
 const MAX_REPLY_TO_BYTES = 200;
 const TYPES = ['0', '1'];
 const IDENTIFIER_TYPES = ['1', '2', '3'];
 
-/** A user as somebody hands it to us: nothing is certain yet. null and '' stand for absent. */
+/** A user as it was given, before any check. null and '' mean that a field is absent. */
 export interface UserFacts {
   readonly userId?: unknown;
   readonly nick?: unknown;
@@ -35,9 +34,9 @@ export interface UserFacts {
 }
 
 /**
- * Everything that is wrong with a user, in words a producer can act on; [] when it is valid. Serves the
- * producer's objects and the parser's entries alike, so that both refuse the same. A profile field of 501 bytes
- * to 64 KiB is valid here (see `ValidEntry.tooLong`). No text holds a password. Never throws.
+ * Returns all problems of a user as sentences that tell a producer what to change; [] if the user is valid.
+ * Producer and parser both use it, so that they refuse the same. A profile field of 501 bytes to 64 KiB is
+ * valid here (see `ValidEntry.tooLong`). No problem quotes a password. Never throws.
  */
 export function validateUser(user: UserFacts, rules: EventRules): string[] {
   const problems: string[] = [];
@@ -57,11 +56,6 @@ export function validateUser(user: UserFacts, rules: EventRules): string[] {
   else checkUnusedHosted(problems, user);
   checkExtra(problems, user.extra);
   return problems;
-}
-
-/** Whether a value stands for "not given": undefined, null or ''. */
-export function isAbsent(value: unknown): value is undefined | null | '' {
-  return value === undefined || value === null || value === '';
 }
 
 function checkProfile(problems: string[], name: string, value: unknown): void {
@@ -98,13 +92,6 @@ function checkInstant(problems: string[], occurredAt: unknown, occurredAtMs: unk
   );
 }
 
-/** Milliseconds since 1970 from any form a producer may give; undefined when it is none. */
-export function readOccurredAtMs(value: unknown): number | undefined {
-  if (typeof value === 'string') return readInstantMs(value);
-  if (typeof value === 'number') return readInstantMs(String(value));
-  return value instanceof Date ? readInstantMs(String(value.getTime())) : undefined;
-}
-
 function checkReplyTo(problems: string[], replyTo: unknown): void {
   if (isAbsent(replyTo)) return;
   const fits =
@@ -113,10 +100,48 @@ function checkReplyTo(problems: string[], replyTo: unknown): void {
     problems.push(`replyTo must be 1 to ${MAX_REPLY_TO_BYTES} bytes of printable ASCII without spaces`);
 }
 
-/** Outside hosted mode these two are carried but never used: only their form is looked at. */
+/** Outside hosted mode these two fields are carried and never used, so only their form is checked. */
 function checkUnusedHosted(problems: string[], { identifierType, password }: UserFacts): void {
   checkOneOf(problems, 'identifierType', identifierType, IDENTIFIER_TYPES, '1, 2 or 3');
   if (!isAbsent(password) && typeof password !== 'string') problems.push('password must be a string');
+}
+
+/**
+ * Adds the problems of an event for hosted mode. Rules of the API reference, register_account_v1: Identifier
+ * of 4–24 characters; type 1 phone (country code-number), 2 e-mail, 3 string (a-z 0-9 . _, case-insensitive,
+ * not all digits); Password of 8–16 characters. No problem quotes the password.
+ */
+function checkHosted(problems: string[], userId: unknown, identifierType: unknown, password: unknown): void {
+  const type = typeof identifierType === 'number' ? String(identifierType) : identifierType;
+  if (type !== '1' && type !== '2' && type !== '3') {
+    problems.push('identifierType must be 1 (phone), 2 (e-mail) or 3 (string) in hosted mode');
+  }
+  if (typeof userId === 'string') {
+    const length = [...userId].length;
+    if (length < 4 || length > 24) problems.push('userId must have 4 to 24 characters in hosted mode');
+    const fault = identifierFault(type, userId);
+    if (fault !== undefined) problems.push(fault);
+  }
+  if (typeof password !== 'string' || password === '') {
+    problems.push('password is missing; hosted mode needs one');
+  } else {
+    const length = [...password].length;
+    if (length < 8 || length > 16) problems.push('password must have 8 to 16 characters');
+    if (!isWellFormed(password)) problems.push('password is not well-formed UTF-8');
+  }
+}
+
+function identifierFault(type: unknown, userId: string): string | undefined {
+  if (type === '1' && !/^\+?\d{1,4}-\d+$/.test(userId)) {
+    return 'userId must be a phone number written country code-number for identifierType 1';
+  }
+  if (type === '2' && !/^[^@]+@[^@]+$/.test(userId)) {
+    return 'userId must be an e-mail address for identifierType 2';
+  }
+  if (type === '3' && (!/^[a-z0-9._]+$/i.test(userId) || /^\d+$/.test(userId))) {
+    return 'userId may hold letters, digits, . and _ and not digits alone for identifierType 3';
+  }
+  return undefined;
 }
 
 function checkExtra(problems: string[], extra: unknown): void {

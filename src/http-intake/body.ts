@@ -1,44 +1,72 @@
-/** Taking a body of the HTTP intake apart, user by user, without trusting it. Pure. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { busy, RefusedRequest } from './refused-request.ts';
 
-/** Most bytes of a body: 10,000 users of 800 bytes. */
-export const MAX_BODY_BYTES = 8 * 1024 * 1024;
-/** Most users of a body. */
-export const MAX_USERS = 10_000;
-/** Most bytes of one user as JSON: all that an event can carry fits. */
-export const MAX_USER_BYTES = 512 * 1024;
-/** A user is flat; whatever is nested deeper than this means harm. */
-const MAX_DEPTH = 32;
+/**
+ * The body of POST /v1/users: its bounds, how it is read, and the users it holds. The bounds are small enough
+ * that JSON.parse of a whole body keeps the event loop for about 2 ms (docs/decisions/0070).
+ */
+
+/** Largest body, in bytes. */
+export const MAX_BODY_BYTES = 1024 * 1024;
+/** Most users of one body. */
+export const MAX_USERS = 1_000;
+/** Bytes of bodies held at once, over all requests of this process. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+
+const BOUNDS = `A request may hold ${MAX_USERS.toLocaleString('en')} users and 1 MiB. Send several requests.`;
 
 export type BodyForm = 'json' | 'ndjson';
 
-/** A body of which nothing can be used; the message says why. */
-export class BodyError extends Error {
-  override readonly name = 'BodyError';
-  readonly kind: 'malformed' | 'too-many-users';
-  constructor(kind: BodyError['kind'], message: string) {
-    super(message);
-    this.kind = kind;
-  }
+/** Counts the bytes of bodies that are in memory, so that many requests at once cannot exhaust it. */
+export interface BodyMemory {
+  /** False when these bytes are too many on top of those held. */
+  hold(bytes: number): boolean;
+  release(bytes: number): void;
 }
 
-/**
- * The form that a content type names, or the end of a sentence that says why it cannot be read. Parameters other
- * than a character set are passed over.
- */
-export function bodyFormOf(
-  contentType: string | undefined,
-): { readonly form: BodyForm } | { readonly problem: string } {
+export function createBodyMemory(): BodyMemory {
+  let held = 0;
+  return {
+    hold(bytes) {
+      if (held + bytes > MAX_HELD_BYTES) return false;
+      held += bytes;
+      return true;
+    },
+    release(bytes) {
+      held -= bytes;
+    },
+  };
+}
+
+/** The form that the headers name. Throws RefusedRequest when they name none, or a body that is too large. */
+export function bodyFormOf(headers: IncomingHttpHeaders): BodyForm {
+  const form = formOf(headers['content-type']);
+  const encoding = headers['content-encoding'] ?? 'identity';
+  const problem =
+    typeof form === 'object'
+      ? form.problem
+      : encoding !== 'identity' && `the content encoding is ${encoding.slice(0, 40)}`;
+  if (typeof form === 'object' || problem) {
+    const message = `Send application/json or application/x-ndjson, in UTF-8 and not compressed: ${problem}.`;
+    throw new RefusedRequest(415, 'unsupported-media-type', message);
+  }
+  if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
+  return form;
+}
+
+function formOf(contentType: string | undefined): BodyForm | { readonly problem: string } {
   const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';');
+  // Parameters other than the character set are ignored.
   const charset = parameters.map((one) => /^\s*charset\s*=\s*"?([^"\s]*)/.exec(one)?.[1]).find(Boolean);
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') {
     return { problem: `the character set is ${charset.slice(0, 40)}; it must be utf-8` };
   }
   switch (type.trim()) {
     case 'application/json':
-      return { form: 'json' };
+      return 'json';
     case 'application/x-ndjson':
     case 'application/ndjson':
-      return { form: 'ndjson' };
+      return 'ndjson';
     case '':
       return { problem: 'there is no content type' };
     default:
@@ -46,98 +74,109 @@ export function bodyFormOf(
   }
 }
 
+function tooLarge(): RefusedRequest {
+  return new RefusedRequest(413, 'too-large', `The body is too large. ${BOUNDS}`);
+}
+
+function tooManyUsers(): RefusedRequest {
+  return new RefusedRequest(413, 'too-many-users', `The body holds too many users. ${BOUNDS}`);
+}
+
+function malformed(message: string): RefusedRequest {
+  return new RefusedRequest(400, 'malformed', message);
+}
+
 /**
- * The JSON texts of the users of a body, in order: a body of form `json` is one object or a list; of `ndjson` one
- * object a line, blank lines aside. Only cuts: whether a text is JSON is for its reader, and a list is one exactly
- * if all its texts are. Throws BodyError when there is no way to cut, at the user that is one too many, or when there
- * is none. One user at a time, so that a large body can be read in several turns of the event loop.
+ * Reads a whole body. Rejects with RefusedRequest when it is too large, or when all requests together hold
+ * too much. The rest of a refused body is read and dropped, so that the client can read the answer. The bytes
+ * stay counted in `memory` until the caller calls `release`.
  */
-export function* userTexts(body: Buffer, form: BodyForm): Generator<Buffer> {
-  const from = body.subarray(0, 3).equals(BOM) ? 3 : 0;
-  let users = 0;
-  for (const text of form === 'ndjson' ? lines(body, from) : members(body, from)) {
-    if (++users > MAX_USERS)
-      throw new BodyError('too-many-users', `The body holds more than ${MAX_USERS} users.`);
-    yield text;
-  }
-  if (users === 0) throw new BodyError('malformed', 'The body holds no user.');
-}
-
-const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const BACKSLASH = 0x5c;
-const OPEN_LIST = 0x5b;
-const CLOSE_LIST = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-const NEWLINE = 0x0a;
-const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
-
-function* lines(body: Buffer, from: number): Generator<Buffer> {
-  let at = from;
-  while (at < body.length) {
-    const newline = body.indexOf(NEWLINE, at);
-    const end = newline < 0 ? body.length : newline;
-    if (!isBlank(body, at, end)) yield body.subarray(at, end);
-    at = end + 1;
-  }
-}
-
-/** The members of a list, or the one object. */
-function* members(body: Buffer, from: number): Generator<Buffer> {
-  const start = afterBlanks(body, from);
-  if (start === body.length) return;
-  const isList = body[start] === OPEN_LIST;
-  if (!isList && body[start] !== OPEN_OBJECT) {
-    throw new BodyError('malformed', 'The body is neither a JSON object nor a JSON list of objects.');
-  }
-  const ownDepth = isList ? 1 : 0;
-  let depth = 0;
-  let inText = false;
-  let memberFrom = isList ? start + 1 : start;
-  for (let at = start; at < body.length; at++) {
-    const byte = body[at];
-    if (inText) {
-      if (byte === BACKSLASH) at++;
-      else if (byte === QUOTE) inText = false;
-      continue;
-    }
-    if (byte === QUOTE) inText = true;
-    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
-      if (++depth > MAX_DEPTH) {
-        throw new BodyError(
-          'malformed',
-          `The body is nested deeper than ${MAX_DEPTH}; a user is a flat object.`,
-        );
+export function readBody(
+  request: IncomingMessage,
+  memory: BodyMemory,
+): Promise<{ readonly body: Buffer; readonly release: () => void }> {
+  return new Promise((resolve, reject) => {
+    let chunks: Buffer[] = [];
+    let bytes = 0;
+    let refused = false;
+    const release = (): void => {
+      memory.release(bytes);
+      bytes = 0;
+    };
+    const refuse = (why: RefusedRequest): void => {
+      refused = true;
+      chunks = [];
+      release();
+      reject(why);
+    };
+    request.on('data', (chunk: Buffer) => {
+      if (refused) return;
+      if (bytes + chunk.length > MAX_BODY_BYTES) refuse(tooLarge());
+      else if (!memory.hold(chunk.length))
+        refuse(busy('This worker holds as many bodies as it takes at once.'));
+      else {
+        bytes += chunk.length;
+        chunks.push(chunk);
       }
-    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
-      if (--depth > 0) continue;
-      if (!isBlank(body, at + 1, body.length)) {
-        throw new BodyError(
-          'malformed',
-          'The body goes on after its JSON (several users are a list, or NDJSON).',
-        );
-      }
-      if (isList && byte === CLOSE_OBJECT) break;
-      const last = body.subarray(memberFrom, isList ? at : at + 1);
-      // `[]` has no member, `[1,]` has an empty one too many.
-      if (memberFrom > start + 1 || !isBlank(last, 0, last.length)) yield last;
-      return;
-    } else if (byte === COMMA && depth === ownDepth && isList) {
-      yield body.subarray(memberFrom, at);
-      memberFrom = at + 1;
-    }
+    });
+    request.on('end', () => {
+      if (!refused) resolve({ body: Buffer.concat(chunks), release });
+    });
+    const brokeOff = (): void => {
+      if (request.complete || refused) return;
+      refuse(malformed('The connection ended before the body did.'));
+    };
+    request.on('error', brokeOff);
+    request.on('close', brokeOff);
+  });
+}
+
+/** One user of a body as JSON says it; undefined for an NDJSON line that is not JSON. */
+export type JsonUser = { readonly value: unknown } | undefined;
+
+/**
+ * The users of a body, in order. JSON is one object or a list of them; NDJSON is one object a line, without
+ * its blank lines. Throws RefusedRequest when the body as a whole cannot be used. One bad line of NDJSON
+ * refuses only its own user.
+ */
+export function usersOf(body: Buffer, form: BodyForm): JsonUser[] {
+  // Some tools write a byte order mark, which is not JSON.
+  const text = body.toString('utf8').replace(/^\uFEFF/, '');
+  const users = form === 'ndjson' ? usersOfLines(text) : usersOfJson(text);
+  if (users.length === 0) throw malformed('The body holds no user.');
+  return users;
+}
+
+function usersOfLines(text: string): JsonUser[] {
+  const lines = text.split('\n').filter((line) => !isBlank(line));
+  if (lines.length > MAX_USERS) throw tooManyUsers();
+  return lines.map(parse);
+}
+
+function usersOfJson(text: string): JsonUser[] {
+  if (isBlank(text)) return [];
+  const parsed = parse(text);
+  if (parsed === undefined) {
+    throw malformed('The body is not valid JSON. Several users are a JSON list, or NDJSON.');
   }
-  throw new BodyError('malformed', 'The body is not valid JSON: it does not end as it began.');
+  const { value } = parsed;
+  if (typeof value !== 'object' || value === null) {
+    throw malformed('The body is neither a JSON object nor a JSON list of objects.');
+  }
+  if (!Array.isArray(value)) return [parsed];
+  if (value.length > MAX_USERS) throw tooManyUsers();
+  return value.map((one) => ({ value: one }));
 }
 
-function isBlank(body: Buffer, from: number, end: number): boolean {
-  return afterBlanks(body, from, end) === end;
+function parse(text: string): JsonUser {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
 }
 
-function afterBlanks(body: Buffer, from: number, end = body.length): number {
-  let at = from;
-  while (at < end && BLANKS.has(body[at] ?? 0)) at++;
-  return at;
+/** JSON's own white space only. */
+function isBlank(text: string): boolean {
+  return /^[ \t\r\n]*$/.test(text);
 }

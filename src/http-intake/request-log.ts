@@ -1,6 +1,6 @@
 import type { Logger } from '../logging/log.ts';
 
-/** Why a request, or a user of one, was refused; few enough to be labels. */
+/** Why a request, or a user of one, was refused. */
 export type RefusalKind =
   | 'unauthorized'
   | 'not-found'
@@ -12,19 +12,26 @@ export type RefusalKind =
   | 'busy'
   | 'internal';
 
-/** Refusals of one kind share a line for so long. */
+/** One line for each kind of refusal in this time. */
 const REPEAT_AFTER_MS = 60_000;
-/** After a trouble users count as accepted again when this time brought none. */
+/** Users count as accepted again after this time without trouble. */
 const CALM_MS = 5_000;
 
-/** One line a change, and at most one a minute for each kind of refusal: whoever knocks cannot fill the disk. */
+/**
+ * One line for each change, and at most one a minute for each kind of refusal, so that clients cannot fill
+ * the disk.
+ */
 export interface IntakeLog {
-  /** `reason` when users could not be accepted, null when they could; said on change, the latter after some calm. */
+  /**
+   * `reason` when users could not be accepted, null when they could. A change is logged; the return to null
+   * only after CALM_MS without trouble.
+   */
   available(reason: string | null): void;
-  /** `from` is the address that asked. */
+  /** `from`: the address of the client. */
   refused(kind: RefusalKind, status: number, from: string): void;
-  /** A fault of ours, with its place in the code. */
+  /** Logs a bug with its stack. */
   broke(error: Error): void;
+  /** Logs why tokens cannot be read, or (null) that they can again. */
   tokens(problem: string | null): void;
 }
 
@@ -36,7 +43,7 @@ export function createIntakeLog(log: Logger, nowMs: () => number = () => perform
     available(reason) {
       if (reason !== null) troubledAtMs = nowMs();
       if ((reason === null) === (unavailable === null)) return;
-      // At the brink of a full Redis one user is taken and the next is not: that is one trouble, not many.
+      // When Redis is nearly full, one user is accepted and the next is not. That is one trouble, not many.
       if (reason === null && nowMs() - troubledAtMs < CALM_MS) return;
       unavailable = reason;
       if (reason === null) log.info('HTTP intake accepts users again');
@@ -67,7 +74,7 @@ export function createIntakeLog(log: Logger, nowMs: () => number = () => perform
       else {
         log.error(
           { reason: problem },
-          'tokens of the HTTP intake cannot be read: those read last count for a minute more, then nobody is let in',
+          'tokens of the HTTP intake cannot be read: those read last stay valid for a minute, then every request is refused',
         );
       }
     },
@@ -75,13 +82,13 @@ export function createIntakeLog(log: Logger, nowMs: () => number = () => perform
 }
 
 const SENTENCES: Readonly<Record<RefusalKind, string>> = {
-  unauthorized: 'no token, or none that counts',
-  'not-found': 'a path that is not there',
+  unauthorized: 'no token, or not a valid one',
+  'not-found': 'a path that does not exist',
   malformed: 'a body that cannot be read',
   'too-large': 'a body that is too large',
   'too-many-users': 'too many users in a body',
   'unsupported-media-type': 'a body that is neither JSON nor NDJSON',
-  'invalid-users': 'users that do not hold up; the answer says why',
-  busy: 'more at once than is taken',
-  internal: 'a fault of ours',
+  'invalid-users': 'users that are not valid; the answer says why',
+  busy: 'more requests at once than this worker takes',
+  internal: 'a bug of this worker',
 };

@@ -1,11 +1,11 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-/** What the HTTP intake counts. Names and labels are a contract. */
+/** The metrics of the HTTP intake. Names and labels are a contract. */
 export interface IntakeMetrics {
-  /** Any answer; a status that the API does not speak of counts as `other`. */
+  /** Counts an answer. A status outside STATUSES counts as `other`. */
   answered(status: number): void;
   users(result: UserLabel, count: number): void;
-  /** From the whole body to Redis's last acknowledgement, waiting for outcomes not included. */
+  /** Time from the end of a body to Redis's last acknowledgement, without waiting for outcomes. */
   accepted(durationMs: number): void;
 }
 
@@ -29,7 +29,7 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
   });
   const durations = new Histogram({
     name: 'imsync_intake_accept_seconds',
-    help: 'From the end of a body to its acknowledgement by Redis, waiting for outcomes not included.',
+    help: 'Time from the end of a body to its acknowledgement by Redis, without waiting for outcomes.',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
     registers,
   });

@@ -2,37 +2,37 @@ import type { ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ListenError, listenProblem } from '../lifecycle/listen-problem.ts';
-import { RefusedRequest } from './import-request.ts';
+import { RefusedRequest } from './refused-request.ts';
 import type { IntakeLog } from './request-log.ts';
 import type { IntakeMetrics } from './request-metrics.ts';
 import type { TokenKeeper } from './tokens.ts';
 
-/** The listener of the HTTP intake: who may speak, how long it may take, and how it ends. */
+/** The listener of the HTTP intake: tokens, time limits, errors and the end. */
 export interface IntakeServer {
-  /** `http://host:port`, the port as it came out. */
+  /** `http://host:port`, with the port that is in use. */
   readonly url: string;
-  /** Finishes the requests in hand; those that are not done after `withinMs` are cut off. */
+  /** Finishes the requests in hand. Their connections are closed after `withinMs`. */
   close(withinMs: number): Promise<void>;
 }
 
 export interface IntakeRoutes {
-  /** The rest of the answer to POST /v1/users. Throws RefusedRequest. */
+  /** Answers POST /v1/users. Throws RefusedRequest. */
   postUsers(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
-  /** Throws RefusedRequest. */
+  /** Answers GET /v1/users/{id}. Throws RefusedRequest. */
   getUser(userId: string): Promise<object>;
   readonly openapi: object;
 }
 
-/** Time for a whole request to arrive; a body of 8 MiB then needs 280 KB/s. */
+/** Time for a whole request to arrive; a body of 1 MiB then needs 35 KB/s. */
 const REQUEST_MS = 30_000;
 const HEADERS_MS = 10_000;
-/** Longer than a load balancer's own (60 s as a rule), so that it is not we who hang up first. */
+/** Longer than a load balancer's (usually 60 s), so that the balancer closes an idle connection first. */
 const KEEP_ALIVE_MS = 75_000;
-/** Slow requests are looked for this often. */
+/** How often Node looks for requests that are too slow. */
 const LOOK_EVERY_MS = 2_000;
 const MAX_CONNECTIONS = 2_000;
 
-/** Listens; rejects with ListenError when it cannot. */
+/** Rejects with ListenError when it cannot listen. */
 export async function startIntakeServer(options: {
   readonly host: string;
   readonly port: number;
@@ -42,55 +42,21 @@ export async function startIntakeServer(options: {
   readonly log: IntakeLog;
 }): Promise<IntakeServer> {
   const { host, port, routes, tokens, metrics, log } = options;
+  const app = createApp(metrics, log);
   let closing = false;
-  const app = fastify({
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    return503OnClosing: false,
-    routerOptions: { maxParamLength: 1_000 },
-    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
-    // A path that cannot be decoded comes to no route.
-    frameworkErrors: (error, request, reply) => {
-      answerError(refusalOf(error, log), request, reply, log);
-    },
-    clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
-  });
-  app.server.maxConnections = MAX_CONNECTIONS;
-  // Bodies are read by the route that wants one, once it knows that it does.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-
   app.addHook('onRequest', async (request) => {
     if (closing) throw new RefusedRequest(503, 'stopping', 'This worker is stopping. Try again.', 1);
     if (request.is404 || request.routeOptions.config.open === true) return;
     if (!tokens.admits(request.headers.authorization)) {
-      throw new RefusedRequest(
-        401,
-        'unauthorized',
-        'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.',
-      );
+      const message = 'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.';
+      throw new RefusedRequest(401, 'unauthorized', message);
     }
   });
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store');
     if (closing) reply.header('connection', 'close');
   });
-  app.addHook('onResponse', async (_request, reply) => metrics.answered(reply.statusCode));
-  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) =>
-    answerError(refusalOf(error, log), request, reply, log),
-  );
-  app.setNotFoundHandler((request, reply) => {
-    const message = 'There is nothing here. POST /v1/users, GET /v1/users/{id} or GET /openapi.json.';
-    return answerError(new RefusedRequest(404, 'not-found', message), request, reply, log);
-  });
-
-  app.post('/v1/users', (request, reply) => routes.postUsers(request, reply));
-  app.get<{ Params: { id: string } }>('/v1/users/:id', async (request, reply) =>
-    reply.send(await routes.getUser(request.params.id)),
-  );
-  // It says nothing that the documentation does not, and tools that read it carry no token.
-  app.get('/openapi.json', { config: { open: true } }, (_request, reply) => reply.send(routes.openapi));
-
+  addRoutes(app, routes);
   await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
     throw new ListenError(listenProblem(error, host, port, INTAKE_WORDS));
   });
@@ -100,14 +66,54 @@ export async function startIntakeServer(options: {
     url: `http://${shownHost}:${bound.port}`,
     async close(withinMs) {
       closing = true;
-      await closeWithin(app, withinMs);
+      const timer = setTimeout(() => app.server.closeAllConnections(), withinMs);
+      await app.close();
+      clearTimeout(timer);
     },
   };
 }
 
+/** The application without routes: its time limits, and one form for all errors. */
+function createApp(metrics: IntakeMetrics, log: IntakeLog): FastifyInstance {
+  const app = fastify({
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 1_000 },
+    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
+    // A path that cannot be decoded reaches no route.
+    frameworkErrors: (error, request, reply) => {
+      answerError(refusalOf(error, log), request, reply, log);
+    },
+    clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  // Fastify must not read bodies: the route reads its own once it knows that it will use it.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.addHook('onResponse', async (_request, reply) => metrics.answered(reply.statusCode));
+  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) =>
+    answerError(refusalOf(error, log), request, reply, log),
+  );
+  app.setNotFoundHandler((request, reply) => {
+    const message = 'There is nothing here. POST /v1/users, GET /v1/users/{id} or GET /openapi.json.';
+    return answerError(new RefusedRequest(404, 'not-found', message), request, reply, log);
+  });
+  return app;
+}
+
+function addRoutes(app: FastifyInstance, routes: IntakeRoutes): void {
+  app.post('/v1/users', (request, reply) => routes.postUsers(request, reply));
+  app.get<{ Params: { id: string } }>('/v1/users/:id', async (request, reply) =>
+    reply.send(await routes.getUser(request.params.id)),
+  );
+  // It says nothing that the public documentation does not, and tools read it without a token.
+  app.get('/openapi.json', { config: { open: true } }, (_request, reply) => reply.send(routes.openapi));
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route wants no token. */
+    /** The route needs no token. */
     open?: boolean;
   }
 }
@@ -119,13 +125,7 @@ const INTAKE_WORDS = {
   portVariable: 'IMSYNC_INTAKE_PORT',
 };
 
-async function closeWithin(app: FastifyInstance, ms: number): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), ms);
-  await app.close();
-  clearTimeout(timer);
-}
-
-/** What the server itself throws, in our words; anything else is a bug. */
+/** Turns an error of Fastify about the request into our form. Any other error is a bug. */
 function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): RefusedRequest {
   if (error instanceof RefusedRequest) return error;
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
@@ -150,7 +150,7 @@ function answerError(
   return reply.code(status).send({ error, message });
 }
 
-/** What is no HTTP, or came too slowly: there is no request to answer, only a connection. */
+/** Answers on the bare connection when its bytes are not HTTP, or came too slowly. */
 function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket, metrics: IntakeMetrics): void {
   const busy = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage;
   if (error.code === 'ECONNRESET' || !socket.writable || busy?.headersSent === true) {

@@ -1,21 +1,21 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { shortTokenProblems } from '../config/requirements.ts';
 
-/** Who may use the HTTP intake. */
+/** Decides whether a request may use the HTTP intake. */
 export interface TokenKeeper {
-  /** Whether an `Authorization` header bears a token that counts now. */
+  /** Whether an `Authorization` header has a token that is valid now. */
   admits(authorization: string | undefined): boolean;
 }
 
-/** A file of tokens is looked at this often at most. */
+/** The file of tokens is read at most this often. */
 const FRESH_MS = 1_000;
-/** While the file cannot be used (it is being written, say), what was read last counts for so long. */
+/** While the file cannot be used (it is being written, say), the tokens read last stay valid for so long. */
 const GRACE_MS = 60_000;
 
 /**
- * `read` answers the tokens as they are now, and throws when they cannot be had; `onChange` hears of it once, and
- * once when they can be had again. Tokens are compared as digests of equal length, all of them every time, so that
- * the time an answer takes tells nothing about them.
+ * `read` returns the tokens as they are now, and throws when it cannot. `onChange` is told the problem once,
+ * and null once the tokens can be read again. Tokens are compared as digests of equal length, all of them
+ * every time, so that the time of an answer tells nothing about them.
  */
 export function createTokenKeeper(
   read: () => readonly string[],

@@ -1,28 +1,28 @@
 import { cut } from '../event/text.ts';
-import { oneLine } from './one-line.ts';
+import { oneLine } from './redact.ts';
 
-/** The API spoke: HTTP 200 and a body of its making. The verdict is `errorCode`. */
+/** The API answered: HTTP 200 with the API's body. `errorCode` is its verdict. */
 export interface ApiAnswer {
   readonly kind: 'api';
   readonly httpStatus: number;
   readonly errorCode: number;
   readonly errorInfo: string;
-  /** Never trust it to be a subset of the request (the documented sample is none). No user stands twice. */
+  /** Failed users, each once. They may not be of the request (the documented sample is not). */
   readonly failAccounts: readonly string[];
   readonly requestId?: string;
-  /** The Date header: the clock over there, ms since 1970, to the second. */
+  /** The API's clock from the Date header, in ms since 1970, precise to a second. */
   readonly serverTimeMs?: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Somebody on the way spoke: a gateway, a proxy, another server. */
+/** Something other than the API answered: a gateway, a proxy, another server. */
 export interface HttpAnswer {
   readonly kind: 'http';
   readonly httpStatus: number;
   readonly errorInfo: string;
-  /** What Retry-After asks for, at most an hour. */
+  /** The wait that Retry-After asks for, at most an hour. */
   readonly retryAfterMs?: number;
-  /** As in ApiAnswer. */
+  /** The clock of the other end, as in ApiAnswer. */
   readonly serverTimeMs?: number;
 }
 
@@ -33,7 +33,7 @@ export interface FaultAnswer {
   readonly kind: 'fault';
   readonly fault: FaultName;
   readonly errorInfo: string;
-  /** False when the call surely never reached the API. */
+  /** False if the call certainly never reached the API. */
   readonly sent: boolean;
 }
 
@@ -45,10 +45,10 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 const MAX_REQUEST_ID_CHARS = 100;
 
 /**
- * Reads what came back. HTTP is 200 for every verdict (API reference, account_import), so any other status is
- * not the API's word and its body counts for nothing but a hint. A 200 whose body contradicts itself or leaves
- * open who failed is garbage: to take it for a success would lose accounts. `clean` takes the secrets out of a text;
- * it sees every text of the body before anything is cut off.
+ * Reads an HTTP answer. The API answers every call with HTTP 200 (API reference, account_import). Any other
+ * status comes from something in between, and its body is only a hint. A 200 whose body contradicts itself,
+ * or leaves open who failed, is garbage: to count it as success would lose accounts. `clean` removes the
+ * secrets from a text; it is applied to every text of the body before any text is cut.
  */
 export function readAnswer(
   httpStatus: number,
@@ -112,13 +112,13 @@ function readObject(text: string, clean: (text: string) => string): Record<strin
   }
 }
 
-/** `[]`, missing and null mean that none failed; undefined stands for a list that cannot be read. */
+/** `[]`, missing and null mean that no user failed. Returns undefined if the list cannot be read. */
 function readFailAccounts(value: unknown): string[] | undefined {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) return undefined;
   const users = new Set<string>();
   for (const user of value as unknown[]) {
-    // A user ID of digits alone may come back as a number; it is still that user's failure.
+    // A user ID that consists of digits may come back as a number.
     if (typeof user === 'string') users.add(user);
     else if (typeof user === 'number' && Number.isSafeInteger(user)) users.add(String(user));
     else return undefined;
@@ -134,7 +134,7 @@ function readRequestId(body: Readonly<Record<string, unknown>>): string | undefi
   return undefined;
 }
 
-/** Seconds, or a date; a date is measured by the answer's own Date, since the clocks here and there differ. */
+/** Reads seconds or a date. A date is compared with the answer's own Date header, since clocks differ. */
 function readRetryAfterMs(headers: Headers): number | undefined {
   const value = headers['retry-after'];
   if (typeof value !== 'string') return undefined;
@@ -149,7 +149,7 @@ function readServerTimeMs({ date }: Headers): number | undefined {
   return Number.isFinite(ms) ? ms : undefined;
 }
 
-/** What a person would read on an error page: its text without the markup. */
+/** The text of an error page without its markup. */
 function pageText(text: string): string {
   return cut(text, 8192)
     .replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, ' ')

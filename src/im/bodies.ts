@@ -1,7 +1,8 @@
 import type { AccountType, IdentifierType } from '../event/event.ts';
 import { type ApiForm, COMMANDS, type CommandName } from './commands.ts';
+import { oneLine } from './redact.ts';
 
-/** One account as a call carries it. A parsed event fits. */
+/** An account as a call carries it. A parsed event fits. */
 export interface Account {
   readonly userId: string;
   readonly nick?: string;
@@ -9,23 +10,23 @@ export interface Account {
   readonly type?: AccountType;
   /** Hosted mode only. */
   readonly identifierType?: IdentifierType;
-  /** Hosted mode only; a secret. */
+  /** Hosted mode only. It is a secret. */
   readonly password?: string;
 }
 
-/** The calls that import. */
+/** Commands that import accounts. */
 export type ImportCommand = 'multiaccount_import' | 'account_import' | 'register_account_v1';
 
-/** The calls that deliver events: those that import, and the one that asks who is there. */
+/** Commands that deliver events: those that import, and the check of which accounts exist. */
 export type DeliveryCommand = ImportCommand | 'account_check';
 
 /**
- * The JSON body of an import call. Absent fields are left out, never sent empty: the new batch form overwrites
- * what it is given (API reference, multiaccount_import, 2025-04). Type goes along only in the old single form,
- * the only one that documents it; an event that asks for a robot comes to no other (event/robots.ts).
+ * Encodes the JSON body of an import call. Absent fields are left out and never sent empty, since the new
+ * batch form overwrites what it is given (API reference, multiaccount_import, 2025-04). Only the old single
+ * form has a Type; a robot's event never comes to another form (`whyNoRobots` in event/user-id.ts).
  *
- * Throws a RangeError for no account, for more than the command takes, for a user who stands there twice (which
- * of the two wins is not documented), and for a command that the form does not have: mistakes of the caller.
+ * Throws a RangeError for mistakes of the caller: no account, more accounts than the command takes, the same
+ * user twice (it is not documented which one wins), or a command that the form does not have.
  */
 export function encodeImport(command: ImportCommand, form: ApiForm, accounts: readonly Account[]): string {
   const users = accounts.map(({ userId }) => userId);
@@ -42,13 +43,13 @@ export function encodeImport(command: ImportCommand, form: ApiForm, accounts: re
   return JSON.stringify(form === 'legacy' ? oldForm(account) : newForm(account));
 }
 
-/** The body of account_check. Throws a RangeError as `encodeImport` does. */
+/** Encodes the body of account_check. Throws a RangeError as `encodeImport` does. */
 export function encodeCheck(userIds: readonly string[]): string {
   checkItems('account_check', userIds);
   return JSON.stringify({ CheckItem: userIds.map((UserID) => ({ UserID })) });
 }
 
-/** The body of account_delete, which cannot be undone. Throws a RangeError as `encodeImport` does. */
+/** Encodes the body of account_delete, which cannot be undone. Throws a RangeError as `encodeImport` does. */
 export function encodeDelete(userIds: readonly string[]): string {
   checkItems('account_delete', userIds);
   return JSON.stringify({ DeleteItem: userIds.map((UserID) => ({ UserID })) });
@@ -82,7 +83,46 @@ function hostedForm({ userId, identifierType, password }: Account): object {
   return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
 }
 
-/** JSON leaves out what is undefined; items of one shape are cheap to write. */
+/** JSON.stringify leaves out undefined; objects of one shape are cheap for V8. */
 function orAbsent(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
+}
+
+/** The result of account_check or account_delete for one user. */
+interface UserResult {
+  readonly resultCode: number;
+  readonly resultInfo: string;
+  /** account_check only; absent if the API did not tell. */
+  readonly imported?: boolean;
+}
+
+/**
+ * Reads the results of account_check or account_delete by user: ResultItem `[{UserID, ResultCode, ResultInfo,
+ * AccountStatus: "Imported"|"NotImported"}]` (API reference, account_check). Malformed items are left out.
+ * The caller must treat a user that is missing as unknown.
+ */
+export function decodeResults(body: Readonly<Record<string, unknown>>): Map<string, UserResult> {
+  const results = new Map<string, UserResult>();
+  const items = Array.isArray(body.ResultItem) ? body.ResultItem : [];
+  for (const item of items as unknown[]) {
+    if (typeof item !== 'object' || item === null) continue;
+    const { UserID, ResultCode, ResultInfo, AccountStatus } = item as Record<string, unknown>;
+    if (typeof UserID !== 'string' || typeof ResultCode !== 'number') continue;
+    results.set(UserID, {
+      resultCode: ResultCode,
+      resultInfo: oneLine(ResultInfo),
+      ...(AccountStatus === 'Imported' && { imported: true }),
+      ...(AccountStatus === 'NotImported' && { imported: false }),
+    });
+  }
+  return results;
+}
+
+/** Reads from an account_check answer which users exist. A user whose state is unknown is left out. */
+export function decodeCheck(body: Readonly<Record<string, unknown>>): Map<string, boolean> {
+  const imported = new Map<string, boolean>();
+  for (const [userId, result] of decodeResults(body)) {
+    if (result.resultCode === 0 && result.imported !== undefined) imported.set(userId, result.imported);
+  }
+  return imported;
 }

@@ -5,101 +5,85 @@ import { type Answer, type FaultName, readAnswer } from './answers.ts';
 import { COMMANDS, type CommandName } from './commands.ts';
 import { fault } from './faults.ts';
 import { createHostChoice, type HostSwitch } from './host-choice.ts';
-import { type Agents, type OpenRequest, openRequest } from './open-request.ts';
+import { createHostConnections, type HostConnections, IDLE_MS } from './host-connections.ts';
+import type { Agents, OpenRequest } from './open-request.ts';
 import { redact, secretsIn } from './redact.ts';
-import { createSpares, IDLE_MS, type Spares } from './spares.ts';
 
 export interface ImClientOptions {
-  /** Scheme, host, port, and a path before /v4 if a gateway wants one. */
+  /** Scheme, host, port, and the path before /v4 if a gateway needs one. */
   readonly baseUrl: string;
-  /** Where calls go while `baseUrl` gives no connections (host-choice.ts); none by default. */
+  /** Calls go here while no connection to `baseUrl` can be made (host-choice.ts). Default: none. */
   readonly backupUrl?: string;
-  /** Told once at each change between the two. */
+  /** Called at each change between the two hosts. */
   readonly onSwitch?: (change: HostSwitch) => void;
   readonly sdkAppId: number;
   readonly adminId: string;
-  /** Asked at each send; when it throws, the call is not sent. */
+  /** Called at each send. If it throws, the call is not sent. */
   readonly userSig: () => string;
-  /** From send() to the end of the answer; longer than the API's own 3 s. Connecting may take as long again. */
+  /**
+   * Time from send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long
+   * again.
+   */
   readonly callTimeoutMs: number;
-  /** Connections at a time; no bound by default, since slots bound the calls. */
+  /** Most connections at a time. Default: no limit, since slots limit the calls. */
   readonly maxSockets?: number;
-  /** An unsigned 32-bit integer. */
+  /** Returns an unsigned 32-bit integer, as the API wants in each address. */
   readonly random32?: () => number;
-  /** PEM of an authority to trust besides Node's own, for a gateway with a certificate of its own. */
+  /** PEM of the authority that signed a gateway's own certificate. */
   readonly ca?: string;
-  /** Milliseconds that never go back; the process's own by default. */
+  /** A clock in milliseconds that never goes back. Default: the process's own. */
   readonly nowMs?: () => number;
 }
 
 export interface ImClient {
-  /** Starts to connect, or takes a connection that stands. */
+  /** Takes a connection that exists, or starts to connect. */
   prepare(command: CommandName, body: string): PreparedCall;
-  /** A call is about to come: has a connection ready for it. What nobody uses serves a later call. */
+  /** Makes a connection for a call that will come soon. If no call takes it, a later one does. */
   expectCall(): void;
-  /** Closes what is idle; calls on the wire end by themselves, later ones fail unsent. */
+  /** Closes idle connections. Calls on the wire end by themselves; later calls fail unsent. */
   close(): void;
-  /** Closes all, calls on the wire as well: those end in a fault, and nobody hears what became of them. */
+  /** Closes all connections. A call on the wire ends in a fault, and its outcome stays unknown. */
   abort(): void;
 }
 
 export interface PreparedCall {
-  /** True once connected (TLS included) with nothing sent; false when that failed. Never rejects. */
+  /** Resolves to true once connected (including TLS), to false if that fails. Never rejects. */
   readonly connected: Promise<boolean>;
   isConnected(): boolean;
   /**
-   * Headers and body leave in this tick; resolves to the answer. Never rejects. Not connected: fails unsent.
-   * `onLeft` is called when the system has taken all of it.
+   * Sends headers and body in this tick and resolves to the answer. Never rejects. An unconnected call fails
+   * unsent. `onLeft` is called when the operating system has taken all bytes.
    */
   send(onLeft?: () => void): Promise<Answer>;
-  /** Gives it up unsent; its connection serves a later call. Does nothing after send(). */
+  /** Gives the call up unsent. Its connection serves a later call. Does nothing after send(). */
   abandon(): void;
 }
 
-/** Idle connections kept: more than a second of calls in the API's new form (200 a second) can have in use. */
+/** Most idle connections kept, more than one second of calls in the new form (200 calls/s) uses. */
 const MAX_IDLE = 256;
 
-/** The API over HTTP: says what came back, judges nothing. No text it gives out holds a signature or an address. */
+/**
+ * Speaks to the API over HTTP. It reports what came back and judges nothing. No text that it returns holds a
+ * signature or an address.
+ */
 export function createImClient(options: ImClientOptions): ImClient {
-  const { sdkAppId, adminId, userSig, callTimeoutMs, maxSockets, ca } = options;
-  const random32 = options.random32 ?? (() => randomInt(0x1_0000_0000));
+  const { userSig, callTimeoutMs } = options;
   const nowMs = options.nowMs ?? (() => performance.now());
+  const agents = createAgents(options.maxSockets, options.ca);
   const choice = createHostChoice(options.baseUrl, options.backupUrl, options.onSwitch);
-  const hosts = new Map(
-    [options.baseUrl, options.backupUrl]
-      .filter((url) => url !== undefined)
-      .map((url) => [url, hostOf(url)] as const),
-  );
-  const agents = createAgents(maxSockets, ca);
-  /** Not a Set: one that is much added to and deleted from keeps what its outgrown tables held (decision 94). */
-  const inUse: OpenRequest[] = [];
+  const main = createHostConnections(options.baseUrl, agents, callTimeoutMs);
+  const backup =
+    options.backupUrl && options.backupUrl !== options.baseUrl
+      ? createHostConnections(options.backupUrl, agents, callTimeoutMs)
+      : main;
+  const hosts = new Set([main, backup]);
+  const currentHost = (): HostConnections => (choice.current(nowMs()) === backup.url ? backup : main);
+  const pathOf = createPaths(options);
   let isClosed = false;
-
-  function noLongerUsed(open: OpenRequest): void {
-    const at = inUse.indexOf(open);
-    if (at >= 0) inUse.splice(at, 1);
-  }
-
-  function giveBack(open: OpenRequest, spares: Spares): void {
-    noLongerUsed(open);
-    if (isClosed) open.destroy();
-    else spares.keep(open);
-  }
-
-  function pathOf(command: CommandName, sig: string, prefix: string): string {
-    const query = new URLSearchParams({
-      sdkappid: String(sdkAppId),
-      identifier: adminId,
-      usersig: sig,
-      random: String(random32()),
-      contenttype: 'json',
-    });
-    return `${prefix}/v4/${COMMANDS[command].service}/${command}?${query}`;
-  }
 
   async function call(
     open: OpenRequest,
-    host: Host,
+    host: HostConnections,
     command: CommandName,
     body: string,
     onLeft: (() => void) | undefined,
@@ -108,11 +92,11 @@ export function createImClient(options: ImClientOptions): ImClient {
     try {
       sig = userSig();
     } catch {
-      giveBack(open, host.spares);
+      host.giveBack(open);
       return fault('aborted', false, 'no UserSig could be made');
     }
-    const reply = await open.send(pathOf(command, sig, host.prefix), body, callTimeoutMs, onLeft);
-    noLongerUsed(open);
+    const reply = await open.send(host.prefix + pathOf(command, sig), body, callTimeoutMs, onLeft);
+    host.release(open);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
       return reply;
@@ -124,41 +108,18 @@ export function createImClient(options: ImClientOptions): ImClient {
 
   function close(): void {
     isClosed = true;
-    for (const host of hosts.values()) {
-      host.spares.clear();
-      takeExpected(host)?.destroy();
-    }
+    for (const host of hosts) host.close();
     for (const agent of Object.values(agents)) closeIdle(agent);
-  }
-
-  const currentHost = (): Host => hosts.get(choice.current(nowMs())) ?? hostOf(options.baseUrl);
-
-  function takeExpected(host: Host): OpenRequest | undefined {
-    const { expected } = host;
-    host.expected = undefined;
-    return expected;
   }
 
   return {
     expectCall() {
-      if (isClosed) return;
-      const host = currentHost();
-      if (host.expected !== undefined) return;
-      const open = host.spares.take() ?? openRequest(host.origin, agents, callTimeoutMs);
-      inUse.push(open);
-      host.expected = open;
-      void open.connected.then(() => {
-        if (host.expected !== open) return;
-        host.expected = undefined;
-        giveBack(open, host.spares);
-      });
+      if (!isClosed) currentHost().expect();
     },
     prepare(command, body) {
       if (isClosed) return closedCall;
       const host = currentHost();
-      const open =
-        host.spares.take() ?? takeExpected(host) ?? openRequest(host.origin, agents, callTimeoutMs);
-      inUse.push(open);
+      const open = host.take();
       let isUsed = false;
       return {
         connected: open.connected,
@@ -173,36 +134,34 @@ export function createImClient(options: ImClientOptions): ImClient {
         abandon() {
           if (isUsed) return;
           isUsed = true;
-          giveBack(open, host.spares);
+          host.giveBack(open);
         },
       };
     },
     close,
     abort() {
       close();
-      for (const open of [...inUse]) open.destroy();
+      for (const host of hosts) host.abort();
     },
   };
 }
 
-interface Host {
-  readonly url: string;
-  /** Scheme, host and port. */
-  readonly origin: string;
-  /** The path before /v4. */
-  readonly prefix: string;
-  /** Connections serve the host that they lead to. */
-  readonly spares: Spares;
-  /** On its way to stand, for a call that is about to come. */
-  expected: OpenRequest | undefined;
+/** Builds the path and query of each call (REST API overview). */
+function createPaths(options: ImClientOptions): (command: CommandName, userSig: string) => string {
+  const { sdkAppId, adminId, random32 = () => randomInt(0x1_0000_0000) } = options;
+  return (command, userSig) => {
+    const query = new URLSearchParams({
+      sdkappid: String(sdkAppId),
+      identifier: adminId,
+      usersig: userSig,
+      random: String(random32()),
+      contenttype: 'json',
+    });
+    return `/v4/${COMMANDS[command].service}/${command}?${query}`;
+  };
 }
 
-function hostOf(url: string): Host {
-  const { origin, pathname } = new URL(url);
-  return { url, origin, prefix: pathname.replace(/\/+$/, ''), spares: createSpares(), expected: undefined };
-}
-
-/** Ends of a call that say that its host cannot be reached. */
+/** Faults that say that the host cannot be reached. */
 const UNREACHED: ReadonlySet<FaultName> = new Set(['connect', 'dns', 'tls']);
 
 const closedCall: PreparedCall = {
@@ -227,7 +186,7 @@ function createAgents(maxSockets: number | undefined, ca: string | undefined): A
   };
 }
 
-/** Agent.destroy() would break the calls on the wire as well. */
+/** Closes idle sockets only. Agent.destroy() would also break the calls on the wire. */
 function closeIdle(agent: HttpAgent): void {
   agent.maxFreeSockets = 0;
   for (const sockets of Object.values(agent.freeSockets)) {

@@ -1,5 +1,4 @@
-/** The calls this project makes, with their documented sizes and rates. */
-
+/** API commands that this project calls. */
 export type CommandName =
   | 'multiaccount_import'
   | 'account_import'
@@ -7,24 +6,24 @@ export type CommandName =
   | 'account_delete'
   | 'register_account_v1';
 
-/** Which generation of the API the app speaks. */
+/** The generation of the API that the app uses. */
 export type ApiForm = 'current' | 'legacy' | 'hosted';
 
 export interface Command {
   readonly name: CommandName;
   /** The path segment before the command: /v4/{service}/{name}. */
   readonly service: 'im_open_login_svc' | 'registration_service';
-  /** Accounts in one call, at most. */
+  /** Most accounts in one call. */
   readonly maxItems: number;
-  /** Calls a second by API form; a form without the call has none. */
+  /** Documented calls per second by API form. A form without the command has no entry. */
   readonly perSecond: Readonly<Partial<Record<ApiForm, number>>>;
-  /** Where the size and the rates come from. */
+  /** The source of the size and the rates. */
   readonly source: string;
 }
 
 /**
- * API reference, by command. account_check and account_delete belong to every form: accounts are looked up and
- * removed the same way however they came.
+ * The commands with their documented sizes and rates (API reference, by command). account_check and
+ * account_delete belong to every form, since they do not depend on how an account was imported.
  */
 export const COMMANDS: Readonly<Record<CommandName, Command>> = {
   multiaccount_import: {
@@ -65,8 +64,7 @@ export const COMMANDS: Readonly<Record<CommandName, Command>> = {
 };
 
 /**
- * The documented calls a second of a command; throws a RangeError when the form has no such call, which is a
- * mistake in the program that asks.
+ * The documented calls per second of a command. Throws a RangeError if the form does not have the command.
  */
 export function documentedPerSecond(form: ApiForm, command: CommandName): number {
   const perSecond = COMMANDS[command].perSecond[form];
@@ -74,7 +72,7 @@ export function documentedPerSecond(form: ApiForm, command: CommandName): number
   return perSecond;
 }
 
-/** The commands that a form knows. */
+/** The commands of a form. */
 export function commandsOf(form: ApiForm): CommandName[] {
   return Object.values(COMMANDS)
     .filter(({ perSecond }) => perSecond[form] !== undefined)

@@ -1,9 +1,11 @@
 import type { FaultAnswer, FaultName } from './answers.ts';
 
 /**
- * How far a call had come when it failed.
- * connecting: no TCP connection yet · securing: TCP stands, TLS does not · ready: connected, nothing sent ·
- * sent: the request has left.
+ * The state of a call when it failed.
+ * - `connecting`: there is no TCP connection yet.
+ * - `securing`: TCP is connected, and the TLS handshake is not done.
+ * - `ready`: it is connected, and nothing is sent.
+ * - `sent`: the request has left.
  */
 export type Phase = 'connecting' | 'securing' | 'ready' | 'sent';
 
@@ -26,15 +28,15 @@ const WORDS: Readonly<Record<FaultName, string>> = {
 };
 
 /**
- * An error of the HTTP client as a fault. Takes the error's code and never its message, since messages may quote
- * the address and with it the signature.
+ * Converts an error of the HTTP client to a fault. It uses the error's code and never its message, since a
+ * message may quote the address with the signature.
  */
 export function faultOf(error: unknown, phase: Phase): FaultAnswer {
   const code = codeOf(error);
   return fault(nameOf(code, phase), phase === 'sent', code);
 }
 
-/** A fault in words of ours; `detail` must not hold anything secret. */
+/** Makes a fault with one of the texts above. `detail` must not hold a secret. */
 export function fault(name: FaultName, sent: boolean, detail = ''): FaultAnswer {
   const errorInfo = detail === '' ? WORDS[name] : `${WORDS[name]} (${detail})`;
   return { kind: 'fault', fault: name, errorInfo, sent };

@@ -1,28 +1,28 @@
 /**
- * Which of a region's two hosts calls go to. Pure: time comes as an argument.
+ * Chooses which of a region's two hosts calls go to. Pure: time comes as an argument.
  *
- * main → backup: after FAULTS_IN_A_ROW connections to the main host failed in a row, over at least ROW_MS.
- * backup → main: after a while, to try it again; the first failure of such a trial leads back at once, and the
- * next trial waits twice as long. A main host that answers has ended its trial: everything counts anew.
+ * main → backup: FAULTS_IN_A_ROW connections to the main host failed in a row, over at least ROW_MS.
+ * backup → main: a trial after a while. The first failure of the trial leads back at once, and the next trial
+ * waits twice as long. An answer of the main host ends the trial and resets all counts.
  */
 export interface HostChoice {
   /** The base URL for a call that is prepared at `nowMs`. */
   current(nowMs: number): string;
-  /** A call to `url` reached it. */
+  /** A call reached the host `url`. */
   reached(url: string, nowMs: number): void;
-  /** No connection to `url`: refused, unreachable, no address, no TLS, none in time. */
+  /** No connection to `url` could be made: refused, unreachable, no address, no TLS, or too slow. */
   missed(url: string, nowMs: number): void;
 }
 
 export interface HostSwitch {
   readonly from: string;
   readonly to: string;
-  /** unreachable: the host before gave no connections · trial: the main host is tried again. */
+  /** `unreachable`: no connection to the host before could be made. `trial`: the main host is tried again. */
   readonly why: 'unreachable' | 'trial';
 }
 
 const FAULTS_IN_A_ROW = 5;
-/** A row shorter than this is one hiccup that many calls saw at once. */
+/** Faults within less than this may be one hiccup that several calls saw at once. */
 const ROW_MS = 2_000;
 const FIRST_RETURN_MS = 60_000;
 const MAX_RETURN_MS = 600_000;
@@ -61,7 +61,7 @@ export function createHostChoice(
       return url;
     },
     reached(from) {
-      // What an earlier call to the other host learned says nothing about this one.
+      // An earlier call to the other host says nothing about this one.
       if (from !== url) return;
       faults = 0;
       if (url !== main) return;

@@ -7,25 +7,25 @@ import type { FaultAnswer, Headers } from './answers.ts';
 import { fault, faultOf, type Phase } from './faults.ts';
 
 /**
- * A POST whose connection stands before it is known what to post.
+ * A POST that connects before its path and body are known.
  *
- * A got stream connects when it is made and sends nothing until its body is written, headers included. So the
- * connection can be there before a call's slot, and at the slot everything leaves in one write. Path and length
- * are set last: the signature in the path enters no object of got's, and a request that was not used serves the
- * next call, whatever it is.
+ * A got stream connects when it is created and sends nothing, not even headers, until its body is written. So
+ * the connection exists before the call's slot, and at the slot everything leaves in one write. Path and
+ * length are set last: no object of got's holds the signature, and an unused request can serve any later
+ * call.
  *
- * connecting → securing (https) → ready → sent → over; every state may end in `over` with a fault.
+ * States: connecting → securing (https only) → ready → sent → over. Each state may go to `over` with a fault.
  */
 export interface OpenRequest {
-  /** True once connected (TLS included) with nothing sent; false when that failed. Never rejects. */
+  /** Resolves to true once connected (including TLS), to false if that fails. Never rejects. */
   readonly connected: Promise<boolean>;
   isConnected(): boolean;
   /**
-   * Sends and resolves to what came back, or to a fault. Never rejects; to be called once. `onLeft` is called when the
-   * system has taken all that was sent.
+   * Sends, and resolves to the reply or to a fault. Never rejects. Call it only once. `onLeft` is called when
+   * the operating system has taken all bytes.
    */
   send(path: string, body: string, timeoutMs: number, onLeft?: () => void): Promise<RawReply | FaultAnswer>;
-  /** Gives it up, connection and all. */
+  /** Gives the request up and closes its connection. */
   destroy(): void;
 }
 
@@ -41,7 +41,7 @@ export interface Agents {
   readonly https: HttpsAgent;
 }
 
-/** A verdict on 100 accounts takes a few KiB; this is room for a gateway's page and an end to everything else. */
+/** An answer for 100 accounts takes a few KiB. This also leaves room for a gateway's error page. */
 const MAX_REPLY_BYTES = 1_048_576;
 
 const post = got.extend({
@@ -54,74 +54,117 @@ const post = got.extend({
   hooks: {
     init: [
       (_given, options) => {
-        // They are for a cache, which is not used. got spreads them into the options of each request before all others,
-        // whose hidden class would be a new one each time (decision 94).
+        // No cache is used. got spreads these options into each request before all others, and each request
+        // would get a hidden class of its own (decision 94).
         options.cacheOptions = {};
       },
     ],
   },
 });
 
+type GotStream = ReturnType<typeof got.stream>;
+
 /** Starts to connect at once. `origin` is scheme, host and port only. */
 export function openRequest(origin: string, agents: Agents, connectTimeoutMs: number): OpenRequest {
-  let phase: Phase = 'connecting';
-  let over: FaultAnswer | RawReply | undefined;
-  let request: ClientRequest | undefined;
-  let settle: ((result: RawReply | FaultAnswer) => void) | undefined;
-  let tellConnected: (isConnected: boolean) => void = () => {};
-  const connected = new Promise<boolean>((resolve) => {
-    tellConnected = resolve;
-  });
-  let timer = setTimeout(
-    () => end(fault('connect', false, `none after ${connectTimeoutMs} ms`)),
-    connectTimeoutMs,
-  );
+  return new GotRequest(origin, agents, connectTimeoutMs);
+}
 
-  const stream = post(origin, { isStream: true, agent: { ...agents } });
-  stream.on('error', (error) => end(faultOf(error, phase)));
-  stream.on('close', () => end(faultOf(undefined, phase)));
-  stream.on('request', (made: ClientRequest) => {
-    request = made;
-    if (made.socket) onSocket(made.socket);
-    else made.once('socket', onSocket);
-  });
-  stream.on('response', (response: IncomingMessage) => {
-    // A gateway may tell an idle connection 408 before anything was asked: that is no answer to us.
-    if (phase !== 'sent') end(fault('reset', false, 'the server spoke first'));
-    else collect(response);
-  });
+class GotRequest implements OpenRequest {
+  readonly connected: Promise<boolean>;
+  readonly #stream: GotStream;
+  #phase: Phase = 'connecting';
+  #over: FaultAnswer | RawReply | undefined;
+  #request: ClientRequest | undefined;
+  #timer: NodeJS.Timeout;
+  #resolveConnected: (isConnected: boolean) => void = () => {};
+  #resolveReply: ((result: RawReply | FaultAnswer) => void) | undefined;
 
-  function onSocket(socket: Socket): void {
-    if (socket.connecting) {
-      socket.once('connect', () => onTcp(socket));
-    } else onTcp(socket);
+  constructor(origin: string, agents: Agents, connectTimeoutMs: number) {
+    this.connected = new Promise<boolean>((resolve) => {
+      this.#resolveConnected = resolve;
+    });
+    this.#timer = setTimeout(
+      () => this.#end(fault('connect', false, `none after ${connectTimeoutMs} ms`)),
+      connectTimeoutMs,
+    );
+    const stream = post(origin, { isStream: true, agent: { ...agents } });
+    this.#stream = stream;
+    stream.on('error', (error) => this.#end(faultOf(error, this.#phase)));
+    stream.on('close', () => this.#end(faultOf(undefined, this.#phase)));
+    stream.on('request', (request: ClientRequest) => {
+      this.#request = request;
+      if (request.socket) this.#onSocket(request.socket);
+      else request.once('socket', (socket) => this.#onSocket(socket));
+    });
+    stream.on('response', (response: IncomingMessage) => {
+      // A gateway may send 408 on an idle connection before we asked anything. That is no answer to a call.
+      if (this.#phase !== 'sent') this.#end(fault('reset', false, 'the server spoke first'));
+      else this.#collect(response);
+    });
   }
 
-  function onTcp(socket: Socket): void {
-    if (phase !== 'connecting') return;
+  isConnected(): boolean {
+    return this.#phase === 'ready' && this.#over === undefined && this.#request?.socket?.writable === true;
+  }
+
+  send(path: string, body: string, timeoutMs: number, onLeft?: () => void): Promise<RawReply | FaultAnswer> {
+    const request = this.#request;
+    if (this.#phase !== 'ready' || this.#over !== undefined || request === undefined) {
+      this.#end(fault('connect', false, 'not there in time'));
+      return Promise.resolve(this.#over ?? fault('connect', false));
+    }
+    // The other end has closed the connection and got has not told us yet: nothing would leave.
+    if (request.destroyed || request.socket?.writable !== true) {
+      const broken = fault('reset', false);
+      this.#end(broken);
+      return Promise.resolve(broken);
+    }
+    this.#phase = 'sent';
+    const reply = new Promise<RawReply | FaultAnswer>((resolve) => {
+      this.#resolveReply = resolve;
+    });
+    this.#timer = setTimeout(() => this.#end(fault('timeout', true, `${timeoutMs} ms`)), timeoutMs);
+    if (onLeft !== undefined) request.once('finish', onLeft);
+    request.path = path;
+    request.setHeader('content-length', Buffer.byteLength(body));
+    this.#stream.end(body);
+    return reply;
+  }
+
+  destroy(): void {
+    this.#end(fault('aborted', this.#phase === 'sent'));
+  }
+
+  #onSocket(socket: Socket): void {
+    if (socket.connecting) socket.once('connect', () => this.#onTcp(socket));
+    else this.#onTcp(socket);
+  }
+
+  #onTcp(socket: Socket): void {
+    if (this.#phase !== 'connecting') return;
     if (socket instanceof TLSSocket && secureConnecting(socket)) {
-      phase = 'securing';
-      socket.once('secureConnect', onReady);
-    } else onReady();
+      this.#phase = 'securing';
+      socket.once('secureConnect', () => this.#onReady());
+    } else this.#onReady();
   }
 
-  function onReady(): void {
-    if (over !== undefined) return;
-    phase = 'ready';
-    clearTimeout(timer);
-    tellConnected(true);
+  #onReady(): void {
+    if (this.#over !== undefined) return;
+    this.#phase = 'ready';
+    clearTimeout(this.#timer);
+    this.#resolveConnected(true);
   }
 
-  function collect(response: IncomingMessage): void {
+  #collect(response: IncomingMessage): void {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    stream.on('data', (chunk: Buffer) => {
+    this.#stream.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > MAX_REPLY_BYTES) end(fault('garbage', true, `more than ${MAX_REPLY_BYTES} bytes`));
+      if (bytes > MAX_REPLY_BYTES) this.#end(fault('garbage', true, `more than ${MAX_REPLY_BYTES} bytes`));
       else chunks.push(chunk);
     });
-    stream.on('end', () =>
-      end({
+    this.#stream.on('end', () =>
+      this.#end({
         kind: 'reply',
         httpStatus: response.statusCode ?? 0,
         headers: response.headers,
@@ -130,51 +173,19 @@ export function openRequest(origin: string, agents: Agents, connectTimeoutMs: nu
     );
   }
 
-  function end(result: RawReply | FaultAnswer): void {
-    if (over !== undefined) return;
-    over = result;
-    clearTimeout(timer);
-    tellConnected(false);
-    settle?.(result);
-    // A complete reply has given its connection back already. What failed, or was answered before we had said
-    // everything, must not linger.
-    if (result.kind === 'fault' || request?.writableFinished !== true) stream.destroy();
+  #end(result: RawReply | FaultAnswer): void {
+    if (this.#over !== undefined) return;
+    this.#over = result;
+    clearTimeout(this.#timer);
+    this.#resolveConnected(false);
+    this.#resolveReply?.(result);
+    // A complete reply has already returned its connection to the agent. A connection that failed, or was
+    // answered before we had sent everything, must not be used again.
+    if (result.kind === 'fault' || this.#request?.writableFinished !== true) this.#stream.destroy();
   }
-
-  return {
-    connected,
-    isConnected() {
-      return phase === 'ready' && over === undefined && request?.socket?.writable === true;
-    },
-    send(path, body, timeoutMs, onLeft) {
-      if (phase !== 'ready' || over !== undefined || request === undefined) {
-        end(fault('connect', false, 'not there in time'));
-        return Promise.resolve(over ?? fault('connect', false));
-      }
-      // The other end has hung up and got has not told us yet: nothing of ours would leave.
-      if (request.destroyed || request.socket?.writable !== true) {
-        const broken = fault('reset', false);
-        end(broken);
-        return Promise.resolve(broken);
-      }
-      phase = 'sent';
-      const reply = new Promise<RawReply | FaultAnswer>((resolve) => {
-        settle = resolve;
-      });
-      timer = setTimeout(() => end(fault('timeout', true, `${timeoutMs} ms`)), timeoutMs);
-      if (onLeft !== undefined) request.once('finish', onLeft);
-      request.path = path;
-      request.setHeader('content-length', Buffer.byteLength(body));
-      stream.end(body);
-      return reply;
-    },
-    destroy() {
-      end(fault('aborted', phase === 'sent'));
-    },
-  };
 }
 
-/** True until the handshake is done; Node has it, its types do not. */
+/** True until the TLS handshake is done. Node has this property, its types do not. */
 function secureConnecting(socket: TLSSocket): boolean {
   return (socket as TLSSocket & { readonly secureConnecting?: boolean }).secureConnecting === true;
 }

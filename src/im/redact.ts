@@ -1,10 +1,11 @@
+import { cut } from '../event/text.ts';
 import type { CommandName } from './commands.ts';
 
 const MARK = '[redacted]';
 
 /**
- * The texts of a call that must not come back in anybody's error text: the signature as it is and as an address
- * writes it, and a password (hosted mode).
+ * The texts of a call that no error text may repeat: the signature, plain and as an address encodes it, and
+ * the password (hosted mode).
  */
 export function secretsIn(userSig: string, command: CommandName, body: string): string[] {
   const secrets = [userSig, encodeURIComponent(userSig), userSig.replaceAll('*', '%2A')];
@@ -15,12 +16,15 @@ export function secretsIn(userSig: string, command: CommandName, body: string): 
   return [...new Set(secrets)].filter((secret) => secret !== '');
 }
 
-/** The text with every secret replaced. */
+/** Replaces every secret in a text. */
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets.reduce((clean, secret) => clean.replaceAll(secret, MARK), text);
 }
 
-/** Foreign text may quote the users of the call: each is cut out, as a whole word if it is a short one. */
+/**
+ * Replaces the user IDs of the call in a foreign text. An ID of fewer than 6 characters is replaced only
+ * where it is a whole word.
+ */
 export function withoutUsers(text: string, users: readonly string[]): string {
   if (text === '') return text;
   const short = new Set<string>();
@@ -34,4 +38,23 @@ export function withoutUsers(text: string, users: readonly string[]): string {
     const bare = word.replace(/[.!?]+$/, '');
     return short.has(word) || short.has(bare) ? `(user)${word.slice(bare.length)}` : word;
   });
+}
+
+const MAX_CHARS = 300;
+/** Control and format characters, also bidirectional overrides. They could falsify a log or a terminal. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]+/gu;
+/** The signature in an address. An error page may quote the address of the request. */
+const signature = /(usersig(?:=|%3d))[^&\s"'<>]*/gi;
+
+/**
+ * Cleans a foreign text for a log line, a dead letter or a terminal: one line of at most 300 characters,
+ * without control characters and signatures. Returns '' if the value is no text.
+ */
+export function oneLine(text: unknown): string {
+  if (typeof text !== 'string') return '';
+  // The text is cut before the work, too: it may be a megabyte, and 300 characters are kept.
+  const tidy = cut(text, 16 * MAX_CHARS)
+    .replace(signature, '$1…')
+    .replace(unprintable, ' ');
+  return cut(tidy.replace(/\s+/g, ' ').trim(), MAX_CHARS);
 }

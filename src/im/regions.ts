@@ -1,11 +1,12 @@
-/** Where the API is: an SDKAppID has one home, and another region answers 70016 or 70020. */
-
 interface Region {
   readonly host: string;
   readonly backupHost: string;
 }
 
-/** Hosts as the API reference lists them, multiaccount_import, 2025-04, and REST API overview. */
+/**
+ * The hosts of each region (API reference, multiaccount_import, 2025-04, and REST API overview). An SDKAppID
+ * belongs to one region; the others answer 70016 or 70020.
+ */
 const REGIONS = {
   china: { host: 'console.tim.qq.com', backupHost: 'adminapi.my-imcloud.com' },
   singapore: { host: 'adminapisgp.im.qcloud.com', backupHost: 'adminapisgp.my-imcloud.com' },
@@ -14,7 +15,7 @@ const REGIONS = {
   frankfurt: { host: 'adminapiger.im.qcloud.com', backupHost: 'adminapiger.my-imcloud.com' },
   'silicon-valley': { host: 'adminapiusa.im.qcloud.com', backupHost: 'adminapiusa.my-imcloud.com' },
   jakarta: { host: 'adminapiidn.im.qcloud.com', backupHost: 'adminapiidn.my-imcloud.com' },
-  /** In older documents only. */
+  /** Only older documents list it. */
   mumbai: { host: 'adminapiind.im.qcloud.com', backupHost: 'adminapiind.my-imcloud.com' },
 } as const satisfies Readonly<Record<string, Region>>;
 
@@ -34,7 +35,7 @@ export function backupHostOf(region: RegionName): string {
   return REGIONS[region].backupHost;
 }
 
-/** What the client takes as its base URLs. */
+/** The two base URLs of a region, as the client takes them. */
 export function baseUrlsOf(region: RegionName): { readonly baseUrl: string; readonly backupUrl: string } {
   return { baseUrl: `https://${hostOf(region)}`, backupUrl: `https://${backupHostOf(region)}` };
 }

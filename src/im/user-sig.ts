@@ -1,18 +1,18 @@
 import { createHmac } from 'node:crypto';
 import { deflateSync, inflateSync } from 'node:zlib';
 
-/** What a UserSig is made of. */
+/** The parts of a UserSig. */
 interface UserSigInput {
   readonly sdkAppId: number;
-  /** The account it speaks for; the REST API wants the app admin. */
+  /** The account that the UserSig is for. The REST API wants the app admin. */
   readonly identifier: string;
-  /** The app's key, used as text: it looks hexadecimal and is not decoded. */
+  /** The app's key. It looks hexadecimal and is used as text, not decoded. */
   readonly secretKey: string;
   readonly nowSeconds: number;
   readonly expireSeconds: number;
 }
 
-/** The claims of a UserSig that somebody made, as far as they can be read without the key. */
+/** The claims of a UserSig, which can be read without the key. */
 interface UserSigClaims {
   readonly identifier: string;
   readonly sdkAppId: number;
@@ -21,8 +21,8 @@ interface UserSigClaims {
 }
 
 /**
- * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: whoever has
- * it is the admin until it expires. Throws a RangeError for numbers that are not whole and positive.
+ * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: it gives
+ * the admin's rights until it expires. Throws a RangeError for a number that is not whole and positive.
  */
 export function signUserSig(input: UserSigInput): string {
   const { sdkAppId, identifier, secretKey, nowSeconds, expireSeconds } = input;
@@ -50,7 +50,7 @@ export function signUserSig(input: UserSigInput): string {
     .replaceAll('=', '_');
 }
 
-/** The claims of a UserSig; undefined when it is not one. Says nothing about whether its signature holds. */
+/** Reads the claims of a UserSig; undefined if it is none. The signature is not checked. */
 export function readUserSig(userSig: string): UserSigClaims | undefined {
   const base64 = userSig.replaceAll('*', '+').replaceAll('-', '/').replaceAll('_', '=');
   try {

@@ -1,14 +1,18 @@
 import type { CommandName } from './commands.ts';
 
 /**
- * What an answer means for the worker.
- * done: imported, but look at FailAccounts · retry: the same work again, later · throttle: slow down, costs the
- * work no attempt · account: this account alone, for good · body: something in this request, split to find it ·
- * app: no call can succeed, stop and keep everything · unknown: a code that no table lists.
+ * The meaning of an answer for the worker.
+ * - `done`: imported, except for the users in FailAccounts.
+ * - `retry`: send the same work again later.
+ * - `throttle`: slow down; it costs the work no attempt.
+ * - `account`: this account is refused for good.
+ * - `body`: something in this request is refused; split it to find out what.
+ * - `app`: no call can succeed; hold all calls and keep everything.
+ * - `unknown`: no table lists the code.
  */
 export type VerdictClass = 'done' | 'retry' | 'throttle' | 'account' | 'body' | 'app' | 'unknown';
 
-/** What has to change before calls can succeed again. */
+/** The kind of thing that has to change before calls can succeed again. */
 export type HoldKind = 'credentials' | 'quota' | 'disabled' | 'region' | 'permission' | 'configuration';
 
 /** A row of a verdict table. */
@@ -17,19 +21,19 @@ export interface VerdictRow {
   readonly meaning: string;
   readonly class: VerdictClass;
   readonly source: string;
-  /** app: what to look at. */
+  /** Class app: what has to be fixed. */
   readonly holdKind?: HoldKind;
-  /** app: no probe sooner than this. */
+  /** Class app: the shortest time between two probes. */
   readonly minProbeGapMs?: number;
-  /** app: a fresh UserSig may cure it, so sign anew and try once before holding. */
+  /** Class app: a new UserSig may help, so sign again and try once before a hold. */
   readonly signAnew?: true;
-  /** throttle: whose rate was exceeded. */
+  /** Class throttle: whether the rate of this command or of all commands was exceeded. */
   readonly throttles?: 'command' | 'all';
-  /** The profile is refused, not the account: a bare import passes. */
+  /** The profile is refused and not the account. An import without the profile passes. */
   readonly profileFault?: true;
-  /** account: the same account may be imported after so many months. */
+  /** Class account: the same account may be imported after this many months. */
   readonly notBeforeMonths?: number;
-  /** True when the service gave up waiting for its own parts: the work may still take effect. */
+  /** True if the service timed out inside, so that the call may still take effect. */
   readonly mayStillHappen?: true;
 }
 
@@ -57,7 +61,7 @@ function profileFault(codes: Codes, meaning: string, source: string): VerdictRow
   return row('body', codes, meaning, { profileFault: true, source });
 }
 
-/** Codes with one meaning whatever the command. */
+/** Codes that mean the same for every command. */
 const PUBLIC_ROWS: readonly VerdictRow[] = [
   row('done', [0], 'success', { source: IMPORT }),
   app('configuration', [60002, 60009], 'the URL or the resource is wrong'),
@@ -114,7 +118,7 @@ const PROFILE_ROWS: readonly VerdictRow[] = [
   profileFault([80001], 'the text check refused a profile field', PROFILE),
 ];
 
-/** register_account_v1 gives its own meaning to these, to 70402 the opposite of everybody else's. */
+/** Codes of register_account_v1. Its 70402 means the opposite of that of the other commands. */
 const REGISTER_ROWS: readonly VerdictRow[] = [
   row('done', [70402], 'this account already exists', { source: REGISTER }),
   timedOut([70405], 'failed for the moment, a network time-out for instance', { source: REGISTER }),
@@ -125,7 +129,7 @@ const REGISTER_ROWS: readonly VerdictRow[] = [
   app('permission', [70425], 'only the app admin may do this', { source: REGISTER }),
 ];
 
-/** Every command's own table, in order: of two rows for a code the later one counts. */
+/** The table of each command. The later one of two rows for a code counts. */
 export const VERDICT_TABLES: Readonly<Record<CommandName, readonly VerdictRow[]>> = {
   multiaccount_import: [...PUBLIC_ROWS, ...PROFILE_ROWS],
   account_import: [...PUBLIC_ROWS, ...PROFILE_ROWS],

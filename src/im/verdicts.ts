@@ -2,26 +2,26 @@ import type { Answer, ApiAnswer, FaultAnswer, HttpAnswer } from './answers.ts';
 import type { CommandName } from './commands.ts';
 import { type HoldKind, VERDICT_TABLES, type VerdictClass, type VerdictRow } from './verdict-rows.ts';
 
-/** What an answer means, and what is known beyond its class. */
+/** The meaning of an answer: its class and further facts. */
 export interface Verdict {
   readonly class: VerdictClass;
-  /** 0 when none came. */
+  /** 0 if there is none. */
   readonly errorCode: number;
   readonly errorInfo: string;
-  /** 0 when no answer came. */
+  /** 0 if no answer came. */
   readonly httpStatus: number;
   /**
-   * False while the call may still take effect: no answer came though it was sent, a gateway answered in the
-   * API's place, or the service gave up waiting for its own parts. Then nothing newer of these users may be
-   * sent until the call can no longer land. An internal error (70500, 40006) is the service's own last word.
+   * False while the call may still take effect: it was sent and no answer came, a gateway answered in place
+   * of the API, or the service timed out inside. Then nothing newer of these users may be sent until the call
+   * can no longer land. After an internal error (70500, 40006) the call takes no effect.
    */
   readonly outcomeKnown: boolean;
   readonly meaning: string;
-  /** The profile is refused, not the account: a bare import passes. */
+  /** The profile is refused and not the account. An import without the profile passes. */
   readonly profileFault: boolean;
-  /** A fresh UserSig may cure it: sign anew and try once before holding. */
+  /** A new UserSig may help: sign again and try once before a hold. */
   readonly signAnew: boolean;
-  /** body: it was refused for its size, so that two smaller ones may pass. */
+  /** Class body: it was refused for its size, so two smaller ones may pass. */
   readonly tooLarge?: true;
   readonly throttles?: 'command' | 'all';
   readonly retryAfterMs?: number;
@@ -42,12 +42,12 @@ function index(command: CommandName): Map<number, VerdictRow> {
   return new Map(VERDICT_TABLES[command].flatMap((row) => row.codes.map((code) => [code, row] as const)));
 }
 
-/** What an operator declares codes to mean, for every command: error code to class. Success cannot be declared. */
+/** Classes that an operator declares for error codes, for every command. Success cannot be declared. */
 export type VerdictOverrides = Readonly<Record<string, Exclude<VerdictClass, 'done' | 'unknown'>>>;
 
 const NO_OVERRIDES: VerdictOverrides = {};
 
-/** Judges an answer by the table of its command: codes do not mean the same everywhere. */
+/** Judges an answer by the table of its command, since a code may mean different things. */
 export function verdictOf(command: CommandName, answer: Answer, overrides = NO_OVERRIDES): Verdict {
   switch (answer.kind) {
     case 'api':
@@ -59,14 +59,16 @@ export function verdictOf(command: CommandName, answer: Answer, overrides = NO_O
   }
 }
 
-/** Every row that counts, command by command: for documentation and tests. */
+/** Every effective row of every command, for documentation and tests. */
 export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRow }> {
   for (const command of Object.keys(byCode) as CommandName[]) {
     for (const row of new Set(byCode[command].values())) yield { command, row };
   }
 }
 
-/** Whether a command's table lists the code (a metric's label must not grow with every new one). */
+/**
+ * Whether a command's table lists the code. Metrics use it, since their labels must not grow without bound.
+ */
 export function isListedCode(command: CommandName, errorCode: number): boolean {
   return byCode[command].has(errorCode);
 }
@@ -79,7 +81,7 @@ function rowOf(command: CommandName, errorCode: number, overrides: VerdictOverri
     : declaredRow(errorCode, declared, listed);
 }
 
-/** A declared class brings its own consequences; what the table knows of the old one would contradict it. */
+/** Makes a row for a declared class. It takes nothing from the listed row but the meaning. */
 function declaredRow(
   errorCode: number,
   declared: VerdictOverrides[string],
@@ -92,7 +94,8 @@ function declaredRow(
     source: 'the configuration',
     ...(declared === 'app' && { holdKind: 'configuration' as const }),
     ...(declared === 'throttle' && { throttles: 'command' as const }),
-    // Nobody says whether the service had begun: nothing newer is sent until it cannot land any more.
+    // It is unknown whether the service had begun, so nothing newer is sent until the call can no longer
+    // land.
     ...(declared === 'retry' && { mayStillHappen: true as const }),
   };
 }
@@ -119,7 +122,9 @@ function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
   };
 }
 
-/** HTTP is 200 for every verdict of the API (API reference): this is the word of something in between. */
+/**
+ * The API answers every call with HTTP 200 (API reference). Another status comes from something in between.
+ */
 function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdict {
   const base = { errorCode: 0, errorInfo, httpStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   if (httpStatus === 429) {
@@ -129,7 +134,7 @@ function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdi
     return { ...plain('retry', 'the service is away, or somebody answered in its place', false), ...base };
   }
   if (httpStatus === 413) {
-    // One user's body is large by its profile alone.
+    // The body of a single user can only be large because of its profile.
     const meaning = 'the body is too large for something on the way';
     return { ...plain('body', meaning, true), ...base, profileFault: true, tooLarge: true };
   }

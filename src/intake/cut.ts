@@ -4,7 +4,18 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const cutScript = loadScript(import.meta.url, 'cut.lua');
+const cutScript = loadScript(
+  import.meta.url,
+  '../redis/prelude.lua',
+  '../ledger/writes/call-record.lua',
+  '../ledger/writes/owners.lua',
+  '../ledger/writes/intake-entries.lua',
+  '../pace/hold/fresh-call.lua',
+  'cut/back-pressure.lua',
+  'cut/due.lua',
+  'cut/place.lua',
+  'cut.lua',
+);
 
 export interface CutLimits {
   readonly batchCommand: ImportCommand;
@@ -81,6 +92,18 @@ export async function cutCalls(
   processId: string,
   claim?: CallClaim,
 ): Promise<CutAnswer> {
+  const request = {
+    ...limits,
+    callPrefix: keys.callPrefix,
+    parkedPrefix: keys.parkedPrefix,
+    format: RECORD_FORMAT,
+    process: processId,
+    maxIsolated: MAX_ISOLATED,
+    maxBytes: MAX_CALL_BYTES,
+    maxLooked: MAX_LOOKED,
+    run: claim?.run ?? '',
+    callId: claim?.callId ?? '',
+  };
   const reply = (await runScript(
     redis,
     cutScript,
@@ -99,25 +122,7 @@ export async function cutCalls(
       keys.bodyLimit,
       keys.openSince,
     ],
-    [
-      keys.callPrefix,
-      keys.parkedPrefix,
-      limits.batchCommand,
-      limits.singleCommand,
-      limits.maxUsers,
-      limits.maxWaitMs,
-      limits.eagerCalls,
-      limits.maxOpenCalls,
-      processId,
-      RECORD_FORMAT,
-      MAX_CALL_BYTES,
-      MAX_LOOKED,
-      limits.alone,
-      limits.eagerGapMs,
-      claim?.run ?? '',
-      claim?.callId ?? '',
-      MAX_ISOLATED,
-    ],
+    [JSON.stringify(request)],
   )) as [string, number, ...(string | number)[]];
   return readCutReply(reply, limits.batchCommand, claim);
 }

@@ -9,8 +9,15 @@ import { type Attempt, packEntries, type Suspicion } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
+  '../redis/prelude.lua',
   'letters/letter-index.lua',
   '../pace/hold/hold-end.lua',
+  '../intake/returned-since.lua',
+  'settle/outcomes.lua',
+  'settle/redriven.lua',
+  'settle/letters.lua',
+  'settle/release.lua',
+  'settle/keep.lua',
   'settle.lua',
 );
 
@@ -96,7 +103,14 @@ export async function settleRecord(
   // The usual end of a call: who is released is who was imported, and stands there already.
   const sameUsers =
     released.length * 2 === imported.length && released.every((userId, i) => userId === imported[2 * i]);
-  const payload = {
+  const request = {
+    callId,
+    run,
+    parkedPrefix: keys.parkedPrefix,
+    deadPrefix: keys.deadPrefix,
+    replyPrefix: keys.replyPrefix,
+    holdChannel: keys.holdChannel,
+    outcomesKept: OUTCOMES_KEPT,
     imported,
     superseded: settlement.superseded,
     dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
@@ -156,10 +170,7 @@ export async function settleRecord(
       keys.openSince,
       keys.isolated,
     ],
-    [
-      ...[callId, run, keys.parkedPrefix, keys.deadPrefix, JSON.stringify(payload)],
-      ...[keys.replyPrefix, OUTCOMES_KEPT, keys.holdChannel],
-    ],
+    [JSON.stringify(request)],
   )) as [string, number, number, string];
   if (word === 'lost') return { kind: 'lost' };
   return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };

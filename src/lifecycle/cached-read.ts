@@ -1,18 +1,14 @@
 import { performance } from 'node:perf_hooks';
-import { within } from './within.ts';
 
 /**
- * Bounds a read that anybody may ask for at any rate: one at a time, its result serves everyone for `forMs`, and
- * nobody waits longer than `withinMs` (then the answer is the error `tooLate`). A failure is not kept.
+ * A read that many may ask for at any rate: one read at a time runs, all who ask meanwhile share it, and its
+ * result serves for `forMs`. A failure is not kept, so the next one who asks tries again.
  */
-export function createFreshReader<T>(
-  read: () => Promise<T>,
-  limits: { readonly forMs: number; readonly withinMs: number; readonly tooLate: string },
-): () => Promise<T> {
+export function createCachedRead<T>(read: () => Promise<T>, forMs: number): () => Promise<T> {
   let reading: Promise<T> | undefined;
   let last: { readonly value: T; readonly atMs: number } | undefined;
-  const start = (): Promise<T> => {
-    const started = read()
+  const readAgain = (): Promise<T> =>
+    read()
       .then((value) => {
         last = { value, atMs: performance.now() };
         return value;
@@ -20,11 +16,9 @@ export function createFreshReader<T>(
       .finally(() => {
         reading = undefined;
       });
-    return started;
-  };
   return async () => {
-    if (last !== undefined && performance.now() - last.atMs < limits.forMs) return last.value;
-    reading ??= start();
-    return within(reading, limits.withinMs, limits.tooLate);
+    if (last !== undefined && performance.now() - last.atMs < forMs) return last.value;
+    reading ??= readAgain();
+    return reading;
   };
 }

@@ -1,14 +1,15 @@
-/** The port cannot be had; the message says what to do. */
+/** A server of this process cannot listen. The message says what to change. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-/** Why a server of this process cannot listen, in a sentence that says what to change. Pure. */
+/** The sentence for a ListenError: why the server cannot listen, and which setting to change. Pure. */
 export function listenProblem(
   { code, message }: NodeJS.ErrnoException,
   host: string,
   port: number,
   words: {
+    /** The name of the server. */
     readonly what: string;
     /** What to do when the port is in use. */
     readonly inUse: string;

@@ -1,25 +1,27 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * The rhythm of a loop, for liveness: by when is its next turn due? A loop that waits for a time it set itself
- * is well, however long the wait; one that is past that time has not turned though it had something to do.
+ * By when a loop must turn next. Liveness compares it with the clock: a loop that is past its deadline had
+ * something to do and did not turn. A loop that waits for a time it set itself is well, however long it
+ * waits.
  */
 export interface LoopDeadline {
-  /** `performance.now()` at which the loop turned last, or is to turn when its rest is over; null: nothing to do. */
+  /** On `performance.now()`: when the loop turned last, or when its rest ends. Null: it has nothing to do. */
   readonly dueMs: number | null;
 }
 
-export interface BeatingPulse extends LoopDeadline {
+/** A deadline as its loop sees it: the loop says what it does. */
+export interface LoopDeadlineSetter extends LoopDeadline {
   /** The loop turns now. */
   turn(): void;
-  /** The loop rests for so long, unless it is woken sooner. */
+  /** The loop rests for so long, unless it is woken earlier. */
   rest(ms: number): void;
-  /** The loop has nothing to do until it is asked. */
+  /** The loop has nothing to do until somebody asks it. */
   idle(): void;
 }
 
 /** Starts idle. */
-export function createLoopDeadline(nowMs: () => number = () => performance.now()): BeatingPulse {
+export function createLoopDeadline(nowMs: () => number = () => performance.now()): LoopDeadlineSetter {
   let dueMs: number | null = null;
   return {
     turn: () => {

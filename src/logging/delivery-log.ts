@@ -1,22 +1,22 @@
-import type { DeliveryReport } from '../delivery/delivery-report.ts';
+import type { CallReport, DeliveryReport } from '../delivery/delivery-report.ts';
+import { withoutUsers } from '../im/redact.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
-import { callLine } from './call-line.ts';
 import type { Logger } from './log.ts';
 
-/** Lines of the same kind of trouble are not repeated within this. */
+/** A line of one kind of trouble is repeated at most this often. */
 const REPEAT_AFTER_MS = 10_000;
 
-/** Writes what happens to calls: one line a call, one line a change. User IDs only at debug. */
-export function logReport(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
-  const throttleLine = seldom(REPEAT_AFTER_MS);
-  const foreignLine = seldom(REPEAT_AFTER_MS);
-  const strangerLine = seldom(REPEAT_AFTER_MS);
+/** Logs what happens to calls: one line for each call and each change. User IDs appear at debug only. */
+export function createDeliveryLog(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
+  const throttleLine = atMostEvery(REPEAT_AFTER_MS);
+  const foreignLine = atMostEvery(REPEAT_AFTER_MS);
+  const unknownIdsLine = atMostEvery(REPEAT_AFTER_MS);
   return {
     called(call) {
       const { fields, sentence } = callLine(call);
       log.info(fields, sentence);
       if (call.strangers > 0) {
-        strangerLine(() =>
+        unknownIdsLine(() =>
           log.warn(
             { callId: call.callId, strangers: call.strangers },
             'FailAccounts names users that the call did not hold: they are ignored',
@@ -31,16 +31,7 @@ export function logReport(log: Logger, onSettled: (returned: number) => unknown)
     },
     settled(callId, { dead }, settled) {
       if (settled.kind === 'lost') return;
-      for (const { reason, errorCode, events } of deadGroups(dead)) {
-        log.warn(
-          { callId, reason, ...(errorCode !== 0 && { errorCode }), events },
-          `dead-lettered as ${reason}: ${events} ${events === 1 ? 'event' : 'events'}, see imsync dlq list`,
-        );
-      }
-      if (log.isLevelEnabled('debug')) {
-        for (const { eventId, userId } of dead)
-          log.debug({ callId, eventId, userId }, 'event and user of a dead letter');
-      }
+      logDead(log, callId, dead);
       if (settled.resolved > 0)
         log.info({ callId, resolved: settled.resolved }, 'dead letters resolved by newer imports');
       onSettled(settled.returned);
@@ -68,18 +59,63 @@ export function logReport(log: Logger, onSettled: (returned: number) => unknown)
   };
 }
 
-function deadGroups(dead: readonly DeadEvent[]): { reason: string; errorCode: number; events: number }[] {
+/**
+ * The line of one call: a sentence with its counts, and the same counts as short fields. Names no user. Pure.
+ */
+export function callLine(call: CallReport): { readonly fields: object; readonly sentence: string } {
+  const { verdict, users, imported, deadLettered, later, again } = call;
+  const errorInfo = withoutUsers(verdict.errorInfo, users);
+  const fields = {
+    callId: call.callId,
+    command: call.command,
+    class: call.slotClass,
+    users: users.length,
+    imported,
+    ...(deadLettered > 0 && { deadLettered }),
+    ...(later > 0 && { later }),
+    ...(again > 0 && { again }),
+    ...(call.tries > 0 && { tries: call.tries }),
+    errorCode: verdict.errorCode,
+    ...(verdict.class !== 'done' && { verdict: verdict.class, ...(errorInfo !== '' && { errorInfo }) }),
+    ...(verdict.httpStatus !== 200 && verdict.httpStatus !== 0 && { httpStatus: verdict.httpStatus }),
+    ms: Math.round(call.durationMs),
+    ...(call.requestId !== undefined && { requestId: call.requestId }),
+  };
+  const all = `${users.length} ${users.length === 1 ? 'user' : 'users'}`;
+  const parts = [
+    ...(later > 0 ? [`${later} to be retried`] : []),
+    ...(again > 0 ? [`${again} to be sent again`] : []),
+    ...(deadLettered > 0 ? [`${deadLettered} dead-lettered`] : []),
+  ];
+  if (verdict.class === 'done') {
+    const counts = imported === users.length ? `imported ${all}` : `imported ${imported} of ${all}`;
+    return { fields, sentence: [`call made: ${counts}`, ...parts].join(', ') };
+  }
+  const rest = parts.length === 0 ? '' : `; of ${all}: ${parts.join(', ')}`;
+  return { fields, sentence: `call answered: ${verdict.meaning}${rest}` };
+}
+
+/** One line for each reason and code of a call's dead letters. */
+function logDead(log: Logger, callId: string, dead: readonly DeadEvent[]): void {
   const groups = new Map<string, { reason: string; errorCode: number; events: number }>();
   for (const { reason, code } of dead) {
     const group = groups.get(`${reason} ${code}`) ?? { reason, errorCode: code, events: 0 };
     group.events++;
     groups.set(`${reason} ${code}`, group);
   }
-  return [...groups.values()];
+  for (const { reason, errorCode, events } of groups.values()) {
+    log.warn(
+      { callId, reason, ...(errorCode !== 0 && { errorCode }), events },
+      `dead-lettered as ${reason}: ${events} ${events === 1 ? 'event' : 'events'}, see imsync dlq list`,
+    );
+  }
+  if (!log.isLevelEnabled('debug')) return;
+  for (const { eventId, userId } of dead)
+    log.debug({ callId, eventId, userId }, 'event and user of a dead letter');
 }
 
-/** Lets a line through at most once in a while. */
-function seldom(everyMs: number): (write: () => void) => void {
+/** Writes a line unless the last one is less than `everyMs` old. */
+function atMostEvery(everyMs: number): (write: () => void) => void {
   let lastMs = Number.NEGATIVE_INFINITY;
   return (write) => {
     const now = performance.now();

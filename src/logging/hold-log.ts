@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Logger } from './log.ts';
 
-/** What an operator can do about a hold. */
+/** What an operator can do about a hold, by its kind. */
 const ADVICE: Readonly<Record<string, string>> = {
   credentials:
     'Check IMSYNC_SDK_SECRET_KEY, IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe.',
@@ -20,10 +20,10 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /**
- * Says every change of hold and pause once in this process's log, with since, until and how many wait. Told by
- * the watch; the state is read anew, since several changes may have come at once.
+ * Logs each change of hold and pause once, with when it began, when it ended and how many events wait. The
+ * watch tells of a change; the state is then read again, since several changes may have come at once.
  */
-export function startHoldHerald(options: {
+export function startHoldLog(options: {
   readonly hold: HoldState;
   readonly watch: HoldWatch;
   readonly redis: RedisClient;
@@ -36,37 +36,60 @@ export function startHoldHerald(options: {
   let reading: Promise<void> = Promise.resolve();
 
   const look = async (): Promise<void> => {
-    const [state, books] = [await hold.read(), await readTotals(redis, keys)];
-    const inCalls = Object.values(books.usersInCalls).reduce((sum, n) => sum + n, 0);
-    const waiting = books.waiting + books.parked + inCalls;
-    const at = (ms: number): string => new Date(ms).toISOString();
+    const [state, totals] = [await hold.read(), await readTotals(redis, keys)];
+    const inCalls = Object.values(totals.usersInCalls).reduce((sum, n) => sum + n, 0);
+    const waiting = totals.waiting + totals.parked + inCalls;
     const before = known;
     known = state;
-    if (state.hold !== null && state.hold.kind !== before.hold?.kind) {
-      const { kind, errorCode, errorInfo, since } = state.hold;
-      log.error(
-        { kind, errorCode, errorInfo, since: at(since), waiting },
-        `all calls are held, events are kept: ${kind}. ${ADVICE[kind] ?? ''} Probes find the recovery by themselves`,
-      );
-    }
-    if (state.hold === null && before.hold !== null) {
-      const { kind, since } = before.hold;
-      log.info({ kind, since: at(since), until: at(books.nowMs), waiting }, 'the hold is over, calls go on');
-    }
-    if (state.pause !== null && before.pause === null) {
-      const { reason, since } = state.pause;
-      log.warn(
-        { reason, since: at(since), waiting },
-        'paused by an operator, events are kept: imsync resume goes on',
-      );
-    }
-    if (state.pause === null && before.pause !== null) {
-      log.info({ since: at(before.pause.since), until: at(books.nowMs), waiting }, 'resumed by an operator');
-    }
+    logHoldChange(log, before.hold, state.hold, waiting, totals.nowMs);
+    logPauseChange(log, before.pause, state.pause, waiting, totals.nowMs);
   };
   const lookNext = (): void => {
     reading = reading.then(look).catch(onTrouble);
   };
   watch.onChange(lookNext);
   lookNext();
+}
+
+function logHoldChange(
+  log: Logger,
+  before: FleetState['hold'],
+  now: FleetState['hold'],
+  waiting: number,
+  nowMs: number,
+): void {
+  if (now !== null && now.kind !== before?.kind) {
+    const { kind, errorCode, errorInfo, since } = now;
+    log.error(
+      { kind, errorCode, errorInfo, since: iso(since), waiting },
+      `all calls are held, events are kept: ${kind}. ${ADVICE[kind] ?? ''} Probes find the recovery by themselves`,
+    );
+  }
+  if (now === null && before !== null) {
+    const { kind, since } = before;
+    log.info({ kind, since: iso(since), until: iso(nowMs), waiting }, 'the hold is over, calls go on');
+  }
+}
+
+function logPauseChange(
+  log: Logger,
+  before: FleetState['pause'],
+  now: FleetState['pause'],
+  waiting: number,
+  nowMs: number,
+): void {
+  if (now !== null && before === null) {
+    const { reason, since } = now;
+    log.warn(
+      { reason, since: iso(since), waiting },
+      'paused by an operator, events are kept: imsync resume goes on',
+    );
+  }
+  if (now === null && before !== null) {
+    log.info({ since: iso(before.since), until: iso(nowMs), waiting }, 'resumed by an operator');
+  }
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }

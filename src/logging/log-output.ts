@@ -2,129 +2,140 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { Counter, type Registry } from 'prom-client';
 
-/** Lines that are missing between two others. */
+/** Lines that were dropped between two others. */
 export interface Gap {
   readonly lines: number;
   readonly since: Date;
-  /** Why the last try to write failed: EAGAIN when nobody reads, ENOSPC when the disk is full. */
+  /** The code of the last failed write: EAGAIN when the reader is slow, ENOSPC when the disk is full. */
   readonly error: string;
 }
 
-/** Takes whole lines, never waits and never throws. */
+/** Takes whole lines. `write` never waits and never throws. */
 export interface LogOutput {
   write(line: string): void;
   /** Since the start. */
   readonly droppedLines: number;
-  /** The last word: waits for a slow reader, but not longer than this. Nothing else happens meanwhile. */
+  /** For the exit: waits up to `forMs` for a slow reader, and blocks the process meanwhile. */
   finish(forMs: number): void;
 }
 
 const FIRST_RETRY_MS = 10;
 const LAST_RETRY_MS = 1_000;
-/** What waited is written by so much: a pipe takes it whole or not at all (PIPE_BUF), whoever else writes to it. */
+/** Waiting lines are written in batches of PIPE_BUF: a pipe takes each whole or not at all. */
 const BATCH_BYTES = 4_096;
 
-/**
- * A line is written at once. What cannot be written waits, up to `maxBytes`, and is tried again and again; beyond that
- * lines are dropped whole, and so are all that follow until nothing waits: there is one gap then, told where it is.
- */
-export function createLogOutput(options: {
-  /** How many bytes it took; throws when it took none. */
+interface LogOutputOptions {
+  /** Returns how many bytes it took. Throws when it took none. */
   readonly write: (text: string | Uint8Array) => number;
   readonly maxBytes: number;
-  /** May write a line about it. */
+  /** Reports the gap; it may write a line. */
   readonly onGapOver: (gap: Gap) => void;
-}): LogOutput {
-  const { write, maxBytes, onGapOver } = options;
-  let waiting: Buffer[] = [];
-  let waitingBytes = 0;
-  let gap: { lines: number; readonly since: Date } | undefined;
-  let droppedLines = 0;
-  /** A write in part means the same. */
-  let error = 'EAGAIN';
-  let retryMs = FIRST_RETRY_MS;
-  let retrying = false;
+}
 
-  const tryToWrite = (text: string | Uint8Array): number => {
+/**
+ * A line is written at once. One that cannot be written waits and is tried again; up to `maxBytes` wait.
+ * Beyond that, this line and all later ones are dropped until nothing waits, so that there is one gap, reported
+ * at its place.
+ */
+export function createLogOutput(options: LogOutputOptions): LogOutput {
+  return new BufferedOutput(options);
+}
+
+class BufferedOutput implements LogOutput {
+  readonly #options: LogOutputOptions;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #gap: { lines: number; readonly since: Date } | undefined;
+  #droppedLines = 0;
+  /** A partial write throws nothing and also means that the reader is slow. */
+  #error = 'EAGAIN';
+  #retryMs = FIRST_RETRY_MS;
+  #retrying = false;
+
+  constructor(options: LogOutputOptions) {
+    this.#options = options;
+  }
+
+  write(line: string): void {
+    if (this.#waiting.length === 0) {
+      const written = this.#tryToWrite(line);
+      if (written === Buffer.byteLength(line)) return;
+      this.#wait(Buffer.from(line).subarray(written));
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#retryLater();
+      return;
+    }
+    const bytes = Buffer.from(line);
+    if (this.#gap === undefined && this.#waitingBytes + bytes.length <= this.#options.maxBytes) {
+      this.#wait(bytes);
+      return;
+    }
+    this.#gap ??= { lines: 0, since: new Date() };
+    this.#gap.lines++;
+    this.#droppedLines++;
+  }
+
+  get droppedLines(): number {
+    return this.#droppedLines;
+  }
+
+  finish(forMs: number): void {
+    const until = performance.now() + forMs;
+    // Only a slow reader is worth waiting for, not a full disk or a reader that is gone.
+    while (!this.#drain() && this.#error === 'EAGAIN' && performance.now() < until)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_RETRY_MS / 2);
+  }
+
+  #tryToWrite(text: string | Uint8Array): number {
     try {
-      return write(text);
+      return this.#options.write(text);
     } catch (thrown) {
-      error = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
+      this.#error = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
       return 0;
     }
-  };
+  }
 
-  const wait = (bytes: Buffer): void => {
-    waiting.push(bytes);
-    waitingBytes += bytes.length;
-  };
+  #wait(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
 
-  /** True when nothing is left. */
-  const drain = (): boolean => {
-    const before = waitingBytes;
+  /** Writes what waits. True when nothing is left. */
+  #drain(): boolean {
+    const before = this.#waitingBytes;
     let done = 0;
-    while (done < waiting.length) {
-      const lines = waiting.slice(done, endOfBatch(waiting, done));
+    while (done < this.#waiting.length) {
+      const lines = this.#waiting.slice(done, endOfBatch(this.#waiting, done));
       const bytes = Buffer.concat(lines);
-      const written = tryToWrite(bytes);
-      waitingBytes -= written;
+      const written = this.#tryToWrite(bytes);
+      this.#waitingBytes -= written;
       done += lines.length;
       if (written < bytes.length) {
-        // The rest of a line that was written in part goes first: no line is ever torn by another.
-        waiting[--done] = bytes.subarray(written);
+        // The rest of a partly written line goes first, so that no other line tears it.
+        this.#waiting[--done] = bytes.subarray(written);
         break;
       }
     }
-    waiting = waiting.slice(done);
-    retryMs = waitingBytes < before ? FIRST_RETRY_MS : Math.min(2 * retryMs, LAST_RETRY_MS);
-    if (waiting.length > 0) return false;
-    if (gap !== undefined) {
-      const over = { ...gap, error };
-      gap = undefined;
-      onGapOver(over);
+    this.#waiting = this.#waiting.slice(done);
+    this.#retryMs = this.#waitingBytes < before ? FIRST_RETRY_MS : Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    if (this.#waiting.length > 0) return false;
+    if (this.#gap !== undefined) {
+      const over = { ...this.#gap, error: this.#error };
+      this.#gap = undefined;
+      this.#options.onGapOver(over);
     }
-    return waiting.length === 0;
-  };
+    return this.#waiting.length === 0;
+  }
 
-  const retryLater = (): void => {
-    if (retrying) return;
-    retrying = true;
-    // A log that cannot be written keeps no process; `finish` comes at its end.
+  #retryLater(): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
+    // This timer must not keep the process alive; `finish` writes the rest at the exit.
     setTimeout(() => {
-      retrying = false;
-      if (!drain()) retryLater();
-    }, retryMs).unref();
-  };
-
-  return {
-    write(line) {
-      if (waiting.length === 0) {
-        const written = tryToWrite(line);
-        if (written === Buffer.byteLength(line)) return;
-        wait(Buffer.from(line).subarray(written));
-        retryMs = FIRST_RETRY_MS;
-        retryLater();
-        return;
-      }
-      const bytes = Buffer.from(line);
-      if (gap === undefined && waitingBytes + bytes.length <= maxBytes) {
-        wait(bytes);
-        return;
-      }
-      gap ??= { lines: 0, since: new Date() };
-      gap.lines++;
-      droppedLines++;
-    },
-    get droppedLines() {
-      return droppedLines;
-    },
-    finish(forMs) {
-      const until = performance.now() + forMs;
-      // Only a reader may come in time: a full disk, or a reader that has gone, is not waited for.
-      while (!drain() && error === 'EAGAIN' && performance.now() < until)
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_RETRY_MS / 2);
-    },
-  };
+      this.#retrying = false;
+      if (!this.#drain()) this.#retryLater();
+    }, this.#retryMs).unref();
+  }
 }
 
 function endOfBatch(lines: readonly Buffer[], start: number): number {
@@ -136,18 +147,19 @@ function endOfBatch(lines: readonly Buffer[], start: number): number {
 }
 
 /**
- * Writes to standard output without ever waiting for its reader. Node's threads could wait in our stead, but one that
- * waits lets no process end. So a write must fail at once (EAGAIN), which is a property of the open pipe that all
- * share who have it open, and each Node process that ends sets it back: a pipe is opened anew, and so is a terminal,
- * which Ctrl-S stops. Where that is refused (a socket, a pipe of another user, a system without /proc) Node's own
- * stream sets the property when it is looked at. A file has no reader.
+ * Writes to standard output without ever waiting for its reader: a write to a full pipe must fail with
+ * EAGAIN. A thread of Node could wait instead, but a waiting thread keeps the process from its end.
+ * O_NONBLOCK belongs to the open pipe, which other processes share, and each Node process that ends resets
+ * it. So the pipe is opened a second time for this process alone, and so is a terminal, which Ctrl-S stops.
+ * Where that is refused (a socket, a pipe of another user, no /proc), `process.stdout` sets O_NONBLOCK when
+ * it is first used. A file has no reader.
  */
 export function standardOutput(): (text: string | Uint8Array) => number {
-  const fd = openAnew() ?? process.stdout.fd;
+  const fd = openAgain() ?? process.stdout.fd;
   return (text) => (typeof text === 'string' ? writeSync(fd, text) : writeSync(fd, text));
 }
 
-function openAnew(): number | undefined {
+function openAgain(): number | undefined {
   if (!fstatSync(1).isFIFO() && !isatty(1)) return undefined;
   try {
     return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);

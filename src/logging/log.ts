@@ -3,21 +3,22 @@ import { createLogOutput, standardOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
-/** So much waits for a log that cannot be written: at info, half a minute of 100 calls/s. */
+/** Lines that wait for a log that cannot be written: at info, half a minute of 100 calls/s. */
 const MAX_WAITING_BYTES = 1024 * 1024;
-/** An exit waits no longer for a log that is read slowly: less than a worker keeps back of its shutdown time. */
+/** An exit waits this long for a slow reader: less than a worker reserves of its shutdown time. */
 const LAST_WORD_MS = 200;
 
-/** A log, and how many of its lines were dropped. */
+/** The log on standard output. */
 export interface StandardLog {
   readonly log: Logger;
+  /** How many lines were dropped since the start. */
   droppedLines(): number;
 }
 
 /**
- * JSON on standard output, written at once, by this thread: a transport would lose its last lines at exit, and pino's
- * own default, which writes in another thread, puts them before earlier ones. A log that cannot be written costs lines,
- * which are counted and told of, and nothing else.
+ * Writes JSON on standard output, at once and from this thread. A transport of pino would lose its last lines
+ * at exit, and pino's default, which writes from another thread, puts them before earlier ones. When standard
+ * output cannot be written, lines are dropped, counted and reported; nothing else suffers.
  */
 export function createStandardLog(level: string, bindings: Record<string, unknown>): StandardLog {
   const output = createLogOutput({
@@ -34,7 +35,7 @@ export function createStandardLog(level: string, bindings: Record<string, unknow
   return { log, droppedLines: () => output.droppedLines };
 }
 
-/** Secrets are kept out where texts are made (im/redact.ts); the paths here are a second wall. */
+/** Secrets are removed where texts are made (im/redact.ts). The paths here are a second guard. */
 export function createLogger(
   level: string,
   bindings: Record<string, unknown>,

@@ -3,49 +3,50 @@ import { isDatabaseRefused } from '../redis/database.ts';
 import type { Logger } from './log.ts';
 
 /**
- * Says once that Redis is away and once that it is back, and lets through the troubles of the loops that have
- * another cause: a Redis that is away for an hour is two lines, whatever fails and retries meanwhile.
+ * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
+ * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
  */
 export interface RedisLog {
-  /** Of the connection that stands for all. */
+  /** A change of the main connection, which stands for all. */
   connection(change: ConnectionChange): void;
-  /** Of the heartbeat: Redis stands still, or refuses, with its connections open. */
+  /** A change that the heartbeat found: Redis hangs or refuses, although its connections are open. */
   heartbeat(change: 'silent' | 'refuses' | 'answers', silentMs?: number, refusal?: string): void;
-  /** A hearer of errors for the loop called `what`. */
+  /** The error handler of the loop called `what`. */
   trouble(what: string): (error: Error) => void;
-  /** The process stops: nothing that breaks from now on is news. */
+  /** The process stops: what breaks from now on is not logged. */
   close(): void;
 }
 
 /**
- * Connections do not break in the same millisecond: an error may come before the word that Redis is lost, which the
- * heartbeat brings at last when the connection stands.
+ * Connections do not break in the same millisecond, so an error may come before the change to `lost`. With
+ * the connection open, that change comes from the heartbeat, this much later at most.
  */
-const HOLD_BACK_MS = 3_000;
+const EXPLANATION_WITHIN_MS = 3_000;
 /**
- * A connection that led to a replica was made anew, and stands: whether to a primary the heartbeat knows, after two
- * beats at the latest. Until then it is not said that Redis is back, or each look at the same replica would be a change.
+ * A connection that led to a replica was made again, and stands. Whether it leads to a primary now the
+ * heartbeat knows after two beats at most. Until then "Redis is back" is not logged, or each try would be two
+ * lines.
  */
 const PROVEN_AFTER_MS = 5_000;
-/** Nor do they come back together. */
+/** Other connections come back later than the main one. Their errors in this time are not logged. */
 const QUIET_AFTER_RETURN_MS = 5_000;
-/** Another trouble of the same loop, and the same one again. */
+/** The least time between two different errors of one loop, and between two equal ones. */
 const ANOTHER_AFTER_MS = 5_000;
 const REPEAT_AFTER_MS = 60_000;
 
-export function createRedisLog(
-  log: Logger,
-  clock: {
-    readonly nowMs: () => number;
-    readonly after: (ms: number, then: () => void) => void;
-  } = realClock,
-): RedisLog {
+/** The clock of a RedisLog; a test brings its own. */
+interface LogClock {
+  readonly nowMs: () => number;
+  readonly after: (ms: number, then: () => void) => void;
+}
+
+export function createRedisLog(log: Logger, clock: LogClock = realClock): RedisLog {
   const { nowMs, after } = clock;
   let awaySinceMs: number | null = null;
   let isLost = false;
   let lostBy = '';
   let isRefusing = false;
-  /** Set when the connection was lost last because it led to a replica; another one at each loss. */
+  /** Set when the connection was lost because it led to a replica; another one at each loss. */
   let demotion: symbol | undefined;
   let backAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
@@ -58,7 +59,7 @@ export function createRedisLog(
   const comeBack = (sinceMs = nowMs()): void => {
     if (awaySinceMs === null || closed) return;
     backAtMs = nowMs();
-    // One that fell silent first, and was given up then: what came of it is told with the return.
+    // Redis may first have been silent and then have closed the connection: the return names that reason.
     log.info(
       { awayMs: Math.round(sinceMs - awaySinceMs), ...(lostBy && { connection: lostBy }) },
       'Redis is back',
@@ -66,53 +67,34 @@ export function createRedisLog(
     lostBy = '';
     awaySinceMs = null;
   };
-  const explained = (): boolean => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS;
-
-  const trouble = (what: string): ((error: Error) => void) => {
-    let last = { reason: '', atMs: Number.NEGATIVE_INFINITY };
-    let unsaid = 0;
-    const say = (reason: string): void => {
-      if (closed) return;
-      const sinceMs = nowMs() - last.atMs;
-      if (explained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
-        unsaid++;
-        log.debug({ reason }, `${what} met an error and goes on`);
-        return;
-      }
-      log.error({ reason, ...(unsaid > 0 && { unsaid }) }, `${what} met an error and goes on`);
-      last = { reason, atMs: nowMs() };
-      unsaid = 0;
-    };
-    return (error) => {
-      const reason = error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
-      if ((isOfConnection(error) || refusalOf(reason) !== undefined) && !explained())
-        after(HOLD_BACK_MS, () => say(reason));
-      else say(reason);
-    };
+  const lose = (reason: string): void => {
+    const refusal = refusalOf(reason);
+    // A connection that stands has its database, so this refusal needs no proof of its end.
+    const isOfDatabase = isDatabaseRefused(reason);
+    demotion = refusal === undefined || isOfDatabase ? undefined : Symbol();
+    if (awaySinceMs !== null && !isRefusing) lostBy = reason;
+    // Usually Redis was restarted, and its loss is logged. That waiting alone does not help is new.
+    if (awaySinceMs !== null && isOfDatabase && !closed) log.error({ reason }, refusing(refusal ?? ''));
+    leave(reason, refusal && refusing(refusal));
+  };
+  const reach = (): void => {
+    // It may still be a replica, or have a full disk: the heartbeat says when that ends.
+    if (isRefusing) return;
+    if (demotion === undefined) {
+      comeBack();
+      return;
+    }
+    const [mine, sinceMs] = [demotion, nowMs()];
+    after(PROVEN_AFTER_MS, () => {
+      if (mine === demotion && !isRefusing) comeBack(sinceMs);
+    });
   };
 
   return {
     connection(change) {
       isLost = change.state === 'lost';
-      if (change.state === 'lost') {
-        const refusal = refusalOf(change.reason);
-        // A connection that stands is in its database: that is proof enough.
-        const isOfDatabase = isDatabaseRefused(change.reason);
-        demotion = refusal === undefined || isOfDatabase ? undefined : Symbol();
-        if (awaySinceMs !== null && !isRefusing) lostBy = change.reason;
-        // It was restarted, as a rule, and said to be lost: that waiting alone brings nothing back is news.
-        if (awaySinceMs !== null && isOfDatabase && !closed)
-          log.error({ reason: change.reason }, refusing(refusal ?? ''));
-        leave(change.reason, refusal && refusing(refusal));
-        return;
-      }
-      // It may be a replica still, or without its disk.
-      if (isRefusing) return;
-      if (demotion === undefined) return comeBack();
-      const [mine, sinceMs] = [demotion, nowMs()];
-      after(PROVEN_AFTER_MS, () => {
-        if (mine === demotion && !isRefusing) comeBack(sinceMs);
-      });
+      if (change.state === 'lost') lose(change.reason);
+      else reach();
     },
     heartbeat(change, _silentMs, refusal = '') {
       isRefusing = change === 'refuses';
@@ -120,10 +102,43 @@ export function createRedisLog(
       else if (change === 'silent') leave('it does not answer, though its connection stands');
       else if (!isLost) comeBack();
     },
-    trouble,
+    trouble: (what) =>
+      createTroubleLog(log, clock, what, {
+        isClosed: () => closed,
+        isExplained: () => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS,
+      }),
     close() {
       closed = true;
     },
+  };
+}
+
+/** Logs errors of one loop, but not those that an absence of Redis explains. */
+function createTroubleLog(
+  log: Logger,
+  { nowMs, after }: LogClock,
+  what: string,
+  redis: { readonly isClosed: () => boolean; readonly isExplained: () => boolean },
+): (error: Error) => void {
+  let last = { reason: '', atMs: Number.NEGATIVE_INFINITY };
+  let unsaid = 0;
+  const write = (reason: string): void => {
+    if (redis.isClosed()) return;
+    const sinceMs = nowMs() - last.atMs;
+    if (redis.isExplained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
+      unsaid++;
+      log.debug({ reason }, `${what} met an error and goes on`);
+      return;
+    }
+    log.error({ reason, ...(unsaid > 0 && { unsaid }) }, `${what} met an error and goes on`);
+    last = { reason, atMs: nowMs() };
+    unsaid = 0;
+  };
+  return (error) => {
+    const reason = error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
+    const isOfRedis = isOfConnection(error) || refusalOf(reason) !== undefined;
+    if (isOfRedis && !redis.isExplained()) after(EXPLANATION_WITHIN_MS, () => write(reason));
+    else write(reason);
   };
 }
 
@@ -144,9 +159,9 @@ function isOfConnection(error: Error): boolean {
   );
 }
 
-/** Errors by which the server as a whole refuses, and what to do; scripts wrap them in words of their own. */
+/** Errors by which the whole server refuses, and what to do. Scripts put words of their own around them. */
 const REFUSALS: readonly (readonly [code: RegExp, sentence: string])[] = [
-  // Before the right that may be missing for it.
+  // This one comes first: its text may also hold NOPERM.
   [/database \S+ cannot be used/, 'it does not give the database that was asked for (the reason says why)'],
   [/READONLY/, 'it is a replica and takes no writes (see where the Redis settings lead)'],
   [/MISCONF/, 'it cannot write its append-only file or its snapshot (look at its log and its disk)'],

@@ -3,7 +3,9 @@ import type { HoldKind } from '../im/verdict-rows.ts';
 import { deadReasons } from '../ledger/letters/dead-letters.ts';
 import type { Status } from './status.ts';
 
-/** What is true of the whole fleet, the same on every process: aggregate with `max`. Names are a contract. */
+/**
+ * The metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract.
+ */
 export interface FleetMetrics {
   readonly registry: Registry;
   show(status: Status): void;
@@ -53,7 +55,7 @@ export function createFleetMetrics(): FleetMetrics {
   return {
     registry,
     show(status) {
-      // What is gone (the command of another API form, say) must not stay behind.
+      // A series that is gone, such as a command of another API form, must not keep its last value.
       registry.resetMetrics();
       waiting.set(status.intake.waiting);
       oldest.set((status.intake.oldestAgeMs ?? 0) / 1000);
@@ -61,13 +63,13 @@ export function createFleetMetrics(): FleetMetrics {
       unfinished.set((status.oldestUnfinishedAgeMs ?? 0) / 1000);
       suspected.set(status.suspects.calls);
       oldestLetter.set((status.deadLetters.oldestAgeMs ?? 0) / 1000);
-      for (const [command, of] of Object.entries(status.calls)) {
+      for (const [command, its] of Object.entries(status.calls)) {
         for (const state of ['waiting', 'active', 'delayed'] as const)
-          calls.set({ command, state }, of[state]);
-        users.set({ command }, of.users);
-        started.set({ command }, of.startedLastSecond);
-        quota.set({ command }, of.quota);
-        rate.set({ command }, of.rate);
+          calls.set({ command, state }, its[state]);
+        users.set({ command }, its.users);
+        started.set({ command }, its.startedLastSecond);
+        quota.set({ command }, its.quota);
+        rate.set({ command }, its.rate);
       }
       for (const reason of deadReasons) letters.set({ reason }, status.deadLetters.byReason[reason] ?? 0);
       for (const kind of Object.keys(kindsOfHold)) held.set({ kind }, 0);
@@ -79,7 +81,7 @@ export function createFleetMetrics(): FleetMetrics {
   };
 }
 
-/** A worker of another version may hold for a kind that this one does not know. */
+/** A worker of another version may have a kind of hold that this version does not know. */
 function holdLabel(kind: string): string {
   return Object.hasOwn(kindsOfHold, kind) ? kind : 'other';
 }

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * Knows since when Redis has answered without a break, and since when this process has been awake without one.
- * Liveness leans on both: a loop that waits for a Redis that is away is not stuck, nor is one that just came back
- * from a suspended machine.
+ * Since when Redis has answered without a break, and since when this process has been awake without one.
+ * Liveness needs both: a loop that waits for an absent Redis is not stuck, nor is one on a machine that was
+ * suspended.
  */
 export interface Heartbeat {
   /** `performance.now()`; null while Redis does not answer. */
@@ -15,13 +15,18 @@ export interface Heartbeat {
 const BEAT_EVERY_MS = 2_000;
 /** A PING that takes longer than this counts as unanswered until it is. */
 const SILENT_AFTER_MS = 3_000;
-/** Beats further apart than this: the process, or its event loop, stood still. */
+/** Two beats further apart than this mean that the process or its event loop stood still. */
 const ASLEEP_AFTER_MS = 3 * BEAT_EVERY_MS;
 
 interface HeartbeatOptions {
-  /** Resolves when Redis did as it was told, however late; rejects when it refused, or the connection broke. */
+  /**
+   * Resolves when Redis did what was asked, however late. Rejects when it refused, or the connection broke.
+   */
   readonly ping: () => Promise<unknown>;
-  /** Told once a change; `silentMs` is how long Redis had not done so, `refusal` what it said if it refuses. */
+  /**
+   * Called once for each change. `silentMs`: how long Redis did not answer. `refusal`: its words, if it
+   * refuses.
+   */
   readonly onChange: (change: 'silent' | 'refuses' | 'answers', silentMs: number, refusal: string) => void;
 }
 
@@ -40,7 +45,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat & { close()
   };
 }
 
-/** The rule without the timer: `beat` is to be called every two seconds. */
+/** The rule without its timer: the caller calls `beat` every two seconds. */
 export function createHeartbeat(
   { ping, onChange }: HeartbeatOptions,
   nowMs: () => number,
@@ -63,13 +68,13 @@ export function createHeartbeat(
   const fallSilent = (how: 'silent' | 'refuses', refusal: string): void => {
     if (answeringSinceMs !== null) silentSinceMs = askedAtMs;
     answeringSinceMs = null;
-    // Of what refuses it is no news that it does not answer.
+    // That a Redis which refuses does not answer either is not a change.
     if (said === how || said === 'refuses') return;
     said = how;
     onChange(how, nowMs() - silentSinceMs, refusal);
   };
   const noteSleep = (): void => {
-    // After a sleep nothing is known of the time asleep: neither loops nor Redis had their chance.
+    // The time asleep does not count: neither the loops nor Redis could do anything in it.
     if (nowMs() - lastBeatMs <= ASLEEP_AFTER_MS) return;
     awakeSinceMs = nowMs();
     askedAtMs = awakeSinceMs;

@@ -1,24 +1,24 @@
 import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { Heartbeat } from './heartbeat.ts';
 
-/** A loop whose turning this process answers for. */
+/** A loop that /livez watches. */
 export interface WatchedLoop {
   readonly name: string;
   readonly deadline: LoopDeadline;
 }
 
-/** A loop that has not turned though it had something to do. */
+/** A loop that has not turned although it had something to do. */
 export interface StuckLoop {
   readonly loop: string;
   readonly stuckForMs: number;
 }
 
-/** A loop that is this late with its turn is stuck: restart the process. */
+/** A loop that is this late is stuck: the process must be restarted. */
 export const STUCK_AFTER_MS = 30_000;
 
 /**
- * Which loops are stuck. Only time counts in which Redis answered without a break and this process was awake: a
- * command that Redis cannot answer keeps a loop waiting, not stuck. Pure; times are those of one clock.
+ * Which loops are stuck. Only the time counts in which Redis answered without a break and this process was
+ * awake: a loop that waits for Redis is not stuck. Pure; all times are from one clock.
  */
 export function stuckLoops(
   loops: readonly WatchedLoop[],
@@ -34,7 +34,8 @@ export function stuckLoops(
 }
 
 /**
- * The deadline of a loop that is not ours and may end without a word: overdue from the first look that found it ended.
+ * The deadline of BullMQ's own loop, which may end silently: it is overdue once a look finds that it has
+ * ended.
  */
 export function runningDeadline(
   loop: { readonly isRunning: boolean; readonly deadline: LoopDeadline },

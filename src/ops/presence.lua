@@ -1,12 +1,12 @@
--- sign: a worker's sign of life, by Redis's clock, since the worker's own may be off by minutes.
+-- Stores a worker's sign of life with the time of Redis. The worker's own clock may be wrong by minutes.
 --
 -- KEYS 1 workers    hash worker -> JSON of version, lastSeen (ms) and intake (where its HTTP intake listens)
 -- ARGV 1 worker     2 version     3 intake ('' if it has none)
 --
--- Answers {1 if the worker stood nowhere before (at its start, or when what Redis held is gone), Redis's time (ms),
--- by which the worker knows how far its own clock is off}.
+-- Answers { isNew, timeMs }. isNew is 1 when the worker was not in the list: at its start, or after Redis lost
+-- its data. By timeMs, Redis's time, the worker knows how far its own clock is ahead.
 
--- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
+-- A write that needs no memory comes first, so that a full Redis runs the rest as well (docs/decisions/0050).
 redis.call('HDEL', KEYS[1], '')
 
 local t = redis.call('TIME')

@@ -4,7 +4,7 @@ import { loadScript, runScript } from '../redis/script.ts';
 
 const signScript = loadScript(import.meta.url, 'presence.lua');
 
-/** A worker process as the others see it. `lastSeen`: ms since 1970, Redis's clock. */
+/** A worker process as others see it. `lastSeen` is in ms since 1970, on Redis's clock. */
 export interface WorkerPresence {
   readonly id: string;
   readonly version: string;
@@ -13,23 +13,23 @@ export interface WorkerPresence {
   readonly intake?: string;
 }
 
-/** A worker that was not seen for this long is taken for gone. */
+/** A worker that gave no sign of life for this long counts as gone. */
 export const PRESENT_WITHIN_MS = 20_000;
 const FORGOTTEN_AFTER_MS = 86_400_000;
 const SIGN_EVERY_MS = 5_000;
 
-/** Gives a sign of life now and then; takes its name off the list when it is closed. */
+/** Gives a sign of life every SIGN_EVERY_MS, and removes this worker from the list when it is closed. */
 export function startPresence(options: {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly id: string;
   readonly version: string;
   readonly intakeUrl: string | undefined;
-  /** Redis does not know this worker any more, though it did: it was emptied, or is another one. */
+  /** Redis no longer knows this worker: it was emptied, or is another Redis. */
   readonly onForgotten: () => void;
-  /** Done at each sign of life. */
+  /** Runs after each sign of life. */
   readonly alongside: () => Promise<void>;
-  /** Told each time how far this machine's clock is ahead of Redis's; only as exact as the round trip is short. */
+  /** Told each time how far this machine's clock is ahead of Redis's, give or take the round trip. */
   readonly onClock: (aheadMs: number) => void;
   readonly onTrouble: (error: Error) => void;
 }): { close(): Promise<void> } {
@@ -49,7 +49,7 @@ export function startPresence(options: {
   };
   let signing = false;
   const signNow = (): void => {
-    // While Redis is away they would pile up, each waiting for it.
+    // While Redis is away, signs would pile up and wait for it.
     if (signing) return;
     signing = true;
     sign()
@@ -68,12 +68,12 @@ export function startPresence(options: {
   };
 }
 
-/** Workers seen lately; those long gone are taken off the list by the way. */
+/** Workers seen lately. This read also removes those that are long gone. */
 export async function readPresence(redis: RedisClient, keys: Keys, nowMs: number): Promise<WorkerPresence[]> {
   const all = await redis.hgetall(keys.workers);
   const workers = Object.entries(all).map(([id, json]): WorkerPresence => ({ id, ...JSON.parse(json) }));
   const gone = workers.filter(({ lastSeen }) => nowMs - lastSeen > FORGOTTEN_AFTER_MS).map(({ id }) => id);
   if (gone.length > 0) await redis.hdel(keys.workers, ...gone);
-  // One that was seen in the future was seen before Redis's clock was set back; whoever lives signs anew.
+  // A sign from the future is older than a step back of Redis's clock; a living worker soon signs again.
   return workers.filter(({ lastSeen }) => Math.abs(nowMs - lastSeen) < PRESENT_WITHIN_MS);
 }

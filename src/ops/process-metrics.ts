@@ -4,21 +4,20 @@ import type { DeliveryReport } from '../delivery/delivery-report.ts';
 import { eventIdMs } from '../event/event-id.ts';
 import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
-import type { Verdict } from '../im/verdicts.ts';
-import { errorLabel } from './error-label.ts';
+import { isListedCode, type Verdict } from '../im/verdicts.ts';
 
-/** What this process counts of its own work, and Node's own metrics. Names are a contract. */
+/** The metrics of this process: its own work, and Node's. Names are a contract. */
 export interface ProcessMetrics {
   readonly registry: Registry;
   /** Feeds them. */
   readonly report: DeliveryReport;
-  /** A call that carries no user's event: the probe of a hold. */
+  /** Counts the probe of a hold: a call that carries no user's event. */
   probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void;
-  /** What a sweep found. */
+  /** Counts what a sweep found. */
   swept(swept: Swept): void;
-  /** A run of a call broke off by an error: a bug, or Redis. The call is kept. */
+  /** Counts a run of a call that an error broke off: a bug, or Redis. The call is kept. */
   runFailed(command: CommandName): void;
-  /** Whether Redis answered the scrape at hand. */
+  /** Whether Redis answered this scrape. */
   redisReachable(reachable: boolean): void;
 }
 
@@ -28,19 +27,39 @@ const LATENCY_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900
 const DURATION_BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 8, 15];
 const USERS_BUCKETS = [1, 2, 5, 10, 20, 40, 60, 80, 90, 99, 100];
 
-/** The loop's lag is looked at so often. Every 10 ms, as is usual, was most of what an idle worker cost (0092). */
+/**
+ * How often the lag of the event loop is measured. The usual 10 ms was most of what an idle worker cost
+ * (0092).
+ */
 const LAG_EVERY_MS = 20;
 
 export function createProcessMetrics(version: string, commands: readonly CommandName[]): ProcessMetrics {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
-  const events = new Counter({
-    name: 'imsync_events_total',
-    help: 'Events that ended in this process, by how they ended.',
-    labelNames: ['outcome'],
-    registers,
-  });
+  const calls = createCallMetrics(registry, commands);
+  const events = createEventMetrics(registry);
+  const health = createHealthMetrics(registry, version, commands);
+  return {
+    registry,
+    report: {
+      called({ command, verdict, fault, users, durationMs }) {
+        calls.count(command, verdict, fault, durationMs, users.length);
+      },
+      gaveUp: () => calls.slotGivenUp(),
+      settled: events.settled,
+      throttled: (command) => calls.throttled(command),
+      foreign() {},
+    },
+    probed(command, verdict, answer, durationMs) {
+      calls.count(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
+    },
+    ...health,
+  };
+}
+
+/** Calls of the API and the slots for them. */
+function createCallMetrics(registry: Registry, commands: readonly CommandName[]) {
+  const registers = [registry];
   const calls = new Counter({
     name: 'imsync_api_calls_total',
     help: 'Calls of the API, by what came back: a listed code, other, http-…, or the name of a network fault.',
@@ -61,12 +80,6 @@ export function createProcessMetrics(version: string, commands: readonly Command
     buckets: USERS_BUCKETS,
     registers,
   });
-  const latency = new Histogram({
-    name: 'imsync_event_latency_seconds',
-    help: 'From the acceptance of an event to its import or dead letter, on the clock of Redis.',
-    buckets: LATENCY_BUCKETS_S,
-    registers,
-  });
   const givenUp = new Counter({
     name: 'imsync_slots_given_up_total',
     help: 'Slots that this process missed and did not use late.',
@@ -78,11 +91,94 @@ export function createProcessMetrics(version: string, commands: readonly Command
     labelNames: ['command'],
     registers,
   });
+  // A series that exists from the start lets a rate see the first event too.
+  for (const command of commands) {
+    durations.zero({ command });
+    users.zero({ command });
+    throttles.inc({ command }, 0);
+    calls.inc({ command, error_code: '0' }, 0);
+  }
+  return {
+    /** `usersInCall` is left out for a probe, which carries no user's event. */
+    count(
+      command: CommandName,
+      verdict: Verdict,
+      fault: FaultName | undefined,
+      durationMs: number,
+      usersInCall?: number,
+    ): void {
+      calls.inc({ command, error_code: errorLabel(command, verdict, fault) });
+      // A call whose fault leaves no doubt about the outcome was never sent.
+      if (fault !== undefined && verdict.outcomeKnown) return;
+      durations.observe({ command }, durationMs / 1000);
+      if (usersInCall !== undefined) users.observe({ command }, usersInCall);
+    },
+    slotGivenUp: () => givenUp.inc(),
+    throttled: (command: CommandName) => throttles.inc({ command }),
+  };
+}
+
+/**
+ * The label `error_code` of a call. There is a bounded number of them, whatever comes back: a code that the
+ * command's table lists; `other` for any other code; `http-429`, `http-4xx`, `http-5xx` or `http-other` when
+ * something answered in the API's place; the fault's name (`timeout`, `reset`, `connect`, `dns`, `tls`,
+ * `garbage`, `aborted`) when no usable answer came.
+ */
+function errorLabel(command: CommandName, verdict: Verdict, fault: FaultName | undefined): string {
+  if (fault !== undefined) return fault;
+  const { httpStatus, errorCode } = verdict;
+  if (httpStatus !== 200) return httpLabel(httpStatus);
+  return isListedCode(command, errorCode) ? String(errorCode) : 'other';
+}
+
+function httpLabel(status: number): string {
+  if (status === 429) return 'http-429';
+  if (status >= 400 && status < 500) return 'http-4xx';
+  return status >= 500 && status < 600 ? 'http-5xx' : 'http-other';
+}
+
+/** Events and dead letters, as calls settle them. */
+function createEventMetrics(registry: Registry): Pick<DeliveryReport, 'settled'> {
+  const registers = [registry];
+  const events = new Counter({
+    name: 'imsync_events_total',
+    help: 'Events that ended in this process, by how they ended.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'imsync_event_latency_seconds',
+    help: 'From the acceptance of an event to its import or dead letter, on the clock of Redis.',
+    buckets: LATENCY_BUCKETS_S,
+    registers,
+  });
   const resolved = new Counter({
     name: 'imsync_dead_letters_resolved_total',
     help: 'Dead letters that a newer import of their user made up for.',
     registers,
   });
+  for (const outcome of ['imported', 'superseded', 'dead-lettered']) events.inc({ outcome }, 0);
+  return {
+    settled(_callId, { imported, superseded, dead }, settled) {
+      if (settled.kind === 'lost') return;
+      events.inc({ outcome: 'imported' }, imported.length);
+      events.inc({ outcome: 'superseded' }, superseded);
+      events.inc({ outcome: 'dead-lettered' }, dead.length);
+      resolved.inc(settled.resolved);
+      for (const { eventId } of [...imported, ...dead]) {
+        latency.observe(Math.max(0, settled.nowMs - eventIdMs(eventId)) / 1000);
+      }
+    },
+  };
+}
+
+/** What went wrong inside, whether Redis answers, and which build runs. */
+function createHealthMetrics(
+  registry: Registry,
+  version: string,
+  commands: readonly CommandName[],
+): Pick<ProcessMetrics, 'swept' | 'runFailed' | 'redisReachable'> {
+  const registers = [registry];
   const runsFailed = new Counter({
     name: 'imsync_call_runs_failed_total',
     help: 'Runs of calls that an error broke off; the calls are kept and run again.',
@@ -110,61 +206,9 @@ export function createProcessMetrics(version: string, commands: readonly Command
     labelNames: ['version', 'node'],
     registers,
   }).set({ version, node: process.versions.node }, 1);
-
-  // Series exist from the start, so that a rate sees the first event too.
-  for (const outcome of ['imported', 'superseded', 'dead-lettered']) events.inc({ outcome }, 0);
-  for (const command of commands) {
-    durations.zero({ command });
-    users.zero({ command });
-    throttles.inc({ command }, 0);
-    runsFailed.inc({ command }, 0);
-    calls.inc({ command, error_code: '0' }, 0);
-  }
-
-  /** False for a call that was never sent. */
-  const counted = (
-    command: CommandName,
-    verdict: Verdict,
-    fault: FaultName | undefined,
-    durationMs: number,
-  ): boolean => {
-    calls.inc({ command, error_code: errorLabel(command, verdict, fault) });
-    // A fault whose outcome is known never left this process.
-    if (fault !== undefined && verdict.outcomeKnown) return false;
-    durations.observe({ command }, durationMs / 1000);
-    return true;
-  };
-
-  const report: DeliveryReport = {
-    called({ command, verdict, fault, users: inCall, durationMs }) {
-      if (counted(command, verdict, fault, durationMs)) users.observe({ command }, inCall.length);
-    },
-    gaveUp() {
-      givenUp.inc();
-    },
-    settled(_callId, { imported, superseded, dead }, settled) {
-      if (settled.kind === 'lost') return;
-      events.inc({ outcome: 'imported' }, imported.length);
-      events.inc({ outcome: 'superseded' }, superseded);
-      events.inc({ outcome: 'dead-lettered' }, dead.length);
-      resolved.inc(settled.resolved);
-      for (const { eventId } of [...imported, ...dead]) {
-        latency.observe(Math.max(0, settled.nowMs - eventIdMs(eventId)) / 1000);
-      }
-    },
-    throttled(command) {
-      throttles.inc({ command });
-    },
-    foreign() {},
-  };
-  const probed: ProcessMetrics['probed'] = (command, verdict, answer, durationMs) => {
-    counted(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
-  };
+  for (const command of commands) runsFailed.inc({ command }, 0);
   return {
-    registry,
-    report,
-    probed,
-    swept: (found) => {
+    swept(found) {
       putBack.inc(found.putBack);
       unaccounted.set(found.unaccounted);
     },

@@ -4,11 +4,11 @@ import { isNativeError } from 'node:util/types';
 import { ListenError, listenProblem } from '../lifecycle/listen-problem.ts';
 import type { StuckLoop } from './liveness.ts';
 
-/** What the ops server tells. None of it changes anything. */
+/** What the ops server shows. It only reads. */
 export interface OpsSources {
-  /** Loops that do not turn; looks at nothing outside this process. */
+  /** Loops that are stuck. Looks at nothing outside this process. */
   stuckLoops(): readonly StuckLoop[];
-  /** Why no event could be accepted now; [] when one can. Rejects when that cannot be known in time. */
+  /** Why no event could be accepted now; empty when one could. Rejects when that is not known in time. */
   readinessProblems(): Promise<readonly string[]>;
   /** Rejects when Redis does not answer in time. */
   status(): Promise<object>;
@@ -17,14 +17,14 @@ export interface OpsSources {
 }
 
 export interface OpsServer {
-  /** `http://host:port`, the port as it came out. */
+  /** `http://host:port`, with the port that is in use. */
   readonly url: string;
   readonly host: string;
   readonly port: number;
   close(): Promise<void>;
 }
 
-/** Probes and scrapers are few; whoever opens more connections is none of them. */
+/** Probes and scrapers need few connections. */
 const MAX_CONNECTIONS = 100;
 const REQUEST_MS = 5_000;
 const OPS_WORDS = {
@@ -35,8 +35,8 @@ const OPS_WORDS = {
 };
 
 /**
- * Listens; rejects with ListenError when it cannot. On Node's own server: five paths without parameters need no more,
- * and a framework would be loaded by every worker at its start (docs/decisions/0092).
+ * Rejects with ListenError when it cannot listen. It uses Node's own server: five paths without parameters
+ * need no framework, which every worker would load at its start (docs/decisions/0092).
  */
 export async function startOpsServer(
   sources: OpsSources,
@@ -110,7 +110,7 @@ function routesOf(sources: OpsSources): Routes {
   );
 }
 
-/** Nothing here takes a body: whatever comes is not read, and method and path decide. Never rejects. */
+/** Answers by method and path alone; no body is read. Never rejects. */
 async function serve(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path = ''] = (request.url ?? '').split('?');
   const route = request.method === 'GET' || request.method === 'HEAD' ? routes.get(path) : undefined;

@@ -11,14 +11,14 @@ import { type MemoryLevel, memoryOf } from '../redis/memory-watermark.ts';
 import { ownerInfo } from '../redis/owner.ts';
 import { readPresence, type WorkerPresence } from './presence.ts';
 
-/** What `imsync status --json` prints (contract). Ages in ms. */
+/** What `imsync status --json` prints (a contract). Ages are in ms. */
 export interface Status {
   readonly sdkAppId: number;
   readonly intake: { readonly waiting: number; readonly parked: number; readonly oldestAgeMs: number | null };
   readonly calls: Readonly<Record<string, CommandStatus>>;
-  /** Age of the oldest event that has not ended, wherever it is; null if all have. */
+  /** Age of the oldest event that has not ended, wherever it is. Null when all have ended. */
   readonly oldestUnfinishedAgeMs: number | null;
-  /** Calls of users who fail while others pass: each is retried alone, and holds up nobody. */
+  /** Calls of users who fail while others pass. Each is retried alone and delays no other user. */
   readonly suspects: { readonly calls: number };
   readonly deadLetters: {
     readonly total: number;
@@ -28,17 +28,17 @@ export interface Status {
   };
   readonly hold: Hold | null;
   readonly paused: boolean;
-  /** Why and since when, if paused. */
+  /** Why and since when the fleet is paused. */
   readonly pause: Pause | null;
   readonly totals: {
     readonly accepted: number;
     readonly imported: number;
     readonly superseded: number;
     readonly deadLettered: number;
-    /** Of those: erased by `user forget` while they were on their way. */
+    /** Accepted events that `user forget` erased before they ended. */
     readonly forgotten: number;
   };
-  /** Of Redis, which a full one is refused by: `high` stops backfill and redrive, `full` the HTTP intake, too. */
+  /** The memory of Redis: `high` stops backfill and redrive, `full` stops the HTTP intake as well. */
   readonly redis: { readonly memoryUsedRatio: number | null; readonly memory: MemoryLevel };
   readonly workers: readonly WorkerPresence[];
 }
@@ -48,16 +48,16 @@ export interface CommandStatus {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
-  /** Users in the calls. */
+  /** Users in these calls. */
   readonly users: number;
   /** Calls a second that the API allows. */
   readonly quota: number;
-  /** Calls a second that are started at most, by the lowest quota of the fleet and the throttle. */
+  /** Calls a second that may start now: the lowest quota of the fleet, lowered by a throttle. */
   readonly rate: number;
   readonly startedLastSecond: number;
 }
 
-/** Gathers it all; what must balance comes from one script (ledger/totals.lua). */
+/** Reads the whole status. The numbers that must balance come from one script (ledger/totals.lua). */
 export async function readStatus(
   redis: RedisClient,
   keys: Keys,
@@ -65,44 +65,40 @@ export async function readStatus(
   sdkAppId: number,
   quotas: Readonly<Partial<Record<ImportCommand, Quota>>>,
 ): Promise<Status> {
-  const books = await readTotals(redis, keys);
+  const totals = await readTotals(redis, keys);
   const fleet = readFleetState(await redis.hgetall(keys.hold));
   const calls: Record<string, CommandStatus> = {};
   for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][]) {
-    const from = String((books.nowMs - 1_000) * 1_000);
+    const fromMicros = String((totals.nowMs - 1_000) * 1_000);
+    const toMicros = String(totals.nowMs * 1_000);
+    const slots = createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quota));
     calls[command] = {
       ...(await queues.counts(command)),
-      users: books.usersInCalls[command] ?? 0,
+      users: totals.usersInCalls[command] ?? 0,
       quota: quota.perSecond,
-      rate: (await createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quota)).look())
-        .ratePerSecond,
-      startedLastSecond: await redis.zcount(keys.startedPrefix + command, from, String(books.nowMs * 1_000)),
+      rate: (await slots.look()).ratePerSecond,
+      startedLastSecond: await redis.zcount(keys.startedPrefix + command, fromMicros, toMicros),
     };
   }
   const memory = memoryOf(await ownerInfo(redis, keys), 'ample');
+  const { accepted, imported, superseded, deadLettered, forgotten } = totals;
   return {
     sdkAppId,
-    intake: { waiting: books.waiting, parked: books.parked, oldestAgeMs: books.oldestWaitingMs },
+    intake: { waiting: totals.waiting, parked: totals.parked, oldestAgeMs: totals.oldestWaitingMs },
     calls,
-    oldestUnfinishedAgeMs: books.oldestUnfinishedMs,
-    suspects: { calls: books.suspectedCalls },
+    oldestUnfinishedAgeMs: totals.oldestUnfinishedMs,
+    suspects: { calls: totals.suspectedCalls },
     deadLetters: {
-      total: Object.values(books.deadByReason).reduce((sum, n) => sum + n, 0),
-      byReason: books.deadByReason,
-      byCode: books.deadByCode,
-      oldestAgeMs: books.oldestLetterMs,
+      total: Object.values(totals.deadByReason).reduce((sum, n) => sum + n, 0),
+      byReason: totals.deadByReason,
+      byCode: totals.deadByCode,
+      oldestAgeMs: totals.oldestLetterMs,
     },
     hold: fleet.hold,
     paused: fleet.pause !== null,
     pause: fleet.pause,
-    totals: {
-      accepted: books.accepted,
-      imported: books.imported,
-      superseded: books.superseded,
-      deadLettered: books.deadLettered,
-      forgotten: books.forgotten,
-    },
+    totals: { accepted, imported, superseded, deadLettered, forgotten },
     redis: { memoryUsedRatio: memory.usedRatio, memory: memory.level },
-    workers: await readPresence(redis, keys, books.nowMs),
+    workers: await readPresence(redis, keys, totals.nowMs),
   };
 }

@@ -6,10 +6,19 @@ import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
 import type { RedisClock } from './redis-clock.ts';
 import { createReservationLead, type ReservationLead } from './reservation-lead.ts';
 
-const slotScript = loadScript(import.meta.url, 'slot.lua');
-const giveUpScript = loadScript(import.meta.url, 'give-up.lua');
-const leftLateScript = loadScript(import.meta.url, 'left-late.lua');
-const throttleScript = loadScript(import.meta.url, 'throttle.lua');
+const slotScript = loadScript(
+  import.meta.url,
+  '../redis/prelude.lua',
+  '../ledger/writes/call-run.lua',
+  'slot/rate.lua',
+  'slot/hold-gate.lua',
+  'slot/gcra.lua',
+  'slot/turns.lua',
+  'slot.lua',
+);
+const giveUpScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/give-up.lua');
+const leftLateScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/left-late.lua');
+const throttleScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/throttle.lua');
 
 /**
  * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a call
@@ -117,21 +126,21 @@ export function createSlotClient(
     candidates: readonly Candidate[],
     more: readonly SlotClass[] = [],
   ): Promise<Reply> => {
-    const candidateArgs = candidates.flatMap((c) => [SLOT_CLASSES.indexOf(c.slotClass), c.run]);
-    const settlesMicros = Math.ceil(clock.settlesInMs(performance.now()) * 1000);
+    const recordOf = ({ callId, run }: Candidate): string =>
+      run === '' ? keys.hold : keys.callPrefix + callId;
     return (await runScript(
       redis,
       slotScript,
+      [keys.hold, pace, started, ...candidates.map(recordOf)],
       [
-        keys.hold,
-        pace,
-        started,
-        ...candidates.map((c) => (c.run === '' ? keys.hold : keys.callPrefix + c.callId)),
-      ],
-      [
-        ...[ownSpacingMicros, SLOTS_AHEAD, PROBE_LEASE_MS, mode, settlesMicros, ...candidateArgs],
-        more.map((slotClass) => SLOT_CLASSES.indexOf(slotClass)).join(''),
+        mode,
+        ownSpacingMicros,
+        SLOTS_AHEAD,
+        PROBE_LEASE_MS,
+        Math.ceil(clock.settlesInMs(performance.now()) * 1000),
         Math.round(lead.ms * 1000),
+        more.map((slotClass) => SLOT_CLASSES.indexOf(slotClass)).join(''),
+        ...candidates.flatMap(({ slotClass, run }) => [SLOT_CLASSES.indexOf(slotClass), run]),
       ],
     )) as Reply;
   };
@@ -178,18 +187,15 @@ export function createSlotClient(
     },
     async throttle(slot, retryAfterMs) {
       const full = 1_000_000 / ownSpacingMicros;
-      const milliRate = (await runScript(
-        redis,
-        throttleScript,
-        [pace],
-        [
-          Math.round(slot.atRedisMs * 1000),
-          full,
-          Math.max(1, full / 50),
-          Math.round(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) * 1000),
-          slot.ratePerSecond,
-        ],
-      )) as number;
+      const request = {
+        slotMicros: Math.round(slot.atRedisMs * 1000),
+        full,
+        least: Math.max(1, full / 50),
+        retryAfterMicros: Math.round(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) * 1000),
+        rate: slot.ratePerSecond,
+      };
+      const reply = await runScript(redis, throttleScript, [pace], [JSON.stringify(request)]);
+      const milliRate = Number(reply);
       return milliRate === 0 ? null : milliRate / 1000;
     },
   };

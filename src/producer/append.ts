@@ -1,9 +1,10 @@
 import type { RedisClient } from '../redis/connect.ts';
 
 /**
- * All of a list or none of it: Redis refuses a full script at its first write. Stands here and not in a file of its
- * own, since an app loads the producer as CommonJS, too.
- * KEYS 1 stream; ARGV 1 JSON, [[field, value, ...], ...]. Answers the stream IDs in order.
+ * Adds all entries or none: a full Redis refuses the script at its first write. It is no file of its own,
+ * since an app may load the producer as CommonJS, where scripts are not found beside the module.
+ *
+ * KEYS 1 stream; ARGV 1 JSON, [[field, value, ...], ...]. Returns the stream IDs in order.
  */
 const APPEND = `
 local ids = {}
@@ -12,27 +13,27 @@ for i, fields in ipairs(cjson.decode(ARGV[1])) do
 end
 return ids`;
 
-/** Entries in one step of Redis's: it is kept from others for a millisecond, and works while the next is written. */
+/** Entries per script call. It blocks Redis for about 1 ms, while the next call is being written. */
 const STEP_ENTRIES = 250;
-/** For fewer a command each is as good. */
+/** Shorter lists use one command per entry, which is as fast. */
 const LIST_ENTRIES = 8;
-/** How JSON writes half a surrogate pair, which Redis's reader refuses. Text that only looks like it does no harm. */
+/** Half a surrogate pair in JSON, which Redis's JSON reader refuses. A false match only costs speed. */
 const HALF_A_PAIR = /\\ud[89a-f]/i;
-/** What Redis adds to an error within a script. */
+/** The text that Redis appends to an error inside a script. */
 const WHERE_IN_THE_SCRIPT = /\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/;
 
-/** Writes events onto the stream, in the order in which it is asked to. */
+/** Adds events to the stream, in the order of the calls. */
 export interface Appender {
   /**
-   * `entries`: field, value, field, value ... of each. Resolves to a stream ID or Redis's error for each, in their
-   * order. Rejects when the connection broke: then it is unknown which of them arrived.
+   * Each entry is field, value, field, value, … Resolves to a stream ID or Redis's error per entry, in their
+   * order. Rejects if the connection breaks; then it is unknown which entries arrived.
    */
   append(entries: readonly (readonly string[])[]): Promise<(string | Error)[]>;
 }
 
 /**
- * A list goes as JSON to a script, 250 entries a step: a command for each costs its sender five times as much. A
- * Redis user who may run no scripts writes with a command each.
+ * Sends lists as JSON to a script, 250 entries per call: one command per entry would cost the sender five
+ * times as much CPU. If the Redis user may not run scripts, it sends one command per entry.
  */
 export function createAppender(redis: RedisClient, stream: string): Appender {
   let scripts: Promise<boolean> | undefined;
@@ -62,7 +63,7 @@ export function createAppender(redis: RedisClient, stream: string): Appender {
     const json = JSON.stringify(entries);
     if (HALF_A_PAIR.test(json)) return byCommands(entries);
     try {
-      // Its text, not its hash: sent again because Redis forgot the hash, it would come after what was asked later.
+      // EVAL and not EVALSHA: a repeat after NOSCRIPT would arrive after entries that were added later.
       const ids = (await redis.eval(APPEND, 1, stream, json)) as unknown[];
       return entries.map((_, i) => idOf(ids[i]));
     } catch (error) {
@@ -75,7 +76,7 @@ export function createAppender(redis: RedisClient, stream: string): Appender {
   return {
     async append(entries) {
       if (entries.length >= LIST_ENTRIES) scripts ??= mayRunScripts();
-      // Whoever comes while this is found out waits as well, so that all stay in order.
+      // Calls that come meanwhile wait as well, so that the order is kept.
       const scripted = scripts !== undefined && (await scripts);
       if (!scripted || entries.length < LIST_ENTRIES) return byCommands(entries);
       const steps: Promise<(string | Error)[]>[] = [];
@@ -88,10 +89,10 @@ export function createAppender(redis: RedisClient, stream: string): Appender {
 }
 
 function idOf(id: unknown): string | Error {
-  return typeof id === 'string' ? id : new Error('it gave no answer');
+  return typeof id === 'string' ? id : new Error('Redis gave no answer');
 }
 
-/** An error that Redis answered, as opposed to one of the connection. */
+/** Whether Redis answered with this error, as opposed to an error of the connection. */
 function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }

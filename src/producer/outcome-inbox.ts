@@ -1,38 +1,30 @@
 import { type Outcome, readOutcome } from '../event/outcome.ts';
 import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/connect.ts';
+import type { ImportOutcome } from './results.ts';
 
-/** What became of an event while somebody waited for it. */
-export type ImportOutcome =
-  | Outcome
-  /** Not known in time: the event is safe in Redis and will be worked off all the same. */
-  | (Omit<Outcome, 'outcome' | 'reason'> & { readonly outcome: 'pending' });
-
-/**
- * Where the outcomes of this process's events arrive: one connection and one private channel, whoever waits and
- * for how many. The connection is made when somebody waits and let go when nobody has for a while.
- *
- * A message is not kept by Redis. When nobody listened at its moment, settle keeps it for a minute in a list that
- * bears the channel's name (settle.lua); it is read as soon as the connection stands again, and every second
- * while somebody waits. What is missed all the same ends as `pending` at its time-out.
- */
-export interface OutcomeInbox {
-  /** What the events name as `replyTo`. */
+export interface OutcomeInboxOptions {
+  /** The private channel of this process. Its events name it as `replyTo`. */
   readonly channel: string;
-  /** Listens from here on, so that no outcome comes too early. Rejects with the reason when it cannot. */
-  expect(): Promise<Expectation>;
-  /** Whoever waits hears `pending`. */
-  close(): Promise<void>;
+  /** Opens the connection that listens. */
+  readonly open: () => RedisClient;
+  /** The connection that reads missed outcomes. */
+  readonly commands: RedisClient;
+  readonly connectTimeoutMs: number;
+  /** Most events waited for at a time. A further one is `pending` at once. */
+  readonly maxWaiting: number;
+  /** The listening connection is closed after this long without waiters. */
+  readonly idleMs?: number;
 }
 
-/** Open while events are being added: until `end`, outcomes of events whose ID is not known yet are kept. */
+/**
+ * Open while events are being added. Until `end`, the inbox keeps outcomes of events whose ID it does not
+ * know yet.
+ */
 export interface Expectation {
-  /** Never rejects; `pending` after `timeoutMs`. To be called before `end`. */
+  /** Resolves to `pending` after `timeoutMs`. Never rejects. Call it before `end`. */
   outcomeOf(eventId: string, userId: string, timeoutMs: number): Promise<ImportOutcome>;
   end(): void;
 }
-
-const IDLE_MS = 30_000;
-const LOOK_EVERY_MS = 1_000;
 
 interface Waiter {
   readonly userId: string;
@@ -40,142 +32,166 @@ interface Waiter {
   readonly resolve: (outcome: ImportOutcome) => void;
 }
 
-export function createOutcomeInbox(options: {
-  readonly channel: string;
-  /** Opens the connection that listens. */
-  readonly open: () => RedisClient;
-  /** Reads what was missed. */
-  readonly commands: RedisClient;
-  readonly connectTimeoutMs: number;
-  /** Events waited for at a time; those beyond are `pending` at once. */
-  readonly maxWaiting: number;
-  readonly idleMs?: number;
-}): OutcomeInbox {
-  const { channel, open, commands, connectTimeoutMs, maxWaiting, idleMs = IDLE_MS } = options;
-  const waiting = new Map<string, Waiter>();
-  /** Outcomes that came before the reply that names their event. */
-  const early = new Map<string, Outcome>();
-  let adding = 0;
-  let listener: { readonly client: RedisClient; readonly listening: Promise<void> } | undefined;
-  let idle: NodeJS.Timeout | undefined;
-  let looking: NodeJS.Timeout | undefined;
-  let closed = false;
+const IDLE_MS = 30_000;
+const LOOK_EVERY_MS = 1_000;
 
-  const hear = (message: string): void => {
+/**
+ * Receives the outcomes of this process's events on one connection and one private channel, for all waiters.
+ * It connects when someone waits, and disconnects when nobody has waited for `idleMs`.
+ *
+ * Redis does not keep published messages. If nobody listens at that moment, settle keeps the outcome for a
+ * minute in a list with the channel's name (settle.lua). The inbox reads the list when the connection is
+ * back, and every second while someone waits. An outcome that is missed even so ends as `pending` at its
+ * time-out.
+ */
+export class OutcomeInbox {
+  readonly channel: string;
+  readonly #options: OutcomeInboxOptions;
+  readonly #waiting = new Map<string, Waiter>();
+  /** Outcomes that came before the reply of XADD with the ID of their event. */
+  readonly #unclaimed = new Map<string, Outcome>();
+  /** Open expectations. */
+  #adding = 0;
+  #listener: { readonly client: RedisClient; readonly listening: Promise<void> } | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: OutcomeInboxOptions) {
+    this.#options = options;
+    this.channel = options.channel;
+  }
+
+  /** Starts to listen, so that no outcome comes too early. Rejects with the reason if it cannot listen. */
+  async expect(): Promise<Expectation> {
+    if (this.#isClosed) throw new Error('it is closed');
+    clearTimeout(this.#idleTimer);
+    this.#adding++;
+    let ended = false;
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      this.#adding--;
+      this.#whenIdle();
+    };
+    try {
+      await this.#listen();
+    } catch (error) {
+      end();
+      throw error;
+    }
+    return { outcomeOf: (eventId, userId, timeoutMs) => this.#wait(eventId, userId, timeoutMs), end };
+  }
+
+  /** Resolves every waiter to `pending` and disconnects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const [eventId, waiter] of [...this.#waiting])
+      this.#finish(eventId, waiter, pending(eventId, waiter.userId));
+    await this.#disconnect();
+    clearTimeout(this.#idleTimer);
+  }
+
+  #wait(eventId: string, userId: string, timeoutMs: number): Promise<ImportOutcome> {
+    const known = this.#unclaimed.get(eventId);
+    this.#unclaimed.delete(eventId);
+    if (known !== undefined) return Promise.resolve(known);
+    const isFull = this.#waiting.size >= this.#options.maxWaiting;
+    if (this.#isClosed || timeoutMs <= 0 || isFull) return Promise.resolve(pending(eventId, userId));
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#finish(eventId, waiter, pending(eventId, userId)), timeoutMs);
+      const waiter: Waiter = { userId, timer, resolve };
+      this.#waiting.set(eventId, waiter);
+      this.#lookTimer ??= setInterval(() => void this.#readMissed(), LOOK_EVERY_MS);
+    });
+  }
+
+  #receive(message: string): void {
     const outcome = readOutcome(message);
     if (outcome === undefined) return;
-    const waiter = waiting.get(outcome.eventId);
-    if (waiter !== undefined) finish(outcome.eventId, waiter, outcome);
-    // Late, a repeat, or so early that its event has no name yet.
-    else if (adding > 0) {
-      early.set(outcome.eventId, outcome);
-      const [oldest] = early.keys();
-      if (early.size > maxWaiting && oldest !== undefined) early.delete(oldest);
+    const waiter = this.#waiting.get(outcome.eventId);
+    if (waiter !== undefined) this.#finish(outcome.eventId, waiter, outcome);
+    // The outcome is late or a repeat, or it is so early that the ID of its event is not known yet.
+    else if (this.#adding > 0) {
+      this.#unclaimed.set(outcome.eventId, outcome);
+      const [oldest] = this.#unclaimed.keys();
+      if (this.#unclaimed.size > this.#options.maxWaiting && oldest !== undefined)
+        this.#unclaimed.delete(oldest);
     }
-  };
+  }
 
-  const finish = (eventId: string, waiter: Waiter, outcome: ImportOutcome): void => {
+  #finish(eventId: string, waiter: Waiter, outcome: ImportOutcome): void {
     clearTimeout(waiter.timer);
-    waiting.delete(eventId);
+    this.#waiting.delete(eventId);
     waiter.resolve(outcome);
-    rest();
-  };
+    this.#whenIdle();
+  }
 
-  /** Nobody waits: lets go of the connection after a while. */
-  const rest = (): void => {
-    if (waiting.size > 0 || adding > 0) return;
-    early.clear();
-    clearInterval(looking);
-    looking = undefined;
-    clearTimeout(idle);
-    idle = setTimeout(() => void letGo(), idleMs).unref();
-  };
+  /** If nobody waits, disconnects after a while. */
+  #whenIdle(): void {
+    if (this.#waiting.size > 0 || this.#adding > 0) return;
+    this.#unclaimed.clear();
+    this.#stopLooking();
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = setTimeout(() => void this.#disconnect(), this.#options.idleMs ?? IDLE_MS).unref();
+  }
 
-  const letGo = async (): Promise<void> => {
-    clearTimeout(idle);
-    clearInterval(looking);
-    looking = undefined;
-    const was = listener;
-    listener = undefined;
-    if (was !== undefined) await closeRedis(was.client);
-  };
+  #stopLooking(): void {
+    clearInterval(this.#lookTimer);
+    this.#lookTimer = undefined;
+  }
 
-  /** What was said while nobody listened. A Redis that is away is asked again at the next look. */
-  const lookForMissed = async (): Promise<void> => {
+  async #disconnect(): Promise<void> {
+    clearTimeout(this.#idleTimer);
+    this.#stopLooking();
+    const listener = this.#listener;
+    this.#listener = undefined;
+    if (listener !== undefined) await closeRedis(listener.client);
+  }
+
+  /**
+   * Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries
+   * again.
+   */
+  async #readMissed(): Promise<void> {
+    const { commands } = this.#options;
     try {
-      const replies = await commands.multi().lrange(channel, 0, -1).del(channel).exec();
-      for (const message of (replies?.[0]?.[1] as string[] | undefined) ?? []) hear(message);
+      const replies = await commands.multi().lrange(this.channel, 0, -1).del(this.channel).exec();
+      for (const message of (replies?.[0]?.[1] as string[] | undefined) ?? []) this.#receive(message);
     } catch {
-      // Who waits has a time-out.
+      // Each waiter has a time-out.
     }
-  };
+  }
 
-  const listen = (): Promise<void> => {
-    if (listener !== undefined) return listener.listening;
-    const client = open();
-    let stands = false;
-    client.on('message', (_channel: string, message: string) => hear(message));
+  #listen(): Promise<void> {
+    if (this.#listener !== undefined) return this.#listener.listening;
+    const client = this.#options.open();
+    let isSubscribed = false;
+    client.on('message', (_channel: string, message: string) => this.#receive(message));
     client.on('ready', () => {
-      // The subscription comes back with the connection; asked for once more, its answer tells that it stands.
-      if (stands) client.subscribe(channel).then(lookForMissed, () => undefined);
+      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is
+      // active.
+      if (isSubscribed)
+        client.subscribe(this.channel).then(
+          () => this.#readMissed(),
+          () => undefined,
+        );
     });
-    const listening = whenReady(client, connectTimeoutMs)
-      .then(() => listenOn(client, channel))
+    const listening = whenReady(client, this.#options.connectTimeoutMs)
+      .then(() => listenOn(client, this.channel))
       .then(() => {
-        stands = true;
+        isSubscribed = true;
       });
-    const made = { client, listening };
-    listener = made;
+    const listener = { client, listening };
+    this.#listener = listener;
     listening.catch(() => {
-      if (listener === made) listener = undefined;
+      if (this.#listener === listener) this.#listener = undefined;
       client.disconnect();
     });
     return listening;
-  };
+  }
+}
 
-  const wait = (eventId: string, userId: string, timeoutMs: number): Promise<ImportOutcome> => {
-    const known = early.get(eventId);
-    early.delete(eventId);
-    if (known !== undefined) return Promise.resolve(known);
-    const pending = { eventId, userId, outcome: 'pending', errorCode: 0, hasAccount: false } as const;
-    if (closed || timeoutMs <= 0 || waiting.size >= maxWaiting) return Promise.resolve(pending);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => finish(eventId, waiter, pending), timeoutMs);
-      const waiter: Waiter = { userId, timer, resolve };
-      waiting.set(eventId, waiter);
-      looking ??= setInterval(() => void lookForMissed(), LOOK_EVERY_MS);
-    });
-  };
-
-  return {
-    channel,
-    async expect() {
-      if (closed) throw new Error('it is closed');
-      clearTimeout(idle);
-      adding++;
-      let ended = false;
-      const end = (): void => {
-        if (ended) return;
-        ended = true;
-        adding--;
-        rest();
-      };
-      try {
-        await listen();
-      } catch (error) {
-        end();
-        throw error;
-      }
-      return { outcomeOf: wait, end };
-    },
-    async close() {
-      closed = true;
-      for (const [eventId, waiter] of [...waiting]) {
-        const { userId } = waiter;
-        finish(eventId, waiter, { eventId, userId, outcome: 'pending', errorCode: 0, hasAccount: false });
-      }
-      await letGo();
-      clearTimeout(idle);
-    },
-  };
+function pending(eventId: string, userId: string): ImportOutcome {
+  return { eventId, userId, outcome: 'pending', errorCode: 0, hasAccount: false };
 }

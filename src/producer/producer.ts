@@ -1,53 +1,75 @@
 import { randomUUID } from 'node:crypto';
-import type { EventRules } from '../event/event.ts';
+import { type EventRules, isAbsent } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { type Keys, keysOf } from '../redis/keys.ts';
-import { type Accepted, InvalidUserError, NotAcceptedError } from './accepted.ts';
 import { type Appender, createAppender } from './append.ts';
-import { type Importing, importUsers } from './import-users.ts';
-import { createOutcomeInbox, type ImportOutcome, type OutcomeInbox } from './outcome-inbox.ts';
+import { type Expectation, OutcomeInbox } from './outcome-inbox.ts';
+import {
+  type Accepted,
+  type Importing,
+  type ImportOutcome,
+  InvalidUserError,
+  NotAcceptedError,
+} from './results.ts';
 
+/** Options of `importUser` and `importMany`. */
 export interface WaitOptions {
-  /** How long to wait for the outcome, adding included; 0 to 2147483647 ms, default 5000. */
+  /** Longest wait for the outcome in ms, including the adding: 0 to 2147483647. Default: 5000. */
   readonly timeoutMs?: number;
 }
 
+/** Options of {@link UserCreatedProducer}. */
 export interface ProducerOptions {
-  /** The number that the console gave the app; the workers' IMSYNC_SDK_APP_ID. */
+  /** The app's SDKAppID: the number in the provider's console, and the workers' IMSYNC_SDK_APP_ID. */
   readonly sdkAppId: number;
-  /** The app's admin, which is never imported. Default `administrator`. */
+  /** The user ID of the app's admin, which is refused as a user. Default: `administrator`. */
   readonly adminId?: string;
   /**
-   * Where Redis is; default redis://127.0.0.1:6379. A password may stand in the URL, and a database, as /3: events
-   * land there or are rejected.
+   * Where Redis is. Default: redis://127.0.0.1:6379. The URL may contain a password and a database, such as
+   * `/3`. A producer never writes to another database: if Redis refuses it, events are rejected.
    */
   readonly redis?: Partial<RedisSettings>;
   /**
-   * The workers' IMSYNC_API. A producer that is told refuses a robot (`type` 1) where the API has no Type for it. One that
-   * is not lets robots pass; unless the workers run with `legacy`, they become dead letters `invalid`.
+   * The workers' IMSYNC_API. If given, the producer refuses a robot (`type` 1) unless it is `legacy`, and
+   * checks the fields of hosted mode. If not, robots pass here, and workers of another form dead-letter them
+   * `invalid`.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
-  /** True when the workers run with IMSYNC_API=hosted: the same as `api: 'hosted'`. `api` goes before it. */
+  /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
   readonly hosted?: boolean;
-  /** How long the first event waits for the connection to stand; default 2000 ms. */
+  /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
-  /** Events whose outcome is waited for at a time, default 20000: what bounds the memory for them. */
+  /**
+   * Most events whose outcome is waited for at a time, which limits the memory. Further ones are `pending` at
+   * once. Default: 20000.
+   */
   readonly maxWaiting?: number;
-  /** Told when Redis is lost and when it is back. */
+  /** Called once when Redis is lost, with the reason, and once when it is back. */
   readonly onConnection?: (state: 'reachable' | 'lost', reason?: string) => void;
 }
 
-/** Users on their way at a time: large enough to be quick, small enough to bound the memory. */
+/** Users sent at a time: enough to be fast, few enough to limit the memory. */
 const LIST_USERS = 1_000;
 const OUTCOME_TIMEOUT_MS = 5_000;
+/** The longest that a timer of Node can be. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Pushes *user created* events. It validates before it sends and fails at once while Redis is away, so that the
- * caller can answer its own user; it keeps no queue of its own that a crash would lose.
+ * Adds *user created* events to Redis, from where workers import the users. An accepted event is stored in
+ * Redis; its `eventId` is the ID of the stream entry. Create one producer per process and share it.
  *
- * An event that was accepted is durable in Redis: its `eventId` is the stream ID.
+ * It validates each user before it sends, and it fails at once while Redis is away, so that you can answer
+ * your own user. It keeps no queue in memory that a crash would lose.
+ *
+ * @example
+ * const producer = new UserCreatedProducer({ sdkAppId: 1400000000, redis: { url: 'redis://redis:6379' } });
+ * const eventId = await producer.add({ userId: 'alice', nick: 'Alice' });
+ * // or, if the next step sends a message to the user:
+ * const { hasAccount } = await producer.importUser({ userId: 'bob' }, { timeoutMs: 2_000 });
+ * // when the process ends:
+ * await producer.close();
  */
 export class UserCreatedProducer {
   readonly #client: RedisClient;
@@ -58,7 +80,10 @@ export class UserCreatedProducer {
   readonly #inbox: OutcomeInbox;
   #lostReason = 'not connected yet';
 
-  /** Throws a RangeError for an app ID that is none, and for a database that cannot be meant. */
+  /**
+   * Starts to connect to Redis. Throws a RangeError if `sdkAppId` is not a positive whole number, or if the
+   * Redis URL does not name a usable database.
+   */
   constructor(options: ProducerOptions) {
     if (!Number.isSafeInteger(options.sdkAppId) || options.sdkAppId < 1) {
       throw new RangeError(
@@ -83,7 +108,7 @@ export class UserCreatedProducer {
       options.onConnection?.(change.state, change.state === 'lost' ? change.reason : undefined);
     });
     this.#appender = createAppender(this.#client, this.#keys.stream);
-    this.#inbox = createOutcomeInbox({
+    this.#inbox = new OutcomeInbox({
       channel: this.#keys.replyPrefix + randomUUID(),
       open: () => openRedis(settings, 'oneshot', 'outcomes', () => undefined),
       commands: this.#client,
@@ -93,19 +118,33 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Adds one user; resolves to the eventId once Redis has it. Rejects with InvalidUserError (says what is wrong)
-   * or NotAcceptedError (Redis is away, or refused, e.g. out of memory).
+   * Adds one user. Resolves to the `eventId` when Redis has stored the event.
+   *
+   * Rejects with {@link InvalidUserError} if the user is not valid: nothing was sent, and a repeat would fail
+   * again. Rejects with {@link NotAcceptedError} if Redis is away or refuses the event: try again later.
+   *
+   * @example
+   * try {
+   *   await producer.add({ userId: 'alice', nick: 'Alice', faceUrl: 'https://example.com/a.png' });
+   * } catch (error) {
+   *   if (error instanceof InvalidUserError) console.error(error.problems);
+   *   else await addLater('alice'); // NotAcceptedError: your own outbox or job
+   * }
    */
   async add(user: UserInput): Promise<string> {
     const [accepted] = await this.addMany([user]);
-    if (accepted === undefined) throw new NotAcceptedError('no answer from Redis');
+    if (accepted === undefined) throw new NotAcceptedError('Redis gave no answer');
     if (!accepted.ok) throw accepted.error;
     return accepted.eventId;
   }
 
   /**
-   * Adds a list: one answer for each user, in their order. A user that does not hold up keeps none of
-   * the others back. Never rejects.
+   * Adds a list of users. Resolves to one result per user, in their order; `error` is what `add` would reject
+   * with. An invalid user does not affect the others. Never rejects.
+   *
+   * @example
+   * const results = await producer.addMany(users);
+   * const failed = users.filter((_, i) => !results[i]?.ok);
    */
   async addMany(users: readonly UserInput[]): Promise<Accepted[]> {
     const results: Accepted[] = [];
@@ -116,38 +155,83 @@ export class UserCreatedProducer {
   }
 
   /**
-   * Adds one user and waits for the outcome. `outcome.hasAccount` says whether a message can reach the user now:
-   * also when a newer event of the user was imported (`superseded`), and when the account was imported without a
-   * refused nick or picture (`dead-lettered`, reason `profile`).
+   * Adds one user and waits until it is imported or refused. `hasAccount` of the outcome tells whether a
+   * message can reach the user now. It is also true when a newer event of the user was imported
+   * (`superseded`), and when the account was imported without its refused nick or picture (`dead-lettered`,
+   * reason `profile`).
    *
-   * Not known after `timeoutMs`: resolves with outcome `pending`. The event is accepted then and will be worked
-   * off; a hold, a backlog or a retry takes longer than a user waits. Rejects as `add` does: then nothing is
-   * waiting to be imported (or, after a broken connection, it is unknown).
+   * Resolves to the outcome `pending` if nothing is known after `timeoutMs`. The event is stored then, and a
+   * worker imports the user later: a hold, a backlog or a retry may take longer than your user waits.
+   *
+   * Rejects as `add` does; the event was not stored then, or after a broken connection this is unknown. Also
+   * rejects with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent, since this method
+   * sets it.
+   *
+   * @example
+   * const { outcome, hasAccount } = await producer.importUser({ userId: 'alice' }, { timeoutMs: 2_000 });
+   * if (hasAccount) await sendWelcome('alice');
+   * else if (outcome === 'pending') await welcomeLater('alice');
    */
   async importUser(user: UserInput, options: WaitOptions = {}): Promise<ImportOutcome> {
     const [importing] = await this.importMany([user], options);
-    if (importing === undefined) throw new NotAcceptedError('no answer from Redis');
+    if (importing === undefined) throw new NotAcceptedError('Redis gave no answer');
     if (!importing.ok) throw importing.error;
     return importing.outcome;
   }
 
   /**
-   * The same for a list: resolves once Redis has answered for each, and every outcome comes when it is known.
-   * Rejects only for a `timeoutMs` that is none.
+   * Adds a list of users as `addMany` does. Resolves when Redis has answered for each user; then `outcome` of
+   * each result resolves as that of `importUser`. Rejects only with a RangeError if `timeoutMs` is out of
+   * range.
    */
   async importMany(users: readonly UserInput[], options: WaitOptions = {}): Promise<Importing[]> {
-    return importUsers(users, options.timeoutMs ?? OUTCOME_TIMEOUT_MS, {
-      inbox: this.#inbox,
-      reachable: () => this.#connected(),
-      problemsOf: (user) => problemsOf(user, this.#rules),
-      add: (valid) => this.addMany(valid),
+    const { timeoutMs = OUTCOME_TIMEOUT_MS } = options;
+    if (!(timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS))
+      throw new RangeError(`timeoutMs must be 0 to ${MAX_TIMEOUT_MS} milliseconds, not ${String(timeoutMs)}`);
+    const untilMs = performance.now() + timeoutMs;
+    const problems = users.map((user) => [...problemsOf(user, this.#rules), ...replyToProblems(user)]);
+    const importing = await this.#importValid(
+      users.filter((_, i) => problems[i]?.length === 0),
+      untilMs,
+    );
+    let next = 0;
+    return problems.map((found): Importing => {
+      if (found.length > 0) return { ok: false, error: new InvalidUserError(found) };
+      return importing[next++] ?? { ok: false, error: new NotAcceptedError('Redis gave no answer') };
     });
   }
 
-  /** Lets go of Redis. Everything that was accepted stays accepted. */
+  /**
+   * Disconnects from Redis; accepted events stay stored. Calls that wait for an outcome resolve to `pending`.
+   * Later calls fail with NotAcceptedError. Never rejects.
+   */
   async close(): Promise<void> {
     await this.#inbox.close();
     await closeRedis(this.#client);
+  }
+
+  /** Listens for outcomes before it adds, so that no outcome comes too early. */
+  async #importValid(users: readonly UserInput[], untilMs: number): Promise<Importing[]> {
+    if (users.length === 0) return [];
+    let expectation: Expectation;
+    try {
+      await this.#connected();
+      expectation = await this.#inbox.expect();
+    } catch (error) {
+      const reason = `its outcome cannot be listened for: ${(error as Error).message}`;
+      return users.map(() => ({ ok: false, error: notAccepted(reason) }));
+    }
+    try {
+      const accepted = await this.addMany(users.map((user) => ({ ...user, replyTo: this.#inbox.channel })));
+      return accepted.map((one, i): Importing => {
+        if (!one.ok) return one;
+        const userId = users[i]?.userId ?? '';
+        const leftMs = untilMs - performance.now();
+        return { ...one, outcome: expectation.outcomeOf(one.eventId, userId, leftMs) };
+      });
+    } finally {
+      expectation.end();
+    }
   }
 
   async #addChunk(users: readonly UserInput[]): Promise<Accepted[]> {
@@ -166,7 +250,7 @@ export class UserCreatedProducer {
 
   async #send(users: readonly UserInput[]): Promise<(string | NotAcceptedError)[]> {
     if (users.length === 0) return [];
-    // Made where one is needed: an error costs more than an event.
+    // Errors are made only where they are needed, since an error costs more than an event.
     const failed = (reason: string): NotAcceptedError[] => users.map(() => notAccepted(reason));
     try {
       await this.#connected();
@@ -182,7 +266,7 @@ export class UserCreatedProducer {
     }
   }
 
-  /** Waits for a connection that is being made for the first time; one that was lost fails at once. */
+  /** Waits for the first connection. Rejects at once if an earlier connection was lost. */
   async #connected(): Promise<void> {
     const { status } = this.#client;
     if (status === 'ready') return;
@@ -199,4 +283,9 @@ function notAccepted(reason: string): NotAcceptedError {
 function problemsOf(user: UserInput, rules: EventRules): string[] {
   if (typeof user !== 'object' || user === null) return ['a user must be an object with a userId'];
   return validateUser(user, rules);
+}
+
+function replyToProblems(user: UserInput | null): string[] {
+  if (typeof user !== 'object' || isAbsent(user?.replyTo)) return [];
+  return ['replyTo is set by importUser itself: leave it out, or use add and listen yourself'];
 }

@@ -1,4 +1,4 @@
-/** What to do about a Redis that cannot be used, by the words of the error; each a sentence or two. Pure. */
+/** Tells what to do about a Redis that cannot be used, from the text of the error. Pure. */
 export function redisAdvice(reason: string): string {
   return (
     ADVICE.find(([words]) => words.test(reason))?.[1] ?? 'Check IMSYNC_REDIS_URL, and that Redis runs there.'
@@ -6,24 +6,21 @@ export function redisAdvice(reason: string): string {
 }
 
 const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
-  // What to do stands in it already (database.ts).
+  // The error itself says what to do (database.ts).
   [/database \S+ cannot be used/, 'The number stands at the end of IMSYNC_REDIS_URL.'],
   [
     /WRONGPASS|NOAUTH|\bAUTH\b|invalid password/,
     'Check IMSYNC_REDIS_PASSWORD (or its _FILE), and the user in IMSYNC_REDIS_URL.',
   ],
   [/NOPERM|no permissions/i, 'Give the Redis user the rights that docs/security.md lists.'],
-  [
-    /certificate has expired|not yet valid/,
-    "Renew Redis's certificate, and look whether this machine's clock is right.",
-  ],
+  [/certificate has expired|not yet valid/, "Renew Redis's certificate, and check this machine's clock."],
   [
     /altnames|does not match/,
     "Redis's certificate is for another name: use that name in IMSYNC_REDIS_URL, or issue one for this address.",
   ],
   [
     /certificate|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/,
-    "Redis's certificate is signed by nobody known here: set IMSYNC_REDIS_CA_FILE to the authority that signed it.",
+    "The authority that signed Redis's certificate is not known here: set IMSYNC_REDIS_CA_FILE to its certificate.",
   ],
   [
     /no answer|connection was closed|Connection is closed/,

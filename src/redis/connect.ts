@@ -1,41 +1,49 @@
+import type { Writable } from 'node:stream';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
-import { oneWriteATurn } from './one-write.ts';
 
 export type RedisClient = Redis | Cluster;
 
-/** Where Redis is and how to log in. `ca` is the text of a PEM file, '' for the system's authorities. */
+/** Where Redis is and how to log in. */
 export interface RedisSettings {
+  /** `redis://[user[:password]@]host[:port][/database]`; `rediss://` speaks TLS. */
   readonly url: string;
   readonly mode: 'standalone' | 'cluster' | 'sentinel';
+  /** Cluster: nodes to start from; none means the host of `url`. Sentinel: the sentinels. */
   readonly nodes: readonly { readonly host: string; readonly port: number }[];
+  /** Sentinel: the name of the primary. */
   readonly sentinelName: string;
+  /** It wins over the password in `url`. '' means none. */
   readonly password: string;
+  /** The CA certificates as PEM text. '' means the system's authorities. */
   readonly ca: string;
 }
 
 /**
- * What a connection is for.
- * - `loop`: of a worker. Commands wait for Redis to come back, however long.
- * - `oneshot`: of a producer or a verb. Commands fail at once while Redis is away, so that the caller can tell.
+ * The purpose of a connection.
+ * - `loop`: for a worker. Commands wait until Redis is back, without a limit.
+ * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, so that the caller can
+ *   report it.
  */
 export type ConnectionRole = 'loop' | 'oneshot';
 
 /**
- * Told on change only: a Redis that is away for an hour is one `lost`, not a line per attempt to connect. One that is
- * back without the database asked for is one more.
+ * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to
+ * connect. A Redis that comes back and refuses the database gives one more `lost`.
  */
 export type ConnectionChange =
   | { readonly state: 'reachable' }
   | { readonly state: 'lost'; readonly reason: string };
 
-/** A replica that is taken for the primary: sought anew at first after this, doubling up to the greatest. */
+/** Pause between two searches for the primary: it starts at `first` and doubles up to `most`. */
 const SEEK_AGAIN_MS = { first: 500, most: 30_000 };
+/** After this long without a READONLY error, the pause starts at `first` again. */
 const SEEK_CALM_MS = 120_000;
 
 /**
- * After a failover the name, or the sentinels, lead to another server while the connection stands to the old one,
- * now a replica. It is made anew, now and then, until a primary answers; loops' commands are sent again there.
+ * After a failover, the host name or the sentinels lead to another server, while the connection still leads
+ * to the old one, which is a replica now. This reconnects at growing intervals until a primary answers.
+ * ioredis then sends a loop's command again (2) and lets a one-shot's command fail (1).
  */
 function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
   let waitMs = 0;
@@ -53,22 +61,25 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
   };
 }
 
-/** How long a connection that carries nothing is believed in. */
+/** Time-outs that detect a dead connection. */
 export interface Patience {
   /**
-   * A command that has had no answer for so long has none to come: packets vanish, or what stands between lets the
-   * connection stand and carries nothing. TCP alone would take a quarter of an hour to give it up. More than the
-   * longest block (BullMQ's, 10 s), so that a connection that merely waits is not torn down. ioredis makes it anew and
-   * sends a loop's commands again there, as after every loss.
+   * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps
+   * the connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more
+   * than the longest block (BullMQ's, 10 s), so that a connection that only waits survives. ioredis
+   * reconnects and sends a loop's commands again, as after every loss.
    */
   readonly deadAfterMs: number;
-  /** One that only listens sends nothing, and would never find out: it asks now and then. */
+  /** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
   readonly listenerAsksEveryMs: number;
 }
 
 export const PATIENCE: Patience = { deadAfterMs: 15_000, listenerAsksEveryMs: 5_000 };
 
-/** Settings that the BullMQ connections share with ours. Throws a RangeError for a database that cannot be meant. */
+/**
+ * Options for ioredis, which BullMQ's connections share with ours. Throws a RangeError if the address does
+ * not name a usable database.
+ */
 export function redisOptions(
   settings: RedisSettings,
   role: ConnectionRole,
@@ -84,12 +95,12 @@ export function redisOptions(
     ...(url.username && { username: decodeURIComponent(url.username) }),
     ...(password && { password }),
     ...(tls && { tls }),
-    // Some managed Redis speak RESP2 only, and nothing here needs RESP3.
+    // Some managed Redis services only speak RESP2, and nothing here needs RESP3.
     protocol: 2,
     connectTimeout: 5_000,
     keepAlive: 10_000,
     socketTimeout: deadAfterMs,
-    // A connection that is being closed is given up after this, and no process lives longer for it.
+    // Longest wait for a connection to close. No process lives longer because of it.
     disconnectTimeout: 500,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
     reconnectOnError: reconnectWhenDemoted(role),
@@ -102,7 +113,7 @@ export function redisOptions(
       ...shared,
       sentinels: settings.nodes.map(({ host, port }) => ({ host, port })),
       name: settings.sentinelName,
-      // One that takes connections and says nothing: the next one is asked.
+      // A sentinel that accepts connections and never answers: ioredis then asks the next one.
       sentinelCommandTimeout: 2_000,
     };
   }
@@ -114,9 +125,10 @@ export function redisOptions(
 }
 
 /**
- * Opens a connection; it connects by itself and again after every loss. `onChange` hears of it once a change.
- * It is in the database of the settings whenever it stands; throws a RangeError for one that cannot be meant.
- * The only place of the project that opens one (BullMQ is given connections made here).
+ * Opens a connection, which connects by itself and again after every loss. `onChange` is called once per
+ * change. A connection that is ready is always in the database of the settings. Throws a RangeError if the
+ * address does not name a usable database. Nothing else in the project opens connections; BullMQ gets those
+ * made here.
  */
 export function openRedis(
   settings: RedisSettings,
@@ -127,7 +139,7 @@ export function openRedis(
 ): RedisClient {
   const options = redisOptions(settings, role, name, patience);
   const { reconnectOnError } = options;
-  // Why the connection is about to be closed, by us: it leads to a replica.
+  // The error because of which we close the connection: it leads to a replica.
   let demotedBy = '';
   options.reconnectOnError = (error) => {
     const again = reconnectOnError?.(error) ?? false;
@@ -149,7 +161,7 @@ export function openRedis(
     state = 'reachable';
     onChange({ state });
   });
-  if (client instanceof Redis) client.on('connect', () => oneWriteATurn(client.stream));
+  if (client instanceof Redis) client.on('connect', () => oneWritePerTurn(client.stream));
   client.on('error', (error: Error) => lost(reasonOf(error, patience)));
   client.on('close', () => {
     if (state === 'reachable') lost(demotedBy || 'the connection was closed');
@@ -159,13 +171,14 @@ export function openRedis(
 
 function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
   if (error.message.startsWith('Socket timeout'))
-    return `no answer for ${deadAfterMs / 1_000} s: the connection is taken for dead and made anew`;
+    return `no answer for ${deadAfterMs / 1_000} s: the connection is considered dead and made again`;
   return error.message || String((error as NodeJS.ErrnoException).code);
 }
 
 /**
- * Subscribes, and sees to it that a subscription whose connection died in silence stands on a new one within 20 s.
- * Rejects as `subscribe` does. (On Cluster the subscriber is ioredis's own, and cannot be asked.)
+ * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s.
+ * Rejects as `subscribe` does. (On Cluster, ioredis owns the subscriber's connection, which cannot be
+ * pinged.)
  */
 export async function listenOn(
   client: RedisClient,
@@ -175,13 +188,34 @@ export async function listenOn(
   await client.subscribe(channel);
   if (!(client instanceof Redis)) return;
   const timer = setInterval(() => {
-    // What it finds is the connection's business: the time-out above, or an error that is told there.
+    // A failed PING needs no handling: the time-out above closes the connection and reports it.
     if (client.status === 'ready') client.ping().catch(() => undefined);
   }, listenerAsksEveryMs).unref();
   client.once('end', () => clearInterval(timer));
 }
 
-/** How long a failover of a cluster may take before commands fail, and how often they are tried meanwhile. */
+/**
+ * Sends all commands of one turn of the event loop in one write. A busy worker has several calls at different
+ * steps, and a write per command costs more than the command.
+ */
+export function oneWritePerTurn(socket: Writable): void {
+  const write = socket.write;
+  let isCorked = false;
+  const uncork = (): void => {
+    isCorked = false;
+    socket.uncork();
+  };
+  socket.write = ((...args: Parameters<Writable['write']>) => {
+    if (!isCorked) {
+      isCorked = true;
+      socket.cork();
+      setImmediate(uncork);
+    }
+    return write.apply(socket, args);
+  }) as Writable['write'];
+}
+
+/** Longest failover of a cluster that commands wait for, and the pause between two tries. */
 const FAILOVER_MS = 30_000;
 const FAILOVER_LOOK_MS = 200;
 
@@ -190,7 +224,8 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
   return new Cluster(nodes, {
     redisOptions: redisOptionsOfNodes,
-    // A failover takes longer than ioredis would go on asking, 16 times 100 ms. A loop's commands wait for its end.
+    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait for
+    // its end.
     ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
     retryDelayOnFailover: FAILOVER_LOOK_MS,
     retryDelayOnClusterDown: FAILOVER_LOOK_MS,
@@ -201,8 +236,8 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
 }
 
 /**
- * Resolves when the client can take commands; rejects with the last reason after `timeoutMs`, and at once where Redis
- * does not give the database: waiting would not change that.
+ * Resolves when the client can take commands. Rejects with the last reason after `timeoutMs`, and at once if
+ * Redis refuses the database, since waiting would not change that.
  */
 export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   if (client.status === 'ready') return Promise.resolve();
@@ -225,7 +260,7 @@ export function whenReady(client: RedisClient, timeoutMs: number): Promise<void>
   });
 }
 
-/** Says goodbye; a Redis that is away is not waited for. Never rejects. */
+/** Closes the connection. It waits at most 1 s, and not at all if Redis is away. Never rejects. */
 export async function closeRedis(client: RedisClient): Promise<void> {
   if (client.status !== 'ready') {
     client.disconnect();
@@ -235,10 +270,10 @@ export async function closeRedis(client: RedisClient): Promise<void> {
   const tooLong = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, 1_000);
   });
-  // A connection that breaks while it is being closed is closed all the same.
+  // A connection that breaks during QUIT is closed as well.
   await Promise.race([client.quit().catch(() => undefined), tooLong]);
   clearTimeout(timer);
-  // One that is closed already would be waited for, as long as it may take to close one.
+  // disconnect() on a closed connection would wait for `disconnectTimeout`.
   if (!isClosed(client)) client.disconnect();
 }
 

@@ -1,15 +1,15 @@
 import type { Redis } from 'ioredis';
 
 /**
- * The database of the address, 0 without one. Throws a RangeError where a number would be ignored, or something else
- * stands for it: taken for none, it would lead to database 0.
+ * Reads the database number from an address; 0 if there is none. Throws a RangeError if the number would be
+ * ignored or is no number, since ioredis would then use database 0.
  */
 export function databaseOf(url: URL, mode: 'standalone' | 'cluster' | 'sentinel'): number {
   const isSocket = url.protocol === 'unix:';
   const named = isSocket ? (url.searchParams.get('db') ?? '') : url.pathname.replace(/^\//, '');
   if (!/^\d*$/.test(named) || (!isSocket && url.searchParams.has('db')))
     throw new RangeError(
-      'the Redis address does not say which database is meant: end it with a number, such as redis://host:6379/3',
+      'the Redis address does not name a database number: end it with one, such as redis://host:6379/3',
     );
   if (mode === 'cluster' && Number(named) !== 0)
     throw new RangeError(
@@ -18,28 +18,31 @@ export function databaseOf(url: URL, mode: 'standalone' | 'cluster' | 'sentinel'
   return Number(named);
 }
 
-/** Whether the words of an error say that Redis does not give the database that was asked for. */
+/** Whether the text of an error says that Redis refuses the database. */
 export function isDatabaseRefused(reason: string): boolean {
   return /\bdatabase \S+ cannot be used, Redis says/.test(reason);
 }
 
-/** The same, where the number is wrong and not only a right is missing: an error of the configuration. */
+/**
+ * Whether Redis refuses the database because its number is wrong (a configuration error), not for missing
+ * rights.
+ */
 export function isDatabaseWrong(reason: string): boolean {
   return isDatabaseRefused(reason) && !reason.includes('NOPERM');
 }
 
 /**
- * Has a connection be in the database of its options, or be none. ioredis tells of a SELECT that failed and goes on in
- * database 0: there another's events would be imported, and ours be lost sight of. Such a connection is broken off
- * here before a command is written, at its first making and at each later one, and is made anew as after any loss: a
- * loop's commands wait, others fail.
+ * Makes sure that a connection is only ever used in the database of its options. After a failed SELECT,
+ * ioredis emits an error and continues in database 0: there it would import another app's events and miss
+ * ours. This closes such a connection before any command is written, at every connect. It is made again as
+ * after any loss: a loop's commands wait, others fail.
  *
- * To be called where the connection is made, before it stands.
+ * Call it where the connection is created, before it connects.
  */
 export function staysInDatabase(client: Redis): Redis {
   const select = client.select.bind(client) as (database: number | string) => Promise<'OK'>;
-  // Asked by ioredis alone, in the handshake of each connection. It hears nothing of a failure: so the handshake does
-  // not end, and without its end the connection is never `ready`, and nothing but the handshake is written.
+  // Only ioredis calls select, in the handshake of each connection. After a failure the promise never
+  // settles: so the handshake does not end, the connection is never `ready`, and no command is written.
   client.select = (database: number | string) => {
     const { stream, options } = client;
     const hasPassword = Boolean(options.password);
@@ -48,19 +51,19 @@ export function staysInDatabase(client: Redis): Redis {
       return new Promise<never>(() => undefined);
     });
   };
-  // BullMQ blocks on a duplicate.
+  // BullMQ uses a duplicate for its blocking command.
   const duplicate = client.duplicate.bind(client);
   client.duplicate = ((override) => staysInDatabase(duplicate(override))) as Redis['duplicate'];
   return client;
 }
 
-/** Redis's answer to a command, or why there is none. */
+/** Redis's error answer to a command, or the reason why there is no answer. */
 type ErrorOfCommand = Error & { readonly command?: { readonly name: string } };
 
-/** What answers every command alike has nothing to do with the database. */
+/** Errors that any command gets, so that they do not concern the database. */
 const OF_ANY_COMMAND = /^(NOAUTH|LOADING|BUSY|MASTERDOWN)/;
 
-/** What there is to tell; undefined where it is told already: the connection broke, or AUTH was refused before. */
+/** The error to report; undefined if it was reported before: the connection broke, or AUTH was refused. */
 function refusalOf(
   database: number | string,
   error: ErrorOfCommand,

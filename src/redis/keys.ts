@@ -1,39 +1,43 @@
 /**
- * Every Redis key of one app, from one builder. All share the hash tag `{imsync:<sdkAppId>}`, so that the
- * scripts run on Redis Cluster, where the keys of one script must live in one slot.
+ * Every Redis key of one app. All share the hash tag `{imsync:<sdkAppId>}`: on Redis Cluster, the keys of one
+ * script must be in one slot.
  */
 export interface Keys {
   /** Stream that producers XADD to (contract). */
   readonly stream: string;
-  /** List: entries that were parked and came back; cut reads it before the stream. Packed entries. */
+  /** List: packed entries that were parked and came back. Cut reads it before the stream. */
   readonly returned: string;
-  /** Hash userId → callId: the one call that a user is in. */
+  /** Hash userId → callId: the call that a user is in. A user is in at most one. */
   readonly owners: string;
-  /** Hash userId → number of entries parked behind that user's call. */
+  /** Hash userId → number of entries that are parked behind that user's call. */
   readonly parkedCounts: string;
-  /** Prefix of the lists (one a user) that hold the parked entries, oldest first. */
+  /** Prefix + userId: list of the parked entries of a user, oldest first. */
   readonly parkedPrefix: string;
-  /** Prefix of the call records (hashes). */
+  /** Prefix + callId: hash, a call record. */
   readonly callPrefix: string;
-  /** Sorted set callId → time in ms since when the record should be seen to move: back-pressure and sweep. */
+  /**
+   * Sorted set callId → the time (ms) from which the record should move. Back-pressure and the sweep read it.
+   */
   readonly open: string;
-  /** Sorted set callId → when the oldest event in it was accepted (ms): how long an event takes to end. */
+  /** Sorted set callId → when its oldest event was accepted (ms). Tells how long events take. */
   readonly openSince: string;
-  /** Sorted set callId → due (ms): open calls in which all users are suspected; back-pressure leaves them out. */
+  /**
+   * Sorted set callId → due (ms): open calls in which every user is suspected. Back-pressure ignores them.
+   */
   readonly isolated: string;
-  /** Hash of counters: what was taken off the stream and how it ended. */
+  /** Hash of counters: the events taken off the stream, and how they ended. */
   readonly books: string;
-  /** Hash: who watches the lingering entries, and since when the returned ones wait. */
+  /** Hash: which process watches the lingering entries, and since when the returned ones wait. */
   readonly cutter: string;
-  /** Hash: how many users of late were refused when their calls were, and the batch size that follows. */
+  /** Hash: how many users were refused lately, and the batch size that follows from it. */
   readonly culprits: string;
-  /** Bytes of a call's body that something on the way takes, for a while after it refused a larger one. */
+  /** String: the largest body in bytes, for a while after a larger one was refused with HTTP 413. */
   readonly bodyLimit: string;
-  /** Hash: hold, pause and epoch of the whole fleet. */
+  /** Hash: hold, pause and epoch of the fleet. */
   readonly hold: string;
-  /** Channel on which changes of hold and pause are told. */
+  /** Channel on which changes of hold and pause are published. */
   readonly holdChannel: string;
-  /** Prefix + command: hash with the time of that command's next slot. */
+  /** Prefix + command: hash with the time of the command's next slot. */
   readonly pacePrefix: string;
   /** Prefix + command: sorted set of the slots granted in the last seconds. */
   readonly startedPrefix: string;
@@ -51,28 +55,28 @@ export interface Keys {
   readonly deadUsers: string;
   /** Hash `reason:<reason>` and `code:<code>` → unresolved dead letters. */
   readonly deadCounts: string;
-  /** Sorted set eventId → resolved at (ms): letters whose user was imported since. */
+  /** Sorted set eventId → resolved at (ms): letters whose user was imported later. */
   readonly deadResolved: string;
   /** Sorted set eventId → redriven at (ms): letters whose event is in a call again. */
   readonly deadRedriving: string;
   /**
-   * Prefix + ID of a process: the channel on which its producer hears outcomes, and the list that holds for a
-   * minute those which nobody heard.
+   * Prefix + ID of a process: the channel on which its producer receives outcomes, and the list that keeps
+   * the outcomes without a listener for a minute.
    */
   readonly replyPrefix: string;
-  /** Capped stream of how events ended, with IMSYNC_OUTCOMES=all (contract for who follows it). */
+  /** Capped stream of all outcomes, with IMSYNC_OUTCOMES=all (contract). */
   readonly outcomes: string;
-  /** Hash `last` → number of the last redrive, and its ID → JSON: who had what redriven. */
+  /** Hash `last` → number of the last redrive; redrive ID → JSON of who redrove what. */
   readonly redrives: string;
-  /** Prefix + name: hash of counters, how the events of an import ended. */
+  /** Prefix + name: hash of counters of how the events of an import ended. */
   readonly tallyPrefix: string;
-  /** Hash workerId → JSON of version and last sign of life. */
+  /** Hash workerId → JSON of its version and its last heartbeat. */
   readonly workers: string;
   /** BullMQ's key prefix. */
   readonly bullPrefix: string;
 }
 
-/** `sdkAppId` is the number that the console gave the app. */
+/** Builds the keys of an app. `sdkAppId` is the app's number in the provider's console. */
 export function keysOf(sdkAppId: number): Keys {
   const tag = `{imsync:${sdkAppId}}`;
   return {

@@ -1,31 +1,32 @@
+import { createCachedRead } from '../lifecycle/cached-read.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { ownerInfo } from './owner.ts';
 
 /**
- * How full Redis is, and who must stop adding to it. A full Redis refuses everybody, live signups first of all; so
- * what can wait stops earlier: backfill and redrive at the first mark, the HTTP intake at the second. Producers
- * that speak to Redis themselves get Redis's own error at its limit.
+ * How full Redis is. A full Redis refuses every write, also of live signups. So others stop earlier: backfill
+ * and redrive at `high`, the HTTP intake at `full`. Producers that write to Redis themselves get its own
+ * error at the limit.
  */
 export type MemoryLevel = 'ample' | 'high' | 'full';
 
 export interface Memory {
-  /** Used part of maxmemory, 0..1 and a little more; null when Redis has no limit. */
+  /** Used share of maxmemory, 0 to 1 or slightly more; null if Redis has no limit. */
   readonly usedRatio: number | null;
   readonly level: MemoryLevel;
 }
 
 /** The share of maxmemory at which backfill and redrive wait. */
 export const HIGH_SHARE = 0.85;
-/** The share of maxmemory at which the HTTP intake refuses. What is left is for the work on what was accepted. */
+/** The share of maxmemory at which the HTTP intake refuses. The rest is for work on accepted events. */
 export const FULL_SHARE = 0.92;
-/** A level is left only this far below its mark: it must not come and go with every call. */
+/** A level ends only this far below its mark, so that it does not change with every call. */
 const SLACK = 0.02;
 const FRESH_MS = 1_000;
 
 /**
- * What INFO's text says, after `before`. Replicas' and the append-only file's buffers do not count, as they do not
- * for Redis's own limit. Pure.
+ * Reads the level from INFO; `before` is the previous level. Buffers of replicas and of the append-only file
+ * do not count, as they do not count for Redis's own limit. Pure.
  */
 export function memoryOf(info: string, before: MemoryLevel): Memory {
   const { usedBytes, maxBytes } = countedMemory(info);
@@ -36,7 +37,7 @@ export function memoryOf(info: string, before: MemoryLevel): Memory {
   return { usedRatio, level: reaches(HIGH_SHARE, before !== 'ample') ? 'high' : 'ample' };
 }
 
-/** The bytes that Redis holds against its limit; `maxBytes` is 0 without one. Pure. */
+/** The bytes that count for the memory limit; `maxBytes` is 0 without a limit. Pure. */
 export function countedMemory(info: string): { readonly usedBytes: number; readonly maxBytes: number } {
   const field = (name: string): number =>
     Number(new RegExp(`^${name}:(\\d+)\\r?$`, 'm').exec(info)?.[1] ?? 0);
@@ -46,44 +47,33 @@ export function countedMemory(info: string): { readonly usedBytes: number; reado
   };
 }
 
-/** Backfill and redrive may add more. */
+/** Whether backfill and redrive may add more. */
 export function hasRoomForBulk({ level }: Memory): boolean {
   return level === 'ample';
 }
 
-/** The HTTP intake may accept. */
+/** Whether the HTTP intake may accept events. */
 export function hasRoomForIntake({ level }: Memory): boolean {
   return level !== 'full';
 }
 
-/** For people: "Redis is 93 % full". */
+/** The level as a clause for people: "Redis is 93 % full". */
 export function memoryText({ usedRatio }: Memory): string {
   return usedRatio === null ? 'Redis has no memory limit' : `Redis is ${Math.floor(usedRatio * 100)} % full`;
 }
 
-/** Looks at Redis's memory, at most once a second however often it is asked. */
+/** Reads Redis's memory at most once per second, regardless of how often `look` is called. */
 export interface MemoryWatermark {
-  /** Rejects when Redis does not answer. */
+  /** Rejects if Redis does not answer. */
   look(): Promise<Memory>;
 }
 
 export function createMemoryWatermark(redis: RedisClient, keys: Keys): MemoryWatermark {
-  let last: { readonly memory: Memory; readonly atMs: number } | undefined;
-  let looking: Promise<Memory> | undefined;
-  const ask = async (): Promise<Memory> => {
-    try {
-      const memory = memoryOf(await ownerInfo(redis, keys), last?.memory.level ?? 'ample');
-      last = { memory, atMs: performance.now() };
-      return memory;
-    } finally {
-      looking = undefined;
-    }
-  };
-  return {
-    async look() {
-      if (last !== undefined && performance.now() - last.atMs < FRESH_MS) return last.memory;
-      looking ??= ask();
-      return looking;
-    },
-  };
+  let level: MemoryLevel = 'ample';
+  const look = createCachedRead(async () => {
+    const memory = memoryOf(await ownerInfo(redis, keys), level);
+    level = memory.level;
+    return memory;
+  }, FRESH_MS);
+  return { look };
 }

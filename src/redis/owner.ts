@@ -3,21 +3,19 @@ import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { loadScript, runScript } from './script.ts';
 
-/**
- * Questions about a server go to the one that holds this app's keys. On Cluster a command without a key goes to
- * any node: its memory, its role and its clock say nothing about ours.
- */
-
 const infoScript = loadScript(import.meta.url, 'owner-info.lua');
 const timeScript = loadScript(import.meta.url, 'owner-time.lua');
 
-/** The text of INFO. */
+/**
+ * Reads INFO from the server that holds the app's keys. On Cluster a command without a key goes to any node,
+ * whose memory, role and clock may differ.
+ */
 export async function ownerInfo(redis: RedisClient, keys: Keys): Promise<string> {
   if (!(redis instanceof Cluster)) return redis.info();
   return String(await runScript(redis, infoScript, [keys.stream], []));
 }
 
-/** Redis's clock, ms since 1970, with a fraction. */
+/** The clock of that server, in ms since 1970 with a fraction. */
 export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<number> {
   const reply =
     redis instanceof Cluster
@@ -28,8 +26,8 @@ export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<numbe
 }
 
 /**
- * Resolves when that server takes writes: a replica, a cluster without its primary or a full disk answers a PING
- * and is of no use. A full memory does not refuse this. Nothing is changed.
+ * Resolves if that server takes writes. A PING is not enough: a replica, a cluster without its primary and a
+ * Redis with a full disk answer it. Full memory does not refuse this command. It changes nothing.
  */
 export async function writeNothing(redis: RedisClient, keys: Keys): Promise<void> {
   await redis.hdel(keys.cutter, '');

@@ -1,8 +1,9 @@
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
+import { countedMemory } from './memory-watermark.ts';
 import { ownerInfo } from './owner.ts';
 
-/** What INFO says of a server, as far as durability depends on it. */
+/** The facts of INFO that decide whether a server is durable. */
 export interface ServerFacts {
   readonly version: string;
   readonly maxmemoryPolicy: string;
@@ -11,13 +12,13 @@ export interface ServerFacts {
   readonly usedMemoryBytes: number;
 }
 
-/** Reads INFO, not CONFIG: managed Redis refuses CONFIG. */
+/** Reads INFO and not CONFIG, since managed Redis refuses CONFIG. */
 export async function readServerFacts(redis: RedisClient, keys: Keys): Promise<ServerFacts> {
   return parseServerFacts(await ownerInfo(redis, keys));
 }
 
 export function parseServerFacts(info: string): ServerFacts {
-  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  const field = (name: string): string => infoField(info, name);
   return {
     version: field('redis_version'),
     maxmemoryPolicy: field('maxmemory_policy'),
@@ -27,7 +28,7 @@ export function parseServerFacts(info: string): ServerFacts {
   };
 }
 
-/** What forbids a start, each a sentence that says what to change. [] when this server can be trusted. */
+/** The reasons not to start, one sentence each with what to change. [] if the server is durable. */
 export function redisProblems(facts: ServerFacts, allowVolatile: boolean): string[] {
   const problems = [
     versionProblem(facts),
@@ -56,4 +57,32 @@ export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
     'Redis would lose events at a restart: its append-only file is off. ' +
     'Set appendonly yes (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'
   );
+}
+
+/**
+ * Tells from INFO why this server would refuse an event now, one sentence per reason with what to change. []
+ * if it takes writes.
+ */
+export function writeProblems(info: string): string[] {
+  const field = (name: string): string => infoField(info, name);
+  const problems: string[] = [];
+  if (field('loading') === '1') {
+    problems.push('Redis is still loading its data. Wait until it has.');
+  }
+  if (field('role') === 'slave') {
+    problems.push('Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.');
+  }
+  if (field('aof_enabled') === '1' && field('aof_last_write_status') === 'err') {
+    problems.push('Redis cannot write its append-only file and refuses events. Look at its disk.');
+  }
+  const { usedBytes, maxBytes } = countedMemory(info);
+  if (maxBytes > 0 && usedBytes >= maxBytes) {
+    problems.push('Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.');
+  }
+  return problems;
+}
+
+/** The value of a field of INFO; '' if it is missing. */
+function infoField(info: string, name: string): string {
+  return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 
-/** A Lua script that lives in a file of its own beside the code that runs it. */
+/** A Lua script. Its file is beside the module that runs it. */
 export interface Script {
   readonly name: string;
   readonly lua: string;
@@ -10,8 +10,8 @@ export interface Script {
 }
 
 /**
- * Reads a script beside the calling module: `loadScript(import.meta.url, 'cut.lua')`. Functions that several
- * scripts share stand in a file named before it; they become one text, since Redis knows no modules.
+ * Reads a script beside the calling module: `loadScript(import.meta.url, 'cut.lua')`. Files with shared
+ * functions are named before it. All become one text, since Redis has no modules.
  */
 export function loadScript(moduleUrl: string, ...names: readonly [string, ...string[]]): Script {
   const lua = names.map((name) => readFileSync(new URL(name, moduleUrl), 'utf8')).join('\n');
@@ -19,8 +19,8 @@ export function loadScript(moduleUrl: string, ...names: readonly [string, ...str
 }
 
 /**
- * Runs a script by its hash, and sends its text when Redis does not know it (restart, failover, SCRIPT FLUSH).
- * Rejects with Redis's own error, which names the script's line.
+ * Runs a script by its hash. Sends its text if Redis does not know it (after a restart, failover or SCRIPT
+ * FLUSH). Rejects with Redis's own error, which names the line of the script.
  */
 export async function runScript(
   redis: Redis | Cluster,

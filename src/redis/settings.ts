@@ -1,9 +1,8 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import { readSecrets } from '../config/secrets.ts';
 import type { RedisSettings } from './connect.ts';
 
-/** Where Redis is, by the configuration; reads the files of the password and of the authority. */
+/** Reads the Redis settings from the configuration and from the files of password and CA certificate. */
 export function redisSettings(config: Config, readFile: ReadFile): RedisSettings {
   const { url, mode, nodes, sentinelName, caFile } = config.redis;
   return {

@@ -1,8 +1,8 @@
 /**
- * The calls the simulator answers.
+ * The commands that the simulator answers.
  *
- * Source: API reference, multiaccount_import (2025-04), account_import (new and old form),
- * register_account_v1, account_check, account_delete. Quotas are calls per second and SDKAppID.
+ * Source: API reference, multiaccount_import (2025-04), account_import (current and legacy form),
+ * register_account_v1, account_check, account_delete. A quota counts the calls per second of one SDKAppID.
  */
 export type CommandName =
   | 'multiaccount_import'
@@ -21,7 +21,7 @@ export interface CommandFacts {
 
 export const COMMANDS: Readonly<Record<CommandName, CommandFacts>> = {
   multiaccount_import: { service: 'im_open_login_svc', quotaPerSecond: 100, maxItems: 100 },
-  // The old form (`Identifier`) documents 100, the new one (`UserID`) 200. See quotas.ts.
+  // The legacy form (`Identifier`) documents 100, the current one (`UserID`) 200. See documentedQuotas.
   account_import: { service: 'im_open_login_svc', quotaPerSecond: 200, maxItems: 1 },
   register_account_v1: { service: 'registration_service', quotaPerSecond: 1000, maxItems: 1 },
   account_check: { service: 'im_open_login_svc', quotaPerSecond: 100, maxItems: 100 },

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { type Fields, InvalidInput, textAt, wholeNumberAt } from './input.ts';
-import { documentedQuotas, type Quotas, readQuotas } from './quotas.ts';
-import { readScenario, type Scenario } from './scenario.ts';
-import { DEFAULT_SETTINGS, readSettings, type Settings } from './settings.ts';
-import type { AppIdentity } from './user-sig.ts';
+import type { AppIdentity } from './http/user-sig.ts';
+import { type Fields, InvalidInput, textAt, wholeNumberAt } from './scenario/input.ts';
+import { readScenario, type Scenario } from './scenario/scenario.ts';
+import { DEFAULT_SETTINGS, readSettings, type Settings } from './scenario/settings.ts';
+import { documentedQuotas, type Quotas, readQuotas } from './traffic/quotas.ts';
 
-/** How a simulator is started. Only the app and its key are required. */
+/** Options of a simulator. Only the app and its key are required. */
 export interface SimulatorOptions extends Partial<Settings> {
   readonly sdkAppId: number;
   readonly secretKey: string;
@@ -14,28 +14,28 @@ export interface SimulatorOptions extends Partial<Settings> {
   readonly adminId?: string;
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** Default 0: any free port. */
+  /** Default 0, which takes any free port. */
   readonly port?: number;
-  /** Authorises changes over /_sim/; made at random when absent. */
+  /** Authorises changes over /_sim/. The default is a random token. */
   readonly controlToken?: string;
-  /** Seed of latencies and lots; default 1. */
+  /** Seed of latencies and faults; default 1. */
   readonly seed?: number;
   readonly scenario?: Scenario;
-  /** Override the documented quotas, by command. */
+  /** Quotas that replace the documented ones, by command. */
   readonly quotas?: Quotas;
-  /** Whose documented quota account_import has: 200 (current, default) or 100 (legacy). */
+  /** The form whose documented quota account_import has: 200 (current, default) or 100 (legacy). */
   readonly accountImportForm?: 'current' | 'legacy';
-  /** Refused calls take a place in the window, too; default false. */
+  /** Refused calls count in the quota's window too; default false. */
   readonly refusedCallsCount?: boolean;
   /** Refuse IDs with other than printable ASCII; default true. */
   readonly asciiIdsOnly?: boolean;
-  /** Calls kept for GET /_sim/calls; default 200,000. */
+  /** How many calls are kept for GET /_sim/calls; default 200,000. */
   readonly callLogSize?: number;
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** How long an idle connection is kept; default 75,000. */
   readonly keepAliveMs?: number;
-  /** Milliseconds since 1970 with a fraction, never going back. Default: the monotonic clock of the process. */
+  /** Milliseconds since 1970 with a fraction, never going back. Default: the process's monotonic clock. */
   readonly nowMs?: () => number;
 }
 
@@ -83,7 +83,7 @@ export function resolveOptions(options: SimulatorOptions): ResolvedOptions {
   };
 }
 
-/** Never from the seeded random: who knows the seed must not know the token. */
+/** The default does not come from the seeded generator: the seed is no secret, the token is. */
 function readToken(given: string | undefined): string {
   if (given === undefined) return randomBytes(24).toString('base64url');
   if (!/^[\x21-\x7e]{8,200}$/.test(given)) {

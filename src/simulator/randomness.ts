@@ -1,6 +1,4 @@
-/** Repeatable randomness: the same seed gives the same numbers. Not for secrets. */
-
-/** Numbers in [0, 1) from a 32-bit seed (mulberry32). */
+/** Returns a repeatable generator of numbers in [0, 1) from a 32-bit seed (mulberry32). Not for secrets. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -10,9 +8,9 @@ export function seededRandom(seed: number): () => number {
 }
 
 /**
- * A number in [0, 1) that depends only on its arguments: the same account always draws the same lot
- * from the same rule, whatever the order of calls. Tests may use it to foretell which accounts a
- * sticky rule hits: those with `stickyFraction(...) < ratePerAccount`.
+ * Returns a number in [0, 1) that depends only on its arguments.
+ * So a sticky rule hits the same accounts in any order of calls: those with a number below ratePerAccount.
+ * Tests use it to predict these accounts.
  */
 export function stickyFraction(seed: number, ruleName: string, userId: string): number {
   let hash = (0x811c9dc5 ^ seed) >>> 0;
@@ -22,7 +20,7 @@ export function stickyFraction(seed: number, ruleName: string, userId: string): 
   return finish(hash >>> 0);
 }
 
-/** A number in [min, max], evenly spread. */
+/** Returns a number in [min, max], evenly distributed. */
 export function between(range: readonly [number, number], random: () => number): number {
   return range[0] + (range[1] - range[0]) * random();
 }

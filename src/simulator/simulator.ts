@@ -1,47 +1,47 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Account } from './account-store.ts';
-import { handleApiRequest } from './api-handler.ts';
-import type { CallEntry } from './call-log.ts';
-import { handleControlRequest, isControlPath } from './control-handler.ts';
+import type { Account } from './accounts/account-store.ts';
+import { handleApiRequest } from './http/api-handler.ts';
+import { handleControlRequest, isControlPath } from './http/control-handler.ts';
 import { resolveOptions, type SimulatorOptions } from './options.ts';
-import { type Quotas, readQuotas } from './quotas.ts';
-import type { SimulatorReport } from './report.ts';
-import type { Scenario } from './scenario.ts';
-import { TICK_MS } from './stall-watch.ts';
+import type { Scenario } from './scenario/scenario.ts';
 import { SimulatorState } from './state.ts';
+import type { CallEntry } from './traffic/call-log.ts';
+import { type Quotas, readQuotas } from './traffic/quotas.ts';
+import { TICK_MS } from './traffic/stall-watch.ts';
+import type { SimulatorReport } from './traffic/statistics.ts';
 
-/** A running simulator. The same things can be had over HTTP under `/_sim/`. */
+/** A running simulator. HTTP offers the same under `/_sim/`. */
 export interface Simulator {
   /** `http://host:port`, the base URL of the API. */
   readonly url: string;
   readonly host: string;
   readonly port: number;
   readonly controlToken: string;
-  /** All accounts by ID, as they are now, in no order. */
+  /** All accounts by ID, as they are now. */
   readonly accounts: ReadonlyMap<string, Readonly<Account>>;
   report(): SimulatorReport;
   /** The call log, oldest first. */
   calls(): readonly Readonly<CallEntry>[];
-  /** Replaces the scenario; `{}` ends it. Throws InvalidInput. */
+  /** Replaces the scenario. `{}` ends it. Throws InvalidInput. */
   setFaults(scenario: Scenario): void;
   /** Changes the quotas named. Throws InvalidInput. */
   setQuotas(quotas: Quotas): void;
-  /** Deletes accounts as the API's account_delete does, at `deletedAtMs` or now. */
+  /** Deletes accounts as account_delete does, at `deletedAtMs` or now. */
   deleteAccounts(userIds: readonly string[], deletedAtMs?: number): void;
-  /** Forgets accounts, calls and counts; scenario and quotas stay. */
+  /** Clears accounts, calls and counters. Scenario and quotas stay. */
   reset(): void;
-  /** Closes every connection and gives up what is pending. May be called again. */
+  /** Closes every connection and cancels pending answers. A second call does no harm. */
   close(): Promise<void>;
 }
 
-/** No half-sent header or request is cut off sooner: clients connect ahead of their turn. */
-const PATIENCE_MS = 600_000;
+/** The time limit for a header and a request. It is long, because clients connect before they have a slot. */
+const REQUEST_TIMEOUT_MS = 600_000;
 
 /**
- * Starts the simulator of the account-import REST API on real HTTP.
- * Rejects with InvalidInput for options that do not hold up, or with the system's error
- * (`EADDRINUSE` and others) when it cannot listen.
+ * Starts the simulator of the account-import REST API over HTTP.
+ * Rejects with InvalidInput for invalid options, or with the system's error
+ * (such as `EADDRINUSE`) if it cannot listen.
  */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const resolved = resolveOptions(options);
@@ -49,24 +49,24 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const server = createServer({
     noDelay: true,
     keepAliveTimeout: resolved.keepAliveMs,
-    headersTimeout: PATIENCE_MS,
-    requestTimeout: PATIENCE_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
   });
-  server.on('connection', () => state.statistics.connectionOpened());
+  server.on('connection', () => state.statistics.countConnection());
   server.on('request', (request, response) => {
-    // First of all: the moment counts as the call's arrival.
+    // Read before anything else: this moment counts as the call's arrival.
     const arrivedAtMs = state.nowMs();
     const done = isControlPath(request.url ?? '')
       ? handleControlRequest(state, resolved.controlToken, request, response)
       : handleApiRequest(state, request, response, arrivedAtMs);
-    done.catch((error: unknown) => failOpenly(request, response, error));
+    done.catch((error: unknown) => answerInternalError(request, response, error));
   });
   await listen(server, resolved.port, resolved.host);
-  const looked = (): void => state.stalls.looked();
+  const polled = (): void => state.stalls.polled();
   const ticking = setInterval(() => {
     state.stalls.tick(state.nowMs());
-    // Comes after the loop has looked for arrivals.
-    setImmediate(looked).unref();
+    // An immediate runs after the loop has polled for arrivals.
+    setImmediate(polled).unref();
   }, TICK_MS).unref();
   const { port } = server.address() as AddressInfo;
   const host = resolved.host;
@@ -80,7 +80,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     report: () => state.report(),
     calls: () => [...state.calls.entries()],
     setFaults: (scenario) => state.setFaults(scenario),
-    setQuotas: (quotas) => state.quotas.change(readQuotas(quotas, 'quotas')),
+    setQuotas: (quotas) => state.quotas.changeQuotas(readQuotas(quotas, 'quotas')),
     deleteAccounts: (userIds, deletedAtMs = state.nowMs()) => {
       for (const userId of userIds) state.store.delete(userId, deletedAtMs);
     },
@@ -105,14 +105,14 @@ function listen(server: Server, port: number, host: string): Promise<void> {
 function close(server: Server, state: SimulatorState): Promise<void> {
   state.timers.clear();
   return new Promise((resolve) => {
-    // The callback's error only says that the server was closed before.
+    // The error of the callback only means that the server is closed already.
     server.close(() => resolve());
     server.closeAllConnections();
   });
 }
 
-/** A fault of the simulator itself: said to the client, so that no test takes it for the API's. */
-function failOpenly(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+/** Answers an error of the simulator itself with HTTP 500, so that no test takes it for the API's answer. */
+function answerInternalError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   process.emitWarning(
     `the simulator failed on ${request.method} ${request.url?.split('?', 1)[0]}: ${String(error)}`,
   );

@@ -1,19 +1,41 @@
-import { AccountStore } from './account-store.ts';
-import { Backend } from './backend.ts';
-import { CallLog } from './call-log.ts';
-import { FaultSelector } from './fault-selector.ts';
+import { AccountStore } from './accounts/account-store.ts';
+import { Backend } from './accounts/backend.ts';
+import { type AppIdentity, UserSigVerifier } from './http/user-sig.ts';
 import type { ResolvedOptions } from './options.ts';
-import { QuotaGate } from './quotas.ts';
 import { seededRandom } from './randomness.ts';
-import type { SimulatorReport } from './report.ts';
-import { readScenario, type Scenario } from './scenario.ts';
-import type { Settings } from './settings.ts';
-import { StallWatch } from './stall-watch.ts';
-import { Statistics } from './statistics.ts';
-import { Timers } from './timers.ts';
-import { type AppIdentity, UserSigVerifier } from './user-sig.ts';
+import { FaultSelector } from './scenario/fault-selector.ts';
+import { readScenario, type Scenario } from './scenario/scenario.ts';
+import type { Settings } from './scenario/settings.ts';
+import { CallLog } from './traffic/call-log.ts';
+import { QuotaLimiter } from './traffic/quotas.ts';
+import { StallWatch } from './traffic/stall-watch.ts';
+import type { SimulatorReport } from './traffic/statistics.ts';
+import { Statistics } from './traffic/statistics.ts';
 
-/** Everything a running simulator knows. The HTTP handlers work on it; it does no I/O itself. */
+/** Timers that can all be cancelled at once when the simulator closes. */
+class Timers {
+  readonly #pending = new Set<NodeJS.Timeout>();
+
+  /** Runs `work` after `delayMs`. Without a delay it runs before this method returns. */
+  after(delayMs: number, work: () => void): void {
+    if (delayMs <= 0) {
+      work();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#pending.delete(timer);
+      work();
+    }, delayMs);
+    this.#pending.add(timer);
+  }
+
+  clear(): void {
+    for (const timer of this.#pending) clearTimeout(timer);
+    this.#pending.clear();
+  }
+}
+
+/** The whole state of a running simulator. The HTTP handlers work on it. It does no I/O itself. */
 export class SimulatorState {
   readonly app: AppIdentity;
   readonly nowMs: () => number;
@@ -22,7 +44,7 @@ export class SimulatorState {
   readonly signatures: UserSigVerifier;
   readonly store = new AccountStore();
   readonly backend: Backend;
-  readonly quotas: QuotaGate;
+  readonly quotas: QuotaLimiter;
   readonly calls: CallLog;
   readonly statistics: Statistics;
   readonly stalls: StallWatch;
@@ -44,7 +66,7 @@ export class SimulatorState {
     this.#settings = options.settings;
     this.signatures = new UserSigVerifier(options.app);
     this.backend = new Backend(this.store, options.app.adminId, options.asciiIdsOnly, options.settings);
-    this.quotas = new QuotaGate(options.quotas, options.refusedCallsCount);
+    this.quotas = new QuotaLimiter(options.quotas, options.refusedCallsCount);
     this.calls = new CallLog(options.callLogSize);
     this.statistics = new Statistics(this.nowMs());
     this.stalls = new StallWatch(this.nowMs());
@@ -64,18 +86,18 @@ export class SimulatorState {
     return this.#scenario;
   }
 
-  /** Replaces the scenario; its clock starts now. Throws InvalidInput and then changes nothing. */
+  /** Replaces the scenario. Its clock starts now. If it throws InvalidInput, nothing has changed. */
   setFaults(given: unknown): void {
     const { rules, ...settings } = readScenario(given);
     this.#scenario = rules === undefined ? settings : { ...settings, rules };
     this.#settings = { ...this.#startSettings, ...settings };
     this.#faults = new FaultSelector(rules ?? [], this.#seed, this.random, this.nowMs());
-    this.backend.change(this.#settings);
+    this.backend.changeSettings(this.#settings);
   }
 
   /**
-   * Forgets accounts, calls and counts, the quotas' last second included. The scenario and the quotas
-   * stay. A call that is under way takes effect afterwards.
+   * Clears accounts, calls and counters, and the last second of the quotas. The scenario and the quotas
+   * stay. A call that is in progress takes effect afterwards.
    */
   reset(): void {
     this.store.clear();

@@ -7,35 +7,37 @@ import { findPlaces, type UserInCall } from '../ledger/user-places.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { Presence } from './account-checks.ts';
+import type { Presence } from './checks/account-checks.ts';
 
-/** What is known of one user: `imsync user show --json` and GET /v1/users/{id}. Times in ms since 1970. */
+/**
+ * What is known of one user, for `imsync user show --json` and GET /v1/users/{id}. Times in ms since 1970.
+ */
 export interface UserReport {
   readonly userId: string;
   /**
-   * The first of these that is so.
-   * - `in-call`: an event of theirs is in a call, which is made, or made again, by itself.
-   * - `waiting`: an event of theirs waits for its call.
-   * - `dead-lettered`: their last event ended without an import, or without its profile.
+   * The first of these that is true.
+   * - `in-call`: an event of the user is in a call, which goes out, or is retried, by itself.
+   * - `waiting`: an event of the user waits for a call.
+   * - `dead-lettered`: the user's last event ended without an import, or without its profile.
    * - `imported`: the API says that the account exists.
-   * - `missing`: the API says that it does not, and no event of theirs is on its way.
-   * - `unknown`: nothing was found; `unchecked` says where nobody looked.
+   * - `missing`: the API says that the account does not exist, and no event of the user is on its way.
+   * - `unknown`: nothing was found; `unchecked` names the places that were not looked at.
    */
   readonly state: 'in-call' | 'waiting' | 'dead-lettered' | 'imported' | 'missing' | 'unknown';
-  /** Whether the account exists; null: not known. */
+  /** Whether the account exists; null when that is not known. */
   readonly hasAccount: boolean | null;
-  /** Why no calls are made at present. */
+  /** Why no calls are made at present; null while they are. */
   readonly stopped: 'held' | 'paused' | null;
   readonly call: UserCall | null;
-  /** Events that wait for that call to end. */
+  /** Events that wait for the end of that call. */
   readonly parked: { readonly count: number; readonly eventIds: readonly string[] };
   /** Events that wait for a call, oldest first. */
   readonly waiting: readonly { readonly eventId: string; readonly place: 'returned' | 'stream' }[];
-  /** Dead letters, resolved ones too, newest death first. */
+  /** Dead letters, resolved ones included, newest death first. */
   readonly letters: readonly StoredLetter[];
-  /** What account_check said; null: it was not asked. */
+  /** What account_check said; null when it was not asked. */
   readonly api: Presence | null;
-  /** A sentence for each place where nobody looked, or not everywhere. */
+  /** One sentence for each place that was not looked at, or not completely. */
   readonly unchecked: readonly string[];
 }
 
@@ -43,65 +45,45 @@ export interface UserCall {
   readonly callId: string;
   readonly command: string;
   readonly redrive: boolean;
-  /** The user's events in it, newest to be sent. */
+  /** The user's events in it. The newest one is sent. */
   readonly eventIds: readonly string[];
-  /** Users in it, this one included. */
+  /** Users in the call, this one included. */
   readonly users: number;
-  /** Failures for a passing reason so far: the call that comes is attempt `tries` + 1. */
+  /** Transient failures so far. The next call is attempt `tries` + 1. */
   readonly tries: number;
-  /** Set while the user is called alone, since their calls fail while those of others pass. */
+  /** Set while the user is called alone, because the user's calls fail while those of others succeed. */
   readonly suspicion: Suspicion | null;
   /** Calls that were made for this user, oldest first. */
   readonly attempts: readonly Attempt[];
-  /** The call was given its slot then, and no answer is known yet; null: it is not on the wire. */
+  /** When the call got its slot, while its answer is not known; null when it is not on the wire. */
   readonly sentAt: number | null;
-  /** When it is made again; null: at its next slot. */
+  /** When the call is made again; null for its next slot. */
   readonly nextAt: number | null;
 }
 
-/** Entries of the stream that are looked at from either end. */
+/** Entries of the stream that are looked at from each end. */
 const STREAM_LOOKED = 10_000;
 const PAGE = 1_000;
 
 /**
- * Where a user is. Changes nothing. Asks the API only when no event of theirs is on its way. Rejects when Redis
- * does not answer.
+ * Finds out where a user is. Changes nothing. Asks the API only when no event of the user is on its way.
+ * Rejects when Redis does not answer.
  */
 export async function findUser(options: {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly userId: string;
-  /** Asks account_check; rejects with the reason why it cannot. Absent: nobody asks, and `whyNot` says why. */
+  /** Asks account_check. Rejects with the reason why it cannot. Without it `whyNot` says why. */
   readonly askApi?: (userId: string) => Promise<Presence>;
   readonly whyNot?: string;
 }): Promise<UserReport> {
   const { redis, keys, userId } = options;
-  // The stream first: what leaves it while this reads comes into a place that is looked at later.
+  // The stream first: an event that leaves it meanwhile comes into a place that is looked at later.
   const stream = await lookInStream(redis, keys, userId);
   const places = await findPlaces(redis, keys, userId);
   const inCall = places.call?.eventIds ?? [];
   const found = await findLetters(redis, keys, userId, inCall);
-  const unchecked = [
-    ...(stream.looked < stream.total
-      ? [
-          `the stream holds ${stream.total} events: only the oldest and newest ${STREAM_LOOKED} were looked at`,
-        ]
-      : []),
-    ...(places.returnedLooked < places.returnedTotal
-      ? [
-          `${places.returnedTotal} events came back to the front of the intake: only ${places.returnedLooked} were looked at`,
-        ]
-      : []),
-    ...(found.resolvedLooked < found.resolvedTotal
-      ? [
-          `there are ${found.resolvedTotal} resolved dead letters: only the newest ${found.resolvedLooked} were looked at`,
-        ]
-      : []),
-    ...(found.cut ? ['the user has more than 100 dead letters: imsync dlq list --user shows them all'] : []),
-    ...(places.call !== null && places.call.record === null
-      ? [`call ${places.call.callId} was written by another version: what is in it cannot be told`]
-      : []),
-  ];
+  const unchecked = uncheckedPlaces(stream, places, found);
   const { hold, pause } = readFleetState(places.fleet);
   const stopped = pause !== null ? 'paused' : hold !== null ? 'held' : null;
   const elsewhere = new Set([...inCall, ...places.parkedIds, ...places.returnedIds]);
@@ -129,6 +111,35 @@ export async function findUser(options: {
   };
 }
 
+/** One sentence for each place that was not read completely. */
+function uncheckedPlaces(
+  stream: Awaited<ReturnType<typeof lookInStream>>,
+  places: Awaited<ReturnType<typeof findPlaces>>,
+  found: Awaited<ReturnType<typeof findLetters>>,
+): string[] {
+  const { call, returnedLooked, returnedTotal } = places;
+  const sentences: readonly (readonly [boolean, string])[] = [
+    [
+      stream.looked < stream.total,
+      `the stream holds ${stream.total} events: only the oldest and newest ${STREAM_LOOKED} were looked at`,
+    ],
+    [
+      returnedLooked < returnedTotal,
+      `the front of the intake holds ${returnedTotal} events: only ${returnedLooked} were looked at`,
+    ],
+    [
+      found.resolvedLooked < found.resolvedTotal,
+      `there are ${found.resolvedTotal} resolved dead letters: only the newest ${found.resolvedLooked} were looked at`,
+    ],
+    [found.cut, 'the user has more than 100 dead letters: imsync dlq list --user shows them all'],
+    [
+      call !== null && call.record === null,
+      `call ${call?.callId} was written by another version, which this one cannot read`,
+    ],
+  ];
+  return sentences.filter(([applies]) => applies).map(([, sentence]) => sentence);
+}
+
 async function ask(
   { userId, askApi, whyNot }: Parameters<typeof findUser>[0],
   stopped: UserReport['stopped'],
@@ -140,7 +151,7 @@ async function ask(
   let why: string | undefined;
   if (problem !== undefined) why = `${problem}, so it can have no account`;
   else if (stopped !== null) why = `all calls are ${stopped} (imsync status)`;
-  else if (askApi === undefined) why = whyNot ?? 'it was not wanted';
+  else if (askApi === undefined) why = whyNot ?? 'no check was requested';
   else {
     try {
       return await askApi(userId);
@@ -163,11 +174,11 @@ function stateOf(
   if (waits) return 'waiting';
   if (dead) return 'dead-lettered';
   if (api === null || api.kind === 'refused') return 'unknown';
-  // An event that makes the account may wait where nobody looked.
+  // An event that will make the account may wait in a place that was not looked at.
   return api.kind === 'missing' && !everywhere ? 'unknown' : api.kind;
 }
 
-/** What the API says now counts more than what a letter remembers. */
+/** The API's present answer counts more than what a dead letter says. */
 function hasAccount(api: Presence | null, letters: readonly StoredLetter[]): boolean | null {
   if (api?.kind === 'imported') return true;
   if (api?.kind === 'missing') return false;
@@ -189,7 +200,9 @@ function callOf({ callId, record, dueAtMs, users, eventIds }: UserInCall, userId
   } satisfies UserCall;
 }
 
-/** The oldest and the newest entries: a stream of a million cannot be looked through for everybody who asks. */
+/**
+ * Looks at the oldest and the newest entries: a stream of a million is too long to read for each question.
+ */
 async function lookInStream(
   redis: RedisClient,
   keys: Keys,

@@ -9,44 +9,45 @@ import { namedUser } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 
-/** What was found of a user and erased (in a dry run: would be). */
+/** What of a user was found and erased. In a dry run: what would be erased. */
 export interface ForgetReport {
   readonly userId: string;
   readonly dryRun: boolean;
-  /** False when something of the user is left in Redis: run it again. */
+  /** False when something of the user is left in Redis. Then run the command again. */
   readonly complete: boolean;
   readonly erased: {
-    /** Events that waited in the stream, at the front of the intake, behind a call, and in a call. */
+    /** Events of the user: in the stream, at the front of the intake, parked behind a call, and in a call. */
     readonly stream: number;
     readonly returned: number;
     readonly parked: number;
     readonly inCalls: number;
-    /** Dead letters, resolved ones too. */
+    /** Dead letters, resolved ones included. */
     readonly letters: number;
     /** Entries of the stream of outcomes (IMSYNC_OUTCOMES=all). */
     readonly outcomes: number;
   };
-  /** A sentence for each thing that is left, and what to do. */
+  /** One sentence for each thing that is left, with what to do. */
   readonly left: readonly string[];
-  /** A sentence for each place that is not this project's to erase. */
+  /** One sentence for each place that this project cannot erase. */
   readonly elsewhere: readonly string[];
 }
 
-/** What this verb cannot reach. */
+/** Places that this command cannot reach. */
 export const ELSEWHERE = [
-  'the account itself: delete it at the API (account_delete), now that nothing here makes it anew',
-  'whoever pushes the user again makes the account again: your own database and queues come first',
-  "Redis's append-only file and backups hold what was written until they are rewritten (BGREWRITEAOF) and expire",
-  'log lines at level debug name users; exports of dead letters and files of bulk imports are yours to delete',
+  'the account itself: delete it at the API (account_delete); nothing here will make it again',
+  'your own database and queues: when they push the user again, the account is made again',
+  "Redis's append-only file holds the user until it is rewritten (BGREWRITEAOF), and backups until they expire",
+  'log lines at level debug, exports of dead letters and files of bulk imports: they name users, delete them yourself',
 ] as const;
 
 const PAGE = 1_000;
 const ASK_AGAIN_MS = 100;
 
 /**
- * Erases a user everywhere in Redis. In the order in which events move, the stream first, so that none slips past;
- * letters last, since events on their way may become some. What is pushed meanwhile is a new event. Waits up to
- * `maxWaitMs` for a call on the wire. Rejects when Redis does not answer; run again it goes on.
+ * Erases a user everywhere in Redis. Goes in the order in which events move, the stream first, so that no
+ * event slips past. Dead letters come last, since events on their way may become some. An event that is
+ * pushed meanwhile is a new one. Waits up to `maxWaitMs` for a call on the wire. Rejects when Redis does not
+ * answer; a second run goes on from there.
  */
 export async function forgetUser(options: {
   readonly redis: RedisClient;
@@ -66,12 +67,14 @@ export async function forgetUser(options: {
     ...(taken.kind === 'wire'
       ? [
           dryRun
-            ? 'their call is on the wire: erasing waits until it is answered'
-            : 'their call was on the wire all the time: run this again when it has ended (imsync user show)',
+            ? 'the call of the user is on the wire: erasing waits until it is answered'
+            : 'the call of the user was on the wire all the time: run this again when it has ended (imsync user show)',
         ]
       : []),
     ...(taken.kind === 'foreign'
-      ? ['their call was written by another version of the workers: run this again when it has ended']
+      ? [
+          'the call of the user was written by another version of the workers: run this again when it has ended',
+        ]
       : []),
     ...(letters.left > 0 ? [`${letters.left} dead letters changed meanwhile: run this again`] : []),
   ];
@@ -86,6 +89,9 @@ export async function forgetUser(options: {
   };
 }
 
+/**
+ * Takes the user out of the call, the parked and the returned events. Repeats while the call is on the wire.
+ */
 async function takeOutInTime(options: Parameters<typeof forgetUser>[0]): Promise<TakenOut> {
   const { redis, keys, userId, dryRun, maxWaitMs, sleep, onWaiting } = options;
   const run = `forget-${randomUUID()}`;
@@ -102,7 +108,7 @@ async function takeOutInTime(options: Parameters<typeof forgetUser>[0]): Promise
   }
 }
 
-/** The whole stream, up to its end as it was: it is read once, in pages. */
+/** Erases in the whole stream, up to its present end. Reads it once, in pages. */
 async function forgetInStream(
   redis: RedisClient,
   keys: Keys,
@@ -127,7 +133,7 @@ async function forgetOutcomes(
   return erased;
 }
 
-/** IDs of the entries that name the user, page by page, up to the end as it is now. */
+/** IDs of the entries that name the user, page by page, up to the present end. */
 async function* idsOf(redis: RedisClient, key: string, userId: string): AsyncGenerator<string[]> {
   const [newest] = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
   if (newest === undefined) return;
@@ -166,7 +172,7 @@ async function forgetLetters(
     batch = [];
   }
   await forget(batch);
-  // These have no index by user: all are looked through.
+  // These letters have no index by user, so all of them are read.
   for (const key of [keys.deadResolved, keys.deadRedriving]) {
     let cursor = '0';
     do {

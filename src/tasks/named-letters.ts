@@ -7,8 +7,9 @@ import type { Keys } from '../redis/keys.ts';
 const AT_A_TIME = 100;
 
 /**
- * The letters that a list names, by event ID or user ID, of those that the filter means; of a user one letter, since
- * all of a user's letters go together. `onNone` hears of names without such a letter.
+ * Reads the dead letters that a list names, by event ID or user ID, and that match the filter. A user ID
+ * gives one letter, since all letters of a user are redriven together. Calls `onNone` for each name without
+ * such a letter.
  */
 export async function* namedLetters(
   redis: RedisClient,
@@ -49,8 +50,8 @@ export function isEventId(text: string): boolean {
 }
 
 /**
- * The name that a line of a list holds; undefined for an empty one. A line of `dlq list --json` or of an export
- * stands for its event.
+ * The name in a line of a list; undefined for an empty line. A line of `dlq list --json` or of an export
+ * gives its event ID.
  */
 export function nameIn(line: string): string | undefined {
   const text = line.replace(/^\uFEFF/, '').trim();

@@ -1,9 +1,7 @@
 import type { Config } from '../config/config.ts';
-import { logClock } from '../logging/clock-log.ts';
-import { startHoldHerald } from '../logging/hold-log.ts';
+import { createClockLog, createRateLog, startMemoryLog } from '../logging/health-log.ts';
+import { startHoldLog } from '../logging/hold-log.ts';
 import type { Logger } from '../logging/log.ts';
-import { startMemoryHerald } from '../logging/memory-log.ts';
-import { createRateHerald } from '../logging/rate-log.ts';
 import { startPresence } from '../ops/presence.ts';
 import { quotaOf } from '../pace/quotas.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -32,8 +30,8 @@ export function startChangeLogs(options: {
   const redis = connections.commands;
   const { trouble } = connections.log;
   const { hold, watch, limiters } = pacing;
-  startHoldHerald({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
-  const sayRates = createRateHerald(
+  startHoldLog({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
+  const sayRates = createRateLog(
     Object.values(limiters).map(({ command, slots }) => ({
       command,
       slots,
@@ -41,7 +39,7 @@ export function startChangeLogs(options: {
     })),
     log,
   );
-  const sayClock = logClock(log);
+  const sayClock = createClockLog(log);
   const presence = startPresence({
     redis,
     keys,
@@ -60,11 +58,7 @@ export function startChangeLogs(options: {
     },
     onTrouble: trouble('the sign of life'),
   });
-  const memory = startMemoryHerald(
-    createMemoryWatermark(redis, keys),
-    log,
-    trouble("a look at Redis's memory"),
-  );
+  const memory = startMemoryLog(createMemoryWatermark(redis, keys), log, trouble("a look at Redis's memory"));
   return {
     async close() {
       memory.close();

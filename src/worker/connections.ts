@@ -1,5 +1,4 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
+import type { Config, ReadFile } from '../config/config.ts';
 import type { Logger } from '../logging/log.ts';
 import { createRedisLog } from '../logging/redis-log.ts';
 import { redisAdvice } from '../redis/advice.ts';

@@ -1,6 +1,5 @@
-import type { Config } from '../config/config.ts';
-import type { ReadFile } from '../config/read-file.ts';
-import { createUserLookup } from '../http-intake/find.ts';
+import type { Config, ReadFile } from '../config/config.ts';
+import { createUserLookup } from '../http-intake/get-user.ts';
 import type { Intake } from '../http-intake/open-intake.ts';
 import { ListenError } from '../lifecycle/listen-problem.ts';
 import type { Logger } from '../logging/log.ts';

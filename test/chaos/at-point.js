@@ -45,8 +45,8 @@ function counts(args, reply) {
   if (what !== 'slot') return true;
   if (word !== 'slot') return false;
   const own = args.slice(2 + Number(args[1]));
-  if (own[3] === 'check') return which === '' || which === 'check';
-  return which === '' || String(own[5 + 2 * Number(reply[1])]) === which;
+  if (own[0] === 'check') return which === '' || which === 'check';
+  return which === '' || String(own[7 + 2 * Number(reply[1])]) === which;
 }
 
 for (const name of /** @type {const} */ (['evalsha', 'eval'])) {

@@ -3,7 +3,7 @@ import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import type { Totals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
-import type { Account } from '../../src/simulator/account-store.ts';
+import type { Account } from '../../src/simulator/accounts/account-store.ts';
 import type { Fate, Sent } from './flow.ts';
 
 /** What the end of a row is judged by. */

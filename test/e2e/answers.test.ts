@@ -1,12 +1,14 @@
 import { VERDICT_TABLES, type VerdictRow } from '../../src/im/verdict-rows.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
-import type { RuleAction } from '../../src/simulator/rule-action.ts';
-import type { Rule } from '../../src/simulator/scenario.ts';
+import type { RuleAction } from '../../src/simulator/scenario/rule-action.ts';
+import type { Rule } from '../../src/simulator/scenario/scenario.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Lane, startLane } from '../support/lane.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 
-/** Every documented answer, injected into a running worker's calls; then where each account and event ended. */
+/**
+ * Every documented answer, injected into a running worker's calls; then where each account and event ended.
+ */
 
 const LANES = 10;
 const imports = ['multiaccount_import', 'account_import'];

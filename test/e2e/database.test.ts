@@ -100,7 +100,7 @@ test('the CommonJS build of the producer refuses, too', () => {
 
 test('what is no number, or none of a cluster, is refused where the producer is made', () => {
   const made = (redis: object) => () => new UserCreatedProducer({ sdkAppId: 7, redis });
-  expect(made({ url: 'redis://127.0.0.1/three' })).toThrow(/does not say which database is meant/);
+  expect(made({ url: 'redis://127.0.0.1/three' })).toThrow(/does not name a database number/);
   const nodes = [{ host: '127.0.0.1', port: 1 }];
   expect(made({ url: 'redis://127.0.0.1/3', mode: 'cluster', nodes })).toThrow(/only database 0: leave/);
 });

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
@@ -76,7 +76,7 @@ const lettersToBe = (count: number) =>
 const resolvedToBe = (count: number) =>
   eventually(`${count} resolved letters`, async () => (await redis.zcard(keys.deadResolved)) === count);
 
-/** One letter of each kind that a user meets. */
+/** Makes one rejected, one profile and one invalid letter. */
 async function trouble(): Promise<{ ann: string; bob: string; cyd: string }> {
   simulator.setFaults({ ...refusing('ann'), sensitiveWords: ['curse'] });
   const ann = await push({ userId: 'ann', nick: 'Ann' });
@@ -87,7 +87,7 @@ async function trouble(): Promise<{ ann: string; bob: string; cyd: string }> {
   return { ann, bob, cyd };
 }
 
-describe('looking at letters', () => {
+describe('reading letters', () => {
   it('summary, list, show and export agree, and hold no password', async () => {
     const { ann, bob, cyd } = await trouble();
 
@@ -149,7 +149,7 @@ describe('looking at letters', () => {
     expect(everything).not.toContain('not-to-be-seen');
   }, 60_000);
 
-  it('ends quietly when its reader has seen enough', async () => {
+  it('ends without an error when its reader closes the pipe', async () => {
     await makeInvalidLetters(redis, keys, 'u', 3_000);
     for (const verb of ['list', 'list --json', 'export']) {
       const { code, stdout, stderr } = await shell(
@@ -180,12 +180,12 @@ describe('looking at letters', () => {
 });
 
 describe('redrive', () => {
-  it('imports what was refused, and a second profile, with their history kept', async () => {
+  it('imports a refused account and a refused profile, and keeps their history', async () => {
     const { ann, bob, cyd } = await trouble();
     const dry = await dlq('redrive', '--dry-run');
     expect(dry.code).toBe(0);
     expect(dry.stdout).toContain('would redrive 2 letters of 2 users');
-    expect(dry.stdout).toContain('left: 1 users have invalid letters only');
+    expect(dry.stdout).toContain('left out: 1 user: they have invalid letters only');
 
     simulator.setFaults({});
     const done = await dlq('redrive', '--json', '--rate', '100');
@@ -220,7 +220,7 @@ describe('redrive', () => {
     const again = await dlq('redrive', ann);
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is resolved') });
     const invalid = await dlq('redrive', '--reason', 'invalid');
-    expect(invalid.stdout).toContain('redriven: 1 letters of 1 users');
+    expect(invalid.stdout).toContain('redriven: 1 letter of 1 user');
     await eventually('the invalid one is dead again', async () => {
       const letter = JSON.parse((await dlq('show', cyd, '--json')).stdout) as Record<string, unknown>;
       return letter.state === 'dead' && (letter.redrives as unknown[]).length === 1;
@@ -230,7 +230,7 @@ describe('redrive', () => {
     expect((await audit(redis, keys)).problems).toEqual([]);
   }, 60_000);
 
-  it('is finished by the sweep when it broke off before its job was added', async () => {
+  it('is finished by the sweep when it was killed before its job was added', async () => {
     simulator.setFaults(refusing('ann'));
     await push({ userId: 'ann', nick: 'Ann' });
     await startWorker();
@@ -250,14 +250,14 @@ describe('redrive', () => {
     expect(simulator.accounts.get('ann')).toMatchObject({ nick: 'Ann' });
   }, 60_000);
 
-  it('stops with a sentence when calls are paused and enough of them wait', async () => {
+  it('stops with a sentence when calls are paused and enough redrive calls wait', async () => {
     const users = Array.from({ length: 5 }, (_, i) => `u${i}`);
     simulator.setFaults(refusing(...users));
     for (const userId of users) await push({ userId });
     await startWorker();
     await lettersToBe(5);
     simulator.setFaults({});
-    // While Redis is nearly full nothing is moved: live events need what is left.
+    // Nothing is redriven while Redis is nearly full: live events need the rest of its memory.
     const used = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]);
     await redis.config('SET', 'maxmemory', String(Math.round(used / 0.88)));
     const full = await dlq('redrive');
@@ -268,14 +268,14 @@ describe('redrive', () => {
     const small = { ...env, IMSYNC_BATCH_MAX_SIZE: '1', IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '5' };
     const stopped = await imsyncRun(['dlq', 'redrive'], small);
     expect(stopped.code).toBe(1);
-    expect(stopped.stdout).toContain('redriven: 1 letters of 1 users, in 1 calls');
+    expect(stopped.stdout).toContain('redriven: 1 letter of 1 user, in 1 call');
     expect(stopped.stdout).toContain('stopped: calls are paused');
   }, 60_000);
 
-  it('killed and taken up again it redrives each letter once; who did it is listed', async () => {
+  it('killed and resumed, it redrives each letter once; the list shows who did it', async () => {
     await makeInvalidLetters(redis, keys, 'u', 30);
     await startWorker();
-    // They die once more: taken up again, a redrive must not take those.
+    // The letters die again. The resumed redrive must not take them a second time.
     const invalid = ['dlq', 'redrive', '--reason', 'invalid'];
     const killed = imsync([...invalid, '--rate', '10', '--as', 'Ann, 4711'], env);
     await eventually('some are redriven', async () =>
@@ -287,7 +287,7 @@ describe('redrive', () => {
       code: 1,
       stderr: expect.stringContaining('r1 is running (Ann, 4711 ('),
     });
-    // Nobody waits a quarter of a minute for its silence here.
+    // This replaces the wait of 15 s after which a silent run counts as interrupted.
     const run = JSON.parse(String(await redis.hget(keys.redrives, 'r1'))) as Record<string, unknown>;
     await redis.hset(keys.redrives, 'r1', JSON.stringify({ ...run, seenAt: 1 }));
     const listed = JSON.parse((await dlq('redrives', '--json')).stdout);
@@ -315,7 +315,7 @@ describe('redrive', () => {
     return texts.map((text) => (JSON.parse(text ?? '[]') as unknown[]).length);
   }
 
-  it('takes users from the standard input, Ctrl-C ends it, and a file that is not there is said', async () => {
+  it('takes users from standard input, ends on Ctrl-C, and reports a file that does not exist', async () => {
     await makeInvalidLetters(redis, keys, 'u', 3);
     const piped = await shell(
       `printf 'u0\\nu2\\nnobody\\n' | "${process.execPath}" "${cli}" dlq redrive --file - --reason invalid --json`,
@@ -334,31 +334,31 @@ describe('redrive', () => {
     await eventually('the first is redriven', async () => (await redis.zcard(keys.deadRedriving)) > 0);
     interrupted.signal('SIGINT');
     expect(await interrupted.ended).toBe(1);
-    expect(interrupted.lines).toContain('go on with: imsync dlq redrive --resume r1');
+    expect(interrupted.lines).toContain('continue with: imsync dlq redrive --resume r1');
     expect(JSON.parse((await dlq('redrives', '--json')).stdout)).toMatchObject({ state: 'interrupted' });
   }, 60_000);
 
-  it('hosted mode asks for a password, which no letter holds', async () => {
+  it('requires a password in hosted mode, because no letter holds one', async () => {
     const refused = await imsyncRun(['dlq', 'redrive'], { ...env, IMSYNC_API: 'hosted' });
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--password-file') });
   });
 });
 
 describe('delete', () => {
-  it('wants to know what, and asks before it takes all', async () => {
+  it('needs a selection, and asks before it deletes all letters', async () => {
     const ids = await makeInvalidLetters(redis, keys, 'u', 5);
     expect(await dlq('delete')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('say which letters'),
+      stderr: expect.stringContaining('Say which letters'),
     });
     expect(await dlq('delete', '--limit', '1')).toMatchObject({ code: 2 });
     expect(await dlq('delete', ids[0] ?? '', '--code', '1')).toMatchObject({ code: 2 });
     expect(await dlq('delete', '--all')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
     expect(await redis.zcard(keys.deadByTime)).toBe(5);
 
-    expect(await dlq('delete', ids[0] ?? '')).toMatchObject({ code: 0, stdout: '1 letters deleted' });
+    expect(await dlq('delete', ids[0] ?? '')).toMatchObject({ code: 0, stdout: '1 letter deleted' });
     expect(await dlq('delete', ids[0] ?? '')).toMatchObject({ code: 1 });
-    expect(await dlq('delete', '--user', 'u1')).toMatchObject({ code: 0, stdout: '1 letters deleted' });
+    expect(await dlq('delete', '--user', 'u1')).toMatchObject({ code: 0, stdout: '1 letter deleted' });
     expect(await dlq('delete', '--state', 'resolved')).toMatchObject({
       code: 0,
       stdout: '0 letters deleted',
@@ -390,7 +390,7 @@ describe('usage', () => {
     expect({ code, said: stderr.length > 0 }).toEqual({ code: 2, said: true });
   });
 
-  it('says 1 for what is not there, and 3 for a Redis that is not', async () => {
+  it('exits with 1 for a letter that does not exist, and with 3 when Redis is away', async () => {
     expect(await dlq('show', '1-1')).toMatchObject({ code: 1, stderr: expect.stringContaining('no letter') });
     const away = { ...env, IMSYNC_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
     for (const verb of [['summary'], ['redrive']])

@@ -24,7 +24,7 @@ interface Check {
   readonly todo?: string;
 }
 
-/** `imsync doctor --json` with good settings but for `changes`; '' takes a setting away. */
+/** Runs `imsync doctor --json` with good settings and `changes`. '' removes a setting. */
 async function doctor(changes: Readonly<Record<string, string>> = {}) {
   const env = {
     IMSYNC_SDK_APP_ID: String(TEST_APP.sdkAppId),
@@ -48,12 +48,12 @@ async function doctor(changes: Readonly<Record<string, string>> = {}) {
   };
 }
 
-/** A process starts for each. */
+/** Each test starts a process. */
 const TIMEOUT_MS = 60_000;
 
 describe('imsync doctor', () => {
   test(
-    'all is well: one call, and nothing changed',
+    'every check passes with one call, and nothing changes',
     async () => {
       simulator.reset();
       const { code, checks, check } = await doctor();
@@ -70,7 +70,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'a line each for a person',
+    'without --json it prints a line for each finding',
     async () => {
       const { code, stdout } = await imsyncRun(['doctor'], {
         IMSYNC_SDK_APP_ID: String(TEST_APP.sdkAppId),
@@ -79,16 +79,16 @@ describe('imsync doctor', () => {
         IMSYNC_BASE_URL: simulator.url,
       });
       expect(code).toBe(1);
-      expect(stdout).toContain('✓ the API accepts the UserSig of administrator\n');
-      expect(stdout).toMatch(/✗ the given UserSig holds for [\d.]+ min more\n {4}→ Make a new UserSig/);
-      expect(stdout).toMatch(/– no worker runs\n {4}→ Start one/);
+      expect(stdout).toContain('✓ The API accepts the UserSig of administrator\n');
+      expect(stdout).toMatch(/✗ The given UserSig is valid for another [\d.]+ min\n {4}→ Make a new UserSig/);
+      expect(stdout).toMatch(/– No worker runs\n {4}→ Start a worker/);
       expect(stdout).toMatch(/Something is wrong: see the lines marked ✗\.\n?$/);
     },
     TIMEOUT_MS,
   );
 
   test(
-    'a wrong key',
+    'a wrong key is reported',
     async () => {
       const { code, wrong, check } = await doctor({ IMSYNC_SDK_SECRET_KEY: 'f'.repeat(64) });
       expect([code, wrong]).toEqual([1, ['api.credentials']]);
@@ -98,7 +98,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'a wrong app',
+    'a wrong app is reported as a wrong region',
     async () => {
       const { code, wrong, check } = await doctor({ IMSYNC_SDK_APP_ID: '1400000001' });
       expect([code, wrong]).toEqual([1, ['api.region']]);
@@ -108,7 +108,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'the API is away',
+    'an API that is out of reach is reported',
     async () => {
       const { code, wrong } = await doctor({ IMSYNC_BASE_URL: 'http://127.0.0.1:1' });
       expect([code, wrong]).toEqual([3, ['api.reachable']]);
@@ -117,7 +117,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'Redis is away: the API is looked at all the same',
+    'the API is checked although Redis is out of reach',
     async () => {
       const { code, wrong, check } = await doctor({ IMSYNC_REDIS_URL: 'redis://:hidden@127.0.0.1:1' });
       expect([code, wrong]).toEqual([3, ['redis.reachable']]);
@@ -128,7 +128,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'Redis wants a password',
+    'a missing password of Redis is reported',
     async () => {
       const locked = await startRedis();
       const client = openRedis(locked.settings, 'loop', 'test', () => undefined);
@@ -150,7 +150,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'a Redis that forgets: AOF off, evicting, a replica',
+    'a volatile Redis is reported: AOF off, eviction, replica',
     async () => {
       const volatile = await startRedis([
         ...['--appendonly', 'no', '--maxmemory-policy', 'allkeys-lru', '--maxmemory', '100mb'],
@@ -167,7 +167,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'a clock that is off',
+    'a wrong clock is reported',
     async () => {
       const proxy = await datingProxy(simulator.url, 600_000);
       try {
@@ -182,7 +182,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'held, and no worker though events wait',
+    'a hold and a missing worker are reported',
     async () => {
       const client = openRedis(redis.settings, 'loop', 'test', () => undefined);
       const keys = keysOf(TEST_APP.sdkAppId);
@@ -203,7 +203,7 @@ describe('imsync doctor', () => {
   );
 
   test(
-    'settings that do not hold up come first, all at once',
+    'all invalid settings are reported, and nothing else is checked',
     async () => {
       const incomplete = await doctor({ IMSYNC_SDK_SECRET_KEY: '', IMSYNC_SDK_APP_ID: '' });
       expect(incomplete.code).toBe(2);
@@ -216,7 +216,7 @@ describe('imsync doctor', () => {
   );
 });
 
-/** Passes everything on to `target`, but its clock is `aheadMs` ahead. */
+/** Starts a proxy to `target` whose clock is `aheadMs` ahead. */
 async function datingProxy(target: string, aheadMs: number): Promise<{ server: Server; url: string }> {
   const server = createServer((incoming, outgoing) => {
     const { method, headers, url = '' } = incoming;

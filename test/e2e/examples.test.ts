@@ -30,7 +30,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** What stands in the stream under this ID, as a worker reads it. */
+/** The stream entry with this ID, as a worker reads it. */
 async function eventOf(eventId: string): Promise<unknown> {
   const [entry] = await redis.xrange(stream, eventId, eventId);
   const fields = entry?.[1] ?? [];
@@ -47,14 +47,14 @@ describe('the Python producer', () => {
     expect(await eventOf(stdout.trim())).toMatchObject({ ok: true, event });
   }, 60_000);
 
-  test('refuses a user ID that is too long, and adds nothing', async () => {
+  test('refuses a user ID that is too long and adds nothing', async () => {
     const before = await redis.xlen(stream);
     const refused = produce({}, '2f0b6a3e-6f0c-4f0e-9d59-3a4a5c6d7e8f');
     await expect(refused).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('32 bytes') });
     expect(await redis.xlen(stream)).toBe(before);
   }, 60_000);
 
-  test('logs in, and says what Redis refused', async () => {
+  test('logs in and names the error of Redis', async () => {
     await redis.config('SET', 'requirepass', 'open sesame');
     try {
       const url = server.url.replace('//', '//:open%20sesame@');

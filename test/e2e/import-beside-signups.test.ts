@@ -17,8 +17,8 @@ import { type SimulateProcess, startSimulate } from '../support/simulate.ts';
 import { TEST_APP } from '../support/simulator.ts';
 
 /**
- * An import beside signups, killed in its middle and gone on with. `IMSYNC_TEST_IMPORT_ROWS=1000000` makes it the
- * measurement: then it prints what it saw (and takes its minutes).
+ * An import beside signups is killed in its middle and continued. With `IMSYNC_TEST_IMPORT_ROWS=1000000` it becomes
+ * the measurement: it then prints its figures and takes some minutes.
  */
 const ROWS = Number(process.env.IMSYNC_TEST_IMPORT_ROWS ?? 4_000);
 const MEASURED = process.env.IMSYNC_TEST_IMPORT_ROWS !== undefined;
@@ -62,7 +62,7 @@ function env(): Record<string, string> {
   };
 }
 
-/** Signups at a steady rate, and how long each took until its account was there. */
+/** Signs users up at a steady rate, and measures how long each takes until its account exists. */
 async function signUp(prefix: string) {
   const channel = `outcomes-${prefix}`;
   const waiting = new Map<string, number>();
@@ -120,7 +120,7 @@ const say = (text: string): void => {
 };
 
 test(
-  'an import beside signups, killed and gone on with: no row and no signup is lost',
+  'an import beside signups, killed and continued, loses no row and no signup',
   async () => {
     const path = join(folder, 'users.csv');
     await writeUsers(path);
@@ -137,7 +137,7 @@ test(
       return (JSON.parse(text) as { rows: number }).rows;
     };
     await eventually(
-      'some way is gone',
+      'a part of the file is done',
       async () => (await checkpoint()) > (MEASURED ? ROWS / 2 : 0),
       PATIENCE_MS,
     );
@@ -159,7 +159,7 @@ test(
     const seconds = (performance.now() - startedMs) / 1_000;
     expect({ code, stderr: second.stderr() }).toMatchObject({ code: 0 });
     const summary = JSON.parse(second.lines.join('')) as ImportSummary;
-    expect(second.stderr()).toContain(doneAtKill === 0 ? '' : 'Going on after row');
+    expect(second.stderr()).toContain(doneAtKill === 0 ? '' : 'Continuing after row');
     expect(summary.counts.rows).toBe(ROWS);
     expect(summary.outcome).toMatchObject({ deadLettered: 0, underWay: 0 });
 

@@ -12,7 +12,7 @@ import {
 import { openRejectFile } from '../../src/tasks/backfill/reject-file.ts';
 import { openRows, type ReadOptions } from '../../src/tasks/rows/open-rows.ts';
 
-/** What an import reads and writes on disk; no process, no Redis. */
+/** The files that an import reads and writes, without a process and without Redis. */
 
 let folder: string;
 beforeEach(async () => {
@@ -23,7 +23,7 @@ afterEach(() => rm(folder, { recursive: true }));
 const place = (name: string): string => join(folder, name);
 
 describe('the checkpoint', () => {
-  test('is read as it was written, for its owner only, and leaves nothing else behind', async () => {
+  test('is read as it was written, is readable by its owner only, and leaves no other file', async () => {
     const path = place('users.csv.imsync-checkpoint');
     expect(await readCheckpoint(path, 'i')).toBeUndefined();
     const checkpoint = { ...newCheckpoint('i'), rows: 1_234, rejectBytes: 99 };
@@ -37,7 +37,7 @@ describe('the checkpoint', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  test('of something else, or torn, is refused with what to do', async () => {
+  test('of another file, or incomplete, is refused with advice', async () => {
     const path = place('c');
     await writeCheckpoint(path, newCheckpoint('one'));
     await expect(readCheckpoint(path, 'another')).rejects.toThrow(/another file.*--restart/);
@@ -47,13 +47,13 @@ describe('the checkpoint', () => {
     );
   });
 
-  test('where it cannot be written, it says so', async () => {
+  test('that cannot be written is reported with advice', async () => {
     await expect(writeCheckpoint(place('no/such/folder'), newCheckpoint('i'))).rejects.toThrow(
       /cannot be written.*--checkpoint FILE/,
     );
   });
 
-  test('an input is known by its size, its ends and the options, not by its name', async () => {
+  test('identifies its input by size, first and last bytes and options, not by name', async () => {
     const middle = 'x'.repeat(200_000);
     const write = async (name: string, text: string): Promise<string> => {
       await writeFile(place(name), text);
@@ -75,7 +75,7 @@ describe('the reject file', () => {
   const shape = { format: 'csv', header: ['id'], secret: undefined } as const;
   const reject = (line: number) => ({ row: { line, user: {}, raw: [`u${line}`] }, reason: 'bad' });
 
-  test('is made at the first reject; gone on with, it has each row once', async () => {
+  test('is created at the first reject; an import that continues writes each row once', async () => {
     const path = place('r.csv');
     const first = openRejectFile(path, shape, 0);
     await first.add([]);
@@ -85,7 +85,7 @@ describe('the reject file', () => {
     const second = openRejectFile(path, shape, 0);
     await second.add([reject(2), reject(3)]);
     const saved = second.bytes;
-    // Written after the checkpoint, when it was killed.
+    // This row was written after the checkpoint, before the import was killed.
     await second.add([reject(4)]);
     await second.close();
     await appendFile(path, '5,b');
@@ -95,7 +95,7 @@ describe('the reject file', () => {
     expect(await readFile(path, 'utf8')).toBe('line,reason,id\n2,bad,u2\n3,bad,u3\n4,bad,u4\n');
   });
 
-  test('taken away meanwhile, it is made anew', async () => {
+  test('is created again when it was removed in the meantime', async () => {
     const file = openRejectFile(place('gone.csv'), shape, 500);
     await file.add([reject(9)]);
     await file.close();
@@ -103,7 +103,7 @@ describe('the reject file', () => {
   });
 });
 
-describe('a file is taken for what it is', () => {
+describe('the kind of a file is recognized', () => {
   async function ids(name: string, content: string | Buffer, options: Partial<ReadOptions> = {}) {
     await writeFile(place(name), content);
     const open = await openRows(place(name), { mapping: {}, header: true, quotes: true, ...options });
@@ -113,7 +113,7 @@ describe('a file is taken for what it is', () => {
   }
   const many = (count: number) => Array.from({ length: count }, (_, i) => `u${i}`);
 
-  test('gzip by its first bytes, of several members too, whatever its name', async () => {
+  test('gzip by its first bytes, with several members, under any name', async () => {
     const text = `id\n${many(20_000).join('\n')}\n`;
     const half = Math.floor(text.length / 2);
     const packed = Buffer.concat([gzipSync(text.slice(0, half)), gzipSync(text.slice(half))]);
@@ -122,7 +122,7 @@ describe('a file is taken for what it is', () => {
     expect(open.bytes).toMatchObject({ isGzip: true, readBytes: packed.length, totalBytes: packed.length });
   });
 
-  test('gzip that is cut off tells so after the rows that are there', async () => {
+  test('a gzip file that is cut off fails after its complete rows', async () => {
     const packed = gzipSync(`id\n${many(20_000).join('\n')}\n`);
     await expect(ids('cut.csv.gz', packed.subarray(0, packed.length - 100))).rejects.toThrow(
       /damaged or cut off/,
@@ -134,23 +134,23 @@ describe('a file is taken for what it is', () => {
     ['blank.csv', '\n\n', /holds no rows/],
     ['list.json', '[{"userId":"a"}]', /JSON list.*jq/],
     ['cut.csv.gz', gzipSync('userId\nu1\n'.repeat(50_000)).subarray(0, 100), /damaged or cut off/],
-  ])('%s is refused with what to do', async (name, content, message) => {
+  ])('%s is refused with advice', async (name, content, message) => {
     await expect(ids(name, content)).rejects.toThrow(message);
   });
 
-  test('a file that is not there, and a folder', async () => {
+  test('a file that does not exist and a folder are refused', async () => {
     const options = { mapping: {}, header: true, quotes: true };
     await expect(openRows(place('nowhere.csv'), options)).rejects.toThrow(/nowhere\.csv cannot be read/);
     await expect(openRows(folder, options)).rejects.toThrow('is a folder');
   });
 
-  test('NDJSON by its name or its first character; said, it is what is said', async () => {
+  test('NDJSON by its name or its first character, unless the format is given', async () => {
     expect((await ids('a.jsonl', '{"userId":"u0"}\n')).found).toEqual(['u0']);
     expect((await ids('b', '\n{"userId":"u0"}\n')).found).toEqual(['u0']);
     expect((await ids('c.json', 'id\nu0\n', { format: 'csv' })).found).toEqual(['u0']);
   });
 
-  test('separators, BOM, no header', async () => {
+  test('separators, a byte order mark and a missing header are handled', async () => {
     expect((await ids('a.csv', '\uFEFFnick;id\r\nAnn;u0\r\n')).found).toEqual(['u0']);
     expect((await ids('b.tsv', 'nick\tid\nAnn, B\tu0\n')).found).toEqual(['u0']);
     const { found } = await ids('c.csv', 'Ann,u0\nBob,u1\n', { header: false, mapping: { userId: '2' } });

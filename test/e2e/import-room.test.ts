@@ -1,12 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TARGET_SECONDS } from '../../src/tasks/backfill/redis-headroom.ts';
+import { TARGET_SECONDS } from '../../src/tasks/backfill/in-flight-limit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { imsync, imsyncRun } from '../support/process.ts';
 
-/** What keeps signups quick while millions are imported: the line before them stays short. */
+/** Signups stay quick during an import, because few imported events wait before them. */
 
 let fleet: Fleet;
 let folder: string;
@@ -25,11 +25,11 @@ async function begin(options: Parameters<typeof startFleet>[0]): Promise<string>
   return path;
 }
 
-test('no more is added than a part of a second of work; nothing while Redis is nearly full; none is lost', async () => {
+test('an import adds a fraction of a second of work at a time, and nothing while Redis is nearly full; no row is lost', async () => {
   const path = await begin({ workers: 0 });
   const importer = imsync(['import', path, '--wait'], fleet.env);
   await eventually(
-    'it says that nothing moves',
+    'it says that no rows are done',
     () => importer.stderr().includes('Is a worker running?'),
     60_000,
   );
@@ -47,7 +47,7 @@ test('no more is added than a part of a second of work; nothing while Redis is n
     60_000,
   );
   await fleet.redis.config('SET', 'maxmemory', '0');
-  // A signup stands behind what was added, and behind nothing more.
+  // A signup waits behind the rows that were added, and behind nothing else.
   await fleet.addUsers(1, 'signup');
   expect(await fleet.redis.xlen(fleet.keys.stream)).toBeLessThanOrEqual(most + 1);
   await fleet.startWorker();
@@ -56,7 +56,7 @@ test('no more is added than a part of a second of work; nothing while Redis is n
   expect(fleet.simulator.accounts.size).toBe(ROWS + 1);
 }, 180_000);
 
-test('hosted mode: nobody is asked for, each user has their own call, and no password is written down', async () => {
+test('hosted mode: no account is asked for, each user has their own call, and no password is written to a file', async () => {
   await begin({ workers: 1, env: { IMSYNC_API: 'hosted' } });
   const path = join(folder, 'hosted.csv');
   await writeFile(
@@ -66,7 +66,7 @@ test('hosted mode: nobody is asked for, each user has their own call, and no pas
   const { code, stdout, stderr } = await imsyncRun(['import', path, '--wait', '--json'], fleet.env);
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ counts: { added: 2, rejected: 1 }, outcome: { imported: 2 } });
-  expect(stderr).toContain('nobody is asked');
+  expect(stderr).toContain('no account is asked for');
   const rejects = await readFile(`${path}.rejects.csv`, 'utf8');
   expect(rejects).toContain('password must have 8 to 16 characters');
   expect(rejects).not.toMatch(/short/);

@@ -25,7 +25,7 @@ afterAll(async () => {
   await stage.end();
 }, 60_000);
 
-test('a signup handler learns whether a message can reach its user', async () => {
+test('a signup handler learns whether its user has an account', async () => {
   const wait = { timeoutMs: 30_000 };
   expect(await producer.importUser({ userId: 'ann', nick: 'Ann' }, wait)).toEqual({
     eventId: expect.stringMatching(/^\d+-\d+$/),
@@ -34,7 +34,7 @@ test('a signup handler learns whether a message can reach its user', async () =>
     errorCode: 0,
     hasAccount: true,
   });
-  // The account is there without the nick that the API refuses.
+  // The account exists without the nick that the API refuses.
   expect(await producer.importUser({ userId: 'bob', nick: 'a curse' }, wait)).toMatchObject({
     outcome: 'dead-lettered',
     reason: 'profile',
@@ -49,7 +49,7 @@ test('a signup handler learns whether a message can reach its user', async () =>
   });
 }, 60_000);
 
-test('a list: every user has an answer, and of two events of one user one is superseded', async () => {
+test('importMany answers for every user, and one of two events of a user is superseded', async () => {
   const users = [
     ...Array.from({ length: 300 }, (_, i) => ({ userId: `u${i}` })),
     { userId: 'not ok' },
@@ -62,7 +62,7 @@ test('a list: every user has an answer, and of two events of one user one is sup
   expect(outcomes.at(-1)).toMatchObject({ userId: 'u0', outcome: 'imported' });
 }, 60_000);
 
-test('while calls are held it is pending in time, and imported later', async () => {
+test('while calls are paused an import is pending at its time-out, and succeeds later', async () => {
   await stage.verb(['pause']);
   const outcome = await producer.importUser({ userId: 'cyd' }, { timeoutMs: 100 });
   expect(outcome).toMatchObject({ userId: 'cyd', outcome: 'pending', hasAccount: false });
@@ -70,7 +70,7 @@ test('while calls are held it is pending in time, and imported later', async () 
   await eventually('cyd is imported', () => stage.simulator.accounts.has('cyd'));
 }, 60_000);
 
-test('the CommonJS build waits for outcomes as well, and lets its process end', async () => {
+test('the CommonJS build also waits for outcomes, and lets its process end', async () => {
   const script = `
     const { UserCreatedProducer } = require(${JSON.stringify(`${root}dist/cjs/index.js`)});
     const producer = new UserCreatedProducer(${JSON.stringify({

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { ImportSummary } from '../../src/cli/import/text.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import { booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { imsync, imsyncRun } from '../support/process.ts';
 
-/** One fleet for all: each test has users of its own. */
+/** All tests share one fleet; each test has its own users. */
 let fleet: Fleet;
 let folder: string;
 beforeAll(async () => {
@@ -51,7 +51,7 @@ function accountsOf(prefix: string): number {
   return [...fleet.simulator.accounts.keys()].filter((userId) => userId.startsWith(prefix)).length;
 }
 
-test('only who is missing is made; --update overwrites; a full account at the end', async () => {
+test('only missing accounts are created; --update overwrites profiles; --wait counts how all events ended', async () => {
   await fleet.addUsers(3, 'some');
   await fleet.drained();
   const path = await file(
@@ -76,7 +76,7 @@ test('only who is missing is made; --update overwrites; a full account at the en
   expect(account('some1')?.nick).toBe('From the file');
 }, 60_000);
 
-test('rows that cannot be imported go to the reject file, which is imported once it is mended', async () => {
+test('rows that cannot be imported go to the reject file, which can be imported once it is corrected', async () => {
   const path = await file(
     'bad.csv',
     `uid,nickname,pet\nbad1,Ann,"a cat"\n${'x'.repeat(33)},Too long,\nbad 2,"Bob, the 2nd",dog\n1.23E+11,Cid,\nadministrator,Me,\nbad3,Dan\n`,
@@ -105,13 +105,13 @@ test('rows that cannot be imported go to the reject file, which is imported once
   expect(account('bad2')?.nick).toBe('Bob, the 2nd');
 }, 60_000);
 
-test('rows of robots are rejected by name with the way out, in the dry run, too; legacy takes them', async () => {
+test('rows of robots are rejected with a reason and a remedy, also in the dry run; the legacy form takes them', async () => {
   const path = await file('robots.csv', 'userId,type\nplain1,0\nrobot1,1\n@RBT#2,1\n@RBT#3,\nplain4,\n');
   const wayOut = /no Type.*IMSYNC_API=legacy.*own call for robots/;
   const dry = await imsyncRun(['import', path, '--dry-run'], fleet.env);
   expect(dry.code).toBe(1);
-  expect(dry.stdout).toMatch(/^would go in +2 /m);
-  expect(dry.stdout).toMatch(/^would not +3$/m);
+  expect(dry.stdout).toMatch(/^valid +2 /m);
+  expect(dry.stdout).toMatch(/^rejected +3$/m);
   expect(dry.stdout).toMatch(/^ {2}2: type 1 asks for a robot, .* \(first in line 3\)$/m);
   expect(dry.stdout).toMatch(wayOut);
   const dryLegacy = await imsyncRun(['import', path, '--dry-run', '--json'], {
@@ -130,10 +130,10 @@ test('rows of robots are rejected by name with the way out, in the dry run, too;
   expect(await fleet.redis.zcard(fleet.keys.deadByTime)).toBe(0);
 }, 60_000);
 
-test('killed in the middle, it goes on where it was, and skips none', async () => {
+test('a killed import continues where it was and skips no row', async () => {
   const count = 3_000;
   const path = await file('killed.csv', `${csv('killed', count)}no good,x\n`);
-  // Slowed down, so that there is a middle: an import that is done has no checkpoint any more.
+  // The quota slows the import down, so that it can be killed before its end, when its checkpoint is removed.
   const slow = { ...fleet.env, IMSYNC_QUOTA_ACCOUNT_CHECK_PER_SECOND: '5' };
   const rowsDone = async (): Promise<number> => {
     const text = await readFile(`${path}.imsync-checkpoint`, 'utf8').catch(() => '{"rows":0}');
@@ -150,7 +150,7 @@ test('killed in the middle, it goes on where it was, and skips none', async () =
   }
   const { code, summary, stderr } = await run([path, '--wait']);
   expect(code).toBe(1);
-  expect(stderr).toContain('Going on after row');
+  expect(stderr).toContain('Continuing after row');
   expect(accountsOf('killed')).toBe(count);
   expect(summary.counts).toMatchObject({ rows: count + 1, rejected: 1 });
   expect(summary.outcome).toMatchObject({ deadLettered: 0, underWay: 0 });
@@ -160,22 +160,22 @@ test('killed in the middle, it goes on where it was, and skips none', async () =
   expect(await booksProblems(fleet.redis, fleet.keys)).toEqual([]);
 }, 120_000);
 
-test('Ctrl-C: 130, how to go on, and it does', async () => {
+test('Ctrl-C ends with 130 and says how to continue, and the import continues', async () => {
   const path = await file('stopped.csv', csv('stopped', 2_000));
   const importer = imsync(['import', path], { ...fleet.env, IMSYNC_QUOTA_ACCOUNT_CHECK_PER_SECOND: '15' });
   await eventually('some are added', async () => accountsOf('stopped') > 0);
   importer.signal('SIGINT');
   expect(await importer.ended).toBe(130);
-  expect(importer.stderr()).toMatch(/Stopped after row \d+\. To go on: run the same command again\./);
+  expect(importer.stderr()).toMatch(/Stopped after row \d+\. To continue: run the same command again\./);
   expect(importer.lines.join('\n')).toContain('so far');
   const done = Number(/after row (\d+)/.exec(importer.stderr())?.[1]);
   const { code, stderr } = await run([path, '--wait']);
   expect(code).toBe(0);
-  expect(stderr.replaceAll(',', '')).toContain(`Going on after row ${done}.`);
+  expect(stderr.replaceAll(',', '')).toContain(`Continuing after row ${done}.`);
   expect(accountsOf('stopped')).toBe(2_000);
 }, 120_000);
 
-test('a checkpoint of another file, or of other options, is not gone on with', async () => {
+test('a checkpoint of another file or of other options is refused', async () => {
   const path = await file('other.csv', csv('other', 3));
   await writeFile(
     `${path}.imsync-checkpoint`,
@@ -183,14 +183,14 @@ test('a checkpoint of another file, or of other options, is not gone on with', a
   );
   const refused = await run([path]);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/another file, another app or with other options.*--restart/);
+  expect(refused.stderr).toMatch(/another file, of another app or with other options.*--restart/);
   expect(await run([path, '--restart', '--wait'])).toMatchObject({
     code: 0,
     summary: { counts: { added: 3 } },
   });
 }, 60_000);
 
-test('standard input, gzip, GBK, NDJSON', async () => {
+test('standard input, gzip, GBK and NDJSON are read', async () => {
   const gbk = Buffer.concat([
     Buffer.from('id;nick\ngbk1;'),
     Buffer.from([0xd0, 0xa1, 0xc3, 0xf7]),
@@ -219,7 +219,7 @@ test('standard input, gzip, GBK, NDJSON', async () => {
   });
 }, 60_000);
 
-test('an account that the API refuses is a dead letter, and counted by --wait', async () => {
+test('an account that the API refuses becomes a dead letter, and --wait counts it', async () => {
   fleet.simulator.setFaults({
     rules: [
       {
@@ -241,16 +241,16 @@ test('an account that the API refuses is a dead letter, and counted by --wait', 
   });
 }, 60_000);
 
-test('held or paused, it says so and waits; with a wrong key it says so and ends', async () => {
+test('a paused import says so and waits; with a wrong key it says so and ends', async () => {
   const path = await file('held.csv', csv('held', 300));
   const refused = await run([path], undefined, { IMSYNC_SDK_SECRET_KEY: 'f'.repeat(64) });
   expect(refused.code).toBe(3);
-  expect(refused.stderr).toMatch(/The API does not say who is there: 70009.*imsync doctor.*--update/);
+  expect(refused.stderr).toMatch(/The API does not say which accounts exist: 70009.*imsync doctor.*--update/);
   expect(accountsOf('held')).toBe(0);
 
   const hold = createHoldState(fleet.redis, fleet.keys);
   await hold.pause('moving house', Date.now());
-  // Nobody is asked for: it is the adding that waits.
+  // No account is asked for. The import waits before it adds rows.
   const importer = imsync(['import', path, '--wait', '--update'], fleet.env);
   await eventually('it says so', () => importer.stderr().includes('paused all calls (moving house)'));
   expect(accountsOf('held')).toBe(0);
@@ -260,7 +260,7 @@ test('held or paused, it says so and waits; with a wrong key it says so and ends
   expect(accountsOf('held')).toBe(300);
 }, 90_000);
 
-test('a dry run counts everything, without Redis and without the API', async () => {
+test('a dry run counts everything without Redis and without the API', async () => {
   const path = await file(
     'dry.csv',
     `userId,nick,faceUrl\ndry1,${'n'.repeat(501)},\ndry2,Ann,https://a/b.png\n${'y'.repeat(33)},,\n${'z'.repeat(40)},,\na b,,\n`,
@@ -284,7 +284,7 @@ test('a dry run counts everything, without Redis and without the API', async () 
   expect(text.stdout).toContain('2: userId is N bytes long; the API takes 32 (first in line 4)');
 }, 60_000);
 
-test('a file that is not what it should be: 2, and what to do', async () => {
+test('a file that cannot be used ends with 2 and says what to do', async () => {
   const { code, stderr } = await run([await file('headless.csv', 'u1,Ann\nu2,Bob\n')]);
   expect([code, stderr]).toEqual([2, expect.stringMatching(/No column is the user ID.*--no-header/)]);
 }, 60_000);

@@ -14,6 +14,7 @@ import { linesOf, type Stage, setStage } from '../support/stage.ts';
 const LISTENS = 'HTTP intake listens: POST /v1/users, GET /v1/users/{id}, /openapi.json';
 const token = 'intake-token-of-the-tests-1';
 const rotated = 'intake-token-of-the-tests-2';
+const BOUNDS = 'A request may hold 1,000 users and 1 MiB. Send several requests.';
 const ndjson = { 'content-type': 'application/x-ndjson' };
 
 let folder: string;
@@ -22,7 +23,7 @@ let worker: ImsyncProcess;
 let url: string;
 let client: IntakeClient;
 let hold: HoldState;
-/** Opened at the start, looked at in the end: a head that never ends. */
+/** A connection whose request head never ends: opened at the start, checked at the end. */
 let slow: Socket;
 let slowAnswer = '';
 
@@ -75,7 +76,7 @@ test('it listens on loopback, on the port that the log names', () => {
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/);
 });
 
-test('nobody gets in without a token that counts, and a rotated one counts without a restart', async () => {
+test('every request needs a valid token, and a new token is valid without a restart', async () => {
   const as = (value: string): Record<string, string> => ({ authorization: value });
   for (const value of [
     '',
@@ -122,7 +123,7 @@ test('a user, a list and lines: every user has an eventId once Redis has it, and
   expect(stage.simulator.accounts.get('ann')).toMatchObject({ nick: '安' });
 });
 
-test('a robot is refused with the way out, for the current form has no Type; its neighbours are accepted', async () => {
+test('a robot is refused with advice, since the current form has no Type; its neighbours are accepted', async () => {
   const { status, json } = await client.post([
     { userId: 'r1' },
     { userId: 'r2', type: 1 },
@@ -166,7 +167,8 @@ test('the event holds what was posted, and the trace of the request', async () =
   });
 });
 
-test('what does not hold up is refused with its index and in words, and keeps none of the others back', async () => {
+test('each invalid user is refused with its index and reasons, and the others are accepted', async () => {
+  const deep = JSON.parse('['.repeat(1_000) + ']'.repeat(1_000));
   const users = [
     { userId: 'fay' },
     { userId: 12345 },
@@ -174,11 +176,12 @@ test('what does not hold up is refused with its index and in words, and keeps no
     { userId: 'gus', face_url: 'x' },
     { userId: '3f2504e0-4f89-11d3-9a0c-0305e82c3301' },
     { userId: 'hal', nick: { deep: [[[['down']]]] } },
+    { userId: 'hal', nick: deep },
     'text',
     { userId: 'ida' },
   ];
   const { status, json } = await client.post(users);
-  expect([status, json.accepted, json.refused]).toEqual([207, 2, 6]);
+  expect([status, json.accepted, json.refused]).toEqual([207, 2, 7]);
   const reasons = json.results.map(({ reasons = [] }: { reasons?: string[] }) => reasons.join());
   expect(reasons).toEqual([
     '',
@@ -187,6 +190,7 @@ test('what does not hold up is refused with its index and in words, and keeps no
     expect.stringContaining('must be written faceUrl'),
     expect.stringContaining('UUID with dashes'),
     'nick must be a string, not an object',
+    'nick must be a string, not a list',
     expect.stringContaining('must be a JSON object'),
     '',
   ]);
@@ -199,18 +203,18 @@ test('what does not hold up is refused with its index and in words, and keeps no
   expect((await client.post([{ userId: 12 }, { userId: '' }])).status).toBe(400);
 });
 
-test('a body that cannot be used is answered as a whole, and nothing of it is accepted', async () => {
+test('a body that cannot be used is refused as a whole, and none of its users is accepted', async () => {
   const before = (await stage.verb(['status', '--json'])).stdout;
   const refused: [number, string, unknown, Record<string, string>?][] = [
     [400, 'malformed', '[{"userId":"kim"},{"userId":}]'],
     [400, 'malformed', '[{"userId":"kim"}'],
     [400, 'malformed', ''],
     [400, 'malformed', '[]'],
-    [400, 'malformed', '[['.repeat(1_000_000)],
-    [400, 'malformed', `{"userId":"kim","nick":${'['.repeat(100)}${']'.repeat(100)}}`],
-    [413, 'too-many-users', Array.from({ length: 10_001 }, (_, i) => ({ userId: `k${i}` }))],
-    [413, 'too-many-users', '{"userId":"kim"}\n'.repeat(10_001), ndjson],
-    [413, 'too-large', `{"userId":"kim","nick":"${'x'.repeat(8 * 1024 * 1024)}"}`],
+    [400, 'malformed', '[['.repeat(500_000)],
+    [400, 'malformed', '{"userId":"kim"} {"userId":"kim"}'],
+    [413, 'too-many-users', Array.from({ length: 1_001 }, (_, i) => ({ userId: `k${i}` }))],
+    [413, 'too-many-users', '{"userId":"kim"}\n'.repeat(1_001), ndjson],
+    [413, 'too-large', `{"userId":"kim","nick":"${'x'.repeat(1024 * 1024)}"}`],
     [415, 'unsupported-media-type', 'userId=kim', { 'content-type': 'application/x-www-form-urlencoded' }],
     [415, 'unsupported-media-type', '{"userId":"kim"}', { 'content-type': 'application/json; charset=gbk' }],
     [415, 'unsupported-media-type', gzipSync('{"userId":"kim"}'), { 'content-encoding': 'gzip' }],
@@ -218,11 +222,12 @@ test('a body that cannot be used is answered as a whole, and nothing of it is ac
   for (const [status, error, body, headers] of refused) {
     const answer = await client.post(body, headers);
     expect([status, error, answer.status, answer.json.error]).toEqual([status, error, status, error]);
+    if (status === 413) expect(answer.json.message).toContain(BOUNDS);
   }
   // Of unknown length, so that only its bytes tell.
   const chunked = await fetch(`${url}/v1/users`, {
     method: 'POST',
-    body: new Blob(['x'.repeat(9 * 1024 * 1024)]).stream(),
+    body: new Blob(['x'.repeat(2 * 1024 * 1024)]).stream(),
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     duplex: 'half',
   } as RequestInit);
@@ -231,17 +236,17 @@ test('a body that cannot be used is answered as a whole, and nothing of it is ac
   expect(accepted((await stage.verb(['status', '--json'])).stdout)).toBe(accepted(before));
 }, 60_000);
 
-test('ten thousand users in one request are accepted, in order, and imported', async () => {
-  const users = Array.from({ length: 10_000 }, (_, i) => ({ userId: `m${i}` }));
+test('a thousand users in one request are accepted, in order, and imported', async () => {
+  const users = Array.from({ length: 1_000 }, (_, i) => ({ userId: `m${i}` }));
   const { status, json } = await client.post(users);
-  expect([status, json.accepted]).toEqual([202, 10_000]);
+  expect([status, json.accepted]).toEqual([202, 1_000]);
   expect(json.results.map(({ userId }: { userId: string }) => userId)).toEqual(
     users.map(({ userId }) => userId),
   );
-  await eventually('all are imported', () => stage.simulator.accounts.has('m9999'), 60_000);
+  await eventually('all are imported', () => stage.simulator.accounts.has('m999'), 60_000);
 }, 60_000);
 
-test('who prefers to wait hears how it ended', async () => {
+test('a request that prefers to wait is told the outcomes', async () => {
   const users = [
     { userId: 'nat', nick: 'older' },
     { userId: 'nat', nick: 'newer' },
@@ -269,7 +274,7 @@ test('who prefers to wait hears how it ended', async () => {
   });
 }, 60_000);
 
-test('many wait at once, over one subscription', async () => {
+test('many requests wait at once over one subscription', async () => {
   const answers = await Promise.all(
     Array.from({ length: 60 }, (_, i) => client.post({ userId: `q${i}` }, { prefer: 'wait=25' })),
   );
@@ -278,7 +283,7 @@ test('many wait at once, over one subscription', async () => {
   expect(clients.split('\n').filter((line) => line.includes('name=imsync-outcomes'))).toHaveLength(1);
 }, 60_000);
 
-test('the stream of outcomes has every event, once', async () => {
+test('the stream of outcomes has every event once', async () => {
   const { json } = await client.post([{ userId: 'ray' }, { userId: 'eve' }, { userId: 'rex' }]);
   const ids = json.results.map(({ eventId }: { eventId: string }) => eventId);
   const told = async () =>
@@ -290,7 +295,7 @@ test('the stream of outcomes has every event, once', async () => {
   expect((await told()).sort()).toEqual(['eve dead-lettered', 'ray imported', 'rex imported']);
 });
 
-test('where a user is: imported, missing, dead-lettered, waiting; unknown is an answer, too', async () => {
+test('a lookup says imported, missing, dead-lettered, waiting or unknown', async () => {
   const state = async (userId: string) => (await client.get(`/v1/users/${encodeURIComponent(userId)}`)).json;
   await client.post({ userId: 'sam' }, { prefer: 'wait=20' });
   expect(await state('sam')).toMatchObject({ state: 'imported', hasAccount: true, unchecked: [] });
@@ -312,7 +317,7 @@ test('where a user is: imported, missing, dead-lettered, waiting; unknown is an 
   });
 }, 60_000);
 
-test('what is not there, and what cannot be read, is said in the same form', async () => {
+test('unknown paths and unreadable ones are answered in the same form', async () => {
   const others: [string, string, number][] = [
     ['GET', '/', 404],
     ['GET', '/v1/users', 404],
@@ -330,7 +335,7 @@ test('what is not there, and what cannot be read, is said in the same form', asy
   }
 });
 
-test('while calls are held it goes on accepting', async () => {
+test('users are accepted while calls are held', async () => {
   stage.simulator.setFaults({ rules: [{ action: { errorCode: 70403, errorInfo: 'no permission' } }] });
   await client.post({ userId: 'tom' });
   await eventually('the hold', async () => (await stage.client.hexists(stage.keys.hold, 'held')) === 1);
@@ -339,21 +344,28 @@ test('while calls are held it goes on accepting', async () => {
   await eventually('una has an account', () => stage.simulator.accounts.has('una'), 60_000);
 }, 90_000);
 
-test('a Redis that fills up in the middle of a list: who was not acknowledged is told so', async () => {
+test('when Redis fills up while lists are sent, every user without an acknowledgement is told so', async () => {
   await paused(async () => {
     const used = Number(/used_memory:(\d+)/.exec(String(await stage.client.info('memory')))?.[1]);
     await stage.client.config('SET', 'maxmemory', String(used + 4_000_000));
-    const list = Array.from({ length: 9_000 }, (_, i) => ({ userId: `v${i}`, nick: 'n'.repeat(700) }));
-    const { status, json } = await client.post(list);
-    expect([status, json.accepted + json.refused]).toEqual([207, 9_000]);
-    const told: string[] = json.results.flatMap(({ eventId = [] }) => eventId);
-    expect(told).toEqual((await entries()).map(({ eventId }) => eventId));
-    expect(json.results.at(-1)).toMatchObject({
-      error: 'not-accepted',
-      reasons: [expect.stringMatching(/Send this/)],
-    });
+    // Sent at once, so that all are let in before Redis is full; together they are too large for it.
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, list) =>
+        client.post(
+          Array.from({ length: 1_000 }, (_, i) => ({ userId: `v${list}-${i}`, nick: 'n'.repeat(700) })),
+        ),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toContain(207);
+    expect(answers.map(({ json }) => json.accepted + json.refused)).toEqual(Array(8).fill(1_000));
+    const results = answers.flatMap(({ json }) => json.results);
+    const told: string[] = results.flatMap(({ eventId = [] }) => eventId);
+    expect(told.sort()).toEqual((await entries()).map(({ eventId }) => eventId).sort());
+    expect(results).toContainEqual(
+      expect.objectContaining({ error: 'not-accepted', reasons: [expect.stringMatching(/Send this/)] }),
+    );
 
-    // From the mark on nothing is tried.
+    // Above the watermark nothing is tried.
     const full = await eventually('the mark', async () => {
       const answer = await client.post({ userId: 'wim' });
       return answer.json.error === 'memory' ? answer : undefined;
@@ -380,7 +392,7 @@ test('while Redis is away it answers 503 at once, and goes on when Redis is back
   await eventually('xia has an account', () => stage.simulator.accounts.has('xia'), 60_000);
 }, 90_000);
 
-test('the status names it, the metrics count it, and the log names nobody', async () => {
+test('the status shows the intake, the metrics count it, and the log names no user', async () => {
   const { stdout } = await stage.verb(['status']);
   expect(stdout).toContain(`HTTP intake  ${url} (of `);
   const { workers } = JSON.parse((await stage.verb(['status', '--json'])).stdout);
@@ -388,17 +400,17 @@ test('the status names it, the metrics count it, and the log names nobody', asyn
   const { url: ops } = await worker.line('ops server listens: /livez, /readyz, /status, /metrics');
   const metrics = parseMetrics(await (await fetch(`${ops}/metrics`)).text());
   expect(metrics.value('imsync_intake_requests_total', { status: '202' })).toBeGreaterThan(60);
-  expect(metrics.value('imsync_intake_users_total', { result: 'accepted' })).toBeGreaterThan(10_000);
+  expect(metrics.value('imsync_intake_users_total', { result: 'accepted' })).toBeGreaterThan(1_000);
   expect(metrics.value('imsync_intake_users_total', { result: 'not-accepted' })).toBeGreaterThan(0);
 
   const log = worker.lines.join('\n');
   for (const secret of [token, rotated, 'another-token-that-counts']) expect(log).not.toContain(secret);
-  expect(log).not.toMatch(/"(ann|bob|mallory|not ok|v1)"/);
+  expect(log).not.toMatch(/"(ann|bob|mallory|not ok|v0-1)"/);
   expect(linesOf(worker, 'HTTP intake answers 503').length).toBeLessThanOrEqual(4);
   expect(linesOf(worker, 'HTTP intake refused: no token')).toHaveLength(1);
 });
 
-test('in hosted mode a user brings a password, which nobody sees again', async () => {
+test('in hosted mode a user has a password, which no answer and no log line shows', async () => {
   const lane = await startLane({
     server: stage.redis,
     sdkAppId: 1_400_000_099,
@@ -424,7 +436,7 @@ test('in hosted mode a user brings a password, which nobody sees again', async (
   }
 }, 60_000);
 
-test('the description is all true: every status and every field of it was met', () => {
+test('the OpenAPI document is complete: every status and every field in it occurred', () => {
   const { paths, components } = client.document;
   for (const [path, methods] of Object.entries<Record<string, { responses: object }>>(paths)) {
     for (const [method, { responses }] of Object.entries(methods)) {
@@ -441,12 +453,12 @@ test('the description is all true: every status and every field of it was met', 
   );
 });
 
-test('a request that does not come to its end is cut off', async () => {
+test('a request that does not end in time is cut off', async () => {
   await eventually('the slow one is answered', () => slowAnswer.includes('408 Request Timeout'));
   await eventually('and cut off', () => slow.destroyed || slow.readableEnded);
 }, 60_000);
 
-test('it stops in order: requests in hand are answered, halves are cut off, nobody new is let in', async () => {
+test('on SIGTERM requests in hand are answered, incomplete ones are cut off, new ones are refused', async () => {
   await hold.pause('a test', Date.now());
   const waiting = client.post({ userId: 'zoe' }, { prefer: 'wait=30' });
   await eventually('zoe waits', async () => (await entries()).some(({ userId }) => userId === 'zoe'));

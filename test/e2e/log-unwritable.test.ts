@@ -100,8 +100,8 @@ function openPipe(): { readEnd: number; writeEnd: number } {
 }
 
 /**
- * How standard output reaches another process: a shell makes a pipe, systemd and Node a socket. Starts a worker, and gives
- * the end that it is read from.
+ * How standard output reaches another process: a shell makes a pipe, systemd and Node a socket. Starts a
+ * worker, and gives the end that it is read from.
  */
 const CHANNELS: readonly [string, () => Promise<() => Readable>][] = [
   [
@@ -134,8 +134,8 @@ const CHANNELS: readonly [string, () => Promise<() => Readable>][] = [
   ],
 ];
 
-describe.each(CHANNELS)('a worker whose log is a %s that nobody reads', (_kind, start) => {
-  it('imports, drops and counts lines, and tells the reader who comes back', async () => {
+describe.each(CHANNELS)('a worker whose log is a %s without a reader', (_kind, start) => {
+  it('imports, drops and counts lines, and reports the gap when the reader comes back', async () => {
     const reader = await start();
     await eventually(
       'lines are dropped',
@@ -167,14 +167,14 @@ describe.each(CHANNELS)('a worker whose log is a %s that nobody reads', (_kind, 
     expect(lines.at(-1)?.msg).toBe('worker stopped');
   }, 180_000);
 
-  it('hears SIGTERM', async () => {
+  it('stops on SIGTERM', async () => {
     await start();
     await push(10_000);
     await imported();
     await stopsInOrder();
   }, 120_000);
 
-  it('works on when the reader has gone', async () => {
+  it('goes on when the reader has gone', async () => {
     const reader = (await start())();
     reader.destroy();
     await push(1_000);
@@ -183,7 +183,7 @@ describe.each(CHANNELS)('a worker whose log is a %s that nobody reads', (_kind, 
   }, 120_000);
 });
 
-it('a full disk, and a library that writes there too, ends nothing', async () => {
+it('a full disk does not end the worker, even if a library writes there too', async () => {
   const full = openSync('/dev/full', 'w');
   // From when the worker runs: what comes before it is not its own.
   const noise = `setInterval(() => {

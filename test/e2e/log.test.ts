@@ -65,7 +65,7 @@ describe('the log of a worker', () => {
     await redisServer?.stop();
   }, 60_000);
 
-  it('is one line a call and one line a change, and names no user', async () => {
+  it('has one line for each call and each change, and names no user', async () => {
     worker = await startOpsWorker({
       ...workerEnv(redisServer.url, simulator.url),
       IMSYNC_RETRY_BASE_MS: '20',
@@ -146,7 +146,7 @@ describe('the log of a worker', () => {
     expect(worker.stderr()).toBe('');
   }, 180_000);
 
-  it('names users at debug, and there alone', async () => {
+  it('names users at debug only', async () => {
     worker = await startOpsWorker({
       ...workerEnv(redisServer.url, simulator.url),
       IMSYNC_LOG_LEVEL: 'debug',

@@ -100,7 +100,7 @@ describe('the health of a worker', () => {
     expect((await worker.metrics()).value('imsync_redis_reachable')).toBe(1);
   }, 120_000);
 
-  it('is alive and answers everything while Redis stands still', async () => {
+  it('is alive and answers everything while Redis hangs', async () => {
     process.kill(redisServer.pid(), 'SIGSTOP');
     try {
       expect((await is('/readyz', 503)).json.problems).toEqual([expect.stringContaining('did not answer')]);
@@ -115,13 +115,13 @@ describe('the health of a worker', () => {
     await is('/readyz', 200);
   }, 120_000);
 
-  it('leaves a port alone that another one has, and says what to set', async () => {
+  it('does not start on a port in use, and says what to set', async () => {
     const port = new URL(worker.opsUrl).port;
     const { code, stdout, stderr } = await imsyncRun(['worker'], { ...env(), IMSYNC_OPS_PORT: port });
     expect(code).toBe(2);
     expect(stderr).toContain(`127.0.0.1 port ${port}: the port is in use, perhaps by another worker`);
     expect(stderr).toContain('IMSYNC_OPS_PORT');
-    // It took no work and told nobody that it runs.
+    // It took no work and gave no sign of life.
     expect(stdout).toBe('');
     expect((await worker.ops('/status')).json.workers).toHaveLength(1);
   }, 60_000);
@@ -144,14 +144,14 @@ describe('the health of a worker', () => {
     expect(simulator.accounts.has('slow-1')).toBe(true);
   }, 120_000);
 
-  it('is not alive when a loop hangs, whichever it is', async () => {
+  it('is not alive when any one of its loops hangs', async () => {
     const loops = ['coalescer', 'slot queue', 'sweeper', 'prober', 'call worker'];
     const wedged = await Promise.all(
       loops.map((loop) => startOpsWorker({ ...env(), NODE_OPTIONS: `--import=${wedge}`, WEDGE: loop })),
     );
     try {
-      // Those who fetch and those who send have nothing to do without events. Users of their own, so that nobody
-      // waits for the call of another.
+      // Those who fetch and those who send have nothing to do without events. Users of their own, so that
+      // nobody waits for the call of another.
       let pushed = 0;
       const pushing = setInterval(() => {
         redis.xadd(keys.stream, '*', 'userId', `wedged-${++pushed}`).catch(() => undefined);

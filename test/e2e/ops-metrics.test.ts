@@ -36,7 +36,7 @@ describe('metrics against what the API saw', () => {
     await redisServer?.stop();
   }, 60_000);
 
-  it('tells the same numbers', async () => {
+  it('shows the same numbers', async () => {
     simulator.setFaults({
       rules: [
         { match: { times: 2, command: BATCH }, action: { errorCode: 70500 } },
@@ -118,7 +118,7 @@ describe('metrics against what the API saw', () => {
     expect(read.value('imsync_workers')).toBe(1);
   }, 120_000);
 
-  it('shows what waits while the fleet is held, and that it is held', async () => {
+  it('shows the hold, and the events that wait meanwhile', async () => {
     simulator.setFaults({ rules: [{ action: { errorCode: 60020 } }] });
     for (let i = 0; i < 5; i++) await redis.xadd(keys.stream, '*', 'userId', `held-${i}`);
     const read = await eventually('the hold shows', async () => {

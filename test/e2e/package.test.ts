@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const stream = '{imsync:1400000000}:user-created';
 
-/** What a stranger writes, once a module system; the type check reads the same text. */
+/** A user's program, one per module system. The type check reads the same text. */
 const imports = "import { NotAcceptedError, UserCreatedProducer } from 'im-account-sync';";
 const requires = "const { NotAcceptedError, UserCreatedProducer } = require('im-account-sync');";
 const body = `
@@ -66,7 +66,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('the package holds what runs and what is read, and nothing else', async () => {
+test('the package holds only code, configuration and documents', async () => {
   const strange = packed.filter(
     (path) =>
       !/^(?:dist\/.*\.(?:js|lua|d\.ts)|dist\/cjs\/package\.json|config\/\w+\.json)$/.test(path) &&
@@ -80,7 +80,7 @@ test('the package holds what runs and what is read, and nothing else', async () 
   expect(shipped.sort()).toEqual(await scripts('src'));
 });
 
-test('what package.json promises of the package is so', async () => {
+test('package.json describes the package correctly', async () => {
   const { buffer } = new Uint8Array(await readFile(tarball));
   const { messages } = await publint({ strict: true, pack: { tarball: buffer } });
   expect(messages).toEqual([]);
@@ -108,7 +108,7 @@ test.each([
 );
 
 test.each(['module', 'commonjs'])(
-  'its types hold in a project of type %s',
+  'its types compile in a project of type %s',
   async (type) => {
     const project = await projectOf(type);
     const options = { module: 'NodeNext', target: 'ES2022', strict: true, noEmit: true, types: ['node'] };

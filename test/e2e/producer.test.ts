@@ -30,7 +30,7 @@ const stored = async (): Promise<[string, string[]][]> => {
   return entries;
 };
 
-test('adds users and lists of them, in order, and keeps out what does not hold up', async () => {
+test('adds users and lists of users in order and refuses invalid ones', async () => {
   const first = await producer.add({ userId: 'alice', nick: 'Alice', extra: { colour: 'green' } });
   await expect(producer.add({ userId: '' })).rejects.toThrow(InvalidUserError);
   await expect(producer.add({ userId: 'a'.repeat(33), type: 2 as 1 })).rejects.toMatchObject({
@@ -48,7 +48,7 @@ test('adds users and lists of them, in order, and keeps out what does not hold u
   await expect(producer.addMany([])).resolves.toEqual([]);
 }, 60_000);
 
-test('a robot is refused by a producer that is told of a form without Type, and passes one that is not told', async () => {
+test('a robot is refused if the given API form has no Type, and passes if no form is given', async () => {
   const robot = { userId: '@RBT#1', type: 1 as const };
   const options = { sdkAppId: 7, redis: { url: redis.url } };
   for (const api of ['current', 'hosted'] as const) {
@@ -68,7 +68,7 @@ test('a robot is refused by a producer that is told of a form without Type, and 
   expect((await stored()).slice(before + 1)).toEqual([[eventId, ['userId', '@RBT#1', 'type', '1']]]);
 }, 60_000);
 
-test('a user that is no object, or holds a field of ours in extra, keeps none of the others back', async () => {
+test('a user that is no object or has a known field in extra does not affect the others', async () => {
   const before = (await stored()).length;
   const users = [null, { userId: 'x1', extra: { nick: 'y' } }, { userId: 'x2' }, 'text', { userId: 'x3' }];
   const accepted = await producer.addMany(users as never);
@@ -76,7 +76,7 @@ test('a user that is no object, or holds a field of ours in extra, keeps none of
   expect((await stored()).length).toBe(before + 2);
 }, 60_000);
 
-test('fails at once while Redis is away, and goes on when it is back', async () => {
+test('fails at once while Redis is away and works again when it is back', async () => {
   await redis.shutdown();
   await eventually('the loss is noticed', () => changes.includes('lost'));
   const failed = await producer.addMany([{ userId: 'bob' }, { userId: '' }]);
@@ -93,7 +93,7 @@ test('fails at once while Redis is away, and goes on when it is back', async () 
   expect(changes).toEqual(['reachable', 'lost', 'reachable']);
 }, 60_000);
 
-test('says what Redis said when it refuses', async () => {
+test('names the error of a Redis that refuses', async () => {
   const client = openRedis(redis.settings, 'loop', 'test', () => undefined);
   await client.config('SET', 'maxmemory', '1');
   await expect(producer.add({ userId: 'carol' })).rejects.toThrow(/Redis did not take the event: OOM/);
@@ -107,7 +107,7 @@ describe('a list', () => {
   const listOf = (prefix: string, count: number, more: object = {}) =>
     Array.from({ length: count }, (_, i) => ({ userId: `${prefix}${i}`, ...more }));
 
-  test('is stored as its users would be one by one, whatever stands in them', async () => {
+  test('is stored exactly as single users are, for any text', async () => {
     const texts = [
       'Zoë 名前 👩‍👩‍👧',
       'line\nfeed\0\u2028"quoted"\\ud83d',
@@ -128,7 +128,7 @@ describe('a list', () => {
     }
   }, 60_000);
 
-  test('that a full Redis refuses is refused to the last user, and none is stored', async () => {
+  test('is refused as a whole by a full Redis', async () => {
     const admin = client();
     const before = (await stored()).length;
     await admin.config('SET', 'maxmemory', '1');
@@ -143,7 +143,7 @@ describe('a list', () => {
     await closeRedis(admin);
   }, 60_000);
 
-  test('is taken of a Redis user who may run no scripts, and of others by steps of 250', async () => {
+  test('is sent in steps of 250, or by single commands if the Redis user may not run scripts', async () => {
     const admin = client();
     const calls = async (command: string): Promise<number> =>
       Number(
@@ -173,7 +173,7 @@ describe('a list', () => {
     await closeRedis(admin);
   }, 60_000);
 
-  test('and what is added after it, not waited for: in the order in which they were asked for', async () => {
+  test('keeps its order with users that are added after it without waiting', async () => {
     const admin = client();
     const hasty = new UserCreatedProducer({ sdkAppId: 7, redis: { url: redis.url } });
     for (let round = 0; round < 3; round++) {
@@ -191,7 +191,7 @@ describe('a list', () => {
   }, 60_000);
 });
 
-test('an app ID that is none is refused at once', () => {
+test('an invalid app ID is refused at once', () => {
   for (const sdkAppId of [0, -1, 1.5, Number.NaN]) {
     expect(() => new UserCreatedProducer({ sdkAppId })).toThrow(RangeError);
   }

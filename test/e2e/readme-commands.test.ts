@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { settings } from '../../src/config/settings.ts';
-import { KNOWN_FIELDS } from '../../src/event/field-names.ts';
+import { KNOWN_FIELDS } from '../../src/event/event.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { imsyncRun } from '../support/process.ts';
 import { readReadme } from '../support/readme.ts';
@@ -16,7 +16,7 @@ const variables = [...settings.map(({ env }) => env).filter((env) => env !== '')
 
 const helps = new Map<string, Promise<string>>();
 
-/** The help of a verb, such as ['dlq', 'list']; fails where there is none. */
+/** Returns the help of a verb, such as ['dlq', 'list']. Fails if there is no such verb. */
 function helpOf(verb: readonly string[]): Promise<string> {
   const key = verb.join(' ');
   const known = helps.get(key) ?? help(verb);
@@ -26,7 +26,7 @@ function helpOf(verb: readonly string[]): Promise<string> {
 
 async function help(verb: readonly string[]): Promise<string> {
   const { code, stdout } = await imsyncRun([...verb, '--help']);
-  // Asked for a verb that does not exist, the command shows another one's help.
+  // For an unknown verb the command shows the help of another one.
   expect({ verb, code, usage: stdout.split(/\[|</)[0] }).toEqual({
     verb,
     code: 0,
@@ -38,7 +38,7 @@ async function help(verb: readonly string[]): Promise<string> {
 const isVerbOf = (text: string, word: string): boolean => new RegExp(`^ {2}${word}(?: |$)`, 'm').test(text);
 
 test.each(languages)(
-  'every command in the %s README is one of the CLI, with its options',
+  'every command in the %s README exists in the CLI with its options',
   async (_, readme) => {
     expect(readme.commands.length).toBeGreaterThan(15);
     const top = await helpOf([]);
@@ -59,18 +59,15 @@ test.each(languages)(
   120_000,
 );
 
-test.each(languages)(
-  'every variable in the %s README is one of the schema, and none is missing',
-  (_, readme) => {
-    expect(readme.variables).toEqual([...variables].sort());
-    expect([...readme.variableRows.keys()]).toEqual(variables);
-  },
-);
+test.each(languages)('the %s README names exactly the variables of the schema', (_, readme) => {
+  expect(readme.variables).toEqual([...variables].sort());
+  expect([...readme.variableRows.keys()]).toEqual(variables);
+});
 
-test('both tables tell the same defaults', () => {
-  const told = ({ variableRows }: typeof english) =>
+test('both tables show the same defaults', () => {
+  const defaultsOf = ({ variableRows }: typeof english) =>
     [...variableRows].map(([name, cell]) => [name, /^`.*`$/.test(cell) || cell === '' ? cell : 'in words']);
-  expect(told(chinese)).toEqual(told(english));
+  expect(defaultsOf(chinese)).toEqual(defaultsOf(english));
 });
 
 test.each(languages)('every npm script and file in the %s README exists', (_, readme) => {
@@ -81,7 +78,7 @@ test.each(languages)('every npm script and file in the %s README exists', (_, re
   expect(readme.files.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
 });
 
-test.each(languages)('producers in the %s README write to the stream, in its fields', (_, readme) => {
+test.each(languages)('producers in the %s README write to the stream with its fields', (_, readme) => {
   const streams = readme.text.match(/\{imsync:\d+\}:[a-z-]+/g) ?? [];
   expect(new Set(streams)).toEqual(new Set([keysOf(1400000000).stream]));
   expect(streams.length).toBe(5);
@@ -90,7 +87,7 @@ test.each(languages)('producers in the %s README write to the stream, in its fie
   expect(KNOWN_FIELDS).toEqual(expect.arrayContaining(named));
 });
 
-test('both READMEs name the same commands, variables, scripts and files, and show the same code', () => {
+test('both READMEs name the same commands, variables, scripts and files and show the same code', () => {
   const { commands, variables: named, npmScripts, files } = english;
   expect(chinese).toMatchObject({ commands, variables: named, npmScripts });
   const inBoth = (paths: readonly string[]) => paths.filter((path) => !path.startsWith('README'));

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import { TEST_APP, userSigForTest } from '../support/simulator.ts';
 import { drained, endAll, type Stage, setStage } from '../support/stage.ts';
 
-/** Deflated JSON in the API's own base64: what a UserSig looks like, whoever made it. */
+/** The form of any UserSig: deflated JSON in the API's own base64. */
 const USER_SIG = /eJ[\w*-]{60,}/;
 const PASSWORD = 'pass"w0rd&x';
 
@@ -14,7 +14,7 @@ let gossip: Server;
 const seen: string[] = [];
 let turn = 0;
 
-/** An API, and a gateway before it, that repeat the address of the request in everything they say. */
+/** An API and a gateway that repeat the address of the request in every answer. */
 beforeAll(async () => {
   stage = await setStage();
   gossip = createServer((request, response) => {
@@ -51,7 +51,7 @@ afterAll(async () => {
 }, 60_000);
 
 test.each(['current', 'hosted'])(
-  'in the %s form no secret is printed or kept',
+  'in the %s form no secret is printed or stored',
   async (form) => {
     turn = 0;
     seen.length = 0;
@@ -87,7 +87,7 @@ test.each(['current', 'hosted'])(
     const { stdout: status } = await stage.verb(['status', '--json']);
     const { stdout: config } = await stage.verb(['config', '--json'], env);
 
-    // What is looked for was really there to be leaked.
+    // The secrets were really there to be leaked.
     expect(turn).toBeGreaterThan(7);
     expect(seen.every((url) => USER_SIG.test(decodeURIComponent(url)))).toBe(true);
     expect(userSigForTest()).toMatch(USER_SIG);

@@ -23,7 +23,7 @@ async function show(userId: string): Promise<UserReport & { code: unknown }> {
   return { code, ...(JSON.parse(stdout) as UserReport) };
 }
 
-test('show: a stranger reads where the user is', async () => {
+test('show tells where a user is', async () => {
   await stage.push({ userId: 'ann', nick: 'Ann' });
   await drained(stage);
   expect(await show('ann')).toMatchObject({ code: 0, state: 'imported', hasAccount: true, unchecked: [] });
@@ -31,7 +31,7 @@ test('show: a stranger reads where the user is', async () => {
     [
       'user        "ann"',
       'state       imported; no event is on its way',
-      'account     exists, says the API',
+      'account     exists, according to the API',
       'next        nothing',
     ].join('\n'),
   );
@@ -60,7 +60,7 @@ test('show: a stranger reads where the user is', async () => {
     new RegExp(`^dead letter ${letter} {2}rejected 70402 since .* no such luck$`, 'm'),
   );
   expect(bob.stdout).toMatch(new RegExp(`^next {8}imsync dlq show ${letter}$`, 'm'));
-  expect(bob.stdout).toContain('account     does not exist, says the API');
+  expect(bob.stdout).toContain('account     does not exist, according to the API');
 
   const event = await stage.push({ userId: 'cyd' });
   const cyd = await eventually('the call of cyd has failed', async () => {
@@ -74,26 +74,26 @@ test('show: a stranger reads where the user is', async () => {
   });
   expect((await user('show', 'cyd')).stdout).toMatch(/^(attempt {5}number \d+,|last answer \d{4}-)/m);
   // A call that waits for its retry is not on the wire.
-  expect((await user('forget', 'cyd', '--yes')).stdout).toMatch(/^ {2}1 events in a call$/m);
+  expect((await user('forget', 'cyd', '--yes')).stdout).toMatch(/^ {2}1 event in a call$/m);
   stage.simulator.setFaults({});
   await drained(stage);
 }, 60_000);
 
-test('forget asks first, and says what it would do', async () => {
+test('forget asks first, and reports what it would do', async () => {
   expect(await user('forget', 'bob')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('add --yes'),
+    stderr: expect.stringContaining('Add --yes'),
   });
   expect((await user('forget', '', '--yes')).code).toBe(2);
   const dry = await user('forget', 'bob', '--dry-run');
   expect(dry.code).toBe(0);
   expect(dry.stdout).toContain(
-    'would erase, of "bob":\n  1 dead letters\n  1 entries of the stream of outcomes\n',
+    'would erase from Redis, of user "bob":\n  1 dead letter\n  1 outcome in the outcomes stream\n',
   );
-  expect(dry.stdout).toContain('not in reach:\n  the account itself: delete it at the API');
+  expect(dry.stdout).toContain('this command cannot reach:\n  the account itself: delete it at the API');
 }, 60_000);
 
-test('forget leaves no trace, beside a worker and its other users', async () => {
+test('forget leaves no trace while a worker runs, and does not affect other users', async () => {
   await stage.verb(['pause']);
   await stage.push({ userId: 'bob' });
   await stage.push({ userId: 'eve' });

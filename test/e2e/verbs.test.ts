@@ -9,8 +9,8 @@ afterAll(() => stage.end(), 60_000);
 
 const json = (text: string): unknown => JSON.parse(text);
 
-/** With nothing in Redis, and no worker. */
-test('status of an app that nothing happened to', async () => {
+/** Redis is empty and no worker runs. */
+test('status of an app without any events', async () => {
   const { code, stdout, stderr } = await stage.verb(['status', '--json']);
   expect([code, stderr]).toEqual([0, '']);
   const idle = { waiting: 0, active: 0, delayed: 0, users: 0, startedLastSecond: 0 };
@@ -37,7 +37,7 @@ test('status of an app that nothing happened to', async () => {
   expect([listed, none]).toEqual([0, '']);
 }, 60_000);
 
-test('push prints the event ID, and the stream holds what was given', async () => {
+test('push prints the event ID, and the stream holds the event', async () => {
   const args = ['--nick', 'Alice', '--face-url', 'https://example.com/a.png', '--type', '0'];
   const { code, stdout, stderr } = await stage.verb(['push', '--user-id', 'alice', ...args]);
   expect([code, stderr]).toEqual([0, '']);
@@ -76,7 +76,7 @@ test.each([
   60_000,
 );
 
-test('what was refused is counted by status and listed by dlq list', async () => {
+test('status counts refused events and dlq list lists them', async () => {
   const worker = await stage.worker();
   const invalidId = await stage.push({ nick: 'nobody', colour: 'green' });
   const profileId = await stage.push({ userId: 'bob', nick: 'a forbidden word', colour: 'red' });
@@ -145,7 +145,7 @@ test('what was refused is counted by status and listed by dlq list', async () =>
     { at: expect.any(Number), command: 'account_import', errorCode: 70402, httpStatus: 200 },
   ]);
   expect(stdout).not.toContain('pass-of-carol');
-  // Bob has his account, without the nick.
+  // Bob has an account without the nick.
   expect(stage.simulator.accounts.get('bob')).toMatchObject({ imports: 1, nick: undefined });
   expect(stage.simulator.accounts.has('carol')).toBe(false);
 
@@ -154,7 +154,7 @@ test('what was refused is counted by status and listed by dlq list', async () =>
   for (const id of [invalidId, profileId, rejectedId]) expect(forPeople.stdout).toContain(id);
 }, 90_000);
 
-test('verbs say 3 when Redis is away, 2 for usage and configuration, 0 for help', async () => {
+test('verbs exit with 3 when Redis is away, 2 for usage and configuration, 0 for help', async () => {
   const away = { IMSYNC_REDIS_URL: `redis://:secret-password@127.0.0.1:${await freePort()}` };
   const verbs = [['status'], ['dlq', 'list'], ['push', '--user-id', 'a']];
   for (const { code, stdout, stderr } of await Promise.all(verbs.map((args) => stage.verb(args, away)))) {

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { imsyncRun } from '../support/process.ts';
 
@@ -21,7 +21,7 @@ async function verify(...args: string[]) {
   return { code, stderr, counts: (stdout === '' ? {} : JSON.parse(stdout).counts) as Record<string, number> };
 }
 
-test('imported, dead-lettered, missing, rejected; the missing are written down or added', async () => {
+test('counts imported, dead-lettered, missing and rejected users; writes or adds the missing ones', async () => {
   fleet.simulator.setFaults({
     rules: [
       {
@@ -67,7 +67,7 @@ test('imported, dead-lettered, missing, rejected; the missing are written down o
   expect(text.stdout).toMatch(/^rows +9\nimported +6\ndead letters +1 {2}see imsync dlq list\nmissing +0\n/);
 }, 90_000);
 
-test('a row of a robot is rejected, not called imported: its account may be an ordinary one', async () => {
+test('a row of a robot is rejected and not counted as imported, because its account may be an ordinary one', async () => {
   await fleet.addUsers(1, 'bot');
   await fleet.drained();
   const path = join(folder, 'robots.csv');
@@ -79,7 +79,7 @@ test('a row of a robot is rejected, not called imported: its account may be an o
   expect(await readFile(missing, 'utf8')).toMatch(/^line,.*\n2,.*no Type.*IMSYNC_API=legacy.*,bot0,1\n$/);
 }, 60_000);
 
-test('out of reach: 3, and a sentence', async () => {
+test('a Redis that is out of reach ends with 3 and a sentence', async () => {
   const path = join(folder, 'one.csv');
   await writeFile(path, 'userId\nu0\n');
   const { code, stderr } = await imsyncRun(['verify', path], {

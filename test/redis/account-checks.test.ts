@@ -5,9 +5,9 @@ import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { createSlotQueue } from '../../src/pace/slot-queue.ts';
-import type { Scenario } from '../../src/simulator/scenario.ts';
+import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
-import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
+import { type AccountChecks, createAccountChecks } from '../../src/tasks/checks/account-checks.ts';
 import { eventually } from '../support/eventually.ts';
 import { callUrl, postJson, simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';
 import { type Stage, useStages } from './stage.ts';
@@ -31,7 +31,7 @@ afterAll(() => simulator.close());
 
 interface Asker extends Stage {
   readonly checks: AccountChecks;
-  /** [error code, waited ms] of each call that was made again. */
+  /** [error code, waited ms] of each call that was repeated. */
   readonly again: [number, number][];
   signatures: number;
 }
@@ -61,7 +61,7 @@ async function asker(
     onTrouble: () => undefined,
   });
   let misses = options.missFirst === true ? 1 : 0;
-  /** A process that stood still finds its slot in the past. */
+  /** Moves the slot into the past, as after a pause of the process. */
   const take: typeof slotQueue.take = async (candidate) => {
     const slot = await slotQueue.take(candidate);
     return typeof slot === 'string' || misses-- <= 0 ? slot : { ...slot, atLocalMs: slot.atLocalMs - 10_000 };
@@ -97,7 +97,7 @@ function calls(): number {
   return simulator.report().commands.account_check?.calls ?? 0;
 }
 
-test('who is there and who is not, a hundred in one call', async () => {
+test('tells which accounts exist, 100 in one call', async () => {
   await importAccounts('a', 'b');
   const { checks } = await asker();
   const others = Array.from({ length: 98 }, (_, i) => `nobody${i}`);
@@ -109,7 +109,7 @@ test('who is there and who is not, a hundred in one call', async () => {
   expect(calls()).toBe(1);
 }, 60_000);
 
-test('it keeps to the quota of account_check, over two processes', async () => {
+test('keeps the quota of account_check over two processes', async () => {
   const one = await asker({ perSecond: 20 });
   // Another process of the same app.
   const watch = await watchHold(one.connect(), one.keys);
@@ -136,12 +136,12 @@ test('it keeps to the quota of account_check, over two processes', async () => {
   const arrived = simulator.calls().map(({ arrivedAtMs }) => arrivedAtMs);
   expect(arrived).toHaveLength(20);
   const all = [...arrived, ...taken].sort((a, b) => a - b);
-  // 40 starts take 39 gaps, whoever makes them; with a budget of its own each process would take half of it. Arrivals
-  // are noted late on a busy machine, by less than two gaps of those.
+  // 40 starts take 39 gaps in all. With a budget of its own each process would take half of the time. A busy
+  // machine notes arrivals late, by less than two gaps.
   expect((all.at(-1) ?? 0) - (all[0] ?? 0)).toBeGreaterThan(37 * (1_000 / 19.8));
 }, 60_000);
 
-test('a transient answer is waited out and asked again', async () => {
+test('waits out a transient answer and asks again', async () => {
   simulator.setFaults({ rules: [{ match: { times: 2 }, action: { errorCode: 70169 } }] } as Scenario);
   const { checks, again } = await asker();
   expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
@@ -149,14 +149,14 @@ test('a transient answer is waited out and asked again', async () => {
   for (const [, waitMs] of again) expect(waitMs).toBeGreaterThan(0);
 }, 60_000);
 
-test('a slot that was missed is given up: it counts as no call, and another one is taken', async () => {
+test('gives up a missed slot, which counts as no call, and takes another one', async () => {
   const { checks, redis, keys } = await asker({ missFirst: true });
   expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
   expect(calls()).toBe(1);
   expect(await redis.zcard(`${keys.startedPrefix}account_check`)).toBe(1);
 }, 60_000);
 
-test('patience can be bounded', async () => {
+test('rejects after maxFailures failures', async () => {
   simulator.setFaults({ rules: [{ action: { errorCode: 70169 } }] } as Scenario);
   const { checks } = await asker({ maxFailures: 1 });
   await expect(checks.ask(['a'])).rejects.toMatchObject({
@@ -166,7 +166,7 @@ test('patience can be bounded', async () => {
   expect(calls()).toBe(2);
 }, 60_000);
 
-test('a throttle lowers the shared rate, and of all commands if it is about all', async () => {
+test('a throttle lowers the shared rate, of all commands if it is about all', async () => {
   simulator.setFaults({ rules: [{ match: { times: 1 }, action: { errorCode: 60011 } }] } as Scenario);
   const { checks, redis, keys } = await asker();
   expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
@@ -174,7 +174,7 @@ test('a throttle lowers the shared rate, and of all commands if it is about all'
     expect(await redis.hexists(keys.pacePrefix + command, 'cutAt')).toBe(1);
 }, 60_000);
 
-test('a fault of the app at the first call ends it; later it is waited out, and secrets are read anew', async () => {
+test('a fault of the app at the first call ends the checks; a later one is waited out, and secrets are read again', async () => {
   let sig = userSigForTest({ secretKey: 'another key altogether' });
   const asking = await asker({ sig: () => sig });
   await expect(asking.checks.ask(['a'])).rejects.toMatchObject({
@@ -190,18 +190,18 @@ test('a fault of the app at the first call ends it; later it is waited out, and 
   expect(asking.signatures).toBeGreaterThan(before);
   sig = userSigForTest();
   expect((await later).get('b')).toEqual({ kind: 'missing' });
-  // It stops nobody else.
+  // The checks set no hold.
   expect((await createHoldState(asking.redis, asking.keys).read()).hold).toBeNull();
 }, 60_000);
 
-test('an expired signature is made anew at once, the first time', async () => {
+test('an expired signature is renewed at once, the first time', async () => {
   simulator.setFaults({ rules: [{ match: { times: 1 }, action: { errorCode: 70001 } }] } as Scenario);
   const asking = await asker();
   expect((await asking.checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
   expect([asking.signatures, asking.again]).toEqual([1, []]);
 }, 60_000);
 
-test('twenty refusals in a row are not about accounts; one success, and they count anew', async () => {
+test('20 refusals in a row end the checks; a success resets their count', async () => {
   const { checks } = await asker();
   const refuse = (times: number) =>
     simulator.setFaults({ rules: [{ match: { times }, action: { errorCode: 70402 } }] } as Scenario);
@@ -218,7 +218,7 @@ test('twenty refusals in a row are not about accounts; one success, and they cou
   });
 }, 60_000);
 
-test('one account that the API refuses costs the others nothing', async () => {
+test('one refused account does not affect the verdicts of the others', async () => {
   await importAccounts('u7');
   simulator.setFaults({
     rules: [{ match: { command: 'account_check', userIds: ['u13'] }, action: { errorCode: 70402 } }],
@@ -230,7 +230,7 @@ test('one account that the API refuses costs the others nothing', async () => {
   expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(30);
 }, 60_000);
 
-test('an account with a code of its own is refused with it, once it was asked for three times', async () => {
+test('an account with a code of its own is refused with that code after three tries', async () => {
   simulator.setFaults({
     rules: [{ match: { userIds: ['odd'] }, action: { accountCode: 70500 } }],
   } as Scenario);
@@ -241,7 +241,7 @@ test('an account with a code of its own is refused with it, once it was asked fo
   expect(calls()).toBe(3);
 }, 60_000);
 
-test('paused, nothing is asked; resumed, it goes on. Closed, who waits is told', async () => {
+test('sends nothing while paused, goes on when resumed, and rejects waiting asks when closed', async () => {
   const { checks, redis, keys } = await asker();
   const hold = createHoldState(redis, keys);
   await hold.pause('a test', 1);

@@ -4,7 +4,7 @@ import { callsOf, oldForm, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();
 
-test('what stands before an event: entries, and calls that wait for their slot', async () => {
+test('the backlog before an event counts waiting entries, and calls that wait for their slot', async () => {
   const { redis, keys, add, cut, take } = fresh();
   expect(await readBacklog(redis, keys)).toEqual({
     waiting: 0,
@@ -20,16 +20,16 @@ test('what stands before an event: entries, and calls that wait for their slot',
     waiting: 2,
     calls: { account_import: { calls: 1, users: 1 }, multiaccount_import: { calls: 1, users: 5 } },
   });
-  // A run has it, and waits for a slot: it stands there still.
+  // A run has claimed it and waits for a slot: it still counts.
   await take(together?.callId ?? '', 'r');
   expect((await readBacklog(redis, keys)).calls.multiaccount_import).toEqual({ calls: 1, users: 5 });
-  // On the wire, and to be retried later.
+  // One call is on the wire, and one is to be retried later.
   await redis.hset(keys.callPrefix + together?.callId, 'sentAt', '1');
   await redis.hset(keys.callPrefix + alone?.callId, 'dueAt', String(Date.now() + 60_000));
   expect((await readBacklog(redis, keys)).calls).toEqual({});
 });
 
-test('what came back from parking waits, too; hold and pause are told', async () => {
+test('the backlog counts events that came back from parking, and reports hold and pause', async () => {
   const { redis, keys } = fresh();
   await redis.rpush(keys.returned, '["1-1","userId","a"]');
   const hold = createHoldState(redis, keys);
@@ -43,7 +43,7 @@ test('what came back from parking waits, too; hold and pause are told', async ()
   expect(await readBacklog(redis, keys)).toMatchObject({ isHeld: true, isPaused: false });
 });
 
-test('what was started in the last second, of who is asked about; slots that lie ahead are not', async () => {
+test('the backlog counts calls started in the last second, for the commands asked about, without slots ahead', async () => {
   const { redis, keys } = fresh();
   const [seconds = 0, micros = 0] = (await redis.time()).map(Number);
   const now = seconds * 1e6 + micros;

@@ -451,4 +451,25 @@ describe('whose fault it is', () => {
     ).toMatchObject({ kind: 'again' });
     expect((await s.hold.read()).hold?.errorCode).toBe(70003);
   });
+
+  test('a refusal that names the account leaves a suspect as it was: its failures still count', async () => {
+    const s = scene();
+    const breaker = s.breaker();
+    const suspicion = {
+      since: 1,
+      failures: 1,
+      errorCode: 79999,
+      httpStatus: 200,
+      errorInfo: '',
+      hasAccount: false,
+    };
+    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const unlisted = verdict({ class: 'unknown', errorCode: 79999 });
+    await breaker.report(request(1), verdict({ class: 'account', errorCode: 70399 }), 0, slot());
+    await breaker.report(request(2), verdict({ class: 'done' }), 2, slot());
+    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'lone' });
+    // One that names nobody may be everybody's.
+    await breaker.report(request(1), unlisted, 0, slot());
+    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });
+  });
 });

@@ -1,11 +1,10 @@
 import { Queue } from 'bullmq';
-import { startCallWorker } from '../../src/calls/bullmq/call-worker.ts';
-import { countDueJobs } from '../../src/calls/bullmq/due-jobs.ts';
+import { countDueJobs, startCallWorker } from '../../src/calls/bullmq/call-worker.ts';
 import { type CallQueues, openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
-/** What a process does that starts where many calls wait. */
+/** A call worker that starts on a backlog. */
 const fresh = useStages();
 const WAITING = 100;
 
@@ -32,7 +31,7 @@ const start = (concurrency: number, run: (callId: string) => Promise<{ readonly 
     onTrouble: () => undefined,
   });
 
-it('begins its first run before it has fetched what waits, and works on all of it at a time', async () => {
+it('begins its first run before it has fetched all jobs, and runs all of them at a time', async () => {
   const begun: string[] = [];
   let waitingAtFirst = -1;
   let end = (): void => undefined;
@@ -54,7 +53,7 @@ it('begins its first run before it has fetched what waits, and works on all of i
   await worker.close();
 }, 60_000);
 
-it('works off what waits with few fetchers, each call once', async () => {
+it('runs each call once when it may run only a few at a time', async () => {
   const begun: string[] = [];
   const worker = start(3, async (callId) => {
     begun.push(callId);
@@ -68,7 +67,7 @@ it('works off what waits with few fetchers, each call once', async () => {
   await worker.close();
 }, 60_000);
 
-it('counts as due what waits, and what was put off until some seconds ago', async () => {
+it('counts waiting jobs as due, and delayed jobs that have been due for some seconds', async () => {
   const { redis, keys } = stage;
   const due = (atMs = Date.now()) => countDueJobs(redis, keys, BATCH, atMs);
   expect(await due()).toBe(WAITING);
@@ -82,7 +81,7 @@ it('counts as due what waits, and what was put off until some seconds ago', asyn
   await bull.add('call', {}, { jobId: 'put-off', delay: 60_000 });
   await bull.close();
   expect(await due()).toBe(WAITING - 1);
-  // Whoever is about to fetch it needs a moment, and clocks are a little apart.
+  // A worker needs a moment to fetch it, and clocks differ a little.
   expect(await due(Date.now() + 62_000)).toBe(WAITING - 1);
   expect(await due(Date.now() + 66_000)).toBe(WAITING);
 });

@@ -1,5 +1,5 @@
 import { createCallClaims } from '../../src/intake/call-claims.ts';
-import { type Coalescer, startCoalescer } from '../../src/intake/coalescer.ts';
+import { Coalescer } from '../../src/intake/coalescer.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FarProxy, startFarProxy } from '../support/far-proxy.ts';
 import { limits, users, useStages } from './stage.ts';
@@ -23,32 +23,32 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
     readonly onTheWay: number;
   }[] = [];
   let looks = 0;
-  running.push(
-    startCoalescer({
-      redis,
-      blocking: connect(),
-      keys,
-      limits: { ...limits, maxUsers: 10, maxWaitMs, eagerCalls: 0 },
-      processId: 'p1',
-      place: async () => {
-        looks += 1;
-        return () => undefined;
-      },
-      nextClaim: createCallClaims(() => crypto.randomUUID()),
-      expectCall: () => {
-        expected += 1;
-      },
-      take: (call, leave) => {
-        const onTheWay = looks - taken.length;
-        taken.push({ run: call.run, users: call.users, onTheWay });
-        leave();
-      },
-      handOver: async () => undefined,
-      onTrouble: (error) => {
-        throw error;
-      },
-    }),
-  );
+  const coalescer = new Coalescer({
+    redis,
+    blocking: connect(),
+    keys,
+    limits: { ...limits, maxUsers: 10, maxWaitMs, eagerCalls: 0 },
+    processId: 'p1',
+    place: async () => {
+      looks += 1;
+      return () => undefined;
+    },
+    nextClaim: createCallClaims(() => crypto.randomUUID()),
+    expectCall: () => {
+      expected += 1;
+    },
+    take: (call, leave) => {
+      const onTheWay = looks - taken.length;
+      taken.push({ run: call.run, users: call.users, onTheWay });
+      leave();
+    },
+    handOver: async () => undefined,
+    onTrouble: (error) => {
+      throw error;
+    },
+  });
+  running.push(coalescer);
+  coalescer.start();
   return { expected: () => expected, taken, redis: near, add };
 }
 

@@ -12,7 +12,7 @@ import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts
 /** A connection, from its opening to its end; of a Redis that comes and goes. */
 
 let server: TestRedis;
-/** Of the server of this file, or of another address. */
+/** Opens a connection to this file's server or to another address. */
 function open(role: 'loop' | 'oneshot', url = server.url) {
   const changes: ConnectionChange[] = [];
   const client = openRedis({ ...server.settings, url }, role, 'test', (change) => changes.push(change));
@@ -24,10 +24,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test('its changes are told once each, however often it tries meanwhile', async () => {
+test('each change is reported once, regardless of the number of attempts', async () => {
   const { client, states } = open('loop');
   await whenReady(client, 30_000);
-  // What is ready is not waited for; and a cluster says more than once that it is.
+  // A ready connection is not waited for. A cluster emits `ready` more than once.
   await whenReady(client, 1);
   client.emit('ready');
   expect(states()).toEqual(['reachable']);
@@ -44,7 +44,7 @@ test('its changes are told once each, however often it tries meanwhile', async (
   await closeRedis(client);
 });
 
-test('a connection that is cut without an error is told, too', async () => {
+test('a connection that is cut without an error is reported, too', async () => {
   const { client, changes } = open('loop');
   await whenReady(client, 30_000);
   const id = await client.client('ID');
@@ -59,7 +59,7 @@ test('a connection that is cut without an error is told, too', async () => {
   await Promise.all([client, other].map(closeRedis));
 });
 
-test('of a Redis that is away, the reason is told when the time is up, and leaving it takes none', async () => {
+test('whenReady rejects with the reason after its time-out, and closing takes no time', async () => {
   const port = await freePort();
   const { client, changes } = open('oneshot', `redis://127.0.0.1:${port}`);
   await expect(whenReady(client, 300)).rejects.toThrow(`ECONNREFUSED 127.0.0.1:${port}`);
@@ -67,7 +67,7 @@ test('of a Redis that is away, the reason is told when the time is up, and leavi
   await closeRedis(client);
 });
 
-test('one that takes the connection and says nothing: "no answer"', async () => {
+test('a server that accepts and never answers is reported as "no answer"', async () => {
   const silent: Server = createServer(() => undefined).listen(0, '127.0.0.1');
   await eventually('it listens', () => silent.address() !== null);
   const { port } = silent.address() as { port: number };
@@ -77,7 +77,7 @@ test('one that takes the connection and says nothing: "no answer"', async () => 
   silent.close();
 });
 
-test('a Redis that stands still keeps nobody from leaving it', async () => {
+test('closing does not wait for a Redis that hangs', async () => {
   const { client } = open('loop');
   await whenReady(client, 30_000);
   await listenOn(client, 'news');
@@ -94,7 +94,7 @@ test('a Redis that stands still keeps nobody from leaving it', async () => {
   }
 });
 
-test('a connection that breaks while it is being closed is closed', async () => {
+test('a connection that breaks during closing is closed', async () => {
   const { client } = open('oneshot');
   await whenReady(client, 30_000);
   process.kill(server.pid(), 'SIGSTOP');

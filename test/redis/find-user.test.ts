@@ -1,6 +1,6 @@
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
-import type { Presence } from '../../src/tasks/account-checks.ts';
+import type { Presence } from '../../src/tasks/checks/account-checks.ts';
 import { findUser, type UserReport } from '../../src/tasks/find-user.ts';
 import { type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, users, useStages } from './stage.ts';
@@ -28,7 +28,7 @@ async function settle(stage: Stage, callId: string, fate: Fate, dueAtMs = 0): Pr
   await settleRecord(stage.redis, stage.keys, callId, `r-${callId}`, settlement);
 }
 
-test('from the stream to the call, its retry, the parking and the front of the intake', async () => {
+test('finds a user in the stream, in a call, in its retry, parked and at the front of the intake', async () => {
   const stage = newStage();
   const [first, second] = await stage.add(user('ann', 'nick', 'Ann'), user('ann'), user('bob'));
   const inStream = await find(stage, 'ann');
@@ -93,7 +93,7 @@ test('from the stream to the call, its retry, the parking and the front of the i
   expect((await find(stage, 'an')).state).toBe('missing');
 });
 
-test('dead letters of every state, also of an ID that is none; what the API says stands beside them', async () => {
+test('reports dead letters of every state, also of an invalid user ID, beside the answer of the API', async () => {
   const stage = newStage();
   const [eventId] = await stage.add(user('ann'), user('bob'), user('a'.repeat(36)));
   await settle(stage, callOf(await stage.cut()).callId, 'die');
@@ -117,7 +117,7 @@ test('dead letters of every state, also of an ID that is none; what the API says
   expect(asked).toEqual([]);
 });
 
-test('says why calls do not go out, and does not ask the API then', async () => {
+test('says why calls are stopped, and does not ask the API then', async () => {
   const stage = newStage();
   await createHoldState(stage.redis, stage.keys).pause('a test', 1);
   expect(await find(stage, 'ann')).toMatchObject({
@@ -128,7 +128,7 @@ test('says why calls do not go out, and does not ask the API then', async () => 
   expect(asked).toEqual([]);
 });
 
-test('of a long stream it looks at both ends, and says so', async () => {
+test('looks at both ends of a long stream, and says so', async () => {
   const stage = newStage();
   const some = users(10_500, 'x');
   const ids = [
@@ -141,7 +141,7 @@ test('of a long stream it looks at both ends, and says so', async () => {
   expect((await find(stage, 'first')).waiting).toEqual([{ eventId: ids[0], place: 'stream' }]);
   expect((await find(stage, 'last')).waiting).toEqual([{ eventId: ids.at(-1), place: 'stream' }]);
   const middle = await find(stage, 'middle');
-  // They may wait where nobody looked: that there is no account is not all there is to say.
+  // An event may wait where it was not looked for, so the state is unknown although there is no account.
   expect(middle).toMatchObject({ state: 'unknown', hasAccount: false, waiting: [] });
   expect(middle.unchecked).toEqual([
     'the stream holds 21003 events: only the oldest and newest 10000 were looked at',

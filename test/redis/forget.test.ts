@@ -25,29 +25,29 @@ async function settle(stage: Stage, callId: string, fate: Fate, outcomes = false
   await settleRecord(stage.redis, stage.keys, callId, `r-${callId}`, settlement, outcomes);
 }
 
-/** Whatever names the user, among the keys of this stage. */
+/** Every value among the keys of this stage that names the user. */
 async function traces({ redis, keys }: Stage, text: string): Promise<string[]> {
   const own = keys.stream.replace(/:[^:]*$/, '');
   return (await tracesOf(redis, text)).filter((key) => key.startsWith(own));
 }
 
-test('erases a user in every place at once; the books balance, and nobody else is touched', async () => {
+test('erases a user in every place; the totals balance, and other users are unchanged', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
-  // Dead, and dead but resolved, and told in the stream of outcomes.
+  // A dead letter, a resolved dead letter, and an entry in the stream of outcomes.
   await stage.add(user('ann/1'), user('bob'));
   await settle(stage, callOf(await stage.cut()).callId, 'die', true);
   await stage.add(user('ann/1'), user('bob'));
   await settle(stage, callOf(await stage.cut()).callId, 'import', true);
   await stage.add(user('ann/1'), user('bob'));
   await settle(stage, callOf(await stage.cut()).callId, 'die', true);
-  // At the front of the intake: parked behind a call that has ended.
+  // An event at the front of the intake, which was parked behind a call that has ended.
   await stage.add(user('ann/1'));
   const first = callOf(await stage.cut()).callId;
   await stage.add(user('ann/1', 'nick', 'Ann'), user('ann/1'));
   await stage.cut();
   await settle(stage, first, 'import', true);
-  // In a call that waits for its retry, with one more behind it.
+  // An event in a call that waits for its retry, and one parked behind it.
   await redis.rename(keys.returned, `${keys.returned}-aside`);
   await stage.add(user('ann/1'), user('bob'), user('ann/1'));
   const { callId } = callOf(await stage.cut());
@@ -60,9 +60,9 @@ test('erases a user in every place at once; the books balance, and nobody else i
   await stage.add(user('ann/1'));
   await stage.cut();
   await redis.rename(`${keys.returned}-aside`, keys.returned);
-  // In the stream.
+  // An event in the stream.
   await stage.add(user('bob'), user('ann/1'), user('ann/10'));
-  // Never so by themselves: what came back would have gone into the call before the newer one.
+  // This order is made by hand: a returned event would go into a call before a newer one.
   for (const problem of await stage.problems())
     expect(problem).toMatch(/^ann\/1: .* would go before the older/);
   const before = await readTotals(redis, keys);
@@ -79,7 +79,7 @@ test('erases a user in every place at once; the books balance, and nobody else i
   });
 
   expect(await forget(stage, 'ann/1')).toMatchObject({ complete: true, erased: found, left: [] });
-  // Beside them stands a user whose ID begins the same.
+  // Another user has an ID with the same beginning.
   expect((await traces(stage, 'ann/1')).concat(await traces(stage, 'ann\\\\/1'))).toEqual([keys.stream]);
   expect(await traces(stage, 'ann/1"')).toEqual([]);
   expect(await stage.problems()).toEqual([]);
@@ -92,7 +92,7 @@ test('erases a user in every place at once; the books balance, and nobody else i
     erased: { stream: 0, returned: 0, parked: 0, inCalls: 0, letters: 0, outcomes: 0 },
   });
 
-  // The others' way goes on.
+  // The events of the other users go on.
   await settle(stage, callId, 'import');
   for (const call of await stage.cutAll()) await settle(stage, call.callId, 'import');
   const end = await readTotals(redis, keys);
@@ -100,7 +100,7 @@ test('erases a user in every place at once; the books balance, and nobody else i
   expect(await stage.problems()).toEqual([]);
 }, 60_000);
 
-test('a call that may be on the wire is waited for; its run settles as ever', async () => {
+test('waits for a call that may be on the wire, whose run settles as usual', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
   await stage.add(user('ann'), user('bob'));
@@ -117,7 +117,7 @@ test('a call that may be on the wire is waited for; its run settles as ever', as
   expect(early.left[0]).toMatch(/on the wire/);
   expect(await stage.problems()).toEqual([]);
 
-  // While it waits, the call is refused: then the letter goes, too.
+  // The call is refused while the erasing waits: then its dead letter is erased, too.
   let waits = 0;
   const report = await forget(stage, 'ann', {
     maxWaitMs: 60_000,
@@ -133,7 +133,7 @@ test('a call that may be on the wire is waited for; its run settles as ever', as
   expect(await stage.problems()).toEqual([]);
 }, 60_000);
 
-test('a call that has no slot yet is taken from its run, and made again without the user', async () => {
+test('takes a call without a slot from its run; the call is made again without the user', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
   await stage.add(user('ann'), user('bob'), user('cyd', 'type', '1'));
@@ -142,7 +142,7 @@ test('a call that has no slot yet is taken from its run, and made again without 
   const robot = calls.find(({ command }) => command === SINGLE)?.callId ?? '';
   const stale = settlementBy(await stage.take(callId, 'r1'), () => 'import');
   await forget(stage, 'ann');
-  // Alone in its call: the call is gone with them.
+  // The user is alone in the call, so the call is removed.
   await forget(stage, 'cyd');
   expect((await stage.claim(robot, 'r2')).kind).toBe('gone');
   expect((await settleRecord(redis, keys, callId, 'r1', stale)).kind).toBe('lost');
@@ -159,7 +159,7 @@ test('a call that has no slot yet is taken from its run, and made again without 
   expect(await readTotals(redis, keys)).toMatchObject({ imported: 1, deadLettered: 2, forgotten: 2 });
 }, 60_000);
 
-test('letters that are being redriven go with their event, and those of an ID that is none', async () => {
+test('erases letters that are being redriven with their event, and letters of an invalid user ID', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
   const long = 'f81d4fae-7dec-11d0-a765-00a0c91e6bf6';
@@ -167,7 +167,7 @@ test('letters that are being redriven go with their event, and those of an ID th
   for (const { callId } of callsOf(await stage.cut())) {
     const record = await stage.take(callId, 'r1');
     const settlement = settlementBy(record, () => 'die');
-    // As the letters of the real reader: an ID that is none stands in the letter alone.
+    // As the real reader does it: only the letter holds the invalid ID.
     const dead = settlement.dead.map((one) => {
       const entry = entriesOf(record).find(({ eventId }) => eventId === one.eventId);
       const letter = { ...one.letter, userId: entry?.fields[1], event: { userId: entry?.fields[1] } };
@@ -187,7 +187,7 @@ test('letters that are being redriven go with their event, and those of an ID th
   expect(await stage.problems()).toEqual([]);
 }, 60_000);
 
-test('a long front of the intake is looked through page by page, whoever else takes entries out', async () => {
+test('reads a long front of the intake page by page, while others take entries out', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
   const names = ['ann', 'bob', 'cyd', 'dan'];
@@ -202,7 +202,7 @@ test('a long front of the intake is looked through page by page, whoever else ta
   expect(left).toEqual(Array.from({ length: 100 }, (_, i) => packed(4 * i)));
 }, 60_000);
 
-test('between any steps of other processes: the books balance, and in the end nothing is left', async () => {
+test('keeps the totals balanced between any steps of other processes, and leaves nothing in the end', async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('add' as const), n: fc.nat(3) }) },
     {
@@ -242,7 +242,7 @@ test('between any steps of other processes: the books balance, and in the end no
   );
 }, 120_000);
 
-test('whoever waits for an import does not wait for its forgotten events', async () => {
+test('the tally of an import does not wait for erased events', async () => {
   const stage = newStage();
   const { redis, keys } = stage;
   await openTally(redis, keys, 'import-1');
@@ -262,13 +262,13 @@ test('whoever waits for an import does not wait for its forgotten events', async
   });
   await stage.add(tallied);
   await forget(stage, 'ann');
-  // Four were on their way; the first one had ended before, which this test's settling does not count.
+  // Four events were on their way. The first one had ended before, and this test's settling does not count it.
   expect(await readTally(redis, keys, 'import-1')).toMatchObject({ accepted: 5, deadLettered: 4 });
   expect(await redis.exists(`${keys.tallyPrefix}of-nobody`)).toBe(0);
   expect(await stage.problems()).toEqual([]);
 }, 60_000);
 
-test('a stream of ten thousand is read once', async () => {
+test('reads a stream of 10,000 entries once', async () => {
   const stage = newStage();
   await stage.add(...users(5_000), user('ann'), ...users(5_000), user('ann'));
   expect((await forget(stage, 'ann')).erased.stream).toBe(2);

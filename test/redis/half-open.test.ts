@@ -78,7 +78,7 @@ test('dead connections are made anew, whatever they wait for; those that merely 
   expect(await waits).toBeNull();
   expect(sound.connections).toBe(2);
   expect(new Set(lost)).toEqual(
-    new Set(['no answer for 3 s: the connection is taken for dead and made anew']),
+    new Set(['no answer for 3 s: the connection is considered dead and made again']),
   );
   expect(lost).toHaveLength(3);
 }, 90_000);

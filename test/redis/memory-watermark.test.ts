@@ -12,7 +12,7 @@ async function infos(redis: ReturnType<typeof fresh>['redis']): Promise<number> 
   return Number(/^cmdstat_info:calls=(\d+)/m.exec(text)?.[1] ?? 0);
 }
 
-test('Redis is asked once a second, however many look', async () => {
+test('Redis is asked at most once per second', async () => {
   const { redis, keys } = fresh();
   const mark = createMemoryWatermark(redis, keys);
   await redis.call('CONFIG', 'RESETSTAT');
@@ -29,7 +29,7 @@ test('Redis is asked once a second, however many look', async () => {
   await eventually('and again', async () => (await mark.look()).level === 'ample');
 });
 
-test('a level is left below its mark only: what was seen last counts', async () => {
+test('a level ends only below its mark: the last reading counts', async () => {
   const { redis, keys } = fresh();
   const mark = createMemoryWatermark(redis, keys);
   const usedBytes = async (): Promise<number> =>
@@ -56,7 +56,7 @@ describe('a Redis that went away', () => {
   });
   afterAll(() => server.stop());
 
-  test('is an error, and is asked again when it is back', async () => {
+  test('is an error, and it is asked again when it is back', async () => {
     const { keys } = fresh();
     const redis = openRedis(server.settings, 'oneshot', 'test', () => undefined);
     await eventually('connected', () => redis.status === 'ready');

@@ -1,6 +1,6 @@
 import type { Outcome } from '../../src/event/outcome.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createOutcomeInbox, type OutcomeInbox } from '../../src/producer/outcome-inbox.ts';
+import { OutcomeInbox } from '../../src/producer/outcome-inbox.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 function newInbox(more: { idleMs?: number; maxWaiting?: number } = {}): OutcomeInbox {
   const open = () => openRedis(server.settings, 'oneshot', 'outcomes', () => undefined);
-  const inbox = createOutcomeInbox({
+  const inbox = new OutcomeInbox({
     channel: CHANNEL,
     open,
     commands: redis,
@@ -58,7 +58,7 @@ async function listeners(): Promise<string[]> {
   );
 }
 
-test('many waiters share one connection, and each hears of their own event', async () => {
+test('many waiters share one connection, and each gets the outcome of its own event', async () => {
   const inbox = newInbox();
   const windows = await Promise.all(Array.from({ length: 20 }, () => inbox.expect()));
   const waits = windows.map(({ outcomeOf: wait }, i) => wait(`1-${i}`, 'ann', 30_000));
@@ -74,11 +74,11 @@ test('many waiters share one connection, and each hears of their own event', asy
   expect(heard[1]).toMatchObject({ outcome: 'superseded', hasAccount: true });
 }, 60_000);
 
-test('an outcome that comes before the reply that names its event is not lost', async () => {
+test('an outcome that comes before the ID of its event is known is not lost', async () => {
   const inbox = newInbox();
   const window = await inbox.expect();
   expect(await publish(outcomeOf('2-0'))).toBe(1);
-  // What was published first is heard first: once this one is known, that one is, too.
+  // Messages keep their order: once this outcome is known, the earlier one is known, too.
   const later = window.outcomeOf('2-1', 'ann', 30_000);
   await publish(outcomeOf('2-1'));
   await later;
@@ -86,7 +86,7 @@ test('an outcome that comes before the reply that names its event is not lost', 
   window.end();
 }, 60_000);
 
-test('who waits too long hears that it is pending, and a late outcome harms nobody', async () => {
+test('a waiter resolves to pending at its time-out, and a late outcome is ignored', async () => {
   const inbox = newInbox({ maxWaiting: 2 });
   const window = await inbox.expect();
   expect(await window.outcomeOf('3-0', 'ann', 20)).toEqual({
@@ -108,7 +108,7 @@ test('who waits too long hears that it is pending, and a late outcome harms nobo
   await expect(inbox.expect()).rejects.toThrow('closed');
 }, 60_000);
 
-test('lets go of its connection when nobody waits, and takes it up again', async () => {
+test('disconnects when idle and connects again', async () => {
   const inbox = newInbox({ idleMs: 20 });
   for (const round of ['4-0', '4-1']) {
     const window = await inbox.expect();
@@ -132,10 +132,10 @@ test('listens again after its connection was cut', async () => {
   expect(await wait).toMatchObject({ outcome: 'imported' });
 }, 60_000);
 
-test('what settle said while nobody listened is heard once the connection stands again', async () => {
+test('an outcome that was published without a listener is read after the reconnect', async () => {
   const stage: Stage = newStage();
   const channel = `${stage.keys.replyPrefix}p`;
-  const inbox = createOutcomeInbox({
+  const inbox = new OutcomeInbox({
     channel,
     // Comes up only when it is let.
     open: () => openRedis(server.settings, 'oneshot', 'outcomes', () => undefined),
@@ -144,7 +144,7 @@ test('what settle said while nobody listened is heard once the connection stands
     maxWaiting: 10,
   });
   inboxes.push(inbox);
-  // It listens on another server: on this one nobody does, as while a connection is being made again.
+  // It listens on another server, so that this server has no listener, as during a reconnect.
   const window = await inbox.expect();
   const [eventId = ''] = await stage.add(user('ann', 'replyTo', channel));
   const wait = window.outcomeOf(eventId, 'ann', 30_000);
@@ -159,7 +159,7 @@ test('what settle said while nobody listened is heard once the connection stands
   expect(await wait).toMatchObject({ outcome: 'imported' });
   expect(await stage.redis.exists(channel)).toBe(0);
 
-  // Nobody comes for it: it goes by itself.
+  // No process reads it, so it expires.
   await stage.add(user('bob', 'replyTo', channel));
   const second = callOf(await stage.cut()).callId;
   const again = settlementBy(await stage.take(second, 'r2'), () => 'import');
@@ -167,7 +167,7 @@ test('what settle said while nobody listened is heard once the connection stands
   expect(await stage.redis.pttl(channel)).toBeGreaterThan(0);
 }, 60_000);
 
-test('a Redis that is away is said at once, and what is no time or no user', async () => {
+test('a Redis that is away, an invalid time-out and an invalid user are reported at once', async () => {
   const producer = new UserCreatedProducer({
     sdkAppId: 7,
     redis: { url: 'redis://127.0.0.1:1' },

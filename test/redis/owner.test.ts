@@ -23,7 +23,7 @@ describe('on a cluster', () => {
     await cluster.stop();
   });
 
-  test('INFO, the clock and the write that changes nothing come from the owner, for every app', async () => {
+  test('INFO, the clock and writeNothing use the node that holds the keys, for every app', async () => {
     expect(client).toBeInstanceOf(Cluster);
     const owners = new Set<number>();
     for (const keys of apps) {
@@ -52,7 +52,7 @@ describe('on a cluster', () => {
   });
 });
 
-describe('the write that changes nothing', () => {
+describe('writeNothing', () => {
   let server: TestRedis;
   let client: RedisClient;
   beforeAll(async () => {
@@ -66,7 +66,7 @@ describe('the write that changes nothing', () => {
   });
   const [keys = keysOf(1)] = apps;
 
-  test('leaves nothing behind, and is not refused by a full memory', async () => {
+  test('leaves nothing behind and is not refused by full memory', async () => {
     await client.call('CONFIG', 'SET', 'maxmemory', '1');
     await writeNothing(client, keys);
     await client.call('CONFIG', 'SET', 'maxmemory', '0');

@@ -1,5 +1,5 @@
-import { signsOfLife } from '../../src/cli/dlq/redrive-run.ts';
 import { beginRun, listRuns } from '../../src/ledger/letters/redrive-history.ts';
+import { createRunRecorder } from '../../src/tasks/redrive-run.ts';
 import { eventually } from '../support/eventually.ts';
 import { useStages } from './stage.ts';
 
@@ -7,36 +7,40 @@ const fresh = useStages();
 const report = { letters: 3, users: 2, calls: 1, imported: 0, failed: 0, left: {}, givenUp: null };
 const asked = { by: 'someone', filter: {}, rate: null, force: false, asOf: 0 };
 
-test('a redrive tells its history how far it is and how it ended', async () => {
+test('a redrive records its progress and how it ended', async () => {
   const { redis, keys } = fresh();
   const said: string[] = [];
-  const signs = signsOfLife(redis, keys, await beginRun(redis, keys, asked), (text) => said.push(text));
-  await eventually('a sign between beginning and end', async () => {
-    signs.tell(report);
+  const recorder = createRunRecorder(redis, keys, await beginRun(redis, keys, asked), (text) =>
+    said.push(text),
+  );
+  await eventually('progress is recorded before the end', async () => {
+    recorder.progress(report);
     return (await listRuns(redis, keys))[0]?.letters === 3;
   });
   expect(await listRuns(redis, keys)).toMatchObject([{ state: 'running', letters: 3 }]);
-  await signs.broke(new Error('the letters could not be read'));
+  await recorder.fail(new Error('the letters could not be read'));
   expect(await listRuns(redis, keys)).toMatchObject([
     { state: 'interrupted', letters: 3, why: 'the letters could not be read' },
   ]);
-  await signs.end(report);
+  await recorder.end(report);
   expect(await listRuns(redis, keys)).toMatchObject([{ state: 'done', letters: 3, users: 2, calls: 1 }]);
   expect(said).toEqual([]);
 });
 
-test('a history that cannot be written is said once, and ends no redrive', async () => {
+test('a history that cannot be written is reported once and stops no redrive', async () => {
   const { redis, keys } = fresh();
   const said: string[] = [];
-  const signs = signsOfLife(redis, keys, await beginRun(redis, keys, asked), (text) => said.push(text));
+  const recorder = createRunRecorder(redis, keys, await beginRun(redis, keys, asked), (text) =>
+    said.push(text),
+  );
   await redis.set(keys.redrives, 'no hash');
-  await eventually('it was tried', () => {
-    signs.tell(report);
+  await eventually('a write was tried', () => {
+    recorder.progress(report);
     return said.length > 0;
   });
-  await signs.end(report);
-  await signs.broke(new Error('any'));
+  await recorder.end(report);
+  await recorder.fail(new Error('any'));
   expect(said).toEqual([
-    expect.stringMatching(/^how far redrive r1 has come could not be written down: .*WRONGTYPE/),
+    expect.stringMatching(/^The progress of redrive r1 could not be recorded: .*WRONGTYPE/),
   ]);
 });

@@ -78,7 +78,7 @@ function optionsWith(more: Partial<RedriveOptions>, request: object): RedriveOpt
 
 const users = (count: number) => Array.from({ length: count }, (_, i) => `u${i}`);
 
-it('fills calls, adds their jobs, and waits for room', async () => {
+it('fills calls, adds their jobs and waits for room', async () => {
   await refused(users(250));
   let waits = 0;
   const report = await redriveAll(
@@ -99,7 +99,7 @@ it('fills calls, adds their jobs, and waits for room', async () => {
   expect(added.length).toBe(3);
 });
 
-it('asks again for a user who is in a call, and says so in the end', async () => {
+it('asks again for a user that is in a call, and reports the user as busy in the end', async () => {
   await refused(['ann', 'bob']);
   await redis.xadd(keys.stream, '*', 'userId', 'ann');
   await driver().cut();
@@ -112,7 +112,7 @@ it('asks again for a user who is in a call, and says so in the end', async () =>
   await refused(['cyd']);
   await redis.xadd(keys.stream, '*', 'userId', 'cyd');
   await driver().cut();
-  // Their call refuses them meanwhile: then both letters go.
+  // The user's call fails meanwhile: then both letters are redriven.
   const later = await redriveAll({ sleep: async (ms) => (ms > 0 ? settleAll(70402) : undefined) });
   expect(later).toMatchObject({ letters: 2, users: 1, left: {} });
 });
@@ -127,23 +127,23 @@ it('keeps to a rate', async () => {
     },
   });
   expect(report.users).toBe(30);
-  // After 20 users the third ten may go at 2 s; this test's clock has hardly moved.
+  // After 20 users the third ten may go at 2 s. This test's clock has hardly moved.
   expect(waitedMs).toBeGreaterThan(1_000);
 });
 
-it('a dry run counts a user with several letters once', async () => {
+it('counts a user with several letters once in a dry run', async () => {
   for (let round = 0; round < 3; round++) await refused(users(120));
   expect(await redriveAll({}, { dryRun: true })).toMatchObject({ letters: 360, users: 120, calls: 0 });
   expect(added).toEqual([]);
   expect(await redriveAll({ maxFailedShare: 1 })).toMatchObject({ letters: 360, users: 120 });
 }, 30_000);
 
-/** Workers that answer each open call with this code, whenever the redrive waits. */
+/** Workers that end each open call with this code whenever the redrive waits. */
 const workersAnswer = (errorCode: number) => async (ms: number) => {
   if (ms > 0) await settleAll(errorCode);
 };
 
-it('stops after the first hundred when they are dead once more, and goes on when they are not', async () => {
+it('stops after the first 100 users when they are dead again, and goes on when they are imported', async () => {
   await refused(users(450));
   const stopped = await redriveAll({ sleep: workersAnswer(70402) });
   expect(stopped).toMatchObject({ users: 100, failed: 100, imported: 0, givenUp: 'failures' });
@@ -155,13 +155,13 @@ it('stops after the first hundred when they are dead once more, and goes on when
   expect(mended.imported).toBeGreaterThanOrEqual(100);
 }, 60_000);
 
-it('does not wait for the first hundred while nothing can be called, or for ever', async () => {
+it('does not wait for the first 100 users while calls are stopped, nor for ever', async () => {
   await refused(users(250));
   await redis.hset(keys.hold, 'paused', '1');
   expect(await redriveAll()).toMatchObject({ users: 100, givenUp: 'paused' });
 }, 60_000);
 
-it('stops when Redis is nearly full, and when it is interrupted, between two calls', async () => {
+it('stops between two calls when Redis is nearly full, and when it is interrupted', async () => {
   await refused(users(250));
   expect(await redriveAll({ hasRoom: async () => false })).toMatchObject({ users: 0, givenUp: 'memory' });
   const interrupt = new AbortController();
@@ -172,7 +172,7 @@ it('stops when Redis is nearly full, and when it is interrupted, between two cal
   expect(report).toMatchObject({ users: 100, givenUp: 'interrupted' });
 }, 60_000);
 
-it('taken up again it meets none of its own failures', async () => {
+it('skips the users that failed in an earlier run when it is resumed', async () => {
   await refused(users(150));
   const asOfMs = await newestDeathMs(redis, keys);
   const interrupt = new AbortController();
@@ -183,7 +183,7 @@ it('taken up again it meets none of its own failures', async () => {
   expect(rest).toMatchObject({ letters: 50, users: 50, givenUp: null });
 }, 60_000);
 
-it('takes a list of event IDs, user IDs and letters, narrowed by a filter', async () => {
+it('takes a list of event IDs, user IDs and letters, and applies a filter to it', async () => {
   await refused(['ann', 'ann', 'bob', 'cyd', 'dan']);
   const eventIdOf = async (userId: string): Promise<string> => {
     const [member = ''] = await redis.zrange(keys.deadByUser, `[${userId} `, `(${userId}!`, 'BYLEX');

@@ -132,6 +132,23 @@ describe('what the probe is, by the proof that is wanted', () => {
     });
   });
 
+  test('outage: the classes that wait take turns', async () => {
+    const { stage, book, candidate } = await desk('import');
+    const asking = [await candidate('c1'), await candidate('c2', 'retry')];
+    for (const [probes, index] of [
+      [0, 0],
+      [1, 1],
+      [2, 0],
+    ]) {
+      await stage.redis.hset(stage.keys.hold, 'kind', 'outage', 'probes', probes as number);
+      await stage.redis.hdel(stage.keys.hold, 'probeUntil');
+      await eventually('a probe goes', async () => {
+        const answer = await book.ask(asking);
+        return answer.kind === 'slot' && answer.index === index;
+      });
+    }
+  });
+
   test('import: the call that failed last goes after the others, but where it waits alone it goes', async () => {
     const { stage, book, candidate } = await desk('import');
     await stage.redis.hset(stage.keys.hold, 'failedProbe', 'c1');

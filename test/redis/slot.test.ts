@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { waitUntil } from '../../src/lifecycle/wait-until.ts';
+import { waitUntil } from '../../src/lifecycle/wait.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotClient, type Slot, type SlotClient } from '../../src/pace/slot.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';

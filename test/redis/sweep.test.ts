@@ -4,7 +4,7 @@ import { sweep } from '../../src/calls/sweep.ts';
 import { RECORD_FORMAT } from '../../src/ledger/record.ts';
 import { BATCH, callOf, SINGLE, type Stage, users, useStages } from './stage.ts';
 
-/** Every open record has a job that will run it, whatever became of the first one. */
+/** Every open record gets a job that will run it, whatever became of the first one. */
 const fresh = useStages();
 
 let stage: Stage;
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const key = (name: string): string => `${stage.keys.bullPrefix}:${queueName(BATCH)}:${name}`;
 
-/** A call that was cut and has not moved for long, with its job or without. */
+/** A call that was cut and has not moved for a minute, with a job or without. */
 async function callWith(job: boolean): Promise<string> {
   await stage.add(...users(1, `u${Math.random().toString(36).slice(2, 10)}-`));
   const { callId } = callOf(await stage.cut());
@@ -44,13 +44,13 @@ async function age(callId: string): Promise<void> {
 const swept = () => sweep(stage.redis, stage.keys, queues, 60_000);
 const quiet = { putBack: 0, overdue: 0, foreign: 0, unaccounted: 0 };
 
-test('a job that will come is let be', async () => {
+test('a job that will run is left alone', async () => {
   await callWith(true);
   expect(await swept()).toEqual(quiet);
   expect(await bull.getWaitingCount()).toBe(1);
 });
 
-test('a call that moved just now is let be', async () => {
+test('a call that moved just now is left alone', async () => {
   await stage.add(...users(1));
   callOf(await stage.cut());
   expect(await swept()).toEqual(quiet);
@@ -67,7 +67,7 @@ describe('the job is put back', () => {
       },
     ],
     [
-      'when it is said to be completed',
+      'when it is marked as completed',
       async (callId) => {
         await stage.redis.lrem(key('wait'), 0, callId);
         await stage.redis.zadd(key('completed'), Date.now(), callId);
@@ -84,19 +84,19 @@ describe('the job is put back', () => {
   });
 });
 
-test('a job that is put off for an hour, though its call is due, is brought forward', async () => {
+test('a job that is delayed for an hour although its call is due is brought forward', async () => {
   const callId = await callWith(false);
   await bull.add('call', {}, { jobId: callId, delay: 3_600_000 });
   expect(await swept()).toEqual({ ...quiet, overdue: 1 });
   expect(await bull.getJobState(callId)).toBe('waiting');
-  // It went by itself in the meantime, and then its work was done: no trouble.
+  // A job that became due by itself, or was done and removed, is no trouble.
   await queues.bringForward(BATCH, callId);
   await bull.remove(callId);
   await queues.bringForward(BATCH, callId);
   expect(troubles).toEqual([]);
 });
 
-test('that a job cannot be brought forward is said, and keeps no other from it', async () => {
+test('an error while a job is brought forward is reported, and other jobs are still brought forward', async () => {
   const { redis } = stage;
   for (let i = 0; i < 2; i++) await bull.add('call', {}, { jobId: await callWith(false), delay: 3_600_000 });
   await redis.set(key('wait'), 'no list');
@@ -106,7 +106,7 @@ test('that a job cannot be brought forward is said, and keeps no other from it',
   expect(await swept()).toEqual({ ...quiet, putBack: 2 });
 });
 
-test('records of a newer format, and of commands this worker does not make, are left as they are', async () => {
+test('records of a newer format or of a command that this worker does not make are left unchanged', async () => {
   const { redis, keys } = stage;
   const newer = keys.callPrefix + (await callWith(false));
   await redis.hset(newer, 'v', String(RECORD_FORMAT + 1), 'command', 'something_new', 'shape', 'unheard of');
@@ -121,7 +121,7 @@ test('records of a newer format, and of commands this worker does not make, are 
   expect(await redis.zcard(keys.open)).toBe(3);
 });
 
-test('an orphan behind more than a page of records that are left alone is found all the same', async () => {
+test('an orphan behind more than a page of records that are left alone is found', async () => {
   const { redis, keys } = stage;
   const pipeline = redis.pipeline();
   for (let i = 0; i < 1_200; i++) {
@@ -134,13 +134,13 @@ test('an orphan behind more than a page of records that are left alone is found 
   expect(await bull.getJobState(callId)).toBe('waiting');
 });
 
-test('an open call without a record is taken off the list', async () => {
+test('an open call without a record is removed from the list', async () => {
   await stage.redis.zadd(stage.keys.open, 1_000, 'c999');
   expect(await swept()).toEqual(quiet);
   expect(await stage.redis.zcard(stage.keys.open)).toBe(0);
 });
 
-test('a record that is not among the open ones shows in the books', async () => {
+test('a record that is missing from the open ones shows in the totals', async () => {
   const callId = await callWith(true);
   await stage.add(...users(3, 'more'));
   callOf(await stage.cut());

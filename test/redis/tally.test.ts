@@ -1,6 +1,6 @@
 import { talliesOf } from '../../src/delivery/policy/import-counters.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createAdder } from '../../src/tasks/backfill/stream-writer.ts';
+import { createStreamWriter } from '../../src/tasks/backfill/stream-writer.ts';
 import { openTally, readTally, underWay } from '../../src/tasks/backfill/tally.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fate, settlementBy } from './settlements.ts';
@@ -11,11 +11,11 @@ const NEVER = new AbortController().signal;
 
 async function add(stage: Stage, tally: string | undefined, ...userIds: string[]): Promise<void> {
   const { redis, keys } = stage;
-  const adder = createAdder({ redis, keys, tally, signal: NEVER, onRefused: () => undefined });
-  await adder.add(userIds.map((userId) => ({ userId })));
+  const writer = createStreamWriter({ redis, keys, tally, signal: NEVER, onRefused: () => undefined });
+  await writer.write(userIds.map((userId) => ({ userId })));
 }
 
-/** Cuts what waits, and settles it; events of `counted` belong to the tally t. */
+/** Cuts the waiting events and settles them; `counted` of them belong to the tally t. */
 async function settle(stage: Stage, fate: Fate, counted: number, slotClass?: string): Promise<void> {
   const { redis, keys } = stage;
   const { callId } = callOf(await stage.cut());
@@ -32,7 +32,7 @@ async function settle(stage: Stage, fate: Fate, counted: number, slotClass?: str
   expect(kind).toBe('settled');
 }
 
-test('what is added is counted with it, and what ends with its end', async () => {
+test('an event is counted in the step that adds it, and again in the step that ends it', async () => {
   const stage = fresh();
   const { redis, keys } = stage;
   await openTally(redis, keys, 't');
@@ -54,14 +54,14 @@ test('what is added is counted with it, and what ends with its end', async () =>
   expect(await stage.problems()).toEqual([]);
 });
 
-test('a tally that nobody has opened makes no key: whoever writes events fills no memory with names', async () => {
+test('a tally that was not opened makes no key, so events with made-up tallies fill no memory', async () => {
   const stage = fresh();
   await add(stage, undefined, 'a');
   await settle(stage, 'import', 1);
   expect(await stage.redis.exists(`${stage.keys.tallyPrefix}t`)).toBe(0);
 });
 
-test('a run that lost the record counts nothing', async () => {
+test('a run that lost its record counts nothing', async () => {
   const stage = fresh();
   const { redis, keys } = stage;
   await openTally(redis, keys, 't');
@@ -77,7 +77,7 @@ test('a run that lost the record counts nothing', async () => {
   expect(await readTally(redis, keys, 't')).toMatchObject({ accepted: 1, imported: 0 });
 });
 
-test('an event that ends once more, after a redrive, is not counted once more', async () => {
+test('an event that ends again after a redrive is not counted again', async () => {
   const stage = fresh();
   const { redis, keys } = stage;
   await openTally(redis, keys, 't');
@@ -87,15 +87,15 @@ test('an event that ends once more, after a redrive, is not counted once more', 
   expect(await readTally(redis, keys, 't')).toMatchObject({ accepted: 1, imported: 0 });
 });
 
-test('what Redis refuses is not counted, and added when there is room again', async () => {
+test('events that Redis refuses are not counted; they are added when Redis has memory again', async () => {
   const stage = fresh();
   const { redis, keys } = stage;
   await openTally(redis, keys, 't');
   const refusals: string[] = [];
   const onRefused = (reason: string): void => void refusals.push(reason);
-  const adder = createAdder({ redis, keys, tally: 't', signal: NEVER, onRefused });
+  const writer = createStreamWriter({ redis, keys, tally: 't', signal: NEVER, onRefused });
   await redis.config('SET', 'maxmemory', '1');
-  const added = adder.add([{ userId: 'a' }, { userId: 'b' }]);
+  const added = writer.write([{ userId: 'a' }, { userId: 'b' }]);
   try {
     await eventually('it was refused', () => refusals.length > 0);
   } finally {

@@ -97,7 +97,7 @@ export async function imsyncRun(
 ): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }> {
   const process = imsync(args, env, input);
   const code = await process.ended;
-  if (process.stderr().includes('left open'))
+  if (process.stderr().includes('ended with open resources'))
     throw new Error(`imsync ${args.join(' ')} did not close all: ${process.stderr()}`);
   return { code, stdout: process.lines.join('\n'), stderr: process.stderr() };
 }

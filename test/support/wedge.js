@@ -2,20 +2,17 @@
  * Loaded into a worker before its own code (`NODE_OPTIONS=--import`): one of its loops, WEDGE, asks something that is
  * never answered. A loop that hangs like that is what liveness is for.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
+import { scriptTexts } from './script-texts.js';
 
 const wedge = process.env.WEDGE;
 const never = new Promise(() => {});
-const scripts = { coalescer: 'intake/cut.lua', slotQueue: 'pace/slot.lua' };
-const file = scripts[/** @type {keyof typeof scripts} */ (wedge)];
+/** @type {Record<string, string>} */
+const scripts = { coalescer: 'cut', 'slot queue': 'slot' };
+const name = scripts[wedge ?? ''];
 const sha =
-  file &&
-  createHash('sha1')
-    .update(readFileSync(new URL(`../../dist/${file}`, import.meta.url), 'utf8'))
-    .digest('hex');
+  name && scriptTexts(new URL('../../dist/', import.meta.url)).find((script) => script.name === name)?.sha;
 let passed = 0;
 
 /**

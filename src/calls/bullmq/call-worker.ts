@@ -3,53 +3,51 @@ import type { ImportCommand } from '../../im/bodies.ts';
 import { createLoopDeadline, type LoopDeadline } from '../../lifecycle/loop-deadline.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
+import { loadScript, runScript } from '../../redis/script.ts';
 import { DelayedError, WaitingError, Worker } from './bullmq.ts';
-import { countDueJobs } from './due-jobs.ts';
-import { startFetchWatch } from './fetch-watch.ts';
-import { LOCK_MS, STALLED_CHECK_MS } from './key-lifetimes.ts';
-import { AGAIN_JOB, queueName, REDRIVE_JOB } from './queues.ts';
-import { getsAlongWhenRefused } from './when-out-of-memory.ts';
+import { AGAIN_JOB, LOCK_MS, queueName, REDRIVE_JOB, STALLED_CHECK_MS } from './queues.ts';
+import { prepareForBullmq } from './when-out-of-memory.ts';
 
-/** How a run of a call ended, as far as its job is concerned. */
+/** How a run of a call ended, and so what becomes of its job. */
 export type RunEnd =
   | { readonly kind: 'finished' }
-  /** The record stays; the job comes back after `delayMs`. */
+  /** The record stays. The job comes back after `delayMs`. */
   | { readonly kind: 'later'; readonly delayMs: number }
-  /** This process stops: another one shall have the job at once. */
+  /** This process stops. Another one takes the job at once. */
   | { readonly kind: 'leave' };
 
 export interface CallWorker {
-  /** Fetches no more jobs; resolves when those at work have ended. */
+  /** Fetches no more jobs. Resolves when the current runs have ended. */
   close(): Promise<void>;
-  /** False when its loop has ended though nobody closed it: no job would be fetched any more. */
+  /** False when the loop has ended without `close`: then no more jobs are fetched. */
   readonly isRunning: boolean;
-  /** Of its loop that fetches jobs. */
+  /** The deadline of the loop that fetches jobs. */
   readonly deadline: LoopDeadline;
 }
 
-/** Without a word about how long it blocks, the loop asks again well within this. */
+/** The loop asks for a job again well within this, unless it said how long it blocks. */
 const FETCH_MS = 15_000;
 
 /**
- * BullMQ's loop begins no run while it has room for one more job and there is one: with 200 fetchers a process that
- * starts on a backlog would fetch 200 jobs before its first call. Told now and then that there is none, it begins
- * what it has.
+ * BullMQ's loop begins no run while it may fetch one more job and there is one. With 200 runs at a time a
+ * process that starts on a backlog would fetch 200 jobs before its first call. After so many it is told that
+ * none waits, and begins the runs.
  */
 const FETCHED_AHEAD = 8;
 
-/** BullMQ's worker, whose loop can be seen to turn: it says when it fetches, and when it waits for something to come. */
-class SeenWorker extends Worker {
+/** BullMQ's worker with a deadline: it notes each fetch, and how long it blocks for a job. */
+class WatchedWorker extends Worker {
   readonly fetching = createLoopDeadline();
   private fetchedAhead = 0;
 
-  /** To be called at the begin of each run. */
+  /** To be called at the start of each run. */
   begun(): void {
     this.fetchedAhead = Math.max(0, this.fetchedAhead - 1);
   }
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
     if (this.fetchedAhead >= FETCHED_AHEAD) {
-      // One less, so that the next asking is a real one whatever became of those that were fetched.
+      // One less, so that the next fetch asks Redis, whatever became of the jobs that were fetched.
       this.fetchedAhead -= 1;
       return undefined as unknown as Job;
     }
@@ -67,66 +65,42 @@ class SeenWorker extends Worker {
   }
 }
 
-/** A stall is no fault of the call: never fail a job for it. */
+/** A stall is no fault of the call, so no job fails for it. */
 const MAX_STALLS = 1_000_000;
 
-export function startCallWorker(options: {
+export interface CallWorkerOptions {
   readonly command: ImportCommand;
   readonly connection: RedisClient;
   readonly keys: Keys;
+  /** Runs at a time. */
   readonly concurrency: number;
-  /** `kind`: what the job tells of the class of its call: `live`, `redrive`, or `again` when it ran before. */
+  /** `kind`: what the job tells of its call: `live`, `redrive`, or `again` when it ran before. */
   readonly run: (callId: string, kind: string) => Promise<RunEnd>;
   /** The job failed: a bug, or Redis broke off. The sweep brings the call back. */
   readonly onFailed: (callId: string, error: Error) => void;
   readonly onTrouble: (error: Error) => void;
-}): CallWorker {
+}
+
+export function startCallWorker(options: CallWorkerOptions): CallWorker {
   const { command, connection, keys, concurrency, run, onFailed, onTrouble } = options;
+  const settings = workerSettings(options);
   let running = 0;
   let begun = 0;
-  const runCounted = async (callId: string, kind: string): Promise<RunEnd> => {
+  const processor = async (job: Job, token?: string): Promise<void> => {
     running++;
     begun++;
     worker.begun();
-    try {
-      return await run(callId, kind);
-    } finally {
+    const end = await run(job.id ?? '', kindOf(job)).finally(() => {
       running--;
-    }
+    });
+    await putBack(job, token, end);
   };
-  const open = (): SeenWorker => {
-    const opened = new SeenWorker(queueName(command), processor, settings);
+  const open = (): WatchedWorker => {
+    const opened = new WatchedWorker(queueName(command), processor, settings);
     opened.on('error', onTrouble);
     opened.on('failed', (job, error) => onFailed(job?.id ?? '', error));
     opened.run().catch(onTrouble);
     return opened;
-  };
-  const processor = async (job: Job, token?: string) => {
-    const ranBefore = job.attemptsStarted > 1 || job.name === AGAIN_JOB;
-    const kind = ranBefore ? 'again' : job.name === REDRIVE_JOB ? 'redrive' : 'live';
-    const end = await runCounted(job.id ?? '', kind);
-    if (end.kind === 'later') {
-      await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
-      throw new DelayedError();
-    }
-    if (end.kind === 'leave') {
-      await job.moveToWait(token);
-      throw new WaitingError();
-    }
-  };
-  const settings: WorkerOptions = {
-    connection: getsAlongWhenRefused(connection),
-    prefix: keys.bullPrefix,
-    concurrency,
-    lockDuration: LOCK_MS,
-    stalledInterval: STALLED_CHECK_MS,
-    maxStalledCount: MAX_STALLS,
-    skipVersionCheck: true,
-    removeOnComplete: { count: 0 },
-    removeOnFail: { count: 0 },
-    runRetryDelay: 1_000,
-    // Not by its constructor, which would be before it can be seen.
-    autorun: false,
   };
   let worker = open();
   let begunAtLook = 0;
@@ -138,8 +112,8 @@ export function startCallWorker(options: {
     },
     dueJobs: () => countDueJobs(connection, keys, command, Date.now()),
     onStuck: () => {
-      onTrouble(new Error('jobs waited and were not fetched: the connection for them is made anew'));
-      // What is stuck may not end; it fetches nothing more.
+      onTrouble(new Error('jobs waited and were not fetched: the connection that fetches them is replaced'));
+      // The stuck worker may never close. It fetches nothing more, so it is not waited for.
       worker.close(true).catch(onTrouble);
       worker = open();
     },
@@ -154,9 +128,98 @@ export function startCallWorker(options: {
     },
     deadline: {
       get dueMs() {
-        // With its hands full it fetches nothing.
+        // A worker with as many runs as it may have fetches nothing, and so has no deadline.
         return running < concurrency ? worker.fetching.dueMs : null;
       },
     },
   };
+}
+
+function workerSettings({ connection, keys, concurrency }: CallWorkerOptions): WorkerOptions {
+  return {
+    connection: prepareForBullmq(connection),
+    prefix: keys.bullPrefix,
+    concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: MAX_STALLS,
+    skipVersionCheck: true,
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 0 },
+    runRetryDelay: 1_000,
+    // The constructor would start the loop before WatchedWorker has its fields.
+    autorun: false,
+  };
+}
+
+function kindOf(job: Job): string {
+  if (job.attemptsStarted > 1 || job.name === AGAIN_JOB) return 'again';
+  return job.name === REDRIVE_JOB ? 'redrive' : 'live';
+}
+
+/** Puts the job of a call that is not finished back, and tells BullMQ so by the error that it throws. */
+async function putBack(job: Job, token: string | undefined, end: RunEnd): Promise<void> {
+  if (end.kind === 'later') {
+    await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(end.delayMs)), token);
+    throw new DelayedError();
+  }
+  if (end.kind === 'leave') {
+    await job.moveToWait(token);
+    throw new WaitingError();
+  }
+}
+
+const LOOK_EVERY_MS = 5_000;
+/** Looks in a row that must find the same. A fetch takes milliseconds. */
+const LOOKS = 2;
+
+/**
+ * Notices when jobs wait and this process does not fetch them, though it is idle. BullMQ's blocking
+ * connection can get stuck for good when a cluster loses a node: in one of ten kills of the node that owned
+ * the queue (bullmq 6.7). Then a new worker replaces the stuck one.
+ */
+export function startFetchWatch(options: {
+  /** No run is at work, and none has begun since the last look. */
+  readonly isIdle: () => boolean;
+  /** Jobs that could run now. Rejects while Redis is away; such a look counts for nothing. */
+  readonly dueJobs: () => Promise<number>;
+  readonly onStuck: () => void;
+}): { close(): void } {
+  let found = 0;
+  let looking = false;
+  const look = async (): Promise<void> => {
+    looking = true;
+    try {
+      found = options.isIdle() && (await options.dueJobs()) > 0 ? found + 1 : 0;
+      if (found < LOOKS) return;
+      found = 0;
+      options.onStuck();
+    } catch {
+      found = 0;
+    } finally {
+      looking = false;
+    }
+  };
+  const timer = setInterval(() => {
+    if (!looking) void look();
+  }, LOOK_EVERY_MS);
+  return { close: () => clearInterval(timer) };
+}
+
+const dueJobsScript = loadScript(import.meta.url, 'due-jobs.lua');
+
+/** A delayed job that is due is fetched within this. Clocks may differ a little. */
+const DUE_SINCE_MS = 5_000;
+
+/** Jobs of a command that could run now: waiting ones, and delayed ones that have been due for 5 s. */
+export async function countDueJobs(
+  connection: RedisClient,
+  keys: Keys,
+  command: ImportCommand,
+  nowMs: number,
+): Promise<number> {
+  const jobs = `${keys.bullPrefix}:${queueName(command)}`;
+  // BullMQ keeps the due time of a delayed job in the upper bits of its score.
+  const due = (nowMs - DUE_SINCE_MS) * 0x1000;
+  return Number(await runScript(connection, dueJobsScript, [`${jobs}:wait`, `${jobs}:delayed`], [due]));
 }

@@ -2,29 +2,36 @@ import type { Queue as BullQueue } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
+import { loadScript, runScript } from '../../redis/script.ts';
 import { ErrorCode, Queue } from './bullmq.ts';
-import { countCallsInHand } from './count-local.ts';
-import { endOverlong, LOCK_MS, STALLED_CHECK_MS } from './key-lifetimes.ts';
-import { getsAlongWhenRefused } from './when-out-of-memory.ts';
+import { prepareForBullmq } from './when-out-of-memory.ts';
 
-/** Names of jobs. What counts of a call stands in its record; this is what is known of it before that is read. */
+/** Names of jobs. A name tells the class of the call before its record is read. The record decides. */
 const LIVE_JOB = 'call';
 export const REDRIVE_JOB = 'redrive';
-/** Of a call that was in hand before. */
+/** The job of a call that a process worked on itself before (local-calls.ts). */
 export const AGAIN_JOB = 'again';
 export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB | typeof AGAIN_JOB;
+
+/**
+ * A killed worker's lock expires after this, and the next look for stalled jobs brings its jobs back:
+ * together well within the promised 15 s. A run that lost its lock does no harm, since the record names its
+ * owner.
+ */
+export const LOCK_MS = 6_000;
+export const STALLED_CHECK_MS = 3_000;
 
 /** Calls of one command by the state of their jobs. */
 export interface CallCounts {
   readonly waiting: number;
-  /** With those that a process works off itself. */
+  /** Includes local calls, which have no job. */
   readonly active: number;
   readonly delayed: number;
 }
 
 /**
- * Where the job of a call is: on its way (waiting or active), put off, or nowhere that it would ever be fetched
- * from: never added, lost, or kept as failed or completed.
+ * Where the job of a call is: on its way (waiting or active), delayed, or nowhere. From nowhere it would
+ * never be fetched: it was never added, was lost, or is kept as failed or completed.
  */
 export type JobPlace = 'coming' | 'delayed' | 'nowhere';
 
@@ -35,29 +42,26 @@ const PLACES: Readonly<Record<string, JobPlace>> = {
   delayed: 'delayed',
 };
 
-/** BullMQ's words for a job that is put off no more. */
-const GONE_ON: ReadonlySet<unknown> = new Set([ErrorCode.JobNotExist, ErrorCode.JobNotInState]);
-
 /**
- * One BullMQ queue a command. A job is a call that nobody has in hand (in-hand.ts): its ID is the record's, and it
- * carries nothing else, so that a job that comes twice or late finds the truth in the record.
+ * One BullMQ queue per command. A job stands for a call that is no local call (local-calls.ts). Its ID is the
+ * record's, and it carries nothing else. So a job that comes twice or late finds the truth in the record.
  */
 export interface CallQueues {
-  /** Adding a job that is there already changes nothing. */
+  /** Adds jobs. Changes nothing for a job that exists. */
   add(command: ImportCommand, callIds: readonly string[], jobName?: JobName): Promise<void>;
-  /** Adds the job of a call that was in hand, due after `delayMs`. */
+  /** Adds the job of a call that was local, due after `delayMs`. */
   addAgain(command: ImportCommand, callId: string, delayMs: number): Promise<void>;
-  /** Whether this is a command whose queue is open here. */
+  /** Whether the queue of this command is open here. */
   knows(command: string | null | undefined): command is ImportCommand;
   place(command: ImportCommand, callId: string): Promise<JobPlace>;
-  /** Adds the job of a call that has none that would ever run, in the place of what may be left of one. */
+  /** Removes the rest of a job that would never run, and adds the job again. */
   putBack(command: ImportCommand, callId: string): Promise<void>;
-  /** Lets a job that is put off run now. That it cannot be is told to `onTrouble`. */
+  /** Makes a delayed job due now. Reports to `onTrouble` when that fails. */
   bringForward(command: ImportCommand, callId: string): Promise<void>;
-  /** Redis's clock may have been set back: the lock of a call's job must not stand for hours. */
-  endOldLock(command: ImportCommand, callId: string): Promise<void>;
-  /** The same for what keeps all others from looking for stalled jobs: of one queue at each asking, in turn. */
-  endOldLooks(): Promise<void>;
+  /** Repairs the TTL of a job's lock after Redis's clock was set back. */
+  repairLockTtl(command: ImportCommand, callId: string): Promise<void>;
+  /** Repairs the TTL of the `stalled-check` key of one queue; of the next queue at the next call. */
+  repairStalledCheckTtl(): Promise<void>;
   counts(command: ImportCommand): Promise<CallCounts>;
   close(): Promise<void>;
 }
@@ -72,31 +76,21 @@ export function openCallQueues(
   commands: readonly ImportCommand[],
   onTrouble: (error: Error) => void,
 ): CallQueues {
-  getsAlongWhenRefused(connection);
+  prepareForBullmq(connection);
   const queues = new Map(
-    commands.map((command) => {
-      const queue = new Queue(queueName(command), {
-        connection,
-        prefix: keys.bullPrefix,
-        // The policy and the persistence are checked by this project, at its start.
-        skipVersionCheck: true,
-        skipMetasUpdate: true,
-        streams: { events: { maxLen: 100 } },
-        defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
-      });
-      queue.on('error', onTrouble);
-      return [command, queue] as const;
-    }),
+    commands.map((command) => [command, openQueue(connection, keys, command, onTrouble)] as const),
   );
   const queueOf = (command: ImportCommand): BullQueue => {
     const queue = queues.get(command);
     if (queue === undefined) throw new RangeError(`this worker has no queue for ${command}`);
     return queue;
   };
-  let looks = 0;
+  const keyOf = (command: ImportCommand, name: string): string =>
+    `${keys.bullPrefix}:${queueName(command)}:${name}`;
+  let repairs = 0;
   return {
     async add(command, callIds, jobName = LIVE_JOB) {
-      // Not addBulk: its transaction costs more than the jobs, and nothing rests on them being added together.
+      // Not addBulk: its transaction costs more than the jobs, and they need not be added together.
       await Promise.all(callIds.map((jobId) => queueOf(command).add(jobName, {}, { jobId })));
     },
     async addAgain(command, callId, delayMs) {
@@ -107,30 +101,29 @@ export function openCallQueues(
       return PLACES[await queueOf(command).getJobState(callId)] ?? 'nowhere';
     },
     async putBack(command, callId) {
-      // Adding a job that is there in any form changes nothing, not even one that failed. What somebody else put
-      // back just now and a worker fetched is locked, and stays.
+      // Adding a job that exists in any form changes nothing, even if it failed. So it is removed first. A
+      // job that another process put back and a worker fetched meanwhile is locked, and stays.
       await queueOf(command).remove(callId);
       await this.add(command, [callId]);
     },
     async bringForward(command, callId) {
       const job = await queueOf(command).getJob(callId);
       await job?.promote().catch((error: Error) => {
-        // Fetched meanwhile: so much the better. Anything else must not keep the sweep from the other calls.
-        if (!GONE_ON.has((error as { code?: unknown }).code)) onTrouble(error);
+        // The job may have been fetched or removed meanwhile. Any other error must not stop the sweep of
+        // other calls.
+        if ((error as { code?: unknown }).code !== ErrorCode.JobNotInState) onTrouble(error);
       });
     },
-    endOldLock: (command, callId) =>
-      endOverlong(connection, `${keys.bullPrefix}:${queueName(command)}:${callId}:lock`, LOCK_MS),
-    async endOldLooks() {
-      const command = commands[looks++ % commands.length];
+    repairLockTtl: (command, callId) => shortenTtl(connection, keyOf(command, `${callId}:lock`), LOCK_MS),
+    async repairStalledCheckTtl() {
+      const command = commands[repairs++ % commands.length];
       if (command === undefined) return;
-      const key = `${keys.bullPrefix}:${queueName(command)}:stalled-check`;
-      await endOverlong(connection, key, STALLED_CHECK_MS);
+      await shortenTtl(connection, keyOf(command, 'stalled-check'), STALLED_CHECK_MS);
     },
     async counts(command) {
       const [counts, localCalls] = await Promise.all([
         queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
-        countCallsInHand(connection, keys, command, `${keys.bullPrefix}:${queueName(command)}:`),
+        countLocalCalls(connection, keys, command, keyOf(command, '')),
       ]);
       return {
         waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),
@@ -142,4 +135,48 @@ export function openCallQueues(
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+function openQueue(
+  connection: RedisClient,
+  keys: Keys,
+  command: ImportCommand,
+  onTrouble: (error: Error) => void,
+): BullQueue {
+  const queue = new Queue(queueName(command), {
+    connection,
+    prefix: keys.bullPrefix,
+    // This project checks eviction policy and persistence itself, at its start.
+    skipVersionCheck: true,
+    skipMetasUpdate: true,
+    defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+  });
+  queue.on('error', onTrouble);
+  return queue;
+}
+
+/**
+ * Shortens a TTL that is far too long. When Redis's clock is set back by an hour, keys that should live for
+ * seconds live for that hour: nobody would look for stalled jobs, and a dead worker's locks would stand. A
+ * live worker renews its keys before the shortened TTL is over.
+ */
+async function shortenTtl(redis: RedisClient, key: string, ttlMs: number): Promise<void> {
+  if ((await redis.pttl(key)) > 2 * ttlMs) await redis.pexpire(key, ttlMs);
+}
+
+const localCallsScript = loadScript(import.meta.url, 'local-calls.lua');
+
+/**
+ * Open calls of a command without a job: a process works on them itself, or died over them just now.
+ * `jobPrefix`: the prefix of the keys of the command's jobs.
+ */
+async function countLocalCalls(
+  connection: RedisClient,
+  keys: Keys,
+  command: ImportCommand,
+  jobPrefix: string,
+): Promise<number> {
+  return Number(
+    await runScript(connection, localCallsScript, [keys.open], [keys.callPrefix, command, jobPrefix]),
+  );
 }

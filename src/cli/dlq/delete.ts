@@ -2,8 +2,9 @@ import { Command } from 'commander';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import { type Deletion, deleteLetters } from '../../ledger/letters/delete-letters.ts';
 import { listDeadLetters, readLetters } from '../../ledger/letters/letter-store.ts';
-import { isConfirmed } from '../confirm.ts';
 import { CliError, EXIT } from '../fail.ts';
+import { counted } from '../format.ts';
+import { isConfirmed } from '../terminal.ts';
 import { withRedis } from '../with-redis.ts';
 import {
   addEventId,
@@ -22,8 +23,9 @@ interface DeleteFlags extends FilterFlags {
 const AT_A_TIME = 100;
 
 const HELP = `${FILTER_HELP}
-Names letters by event ID, by filter, or all of them. Their events stay counted as dead-lettered. A letter that is
-being redriven is left: its call decides about it. There is no way back; dlq export keeps a copy.
+
+Select letters by event ID or with a filter, or take all. Their events still count as dead-lettered. A letter that is
+being redriven is kept: its call decides how it ends. A deletion cannot be undone; imsync dlq export makes a copy first.
 
 Examples:
   imsync dlq delete 1743700123000-0
@@ -33,10 +35,10 @@ Examples:
 
 export function deleteCommand(): Command {
   const command = new Command('delete')
-    .description('forget letters')
+    .description('delete letters')
     .argument('[event-id...]', 'letters by event ID', addEventId)
-    .option('--all', 'every letter of the state; asks first')
-    .option('--yes', 'do not ask')
+    .option('--all', 'delete every letter in the state; asks for confirmation')
+    .option('--yes', 'do not ask for confirmation')
     .addHelpText('after', HELP);
   return addFilterOptions(command, true).action(
     async (eventIds: readonly string[], flags: DeleteFlags, self: Command) => {
@@ -46,13 +48,13 @@ export function deleteCommand(): Command {
           process.stdout.write('nothing was deleted\n');
           return;
         }
-        const tally: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
+        const counts: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
         const remove = async (letters: readonly StoredLetter[]): Promise<void> => {
-          for (const word of await deleteLetters(redis, keys, letters)) tally[word]++;
+          for (const word of await deleteLetters(redis, keys, letters)) counts[word]++;
         };
         if (eventIds.length > 0) {
           const found = await readLetters(redis, keys, eventIds);
-          tally.gone += eventIds.length - found.length;
+          counts.gone += eventIds.length - found.length;
           for (let from = 0; from < found.length; from += AT_A_TIME)
             await remove(found.slice(from, from + AT_A_TIME));
         } else {
@@ -65,8 +67,8 @@ export function deleteCommand(): Command {
           }
           await remove(batch);
         }
-        process.stdout.write(tallyText(tally));
-        if (eventIds.length > 0 && tally.deleted < eventIds.length) process.exitCode = EXIT.failed;
+        process.stdout.write(resultText(counts));
+        if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;
       });
     },
   );
@@ -75,30 +77,31 @@ export function deleteCommand(): Command {
 function checkUsage(eventIds: readonly string[], flags: DeleteFlags): void {
   const narrowed = isNarrowed(flags);
   if (eventIds.length > 0 && (narrowed || flags.all || flags.state || flags.limit))
-    throw new CliError(EXIT.usage, 'give event IDs or a filter, not both: nothing was deleted');
+    throw new CliError(EXIT.usage, 'Give event IDs or a filter, not both. Nothing was deleted.');
   if (eventIds.length === 0 && !narrowed && !flags.all)
     throw new CliError(
       EXIT.usage,
-      'say which letters to delete: event IDs, a filter (--code, --reason, --user, --older-than, --newer-than, --state resolved), or --all',
+      'Say which letters to delete: event IDs, a filter (--code, --reason, --user, --older-than, --newer-than, --state resolved), or --all.',
     );
   if (flags.all && !flags.yes && !process.stdin.isTTY)
     throw new CliError(
       EXIT.usage,
-      'delete --all asks first, and there is no terminal to ask on: add --yes if you mean it. Nothing was deleted',
+      'delete --all asks for confirmation, and there is no terminal to ask on. Add --yes to confirm. Nothing was deleted.',
     );
 }
 
 function questionOf(flags: DeleteFlags): string {
   const { state, limit, ...narrowing } = filterOf(flags);
-  const which =
-    Object.keys(narrowing).length > 0 || limit !== undefined ? 'that match the filter' : 'there are';
-  return `Delete all letters ${which} (state: ${state})? There is no way back.`;
+  const isNarrow = Object.keys(narrowing).length > 0 || limit !== undefined;
+  return `Delete all letters${isNarrow ? ' that match the filter' : ''} (state: ${state})? This cannot be undone.`;
 }
 
-function tallyText({ deleted, gone, redriving, changed }: Record<Deletion, number>): string {
-  const lines = [`${deleted} letters deleted`];
-  if (redriving > 0) lines.push(`left: ${redriving} are being redriven; their calls decide about them`);
-  if (gone > 0) lines.push(`${gone} were not there`);
-  if (changed > 0) lines.push(`left: ${changed} changed meanwhile; look again`);
+function resultText({ deleted, gone, redriving, changed }: Record<Deletion, number>): string {
+  const lines = [`${counted(deleted, 'letter')} deleted`];
+  if (redriving > 0)
+    lines.push(`${counted(redriving, 'letter')} kept: being redriven; the call decides how each ends`);
+  if (changed > 0)
+    lines.push(`${counted(changed, 'letter')} kept: changed in the meantime; look at them again`);
+  if (gone > 0) lines.push(`${counted(gone, 'letter')} not found`);
   return `${lines.join('\n')}\n`;
 }

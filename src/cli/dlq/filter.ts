@@ -19,21 +19,21 @@ export interface FilterFlags {
 }
 
 export const FILTER_HELP = `
-Ages are counted from the (last) death: 90s, 30m, 2h, 7d or 4w.`;
+An age counts from the time at which the event (last) became a dead letter. Examples: 90s, 30m, 2h, 7d, 4w.`;
 
-/** Adds the filter options. Without `withState` the verb is about letters of one state. */
+/** Adds the filter options. Without `withState` the verb is about letters in one state only. */
 export function addFilterOptions(command: Command, withState: boolean): Command {
   command
-    .option('--code <number>', 'letters with this error code; 0: those without one', wholeNumber)
-    .addOption(new Option('--reason <reason>', 'letters of this reason').choices(deadReasons))
-    .option('--user <id>', 'letters of this user')
-    .option('--older-than <age>', 'letters at least so old', readAge)
-    .option('--newer-than <age>', 'letters not so old yet', readAge)
-    .option('--limit <number>', 'so many letters at most, oldest first', positiveNumber);
+    .option('--code <number>', 'only letters with this error code; 0 means without one', wholeNumber)
+    .addOption(new Option('--reason <reason>', 'only letters with this reason').choices(deadReasons))
+    .option('--user <id>', 'only letters of this user')
+    .option('--older-than <age>', 'only letters of at least this age', readAge)
+    .option('--newer-than <age>', 'only letters below this age', readAge)
+    .option('--limit <number>', 'at most this many letters, oldest first', positiveNumber);
   if (!withState) return command;
   const states = [...letterStates, 'all'];
   return command.addOption(
-    new Option('--state <state>', 'letters in this state (default: dead)').choices(states),
+    new Option('--state <state>', 'only letters in this state (default: dead)').choices(states),
   );
 }
 
@@ -49,7 +49,10 @@ export function filterOf(flags: FilterFlags): LetterFilter {
   };
 }
 
-/** Whether the filter names some of all letters; a limit alone does not say which, a state of dead is all. */
+/**
+ * Whether the filter selects letters. A limit alone does not say which; the states dead and all mean all of
+ * them.
+ */
 export function isNarrowed(flags: FilterFlags): boolean {
   const { code, reason, user, olderThan, newerThan, state } = flags;
   if ([code, reason, user, olderThan, newerThan].some((given) => given !== undefined)) return true;
@@ -58,7 +61,7 @@ export function isNarrowed(flags: FilterFlags): boolean {
 
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
-/** Milliseconds of an age such as 2h. Throws what commander shows. */
+/** An age such as 2h in milliseconds. Throws the error that commander prints. */
 export function readAge(text: string): number {
   const [, digits, unit] = /^(\d{1,6}(?:\.\d{1,3})?)([smhdw])$/.exec(text) ?? [];
   if (digits === undefined || unit === undefined)
@@ -73,13 +76,13 @@ function wholeNumber(text: string): number {
 
 export function positiveNumber(text: string): number {
   const number = wholeNumber(text);
-  if (number < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.');
+  if (number < 1) throw new InvalidArgumentError('It must be a whole number, 1 or more.');
   return number;
 }
 
-/** Event IDs as arguments: `<ms>-<seq>`. Throws what commander shows. */
+/** Collects event IDs, `<ms>-<seq>`, from arguments. Throws the error that commander prints. */
 export function addEventId(text: string, earlier: readonly string[] = []): string[] {
   if (!/^\d{1,20}-\d{1,20}$/.test(text))
-    throw new InvalidArgumentError('An event ID looks like 1743700123000-0; dlq list shows them.');
+    throw new InvalidArgumentError('An event ID looks like 1743700123000-0. imsync dlq list shows them.');
   return earlier.includes(text) ? [...earlier] : [...earlier, text];
 }

@@ -5,9 +5,11 @@ import type { Writable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import { CliError, EXIT } from '../fail.ts';
 
-/** Where long output goes. */
+/** The destination of long output. */
 export interface Output {
-  /** Waits while the reader is slow. False when there is no reader any more (`| head`): then stop, quietly. */
+  /**
+   * Waits while the reader is slow. False when the reader has gone (`| head`): then stop without an error.
+   */
   write(text: string): Promise<boolean>;
 }
 
@@ -43,8 +45,8 @@ function outputTo(stream: Writable): Output {
 }
 
 /**
- * Writes a file that appears whole or not at all, readable by its owner only: letters hold users' data. An
- * existing one is replaced.
+ * Writes a file that appears complete or not at all. Only its owner can read it, because letters hold users'
+ * data. An existing file is replaced.
  */
 export async function writeFileWhole(path: string, work: (output: Output) => Promise<void>): Promise<void> {
   const unfinished = `${path}.unfinished-${process.pid}`;
@@ -61,7 +63,7 @@ export async function writeFileWhole(path: string, work: (output: Output) => Pro
     if (isNativeError(error) && 'syscall' in error && 'path' in error)
       throw new CliError(
         EXIT.failed,
-        `${path} cannot be written: ${error.message}. Choose another --output.`,
+        `${path} cannot be written: ${error.message}. Choose another file with --output.`,
       );
     throw error;
   }

@@ -3,31 +3,33 @@ import type { LetterSummary } from '../../ledger/letters/letter-summary.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
 import type { LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
 import type { GivenUp } from '../../tasks/redrive-policy.ts';
+import { counted, isoTime, type NamedValue, namedLines } from '../format.ts';
 
-/** Dead letters for a person. Pure; times are ISO, UTC. */
+/** Dead letters and redrives as text for a person. Pure; times are ISO, UTC. */
 
 /** What the reason means, and what to do about it. */
 const ADVICE: Readonly<Record<DeadReason, string>> = {
-  invalid: 'the event does not hold up and was never sent: mend its producer and push it anew',
-  rejected: 'the API refuses the account: mend the cause, then redrive; or push a corrected event',
-  profile: 'the account is imported, its nick or picture was refused: push the user with another profile',
-  expired: 'retried until it was too old: redrive once the API answers again',
-  unknown: 'an answer that no table knows: read errorInfo, then redrive',
+  invalid: 'the event is not valid and was never sent: correct its producer and push the event again',
+  rejected: 'the API refuses the account: remove the cause, then redrive; or push a corrected event',
+  profile:
+    'the account was imported, but the API refused its nick or picture: push the user with another profile',
+  expired: 'the event was retried until it was too old: redrive it once the API answers again',
+  unknown: 'the API gave an answer that this version does not know: read its error info, then redrive',
 };
 
 export function summaryText(summary: LetterSummary): string {
   const { total, groups, redriving, resolved } = summary;
   const others = `${redriving} being redriven, ${resolved} resolved`;
   if (total === 0) return `no dead letters (${others})\n`;
-  const lines = [`${total} dead ${total === 1 ? 'letter' : 'letters'} (besides: ${others})`];
+  const lines = [`${counted(total, 'dead letter')} (not counted here: ${others})`];
   for (const { reason, errorCode, count, newest } of groups) {
     lines.push('', `${count}  ${reason}${codeText(errorCode)}: ${ADVICE[reason]}`);
     if (newest === null) continue;
     lines.push(
-      `   newest  ${time(newest.deadSince)}  ${newest.eventId}  user ${JSON.stringify(newest.userId)}`,
+      `   newest      ${isoTime(newest.deadSince)}  ${newest.eventId}  user ${JSON.stringify(newest.userId)}`,
     );
-    if (newest.errorInfo !== '') lines.push(`   says    ${newest.errorInfo}`);
-    if (newest.notBefore !== null) lines.push(`   not before ${time(newest.notBefore)} can it succeed`);
+    if (newest.errorInfo !== '') lines.push(`   error info  ${newest.errorInfo}`);
+    if (newest.notBefore !== null) lines.push(`   redrive     not before ${isoTime(newest.notBefore)}`);
   }
   const [{ reason, newest } = { reason: '', newest: null }] = groups;
   lines.push(
@@ -40,115 +42,127 @@ export function summaryText(summary: LetterSummary): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** One line a letter. */
+/** A letter as one line. */
 export function letterLine(letter: StoredLetter): string {
   const { state, deadSince, eventId, userId, reason, errorCode, errorInfo } = letter;
   const stateWord = state === 'dead' ? '' : `  [${state}]`;
   const words = `${reason}${codeText(errorCode)}`;
-  return `${time(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${words}${stateWord}  ${errorInfo}\n`;
+  return `${isoTime(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${words}${stateWord}  ${errorInfo}\n`;
 }
 
-/** All about one letter. */
+/** Everything about one letter. */
 export function letterText(letter: StoredLetter, nowMs: number): string {
-  const rows: [string, string][] = [
+  const { command, httpStatus } = letter;
+  return namedLines([
     ['event', letter.eventId],
     ['user', JSON.stringify(letter.userId)],
     ['state', stateText(letter)],
     ['reason', `${letter.reason}${codeText(letter.errorCode)}`],
-    ['says', letter.errorInfo],
-    ['first seen', time(letter.firstSeenAt)],
-    ['dead since', diedText(letter)],
-    [
-      'call',
-      letter.command === '' ? 'none was made' : `${letter.command}, HTTP ${letter.httpStatus || 'none'}`,
-    ],
-    ...letter.attempts.map((attempt): [string, string] => [
-      'attempt',
-      `${time(attempt.at)}  ${attempt.command}  ${attempt.errorCode || `HTTP ${attempt.httpStatus || 'none'}`}`,
-    ]),
-    ...letter.redrives.map(({ at, by }): [string, string] => ['redriven', `${time(at)}  by ${by}`]),
-    ...Object.entries(letter.event).map(([name, value]): [string, string] => [
-      'field',
-      `${name} = ${JSON.stringify(value)}`,
-    ]),
+    ['error info', letter.errorInfo],
+    ['first seen', isoTime(letter.firstSeenAt)],
+    ['dead since', deadSinceText(letter)],
+    ['call', command === '' ? 'none was made' : `${command}, HTTP ${httpStatus || 'none'}`],
+    ...letter.attempts.map(
+      ({ at, command, errorCode, httpStatus }): NamedValue => [
+        'attempt',
+        `${isoTime(at)}  ${command}  ${errorCode || `HTTP ${httpStatus || 'none'}`}`,
+      ],
+    ),
+    ...letter.redrives.map(({ at, by }): NamedValue => ['redriven', `${isoTime(at)}  by ${by}`]),
+    ...Object.entries(letter.event).map(
+      ([name, value]): NamedValue => ['field', `${name} = ${JSON.stringify(value)}`],
+    ),
     ['next', nextText(letter, nowMs)],
-  ];
-  return rows
-    .filter(([, value]) => value !== '')
-    .map(([name, value]) => `${name.padEnd(11)} ${value}\n`)
-    .join('');
+  ]);
 }
 
 function stateText({ state, resolvedAt, resolvedBy, eventId }: StoredLetter): string {
   if (state !== 'resolved' || resolvedAt === undefined) return state;
   const by = resolvedBy === eventId ? 'its own import' : `the import of the newer event ${resolvedBy}`;
-  return `resolved ${time(resolvedAt)} by ${by}`;
+  return `resolved ${isoTime(resolvedAt)} by ${by}`;
 }
 
-function diedText({ deadSince, firstDeadAt }: StoredLetter): string {
-  return firstDeadAt === deadSince ? time(deadSince) : `${time(deadSince)} (first ${time(firstDeadAt)})`;
+function deadSinceText({ deadSince, firstDeadAt }: StoredLetter): string {
+  const first = firstDeadAt === deadSince ? '' : ` (for the first time ${isoTime(firstDeadAt)})`;
+  return `${isoTime(deadSince)}${first}`;
 }
 
 function nextText(letter: StoredLetter, nowMs: number): string {
-  if (letter.state === 'resolved') return 'nothing: the account is there';
-  if (letter.state === 'redriving') return 'wait: the event is in a call (imsync status)';
+  if (letter.state === 'resolved') return 'nothing: the account exists';
+  if (letter.state === 'redriving') return 'wait: the event is in a call (see imsync status)';
   if (letter.partial === true)
-    return 'not all of what came is kept, so it cannot be redriven: push the event anew';
+    return 'the letter does not hold the complete event, so it cannot be redriven: push the event again';
   if (letter.withheld !== undefined)
-    return `its ${letter.withheld.join(', ')} is kept nowhere: give it anew (imsync dlq redrive ${letter.eventId} --password-file FILE), or push the event anew`;
+    return `the letter holds no ${letter.withheld.join(', ')}: give it again (imsync dlq redrive ${letter.eventId} --password-file FILE), or push the event again`;
   if (letter.notBefore !== null && letter.notBefore > nowMs)
-    return `redrive it after ${time(letter.notBefore)}; before that it is refused (--force tries all the same)`;
+    return `redrive it after ${isoTime(letter.notBefore)}; before that time a redrive leaves it out (--force takes it anyway)`;
   return `${ADVICE[letter.reason]}${letter.reason === 'invalid' ? '' : ` (imsync dlq redrive ${letter.eventId})`}`;
 }
 
-const LEFT: Readonly<Record<LeftWhy, string>> = {
-  busy: 'users are in a call just now: redrive again later',
-  early: 'users have a letter that cannot succeed before its date: see dlq show; --force tries all the same',
-  invalid:
-    'users have invalid letters only: mended and pushed anew they pass; --reason invalid tries all the same',
-  partial: 'users have letters that do not hold all of what came: push them anew',
-  unnamed: 'names of the list have no dead letter that is meant: imported meanwhile, or never dead',
-  'no-user': 'letters name no valid user: push them anew',
+/** What is counted, and why it was left out. */
+const LEFT: Readonly<Record<LeftWhy, readonly [noun: string, why: string]>> = {
+  busy: ['user', 'they are in a call at the moment; redrive them again later'],
+  early: [
+    'user',
+    'their letter cannot succeed before its date (see imsync dlq show); --force takes it anyway',
+  ],
+  invalid: [
+    'user',
+    'they have invalid letters only; push corrected events, or take them anyway with --reason invalid',
+  ],
+  partial: ['user', 'their letters do not hold the complete event; push the events again'],
+  unnamed: [
+    'name',
+    'the list names them, but there is no such dead letter; either it was resolved, or it never existed',
+  ],
+  'no-user': ['letter', 'they name no valid user; push the events again'],
 };
 
 const GIVEN_UP: Readonly<Record<GivenUp, string>> = {
-  held: 'stopped: all calls are held (imsync status says why), and enough redrive calls wait. Redrive the rest when it is over',
-  paused: 'stopped: calls are paused, and enough redrive calls wait. Redrive the rest after imsync resume',
+  held: 'stopped: all calls are held (imsync status says why) and enough redrive calls are waiting. Redrive the rest after the hold',
+  paused:
+    'stopped: calls are paused and enough redrive calls are waiting. Redrive the rest after imsync resume',
   'no-room':
-    'stopped: the redrive calls that are open do not end. Is a worker running? (imsync status). Redrive the rest later',
+    'stopped: the open redrive calls do not end. Is a worker running? See imsync status. Redrive the rest later',
   memory:
-    'stopped: Redis is nearly full, and live events need what is left. Raise its maxmemory, then redrive the rest',
+    'stopped: Redis is nearly full and live events need the rest of its memory. Raise maxmemory, then redrive the rest',
   failures:
-    'stopped: too many are dead once more (imsync dlq says why). Mend the cause, or raise --stop-at-failures, then redrive the rest',
-  interrupted: 'interrupted: what is in calls goes on by itself',
+    'stopped: too many users are dead again (imsync dlq says why). Remove the cause or raise --stop-at-failures, then redrive the rest',
+  interrupted: 'interrupted: events that are in calls already continue by themselves',
 };
 
-/** `runId`: names the run, to go on with it. */
+/** `runId`: the run that can be resumed. */
 export function redriveText(report: RedriveReport, dryRun: boolean, runId?: string): string {
   const { letters, users, calls, imported, failed, givenUp } = report;
-  const what = `${letters} letters of ${users} users`;
-  const known =
-    imported + failed > 0 ? `by now ${imported} users are imported, ${failed} dead once more` : '';
+  const what = `${counted(letters, 'letter')} of ${counted(users, 'user')}`;
+  const left = Object.entries(report.left).map(([why, count]) => {
+    const [noun, reason] = LEFT[why as LeftWhy];
+    return `left out: ${counted(count, noun)}: ${reason}`;
+  });
   const lines = [
-    dryRun ? `would redrive ${what}` : `redriven: ${what}, in ${calls} calls`,
-    ...(known === '' ? [] : [known]),
-    ...Object.entries(report.left).map(([why, count]) => `left: ${count} ${LEFT[why as LeftWhy]}`),
+    dryRun ? `would redrive ${what}` : `redriven: ${what}, in ${counted(calls, 'call')}`,
+    ...(imported + failed > 0 ? [`so far ${counted(imported, 'user')} imported, ${failed} dead again`] : []),
+    ...left,
     ...(givenUp === null ? [] : [GIVEN_UP[givenUp]]),
-    ...(givenUp === null || runId === undefined ? [] : [`go on with: imsync dlq redrive --resume ${runId}`]),
-    ...(dryRun || users === 0 ? [] : ['how they end: imsync dlq, imsync status']),
+    ...(givenUp === null || runId === undefined
+      ? []
+      : [`continue with: imsync dlq redrive --resume ${runId}`]),
+    ...(dryRun || users === 0 ? [] : ['to see how they end: imsync dlq, imsync status']),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-/** One run of a redrive a line. */
+/** A redrive as one line. */
 export function runLine(run: RedriveRun): string {
   const { id, by, state, why, letters, users, imported, failed, startedAt } = run;
   const end = why === null ? state : `${state} (${why})`;
-  const known = `${imported} imported and ${failed} dead again when it ended`;
-  return `${id}  ${time(startedAt)}  ${end}  ${by}  ${letters} letters of ${users} users, ${known}  ${askedText(run)}\n`;
+  const what = `${counted(letters, 'letter')} of ${counted(users, 'user')}`;
+  const known = `${imported} imported and ${failed} dead again at its end`;
+  return `${id}  ${isoTime(startedAt)}  ${end}  ${by}  ${what}, ${known}  ${requestText(run)}\n`;
 }
 
-function askedText({ filter, rate, force }: RedriveRun): string {
+/** The filter of a run, as the options that asked for it. */
+function requestText({ filter, rate, force }: RedriveRun): string {
   const words = [
     ...(filter.errorCode === undefined ? [] : [`--code ${filter.errorCode}`]),
     ...(filter.reason === undefined ? [] : [`--reason ${filter.reason}`]),
@@ -166,8 +180,4 @@ function askedText({ filter, rate, force }: RedriveRun): string {
 
 function codeText(errorCode: number): string {
   return errorCode === 0 ? '' : ` ${errorCode}`;
-}
-
-function time(ms: number): string {
-  return new Date(ms).toISOString();
 }

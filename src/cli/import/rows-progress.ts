@@ -1,79 +1,47 @@
-import { MultiBar, type SingleBar } from 'cli-progress';
+import { duration, grouped } from '../format.ts';
+import { type Progress, startProgress } from '../progress.ts';
 
-/** How far a long verb over a file has come. */
+/** How far a verb has come in its file. */
 export interface RowsState {
-  /** Rows that are done, those of an earlier run included. */
+  /** Rows that are done, with those of earlier runs. */
   readonly rows: number;
-  /** Rows there are, as far as can be said. */
+  /** An estimate of all rows; undefined where the size of the input is not known. */
   readonly estimatedRows: number | undefined;
-  /** What became of them, in a few words. */
+  /** What happened to the rows, in a few words. */
   readonly words: string;
 }
 
-/** Progress on standard error: a bar with rate and time left on a terminal, else a line now and then. */
-export interface RowsProgress {
+/** Progress with rows per second and the time left. */
+export interface RowsProgress extends Pick<Progress, 'say' | 'end'> {
   show(state: RowsState): void;
-  /** A line that stays. */
-  say(text: string): void;
-  end(): void;
 }
 
 const LINE_EVERY_MS = 10_000;
-/** The rate is that of the last half minute or so. */
 const RATE_WINDOW_MS = 30_000;
 
 export function startRowsProgress(verb: string): RowsProgress {
   const rate = createRate();
-  return process.stderr.isTTY === true ? startBar(rate) : startLines(verb, rate);
-}
-
-function startBar(rate: Rate): RowsProgress {
-  const bars = new MultiBar({
-    format: (_options, { progress }, payload: { text: string }) =>
-      `${bar(progress)} ${payload.text}`.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1)),
-    stream: process.stderr,
-    hideCursor: true,
-    clearOnComplete: true,
-    fps: 5,
-    // The verb has its own way to end.
-    gracefulExit: false,
-  });
-  let one: SingleBar | undefined;
+  const progress = startProgress(LINE_EVERY_MS);
+  // A terminal shows the command above the bar.
+  const prefix = process.stderr.isTTY === true ? '' : `${verb}: `;
   return {
     show(state) {
       const total = state.estimatedRows ?? 0;
       const text = textOf(state, rate(state.rows, performance.now()));
-      one ??= bars.create(Math.max(1, total), state.rows, { text });
-      one.setTotal(Math.max(1, total, state.rows));
-      one.update(total === 0 ? 0 : state.rows, { text });
+      progress.show(`${prefix}${text}`, total === 0 ? 0 : state.rows / Math.max(total, state.rows));
     },
-    say(text) {
-      if (one === undefined) process.stderr.write(`${text}\n`);
-      else bars.log(`${text}\n`);
-    },
-    end: () => bars.stop(),
+    say: progress.say,
+    end: progress.end,
   };
 }
 
-function startLines(verb: string, rate: Rate): RowsProgress {
-  let lastMs = performance.now();
-  return {
-    show(state) {
-      const nowMs = performance.now();
-      const perSecond = rate(state.rows, nowMs);
-      if (nowMs - lastMs < LINE_EVERY_MS) return;
-      lastMs = nowMs;
-      process.stderr.write(`${verb}: ${textOf(state, perSecond)}\n`);
-    },
-    say: (text) => void process.stderr.write(`${text}\n`),
-    end() {},
-  };
-}
-
-/** Rows a second of late. */
+/** Rows per second over the last half minute. */
 type Rate = (rows: number, nowMs: number) => number;
 
-/** Counted from the first call: passing over what an earlier run has done is no progress. Pure but for its memory. */
+/**
+ * Counts from the first call, so that rows which an earlier run did are not counted. It has no clock of its
+ * own.
+ */
 export function createRate(): Rate {
   const seen: { rows: number; atMs: number }[] = [];
   return (rows, nowMs) => {
@@ -100,24 +68,6 @@ export function textOf({ rows, estimatedRows, words }: RowsState, perSecond: num
   return [...parts, words].join(', ');
 }
 
-function bar(progress: number): string {
-  const full = Math.round(20 * Math.min(1, Math.max(0, progress)));
-  return `[${'#'.repeat(full)}${'-'.repeat(20 - full)}]`;
-}
-
 function percent(part: number, whole: number): string {
   return whole <= 0 ? '0 %' : `${Math.min(100, Math.floor((100 * part) / whole))} %`;
-}
-
-/** 1,234,567 */
-export function grouped(number: number): string {
-  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-/** 45 s, 3 min 20 s, 2 h 5 min */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`;
 }

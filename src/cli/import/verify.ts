@@ -1,18 +1,53 @@
+import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
-import { addRowsOptions, ROWS_HELP } from './rows-options.ts';
-import { runVerify, type VerifyFlags } from './run-verify.ts';
+import type { Config } from '../../config/config.ts';
+import { requireForWorker } from '../../config/requirements.ts';
+import type { UserInput } from '../../event/fields.ts';
+import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
+import { openRejectFile, type Reject, type RejectFile } from '../../tasks/backfill/reject-file.ts';
+import {
+  type RowState,
+  type VerifiedRow,
+  type VerifyCounts,
+  verifyRows,
+} from '../../tasks/backfill/verify-rows.ts';
+import { CliError, EXIT } from '../fail.ts';
+import { countedLines, grouped, type NamedCount } from '../format.ts';
+import { loadForCommand, readTextFile } from '../load-config.ts';
+import { onInterrupt } from '../terminal.ts';
+import { notReached } from '../with-redis.ts';
+import {
+  addRowsOptions,
+  openedRows,
+  openedText,
+  ROWS_HELP,
+  type RowsFlags,
+  rejectShape,
+  rowsError,
+  rulesOf,
+  type WatchedRows,
+  watchRows,
+} from './rows-input.ts';
+import { type RowsProgress, startRowsProgress } from './rows-progress.ts';
+import { createStallReporter, type StallReporter } from './stall-reporter.ts';
+
+interface VerifyFlags extends RowsFlags {
+  readonly enqueueMissing?: boolean;
+  readonly missingFile?: string;
+  readonly json?: boolean;
+}
 
 const HELP = `${ROWS_HELP}
 
-Asks the API with account_check, a hundred users a call, within that call's own quota: imports are not slowed down.
-A user who is not there may have an event under way (in a call), or dead letters (imsync dlq list --user ID says
-why); or nothing is known of them but, perhaps, an event that still waits in the intake.
+Asks the API with account_check, a hundred users per call, within the quota of that call: imports are not slowed down.
+A user without an account may have an event in a call, or dead letters (imsync dlq list --user ID says why). All others
+are missing. An event of theirs may still be waiting in the intake, which is not searched.
 
---enqueue-missing adds those who are missing, as imsync import would; those with dead letters are left to imsync dlq.
---missing-file writes all who are not there as CSV, which imsync import reads.
+--enqueue-missing adds the missing users as imsync import would. Users with dead letters are left to imsync dlq.
+--missing-file writes all users without an account as CSV, which imsync import can read.
 
-Exit codes: 0 every user of the file has an account; 1 some do not, or could not be asked for; 2 usage,
-configuration, or a file that is not what it should be; 3 Redis or the API is out of reach; 130 stopped by Ctrl-C.
+Exit codes: 0 every user of the file has an account; 1 some have none, or could not be checked; 2 usage, configuration,
+or a file that cannot be used; 3 Redis or the API is out of reach; 130 stopped by Ctrl-C.
 
 Examples:
   imsync verify users.csv
@@ -21,15 +56,183 @@ Examples:
 
 export function verifyCommand(): Command {
   const command = new Command('verify')
-    .description('ask whether the users of a file have accounts')
+    .description('check whether the users of a file have accounts')
     .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
   addRowsOptions(command)
-    .option('--enqueue-missing', 'add users who are missing to the intake')
-    .option('--missing-file <file>', 'write users who are not there to this file')
+    .option('--enqueue-missing', 'add the missing users to the intake')
+    .option('--missing-file <file>', 'write the users without an account to this file')
     .option('--json', 'print the summary as one JSON object')
     .addHelpText('after', HELP)
     .action(async (file: string, flags: VerifyFlags, self: Command) => {
       process.exitCode = await runVerify(file, flags, self);
     });
   return command;
+}
+
+/** What a verification works with. */
+interface VerifyJob {
+  readonly flags: VerifyFlags;
+  readonly config: Config;
+  readonly watched: WatchedRows;
+  readonly missing: RejectFile;
+  readonly progress: RowsProgress;
+  readonly stalls: StallReporter;
+  readonly signal: AbortSignal;
+}
+
+/** Verifies a file. Resolves to the exit code. */
+async function runVerify(file: string, flags: VerifyFlags, self: Command): Promise<number> {
+  const { config } = loadForCommand(self);
+  checkVerify(file, flags, config);
+  requireForWorker(config);
+  const rows = await openedRows(file, flags);
+  const progress = startRowsProgress('verify');
+  const stalls = createStallReporter((text) => progress.say(text));
+  const watched = watchRows(rows);
+  let backfill: Backfill | undefined;
+  const interruption = onInterrupt(() => {
+    rows.close();
+    backfill?.checks?.close();
+  });
+  const { signal } = interruption;
+  if (flags.missingFile !== undefined) await rm(flags.missingFile, { force: true });
+  const missing = openRejectFile(flags.missingFile ?? '', rejectShape(rows), 0);
+  try {
+    progress.say(openedText(rows));
+    const { report } = stalls;
+    backfill = await openBackfill({ config, readFile: readTextFile, withChecks: true, signal, report }).catch(
+      (error: Error) => {
+        throw notReached(config, error);
+      },
+    );
+    const job = { flags, config, watched, missing, progress, stalls, signal };
+    const counts = await verifyAll(job, backfill);
+    progress.end();
+    const complete = !signal.aborted;
+    const warnings = watched.warnings();
+    process.stdout.write(
+      flags.json
+        ? `${JSON.stringify({ file, complete, counts, missingFile: flags.missingFile, warnings })}\n`
+        : summaryText(counts, warnings, flags, complete),
+    );
+    return interruption.exitCode ?? (counts.imported === counts.rows ? EXIT.done : EXIT.failed);
+  } catch (error) {
+    progress.end();
+    throw rowsError(error, '');
+  } finally {
+    stalls.close();
+    interruption.release();
+    rows.close();
+    await missing.close();
+    await backfill?.close();
+  }
+}
+
+function checkVerify(file: string, flags: VerifyFlags, config: Config): void {
+  if (config.api.form === 'hosted')
+    throw new CliError(
+      EXIT.usage,
+      'verify needs account_check, which exists with IMSYNC_API current and legacy only, not in hosted mode. Import the file instead: registering an account twice changes nothing.',
+    );
+  if (flags.missingFile !== undefined && flags.missingFile === file)
+    throw new CliError(EXIT.usage, `${file} is the file to be verified: name another --missing-file.`);
+}
+
+/** Checks every row; writes and enqueues the missing users as the flags say. */
+async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCounts> {
+  const { flags, config, watched, progress, stalls, signal } = job;
+  const { checks, redis, keys, hold } = backfill;
+  if (checks === undefined)
+    throw new RangeError('verify runs without account_check: a bug, please report it');
+  const enqueue = enqueuerOf(config, backfill);
+  let done = 0;
+  stalls.watch(hold, () => done);
+  return verifyRows({
+    rows: watched.rows(),
+    rules: rulesOf(config, flags),
+    checks,
+    redis,
+    keys,
+    onRows: async (found) => {
+      if (flags.missingFile !== undefined) await job.missing.add(found.flatMap(withoutAccount));
+      if (!flags.enqueueMissing) return 0;
+      return enqueue(found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : [])));
+    },
+    onProgress: (counts) => {
+      done = counts.rows;
+      const words = progressWords(counts, stalls.words);
+      progress.show({ rows: counts.rows, estimatedRows: watched.estimatedRows(), words });
+    },
+    signal,
+  });
+}
+
+/** Adds users to the intake as fast as the in-flight limit allows. Resolves to their number. */
+function enqueuerOf(
+  config: Config,
+  { limit, writer: openWriter }: Backfill,
+): (users: readonly UserInput[]) => Promise<number> {
+  const isAlone = needsOwnCall(config.api.form);
+  const writer = openWriter();
+  return async (users) => {
+    for (let from = 0; from < users.length; ) {
+      const rest = users.slice(from);
+      const room = await limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));
+      await writer.write(rest.slice(0, room));
+      from += room;
+    }
+    return users.length;
+  };
+}
+
+/** Written as a reject is, with line and reason before its own columns, so that it can be imported again. */
+function withoutAccount({ row, state, reason }: VerifiedRow): Reject[] {
+  return state === 'imported' ? [] : [{ row, reason: reason ?? NAMES[state] }];
+}
+
+const NAMES: Readonly<Record<RowState, string>> = {
+  imported: 'imported',
+  'under-way': 'in a call',
+  dead: 'in dead letters',
+  missing: 'missing',
+  unasked: 'not checked',
+  rejected: 'rejected',
+};
+
+function progressWords(counts: VerifyCounts, obstacle: string): string {
+  const missing = counts.missing + counts.dead + counts['under-way'];
+  const parts = [`${grouped(counts.imported)} imported`, `${grouped(missing)} not`];
+  return [...parts, ...(obstacle === '' ? [] : [obstacle])].join(', ');
+}
+
+function summaryText(
+  counts: VerifyCounts,
+  warnings: readonly string[],
+  flags: VerifyFlags,
+  complete: boolean,
+): string {
+  const always: NamedCount[] = [
+    ['rows', counts.rows, complete ? '' : 'so far: it was stopped'],
+    ['imported', counts.imported, ''],
+  ];
+  const others: NamedCount[] = [
+    ['in a call', counts['under-way'], 'verify again in a moment'],
+    ['dead letters', counts.dead, 'see imsync dlq list'],
+    ['missing', counts.missing, missingNote(counts, flags)],
+    ['not checked', counts.unasked, 'the API does not say whether they exist'],
+    ['rejected', counts.rejected, 'cannot be imported as they are; --missing-file says why'],
+  ];
+  const shown = [...always, ...others.filter(([name, count]) => count > 0 || name === 'missing')];
+  return `${[...warnings.map((warning) => `Warning: ${warning}`), ...countedLines(shown)].join('\n')}\n`;
+}
+
+function missingNote(
+  { missing, enqueued }: VerifyCounts,
+  { enqueueMissing, missingFile }: VerifyFlags,
+): string {
+  if (missing === 0) return '';
+  if (enqueueMissing) return `${grouped(enqueued)} of them added; verify again when they are imported`;
+  return missingFile === undefined
+    ? 'to create them: imsync import, or --enqueue-missing'
+    : `in ${missingFile}`;
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
-import { isConfirmed } from '../confirm.ts';
 import { readAge } from '../dlq/filter.ts';
 import { CliError, EXIT } from '../fail.ts';
+import { counted } from '../format.ts';
+import { isConfirmed } from '../terminal.ts';
 import { withRedis } from '../with-redis.ts';
 
 interface ForgetFlags {
@@ -14,14 +15,15 @@ interface ForgetFlags {
 }
 
 const HELP = `
-Erases what Redis holds of a user: events on their way, dead letters, entries of the stream of outcomes. Asks first.
-Events that are erased count as dead-lettered from then on, and as forgotten (imsync status), so that the books balance.
-A call that is on the wire is waited for; others in the same call are not harmed. The whole stream is read, at about
-100,000 events a second.
+Erases what Redis holds of a user: waiting events, events in calls, dead letters, and entries of the outcomes stream.
+Asks for confirmation. Erased events count as dead-lettered and as forgotten (imsync status), so that the totals still
+balance. A call that is on the wire is waited for; the other users in it are not affected. The whole stream is read, at
+about 100,000 events per second.
 
-What it cannot reach it names: the account at the API, your own database, Redis's files and backups, logs.
+The report names what this command cannot reach: the account at the API, your own database, Redis's files and backups,
+and logs.
 
-Exit codes: 0 nothing of the user is left in Redis; 1 something is left, and it says what to do.
+Exit codes: 0 Redis holds nothing of the user any more; 1 something is left, and the report says what to do.
 
 Examples:
   imsync user forget alice --dry-run
@@ -30,22 +32,26 @@ Examples:
 
 export function forgetCommand(): Command {
   return new Command('forget')
-    .description('erase a user from Redis, and say what was found')
-    .argument('<user-id>', 'their user ID')
-    .option('--dry-run', 'say what would be erased; change nothing')
-    .option('--yes', 'do not ask')
-    .option('--wait <time>', 'wait so long for a call that is on the wire', readAge, 30_000)
+    .description('erase a user from Redis, and report what was found')
+    .argument('<user-id>', 'the ID of the user')
+    .option('--dry-run', 'only report what would be erased')
+    .option('--yes', 'do not ask for confirmation')
+    .addOption(
+      new Option('--wait <time>', 'wait at most this long for a call that is on the wire')
+        .argParser(readAge)
+        .default(30_000, '30s'),
+    )
     .option('--json', 'print one JSON object')
     .addHelpText('after', HELP)
     .action(async (userId: string, flags: ForgetFlags, self: Command) => {
-      if (userId === '') throw new CliError(EXIT.usage, 'an empty user ID names nobody: nothing was erased');
+      if (userId === '') throw new CliError(EXIT.usage, 'The user ID is empty. Nothing was erased.');
       if (!flags.yes && !flags.dryRun && !process.stdin.isTTY)
         throw new CliError(
           EXIT.usage,
-          'forget asks first, and there is no terminal to ask on: add --yes if you mean it, or --dry-run. Nothing was erased',
+          'forget asks for confirmation, and there is no terminal to ask on. Add --yes to confirm, or --dry-run. Nothing was erased.',
         );
       const report = await withRedis(self, async ({ redis, keys }) => {
-        const question = `Erase everything that Redis holds of ${JSON.stringify(userId)}? There is no way back.`;
+        const question = `Erase everything that Redis holds of ${JSON.stringify(userId)}? This cannot be undone.`;
         if (!flags.yes && !flags.dryRun && !(await isConfirmed(question))) return undefined;
         let told = false;
         return forgetUser({
@@ -56,7 +62,7 @@ export function forgetCommand(): Command {
           maxWaitMs: flags.wait,
           sleep,
           onWaiting: () => {
-            if (!told) process.stderr.write('their call is on the wire: waiting for its answer\n');
+            if (!told) process.stderr.write('the call of the user is on the wire: waiting for its answer\n');
             told = true;
           },
         });
@@ -70,26 +76,30 @@ export function forgetCommand(): Command {
     });
 }
 
-const PLACES = {
-  stream: 'events in the stream',
-  returned: 'events at the front of the intake',
-  parked: "events behind the user's call",
-  inCalls: 'events in a call',
-  letters: 'dead letters',
-  outcomes: 'entries of the stream of outcomes',
-} as const;
+/** What is counted in each place, and the words for the place. */
+const PLACES: Readonly<Record<keyof ForgetReport['erased'], readonly [noun: string, place: string]>> = {
+  stream: ['event', ' in the stream'],
+  returned: ['event', ' at the front of the intake'],
+  parked: ['event', ", parked behind the user's call"],
+  inCalls: ['event', ' in a call'],
+  letters: ['dead letter', ''],
+  outcomes: ['outcome', ' in the outcomes stream'],
+};
 
 /** The report for a person. Pure. */
-export function forgetText({ userId, dryRun, erased, left, elsewhere }: ForgetReport): string {
-  const found = Object.entries(PLACES).filter(([place]) => erased[place as keyof typeof PLACES] > 0);
+function forgetText({ userId, dryRun, erased, left, elsewhere }: ForgetReport): string {
+  const found = Object.entries(erased).filter(([, count]) => count > 0);
   const name = JSON.stringify(userId);
   const lines = [
     found.length === 0
       ? `nothing of ${name} was found in Redis`
-      : `${dryRun ? 'would erase' : 'erased'}, of ${name}:`,
-    ...found.map(([place, words]) => `  ${erased[place as keyof typeof PLACES]} ${words}`),
+      : `${dryRun ? 'would erase' : 'erased'} from Redis, of user ${name}:`,
+    ...found.map(([key, count]) => {
+      const [noun, place] = PLACES[key as keyof typeof PLACES];
+      return `  ${counted(count, noun)}${place}`;
+    }),
     ...left.map((sentence) => `left: ${sentence}`),
-    'not in reach:',
+    'this command cannot reach:',
     ...elsewhere.map((sentence) => `  ${sentence}`),
   ];
   return `${lines.join('\n')}\n`;

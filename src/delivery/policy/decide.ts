@@ -68,6 +68,8 @@ export interface DecisionPolicy {
 
 /** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
+/** Calls of others that passed so long before a call count for its parts. */
+const FRESH_MS = 1_000;
 /** With nobody to compare with, a suspect's fault must last so long: what everybody has for a while looks the same. */
 const LONE_MS = 40_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
@@ -120,7 +122,8 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
     const shared = verdict.class === 'throttle' ? request.failures : 1;
-    const parts = partsOf(request, commands, shared, startedAtMs);
+    // Passes are noted now and then, so that those of a moment before count; older ones tell nothing of what began since.
+    const parts = partsOf(request, commands, shared, Math.max(request.failedAtMs, startedAtMs - FRESH_MS));
     return { ...nothing, again: watched(request, parts, commands, false) };
   }
   if (!request.first && whose !== 'theirs') {
@@ -229,7 +232,9 @@ function withoutProfile(
   verdict: Verdict,
   commands: Commands,
 ): Decision {
-  const bare = singly([{ ...user, bare: verdict }], commands.single);
+  // What is known of others by the call with the profile is known for this one.
+  const history = { ...FOLLOW_UP, failedAtMs: request.failedAtMs };
+  const bare = singly([{ ...user, bare: verdict }], commands.single, history);
   return { ...nothing, again: [...bare, ...released(request, commands)] };
 }
 

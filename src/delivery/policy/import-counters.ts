@@ -1,5 +1,4 @@
-import type { RawEntry } from '../../event/event.ts';
-import { readTally } from '../../event/tally.ts';
+import { type RawEntry, readTally } from '../../event/event.ts';
 import type { Ended, TallyCount } from '../../ledger/settle.ts';
 
 /** How an event ended, and whose tally counts it. */

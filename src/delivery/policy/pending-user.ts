@@ -1,5 +1,5 @@
 import type { ValidEntry } from '../../event/event.ts';
-import { newestFirst } from '../../event/newest.ts';
+import { newestFirst } from '../../event/event-id.ts';
 import {
   type Account,
   type DeliveryCommand,

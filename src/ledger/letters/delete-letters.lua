@@ -1,42 +1,46 @@
 -- delete-letters: dead letters are forgotten, with their indexes and counts. Their events stay counted as
 -- dead-lettered: that was their end.
 --
--- Shares letter-index.lua.
--- KEYS 1 books  2 dead-by-time  3 dead-by-user  4 dead-by-code  5 dead-by-reason  6 dead-users  7 dead-counts
---      8 dead-resolved
--- ARGV 1 dead prefix  2.. pairs (eventId, time of death as it was read)
---
--- Answers a word for each: 'deleted', 'gone', 'redriving' (its event is in a call), or 'changed' (it died again
--- since it was read, so it may not be what was meant).
--- Atomic, so that no index names a letter that is gone. Cost: O(letters · log of all).
+-- Joined with: redis/prelude.lua, letter-index.lua.
+-- KEYS     books, deadByTime, deadByUser, deadByCode, deadByReason, deadUsers, deadCounts, deadResolved
+-- Request  deadPrefix
+--          letters   [eventId, time of death as it was read (text), ...]
+-- Answers a word for each: 'deleted', 'gone', 'redriving' (its event is in a call), or 'changed' (it died once more
+--   since it was read, so it may not be what was meant).
+-- Cost: O(letters · log of all). Atomic, so that no index names a letter that is gone.
 
--- A write that needs no memory comes first: so a full Redis runs the rest, too (docs/decisions/0050).
-redis.call('HDEL', KEYS[1], '')
+nameKeys('books', 'deadByTime', 'deadByUser', 'deadByCode', 'deadByReason', 'deadUsers', 'deadCounts', 'deadResolved')
+readRequest()
+keys.deadPrefix = request.deadPrefix
+writeNothing('HDEL', keys.books)
 
-local index = letterIndex(2)
-local answers, dead = {}, 0
-for i = 2, #ARGV, 2 do
-  local eventId, key = ARGV[i], ARGV[1] .. ARGV[i]
-  local h = redis.call('HMGET', key, 'state', 'deadAt', 'userId', 'reason', 'code')
-  local word = 'deleted'
-  if not h[1] then
-    word = 'gone'
-  elseif h[1] == 'redriving' then
-    word = 'redriving'
-  elseif h[2] ~= ARGV[i + 1] then
-    word = 'changed'
-  else
-    if h[1] == 'dead' then
-      unlistLetter(index, eventId, h[3], h[4], h[5])
-      dead = dead + 1
-    else
-      redis.call('ZREM', KEYS[8], eventId)
-    end
-    redis.call('DEL', key)
+-- Answers the word, and whether the letter was unresolved.
+local function delete(eventId, deadAt)
+  local deadLetter = keys.deadPrefix .. eventId
+  local letter = readFields(deadLetter, 'state', 'deadAt', 'userId', 'reason', 'code')
+  if not letter.state then
+    return 'gone', false
+  elseif letter.state == 'redriving' then
+    return 'redriving', false
+  elseif letter.deadAt ~= deadAt then
+    return 'changed', false
   end
-  answers[#answers + 1] = word
+  if letter.state == 'dead' then
+    unlistLetter(eventId, letter.userId, letter.reason, letter.code)
+  else
+    redis.call('ZREM', keys.deadResolved, eventId)
+  end
+  redis.call('DEL', deadLetter)
+  return 'deleted', letter.state == 'dead'
+end
+
+local words, dead = {}, 0
+for i = 1, #request.letters, 2 do
+  local word, wasDead = delete(request.letters[i], request.letters[i + 1])
+  words[#words + 1] = word
+  dead = dead + (wasDead and 1 or 0)
 end
 if dead > 0 then
-  redis.call('HINCRBY', KEYS[1], 'deadDeleted', dead)
+  redis.call('HINCRBY', keys.books, 'deadDeleted', dead)
 end
-return answers
+return words

@@ -3,7 +3,12 @@ import type { Keys } from '../../redis/keys.ts';
 import { loadScript, runScript } from '../../redis/script.ts';
 import type { StoredLetter } from './dead-letters.ts';
 
-const deleteScript = loadScript(import.meta.url, 'letter-index.lua', 'delete-letters.lua');
+const deleteScript = loadScript(
+  import.meta.url,
+  '../../redis/prelude.lua',
+  'letter-index.lua',
+  'delete-letters.lua',
+);
 
 /**
  * - `gone`: was deleted meanwhile.
@@ -32,6 +37,11 @@ export async function deleteLetters(
       keys.deadCounts,
       keys.deadResolved,
     ],
-    [keys.deadPrefix, ...letters.flatMap(({ eventId, deadSince }) => [eventId, deadSince])],
+    [
+      JSON.stringify({
+        deadPrefix: keys.deadPrefix,
+        letters: letters.flatMap(({ eventId, deadSince }) => [eventId, String(deadSince)]),
+      }),
+    ],
   )) as Deletion[];
 }

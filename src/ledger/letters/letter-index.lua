@@ -1,35 +1,30 @@
--- letter-index: what the scripts that move dead letters share. It stands before their own text and does nothing
--- by itself. Kept in one place, so that no script forgets an index or a count.
+-- letter-index: what the scripts that move dead letters share. Kept in one place, so that no script forgets an index or
+-- a count.
 
--- The index keys, which stand one after another from KEYS[first] in every script.
-local function letterIndex(first)
-  return {
-    time = KEYS[first], user = KEYS[first + 1], code = KEYS[first + 2], reason = KEYS[first + 3],
-    users = KEYS[first + 4], counts = KEYS[first + 5],
-  }
+-- The index of letters is six keys: keys.deadByTime, deadByUser, deadByCode, deadByReason, deadUsers and deadCounts.
+-- The scripts that join this file name them.
+
+local function listLetter(eventId, user, reason, code, deadAt)
+  redis.call('ZADD', keys.deadByTime, deadAt, eventId)
+  redis.call('ZADD', keys.deadByUser, 0, user .. ' ' .. eventId)
+  redis.call('ZADD', keys.deadByCode, 0, code .. ' ' .. eventId)
+  redis.call('ZADD', keys.deadByReason, 0, reason .. ' ' .. code .. ' ' .. eventId)
+  redis.call('HINCRBY', keys.deadUsers, user, 1)
+  redis.call('HINCRBY', keys.deadCounts, 'reason:' .. reason, 1)
+  redis.call('HINCRBY', keys.deadCounts, 'code:' .. code, 1)
 end
 
-local function listLetter(index, eventId, user, reason, code, deadAt)
-  redis.call('ZADD', index.time, deadAt, eventId)
-  redis.call('ZADD', index.user, 0, user .. ' ' .. eventId)
-  redis.call('ZADD', index.code, 0, code .. ' ' .. eventId)
-  redis.call('ZADD', index.reason, 0, reason .. ' ' .. code .. ' ' .. eventId)
-  redis.call('HINCRBY', index.users, user, 1)
-  redis.call('HINCRBY', index.counts, 'reason:' .. reason, 1)
-  redis.call('HINCRBY', index.counts, 'code:' .. code, 1)
-end
-
-local function unlistLetter(index, eventId, user, reason, code)
-  redis.call('ZREM', index.time, eventId)
-  redis.call('ZREM', index.user, user .. ' ' .. eventId)
-  redis.call('ZREM', index.code, code .. ' ' .. eventId)
-  redis.call('ZREM', index.reason, reason .. ' ' .. code .. ' ' .. eventId)
-  if redis.call('HINCRBY', index.users, user, -1) <= 0 then
-    redis.call('HDEL', index.users, user)
+local function unlistLetter(eventId, user, reason, code)
+  redis.call('ZREM', keys.deadByTime, eventId)
+  redis.call('ZREM', keys.deadByUser, user .. ' ' .. eventId)
+  redis.call('ZREM', keys.deadByCode, code .. ' ' .. eventId)
+  redis.call('ZREM', keys.deadByReason, reason .. ' ' .. code .. ' ' .. eventId)
+  if redis.call('HINCRBY', keys.deadUsers, user, -1) <= 0 then
+    redis.call('HDEL', keys.deadUsers, user)
   end
   for _, field in ipairs({ 'reason:' .. reason, 'code:' .. code }) do
-    if redis.call('HINCRBY', index.counts, field, -1) <= 0 then
-      redis.call('HDEL', index.counts, field)
+    if redis.call('HINCRBY', keys.deadCounts, field, -1) <= 0 then
+      redis.call('HDEL', keys.deadCounts, field)
     end
   end
 end

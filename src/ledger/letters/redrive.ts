@@ -4,7 +4,15 @@ import type { Keys } from '../../redis/keys.ts';
 import { loadScript, runScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
-const redriveScript = loadScript(import.meta.url, 'letter-index.lua', 'redrive.lua');
+const redriveScript = loadScript(
+  import.meta.url,
+  '../../redis/prelude.lua',
+  'letter-index.lua',
+  'redrivable.lua',
+  '../writes/call-record.lua',
+  '../writes/owners.lua',
+  'redrive.lua',
+);
 
 /** Bytes of letters in a call, and letters of one user in it; more wait for another redrive. */
 const MAX_CALL_BYTES = 512 * 1024;
@@ -59,9 +67,12 @@ export async function redriveUsers(
   keys: Keys,
   request: RedriveRequest,
 ): Promise<RedriveAnswer> {
-  const { batchCommand, singleCommand, maxOpenCalls, ...rest } = request;
+  const { maxOpenCalls, ...rest } = request;
   const options = {
     ...rest,
+    callPrefix: keys.callPrefix,
+    deadPrefix: keys.deadPrefix,
+    format: RECORD_FORMAT,
     maxOpen: maxOpenCalls,
     maxEvents: MAX_USER_EVENTS,
     maxBytes: MAX_CALL_BYTES,
@@ -84,7 +95,7 @@ export async function redriveUsers(
       keys.deadRedriving,
       keys.openSince,
     ],
-    [keys.callPrefix, keys.deadPrefix, batchCommand, singleCommand, RECORD_FORMAT, JSON.stringify(options)],
+    [JSON.stringify(options)],
   )) as ['' | 'held' | 'paused', (string | number)[], string[]];
   return {
     stopped: stopped === '' ? null : stopped,

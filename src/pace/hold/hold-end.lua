@@ -1,35 +1,39 @@
--- hold-end: what a call that imported somebody ends. Functions for hold.lua and settle.lua; hold.lua lists the fields.
+-- hold-end: what the success of a call ends. Functions for hold.lua and ledger/settle.lua; hold-change.lua lists
+-- the fields. They need keys.hold, keys.holdChannel and the clock.
 
+-- Under load, one write in so many ms says enough.
 local PASSED_EVERY_MS = 50
 
--- Ends the hold. Time held counts against no event; what ended is remembered, to tell a recovery from a flap. `by`: 'check' or
--- 'call', what proved it.
-local function endHold(hold, channel, nowMs, by)
-  local h = redis.call('HMGET', hold, 'heldSince', 'held', 'probeGapMs')
-  redis.call('HINCRBY', hold, 'heldMs', string.format('%.0f', math.max(0, nowMs - tonumber(h[1] or nowMs))))
-  redis.call('HSET', hold, 'clearedAt', string.format('%.0f', nowMs), 'clearedCode', cjson.decode(h[2]).errorCode,
-    'clearedGapMs', h[3] or '0', 'clearedBy', by)
-  if redis.call('HEXISTS', hold, 'stoppedFrom') == 1 then
-    redis.call('HSET', hold, 'stoppedFrom', string.format('%.0f', nowMs))
+-- Ends the hold. Time held counts against no event. What ended is remembered, to tell a recovery from a flap.
+-- `by` is 'check' or 'call': what proved that calls succeed.
+local function endHold(by)
+  local h = readFields(keys.hold, 'heldSince', 'held', 'probeGapMs')
+  redis.call('HINCRBY', keys.hold, 'heldMs', text(math.max(0, nowMs - tonumber(h.heldSince or nowMs))))
+  redis.call('HSET', keys.hold, 'clearedAt', nowText, 'clearedCode', cjson.decode(h.held).errorCode,
+    'clearedGapMs', h.probeGapMs or '0', 'clearedBy', by)
+  if redis.call('HEXISTS', keys.hold, 'stoppedFrom') == 1 then
+    redis.call('HSET', keys.hold, 'stoppedFrom', nowText)
   end
-  redis.call('HDEL', hold, 'held', 'kind', 'proof', 'heldSince', 'causeAt', 'nextProbeAt', 'probeUntil', 'probeGapMs',
-    'probes', 'firstGapMs', 'maxGapMs', 'leaseMs', 'freshAt', 'newcomer', 'newcomerUntil', 'proves', 'failedProbe', 'thenProof')
-  redis.call('PUBLISH', channel, redis.call('HINCRBY', hold, 'epoch', 1))
+  redis.call('HDEL', keys.hold, 'held', 'kind', 'proof', 'heldSince', 'causeAt', 'nextProbeAt', 'probeUntil',
+    'probeGapMs', 'probes', 'firstGapMs', 'maxGapMs', 'leaseMs', 'freshAt', 'newcomer', 'newcomerUntil', 'proves',
+    'failedProbe', 'thenProof')
+  redis.call('PUBLISH', keys.holdChannel, redis.call('HINCRBY', keys.hold, 'epoch', 1))
 end
 
--- A call that started at startMs imported somebody: what went wrong in a row is a row no longer, and a hold whose cause
--- started before it is not what everybody gets. Of the account quota only a new account proves anything (hold.lua).
-local function callPassed(hold, channel, startMs, nowMs)
-  local h = redis.call('HMGET', hold, 'badCalls', 'troubleSince', 'failedBy', 'passedAt', 'held', 'kind', 'causeAt')
-  if h[1] or h[2] or h[3] then
-    redis.call('HDEL', hold, 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'failedBy', 'appFailures')
+-- A call that started at startMs imported an account. That ends every row of failures, and a hold whose cause
+-- started before the call: not all calls fail. A hold for the account quota stays, since existing accounts pass
+-- whatever the plan says; only a new account ends it (hold.lua).
+local function callPassed(startMs)
+  local h = readFields(keys.hold, 'badCalls', 'troubleSince', 'failedBy', 'passedAt', 'held', 'kind', 'causeAt')
+  if h.badCalls or h.troubleSince or h.failedBy then
+    redis.call('HDEL', keys.hold, 'badCalls', 'badUsers', 'troubleSince', 'troubleCalls', 'troubleAt', 'failedBy',
+      'appFailures')
   end
-  -- Under load one write in so many ms says enough. From ahead: Redis's clock was set back.
-  local newest = tonumber(h[4] or 0)
-  if startMs > newest + PASSED_EVERY_MS or newest > nowMs + 60000 then
-    redis.call('HSET', hold, 'passedAt', string.format('%.0f', startMs))
+  local newest = tonumber(h.passedAt or 0)
+  if startMs > newest + PASSED_EVERY_MS or isFromAnotherClock(newest, nowMs, 60000) then
+    redis.call('HSET', keys.hold, 'passedAt', text(startMs))
   end
-  if h[5] and h[6] ~= 'quota' and h[7] and startMs > tonumber(h[7]) then
-    endHold(hold, channel, nowMs, 'call')
+  if h.held and h.kind ~= 'quota' and h.causeAt and startMs > tonumber(h.causeAt) then
+    endHold('call')
   end
 end

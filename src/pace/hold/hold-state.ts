@@ -30,7 +30,16 @@ import { loadScript, runScript } from '../../redis/script.ts';
  * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
  */
 
-const holdScript = loadScript(import.meta.url, 'hold-end.lua', 'hold.lua');
+const holdScript = loadScript(
+  import.meta.url,
+  '../../redis/prelude.lua',
+  'hold-end.lua',
+  'hold-change.lua',
+  'whose-fault.lua',
+  'hold-answers.lua',
+  'hold-blocked.lua',
+  'hold.lua',
+);
 
 /** How a hold is proved to be over: see above. */
 export type Proof = 'check' | 'new' | 'import' | 'scout';
@@ -150,36 +159,52 @@ export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
     op: string,
     slot: HeardSlot,
     { callId, failedAtMs }: Failing,
-    ...args: (string | number)[]
+    more: Readonly<Record<string, string | number | boolean>> = {},
   ): Promise<HoldWord> => {
     const startMs = Math.round(slot.atRedisMs ?? 0);
-    const failedSinceMs = failedAtMs > 0 ? Math.round(failedAtMs) : startMs;
-    return (await runScript(
-      redis,
-      holdScript,
-      [keys.hold],
-      [op, slot.epoch, keys.holdChannel, slot.probe ? 1 : 0, startMs, callId, failedSinceMs, ...args],
-    )) as HoldWord;
+    const request = {
+      op,
+      holdChannel: keys.holdChannel,
+      epoch: slot.epoch,
+      isProbe: slot.probe,
+      startMs,
+      callId,
+      failedSinceMs: failedAtMs > 0 ? Math.round(failedAtMs) : startMs,
+      ...more,
+    };
+    return (await runScript(redis, holdScript, [keys.hold], [JSON.stringify(request)])) as HoldWord;
   };
   const nobody: HeardSlot = { epoch: '', probe: false };
   return {
     success: (slot, callId = '') => run('success', slot, { callId, failedAtMs: 0 }),
     bad: (slot, newUsers, answer, failing = NO_RECORD) =>
-      run('bad', slot, failing, newUsers, words('brake', answer)),
-    trouble: (slot, answer, failing = NO_RECORD) => run('trouble', slot, failing, words('outage', answer)),
+      run('bad', slot, failing, { newUsers, held: words('brake', answer) }),
+    trouble: (slot, answer, failing = NO_RECORD) =>
+      run('trouble', slot, failing, { held: words('outage', answer) }),
     silent: (slot) => run('silent', slot, NO_RECORD),
-    suspect: (slot, failing, proved) => run('suspect', slot, failing, proved ? 1 : 0),
+    suspect: (slot, failing, proved) => run('suspect', slot, failing, { proved }),
     compare: (slot, failing) => run('compare', slot, failing),
     blocked: (slot, { minProbeGapMs = 0, ...why }, failing = NO_RECORD) => {
-      const first = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
+      const firstGapMs = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
       const proof: Proof = why.kind === 'quota' ? 'new' : 'check';
-      const most = Math.max(first, MAX_GAP_MS);
-      return run('blocked', slot, failing, words(why.kind, why), why.kind, proof, why.errorCode, first, most);
+      return run('blocked', slot, failing, {
+        held: words(why.kind, why),
+        kind: why.kind,
+        proof,
+        errorCode: why.errorCode,
+        firstGapMs,
+        maxGapMs: Math.max(firstGapMs, MAX_GAP_MS),
+      });
     },
     newcomer: (slot, callId, proves) =>
-      run('newcomer', slot, NO_RECORD, keys.callPrefix + callId, NEWCOMER_MS, proves ? 1 : 0),
+      run('newcomer', slot, NO_RECORD, {
+        call: keys.callPrefix + callId,
+        forMs: NEWCOMER_MS,
+        proves: proves ? '1' : '0',
+      }),
     missed: (slot) => run('missed', slot, NO_RECORD),
-    pause: (reason, sinceMs) => run('pause', nobody, NO_RECORD, JSON.stringify({ reason, since: sinceMs })),
+    pause: (reason, sinceMs) =>
+      run('pause', nobody, NO_RECORD, { paused: JSON.stringify({ reason, since: sinceMs }) }),
     resume: () => run('resume', nobody, NO_RECORD),
     read: async () => readFleetState(await redis.hgetall(keys.hold)),
   };

@@ -2,18 +2,19 @@ import { createHash, randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 
 /**
- * Where an import stands: a small file, written whole or not at all after Redis has acknowledged the rows, so that
- * whoever goes on after a kill skips none. Rows added since the last writing are added again, which does no harm.
+ * How far an import has come: a small file, written whole or not at all. It is written after Redis has
+ * acknowledged the rows, so a resumed import skips none. Rows added since the last write are added again,
+ * which does no harm.
  */
 export interface Checkpoint {
-  /** Of the input and of the options that decide what its rows mean. */
+  /** Identifies the input, and the options that decide what its rows mean. */
   readonly identity: string;
   /** Rows that are done, from the beginning of the file. */
   readonly rows: number;
-  /** Bytes of the reject file that belong to them. */
+  /** Bytes of the reject file that belong to these rows. */
   readonly rejectBytes: number;
   readonly counts: ImportCounts;
-  /** The count of this import (tally.ts). */
+  /** The name of this import's tally (tally.ts). */
   readonly tally: string;
 }
 
@@ -21,9 +22,9 @@ export interface Checkpoint {
 export interface ImportCounts {
   readonly rows: number;
   readonly rejected: number;
-  /** Not added: the account is there already. */
+  /** Not added: the account exists already. */
   readonly there: number;
-  /** Not added: the API does not say whether the account is there. They stand in the reject file, too. */
+  /** Not added: the API does not say whether the account exists. The reject file has these rows, too. */
   readonly unasked: number;
   readonly added: number;
 }
@@ -33,12 +34,15 @@ export const NO_COUNTS: ImportCounts = { rows: 0, rejected: 0, there: 0, unasked
 const FORMAT = 1;
 const EDGE_BYTES = 65_536;
 
-/** A checkpoint cannot be read or written, or is of something else. The message says what to do. */
+/** A checkpoint cannot be read or written, or belongs to another import. The message says what to do. */
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }
 
-/** What an input is known by: its size, and its first and last bytes. Neither name nor date: a copy is the same file. */
+/**
+ * Identifies an input by its size and its first and last 64 KiB. Name and date do not count: a copy is the
+ * same file.
+ */
 export async function identityOf(path: string, options: unknown): Promise<string> {
   const file = await open(path);
   try {
@@ -58,7 +62,9 @@ export function newCheckpoint(identity: string): Checkpoint {
   return { identity, rows: 0, rejectBytes: 0, counts: NO_COUNTS, tally: `import-${randomUUID()}` };
 }
 
-/** The checkpoint at `path`; undefined when there is none. Throws CheckpointError for one that is of something else. */
+/**
+ * Reads the checkpoint at `path`; undefined without one. Throws CheckpointError for one of another import.
+ */
 export async function readCheckpoint(path: string, identity: string): Promise<Checkpoint | undefined> {
   let text: string;
   try {
@@ -67,18 +73,18 @@ export async function readCheckpoint(path: string, identity: string): Promise<Ch
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new CheckpointError(`${path} cannot be read: ${(error as Error).message}.`);
   }
-  const again = 'To begin anew: --restart (rows that were added are added again, which does no harm).';
+  const restart = 'To start over: --restart (rows that were added are added again, which does no harm).';
   let read: (Checkpoint & { readonly format: number }) | undefined;
   try {
     read = JSON.parse(text);
   } catch {
-    // Said below.
+    // Reported below.
   }
   if (read?.format !== FORMAT || typeof read.rows !== 'number')
-    throw new CheckpointError(`${path} is no checkpoint that this version can read. ${again}`);
+    throw new CheckpointError(`${path} is no checkpoint that this version can read. ${restart}`);
   if (read.identity !== identity)
     throw new CheckpointError(
-      `${path} says how far an import of another file, another app or with other options has come. Give the same options to go on with it. ${again}`,
+      `${path} belongs to an import of another file, of another app or with other options. To go on with that one, give the same options. ${restart}`,
     );
   return read;
 }
@@ -89,7 +95,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     const file = await open(unfinished, 'w', 0o600);
     try {
       await file.writeFile(JSON.stringify({ format: FORMAT, ...checkpoint }));
-      // Before the new name: after a power cut the old one is still whole.
+      // Synced before the rename: after a power cut the old checkpoint is still whole.
       await file.datasync();
     } finally {
       await file.close();

@@ -1,29 +1,27 @@
-import type { Config } from '../../config/config.ts';
-import type { ReadFile } from '../../config/read-file.ts';
+import type { Config, ReadFile } from '../../config/config.ts';
+import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
-import { isAbsent } from '../../event/validate.ts';
-import { spacingMicros } from '../../pace/budget.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
-import { commandPair, quotaOf } from '../../pace/quotas.ts';
-import { createRedisClock } from '../../pace/redis-clock.ts';
-import { createSlotClient } from '../../pace/slot.ts';
+import { openSlots } from '../../pace/open-limiter.ts';
+import { commandPair } from '../../pace/quotas.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
 import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
-import type { AccountChecks, AccountChecksReport } from '../account-checks.ts';
-import { openAccountChecks } from '../open-account-checks.ts';
-import { createGate, type Gate, type Obstacle } from './in-flight-limit.ts';
-import { type Adder, createAdder } from './stream-writer.ts';
+import type { AccountChecks } from '../checks/account-checks.ts';
+import type { AccountChecksReport } from '../checks/check-call.ts';
+import { openAccountChecks } from '../checks/open-account-checks.ts';
+import { createInFlightLimit, type InFlightLimit, type Obstacle } from './in-flight-limit.ts';
+import { createStreamWriter, type StreamWriter } from './stream-writer.ts';
 
 /** What an import or a verification works with. */
 export interface Backfill {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly hold: HoldState;
-  /** Undefined when nobody is to be asked for. */
+  /** Undefined when no account is to be checked. */
   readonly checks: AccountChecks | undefined;
-  readonly gate: Gate;
-  adder(tally?: string): Adder;
+  readonly limit: InFlightLimit;
+  writer(tally?: string): StreamWriter;
   close(): Promise<void>;
 }
 
@@ -36,8 +34,8 @@ const REACH_MS = 3_000;
 const SLOT_CLASS = 'redrive';
 
 /**
- * Connects. Once Redis was reached, it is waited for whenever it is away. Rejects with the reason when it cannot be
- * reached at the start.
+ * Connects. Rejects with the reason when Redis cannot be reached at the start. Later the backfill waits
+ * whenever Redis is away.
  */
 export async function openBackfill(options: {
   readonly config: Config;
@@ -64,9 +62,6 @@ export async function openBackfill(options: {
   const redis = open('backfill');
   try {
     await whenReady(redis, REACH_MS);
-    const commands = commandPair(config.api.form);
-    const slotsOf = (command: typeof commands.batch) =>
-      createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quotaOf(config, command)));
     const checks = withChecks
       ? await openAccountChecks({
           config,
@@ -84,17 +79,9 @@ export async function openBackfill(options: {
       keys,
       hold: createHoldState(redis, keys),
       checks,
-      gate: createGate({
-        redis,
-        keys,
-        commands,
-        books: { batch: slotsOf(commands.batch), single: slotsOf(commands.single) },
-        usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
-        signal,
-        onObstacle: (obstacle, why) => report.obstacle(obstacle, why),
-      }),
-      adder: (tally) =>
-        createAdder({ redis, keys, tally, signal, onRefused: (why) => report.obstacle('redis', why) }),
+      limit: limitOf(config, redis, keys, signal, report),
+      writer: (tally) =>
+        createStreamWriter({ redis, keys, tally, signal, onRefused: (why) => report.obstacle('redis', why) }),
       async close() {
         checks?.close();
         await close();
@@ -106,7 +93,29 @@ export async function openBackfill(options: {
   }
 }
 
-/** Whether a user needs a call of their own: what cut.lua goes by. */
+function limitOf(
+  config: Config,
+  redis: RedisClient,
+  keys: Keys,
+  signal: AbortSignal,
+  report: BackfillReport,
+): InFlightLimit {
+  const commands = commandPair(config.api.form);
+  return createInFlightLimit({
+    redis,
+    keys,
+    commands,
+    slots: {
+      batch: openSlots(config, redis, keys, commands.batch),
+      single: openSlots(config, redis, keys, commands.single),
+    },
+    usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
+    signal,
+    onObstacle: (obstacle, why) => report.obstacle(obstacle, why),
+  });
+}
+
+/** Whether a user needs a call of its own. cut.lua decides by the same rule. */
 export function needsOwnCall(form: Config['api']['form']): (user: UserInput) => boolean {
   return ({ type, nick, faceUrl }) =>
     form === 'hosted' ||

@@ -1,92 +1,116 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readBacklog } from '../../ledger/backlog.ts';
+import { type Backlog, readBacklog } from '../../ledger/backlog.ts';
 import type { CommandPair } from '../../pace/quotas.ts';
 import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-watermark.ts';
-import { MAX_STEP_ROWS, paceOf, type Rates, roomFor, secondsOf } from './redis-headroom.ts';
 
-/** Why nothing is added at present. `busy`: enough work waits. */
+/**
+ * How many rows an import may have in flight.
+ *
+ * Events of an import are worth as much as those of a signup, and share one queue with them. A signup stays
+ * quick while that queue stays short. So rows are added only while less than `TARGET_SECONDS` of work waits,
+ * counting the work of signups as well. That is the longest queue a signup finds. When signups alone fill it,
+ * no row is added.
+ *
+ * The first part of this file is policy and pure. The second part asks Redis and waits.
+ */
+
+/** Long enough to use the whole quota between two looks, short enough to go unnoticed. */
+export const TARGET_SECONDS = 0.3;
+/** Rows added in one step at most: Redis serves nobody else meanwhile. */
+export const MAX_STEP_ROWS = 500;
+
+/** Calls a second of each command while there is work, and how many users fit into a batch call. */
+export interface Rates {
+  readonly batchPerSecond: number;
+  readonly singlePerSecond: number;
+  readonly usersPerBatch: number;
+}
+
+/**
+ * A slow fleet gets twice the work that it did, so at most 0.6 s of its work waits. With less, a fleet that
+ * needs half a second from intake to slot (a far Redis) would be taken for ever slower. An idle fleet gets a
+ * quarter.
+ */
+const GROWTH = 2;
+const LEAST_SHARE = 0.25;
+
+/**
+ * Calls a second that the fleet makes while there is work: twice what it started in the last second, at most
+ * what is allowed. A fleet short of CPU stays below the quota, so less work may wait for it.
+ */
+export function expectedRate(allowedPerSecond: number, startedLastSecond: number): number {
+  return Math.min(allowedPerSecond, Math.max(LEAST_SHARE * allowedPerSecond, GROWTH * startedLastSecond));
+}
+
+/** Seconds of a command's budget that a row takes: a place in a batch call, or a call of its own. */
+export function secondsPerRow(rates: Rates, isAlone: boolean): number {
+  return isAlone ? 1 / rates.singlePerSecond : 1 / (rates.batchPerSecond * rates.usersPerBatch);
+}
+
+/**
+ * Rows that may be added now; 0 when enough work waits. `perRow`: seconds of budget per row of this file, on
+ * average. Waiting events of others are assumed to take as long.
+ */
+export function headroomOf(
+  backlog: Backlog,
+  commands: { readonly batch: string; readonly single: string },
+  rates: Rates,
+  perRow: number,
+): number {
+  const open = Object.entries(backlog.calls).map(
+    ([command, { calls }]) =>
+      calls / (command === commands.batch ? rates.batchPerSecond : rates.singlePerSecond),
+  );
+  const waitingSeconds = Math.max(0, ...open) + backlog.waiting * perRow;
+  const rows = Math.floor((TARGET_SECONDS - waitingSeconds) / perRow + 1e-6);
+  // When one row takes longer than the target, rows go one at a time while nothing waits.
+  if (rows < 1) return waitingSeconds === 0 ? 1 : 0;
+  return Math.min(rows, MAX_STEP_ROWS);
+}
+
+/** Why no row is added at present. `busy`: enough work waits. */
 export type Obstacle = 'busy' | 'held' | 'paused' | 'memory' | 'redis';
 
-/** Lets rows through while there is room for them. */
-export interface Gate {
+/** Lets rows through while there is headroom for them. */
+export interface InFlightLimit {
   /**
-   * Resolves to how many rows may be added now, at most `wanted`; waits while it is none. `isAlone`: the row needs a
-   * call of its own. Rejects when `signal` is aborted.
+   * Resolves with the number of rows that may be added now: at least 1, at most `wanted`. Waits while it is
+   * 0. `isAlone`: whether the row at this index needs a call of its own. Rejects when `signal` is aborted.
    */
-  room(wanted: number, isAlone: (at: number) => boolean): Promise<number>;
+  headroom(wanted: number, isAlone: (at: number) => boolean): Promise<number>;
 }
 
 const BUSY_LOOK_MS = 15;
 const STOPPED_LOOK_MS = 500;
 const RATES_EVERY_MS = 1_000;
-/** What was seen is good for this long. */
+/** A look at Redis is used for this long. */
 const FRESH_MS = 20;
-/** Share of the newest rows in what a row takes on average. */
+/** Weight of the newest rows in the moving average of what a row takes. */
 const SMOOTHING = 0.2;
 
-export function createGate(options: {
+export interface InFlightOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly commands: CommandPair;
-  readonly books: { readonly batch: SlotClient; readonly single: SlotClient };
+  readonly slots: { readonly batch: SlotClient; readonly single: SlotClient };
   /** Users in a batch call at most. */
   readonly usersPerBatch: number;
   readonly signal: AbortSignal;
-  /** Told at each look: undefined when there is room. */
+  /** Called at each look; undefined when there is headroom. */
   readonly onObstacle: (obstacle: Obstacle | undefined, why?: string) => void;
-}): Gate {
-  const { redis, keys, commands, books, usersPerBatch, signal, onObstacle } = options;
-  const memory = createMemoryWatermark(redis, keys);
-  let rates: (Rates & { readonly atMs: number }) | undefined;
+}
+
+export function createInFlightLimit(options: InFlightOptions): InFlightLimit {
+  const { signal, onObstacle } = options;
+  const look = createBacklogLook(options);
   let aloneShare: number | undefined;
   let left = 0;
   let seenAtMs = Number.NEGATIVE_INFINITY;
-
-  const currentRates = async (): Promise<Rates> => {
-    if (rates !== undefined && performance.now() - rates.atMs < RATES_EVERY_MS) return rates;
-    const [batch, single] = await Promise.all([books.batch.look(), books.single.look()]);
-    rates = {
-      batchPerSecond: batch.ratePerSecond,
-      singlePerSecond: single.ratePerSecond,
-      usersPerBatch,
-      atMs: performance.now(),
-    };
-    return rates;
-  };
-
-  const look = async (): Promise<{
-    readonly room: number;
-    readonly obstacle?: Obstacle;
-    readonly why?: string;
-  }> => {
-    try {
-      const allowed = await currentRates();
-      const backlog = await readBacklog(redis, keys, [commands.batch, commands.single]);
-      if (backlog.isPaused) return { room: 0, obstacle: 'paused' };
-      if (backlog.isHeld) return { room: 0, obstacle: 'held' };
-      if (!hasRoomForBulk(await memory.look())) return { room: 0, obstacle: 'memory' };
-      const { started } = backlog;
-      const now: Rates = {
-        batchPerSecond: paceOf(allowed.batchPerSecond, started[commands.batch] ?? 0),
-        singlePerSecond: paceOf(allowed.singlePerSecond, started[commands.single] ?? 0),
-        usersPerBatch,
-      };
-      const share = aloneShare ?? 0;
-      const perRow =
-        share * secondsOf(now, true) + (1 - share) * secondsOf(now, commands.batch === commands.single);
-      const room = roomFor(backlog, commands, now, perRow);
-      return room > 0 ? { room } : { room, obstacle: 'busy' };
-    } catch (error) {
-      signal.throwIfAborted();
-      return { room: 0, obstacle: 'redis', why: (error as Error).message };
-    }
-  };
-
   return {
-    async room(wanted, isAlone) {
+    async headroom(wanted, isAlone) {
       const alone = Array.from({ length: wanted }, (_, at) => isAlone(at)).filter(Boolean).length / wanted;
       aloneShare = aloneShare === undefined ? alone : SMOOTHING * alone + (1 - SMOOTHING) * aloneShare;
       for (;;) {
@@ -96,13 +120,61 @@ export function createGate(options: {
           left -= given;
           return given;
         }
-        const { room, obstacle, why } = await look();
+        const { rows, obstacle, why } = await look(aloneShare);
         onObstacle(obstacle, why);
-        left = room;
+        left = rows;
         seenAtMs = performance.now();
-        if (room > 0) continue;
+        if (rows > 0) continue;
         await sleep(obstacle === 'busy' ? BUSY_LOOK_MS : STOPPED_LOOK_MS, undefined, { signal });
       }
     },
+  };
+}
+
+interface Look {
+  readonly rows: number;
+  readonly obstacle?: Obstacle;
+  readonly why?: string;
+}
+
+/** Looks at Redis once for the headroom. `aloneShare`: the share of rows that need a call of their own. */
+function createBacklogLook(options: InFlightOptions): (aloneShare: number) => Promise<Look> {
+  const { redis, keys, commands, slots, usersPerBatch, signal } = options;
+  const memory = createMemoryWatermark(redis, keys);
+  let rates: (Rates & { readonly atMs: number }) | undefined;
+
+  const currentRates = async (): Promise<Rates> => {
+    if (rates !== undefined && performance.now() - rates.atMs < RATES_EVERY_MS) return rates;
+    const [batch, single] = await Promise.all([slots.batch.look(), slots.single.look()]);
+    rates = {
+      batchPerSecond: batch.ratePerSecond,
+      singlePerSecond: single.ratePerSecond,
+      usersPerBatch,
+      atMs: performance.now(),
+    };
+    return rates;
+  };
+
+  return async (aloneShare) => {
+    try {
+      const allowed = await currentRates();
+      const backlog = await readBacklog(redis, keys, [commands.batch, commands.single]);
+      if (backlog.isPaused) return { rows: 0, obstacle: 'paused' };
+      if (backlog.isHeld) return { rows: 0, obstacle: 'held' };
+      if (!hasRoomForBulk(await memory.look())) return { rows: 0, obstacle: 'memory' };
+      const { started } = backlog;
+      const now: Rates = {
+        batchPerSecond: expectedRate(allowed.batchPerSecond, started[commands.batch] ?? 0),
+        singlePerSecond: expectedRate(allowed.singlePerSecond, started[commands.single] ?? 0),
+        usersPerBatch,
+      };
+      const together = secondsPerRow(now, commands.batch === commands.single);
+      const perRow = aloneShare * secondsPerRow(now, true) + (1 - aloneShare) * together;
+      const rows = headroomOf(backlog, commands, now, perRow);
+      return rows > 0 ? { rows } : { rows, obstacle: 'busy' };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { rows: 0, obstacle: 'redis', why: (error as Error).message };
+    }
   };
 }

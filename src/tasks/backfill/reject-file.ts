@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Row } from '../rows/row.ts';
+import type { Row } from '../rows/columns.ts';
 import { CheckpointError } from './checkpoint.ts';
 
 /**
- * Rows that cannot be imported, with line and reason; made at the first of them. It has the columns of the input,
- * so that it can be mended and imported itself.
+ * The rows that cannot be imported, with line and reason. The file is made at the first of them. It has the
+ * columns of the input, so that a user can mend it and import it.
  */
 export interface RejectFile {
   readonly path: string;
@@ -19,22 +19,25 @@ export interface Reject {
   readonly reason: string;
 }
 
-/** How a row of the input looks there. A password is left out: it is kept nowhere. */
+/** How a row of the input is written. The password is left out: no file keeps one. */
 export interface RejectShape {
   readonly format: 'csv' | 'ndjson';
   readonly header: readonly string[];
-  /** CSV: the place of the password's column; NDJSON: its key. */
+  /** CSV: the index of the password's column. NDJSON: its key. */
   readonly secret: number | string | undefined;
 }
 
-/** `keptBytes`: what an import that is resumed has written for certain; the rest is written anew. */
+/**
+ * `keptBytes`: what the checkpoint of a resumed import covers. Anything after it is cut off and written
+ * again.
+ */
 export function openRejectFile(path: string, shape: RejectShape, keptBytes: number): RejectFile {
   let file: FileHandle | undefined;
   let bytes = keptBytes;
   const opened = async (): Promise<FileHandle> => {
     try {
       file = await open(path, bytes > 0 ? 'r+' : 'w', 0o600).catch((error: NodeJS.ErrnoException) => {
-        // Somebody took away what an earlier run had written: the rest is written all the same.
+        // The file of an earlier run was removed. The rest is written to a new one.
         if (error.code !== 'ENOENT') throw error;
         bytes = 0;
         return open(path, 'w', 0o600);
@@ -79,7 +82,7 @@ export function rejectText({ row, reason }: Reject, { format, secret }: RejectSh
   try {
     value = JSON.parse(String(row.raw));
   } catch {
-    // Kept as the text that it is.
+    // No JSON: the line is kept as a text.
   }
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   const own = isObject ? Object.entries(value as object) : [['row', value]];
@@ -87,7 +90,9 @@ export function rejectText({ row, reason }: Reject, { format, secret }: RejectSh
   return `${JSON.stringify({ line: row.line, reason, ...Object.fromEntries(fields) })}\n`;
 }
 
-/** A line of CSV, quoted where it must be. */
+/**
+ * A line of CSV. A cell is quoted when it holds a separator, a quote, a line break, or blanks at its ends.
+ */
 export function csvLine(cells: readonly string[]): string {
   return `${cells.map((cell) => (/[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(',')}\n`;
 }

@@ -4,46 +4,46 @@ import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { TALLY_LIFE_SECONDS } from './tally.ts';
 
-/** Adds users to the intake, and counts them in the same step where a tally is wanted. */
-export interface Adder {
-  /** Resolves once Redis has all of them; waits while it refuses for a passing reason. */
-  add(users: readonly UserInput[]): Promise<void>;
+/** Adds users to the intake stream. With a tally it counts them in the same step. */
+export interface StreamWriter {
+  /** Resolves once Redis has all of them. Waits while Redis refuses for a transient reason. */
+  write(users: readonly UserInput[]): Promise<void>;
 }
 
 const AGAIN_MS = 1_000;
-/** Refusals that waiting does not mend. */
+/** Refusals that waiting does not cure. */
 const LASTING = /^(NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|ERR)\b/;
 
-export function createAdder(options: {
+export function createStreamWriter(options: {
   readonly redis: RedisClient;
   readonly keys: Keys;
-  /** Opened before; undefined when nobody counts. */
+  /** An open tally; undefined when nobody counts. */
   readonly tally: string | undefined;
   readonly signal: AbortSignal;
-  /** Redis refuses; it is tried again in a second. */
+  /** Redis refused. The writer tries again after a second. */
   readonly onRefused: (reason: string) => void;
-}): Adder {
+}): StreamWriter {
   const { redis, keys, tally, signal, onRefused } = options;
   const tallyKey = tally === undefined ? undefined : keys.tallyPrefix + tally;
 
-  const addOnce = async (users: readonly UserInput[]): Promise<void> => {
-    // All or none: what a full Redis would have taken of it would be counted wrong.
-    const together = redis.multi();
-    for (const user of users) together.xadd(keys.stream, '*', ...toFields({ ...user, tally }));
+  const writeOnce = async (users: readonly UserInput[]): Promise<void> => {
+    // A transaction adds all or none. A full Redis could otherwise take some, and the count would be wrong.
+    const transaction = redis.multi();
+    for (const user of users) transaction.xadd(keys.stream, '*', ...toFields({ ...user, tally }));
     if (tallyKey !== undefined) {
-      together.hincrby(tallyKey, 'accepted', users.length);
-      together.expire(tallyKey, TALLY_LIFE_SECONDS);
+      transaction.hincrby(tallyKey, 'accepted', users.length);
+      transaction.expire(tallyKey, TALLY_LIFE_SECONDS);
     }
-    const replies = (await together.exec()) ?? [];
+    const replies = (await transaction.exec()) ?? [];
     for (const [error] of replies) if (error !== null) throw error;
   };
 
   return {
-    async add(users) {
+    async write(users) {
       if (users.length === 0) return;
       for (;;) {
         try {
-          return await addOnce(users);
+          return await writeOnce(users);
         } catch (error) {
           const reasons = reasonsOf(error);
           if (reasons.some((reason) => LASTING.test(reason))) throw error;
@@ -55,7 +55,7 @@ export function createAdder(options: {
   };
 }
 
-/** Of a discarded transaction the first refusals say why. */
+/** A discarded transaction carries the reasons in `previousErrors`; the first of them says why. */
 function reasonsOf(error: unknown): string[] {
   const { message, previousErrors } = error as Error & { previousErrors?: readonly Error[] };
   return [...(previousErrors ?? []).map((previous) => previous.message), message];

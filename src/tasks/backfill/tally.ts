@@ -1,16 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readTotals } from '../../ledger/totals.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 
 /**
- * How the events of one import ended, counted by settle in the same step that ends them: so the count is exact
- * whatever is killed meanwhile, costs a few counters and no memory per row, and an import that was interrupted and
- * resumed has one account. An event that is redriven later counts as it ended first.
+ * How the events of one import ended. Settle counts an event in the step that ends it. So the counts are
+ * exact whichever process is killed, need no memory per row, and go on when an import is resumed. An event
+ * that is redriven later counts by its first end.
  *
- * (Counting what is published to `replyTo` would lose whatever ends while nobody listens; comparing the ledger
- * afterwards cannot tell an imported event from a superseded one.)
+ * Two other ways were rejected. Counting what is published to `replyTo` loses events that end while nobody
+ * listens. The ledger, read afterwards, cannot tell an imported event from a superseded one.
  */
 export interface Tally {
-  /** Events that Redis took, those added twice after a kill included. */
+  /** Events that Redis accepted. After a kill some rows may have been added twice; both count. */
   readonly accepted: number;
   readonly imported: number;
   readonly superseded: number;
@@ -18,10 +20,10 @@ export interface Tally {
   readonly deadByReason: Readonly<Record<string, number>>;
 }
 
-/** Longer than anybody waits for an import; a tally that nobody asks for any more goes by itself. */
+/** Longer than anybody waits for an import. Then the tally expires by itself. */
 export const TALLY_LIFE_SECONDS = 30 * 86_400;
 
-/** Before the first event of it is added: settle counts only what is asked for. */
+/** To be called before the first event of the tally is added: settle counts only tallies that exist. */
 export async function openTally(redis: RedisClient, keys: Keys, tally: string): Promise<void> {
   const key = keys.tallyPrefix + tally;
   await redis.multi().hincrby(key, 'accepted', 0).expire(key, TALLY_LIFE_SECONDS).exec();
@@ -46,4 +48,35 @@ export async function readTally(redis: RedisClient, keys: Keys, tally: string): 
 /** Events that have not ended yet. */
 export function underWay({ accepted, imported, superseded, deadLettered }: Tally): number {
   return Math.max(0, accepted - imported - superseded - deadLettered);
+}
+
+const LOOK_MS = 500;
+/**
+ * Looks in a row at an empty fleet, after which events that are missing from the tally count as uncounted.
+ */
+const IDLE_LOOKS = 4;
+
+/**
+ * Waits until every event of the tally has ended. Resolves early, with `underWay` above 0, in two cases:
+ * `signal` is aborted; or no event is left in Redis, so a worker of a version without tallies ended some of
+ * them.
+ */
+export async function awaitTally(options: {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly tally: string;
+  readonly signal: AbortSignal;
+  readonly onLook: (tally: Tally) => void;
+}): Promise<Tally> {
+  const { redis, keys, tally, signal, onLook } = options;
+  for (let idle = 0; ; ) {
+    const totals = await readTotals(redis, keys);
+    const inCalls = Object.values(totals.usersInCalls).reduce((sum, users) => sum + users, 0);
+    const now = await readTally(redis, keys, tally);
+    idle = totals.waiting + totals.parked + inCalls === 0 ? idle + 1 : 0;
+    if (underWay(now) === 0 || idle >= IDLE_LOOKS || signal.aborted) return now;
+    onLook(now);
+    // An abort ends the wait. Then the loop looks once more.
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
 }

@@ -1,19 +1,19 @@
 import type { UserInput } from '../../event/fields.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import type { AccountChecks, Presence } from '../account-checks.ts';
-import type { Row } from '../rows/row.ts';
-import { type Batch, batches } from './batches.ts';
-import { ordered } from './ordered.ts';
-import type { Judged, JudgeRules } from './validate-row.ts';
+import type { AccountChecks, Presence } from '../checks/account-checks.ts';
+import type { Row } from '../rows/columns.ts';
+import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder } from './batches.ts';
+import { noVerdictReason } from './import-rows.ts';
+import type { RowRules, ValidatedRow } from './validate-rows.ts';
 
 /**
  * Where a row's user is.
- * - `imported`: the account is there.
- * - `under-way`: it is not, but an event of the user is in a call.
- * - `dead`: it is not, and events of the user ended as dead letters.
- * - `missing`: it is not, and nothing speaks of the user but, perhaps, an event that waits in the intake.
- * - `unasked`: the API does not say. `rejected`: the row does not hold up.
+ * - `imported`: the account exists.
+ * - `under-way`: the account does not exist, but an event of the user is in a call.
+ * - `dead`: the account does not exist, and events of the user ended as dead letters.
+ * - `missing`: the account does not exist. At most an event that waits in the intake names the user.
+ * - `unasked`: the API does not say. `rejected`: the row is invalid.
  */
 export type RowState = 'imported' | 'under-way' | 'dead' | 'missing' | 'unasked' | 'rejected';
 
@@ -23,33 +23,26 @@ export interface VerifiedRow {
   readonly row: Row;
   readonly user?: UserInput;
   readonly state: RowState;
-  /** Of `unasked` and `rejected`. */
+  /** Set for `unasked` and `rejected`. */
   readonly reason?: string;
 }
 
-const BATCHES_AT_ONCE = 100;
 const NO_COUNTS: VerifyCounts = {
-  rows: 0,
-  imported: 0,
-  'under-way': 0,
-  dead: 0,
-  missing: 0,
-  unasked: 0,
-  rejected: 0,
-  enqueued: 0,
+  ...{ rows: 0, imported: 0, 'under-way': 0, dead: 0 },
+  ...{ missing: 0, unasked: 0, rejected: 0, enqueued: 0 },
 };
 
 /**
- * Asks after every row's user, a hundred at a time, and tells what was found in the order of the rows. Changes
- * nothing itself. Resolves with the counts of what was told until the end, or until `signal` was aborted.
+ * Looks up every row's user, 100 at a time, and reports in the order of the rows. Changes nothing itself.
+ * Resolves with the counts when all rows are reported or `signal` was aborted.
  */
 export async function verifyRows(options: {
   readonly rows: AsyncIterable<Row>;
-  readonly rules: JudgeRules;
+  readonly rules: RowRules;
   readonly checks: Pick<AccountChecks, 'ask'>;
   readonly redis: RedisClient;
   readonly keys: Keys;
-  /** Takes the rows of a batch; answers how many of them it added to the intake. */
+  /** Takes the rows of a batch. Resolves with the number of them that it added to the intake. */
   readonly onRows: (rows: readonly VerifiedRow[]) => Promise<number>;
   readonly onProgress: (counts: VerifyCounts) => void;
   readonly signal: AbortSignal;
@@ -61,10 +54,10 @@ export async function verifyRows(options: {
       batch.userIds.length === 0 ? new Map<string, Presence>() : await checks.ask(batch.userIds);
     const missing = batch.userIds.filter((userId) => presence.get(userId)?.kind === 'missing');
     const traces = await tracesOf(redis, keys, missing);
-    return batch.judged.map((judged) => verified(judged, presence, traces));
+    return batch.rows.map((validated) => verified(validated, presence, traces));
   };
   try {
-    for await (const found of ordered(batches(rows, rules, 0, signal), BATCHES_AT_ONCE, verify)) {
+    for await (const found of mapInOrder(batches(rows, rules, 0, signal), BATCHES_AT_ONCE, verify)) {
       if (signal.aborted) break;
       const enqueued = await onRows(found);
       const next: Record<keyof VerifyCounts, number> = { ...counts };
@@ -82,7 +75,7 @@ export async function verifyRows(options: {
 
 type Trace = 'under-way' | 'dead';
 
-/** What Redis knows of users whose account is not there. */
+/** What Redis knows of users whose account does not exist. */
 async function tracesOf(
   redis: RedisClient,
   keys: Keys,
@@ -101,21 +94,15 @@ async function tracesOf(
 }
 
 function verified(
-  judged: Judged,
+  validated: ValidatedRow,
   presence: ReadonlyMap<string, Presence>,
   traces: ReadonlyMap<string, Trace>,
 ): VerifiedRow {
-  const { row } = judged;
-  if (!judged.ok) return { row, state: 'rejected', reason: judged.reason };
-  const { user } = judged;
+  const { row } = validated;
+  if (!validated.ok) return { row, state: 'rejected', reason: validated.reason };
+  const { user } = validated;
   const found = presence.get(user.userId);
   if (found?.kind === 'imported') return { row, user, state: 'imported' };
   if (found?.kind === 'missing') return { row, user, state: traces.get(user.userId) ?? 'missing' };
-  const why = found === undefined ? '' : `: ${found.errorCode} ${found.errorInfo}`;
-  return {
-    row,
-    user,
-    state: 'unasked',
-    reason: `account_check does not say whether the account is there${why}`,
-  };
+  return { row, user, state: 'unasked', reason: noVerdictReason(found) };
 }

@@ -1,6 +1,34 @@
-import { type FieldMap, ROW_FIELDS, type RowField, UnreadableRowsError } from './row.ts';
+import type { UserFacts } from '../../event/validate.ts';
+import { UnreadableRowsError } from './read-text.ts';
 
-/** What a column or key may be called, besides the field's own name; small letters, without _, - and blanks. */
+/** One row of a file, read but not validated. */
+export interface Row {
+  /** The line on which the row begins, counted from 1. The header is a line, too. */
+  readonly line: number;
+  /** What the row says of its user; empty when it cannot be read. */
+  readonly user: UserFacts;
+  /** Why it cannot be read as a row; absent when it can. */
+  readonly problem?: string;
+  /** The original: the cells of a CSV row, or the line of NDJSON. */
+  readonly raw: readonly string[] | string;
+}
+
+/** Fields of a user that a file may give. */
+export const ROW_FIELDS = [
+  'userId',
+  'nick',
+  'faceUrl',
+  'type',
+  'occurredAt',
+  'identifierType',
+  'password',
+] as const;
+export type RowField = (typeof ROW_FIELDS)[number];
+
+/** Which column holds which field. CSV: the column's index, from 0. NDJSON: its key. */
+export type FieldMap<C> = ReadonlyMap<RowField, C>;
+
+/** Other names of a field's column or key, in lower case and without _, - and blanks. */
 const ALIASES: Readonly<Record<RowField, readonly string[]>> = {
   userId: [
     'userid',
@@ -31,13 +59,13 @@ const ALIASES: Readonly<Record<RowField, readonly string[]>> = {
     '用户头像',
   ],
   type: ['type', 'accounttype', '类型'],
-  // Read by its own name only: a file's dates come in every form, and a wrong one would cost the row.
+  // No aliases: other date columns come in every format, and a wrong date would cost the row.
   occurredAt: ['occurredat'],
   identifierType: ['identifiertype'],
   password: ['password'],
 };
 
-/** `--map userId=uid,nick=name` taken apart: field to the name (or number) of its column. */
+/** `--map userId=uid,nick=name` as an object: the name (or number) of each field's column. */
 export type Mapping = Readonly<Partial<Record<RowField, string>>>;
 
 /** Reads `field=column[,field=column…]`. Throws UnreadableRowsError. Pure. */
@@ -55,7 +83,10 @@ export function readMapping(text: string, earlier: Mapping = {}): Mapping {
   return found;
 }
 
-/** The columns of a CSV file by its header. Throws UnreadableRowsError when it is not clear which holds what. Pure. */
+/**
+ * Finds the columns of a CSV file by its header. Throws UnreadableRowsError when a field's column is unclear.
+ * Pure.
+ */
 export function columnsOfHeader(header: readonly string[], mapping: Mapping): FieldMap<number> {
   const names = header.map((name) => name.trim());
   const columns = new Map<RowField, number>();
@@ -72,33 +103,36 @@ export function columnsOfHeader(header: readonly string[], mapping: Mapping): Fi
     const [column, ...more] = exact.length > 0 ? exact : meant;
     if (more.length > 0)
       throw new UnreadableRowsError(
-        `Several columns could be ${field}: ${meant.map((at) => names[at]).join(', ')}. Say which: --map ${field}=COLUMN.`,
+        `Several columns could be ${field}: ${meant.map((at) => names[at]).join(', ')}. Choose one: --map ${field}=COLUMN.`,
       );
     if (column !== undefined) columns.set(field, column);
   }
   if (!columns.has('userId'))
     throw new UnreadableRowsError(
-      `No column is the user ID. ${thereAre(names)} Say which it is: --map userId=COLUMN; or, if the first line is a user already: --no-header --map userId=1,nick=2.`,
+      `No column is the user ID. ${thereAre(names)} Name it: --map userId=COLUMN. If the first line is a user already: --no-header --map userId=1,nick=2.`,
     );
   return columns;
 }
 
-/** The columns of a file without a header, by their numbers from 1. Throws UnreadableRowsError. Pure. */
+/** The columns of a file without a header, by their numbers, from 1. Throws UnreadableRowsError. Pure. */
 export function columnsByNumber(mapping: Mapping): FieldMap<number> {
   const columns = new Map<RowField, number>();
   for (const [field, number] of Object.entries(mapping) as [RowField, string][]) {
     if (!/^[1-9]\d{0,3}$/.test(number))
       throw new UnreadableRowsError(
-        `--map ${field}=${number}: without a header, columns go by their number: --map userId=1,nick=2.`,
+        `--map ${field}=${number}: without a header, give a column's number: --map userId=1,nick=2.`,
       );
     columns.set(field, Number(number) - 1);
   }
   if (!columns.has('userId'))
-    throw new UnreadableRowsError('Without a header, say which column is what: --map userId=1,nick=2.');
+    throw new UnreadableRowsError('Without a header, give the number of each column: --map userId=1,nick=2.');
   return columns;
 }
 
-/** The keys of an NDJSON object: the mapped one, the field's own name, else an alias of it. Pure. */
+/**
+ * The keys of an NDJSON object. For each field: the mapped key, else the field's own name, else an alias.
+ * Pure.
+ */
 export function keysOfObject(keys: readonly string[], mapping: Mapping): FieldMap<string> {
   const found = new Map<RowField, string>();
   for (const field of ROW_FIELDS) {
@@ -110,7 +144,7 @@ export function keysOfObject(keys: readonly string[], mapping: Mapping): FieldMa
   return found;
 }
 
-/** The columns that no field takes, by name. */
+/** The names of the columns that no field takes. */
 export function unusedColumns(header: readonly string[], columns: FieldMap<number>): string[] {
   const used = new Set(columns.values());
   return header.filter((name, at) => !used.has(at) && name.trim() !== '');

@@ -1,15 +1,38 @@
 import { pipeline, Readable } from 'node:stream';
 import { type CsvError, parse } from 'csv-parse';
 import type { UserFacts } from '../../event/validate.ts';
-import { type FieldMap, type Row, type RowField, UnreadableRowsError } from './row.ts';
+import type { FieldMap, Row, RowField } from './columns.ts';
+import { UnreadableRowsError } from './read-text.ts';
+
+/** Possible separators. The first wins a tie. */
+const DELIMITERS = [',', ';', '\t', '|'] as const;
+
+/** Finds the separator of a CSV file in its first line, outside quotes. Without any it is ','. Pure. */
+export function delimiterOf(firstLine: string): string {
+  const bare = firstLine.replace(/"(?:[^"]|"")*"/g, '');
+  let best: string = DELIMITERS[0];
+  let most = 0;
+  for (const candidate of DELIMITERS) {
+    const count = bare.split(candidate).length - 1;
+    if (count > most) [best, most] = [candidate, count];
+  }
+  return best;
+}
+
+/** Reads `--delimiter`: a character, or its name. Undefined for anything else. Pure. */
+export function readDelimiter(text: string): string | undefined {
+  const named = { tab: '\t', '\\t': '\t', comma: ',', semicolon: ';', pipe: '|' }[text.toLowerCase()];
+  if (named !== undefined) return named;
+  return [...text].length === 1 && !/["\r\n]/.test(text) ? text : undefined;
+}
 
 export interface CsvOptions {
   readonly delimiter: string;
-  /** False: a quote is a character like any other. */
+  /** False: a quote is an ordinary character. */
   readonly quotes: boolean;
 }
 
-/** A row's cells, the line that it begins on, and the line breaks within its quotes. */
+/** A row's cells, the line on which it begins, and the number of line breaks within its quotes. */
 interface Cells {
   readonly line: number;
   readonly breaks: number;
@@ -18,12 +41,12 @@ interface Cells {
 
 const LINE_END = /[\r\n]/;
 const LINE_BREAK = /\r\n|\r|\n/g;
-/** Past this a quote was opened and never closed. */
+/** A longer row means that a quote was opened and never closed. */
 const MAX_ROW_BYTES = 1_048_576;
 
 /**
- * The rows of CSV text in UTF-8, the header among them, one by one. A quote inside a cell is a character; a line
- * break inside quotes is one, too. Throws UnreadableRowsError where the text is no CSV any more.
+ * Reads the rows of CSV text in UTF-8 one by one, the header included. A quote inside a cell is an ordinary
+ * character, and so is a line break inside quotes. Throws UnreadableRowsError where the text stops being CSV.
  */
 export async function* csvCells(text: AsyncIterable<Uint8Array>, options: CsvOptions): AsyncGenerator<Cells> {
   const parser = parse({
@@ -36,7 +59,7 @@ export async function* csvCells(text: AsyncIterable<Uint8Array>, options: CsvOpt
     skip_empty_lines: true,
     max_record_size: MAX_ROW_BYTES,
   });
-  /** The parser counts a CR LF within quotes as two lines. */
+  /** Lines counted too many: the parser counts a CR LF within quotes as two. */
   let overcounted = 0;
   let last = 0;
   const placed = (cells: readonly string[]): Cells => {
@@ -48,8 +71,8 @@ export async function* csvCells(text: AsyncIterable<Uint8Array>, options: CsvOpt
     overcounted += breaks.filter((one) => one === '\r\n').length;
     return { line: counted - overcounted - breaks.length, breaks: breaks.length, cells };
   };
-  // The line is known while a row is being read. The parser's own way to tell it, on_record, makes an object of
-  // twenty fields a row and takes twice as long.
+  // The parser knows the line number while it reads a row. Its own hook, on_record, builds an object of 20
+  // fields per row and takes twice as long.
   const push = parser.push.bind(parser);
   parser.push = (cells: readonly string[] | null) => push(cells && placed(cells));
   pipeline(Readable.from(text, { objectMode: false }), parser, () => undefined);
@@ -64,14 +87,14 @@ function readable(error: Error, line: number): Error {
   const { code } = error as CsvError;
   if (code === 'CSV_MAX_RECORD_SIZE' || code === 'CSV_QUOTE_NOT_CLOSED')
     return new UnreadableRowsError(
-      `A quote that is opened at line ${line} or soon after is never closed. Mend the file there; or, if its quotes mean nothing, read it with --no-quotes.`,
+      `A quote that opens at line ${line} or soon after is never closed. Correct the file there. If quotes have no meaning in this file, read it with --no-quotes.`,
     );
   return code === undefined
     ? error
-    : new UnreadableRowsError(`The file is no CSV near line ${line}: ${error.message}.`);
+    : new UnreadableRowsError(`The file is not valid CSV near line ${line}: ${error.message}.`);
 }
 
-/** A row by its columns. `width`: the cells that a row has. Pure. */
+/** Takes a row apart by its columns. `width`: the cells that a row should have. Pure. */
 export function csvRow({ line, breaks, cells }: Cells, columns: FieldMap<number>, width: number): Row {
   const user: Partial<Record<RowField, string>> = {};
   for (const [field, at] of columns) user[field] = tidy(field, cells[at] ?? '');
@@ -80,12 +103,12 @@ export function csvRow({ line, breaks, cells }: Cells, columns: FieldMap<number>
   return problem === undefined ? row : { ...row, problem };
 }
 
-/** Blanks around an ID are a mistake, around a name they may be meant. `\N` is how MySQL writes nothing. */
+/** Blanks around an ID are a mistake; around a name they may be meant. MySQL writes NULL as `\N`. */
 function tidy(field: RowField, cell: string): string {
   if (cell === '\\N') return '';
   if (field === 'nick' || field === 'password') return cell;
   const bare = cell.trim();
-  // How a spreadsheet is kept from taking text for a number.
+  // Exports write `="123"` to keep a spreadsheet from reading text as a number.
   return /^="(.*)"$/.exec(bare)?.[1] ?? bare;
 }
 
@@ -96,14 +119,14 @@ function problemOf(
   width: number,
 ): string | undefined {
   if (breaks > 0) {
-    // In a column that nobody reads they are nobody's business, unless a quote there has swallowed other rows.
+    // Line breaks in an unused column do no harm, unless an unclosed quote there has swallowed other rows.
     const isTaken = [...columns.values()].some((at) => LINE_END.test(cells[at] ?? ''));
     const isTorn = cells.some((cell) => cell.startsWith('"') && LINE_END.test(cell));
     if (isTaken || isTorn)
-      return `a line break inside quotes: this row and the next ${breaks} lines were read as one; probably a quote is not closed`;
+      return `a line break inside quotes: this row and the next ${breaks} lines were read as one. Probably a quote is not closed`;
   }
   if (cells.length > width)
-    return `${cells.length} cells where the header has ${width}: a separator inside a cell wants quotes`;
+    return `${cells.length} cells where the header has ${width}: a cell that contains a separator needs quotes`;
   if (cells.length < width && cells.length <= Math.max(...columns.values()))
     return `${cells.length} cells where the header has ${width}`;
   return undefined;

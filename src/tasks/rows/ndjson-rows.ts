@@ -1,12 +1,14 @@
 import type { UserFacts } from '../../event/validate.ts';
-import { keysOfObject, type Mapping } from './columns.ts';
-import type { Row } from './row.ts';
-import { UnreadableRowsError } from './row.ts';
+import { keysOfObject, type Mapping, type Row } from './columns.ts';
+import { UnreadableRowsError } from './read-text.ts';
 
-/** A user with everything that an event may carry takes a tenth of it. */
+/** Ten times what a user takes with all fields of an event at their longest. */
 const MAX_LINE_CHARS = 1_048_576;
 
-/** The rows of NDJSON text in UTF-8: a JSON object a line. Throws UnreadableRowsError for a line without end. */
+/**
+ * Reads the rows of NDJSON text in UTF-8: one JSON object a line. Throws UnreadableRowsError for an endless
+ * line.
+ */
 export async function* ndjsonRows(text: AsyncIterable<Uint8Array>, mapping: Mapping): AsyncGenerator<Row> {
   let line = 0;
   for await (const content of linesOf(text)) {
@@ -15,7 +17,7 @@ export async function* ndjsonRows(text: AsyncIterable<Uint8Array>, mapping: Mapp
   }
 }
 
-/** Pure. */
+/** Reads one line. A line that is no JSON object becomes a row with a `problem`. Pure. */
 export function ndjsonRow(line: number, content: string, mapping: Mapping): Row {
   let value: unknown;
   try {
@@ -43,7 +45,7 @@ async function* linesOf(text: AsyncIterable<Uint8Array>): AsyncGenerator<string>
     yield* parts;
     if (rest.length > MAX_LINE_CHARS)
       throw new UnreadableRowsError(
-        `CommandLimiter ${line} is longer than a million characters. One JSON object a line is wanted; of a JSON list make such lines with: jq -c '.[]'.`,
+        `Line ${line} is longer than a million characters. The file must hold one JSON object per line. Convert a JSON list with: jq -c '.[]'.`,
       );
   }
   rest += decoder.decode();

@@ -1,12 +1,23 @@
-import { type Bytes, openBytes } from './bytes.ts';
-import { columnsByNumber, columnsOfHeader, type Mapping, unusedColumns } from './columns.ts';
-import { csvCells, csvRow } from './csv-rows.ts';
-import { delimiterOf } from './delimiter.ts';
-import { type Encoding, encodingOf, toUtf8 } from './encoding.ts';
+import {
+  columnsByNumber,
+  columnsOfHeader,
+  type FieldMap,
+  type Mapping,
+  type Row,
+  unusedColumns,
+} from './columns.ts';
+import { csvCells, csvRow, delimiterOf } from './csv-rows.ts';
 import { ndjsonRows } from './ndjson-rows.ts';
-import { type FieldMap, type Row, UnreadableRowsError } from './row.ts';
+import {
+  type Bytes,
+  type Encoding,
+  encodingOf,
+  openBytes,
+  toUtf8,
+  UnreadableRowsError,
+} from './read-text.ts';
 
-/** How a file is to be read. What is left out is found out. */
+/** How to read a file. What is left out is detected. */
 export interface ReadOptions {
   readonly format?: 'csv' | 'ndjson';
   readonly encoding?: Encoding;
@@ -17,22 +28,22 @@ export interface ReadOptions {
   readonly quotes: boolean;
 }
 
-/** A file that is being read. */
+/** An open file. */
 export interface OpenRows {
   readonly format: 'csv' | 'ndjson';
   readonly encoding: Encoding;
-  /** CSV only: the names of the columns, as they stand; numbers when there is no header. */
+  /** CSV only: the names of the columns, in their order. Without a header: their numbers. */
   readonly header: readonly string[];
   readonly columns: FieldMap<number>;
   /** Columns that no field takes. */
   readonly unused: readonly string[];
   readonly bytes: Pick<Bytes, 'readBytes' | 'totalBytes' | 'isGzip'>;
-  /** To be read once. Throws UnreadableRowsError where the file cannot be read any further. */
+  /** Can be read once. Throws UnreadableRowsError where the file becomes unreadable. */
   rows(): AsyncGenerator<Row>;
   close(): void;
 }
 
-/** Opens a file, or standard input for `-`, and finds out how it is to be read. Throws UnreadableRowsError. */
+/** Opens a file, or standard input for `-`, and detects how to read it. Throws UnreadableRowsError. */
 export async function openRows(path: string, options: ReadOptions): Promise<OpenRows> {
   const bytes = await openBytes(path);
   try {
@@ -54,7 +65,7 @@ async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<O
   if (format === 'ndjson') {
     if (/^\s*\[/.test(begin))
       throw new UnreadableRowsError(
-        "The file is a JSON list. One object a line is wanted; make it with: jq -c '.[]' FILE.",
+        "The file is a JSON list, but must hold one object per line. Convert it with: jq -c '.[]' FILE.",
       );
     const { mapping } = options;
     return { ...common, header: [], columns: new Map(), unused: [], rows: () => ndjsonRows(text, mapping) };

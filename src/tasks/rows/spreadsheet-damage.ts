@@ -1,11 +1,11 @@
 /**
- * Spreadsheets take an ID of digits for a number and write it back as another: 123456789012 as 1.23457E+11,
- * 123456789 as 123456789.0, 00123 as 123, and every digit past the 15th as 0. The accounts would be somebody
- * else's. The first two can be seen in a row; the others only in a whole file.
+ * A spreadsheet reads an ID of digits as a number and writes another one: 123456789012 becomes 1.23457E+11,
+ * 123456789 becomes 123456789.0, 00123 becomes 123, and every digit past the 15th becomes 0. An import would
+ * then make accounts of other users. A single row shows the first two; only a whole file shows the others.
  */
 
-/** Why this user ID looks as if a spreadsheet had written it; undefined when it does not. Pure. */
-export function mangledNumber(userId: unknown): string | undefined {
+/** Why a spreadsheet seems to have changed this user ID; undefined when it does not. Pure. */
+export function spreadsheetDamage(userId: unknown): string | undefined {
   if (typeof userId !== 'string') return undefined;
   if (/^\d(?:[.,]\d+)?E\+?\d{1,3}$/i.test(userId) && /[.,+]/.test(userId))
     return `userId ${userId} is a number that a spreadsheet has rounded: its digits are lost`;
@@ -15,13 +15,13 @@ export function mangledNumber(userId: unknown): string | undefined {
 }
 
 const SIGNIFICANT_DIGITS = 15;
-/** Fewer long numbers than this may end in zeros by chance, or by design. */
+/** With fewer long numbers, ends in zeros may be chance or design. */
 const ENOUGH = 20;
 
-/** Looks at every ID of a file for what a single row does not show. */
+/** Collects the IDs of a file to find the damage that a single row does not show. */
 export interface DigitWatch {
   saw(userId: unknown): void;
-  /** A sentence for each suspicion. */
+  /** One sentence per suspicion. */
   warnings(): string[];
 }
 
@@ -29,7 +29,7 @@ export function createDigitWatch(): DigitWatch {
   let long = 0;
   let longRounded = 0;
   let exampleRounded = '';
-  /** Lengths of the numbers that begin with 0, and how many numbers of each length do not. */
+  /** Count of numbers by length: those that begin with 0, and the others. */
   const paddedLengths = new Map<number, number>();
   const bareLengths = new Map<number, number>();
   return {
@@ -47,7 +47,7 @@ export function createDigitWatch(): DigitWatch {
       const found: string[] = [];
       if (longRounded >= ENOUGH && longRounded === long)
         found.push(
-          `All ${long} numbers of more than 15 digits end in zeros, such as ${exampleRounded}: a spreadsheet keeps 15 digits and loses the rest. Export the file anew, with the IDs as text.`,
+          `All ${long} numbers of more than 15 digits end in zeros, such as ${exampleRounded}: a spreadsheet keeps 15 digits and loses the rest. Export the file again, with the IDs as text.`,
         );
       const [padded, ...more] = paddedLengths.keys();
       if (padded === undefined || more.length > 0) return found;

@@ -175,7 +175,7 @@ const halfOpen: Row = {
         const back = await eventually('it says that Redis is back', () =>
           news().find((line) => line.includes('Redis is back')),
         );
-        if (!/the connection is taken for dead and made anew/.test(news().join(' ')))
+        if (!/the connection is considered dead and made again/.test(news().join(' ')))
           arena.problem(`a worker does not say that its connection was dead: ${back}`);
         const trouble = news().filter((line) => /"level":"(error|fatal)"/.test(line));
         if (trouble.length > LINES)

@@ -1,4 +1,4 @@
-import { startFetchWatch } from '../../../src/calls/bullmq/fetch-watch.ts';
+import { startFetchWatch } from '../../../src/calls/bullmq/call-worker.ts';
 
 const { jest } = import.meta;
 
@@ -18,14 +18,14 @@ async function looks(times: number, isIdle: () => boolean, dueJobs: () => Promis
   return stuck;
 }
 
-it('finds out that jobs wait and nobody fetches them, at the second look', async () => {
+it('reports jobs that wait and are not fetched, at the second look', async () => {
   const two = async () => 2;
   expect(await looks(1, () => true, two)).toBe(0);
   expect(await looks(2, () => true, two)).toBe(1);
   expect(await looks(4, () => true, two)).toBe(2);
 });
 
-it('finds nothing while there is work or none waits, and while Redis is away', async () => {
+it('reports nothing while a run is at work, while no job waits and while Redis is away', async () => {
   let turn = 0;
   expect(
     await looks(
@@ -57,13 +57,13 @@ it('finds nothing while there is work or none waits, and while Redis is away', a
   ).toBe(0);
 });
 
-it('begins to count anew when Redis was away in between', async () => {
+it('counts from the start again when Redis was away in between', async () => {
   let asked = 0;
   const dueJobs = () => (++asked % 2 === 0 ? Promise.reject(new Error('away')) : Promise.resolve(2));
   expect(await looks(9, () => true, dueJobs)).toBe(0);
 });
 
-it('asks one question at a time, however long Redis takes', async () => {
+it('asks Redis once at a time, however long the answer takes', async () => {
   let asked = 0;
   const never = () => {
     asked++;
@@ -73,7 +73,7 @@ it('asks one question at a time, however long Redis takes', async () => {
   expect(asked).toBe(1);
 });
 
-it('asks nothing any more once it is closed', async () => {
+it('asks nothing after it is closed', async () => {
   let asked = 0;
   await looks(
     2,

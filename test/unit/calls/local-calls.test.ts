@@ -4,11 +4,11 @@ import { stuckLoops } from '../../../src/ops/liveness.ts';
 
 const { jest } = import.meta;
 
-const SHOWN_EVERY_MS = 1_500;
+const KEEP_ALIVE_MS = 1_500;
 const FINISHED: RunEnd = { kind: 'finished' };
 
 beforeEach(() => {
-  // Pulses go by the real clock.
+  // Loop deadlines go by the real clock.
   jest.useFakeTimers({ doNotFake: ['performance'] });
 });
 afterEach(() => {
@@ -18,7 +18,7 @@ afterEach(() => {
 const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 const settled = () => pass(0);
 
-/** Calls in hand whose ends the test says, and what came of them. */
+/** Local calls whose ends the test decides, and what became of them. */
 function open(options: Partial<Parameters<typeof createLocalCalls>[0]> = {}) {
   const jobs: [callId: string, delayMs: number][] = [];
   const shown: (readonly string[])[] = [];
@@ -59,12 +59,16 @@ function resolving(promise: Promise<unknown>): { done: boolean } {
 
 describe('a run', () => {
   it.each<[string, RunEnd, [string, number][]]>([
-    ['that finished its call makes no job', FINISHED, []],
-    ['that puts its call off makes a job for then', { kind: 'later', delayMs: 300 }, [['c1', 300]]],
-    ['puts off by whole milliseconds, never too short', { kind: 'later', delayMs: 12.1 }, [['c1', 13]]],
-    ['puts off by one millisecond at least', { kind: 'later', delayMs: 0 }, [['c1', 1]]],
-    ['does so when the time is over already', { kind: 'later', delayMs: -7.5 }, [['c1', 1]]],
-    ['that leaves its call makes a job at once', { kind: 'leave' }, [['c1', 0]]],
+    ['that finishes its call makes no job', FINISHED, []],
+    ['that delays its call makes a delayed job', { kind: 'later', delayMs: 300 }, [['c1', 300]]],
+    ['delays by whole milliseconds, never too short', { kind: 'later', delayMs: 12.1 }, [['c1', 13]]],
+    ['delays by one millisecond at least', { kind: 'later', delayMs: 0 }, [['c1', 1]]],
+    [
+      'delays by one millisecond when the time is over already',
+      { kind: 'later', delayMs: -7.5 },
+      [['c1', 1]],
+    ],
+    ['that leaves its call makes a job that is due at once', { kind: 'leave' }, [['c1', 0]]],
   ])('%s', async (_, end, expected) => {
     const { localCalls, take, jobs, failed } = open();
     take('c1')(end);
@@ -73,7 +77,7 @@ describe('a run', () => {
     expect([jobs, failed, localCalls.size]).toEqual([expected, [], 0]);
   });
 
-  it('that rejects is told, makes no job and is in hand no more', async () => {
+  it('that rejects is reported, makes no job and ends the local call', async () => {
     const { localCalls, take, jobs, failed } = open();
     const [end] = [take('c1'), take('c2')];
     end(Promise.reject(new Error('Connection is closed.')));
@@ -81,7 +85,7 @@ describe('a run', () => {
     expect([jobs, failed, localCalls.size]).toEqual([[], [['c1', 'Connection is closed.']], 1]);
   });
 
-  it('whose job cannot be made is told, and is in hand no more', async () => {
+  it('whose job cannot be made is reported, and ends the local call', async () => {
     const { localCalls, take, failed } = open({ addJob: () => Promise.reject(new Error('READONLY')) });
     take('c1')({ kind: 'later', delayMs: 300 });
     take('c2')({ kind: 'leave' });
@@ -95,39 +99,39 @@ describe('a run', () => {
   });
 });
 
-describe('calls in hand', () => {
-  it('are shown every 1.5 s while any is, without those that ended', async () => {
+describe('local calls', () => {
+  it('are kept alive every 1.5 s, without those that have ended', async () => {
     const { take, shown } = open();
     const first = take('c1');
-    await pass(SHOWN_EVERY_MS - 1);
+    await pass(KEEP_ALIVE_MS - 1);
     expect(shown).toEqual([]);
     await pass(1);
     expect(shown).toEqual([['c1']]);
     const second = take('c2');
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect(shown.slice(1)).toEqual([['c1', 'c2']]);
     first(FINISHED);
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect(shown.slice(2)).toEqual([['c2']]);
     second(FINISHED);
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect(shown).toHaveLength(3);
   });
 
-  it('are not shown and nothing is waited for while none is, and again when one comes', async () => {
+  it('start no timer while there are none, and one when a call comes', async () => {
     const { take, shown } = open();
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect(jest.getTimerCount()).toBe(0);
     take('c1')(FINISHED);
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect(jest.getTimerCount()).toBe(0);
     expect(shown).toEqual([]);
     take('c2');
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect(shown).toEqual([['c2']]);
   });
 
-  it('are shown on after Redis refused once, which is told', async () => {
+  it('are kept alive after Redis refused once, and the error is reported', async () => {
     let asked = 0;
     const { take, troubles } = open({
       show: async () => {
@@ -136,13 +140,13 @@ describe('calls in hand', () => {
       },
     });
     take('c1');
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect([asked, troubles]).toEqual([1, ['READONLY']]);
-    await pass(2 * SHOWN_EVERY_MS);
+    await pass(2 * KEEP_ALIVE_MS);
     expect([asked, troubles]).toEqual([3, ['READONLY']]);
   });
 
-  it('are shown once at a time, however long Redis takes', async () => {
+  it('are kept alive by one command at a time, however long Redis takes', async () => {
     let asked = 0;
     let answer = (): void => undefined;
     const { take } = open({
@@ -154,18 +158,18 @@ describe('calls in hand', () => {
       },
     });
     take('c1');
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     take('c2');
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect(asked).toBe(1);
     answer();
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect(asked).toBe(2);
   });
 });
 
 describe('room', () => {
-  it('is there at once below the places, and at them when a call ends', async () => {
+  it('is there at once below the bound, and at the bound when a call ends', async () => {
     const { localCalls, take } = open({ places: 2 });
     const first = take('c1');
     const below = resolving(localCalls.room());
@@ -173,14 +177,14 @@ describe('room', () => {
     expect(below.done).toBe(true);
     take('c2');
     const full = resolving(localCalls.room());
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect(full.done).toBe(false);
     first(FINISHED);
     await settled();
     expect(full.done).toBe(true);
   });
 
-  it('is there, too, when the call ends in a failure, but not before its job is made', async () => {
+  it('is there when a call ends in a failure, but not before its job was tried', async () => {
     let refuse = (_: Error): void => undefined;
     const { localCalls, take } = open({
       places: 1,
@@ -198,7 +202,7 @@ describe('room', () => {
     expect(room.done).toBe(true);
   });
 
-  it('lets one in for each call that ends', async () => {
+  it('lets one more call in for each that ends', async () => {
     const { localCalls, take } = open({ places: 1 });
     const end = take('c1');
     const waiting = [resolving(localCalls.room()), resolving(localCalls.room())];
@@ -212,7 +216,7 @@ describe('room', () => {
 });
 
 describe('closing', () => {
-  it('is done when all have ended and their jobs are made, and until then they are shown', async () => {
+  it('ends when all calls have ended and their jobs are made, and keeps them alive until then', async () => {
     let made = (): void => undefined;
     const { localCalls, take, shown } = open({
       addJob: () =>
@@ -223,7 +227,7 @@ describe('closing', () => {
     const [first, second] = [take('c1'), take('c2')];
     const closed = resolving(localCalls.close());
     first(FINISHED);
-    await pass(2 * SHOWN_EVERY_MS);
+    await pass(2 * KEEP_ALIVE_MS);
     expect(shown).toEqual([['c2'], ['c2']]);
     second({ kind: 'leave' });
     await settled();
@@ -232,18 +236,18 @@ describe('closing', () => {
     await settled();
     expect(closed.done).toBe(true);
     expect(jest.getTimerCount()).toBe(0);
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect(shown).toHaveLength(2);
   });
 
-  it('is done at once when none is in hand', async () => {
+  it('ends at once when there are no local calls', async () => {
     const { localCalls } = open();
     const closed = resolving(localCalls.close());
     await settled();
     expect(closed.done).toBe(true);
   });
 
-  it('does not wait for a show that Redis answers late, and none follows it', async () => {
+  it('does not wait for a late answer of Redis, and sends nothing after it', async () => {
     let asked = 0;
     let answer = (): void => undefined;
     const { localCalls, take } = open({
@@ -255,13 +259,13 @@ describe('closing', () => {
       },
     });
     const end = take('c1');
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     const closed = resolving(localCalls.close());
     end(FINISHED);
     await settled();
     expect(closed.done).toBe(true);
     answer();
-    await pass(10 * SHOWN_EVERY_MS);
+    await pass(10 * KEEP_ALIVE_MS);
     expect([asked, jest.getTimerCount()]).toEqual([1, 0]);
   });
 });
@@ -271,22 +275,22 @@ describe('the deadline', () => {
   const isStuck = ({ deadline }: ReturnType<typeof createLocalCalls>, ms: number): boolean =>
     stuckLoops([{ name: 'calls in hand', deadline }], always, performance.now() + ms).length > 0;
 
-  it('is idle while nothing is in hand', async () => {
+  it('is idle while there are no local calls', async () => {
     const { localCalls, take } = open();
     expect(localCalls.deadline.dueMs).toBeNull();
     const end = take('c1');
     expect(localCalls.deadline.dueMs).not.toBeNull();
     end(FINISHED);
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect(localCalls.deadline.dueMs).toBeNull();
   });
 
-  it('is due at the next show, and stops when Redis does not answer one', async () => {
+  it('is due at the next keep-alive, and passes when Redis does not answer one', async () => {
     const { localCalls, take } = open({ show: () => new Promise(() => undefined) });
     take('c1');
     expect(isStuck(localCalls, 31_000)).toBe(false);
     expect(isStuck(localCalls, 32_000)).toBe(true);
-    await pass(SHOWN_EVERY_MS);
+    await pass(KEEP_ALIVE_MS);
     expect(isStuck(localCalls, 29_000)).toBe(false);
     expect(isStuck(localCalls, 31_000)).toBe(true);
   });

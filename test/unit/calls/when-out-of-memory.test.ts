@@ -1,10 +1,10 @@
-import { getsAlongWhenRefused } from '../../../src/calls/bullmq/when-out-of-memory.ts';
+import { prepareForBullmq } from '../../../src/calls/bullmq/when-out-of-memory.ts';
 import type { RedisClient } from '../../../src/redis/connect.ts';
 
 const { jest } = import.meta;
 const LUA = 'return 1';
 
-/** What BullMQ defines on a connection, and where it blocks. Nothing is sent anywhere. */
+/** A connection that notes the commands BullMQ defines and the duplicates it makes. It sends nothing. */
 function connection(isCluster = false, run: () => Promise<unknown> = async () => 'done') {
   const defined: Record<string, string> = {};
   const duplicates: unknown[] = [];
@@ -20,10 +20,10 @@ function connection(isCluster = false, run: () => Promise<unknown> = async () =>
   return { client, plain, defined, duplicates };
 }
 
-describe('a full Redis', () => {
-  it('lets the scripts that move calls on write something harmless first, and no others', () => {
+describe('preparing a connection for a full Redis', () => {
+  it('makes only the scripts that move calls on begin with a harmless write', () => {
     const { client, defined } = connection();
-    expect(getsAlongWhenRefused(client)).toBe(client);
+    expect(prepareForBullmq(client)).toBe(client);
     for (const name of ['moveToActive:6.7.0', 'moveToFinished', 'addDelayedJob:6.7.0', 'obliterate'])
       client.defineCommand(name, { lua: LUA });
     const writes = Object.entries(defined).map(([name, lua]) => [name, lua.startsWith("redis.call('DEL'")]);
@@ -36,22 +36,22 @@ describe('a full Redis', () => {
     for (const lua of Object.values(defined)) expect(lua.endsWith(LUA)).toBe(true);
   });
 
-  it('is no reason to put a line before a #!', () => {
+  it('puts no line before a #!', () => {
     const { client, defined } = connection();
-    getsAlongWhenRefused(client);
+    prepareForBullmq(client);
     client.defineCommand('moveToActive', { lua: `#!lua\n${LUA}` });
     expect(defined.moveToActive).toBe(`#!lua\n${LUA}`);
   });
 
-  it('wants that once, however often the connection is prepared', () => {
+  it('adds the write once, however often the connection is prepared', () => {
     const { client, defined } = connection();
-    getsAlongWhenRefused(getsAlongWhenRefused(client));
+    prepareForBullmq(prepareForBullmq(client));
     client.defineCommand('moveToActive', { lua: LUA });
     expect(defined.moveToActive?.match(/DEL/g)).toHaveLength(1);
   });
 });
 
-describe('a refusal', () => {
+describe('an error of Redis', () => {
   beforeEach(() => {
     jest.useFakeTimers();
   });
@@ -61,7 +61,7 @@ describe('a refusal', () => {
 
   const ended = async (name: string, run: () => Promise<unknown>, afterMs: number): Promise<unknown> => {
     const { client, plain } = connection(false, run);
-    getsAlongWhenRefused(client);
+    prepareForBullmq(client);
     client.defineCommand(name, { lua: LUA });
     let end: unknown = 'nothing yet';
     (plain[name] as () => Promise<unknown>)().then(
@@ -77,24 +77,24 @@ describe('a refusal', () => {
   };
   const refuse = () => Promise.reject(new Error('READONLY'));
 
-  it('of the next job is passed on half a second later; an answer at once', async () => {
+  it('to a fetch is passed on after half a second; an answer is passed on at once', async () => {
     expect(await ended('moveToActive:6.7.0', refuse, 499)).toBe('nothing yet');
     expect(await ended('moveToActive:6.7.0', refuse, 500)).toBe('READONLY');
     expect(await ended('moveToActive:6.7.0', async () => 'a job', 0)).toBe('a job');
   });
 
-  it('of anything else is passed on at once', async () => {
+  it('to any other command is passed on at once', async () => {
     expect(await ended('moveToFinished:6.7.0', refuse, 0)).toBe('READONLY');
   });
 });
 
-it('on a cluster a blocked command fails before the watchdog of BullMQ; elsewhere nothing is changed', () => {
+it('a blocked command fails before the watchdog of BullMQ on a cluster; a single Redis is left as it is', () => {
   const cluster = connection(true);
-  getsAlongWhenRefused(cluster.client);
+  prepareForBullmq(cluster.client);
   (cluster.client.duplicate as (nodes: unknown, options: unknown) => unknown)([], { lazyConnect: true });
   expect(cluster.duplicates).toEqual([{ lazyConnect: true, maxRedirections: 10 }]);
   const single = connection();
-  getsAlongWhenRefused(single.client);
+  prepareForBullmq(single.client);
   (single.client.duplicate as (nodes: unknown, options: unknown) => unknown)([], { lazyConnect: true });
   expect(single.duplicates).toEqual([{ lazyConnect: true }]);
 });

@@ -11,7 +11,7 @@ it.each([
   expect(readAge(text)).toBe(ms);
 });
 
-it.each(['', '2', 'h', '-2h', '2 h', '2H', '2y', '1e3s'])('%j is no age', (text) => {
+it.each(['', '2', 'h', '-2h', '2 h', '2H', '2y', '1e3s'])('%j is not an age', (text) => {
   expect(() => readAge(text)).toThrow('number with a unit');
 });
 
@@ -24,6 +24,6 @@ it.each([
   [{ code: 0 }, true],
   [{ user: 'ann' }, true],
   [{ olderThan: 1 }, true],
-] as const)('%j names some of all letters: %p', (flags, narrowed) => {
+] as const)('%j selects some of the letters: %p', (flags, narrowed) => {
   expect(isNarrowed(flags)).toBe(narrowed);
 });

@@ -1,5 +1,5 @@
 import { CliError, EXIT, explain } from '../../../src/cli/fail.ts';
-import { ConfigError } from '../../../src/config/config-error.ts';
+import { ConfigError } from '../../../src/config/config.ts';
 
 it('has the exit codes of the contract', () => {
   expect(EXIT).toEqual({ done: 0, failed: 1, usage: 2, outOfReach: 3 });
@@ -9,7 +9,7 @@ it('prints every problem of a configuration, and exits with 2', () => {
   expect(explain(new ConfigError(['one', 'two']))).toEqual({ lines: ['one', 'two'], exitCode: 2 });
 });
 
-it('keeps the exit code of a failure that has one', () => {
+it('keeps the exit code of a CliError', () => {
   expect(explain(new CliError(EXIT.outOfReach, 'Redis is away'))).toEqual({
     lines: ['Redis is away'],
     exitCode: 3,
@@ -22,6 +22,6 @@ it.each([
   [undefined, 'Error: undefined'],
   [null, 'Error: null'],
   [{}, 'Error: [object Object]'],
-])('says what was thrown, whatever it is: %p', (thrown, line) => {
+])('prints any value that was thrown: %p', (thrown, line) => {
   expect(explain(thrown)).toEqual({ lines: [line], exitCode: 1 });
 });

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { configCommand } from '../../../src/cli/config.ts';
 
-/** Runs `imsync [global] config [args]` in this process, with nothing but `env` of ours in the environment. */
+/**
+ * Runs `imsync [global] config [args]` in this process, with nothing but `env` of ours in the environment.
+ */
 function run(
   args: readonly string[],
   env: Record<string, string>,
@@ -59,7 +61,7 @@ test('prints JSON, and takes the file of --config before or after the verb', () 
   });
 });
 
-test('ends with 2 and a line for each problem', () => {
+test('exits with 2 and prints one line per problem', () => {
   const { out, err, code } = run(['config'], { IMSYNC_OPS_PORT: 'x', IMSYNC_COLOUR: 'red' });
   expect([out, code]).toEqual(['', 2]);
   expect(err).toBe(

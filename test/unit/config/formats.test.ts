@@ -24,7 +24,7 @@ describe('whole numbers', () => {
     );
   });
 
-  test('no text but the plain digits of a number in the range is', () => {
+  test('no text is read but the plain digits of a number in the range', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const read = format.fromText(text);
@@ -69,7 +69,7 @@ describe('shares', () => {
   });
 });
 
-test('booleans are true and false, and nothing that looks like them', () => {
+test('only true and false are booleans', () => {
   expect([bool.fromText('true'), bool.fromText('false')]).toEqual([true, false]);
   expect([bool.fromJson(true), bool.fromJson(false)]).toEqual([true, false]);
   for (const text of ['0', '1', 'yes', 'no', 'TRUE', 'False', ' true', 'on']) {
@@ -85,7 +85,7 @@ test('a choice takes its words as they are written', () => {
   expect(mode.allowed).toBe('one of standalone, cluster');
 });
 
-test('what stands for "not given" is taken from a file only', () => {
+test('only a file can say "not given"', () => {
   const format = orAbsent(wholeNumber(1, 9), null);
   expect(format.fromJson(null)).toBeNull();
   expect(format.fromText('null')).toBeUndefined();
@@ -105,7 +105,7 @@ describe('host:port lists', () => {
     port: fc.integer({ min: 1, max: 65_535 }),
   });
 
-  test('what is written down is read back, from text, texts and pairs', () => {
+  test('a list is read back from text, texts and pairs', () => {
     fc.assert(
       fc.property(fc.array(address, { minLength: 1, maxLength: 5 }), (list) => {
         const texts = list.map(
@@ -118,7 +118,7 @@ describe('host:port lists', () => {
     );
   });
 
-  test('a port is needed, and nothing else', () => {
+  test('a pair needs a port and takes nothing else', () => {
     const bad = ['redis', 'redis:', ':1', 'a:1,', 'a:0', 'a:65536', 'a:01', '::1:6379', 'a:1;b:2', 'u:p@a:1'];
     for (const text of bad) expect(hostPortList.fromText(text)).toBeUndefined();
     for (const value of ['a:1', [1], [null], [{ host: 'a' }], [{ host: 'a', port: '1' }], {}]) {
@@ -128,7 +128,7 @@ describe('host:port lists', () => {
   });
 });
 
-test('tokens are separated by commas and blanks, and hold neither', () => {
+test('tokens are separated by commas and blanks and contain neither', () => {
   expect(tokenList.fromText('one,two three\nfour')).toEqual(['one', 'two', 'three', 'four']);
   expect(tokenList.fromJson(['one'])).toEqual(['one']);
   expect(tokenList.fromJson([])).toEqual([]);
@@ -136,7 +136,7 @@ test('tokens are separated by commas and blanks, and hold neither', () => {
   for (const value of ['one', ['a b'], ['a,b'], [''], [1]]) expect(tokenList.fromJson(value)).toBeUndefined();
 });
 
-test('an object of words is refused as a whole for one bad key or word', () => {
+test('one bad key or word refuses the whole object', () => {
   const verdicts = wordByKey('codes', /^[1-9]\d*$/, ['retry', 'app']);
   expect(verdicts.fromJson({ 70402: 'retry', 1: 'app' })).toEqual({ 70402: 'retry', 1: 'app' });
   const bad = [
@@ -152,7 +152,7 @@ test('an object of words is refused as a whole for one bad key or word', () => {
   expect(verdicts.fromText('1=app')).toBeUndefined();
 });
 
-test('loopback is what only this machine reaches', () => {
+test('isLoopback accepts only addresses of this machine', () => {
   expect(['localhost', '127.0.0.1', '127.9.9.9', '::1'].every(isLoopback)).toBe(true);
   expect(['0.0.0.0', '::', '10.0.0.1', '127.example.org'].some(isLoopback)).toBe(false);
 });

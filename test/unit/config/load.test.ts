@@ -90,7 +90,7 @@ test('every variable reaches its place', () => {
   expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));
 });
 
-test('each source overrides the ones before it, and every value knows its source', () => {
+test('each source overrides the ones before it, and every value has its source', () => {
   const files = {
     '/config/default.json': { batch: { maxSize: 10, maxWaitMs: 11 }, retry: { baseMs: 12, maxMs: 13 } },
     '/config/staging.json': { batch: { maxWaitMs: 21 }, retry: { baseMs: 22, maxMs: 23 } },
@@ -110,7 +110,7 @@ test('each source overrides the ones before it, and every value knows its source
   expect(Object.keys(origins)).toEqual(settings.map(({ path }) => path));
 });
 
-test('IMSYNC_ENV comes before NODE_ENV, and a missing file of the environment is none', () => {
+test('IMSYNC_ENV wins over NODE_ENV, and the file of the environment may be missing', () => {
   const files = {
     '/config/one.json': { log: { level: 'warn' } },
     '/config/two.json': { log: { level: 'error' } },
@@ -121,13 +121,13 @@ test('IMSYNC_ENV comes before NODE_ENV, and a missing file of the environment is
   expect(loadFrom({ NODE_ENV: 'three' }, files).config.log.level).toBe('info');
 });
 
-test('an empty variable is one that was not given', () => {
+test('an empty variable counts as not given', () => {
   const { config, origins } = loadFrom({ IMSYNC_BATCH_MAX_SIZE: '', IMSYNC_INTAKE_PORT: '' });
   expect([config.batch.maxSize, config.intake.port]).toEqual([100, null]);
   expect(origins['batch.maxSize']).toBe('default');
 });
 
-test('overrides of verdicts add up over the files', () => {
+test('verdict overrides of several files are merged', () => {
   const files = {
     '/config/default.json': { verdicts: { 1: 'retry', 2: 'body' } },
     '/more.json': { verdicts: { 2: 'app', 3: 'account' } },
@@ -160,19 +160,19 @@ test('the configuration is frozen to its last leaf', () => {
   check(loaded);
 });
 
-test('one load leaves nothing behind for the next', () => {
+test('a load does not influence the next one', () => {
   loadFrom(everyVariable);
   expect(loadFrom({}).config).toEqual(loadFrom({}).config);
   expect(loadFrom({}).config.redis.nodes).toEqual([]);
 });
 
-test("the package's default.json is found, and says what the schema says", () => {
+test("the package's default.json is found and equals the schema's defaults", () => {
   const packaged = loadConfig({ env: {}, readFile: (path) => readFileSync(path, 'utf8') });
   expect(packaged.config).toEqual(loadFrom({}).config);
   expect(packaged.origins['batch.maxSize']).toBe('file default.json');
 });
 
-test.each(['development', 'production', 'test'])('the packaged files hold for %s', (environment) => {
+test.each(['development', 'production', 'test'])('the packaged files are valid for %s', (environment) => {
   const readFile = (path: string): string => readFileSync(path, 'utf8');
   expect(loadConfig({ env: { NODE_ENV: environment }, readFile }).config.ops.port).toBe(9464);
 });

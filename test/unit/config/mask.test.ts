@@ -1,8 +1,7 @@
 import fc from 'fast-check';
-import { ConfigError } from '../../../src/config/config-error.ts';
-import { maskedView } from '../../../src/config/mask.ts';
+import { ConfigError } from '../../../src/config/config.ts';
+import { maskedView, quoted, shown, withoutPassword } from '../../../src/config/mask.ts';
 import { settings } from '../../../src/config/settings.ts';
-import { quoted, shown, withoutPassword } from '../../../src/config/shown.ts';
 import { loadFrom } from './memory-files.ts';
 
 const row = (env: Record<string, string>, path: string) =>
@@ -27,7 +26,7 @@ test('a row for every setting, with its value and origin', () => {
   expect(view.find(({ path }) => path === 'verdicts')?.variable).toBe('');
 });
 
-test('secrets are only said to be there or not', () => {
+test('a secret is shown only as set or not set', () => {
   expect(row({ IMSYNC_USER_SIG: 'x' }, 'credentials.userSig')?.value).toBe('(set)');
   expect(row({}, 'credentials.userSig')?.value).toBe('(not set)');
   expect(row({ IMSYNC_INTAKE_TOKENS: 'x' }, 'intake.tokens')?.value).toBe('(set)');
@@ -82,7 +81,7 @@ describe('no secret comes out', () => {
     (s) => ({ IMSYNC_SECRET_KEY: s }),
   ];
 
-  test('neither in the view nor in what is refused', () => {
+  test('neither in the view nor in a refusal', () => {
     fc.assert(
       fc.property(fc.constantFrom(...places), secret, (place, value) => {
         expect(said(() => loadFrom(place(value)))).not.toContain(value);

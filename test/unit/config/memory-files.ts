@@ -1,7 +1,7 @@
+import type { ReadFile } from '../../../src/config/config.ts';
 import { type LoadedConfig, loadConfig, type Sources } from '../../../src/config/load.ts';
-import type { ReadFile } from '../../../src/config/read-file.ts';
 
-/** Files that exist only here; whatever else is asked for is not there. */
+/** Files in memory; any other path does not exist. */
 export function memoryFiles(files: Readonly<Record<string, string>>): ReadFile {
   return (path) => {
     const content = files[path];
@@ -10,7 +10,7 @@ export function memoryFiles(files: Readonly<Record<string, string>>): ReadFile {
   };
 }
 
-/** Loads from an environment and from files in memory, the configuration's folder being `/config`. */
+/** Loads from an environment and from files in memory; the configuration's folder is `/config`. */
 export function loadFrom(
   env: Sources['env'],
   files: Readonly<Record<string, unknown>> = {},

@@ -1,6 +1,6 @@
-import { ConfigError } from '../../../src/config/config-error.ts';
+import { ConfigError } from '../../../src/config/config.ts';
 
-/** The problems that `action` ends with; fails if it ends well or with another error. */
+/** Returns the problems of the ConfigError that `action` throws; fails if it throws none. */
 export function problemsOf(action: () => unknown): readonly string[] {
   try {
     action();

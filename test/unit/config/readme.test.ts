@@ -8,7 +8,7 @@ test('the table has a row for every setting and three columns everywhere', () =>
   for (const line of lines) expect(line.replaceAll('\\|', '').match(/\|/g)).toHaveLength(4);
 });
 
-test('rows name what is allowed once', () => {
+test('rows name the allowed values once', () => {
   const table = markdownTable();
   expect(table).toContain('\n| `IMSYNC_BATCH_MAX_SIZE` | `100` | Users in a call at most. (1 to 100) |\n');
   expect(table).toContain('\n| `IMSYNC_SDK_APP_ID` | must be given | ');

@@ -5,12 +5,12 @@ import { problemsOf } from './problems-of.ts';
 const app = { IMSYNC_SDK_APP_ID: '1400000000' };
 const enough = { ...app, IMSYNC_SDK_SECRET_KEY: 'key' };
 
-test('the app is enough for Redis, a credential more for the worker', () => {
+test('Redis needs the app, and the worker also needs a credential', () => {
   expect(() => requireForRedis(loadFrom(app).config)).not.toThrow();
   expect(() => requireForWorker(loadFrom(enough).config)).not.toThrow();
 });
 
-test('with nothing given, everything that is missing is named', () => {
+test('without any setting, every missing one is named', () => {
   const { config } = loadFrom({});
   const missing = "IMSYNC_SDK_APP_ID is not given; set it to the app's SDKAppID.";
   expect(problemsOf(() => requireForRedis(config))).toEqual([missing]);
@@ -65,11 +65,15 @@ test.each<[string, Record<string, string>, RegExp]>([
     /_NAME is not given/,
   ],
   [
-    'a name for nobody',
+    'a sentinel name without sentinels',
     { IMSYNC_REDIS_SENTINEL_NAME: 'p' },
     /_NAME is given, but IMSYNC_REDIS_MODE is standalone/,
   ],
-  ['nodes for nobody', { IMSYNC_REDIS_NODES: 'a:1' }, /_NODES is given, but IMSYNC_REDIS_MODE is standalone/],
+  [
+    'nodes of a standalone Redis',
+    { IMSYNC_REDIS_NODES: 'a:1' },
+    /_NODES is given, but IMSYNC_REDIS_MODE is standalone/,
+  ],
   [
     'a database of a cluster',
     { IMSYNC_REDIS_MODE: 'cluster', IMSYNC_REDIS_URL: 'redis://a/1' },
@@ -101,6 +105,6 @@ test.each<[Record<string, string>]>([
   [{ IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: '0123456789abcdef,fedcba9876543210' }],
   [{ IMSYNC_INTAKE_PORT: '1', IMSYNC_INTAKE_HOST: '0.0.0.0', IMSYNC_INTAKE_TOKENS_FILE: '/t' }],
   [{ IMSYNC_CALL_TIMEOUT_MS: '3001', IMSYNC_QUOTA_MARGIN: '0', IMSYNC_RETRY_BASE_MS: '60000' }],
-])('goes well: %o', (env) => {
+])('is accepted: %o', (env) => {
   expect(() => requireForWorker(loadFrom({ ...enough, ...env }).config)).not.toThrow();
 });

@@ -8,7 +8,7 @@ const inFiles = {
   IMSYNC_INTAKE_TOKENS_FILE: '/run/tokens',
 };
 
-test('secrets of the environment', () => {
+test('secrets are read from the environment', () => {
   const { config } = loadFrom({
     IMSYNC_USER_SIG: 'eJx-*_',
     IMSYNC_REDIS_PASSWORD: 'pass word',
@@ -22,7 +22,7 @@ test('secrets of the environment', () => {
   });
 });
 
-test('none given', () => {
+test('secrets that are not given are undefined or empty', () => {
   expect(readSecrets(loadFrom({}).config, memoryFiles({}))).toEqual({
     secretKey: undefined,
     userSig: undefined,
@@ -31,7 +31,7 @@ test('none given', () => {
   });
 });
 
-test('secrets of files are trimmed, and read anew each time', () => {
+test('secrets of files are trimmed and read again each time', () => {
   const { config } = loadFrom(inFiles);
   const files = { '/run/key': 'old\n', '/run/password': ' p w \r\n', '/run/tokens': 'a\nb\n' };
   expect(readSecrets(config, memoryFiles(files))).toEqual({
@@ -44,7 +44,7 @@ test('secrets of files are trimmed, and read anew each time', () => {
   expect(config.credentials).toMatchObject({ secretKey: '', secretKeyFile: '/run/key' });
 });
 
-test('what is wrong with files is said at once, by name, without what they hold', () => {
+test('one error names every bad file by its variable and quotes none', () => {
   const { config } = loadFrom(inFiles);
   const files = memoryFiles({ '/run/password': '\n', '/run/tokens': 'gehe\u00eem' });
   expect(problemsOf(() => readSecrets(config, files))).toEqual([
@@ -54,7 +54,7 @@ test('what is wrong with files is said at once, by name, without what they hold'
   ]);
 });
 
-test('a key of two lines is no key', () => {
+test('a key of two lines is refused', () => {
   const { config } = loadFrom({ IMSYNC_SDK_SECRET_KEY_FILE: '/run/key' });
   expect(problemsOf(() => readSecrets(config, memoryFiles({ '/run/key': 'a\nb' })))).toEqual([
     'The file of IMSYNC_SDK_SECRET_KEY_FILE does not hold what it should: printable ASCII characters without blanks.',

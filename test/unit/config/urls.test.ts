@@ -1,6 +1,6 @@
 import { httpUrl, redisUrl, redisUrlParts } from '../../../src/config/urls.ts';
 
-test('Redis addresses', () => {
+test('valid Redis addresses are accepted, others are refused', () => {
   const good = [
     'redis://127.0.0.1:6379',
     'redis://redis',
@@ -31,12 +31,12 @@ test('Redis addresses', () => {
   expect(redisUrl.fromJson(6379)).toBeUndefined();
 });
 
-test('the parts of a Redis address', () => {
+test('a Redis address is taken apart', () => {
   expect(redisUrlParts('rediss://u:p@h/3')).toEqual({ tls: true, hasPassword: true, database: 3 });
   expect(redisUrlParts('redis://u@h')).toEqual({ tls: false, hasPassword: false, database: 0 });
 });
 
-test('base addresses lose the slash at their end and nothing else', () => {
+test('a base address loses only its final slash', () => {
   expect(httpUrl.fromText('https://console.tim.qq.com')).toBe('https://console.tim.qq.com');
   expect(httpUrl.fromText('http://127.0.0.1:8080/')).toBe('http://127.0.0.1:8080');
   expect(httpUrl.fromText('https://proxy.example.org/im//')).toBe('https://proxy.example.org/im');

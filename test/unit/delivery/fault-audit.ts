@@ -24,7 +24,6 @@ export interface Audit {
   readonly inWindow: number;
   /** What is wrong with the end of culprits. */
   readonly wrong: readonly string[];
-  readonly deadInWindow: number;
 }
 
 /** Calls to find one user in a hundred: five parts, five of those, four users (split.ts). */
@@ -66,9 +65,6 @@ export function audit(played: Played, maxAgeMs: number): Audit {
     retriesPerMinute: play.signupsMs === 0 ? 0 : mostPerMinute(alone),
     inWindow: inWindow.length,
     wrong: [...culprits].flatMap(([userId, fault]) => wrongEnd(played, userId, fault, maxAgeMs)),
-    deadInWindow: [...letters.values()].filter(
-      ({ atMs, isLone }) => !isLone && atMs > windowFromMs && atMs < windowToMs,
-    ).length,
   };
 }
 

@@ -55,6 +55,8 @@ export interface Play {
   readonly window: { readonly kind: Kind; readonly fromMs: number; readonly forMs: number } | null;
   /** Bodies above so many bytes fail. */
   readonly size: { readonly kind: Kind; readonly bytes: number } | null;
+  /** Of an answer, about. */
+  readonly latencyMs: number;
   /** Chance and time hit the checks that probe a hold, too. */
   readonly hitsChecks: boolean;
   readonly seed: number;
@@ -88,7 +90,6 @@ export interface Call {
 
 /** Redis's clock when a play begins. */
 const BEGIN_MS = 1_000_000;
-const LATENCY_MS = { least: 20, most: 60 };
 const SILENT_MS = 8_000;
 const NICK = 'n'.repeat(40);
 
@@ -128,7 +129,7 @@ export async function playFaults(play: Play, maxAgeMs: number, mostMs: number): 
 
   const answer: Api = (request) => {
     const { by, kind } = causeOf(request);
-    const durationMs = LATENCY_MS.least + random() * (LATENCY_MS.most - LATENCY_MS.least);
+    const durationMs = play.latencyMs * (0.5 + random());
     if (request !== null)
       calls.push({ atMs: sinceMs(), users: request.users.map(({ userId }) => userId), by });
     if (kind !== undefined)
@@ -193,6 +194,7 @@ const common = {
   users: someUsers,
   gapMs: fc.constantFrom(0, 0, 1, 20, 500),
   signupsMs: fc.constantFrom(0, 500, 2_000, 10_000),
+  latencyMs: fc.constantFrom(40, 2),
   hitsChecks: fc.boolean(),
   seed: fc.integer(),
 };

@@ -77,7 +77,9 @@ export function createPaceModel(
       return all.slice(1).find(({ slotClass }) => count - (turns.get(slotClass) ?? 0) >= 10) ?? all[0];
     const others = all.filter(({ callId }) => !othersWait() || callId !== hold.held?.failedProbe);
     const single = probe.takesSingle ? others.find(({ slotClass }) => slotClass === 'split') : undefined;
-    return single ?? others[0];
+    // Of an outage the classes take turns.
+    const turn = hold.held?.kind === 'outage' ? hold.held.probes : 0;
+    return single ?? others[turn % others.length];
   };
 
   const lookAt = (ms: number): void => {

@@ -7,7 +7,7 @@ function fakeStream(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => s
 }
 
 describe('output of the demo', () => {
-  test('without a terminal: lines only, and no codes for one', () => {
+  test('without a terminal it writes only lines and no terminal codes', () => {
     const { stream, text } = fakeStream(false);
     const output = createOutput(stream);
     output.line('one');
@@ -16,7 +16,7 @@ describe('output of the demo', () => {
     expect(text()).toBe('one\ntwo\n');
   });
 
-  test('on a terminal the block is drawn over, and stays below the lines', () => {
+  test('on a terminal the block is redrawn below the lines', () => {
     const { stream, text } = fakeStream(true);
     const output = createOutput(stream);
     output.block(['a', 'b']);

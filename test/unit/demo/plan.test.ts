@@ -1,15 +1,18 @@
 import { planOf, SENSITIVE_WORD, scenarioOf, type Trouble } from '../../../src/demo/plan.ts';
 import { validateUser } from '../../../src/event/validate.ts';
-import { readScenario } from '../../../src/simulator/scenario.ts';
+import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
 
 const rules = { adminId: 'administrator', form: 'current' } as const;
 
 describe('planOf', () => {
-  test.each([1, 2, 10, 500, 20_000])('plans exactly %i signups, the same every time', (signups) => {
-    const plan = planOf(signups);
-    expect(plan.signups).toHaveLength(signups);
-    expect(plan).toEqual(planOf(signups));
-  });
+  test.each([1, 2, 10, 500, 20_000])(
+    'planOf(%i) plans exactly that many signups, the same every time',
+    (signups) => {
+      const plan = planOf(signups);
+      expect(plan.signups).toHaveLength(signups);
+      expect(plan).toEqual(planOf(signups));
+    },
+  );
 
   test('20,000 signups arrive over ten seconds, with trouble of every kind', () => {
     const plan = planOf(20_000);
@@ -20,7 +23,7 @@ describe('planOf', () => {
     expect(plan.outage.fromMs + plan.outage.lastsMs).toBeLessThan(plan.arrivalMs);
   });
 
-  test('only repeats share a user, and they come later, with another nick', () => {
+  test('only repeats share a user, and each has another nick', () => {
     const { signups, repeats } = planOf(20_000);
     const nicks = new Map<string, string[]>();
     for (const { user } of signups)
@@ -30,14 +33,14 @@ describe('planOf', () => {
     expect(twice.filter(([first, ...more]) => more.join() !== `${first} (new)`)).toEqual([]);
   });
 
-  test('the producer would refuse those it is not given, and takes all others', () => {
+  test('the producer accepts every signup that is marked as checked and no other', () => {
     const odd = planOf(20_000).signups.filter(
       ({ user, checked }) => (validateUser(user, rules).length === 0) !== checked,
     );
     expect(odd).toEqual([]);
   });
 
-  test('sensitive nicks hold the word, and no other does', () => {
+  test('only sensitive nicks contain the sensitive word', () => {
     const { signups, trouble } = planOf(5_000);
     const holding = signups
       .filter(({ user }) => user.nick?.includes(SENSITIVE_WORD))
@@ -45,7 +48,7 @@ describe('planOf', () => {
     expect(new Set(holding)).toEqual(new Set(trouble.sensitive));
   });
 
-  test('the simulator takes its scenario', () => {
+  test('the simulator accepts the scenario', () => {
     const scenario = readScenario(JSON.parse(JSON.stringify(scenarioOf(planOf(1_000)))));
     expect(scenario.rules?.map(({ name }) => name)).toContain('app fault');
   });

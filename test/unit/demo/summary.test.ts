@@ -1,6 +1,5 @@
-import { auditAccounts } from '../../../src/demo/audit.ts';
 import type { PlannedSignup } from '../../../src/demo/plan.ts';
-import { checksOf, type Outcome, summaryLines } from '../../../src/demo/summary.ts';
+import { auditAccounts, checksOf, type Outcome, summaryLines } from '../../../src/demo/summary.ts';
 import type { StoredLetter } from '../../../src/ledger/letters/dead-letters.ts';
 
 const signup = (userId: string, nick: string): PlannedSignup => ({ user: { userId, nick }, checked: true });
@@ -71,18 +70,18 @@ function outcomeOf(
 const failed = (outcome: Outcome): string[] =>
   checksOf(outcome).flatMap(({ ok, text }) => (ok ? [] : [text]));
 
-describe('the summary of the demo', () => {
-  test('all is accounted for', () => {
+describe('summary of the demo', () => {
+  test('every check passes when all signups are accounted for', () => {
     expect(failed(outcomeOf())).toEqual([]);
     const text = summaryLines(outcomeOf()).join('\n');
     expect(text).toContain('1 × rejected 70399');
     expect(text).toContain('for example "rude": why rude');
     expect(text).toContain('3.1 s of hold');
-    expect(text).toContain('101 of 100 allowed (99 for sure: the simulator stalled for 30 ms');
+    expect(text).toContain('101 of 100 allowed (at least 99: the simulator stalled for 30 ms');
     expect(text).not.toContain('✗');
   });
 
-  test('an event that vanished is found', () => {
+  test('a lost event fails the check of the counts', () => {
     expect(failed(outcomeOf({ imported: 1 }))).toEqual([expect.stringMatching(/= 4 .* but 5 signed up/)]);
   });
 
@@ -104,7 +103,7 @@ describe('the summary of the demo', () => {
       ],
       /1 with an old nick \(b\)/,
     ],
-    ['somebody is there', [...accounts, ['who', '']], /1 nobody signed up for \(who\)/],
+    ['an account has no signup', [...accounts, ['who', '']], /1 without a signup \(who\)/],
     [
       'an account lost its nick',
       [
@@ -114,11 +113,11 @@ describe('the summary of the demo', () => {
       ],
       /1 with an old nick \(a\)/,
     ],
-  ])('%s: it does not pass', (_name, held, sentence) => {
+  ])('the check of the accounts fails when %s', (_name, held, sentence) => {
     expect(failed(outcomeOf({ accounts: new Map(held) }))).toEqual([expect.stringMatching(sentence)]);
   });
 
-  test('a broken quota does not pass, whatever stalled', () => {
+  test('a call over the quota fails its check', () => {
     expect(failed(outcomeOf({ surely: 101 }))).toEqual([expect.stringContaining('101 of 100')]);
   });
 });

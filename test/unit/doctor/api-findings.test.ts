@@ -24,20 +24,20 @@ const api = (errorCode: number, errorInfo = ''): ApiAnswer => ({
 });
 
 describe('apiFindings', () => {
-  test('accepted', () => {
+  test('every check passes when the API accepts the call', () => {
     const findings = findingsOf(api(0), {}, 900);
     expect(Object.values(findings).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok', 'ok']);
   });
 
-  test.each([70016, 70020])('%i: the region is named, and the others', (code) => {
+  test.each([70016, 70020])('%i: the finding names this region and the others', (code) => {
     const { 'api.region': region, 'api.credentials': credentials } = findingsOf(api(code), {
       IMSYNC_REGION: 'seoul',
     });
     expect(region).toMatchObject({
       state: 'wrong',
-      text: expect.stringContaining('this SDKAppID does not live in seoul'),
+      text: expect.stringContaining('This SDKAppID does not belong to the region seoul'),
     });
-    expect(region?.todo).toMatch(/IMSYNC_REGION .*china, singapore, tokyo/);
+    expect(region?.todo).toMatch(/IMSYNC_REGION, .*china, singapore, tokyo/);
     expect(credentials?.state).toBe('skipped');
   });
 
@@ -47,7 +47,7 @@ describe('apiFindings', () => {
     [60020, /state and plan/],
     [70403, /must be an admin/],
     [60006, /IMSYNC_SDK_APP_ID/],
-  ])('%i: every call is refused, with what to do', (code, todo) => {
+  ])('%i: the finding says what to do when every call is refused', (code, todo) => {
     expect(findingsOf(api(code, 'as the API puts it'))['api.credentials']).toMatchObject({
       state: 'wrong',
       text: expect.stringContaining(`${code}, `),
@@ -56,17 +56,20 @@ describe('apiFindings', () => {
   });
 
   test.each<[string, Answer]>([
-    ['no address', { kind: 'fault', fault: 'dns', errorInfo: 'no such name', sent: false }],
-    ['no secure connection', { kind: 'fault', fault: 'tls', errorInfo: 'bad certificate', sent: false }],
-    ['a gateway in trouble', { kind: 'http', httpStatus: 502, errorInfo: 'HTTP 502' }],
-    ['a service in trouble', api(70500)],
-  ])('%s: out of reach, with the other host to try', (_name, answer) => {
+    [
+      'a host name without an address',
+      { kind: 'fault', fault: 'dns', errorInfo: 'no such name', sent: false },
+    ],
+    ['a failed TLS connection', { kind: 'fault', fault: 'tls', errorInfo: 'bad certificate', sent: false }],
+    ['a gateway error', { kind: 'http', httpStatus: 502, errorInfo: 'HTTP 502' }],
+    ['an internal error of the service', api(70500)],
+  ])('%s: the API is out of reach, and the other host is named', (_name, answer) => {
     const { 'api.reachable': reachable } = findingsOf(answer);
     expect(reachable).toMatchObject({ state: 'wrong', cause: 'out-of-reach' });
     expect(reachable?.todo).toContain('IMSYNC_BASE_URL=https://adminapi.my-imcloud.com');
   });
 
-  test('something else answers', () => {
+  test('an answer of something else is recognised', () => {
     const { 'api.reachable': reachable } = findingsOf({
       kind: 'http',
       httpStatus: 404,
@@ -79,7 +82,7 @@ describe('apiFindings', () => {
     expect(reachable?.cause).toBeUndefined();
   });
 
-  test('"too often" says nothing about settings', () => {
+  test('a refusal over the quota says nothing about the settings', () => {
     const findings = findingsOf(api(60007));
     expect(findings['api.credentials']).toMatchObject({
       state: 'skipped',
@@ -87,10 +90,10 @@ describe('apiFindings', () => {
     });
   });
 
-  test('a clock that is off is wrong whatever the answer', () => {
+  test('a wrong clock is reported with any answer', () => {
     expect(findingsOf(api(70009), {}, -300_000)['api.clock']).toMatchObject({
       state: 'wrong',
-      text: "this machine's clock is 5 min ahead of the API's",
+      text: "This machine's clock is 5 min ahead of the API's",
     });
   });
 });

@@ -1,7 +1,7 @@
 import { fleetFindings, quotaFindings } from '../../../src/doctor/fleet-findings.ts';
 
 const NOW_MS = 1_700_000_000_000;
-const books = {
+const totals = {
   ...{
     nowMs: NOW_MS,
     waiting: 0,
@@ -18,32 +18,32 @@ const books = {
 const state = { epoch: '1', hold: null, proof: null, pause: null, heldMs: 0 };
 
 function findingOf(name: string, changes: Partial<Parameters<typeof fleetFindings>[0]>) {
-  return fleetFindings({ books, state, workers: [], ...changes }).find((finding) => finding.name === name);
+  return fleetFindings({ totals, state, workers: [], ...changes }).find((finding) => finding.name === name);
 }
 
 describe('fleetFindings', () => {
-  test('no worker is wrong only when events wait for one', () => {
+  test('a missing worker is wrong only if events wait', () => {
     expect(findingOf('workers', {})).toMatchObject({
       state: 'skipped',
       todo: expect.stringContaining('imsync worker'),
     });
-    expect(findingOf('workers', { books: { ...books, waiting: 7 } })).toMatchObject({
+    expect(findingOf('workers', { totals: { ...totals, waiting: 7 } })).toMatchObject({
       state: 'wrong',
-      text: 'no worker runs, and 7 events wait',
+      text: 'No worker runs, and 7 events wait',
     });
   });
 
-  test('workers are counted, with their versions', () => {
+  test('workers are counted and their versions are named', () => {
     const workers = [
       { id: 'a', version: '1.0.0', lastSeen: NOW_MS - 9_000 },
       { id: 'b', version: '1.1.0', lastSeen: NOW_MS - 3_000 },
     ];
     expect(findingOf('workers', { workers })?.text).toBe(
-      '2 workers run (version 1.0.0, 1.1.0), seen 3 s ago',
+      '2 workers run (version 1.0.0, 1.1.0), last seen 3 s ago',
     );
   });
 
-  test('a hold and a pause are told apart', () => {
+  test('a hold and a pause are separate findings', () => {
     const hold = {
       errorCode: 70009,
       errorInfo: 'wrong key',
@@ -64,10 +64,10 @@ describe('fleetFindings', () => {
     });
   });
 
-  test('the quota in force', () => {
+  test('the quota finding names quota, share, margin and rate', () => {
     const [finding] = quotaFindings({ multiaccount_import: { perSecond: 100, share: 0.79, margin: 0.01 } });
     expect(finding?.text).toContain(
-      '100 calls/s allowed, 79 % of it used less 1 % of margin: 78.2 start at most',
+      '100 calls/s are allowed, and 79 % of them are used, less a margin of 1 %; at most 78.2 start per second',
     );
   });
 });

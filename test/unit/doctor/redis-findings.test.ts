@@ -1,6 +1,10 @@
 import { type Finding, findingLines, verdictOfFindings } from '../../../src/doctor/finding.ts';
-import { parseRedisFacts, type RedisFacts } from '../../../src/doctor/redis-facts.ts';
-import { redisAway, redisFindings } from '../../../src/doctor/redis-findings.ts';
+import {
+  parseRedisFacts,
+  type RedisFacts,
+  redisAway,
+  redisFindings,
+} from '../../../src/doctor/redis-findings.ts';
 
 const MIB = 2 ** 20;
 const INFO = [
@@ -23,14 +27,14 @@ function findingsOf(changes: Partial<RedisFacts> = {}, allowVolatile = false): M
 }
 
 describe('redisFindings', () => {
-  test('all is well', () => {
+  test('every check passes for a good Redis', () => {
     const findings = findingsOf();
     expect([...findings.values()].filter(({ state }) => state !== 'ok')).toEqual([]);
     expect(findings.get('redis.memory')?.text).toContain(
-      '10 MiB of 100 MiB in use; 90 MiB left, room for about 630,000 waiting events of 150 bytes',
+      '10 MiB of its limit of 100 MiB; the remaining 90 MiB can hold about 630,000 waiting events of 150 bytes',
     );
     expect(findings.has('redis.clock')).toBe(true);
-    expect(findings.get('redis.database')?.text).toBe('database 3 is used, as asked for');
+    expect(findings.get('redis.database')?.text).toBe('Redis gives access to database 3, as configured');
   });
 
   test.each<[string, Partial<RedisFacts>, RegExp, RegExp]>([
@@ -38,8 +42,8 @@ describe('redisFindings', () => {
     ['role', { role: 'slave' }, /replica/, /primary/],
     ['policy', { maxmemoryPolicy: 'allkeys-lru' }, /allkeys-lru$/, /^Set maxmemory-policy noeviction/],
     ['persistence', { aofEnabled: false }, /append-only file is off$/, /^Set appendonly yes/],
-    ['persistence', { aofWritable: false }, /could not write/, /disk/],
-    ['memory', { usedMemoryBytes: 96 * MIB }, /96 MiB of 100 MiB/, /Raise maxmemory/],
+    ['persistence', { aofWritable: false }, /failed to write/, /disk/],
+    ['memory', { usedMemoryBytes: 96 * MIB }, /96 MiB of its limit of 100 MiB/, /Raise maxmemory/],
     ['clock', { clockAheadMs: -60_000 }, /1 min behind|60 s behind/, /NTP/],
     ['clock', { clockAheadMs: 7_200_000 }, /2 h ahead of/, /NTP/],
   ])('%s: %j is wrong', (name, changes, text, todo) => {
@@ -51,7 +55,7 @@ describe('redisFindings', () => {
     });
   });
 
-  test('what was accepted is not wrong, but said', () => {
+  test('a volatile Redis that the settings allow is reported but not wrong', () => {
     const findings = findingsOf({ aofEnabled: false, maxmemoryPolicy: 'allkeys-lru' }, true);
     for (const name of ['redis.policy', 'redis.persistence']) {
       expect(findings.get(name)).toMatchObject({
@@ -61,24 +65,24 @@ describe('redisFindings', () => {
     }
   });
 
-  test('without a limit of its own the memory of the machine counts', () => {
+  test('the memory of the machine counts if Redis has no limit', () => {
     expect(findingsOf({ maxmemoryBytes: 0 }).get('redis.memory')).toMatchObject({
       state: 'ok',
-      text: expect.stringContaining("of the machine's 1000 MiB; 990 MiB left"),
+      text: expect.stringContaining("of the machine's 1000 MiB; the remaining 990 MiB"),
     });
     expect(findingsOf({ maxmemoryBytes: 0, systemMemoryBytes: 0 }).get('redis.memory')?.state).toBe(
       'skipped',
     );
   });
 
-  test('a small difference of the clocks does no harm', () => {
+  test('a small difference of the clocks is not wrong', () => {
     expect(findingsOf({ clockAheadMs: 3_000 }).get('redis.clock')).toMatchObject({
       state: 'ok',
       text: expect.stringContaining('3 s ahead'),
     });
   });
 
-  test('a Redis that refuses the password is not one that is down', () => {
+  test('a refused password and a Redis that is down have different advice', () => {
     expect(redisAway('redis://here', 'NOAUTH Authentication required.')[0]?.todo).toContain(
       'IMSYNC_REDIS_PASSWORD',
     );
@@ -88,7 +92,7 @@ describe('redisFindings', () => {
   test.each([
     ['ERR DB index is out of range', 'configuration'],
     ['NOPERM this user has no permissions', 'out-of-reach'],
-  ])('a database that is not given has a line of its own, and one only: %s', (reply, cause) => {
+  ])('a refused database has exactly one finding: %s', (reply, cause) => {
     const findings = redisAway('redis://here', `database 3 cannot be used, Redis says "${reply}"; do this`);
     expect(findings.filter(({ name }) => name === 'redis.database')).toEqual([findings[0]]);
     expect(findings[0]).toMatchObject({ state: 'wrong', cause, text: expect.stringContaining(reply) });
@@ -96,7 +100,7 @@ describe('redisFindings', () => {
   });
 });
 
-describe('the verdict', () => {
+describe('verdictOfFindings', () => {
   const wrong = (cause?: Finding['cause']): Finding => ({
     name: 'x',
     state: 'wrong',
@@ -104,7 +108,7 @@ describe('the verdict', () => {
     ...(cause && { cause }),
   });
 
-  test('settings before reach, reach before all else', () => {
+  test('wrong settings count before what is out of reach, and that before all else', () => {
     expect(verdictOfFindings([{ name: 'x', state: 'skipped', text: 'x' }])).toBe('well');
     expect(verdictOfFindings([wrong()])).toBe('wrong');
     expect(verdictOfFindings([wrong(), wrong('out-of-reach')])).toBe('out-of-reach');

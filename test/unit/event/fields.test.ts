@@ -1,12 +1,11 @@
 import fc from 'fast-check';
-import type { UserCreated } from '../../../src/event/event.ts';
-import { isKnownField } from '../../../src/event/field-names.ts';
+import { isKnownField, type UserCreated } from '../../../src/event/event.ts';
 import { toFields } from '../../../src/event/fields.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 
 const rules = { adminId: 'administrator' };
 
-it('writes what is given and nothing else', () => {
+it('writes the given fields and no others', () => {
   expect(toFields({ userId: 'a' })).toEqual(['userId', 'a']);
   expect(toFields({ userId: 'a', nick: '', faceUrl: null, type: 0, extra: {} })).toEqual(['userId', 'a']);
   expect(toFields({ userId: 'a', nick: 'A', type: 1, extra: { tenant: 'blue' } })).toEqual([
@@ -30,11 +29,11 @@ it.each([
   expect(toFields({ userId: 'a', occurredAt })).toEqual(['userId', 'a', 'occurredAt', text]);
 });
 
-it('refuses a further field with a name of ours', () => {
+it('refuses a known field name in extra', () => {
   expect(() => toFields({ userId: 'a', extra: { userId: 'b' } })).toThrow(RangeError);
 });
 
-it('is undone by parseEntry', () => {
+it('is the inverse of parseEntry', () => {
   const ascii = fc.string({
     minLength: 1,
     maxLength: 32,

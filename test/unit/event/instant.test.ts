@@ -37,7 +37,7 @@ it.each([
   expect(readInstantMs(text)).toBeUndefined();
 });
 
-it('reads what a Date writes', () => {
+it('reads the text that a Date writes', () => {
   const date = fc.date({ min: new Date(0), max: new Date(Date.UTC(9999, 11, 31)), noInvalidDate: true });
   fc.assert(fc.property(date, (at) => expect(readInstantMs(at.toISOString())).toBe(at.getTime())));
 });

@@ -20,7 +20,7 @@ function problems(...fields: string[]): string {
 }
 
 describe('a valid entry', () => {
-  it('needs nothing but a user ID', () => {
+  it('needs only a user ID', () => {
     expect(parse('userId', 'anna')).toEqual({
       ok: true,
       eventId: '5-0',
@@ -29,7 +29,7 @@ describe('a valid entry', () => {
     });
   });
 
-  it('carries every field, known or not', () => {
+  it('carries known and unknown fields', () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const { event } = valid(
       ...['userId', '@RBT#1', 'nick', '小明 🎈', 'faceUrl', 'https://a/b.png', 'type', '1'],
@@ -75,7 +75,7 @@ describe('a valid entry', () => {
     expect(valid('userId', 'a', 'nick', 'old', 'nick', 'new', 'userId', 'a').event.nick).toBe('new');
   });
 
-  it('leaves out a traceparent that is none', () => {
+  it('leaves out an invalid traceparent', () => {
     expect(valid('userId', 'a', 'traceparent', 'junk').event.traceparent).toBeUndefined();
   });
 
@@ -94,37 +94,37 @@ describe('a valid entry', () => {
   });
 });
 
-describe('an entry that does not hold up', () => {
-  it('names everything that is wrong, and the user as it came', () => {
+describe('an invalid entry', () => {
+  it('names all problems and the given user ID', () => {
     const entry = parse('userId', 'two words', 'type', '2', 'occurredAt', 'yesterday', 'nick', 'a\uFFFDb');
     expect(entry).toMatchObject({ ok: false, eventId: '5-0', userId: 'two words' });
     expect(entry.ok ? [] : entry.problems).toHaveLength(4);
   });
 
-  it('has no user ID', () => {
+  it('is one without a user ID', () => {
     expect(parse('nick', 'x')).toMatchObject({ ok: false, userId: '', problems: ['userId is missing'] });
   });
 
-  it('has a field without a value', () => {
+  it('is one with a field without a value', () => {
     expect(problems('userId', 'a', 'nick')).toBe('the entry has a field without a value');
   });
 
-  it('has two different user IDs', () => {
+  it('is one with two different user IDs', () => {
     expect(problems('userId', 'a', 'userId', 'b')).toContain('given twice');
   });
 
-  it('has fields past every bound', () => {
+  it('is one with fields above the limits', () => {
     expect(problems('userId', 'a', 'nick', 'n'.repeat(65_537))).toContain('65537 bytes');
     expect(problems('userId', 'a', 'x', 'n'.repeat(65_536))).toContain('further fields');
   });
 
-  it('shows 200 characters of its user ID and no half character', () => {
+  it('shows at most 200 characters of its user ID and no half character', () => {
     const entry = parse('userId', `${'x'.repeat(199)}🎈`);
     expect(entry).toMatchObject({ ok: false, userId: 'x'.repeat(199) });
   });
 });
 
-it('never throws and always says who or why, whatever the entry', () => {
+it('never throws; the result always has a user or a problem', () => {
   const name = fc.oneof(
     fc.constantFrom(
       'userId',

@@ -34,13 +34,13 @@ describe('userId', () => {
     expect(about({ userId })).toContain(words);
   });
 
-  it('as a UUID with dashes is told to leave the dashes out', () => {
+  it('is refused as a UUID with dashes, with the advice to leave them out', () => {
     const userId = '123e4567-e89b-12d3-a456-426614174000';
     expect(about({ userId })).toMatch(/^userId is a UUID with dashes \(36 bytes\).*leave the dashes out/);
     expect(about({ userId: userId.replaceAll('-', '') })).toBe('');
   });
 
-  it('may begin with @RBT# when it is a robot', () => {
+  it('may begin with @RBT# if it is a robot', () => {
     expect(about({ userId: '@RBT#1', type: 1 })).toBe('');
     expect(about({ userId: '@RBT#1', type: '1' })).toBe('');
   });
@@ -55,7 +55,7 @@ describe('a robot', () => {
     expect(inForm(form, { userId: '@RBT#1' })).toEqual([expect.stringContaining('type must be 1')]);
   });
 
-  it('is refused in the current form, once, with the way out', () => {
+  it('is refused in the current form, once, with advice', () => {
     const wayOut = /no Type.*IMSYNC_API=legacy.*Identifier and Type.*own call for robots/;
     for (const type of [1, '1'])
       for (const userId of ['bot', '@RBT#1'])
@@ -106,13 +106,13 @@ describe('the other fields', () => {
     expect(about({ userId: 'a', ...facts })).toContain(words);
   });
 
-  it('may be absent in every way', () => {
+  it('may be undefined, null or empty', () => {
     expect(
       about({ userId: 'a', nick: null, faceUrl: '', type: undefined, occurredAt: '', extra: null }),
     ).toBe('');
   });
 
-  it('come with all their problems at once', () => {
+  it('report all their problems at once', () => {
     expect(validateUser({ userId: 5, nick: 5, type: 5, occurredAt: 'x' }, rules)).toHaveLength(4);
   });
 });
@@ -145,7 +145,7 @@ describe('hosted mode', () => {
   });
 });
 
-it('never throws, whatever it is handed', () => {
+it('never throws for any value', () => {
   const anything = fc.anything({
     withNullPrototype: true,
     withBigInt: true,

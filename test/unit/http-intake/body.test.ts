@@ -1,119 +1,155 @@
 import fc from 'fast-check';
+import { MAX_USER_BYTES, readUser } from '../../../src/http-intake/accept.ts';
 import {
   type BodyForm,
   bodyFormOf,
-  MAX_USER_BYTES,
+  MAX_BODY_BYTES,
   MAX_USERS,
-  userTexts,
+  usersOf,
 } from '../../../src/http-intake/body.ts';
-import { readUser } from '../../../src/http-intake/user.ts';
+import { RefusedRequest } from '../../../src/http-intake/refused-request.ts';
 
-const texts = (body: string | Buffer, form: BodyForm = 'json'): string[] =>
-  [...userTexts(Buffer.from(body), form)].map(String);
-const parsed = (body: string): unknown[] => texts(body).map((text) => JSON.parse(text));
+const users = (body: string | Buffer, form: BodyForm = 'json') => usersOf(Buffer.from(body), form);
+const values = (body: string, form: BodyForm = 'json'): unknown[] =>
+  users(body, form).map((user) => user?.value);
+const refusal = (work: () => unknown): RefusedRequest => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof RefusedRequest) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+};
+const BOUNDS = 'A request may hold 1,000 users and 1 MiB. Send several requests.';
 
 describe('a body', () => {
   const value = fc.jsonValue({ maxDepth: 4 });
 
-  test('that is a list falls into its members, whatever stands in them and between them', () => {
+  test('that is a list holds its members, in order', () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1 }), fc.constantFrom(0, 1, 4), (list, indent) => {
-        expect(parsed(JSON.stringify(list, null, indent))).toEqual(JSON.parse(JSON.stringify(list)));
+        expect(values(JSON.stringify(list, null, indent))).toEqual(JSON.parse(JSON.stringify(list)));
       }),
     );
   });
 
-  test('that is no JSON never passes for a list of users', () => {
+  test('that is not JSON is never taken for a list of users', () => {
+    const part = fc.constantFrom(...['[', ']', '{', '}', ',', ':', '"', '\\', '"a"', '1', ' ', '{"a":"]"}']);
+    const isUsable = (body: string): boolean => {
+      try {
+        const whole: unknown = JSON.parse(body);
+        return typeof whole === 'object' && whole !== null && (!Array.isArray(whole) || whole.length > 0);
+      } catch {
+        return false;
+      }
+    };
     fc.assert(
-      fc.property(
-        fc.array(
-          fc.constantFrom(...['[', ']', '{', '}', ',', ':', '"', '\\', '"a"', '1', ' ', '{"a":"]"}']),
-          {
-            maxLength: 14,
-          },
-        ),
-        (parts) => {
-          const body = parts.join('');
-          let whole: unknown;
-          try {
-            whole = JSON.parse(body);
-          } catch {
-            whole = undefined;
-          }
-          const isUsable =
-            typeof whole === 'object' && whole !== null && (!Array.isArray(whole) || whole.length > 0);
-          let usable = true;
-          try {
-            parsed(body);
-          } catch {
-            usable = false;
-          }
-          expect([body, usable]).toEqual([body, isUsable]);
-        },
-      ),
+      fc.property(fc.array(part, { maxLength: 14 }), (parts) => {
+        const body = parts.join('');
+        let usable = true;
+        try {
+          users(body);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RefusedRequest);
+          usable = false;
+        }
+        expect([body, usable]).toEqual([body, isUsable(body)]);
+      }),
       { numRuns: 2_000 },
     );
   });
 
-  test('of lines falls into its lines, blank ones aside', () => {
-    expect(texts('\uFEFF{"a":1}\n\n  \r\n{"b":"x"}\r\nbroken', 'ndjson')).toEqual([
-      '{"a":1}',
-      '{"b":"x"}\r',
-      'broken',
-    ]);
-    expect(texts('\uFEFF {"a":[1,2]} ')).toEqual(['{"a":[1,2]} '.trim()]);
+  test('of lines holds one user a line, without blank lines', () => {
+    const lines = '\uFEFF{"a":1}\n\n  \r\n{"b":"x"}\r\nbroken';
+    expect(values(lines, 'ndjson')).toEqual([{ a: 1 }, { b: 'x' }, undefined]);
+    expect(values('\uFEFF {"a":[1,2]} ')).toEqual([{ a: [1, 2] }]);
   });
 
   test.each<[string, BodyForm, RegExp]>([
     ['', 'json', /holds no user/],
+    ['\uFEFF', 'json', /holds no user/],
     [' [ ] ', 'json', /holds no user/],
     ['\n \n', 'ndjson', /holds no user/],
     ['"text"', 'json', /neither a JSON object nor a JSON list/],
     ['12', 'json', /neither/],
-    ['{"a":1}{"b":2}', 'json', /goes on after its JSON/],
-    ['[{"a":1}] x', 'json', /goes on after/],
-    ['[{"a":1}', 'json', /does not end as it began/],
-    ['{"a":"', 'json', /does not end/],
-    ['[{"a":1}}', 'json', /does not end as it began/],
-    ['['.repeat(1_000), 'json', /nested deeper than 32/],
-    [`{"a":${'['.repeat(40)}${']'.repeat(40)}}`, 'json', /nested deeper than 32/],
+    ['null', 'json', /neither/],
+    ['{"a":1}{"b":2}', 'json', /not valid JSON. Several users are a JSON list/],
+    ['[{"a":1}] x', 'json', /not valid JSON/],
+    ['[{"a":1}', 'json', /not valid JSON/],
+    ['{"a":"', 'json', /not valid JSON/],
+    ['[{"a":1}}', 'json', /not valid JSON/],
+    ['[{"a":1},]', 'json', /not valid JSON/],
+    ['['.repeat(MAX_BODY_BYTES), 'json', /not valid JSON/],
   ])('%.30s cannot be used', (body, form, words) => {
-    expect(() => texts(body, form)).toThrow(words);
+    const { status, error, message } = refusal(() => users(body, form));
+    expect([status, error, message]).toEqual([400, 'malformed', expect.stringMatching(words)]);
   });
 
-  test('of more users than are taken is refused at the one too many', () => {
-    const users = (count: number): string => `[${Array(count).fill('{}').join(',')}]`;
-    expect(texts(users(MAX_USERS))).toHaveLength(MAX_USERS);
-    expect(() => texts(users(MAX_USERS + 1))).toThrow(/more than 10000 users/);
-    expect(() => texts('{}\n'.repeat(MAX_USERS + 1), 'ndjson')).toThrow(/more than 10000 users/);
+  test('never shows its text in the refusal, since it may hold a password', () => {
+    expect(refusal(() => users('{"password":"pass-Word-1" x}')).message).not.toContain('pass');
+  });
+
+  test('of too many users is refused with the bounds', () => {
+    const list = (count: number): string => `[${Array(count).fill('{}').join(',')}]`;
+    expect(users(list(MAX_USERS))).toHaveLength(MAX_USERS);
+    expect(users('{}\n'.repeat(MAX_USERS), 'ndjson')).toHaveLength(MAX_USERS);
+    for (const work of [
+      () => users(list(MAX_USERS + 1)),
+      () => users('{}\n'.repeat(MAX_USERS + 1), 'ndjson'),
+    ]) {
+      expect(refusal(work)).toMatchObject({
+        ...{ status: 413, error: 'too-many-users' },
+        message: `The body holds too many users. ${BOUNDS}`,
+      });
+    }
   });
 });
 
-test.each<[string | undefined, BodyForm | RegExp]>([
-  ['application/json', 'json'],
-  ['Application/JSON; charset=UTF-8', 'json'],
-  ['application/json;charset="utf-8";x=1', 'json'],
-  ['application/x-ndjson', 'ndjson'],
-  ['application/ndjson', 'ndjson'],
-  ['application/json; charset=gbk', /character set is gbk/],
-  ['application/x-www-form-urlencoded', /content type is application\/x-www-form-urlencoded/],
-  ['text/plain', /content type is text\/plain/],
-  [undefined, /no content type/],
-])('the content type %s', (type, expected) => {
-  const read = bodyFormOf(type);
-  if (expected instanceof RegExp) expect('problem' in read && read.problem).toMatch(expected);
-  else expect(read).toEqual({ form: expected });
+describe('the headers of a body', () => {
+  test.each<[string | undefined, BodyForm | RegExp]>([
+    ['application/json', 'json'],
+    ['Application/JSON; charset=UTF-8', 'json'],
+    ['application/json;charset="utf-8";x=1', 'json'],
+    ['application/x-ndjson', 'ndjson'],
+    ['application/ndjson', 'ndjson'],
+    ['application/json; charset=gbk', /character set is gbk/],
+    ['application/x-www-form-urlencoded', /content type is application\/x-www-form-urlencoded/],
+    ['text/plain', /content type is text\/plain/],
+    [undefined, /no content type/],
+  ])('with the content type %s', (type, expected) => {
+    const form = () => bodyFormOf({ 'content-type': type });
+    if (!(expected instanceof RegExp)) expect(form()).toBe(expected);
+    else expect(refusal(form)).toMatchObject({ status: 415, message: expect.stringMatching(expected) });
+  });
+
+  const json = { 'content-type': 'application/json' };
+
+  test('with an encoding are refused', () => {
+    expect(bodyFormOf({ ...json, 'content-encoding': 'identity' })).toBe('json');
+    expect(refusal(() => bodyFormOf({ ...json, 'content-encoding': 'gzip' }))).toMatchObject({
+      ...{ status: 415, error: 'unsupported-media-type' },
+      message: expect.stringContaining('the content encoding is gzip'),
+    });
+  });
+
+  test('with a length above 1 MiB are refused with the bounds, before the body is read', () => {
+    expect(bodyFormOf({ ...json, 'content-length': String(MAX_BODY_BYTES) })).toBe('json');
+    expect(
+      refusal(() => bodyFormOf({ ...json, 'content-length': String(MAX_BODY_BYTES + 1) })),
+    ).toMatchObject({ status: 413, error: 'too-large', message: `The body is too large. ${BOUNDS}` });
+  });
 });
 
 describe('a user of a body', () => {
-  const read = (json: string, traceparent?: string) => readUser(Buffer.from(json), traceparent);
+  const read = (json: string, traceparent?: string) =>
+    readUser(usersOf(Buffer.from(json), 'ndjson')[0], traceparent);
 
-  test('is what the producer takes; fields that we do not know travel along', () => {
+  test('is what the producer takes; unknown fields travel along', () => {
     expect(read('{"userId":"ann","nick":"Ann","colour":"green","n":1}', '00-aa')).toEqual({
       userId: 'ann',
       user: { userId: 'ann', nick: 'Ann', traceparent: '00-aa', extra: { colour: 'green', n: 1 } },
       problems: [],
-      isJson: true,
     });
     expect(read('{"userId":"ann","traceparent":"own"}', 'of-request').user).toMatchObject({
       traceparent: 'own',
@@ -130,23 +166,24 @@ describe('a user of a body', () => {
     ['"ann"', /not a string/],
     ['12', /not a number/],
     [`{"userId":"${'x'.repeat(MAX_USER_BYTES)}"}`, /bytes; 524288 is the most/],
-  ])('%.40s is none', (json, words) => {
-    expect(read(json)).toMatchObject({
-      user: undefined,
-      problems: [expect.stringMatching(words)],
-      isJson: true,
-    });
+    ['{', /not valid JSON/],
+    ['{"userId":}', /not valid JSON/],
+    ['ann', /not valid JSON/],
+    ['{"a":1,}', /not valid JSON/],
+  ])('%.40s is refused', (json, words) => {
+    expect(read(json)).toMatchObject({ user: undefined, problems: [expect.stringMatching(words)] });
   });
 
-  test('cannot change what an object is', () => {
+  test('cannot change the prototype of an object', () => {
     const { user } = read('{"userId":"a","__proto__":"x","constructor":"y"}');
     expect(Object.getPrototypeOf(user)).toBe(Object.prototype);
     expect(Object.keys(user?.extra ?? {})).toEqual(['__proto__', 'constructor']);
     expect(({} as Record<string, unknown>).x).toBeUndefined();
   });
 
-  test('that is no JSON says so', () => {
-    for (const json of ['{', '{"userId":}', 'ann', '{"a":1,}'])
-      expect(read(json)).toMatchObject({ isJson: false });
+  test('may be nested as deep as a body allows: reading it does not overflow the stack', () => {
+    const depth = MAX_BODY_BYTES / 2 - 40;
+    const nested = `{"userId":"ann","nick":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+    expect(read(nested)).toMatchObject({ userId: 'ann', problems: [] });
   });
 });

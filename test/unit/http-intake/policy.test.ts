@@ -1,15 +1,25 @@
 import { Registry } from 'prom-client';
-import { readUsers, type Sender, sendUsers, withOutcomes } from '../../../src/http-intake/accept.ts';
-import { createIntakeLoad } from '../../../src/http-intake/limits.ts';
-import { waitSecondsOf } from '../../../src/http-intake/prefer.ts';
+import {
+  bodyOf,
+  readUser,
+  type Sender,
+  sendUsers,
+  statusOf,
+  type UserResult,
+  withOutcomes,
+} from '../../../src/http-intake/accept.ts';
+import { type BodyForm, createBodyMemory, usersOf } from '../../../src/http-intake/body.ts';
+import { waitSecondsOf } from '../../../src/http-intake/post-users.ts';
 import { createIntakeLog } from '../../../src/http-intake/request-log.ts';
 import { createIntakeMetrics } from '../../../src/http-intake/request-metrics.ts';
-import { bodyOf, statusOf, type UserResult } from '../../../src/http-intake/results.ts';
 import { createTokenKeeper } from '../../../src/http-intake/tokens.ts';
 import { createLogger } from '../../../src/logging/log.ts';
-import { InvalidUserError, NotAcceptedError } from '../../../src/producer/accepted.ts';
-import type { Importing } from '../../../src/producer/import-users.ts';
-import type { ImportOutcome } from '../../../src/producer/outcome-inbox.ts';
+import {
+  type Importing,
+  type ImportOutcome,
+  InvalidUserError,
+  NotAcceptedError,
+} from '../../../src/producer/results.ts';
 
 test.each<[string | string[] | undefined, number | undefined]>([
   ['wait=2', 2],
@@ -47,7 +57,7 @@ describe('tokens', () => {
     return { admits: (token: string) => admits(`Bearer ${token}`), raw: admits, said, pass };
   };
 
-  test('any of them counts, and nothing else', () => {
+  test('each of them is accepted, and nothing else', () => {
     const { admits, raw } = keeper(() => [old, young]);
     expect([old, young].map(admits)).toEqual([true, true]);
     for (const wrong of [old.slice(1), `${old}x`, old.toUpperCase(), `${old},${young}`, '']) {
@@ -59,12 +69,12 @@ describe('tokens', () => {
     }
   });
 
-  test('without tokens nobody is let in', () => {
+  test('without tokens every request is refused', () => {
     const { admits } = keeper(() => []);
     expect([old, ''].map(admits)).toEqual([false, false]);
   });
 
-  test('a rotated one counts within a second, the old one no more', () => {
+  test('a new one is valid within a second, and the old one no longer', () => {
     let tokens = [old];
     const { admits, pass } = keeper(() => tokens);
     expect(admits(old)).toBe(true);
@@ -73,7 +83,7 @@ describe('tokens', () => {
     expect([old, young].map(admits)).toEqual([false, true]);
   });
 
-  test('while they cannot be read, those read last count for a minute', () => {
+  test('while they cannot be read, those read last stay valid for a minute', () => {
     let read = (): readonly string[] => [old];
     const { admits, pass, said } = keeper(() => read());
     expect(admits(old)).toBe(true);
@@ -115,12 +125,10 @@ test.each<[number, UserResult[]]>([
 });
 
 describe('sending', () => {
-  const users = async (count: number) =>
-    readUsers(
-      Buffer.from(JSON.stringify(Array.from({ length: count }, (_, i) => ({ userId: `u${i}` })))),
-      'json',
-      undefined,
-    );
+  const read = (body: string, form: BodyForm = 'json') =>
+    usersOf(Buffer.from(body), form).map((user) => readUser(user));
+  const users = (count: number) =>
+    read(JSON.stringify(Array.from({ length: count }, (_, i) => ({ userId: `u${i}` }))));
   const outcomeOf = (eventId: string): ImportOutcome => ({
     eventId,
     userId: 'u',
@@ -130,7 +138,7 @@ describe('sending', () => {
   });
   const away = new NotAcceptedError('Redis did not take the event: gone');
 
-  test('what Redis did not acknowledge is never said to be accepted, and the rest is not tried', async () => {
+  test('a user that Redis did not acknowledge is never accepted, and after a refused slice the rest is not tried', async () => {
     let left = 250;
     let asked = 0;
     const sender: Sender = {
@@ -140,10 +148,10 @@ describe('sending', () => {
           left-- > 0 ? { ok: true, eventId: `${user.userId.slice(1)}-0` } : { ok: false, error: away },
         );
       },
-      importMany: () => Promise.reject(new Error('nobody waits')),
+      importMany: () => Promise.reject(new Error('no request waits')),
     };
     const troubles: string[] = [];
-    const { results } = await sendUsers(sender, await users(1_000), undefined, (why) => troubles.push(why));
+    const { results } = await sendUsers(sender, users(1_000), undefined, (why) => troubles.push(why));
     expect(results).toHaveLength(1_000);
     expect(results.slice(0, 250)).toEqual(Array.from({ length: 250 }, (_, i) => taken(i)));
     expect(results.slice(250).every((one) => 'error' in one && one.error === 'not-accepted')).toBe(true);
@@ -153,8 +161,8 @@ describe('sending', () => {
     expect(new Set(troubles)).toEqual(new Set([away.message]));
   });
 
-  test('each has its own answer: accepted, invalid, unreadable', async () => {
-    const read = await readUsers(Buffer.from('{"userId":"a"}\nnope\n{"userId":"b"}\n'), 'ndjson', undefined);
+  test('each user has its own answer: accepted, invalid, unreadable', async () => {
+    const lines = read('{"userId":"a"}\nnope\n{"userId":"b"}\n', 'ndjson');
     const sender: Sender = {
       addMany: async () => [
         { ok: false, error: new InvalidUserError(['userId is silly']) },
@@ -162,7 +170,7 @@ describe('sending', () => {
       ],
       importMany: async () => [],
     };
-    const { results } = await sendUsers(sender, read, undefined, () => undefined);
+    const { results } = await sendUsers(sender, lines, undefined, () => undefined);
     expect(results).toEqual([
       { index: 0, userId: 'a', error: 'invalid', reasons: ['userId is silly'] },
       { index: 1, error: 'invalid', reasons: ['this is not valid JSON'] },
@@ -170,13 +178,13 @@ describe('sending', () => {
     ]);
   });
 
-  test('outcomes come as far as they are known when it stops; who has none is pending', async () => {
+  test('when the worker stops, known outcomes are reported and the others are pending', async () => {
     const importing: Importing[] = [
       { ok: true, eventId: '1-0', outcome: Promise.resolve(outcomeOf('1-0')) },
       { ok: true, eventId: '2-0', outcome: new Promise(() => undefined) },
     ];
     const sender: Sender = { addMany: async () => [], importMany: async () => importing };
-    const sent = await sendUsers(sender, await users(2), 5_000, () => undefined);
+    const sent = await sendUsers(sender, users(2), 5_000, () => undefined);
     let stop = (): void => undefined;
     const stopped = new Promise<void>((resolve) => {
       stop = resolve;
@@ -190,22 +198,22 @@ describe('sending', () => {
     ]);
   });
 
-  test('when outcomes cannot be listened for, users are accepted all the same', async () => {
+  test('users are accepted even when the subscription for outcomes fails', async () => {
     const sender: Sender = {
       addMany: async (slice) => slice.map((_, i) => ({ ok: true, eventId: `${i}-0` })),
       importMany: async (slice) => slice.map(() => ({ ok: false, error: away })),
     };
-    const sent = await sendUsers(sender, await users(2), 1_000, () => undefined);
+    const sent = await sendUsers(sender, users(2), 1_000, () => undefined);
     expect(await withOutcomes(sent, new Promise(() => undefined))).toMatchObject([
       { eventId: '0-0', outcome: 'pending' },
       { eventId: '1-0', outcome: 'pending' },
     ]);
   });
 
-  test('a user with a channel of its own cannot be waited for', async () => {
-    const read = await readUsers(Buffer.from('{"userId":"a","replyTo":"there"}'), 'json', undefined);
+  test('a user with replyTo cannot be waited for', async () => {
+    const withChannel = read('{"userId":"a","replyTo":"there"}');
     const sender: Sender = { addMany: async () => [], importMany: async () => [] };
-    const { results } = await sendUsers(sender, read, 1_000, () => undefined);
+    const { results } = await sendUsers(sender, withChannel, 1_000, () => undefined);
     expect(results).toEqual([
       {
         index: 0,
@@ -217,19 +225,15 @@ describe('sending', () => {
   });
 });
 
-test('what is held at once is bounded, and comes back', () => {
-  const load = createIntakeLoad();
-  expect(load.hold(60 * 1024 * 1024)).toBe(true);
-  expect(load.hold(8 * 1024 * 1024)).toBe(false);
-  load.release(60 * 1024 * 1024);
-  expect(load.hold(8 * 1024 * 1024)).toBe(true);
-  const entered = Array.from({ length: 1_001 }, () => load.enter());
-  expect(entered.filter(Boolean)).toHaveLength(1_000);
-  load.leave();
-  expect(load.enter()).toBe(true);
+test('the bytes of bodies held at once are bounded, and can be held again once released', () => {
+  const memory = createBodyMemory();
+  expect(memory.hold(60 * 1024 * 1024)).toBe(true);
+  expect(memory.hold(8 * 1024 * 1024)).toBe(false);
+  memory.release(60 * 1024 * 1024);
+  expect(memory.hold(8 * 1024 * 1024)).toBe(true);
 });
 
-test('the log has a line a change, and one a minute for each kind of refusal', () => {
+test('the log has one line for each change, and one a minute for each kind of refusal', () => {
   const lines: string[] = [];
   let nowMs = 0;
   const log = createIntakeLog(
@@ -240,7 +244,7 @@ test('the log has a line a change, and one a minute for each kind of refusal', (
   log.refused('too-large', 413, '10.0.0.1');
   nowMs = 60_000;
   log.refused('unauthorized', 401, '10.0.0.2');
-  // To and fro is one trouble.
+  // Changes to and fro are one trouble.
   for (let i = 0; i < 30; i++) log.available(i % 2 === 0 ? 'Redis cannot be reached' : null);
   nowMs += 5_000;
   for (let i = 0; i < 3; i++) log.available(null);
@@ -253,7 +257,7 @@ test('the log has a line a change, and one a minute for each kind of refusal', (
   ]);
 });
 
-test('whatever status is answered, its label is one of a few', async () => {
+test('every status has one of a few labels', async () => {
   const registry = new Registry();
   const metrics = createIntakeMetrics(registry);
   for (let status = 200; status < 600; status++) metrics.answered(status);

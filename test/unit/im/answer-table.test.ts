@@ -16,11 +16,11 @@ function listed(title: string): Map<number, string> {
   return new Map(rows.map(([, code, verdict]) => [Number(code), verdict ?? '']));
 }
 
-it('docs/answers.md is what the tables say today (npm run docs writes it)', () => {
+it('docs/answers.md equals the verdict tables (npm run docs writes it)', () => {
   expect(answers).toBe(answersMarkdown());
 });
 
-it('no row of the documented table is missing from it, and none is there that is not documented', () => {
+it('it has exactly the rows of the documented table', () => {
   const documented = [...facts.matchAll(/^\| (\d[\d, ]*) \|/gm)].flatMap(([, codes = '']) =>
     codes.split(',').map(Number),
   );
@@ -79,7 +79,7 @@ describe('declared verdicts', () => {
     body: {},
   });
 
-  it('count for every command, and bring the consequences of their own class only', () => {
+  it('apply to every command and have only the consequences of their own class', () => {
     const overrides = {
       70999: 'retry',
       70402: 'account',
@@ -112,7 +112,7 @@ describe('declared verdicts', () => {
     );
   });
 
-  it('change nothing where they say what the table says', () => {
+  it('change nothing if they equal the table', () => {
     expect(verdictOf('account_import', api(40005), { 40005: 'body' })).toEqual(
       verdictOf('account_import', api(40005)),
     );

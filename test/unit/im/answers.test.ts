@@ -34,7 +34,7 @@ describe('an answer of the API', () => {
     expect(read({ ...ok, FailAccounts })).toMatchObject({ kind: 'api', failAccounts });
   });
 
-  it('keeps its code when the list cannot be read and the code is an error anyway', () => {
+  it('keeps its error code if the list cannot be read', () => {
     expect(read({ ErrorCode: 70402, FailAccounts: 'x' })).toMatchObject({
       kind: 'api',
       errorCode: 70402,
@@ -51,7 +51,7 @@ describe('an answer of the API', () => {
   });
 });
 
-describe('a 200 that is not to be trusted', () => {
+describe('a 200 that cannot be trusted', () => {
   it.each([
     '',
     'OK',
@@ -75,11 +75,11 @@ describe('a 200 that is not to be trusted', () => {
 });
 
 describe('any other status', () => {
-  it('is not the word of the API, whatever the body says', () => {
+  it('is not an answer of the API, even if the body looks like one', () => {
     expect(readAnswer(502, {}, JSON.stringify(ok))).toMatchObject({ kind: 'http', httpStatus: 502 });
   });
 
-  it('gives a hint of the page', () => {
+  it('gives the text of the page', () => {
     const page = '<html><style>b{}</style><h1>502 Bad\nGateway</h1><hr>nginx</html>';
     expect(readAnswer(502, {}, page).errorInfo).toBe('HTTP 502 502 Bad Gateway nginx');
   });
@@ -106,7 +106,7 @@ describe('any other status', () => {
   });
 });
 
-it('takes secrets out of every text of the body, before cutting', () => {
+it('removes secrets from every text of the body before it cuts', () => {
   const clean = (text: string) => text.replaceAll('SECRET', '…');
   const ErrorInfo = `${'x'.repeat(296)}SECRET`;
   const answer = readAnswer(
@@ -119,7 +119,7 @@ it('takes secrets out of every text of the body, before cutting', () => {
   expect(readAnswer(500, {}, 'SECRET', clean).errorInfo).not.toContain('SECRET');
 });
 
-it('never throws, whatever comes', () => {
+it('never throws for any answer', () => {
   const body = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.json(),

@@ -1,23 +1,29 @@
-import { type Account, encodeCheck, encodeDelete, encodeImport } from '../../../src/im/bodies.ts';
+import {
+  type Account,
+  decodeCheck,
+  decodeResults,
+  encodeCheck,
+  encodeDelete,
+  encodeImport,
+} from '../../../src/im/bodies.ts';
 import { COMMANDS, commandsOf, documentedPerSecond } from '../../../src/im/commands.ts';
-import { decodeCheck, decodeResults } from '../../../src/im/results.ts';
 
 const anna: Account = { userId: 'anna', nick: 'Anna', faceUrl: 'http://www.qq.com', type: 1 };
 const bo: Account = { userId: 'bo' };
 
-it('the batch, new form', () => {
+it('encodes the batch in the new form', () => {
   expect(JSON.parse(encodeImport('multiaccount_import', 'current', [anna, bo]))).toEqual({
     AccountList: [{ UserID: 'anna', Nick: 'Anna', FaceUrl: 'http://www.qq.com' }, { UserID: 'bo' }],
   });
 });
 
-it('the batch, old form, has no profiles', () => {
+it('encodes the batch in the old form without profiles', () => {
   expect(JSON.parse(encodeImport('multiaccount_import', 'legacy', [anna, bo]))).toEqual({
     Accounts: ['anna', 'bo'],
   });
 });
 
-it('the single call in both forms', () => {
+it('encodes the single call in both forms', () => {
   expect(JSON.parse(encodeImport('account_import', 'current', [anna]))).toEqual({
     UserID: 'anna',
     Nick: 'Anna',
@@ -34,7 +40,7 @@ it('the single call in both forms', () => {
   });
 });
 
-it('hosted mode', () => {
+it('encodes the call of hosted mode', () => {
   const account: Account = { userId: 'testaccount1', identifierType: 3, password: 'pas122333' };
   expect(JSON.parse(encodeImport('register_account_v1', 'hosted', [account]))).toEqual({
     Identifier: 'testaccount1',
@@ -43,7 +49,7 @@ it('hosted mode', () => {
   });
 });
 
-it('leaves an empty profile field out, since what is sent overwrites', () => {
+it('leaves an empty profile field out, since a sent field overwrites', () => {
   expect(
     JSON.parse(encodeImport('account_import', 'current', [{ userId: 'a', nick: '', faceUrl: '' }])),
   ).toEqual({
@@ -51,7 +57,7 @@ it('leaves an empty profile field out, since what is sent overwrites', () => {
   });
 });
 
-it('refuses what no call may hold', () => {
+it('refuses too many, too few and repeated users', () => {
   const many = Array.from({ length: 101 }, (_, i) => ({ userId: `u${i}` }));
   expect(() => encodeImport('multiaccount_import', 'current', [])).toThrow(RangeError);
   expect(() => encodeImport('multiaccount_import', 'current', many)).toThrow(RangeError);
@@ -63,12 +69,12 @@ it('refuses what no call may hold', () => {
   expect(() => encodeDelete(['a', 'a'])).toThrow(RangeError);
 });
 
-it('check and delete', () => {
+it('encodes check and delete', () => {
   expect(JSON.parse(encodeCheck(['a', 'b']))).toEqual({ CheckItem: [{ UserID: 'a' }, { UserID: 'b' }] });
   expect(JSON.parse(encodeDelete(['a']))).toEqual({ DeleteItem: [{ UserID: 'a' }] });
 });
 
-it('reads what a check answers and leaves out what makes no sense', () => {
+it('reads the answer of a check and leaves out malformed items', () => {
   const body = {
     ResultItem: [
       { UserID: 'a', ResultCode: 0, ResultInfo: '', AccountStatus: 'Imported' },

@@ -64,7 +64,7 @@ it('is connected when the handshake is done, and sends nothing before send()', a
   expect(chunks.join('')).toMatch(/^POST .*\{"AccountList"/s);
 });
 
-it('uses a secured connection again, given up or done', async () => {
+it('uses a TLS connection again after a call and after an abandoned call', async () => {
   const { port, secured } = await startTls();
   const im = connect(port, TEST_CERT);
   const given = im.prepare('account_check', BODY);
@@ -78,7 +78,7 @@ it('uses a secured connection again, given up or done', async () => {
   expect(secured).toHaveLength(1);
 });
 
-it('trusts nobody unknown', async () => {
+it('refuses a certificate of an unknown authority', async () => {
   const { port, chunks } = await startTls();
   const call = connect(port).prepare('account_import', BODY);
   expect(await call.connected).toBe(false);
@@ -90,7 +90,7 @@ it('trusts nobody unknown', async () => {
   expect(chunks).toEqual([]);
 });
 
-it('is not connected while only TCP is', async () => {
+it('is not connected before the TLS handshake is done', async () => {
   let accepted: (() => void) | undefined;
   const arrival = new Promise<void>((resolve) => {
     accepted = resolve;

@@ -91,7 +91,7 @@ describe('a prepared call', () => {
     ]);
   });
 
-  it('has handed its bytes to the system before the loop turns', async () => {
+  it('has passed its bytes to the system before the next turn of the event loop', async () => {
     const { baseUrl, received } = await serve(answerOk);
     const call = connect(baseUrl).prepare('multiaccount_import', BODY);
     await call.connected;
@@ -122,19 +122,19 @@ describe('a prepared call', () => {
     expect(bodies).toEqual([body]);
   });
 
-  it('keeps a path that stands before /v4', async () => {
+  it('keeps a path before /v4', async () => {
     const { baseUrl, received } = await serve(answerOk);
     await callOnce(connect(`${baseUrl}/gate/`));
     expect(received(0)).toMatch(/^POST \/gate\/v4\/im_open_login_svc\/multiaccount_import\?/);
   });
 
-  it('that is not connected is not sent', async () => {
+  it('is not sent if it is not connected', async () => {
     const { baseUrl } = await serve(answerOk);
     const answer = await connect(baseUrl).prepare('account_import', BODY).send();
     expect(answer).toMatchObject({ kind: 'fault', fault: 'connect', sent: false });
   });
 
-  it('goes out once', async () => {
+  it('is sent only once', async () => {
     const { baseUrl } = await serve(answerOk);
     const call = connect(baseUrl).prepare('account_import', BODY);
     await call.connected;
@@ -144,7 +144,7 @@ describe('a prepared call', () => {
 });
 
 describe('a call given up', () => {
-  it('leaves its connection to the next, whatever command that is', async () => {
+  it('leaves its connection to the next call of any command', async () => {
     const { baseUrl, sockets, received } = await serve(answerOk);
     const im = connect(baseUrl);
     const given = im.prepare('multiaccount_import', BODY);
@@ -160,14 +160,14 @@ describe('a call given up', () => {
     expect(received(0)).not.toContain('multiaccount_import');
   });
 
-  it('before it was connected leaves nothing behind', async () => {
+  it('leaves nothing behind if it was not connected', async () => {
     const { baseUrl } = await serve(answerOk);
     const call = connect(baseUrl).prepare('account_import', BODY);
     call.abandon();
     expect(await call.connected).toBe(false);
   });
 
-  it('and broken since serves nobody', async () => {
+  it('does not serve a later call if its connection broke', async () => {
     const { baseUrl, sockets } = await serve(answerOk);
     const im = connect(baseUrl);
     const given = im.prepare('account_import', BODY);
@@ -194,13 +194,13 @@ describe('a connection that fails', () => {
     });
   });
 
-  it('to a name without an address', async () => {
+  it('is one to a name without an address', async () => {
     const call = connect('http://no-such-host.invalid').prepare('account_import', BODY);
     expect(await call.connected).toBe(false);
     expect(await call.send()).toMatchObject({ fault: 'dns', sent: false });
   });
 
-  it('in the TLS handshake', async () => {
+  it('fails in the TLS handshake', async () => {
     const { port } = await serve(
       () => {},
       (socket) => socket.once('data', () => socket.end('HTTP/1.1 400 Bad\r\n\r\n')),
@@ -227,7 +227,7 @@ describe('a connection that fails', () => {
     expect(await call.send()).toMatchObject({ fault: 'connect', sent: false });
   });
 
-  it('is broken by the server before its slot came', async () => {
+  it('is closed by the server before its slot', async () => {
     const { baseUrl, sockets } = await serve(answerOk);
     const call = connect(baseUrl).prepare('account_import', BODY);
     expect(await call.connected).toBe(true);
@@ -237,7 +237,7 @@ describe('a connection that fails', () => {
     expect(await call.send()).toMatchObject({ fault: 'reset', sent: false });
   });
 
-  it('is told 408 before anything was asked', async () => {
+  it('gets a 408 before anything was sent', async () => {
     const { baseUrl, received } = await serve(answerOk, (socket) =>
       socket.write(response('408 Request Timeout', '')),
     );
@@ -248,7 +248,7 @@ describe('a connection that fails', () => {
     expect(received(0)).toBe('');
   });
 
-  it('waits in line for a socket no longer than the time-out', async () => {
+  it('waits for a free socket no longer than the time-out', async () => {
     const { baseUrl } = await serve(answerOk);
     const im = connect(baseUrl, { maxSockets: 1, callTimeoutMs: 60 });
     const first = im.prepare('account_import', BODY);
@@ -260,7 +260,7 @@ describe('a connection that fails', () => {
 });
 
 describe('an answer that does not come', () => {
-  it('at all times out, counted from send()', async () => {
+  it('times out, counted from send()', async () => {
     const { baseUrl } = await serve(() => {});
     const call = connect(baseUrl, { callTimeoutMs: 60 }).prepare('account_import', BODY);
     await call.connected;
@@ -271,7 +271,7 @@ describe('an answer that does not come', () => {
     });
   });
 
-  it('to its end times out', async () => {
+  it('times out if it stops halfway', async () => {
     const { baseUrl } = await serve(({ socket }) =>
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"Act'),
     );
@@ -281,24 +281,24 @@ describe('an answer that does not come', () => {
     });
   });
 
-  it('because the connection is reset', async () => {
+  it('is a fault if the connection is reset', async () => {
     const { baseUrl } = await serve(({ socket }) => socket.resetAndDestroy());
     expect(await callOnce(connect(baseUrl))).toMatchObject({ fault: 'reset', sent: true });
   });
 
-  it('because the connection is closed', async () => {
+  it('is a fault if the connection is closed', async () => {
     const { baseUrl } = await serve(({ socket }) => socket.end());
     expect(await callOnce(connect(baseUrl))).toMatchObject({ fault: 'reset', sent: true });
   });
 
-  it('whole', async () => {
+  it('is a fault if it is incomplete', async () => {
     const { baseUrl } = await serve(({ socket }) =>
       socket.end('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"Act'),
     );
     expect(await callOnce(connect(baseUrl))).toMatchObject({ fault: 'reset', sent: true });
   });
 
-  it('on a connection used before, of unknown outcome', async () => {
+  it('has an unknown outcome on a connection used before', async () => {
     const { baseUrl, sockets } = await serve(({ socket, earlier }) => {
       if (earlier === 0) socket.write(response('200 OK', SUCCESS));
       else socket.resetAndDestroy();
@@ -369,7 +369,7 @@ describe('an answer of another kind', () => {
     await Promise.all((server?.sockets ?? []).map(closed));
   });
 
-  it('comes before the request was heard out', async () => {
+  it('comes before the whole request was sent', async () => {
     const { baseUrl } = await serve(
       () => {},
       (socket) =>
@@ -387,7 +387,7 @@ describe('an answer of another kind', () => {
 describe('secrets', () => {
   const bodyWithPassword = JSON.stringify({ Identifier: 'anna', IdentifierType: 3, Password: 'pas"122333' });
 
-  it('come back in no answer, whatever the other side repeats', async () => {
+  it('are in no answer, even if the other side repeats them', async () => {
     const echoes: ((text: string) => string)[] = [
       (text) => response('404 Not Found', `<p>${text}</p>`),
       (text) => response('200 OK', text),
@@ -418,7 +418,7 @@ describe('secrets', () => {
     }
   });
 
-  it('stand in no fault, and neither does an address', async () => {
+  it('are in no fault, and neither is an address', async () => {
     const faults: ((socket: Socket) => void)[] = [
       (socket) => socket.resetAndDestroy(),
       (socket) => socket.end('junk'),
@@ -436,7 +436,7 @@ describe('secrets', () => {
     }
   });
 
-  it('that cannot be read cost the call, not the process, and not the connection', async () => {
+  it('fail only the call if they cannot be read', async () => {
     let isReadable = false;
     const { baseUrl, sockets } = await serve(answerOk);
     const im = connect(baseUrl, {
@@ -458,7 +458,7 @@ describe('secrets', () => {
 });
 
 describe('a closed client', () => {
-  it('has let go of idle connections and spares', async () => {
+  it('has closed idle and unsent connections', async () => {
     const { baseUrl, sockets } = await serve(answerOk);
     const im = connect(baseUrl);
     const spare = im.prepare('account_import', BODY);
@@ -470,7 +470,7 @@ describe('a closed client', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('lets the call on the wire end, and keeps nothing of it', async () => {
+  it('lets the call on the wire end and then closes its connection', async () => {
     const { baseUrl, sockets } = await serve(({ socket }) => {
       client?.close();
       socket.write(response('200 OK', SUCCESS));
@@ -479,7 +479,7 @@ describe('a closed client', () => {
     await Promise.all(sockets.map(closed));
   });
 
-  it('and aborted, breaks off what is on the wire or waits for its slot', async () => {
+  it('breaks off all calls when it is aborted', async () => {
     const { baseUrl, sockets } = await serve(() => undefined);
     const im = connect(baseUrl);
     const [sent, waiting] = [im.prepare('account_check', '{}'), im.prepare('account_check', '{}')];
@@ -492,7 +492,7 @@ describe('a closed client', () => {
     await Promise.all(sockets.map(closed));
   });
 
-  it('sends nothing any more', async () => {
+  it('sends nothing', async () => {
     const im = connect('http://127.0.0.1:1');
     im.close();
     const call = im.prepare('account_import', BODY);

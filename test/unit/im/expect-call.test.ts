@@ -67,7 +67,7 @@ describe('a call that is expected', () => {
     expect([sockets.length, requests.length]).toEqual([1, 1]);
   });
 
-  it('finds the connection standing, with nothing sent', async () => {
+  it('finds a ready connection with nothing sent', async () => {
     const { baseUrl, sockets, requests } = await serve();
     const im = connect(baseUrl);
     im.expectCall();
@@ -94,7 +94,7 @@ describe('a call that is expected', () => {
     expect([sockets.length, requests.length]).toEqual([3, 3]);
   });
 
-  it('does without a connection of its own where one is to spare', async () => {
+  it('takes an unsent connection if there is one', async () => {
     const { baseUrl, sockets } = await serve();
     const im = connect(baseUrl);
     const given = im.prepare('account_check', '{}');
@@ -121,7 +121,7 @@ describe('a call that is expected', () => {
     expect([sockets.length, requests.length]).toEqual([2, 2]);
   });
 
-  it('and does not come leaves its connection to a later one', async () => {
+  it('leaves its connection to a later call if it does not come', async () => {
     const { baseUrl, sockets } = await serve();
     const im = connect(baseUrl);
     im.expectCall();
@@ -133,7 +133,7 @@ describe('a call that is expected', () => {
     expect(sockets).toHaveLength(1);
   });
 
-  it('of a connection that broke makes its own', async () => {
+  it('makes its own connection if the expected one broke', async () => {
     const { baseUrl, sockets } = await serve();
     const im = connect(baseUrl);
     im.expectCall();
@@ -157,7 +157,7 @@ describe('a closed client', () => {
     expect(sockets).toHaveLength(1);
   });
 
-  it('has let go of the connection that nobody used', async () => {
+  it('has closed the connection that no call used', async () => {
     const { baseUrl, sockets } = await serve();
     const im = connect(baseUrl);
     im.expectCall();
@@ -167,7 +167,7 @@ describe('a closed client', () => {
     expect(sockets).toHaveLength(1);
   });
 
-  it('lets go of the connection that is on its way', async () => {
+  it('closes the connection that is being made', async () => {
     const { baseUrl, sockets } = await serve();
     const im = connect(baseUrl);
     im.expectCall();
@@ -180,7 +180,7 @@ describe('a closed client', () => {
     expect(await late.connected).toBe(false);
   });
 
-  it('and aborted, breaks off a connection that does not get through its handshake', async () => {
+  it('breaks off a stuck handshake when it is aborted', async () => {
     const { port, sockets } = await serve();
     const im = connect(`https://127.0.0.1:${port}`);
     im.expectCall();

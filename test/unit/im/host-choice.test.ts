@@ -15,7 +15,7 @@ function missTimes(host: ReturnType<typeof choice>, url: string, timesMs: readon
   for (const at of timesMs) host.missed(url, at);
 }
 
-it('stays with the main host through a hiccup, however many calls see it', () => {
+it('stays with the main host through a hiccup that many calls see', () => {
   const host = choice();
   missTimes(
     host,
@@ -28,7 +28,7 @@ it('stays with the main host through a hiccup, however many calls see it', () =>
   expect(host.current(3_000)).toBe(main);
 });
 
-it('goes to the backup after five faults in a row over two seconds, and says so once', () => {
+it('goes to the backup after five faults in a row over two seconds and reports it once', () => {
   const host = choice();
   missTimes(host, main, [0, 500, 1_000, 1_500, 2_000, 2_001, 2_002]);
   expect(host.current(2_003)).toBe(backup);
@@ -51,21 +51,21 @@ it('tries the main host again after a minute; the first failure leads back, for 
   expect(host.switches.map(({ why }) => why)).toEqual(['unreachable', 'trial', 'unreachable', 'trial']);
 });
 
-it('comes back to the main host when the backup gives no connections either', () => {
+it('comes back to the main host if the backup is unreachable, too', () => {
   const host = choice();
   missTimes(host, main, [0, 500, 1_000, 1_500, 2_000]);
   missTimes(host, backup, [3_000, 3_500, 4_000, 4_500, 5_000]);
   expect(host.current(5_000)).toBe(main);
 });
 
-it('has nowhere to go without a backup (a base URL was given)', () => {
+it('stays with the main host if there is no backup', () => {
   const host = choice(false);
   missTimes(host, main, [0, 1_000, 2_000, 3_000, 4_000, 5_000]);
   expect(host.current(6_000)).toBe(main);
   expect(host.switches).toEqual([]);
 });
 
-it('does not hear what late calls to the other host learned', () => {
+it('ignores late results of calls to the other host', () => {
   const host = choice();
   missTimes(host, main, [0, 500, 1_000, 1_500, 2_000]);
   host.reached(main, 2_100);

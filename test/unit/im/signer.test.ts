@@ -37,7 +37,7 @@ it('signs once and keeps it for half its life', () => {
   expect(readUserSig(signer.current())?.issuedAtSeconds).toBe(START_MS / 1000 + 12 * 3600);
 });
 
-it('signs anew, with the secret of now, when told to', () => {
+it('renew() signs again with the current secret', () => {
   let secretKey = 'old';
   const { signer, reads } = setUp(() => ({ secretKey }));
   const first = signer.current();
@@ -48,7 +48,7 @@ it('signs anew, with the secret of now, when told to', () => {
   expect(reads()).toBe(2);
 });
 
-it('signs anew when the clock stepped back, once', () => {
+it('signs again once when the clock steps back', () => {
   const { signer, pass, reads } = setUp();
   signer.current();
   pass(-HOUR_MS);
@@ -61,7 +61,7 @@ it('passes on a UserSig made elsewhere', () => {
   expect(setUp(() => ({ userSig: 'made-elsewhere' })).signer.current()).toBe('made-elsewhere');
 });
 
-it('outlives an unreadable secret while its signature lasts, unless told to renew', () => {
+it('keeps its signature while the secret is unreadable, except after renew()', () => {
   let isReadable = true;
   const { signer, pass } = setUp(() => {
     if (!isReadable) throw new Error('no such file');

@@ -1,4 +1,4 @@
-import { createSigningClock } from '../../../src/im/signing-clock.ts';
+import { createSigningClock } from '../../../src/im/signer.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -18,7 +18,7 @@ function machine() {
   };
 }
 
-test('it signs by the clock of the machine, and by the other one once that is in doubt', () => {
+test('it uses the clock of the machine, and the other one after a doubt', () => {
   const { clock, pass } = machine();
   clock.isAhead(-10 * DAY_MS);
   expect(clock.nowMs()).toBe(100 * DAY_MS);
@@ -29,7 +29,7 @@ test('it signs by the clock of the machine, and by the other one once that is in
   expect(clock.nowMs()).toBe(100 * DAY_MS);
 });
 
-test('several calls that were on the wire together are one doubt', () => {
+test('several calls that were on the wire together count as one doubt', () => {
   const { clock, pass } = machine();
   clock.isAhead(-10 * DAY_MS);
   const sent = [pass(1), pass(1), pass(1)];
@@ -39,7 +39,7 @@ test('several calls that were on the wire together are one doubt', () => {
   expect(clock.doubt(pass(1))).toBe(true);
 });
 
-test('what is learned of the other clock later counts from then on', () => {
+test('a later reading of the other clock takes effect', () => {
   const { clock, pass } = machine();
   clock.doubt(pass(1));
   expect(clock.nowMs()).toBe(100 * DAY_MS);

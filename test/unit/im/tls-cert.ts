@@ -1,4 +1,7 @@
-/** A certificate for localhost and 127.0.0.1 that nobody trusts: for tests, until 2125. Its key guards nothing. */
+/**
+ * A certificate for localhost and 127.0.0.1 that nobody trusts: for tests, until 2125. Its key guards
+ * nothing.
+ */
 export const TEST_CERT = `-----BEGIN CERTIFICATE-----
 MIIBnDCCAUGgAwIBAgIUD63XtOnTzBwLzn6HcuUhbhFPLn8wCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTIwMjk0MVoYDzIxMjYxMDI4

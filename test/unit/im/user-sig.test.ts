@@ -49,7 +49,7 @@ it.each(['administrator', 'x', '管理员'])("signs as the provider's package do
   expect(decode(ours)).toEqual(theirs);
 });
 
-it('uses letters that an address carries as they are', () => {
+it('uses only characters that an address does not encode', () => {
   fc.assert(
     fc.property(fc.string(), fc.nat(), (key, extra) => {
       const userSig = signUserSig({ ...sample, secretKey: key, nowSeconds: 1 + extra });
@@ -60,7 +60,7 @@ it('uses letters that an address carries as they are', () => {
   );
 });
 
-it('refuses numbers that are none', () => {
+it('refuses numbers that are not whole and positive', () => {
   expect(() => signUserSig({ ...sample, sdkAppId: Number.NaN })).toThrow(RangeError);
   expect(() => signUserSig({ ...sample, expireSeconds: 0 })).toThrow('expireSeconds');
   expect(() => signUserSig({ ...sample, nowSeconds: 1.5 })).toThrow('nowSeconds');

@@ -28,7 +28,7 @@ function api(command: CommandName, errorCode: number): Verdict {
 
 /** The class column's words as this project's verdict. */
 function expected(words: string): Partial<Verdict> {
-  if (words.startsWith('sign anew')) return { class: 'app', signAnew: true };
+  if (words.startsWith('make a new UserSig')) return { class: 'app', signAnew: true };
   if (words.startsWith('throttle')) {
     return { class: 'throttle', throttles: words.includes('this command') ? 'command' : 'all' };
   }
@@ -100,7 +100,7 @@ describe('every row', () => {
     },
   );
 
-  it.each(Object.keys(COMMANDS) as CommandName[])('%s tells no two stories of a code', (command) => {
+  it.each(Object.keys(COMMANDS) as CommandName[])('%s has no contradicting rows', (command) => {
     const rows = VERDICT_TABLES[command].filter((row) => row.source !== 'API reference, register_account_v1');
     const codes = rows.flatMap((row) => row.codes);
     expect(new Set(codes).size).toBe(codes.length);
@@ -108,7 +108,7 @@ describe('every row', () => {
 });
 
 describe('an answer of the API', () => {
-  it('of no listed code is unknown and keeps its text', () => {
+  it('is unknown and keeps its text if no table lists its code', () => {
     expect(api('account_import', 12345)).toMatchObject({
       class: 'unknown',
       errorCode: 12345,
@@ -120,14 +120,14 @@ describe('an answer of the API', () => {
     expect(isListedCode('account_import', 70402)).toBe(true);
   });
 
-  it('may still happen after a time-out inside the service, and not after any other code', () => {
+  it('may still take effect only after a time-out inside the service', () => {
     const open = [...documented.keys()].filter((code) => !api('multiaccount_import', code).outcomeKnown);
     expect(open.sort()).toEqual([60008, 60013, 60014, 70169, 70202]);
     expect(api('register_account_v1', 70405).outcomeKnown).toBe(false);
   });
 });
 
-describe('no answer of the API', () => {
+describe('an answer that is not of the API', () => {
   it.each([
     [500, { class: 'retry', outcomeKnown: false }],
     [502, { class: 'retry', outcomeKnown: false }],

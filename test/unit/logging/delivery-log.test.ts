@@ -1,11 +1,13 @@
-import type { DeliveryReport } from '../../../src/delivery/delivery-report.ts';
-import type { Verdict } from '../../../src/im/verdicts.ts';
-import { logReport } from '../../../src/logging/delivery-log.ts';
+import type { CallReport, DeliveryReport } from '../../../src/delivery/delivery-report.ts';
+import { readAnswer } from '../../../src/im/answers.ts';
+import { withoutUsers } from '../../../src/im/redact.ts';
+import { type Verdict, verdictOf } from '../../../src/im/verdicts.ts';
+import { callLine, createDeliveryLog } from '../../../src/logging/delivery-log.ts';
 import { createLogger } from '../../../src/logging/log.ts';
 
 const { jest } = import.meta;
 
-/** `performance.now()` is the test's, too. */
+/** The test also controls `performance.now()`. */
 beforeEach(() => {
   jest.useFakeTimers({ now: 0 });
 });
@@ -20,7 +22,7 @@ function setUp(level = 'info') {
     const { level: of, msg } = JSON.parse(text) as Record<string, unknown>;
     lines.push(`${of} ${msg}`);
   };
-  const report = logReport(createLogger(level, {}, { write }), (count) => returned.push(count));
+  const report = createDeliveryLog(createLogger(level, {}, { write }), (count) => returned.push(count));
   return { report, lines, returned };
 }
 
@@ -46,7 +48,7 @@ const settlement = (dead: object[]) => ({ dead }) as unknown as Settlement;
 const settled = (more: object = {}) =>
   ({ kind: 'settled', resolved: 0, returned: 0, ...more }) as unknown as Settled;
 
-describe('trouble that comes with every call is a line in ten seconds', () => {
+describe('a trouble that comes with every call is logged once in ten seconds', () => {
   const kinds: [string, RegExp, (report: DeliveryReport) => void][] = [
     [
       'a throttle',
@@ -54,7 +56,11 @@ describe('trouble that comes with every call is a line in ten seconds', () => {
       (report) => report.throttled('account_import', verdict, 10),
     ],
     ['records of another version', /another version/, (report) => report.foreign('c1', '9')],
-    ['users nobody asked for', /FailAccounts names users/, (report) => report.called(call({ strangers: 2 }))],
+    [
+      'users that the call did not hold',
+      /FailAccounts names users/,
+      (report) => report.called(call({ strangers: 2 })),
+    ],
   ];
   it.each(kinds)('%s', (_what, words, meet) => {
     const { report, lines } = setUp();
@@ -69,14 +75,14 @@ describe('trouble that comes with every call is a line in ten seconds', () => {
     expect(said()).toBe(2);
   });
 
-  it('and one kind does not hide another', () => {
+  it('one kind does not hide another', () => {
     const { report, lines } = setUp();
     for (const [, , meet] of kinds) meet(report);
     for (const [, words] of kinds) expect(lines.filter((line) => words.test(line))).toHaveLength(1);
   });
 });
 
-it('dead letters are a line for each reason and code, however many they are', () => {
+it('dead letters have one line for each reason and code', () => {
   const { report, lines, returned } = setUp();
   const dead = (reason: string, code: number) => ({ reason, code, eventId: 'e', userId: 'anna' });
   report.settled(
@@ -96,18 +102,95 @@ it('dead letters are a line for each reason and code, however many they are', ()
   expect(lines).toHaveLength(4);
 });
 
-it('a run that lost its record says nothing of what it would have settled', () => {
+it('a run that lost its record logs nothing about its settlement', () => {
   const { report, lines, returned } = setUp('debug');
   const dead = { reason: 'rejected', code: 1, eventId: 'e', userId: 'anna' };
   report.settled('c1', settlement([dead]), { kind: 'lost' } as unknown as Settled);
   expect([lines, returned]).toEqual([[], []]);
 });
 
-it('users stand in the log at debug alone', () => {
+it('user IDs appear in the log at debug only', () => {
   const info = setUp('info');
   info.report.called(call());
   expect(info.lines).toHaveLength(1);
   const debug = setUp('debug');
   debug.report.called(call());
   expect(debug.lines).toContain('debug users of the call');
+});
+
+function callReport(errorCode: number, more: Partial<CallReport>, errorInfo = ''): CallReport {
+  const body = JSON.stringify({ ErrorCode: errorCode, ErrorInfo: errorInfo });
+  return {
+    callId: 'c1',
+    command: 'multiaccount_import',
+    slotClass: 'live',
+    users: Array.from({ length: 100 }, (_, i) => `user-${i}`),
+    strangers: 0,
+    tries: 0,
+    verdict: verdictOf('multiaccount_import', readAnswer(200, {}, body)),
+    fault: undefined,
+    durationMs: 23.4,
+    imported: 0,
+    deadLettered: 0,
+    later: 0,
+    again: 0,
+    requestId: undefined,
+    ...more,
+  };
+}
+
+describe('the line of a call', () => {
+  it('is short when every user is imported', () => {
+    expect(callLine(callReport(0, { imported: 100 }))).toEqual({
+      sentence: 'call made: imported 100 users',
+      fields: {
+        callId: 'c1',
+        command: 'multiaccount_import',
+        class: 'live',
+        users: 100,
+        imported: 100,
+        errorCode: 0,
+        ms: 23,
+      },
+    });
+    expect(callLine(callReport(0, { imported: 1, users: ['user-1'] })).sentence).toBe(
+      'call made: imported 1 user',
+    );
+  });
+
+  it('accounts for every user when some are not imported', () => {
+    expect(callLine(callReport(0, { imported: 98, again: 2 })).sentence).toBe(
+      'call made: imported 98 of 100 users, 2 to be sent again',
+    );
+    expect(callLine(callReport(70500, { later: 100 }, 'busy'))).toEqual({
+      sentence: 'call answered: internal error of the service; of 100 users: 100 to be retried',
+      fields: {
+        callId: 'c1',
+        command: 'multiaccount_import',
+        class: 'live',
+        users: 100,
+        imported: 0,
+        later: 100,
+        errorCode: 70500,
+        verdict: 'retry',
+        errorInfo: 'busy',
+        ms: 23,
+      },
+    });
+  });
+
+  it('names no user, even if the API does', () => {
+    const line = callLine(callReport(70402, { again: 100 }, 'UserID user-17 and "user-3" are bad'));
+    expect(JSON.stringify(line)).not.toMatch(/user-\d/);
+    expect(line.fields).toMatchObject({ errorInfo: 'UserID (user) and "(user)" are bad' });
+  });
+
+  it('replaces short user IDs only where they stand alone', () => {
+    expect(withoutUsers('user 7 of 70402: id=7, [u1].', ['7', 'u1'])).toBe(
+      'user (user) of 70402: id=(user), [(user)].',
+    );
+    expect(withoutUsers('alice@example and alice@example2', ['alice@example', 'alice@example2'])).toBe(
+      '(user) and (user)',
+    );
+  });
 });

@@ -32,7 +32,7 @@ describe('a log that cannot be written', () => {
     jest.useRealTimers();
   });
 
-  it('keeps lines whole and in order, whatever part of them is taken', () => {
+  it('keeps lines whole and in order, even if each is written in parts', () => {
     const { output, sink } = setUp(1_000);
     const lines = ['one\n', 'zw\u00f6lf\n', 'three\n', 'four\n'];
     sink.room = 2;
@@ -50,7 +50,7 @@ describe('a log that cannot be written', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('drops whole lines beyond its bound, until nothing waits, and says so in their place', () => {
+  it('drops whole lines beyond its bound until nothing waits, and reports the gap in their place', () => {
     const { output, sink, gaps } = setUp(10);
     sink.code = 'ENOSPC';
     const since = new Date();
@@ -68,7 +68,7 @@ describe('a log that cannot be written', () => {
     expect(output.droppedLines).toBe(3);
   });
 
-  it('is tried again once a second at the least', () => {
+  it('is tried again at least once a second', () => {
     const { output, sink } = setUp(10);
     output.write('line\n');
     jest.advanceTimersByTime(3_600_000);
@@ -77,7 +77,7 @@ describe('a log that cannot be written', () => {
     expect(sink.text).toBe('line\n');
   });
 
-  it('is waited for at the end while somebody may read it, but not for long', () => {
+  it('is waited for at the exit while a reader may come, but not for long', () => {
     jest.useRealTimers();
     const { output, sink } = setUp(1_000);
     output.write('line\n');

@@ -28,8 +28,8 @@ function setUp() {
 
 const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' });
 
-describe('what is said about Redis', () => {
-  it('is two lines for an hour away, whatever fails meanwhile, before and after', () => {
+describe('the log about Redis', () => {
+  it('has two lines for an absence of an hour, whatever fails before, meanwhile and after', () => {
     const { redisLog, lines, pass } = setUp();
     const queue = redisLog.trouble('the call queue');
     queue(refused);
@@ -51,7 +51,7 @@ describe('what is said about Redis', () => {
     ]);
   });
 
-  it('is the same for a Redis that stands still', () => {
+  it('has two lines for a Redis that hangs', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.heartbeat('silent');
     pass(5_000);
@@ -62,7 +62,7 @@ describe('what is said about Redis', () => {
     ]);
   });
 
-  it('leaves a silence that became a loss to the connection', () => {
+  it('after a silence that became a loss waits for the connection', () => {
     const { redisLog, lines } = setUp();
     redisLog.heartbeat('silent');
     redisLog.connection({ state: 'lost', reason: 'reset' });
@@ -83,7 +83,7 @@ describe('what is said about Redis', () => {
   it.each([
     ['the connection notices first', 1_000],
     ['the heartbeat notices first', 0],
-  ])('is two lines for a replica, however often the primary is sought: %s', (_, noticedAfterMs) => {
+  ])('has two lines for a replica, however often the connection is made again: %s', (_, noticedAfterMs) => {
     const { redisLog, lines, pass } = setUp();
     if (noticedAfterMs === 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
     for (let look = 0; look < 10; look++) {
@@ -100,7 +100,7 @@ describe('what is said about Redis', () => {
     expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
   });
 
-  it('is two lines for a failover that no heartbeat met', () => {
+  it('has two lines for a failover between two heartbeats', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.connection(toReplica);
     pass(20);
@@ -111,7 +111,7 @@ describe('what is said about Redis', () => {
     expect(lines).toEqual([refuses, 'info Redis is back {"awayMs":20}']);
   });
 
-  it('is two lines for a replica that is looked at twice before the heartbeat knows', () => {
+  it('has two lines for a replica that is reached twice before the heartbeat knows', () => {
     const { redisLog, lines, pass } = setUp();
     for (let look = 0; look < 2; look++) {
       redisLog.connection(toReplica);
@@ -124,7 +124,7 @@ describe('what is said about Redis', () => {
     expect(lines).toEqual([refuses, expect.stringContaining('info Redis is back')]);
   });
 
-  it('of a primary that is sought and not there is said when it comes', () => {
+  it('names on return the reason of a second loss', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.connection(toReplica);
     redisLog.connection({ state: 'reachable' });
@@ -139,7 +139,7 @@ describe('what is said about Redis', () => {
     ]);
   });
 
-  it('lets through a trouble that has another cause, and repeats it seldom', () => {
+  it('shows an error with another cause, and repeats it once a minute', () => {
     const { redisLog, lines, pass } = setUp();
     const queue = redisLog.trouble('the call queue');
     for (let i = 0; i < 14_000; i++) queue(new Error('OOM command not allowed'));
@@ -151,7 +151,7 @@ describe('what is said about Redis', () => {
     );
   });
 
-  it('lets another trouble of the same loop wait for five seconds', () => {
+  it('shows another error of the same loop after five seconds', () => {
     const { redisLog, lines, pass } = setUp();
     const queue = redisLog.trouble('the call queue');
     queue(new Error('OOM command not allowed'));
@@ -164,7 +164,7 @@ describe('what is said about Redis', () => {
     expect(lines[1]).toContain('"reason":"WRONGTYPE","unsaid":2');
   });
 
-  it('takes what still fails in the five seconds after a return for its aftermath', () => {
+  it('hides errors in the five seconds after a return', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.connection({ state: 'lost', reason: 'reset' });
     redisLog.connection({ state: 'reachable' });
@@ -176,7 +176,7 @@ describe('what is said about Redis', () => {
     expect(lines).toHaveLength(3);
   });
 
-  it('says once that Redis refuses, and why, whatever its connections do', () => {
+  it('has one line when Redis refuses, whatever its connections do', () => {
     const { redisLog, lines, pass } = setUp();
     const readonly = new Error("READONLY You can't write against a read only replica.");
     const cut = redisLog.trouble('cutting calls');
@@ -196,7 +196,7 @@ describe('what is said about Redis', () => {
     ]);
   });
 
-  it('says once that Redis came back without our database, and that it is back with it', () => {
+  it('has one line when Redis comes back without our database, and one when it is back with it', () => {
     const { redisLog, lines, pass } = setUp();
     const noDatabase =
       'database 3 cannot be used, Redis says "NOPERM no permissions"; give its user the right +select';
@@ -217,7 +217,7 @@ describe('what is said about Redis', () => {
     expect(lines.slice(2)).toEqual([expect.stringMatching(/^info Redis is back /)]);
   });
 
-  it('says that one connection fails while Redis is there, a moment later', () => {
+  it('shows that one connection fails while Redis is there, after three seconds', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.trouble('the call worker')(refused);
     expect(lines).toEqual([]);
@@ -225,7 +225,7 @@ describe('what is said about Redis', () => {
     expect(lines).toHaveLength(1);
   });
 
-  it('falls silent when the process stops', () => {
+  it('is silent once the process stops', () => {
     const { redisLog, lines } = setUp();
     redisLog.close();
     redisLog.connection({ state: 'lost', reason: 'closed' });

@@ -52,7 +52,7 @@ describe('heartbeat', () => {
     expect(changes).toEqual([]);
   });
 
-  it('tells once that Redis is silent, asks nothing more meanwhile, and tells once that it answers', async () => {
+  it('reports once that Redis is silent, sends nothing meanwhile, and reports once that it answers', async () => {
     const { heartbeat, changes, asked, beatAfter, end } = setUp();
     for (let i = 0; i < 10; i++) beatAfter(2_000);
     expect(asked()).toBe(1);
@@ -85,7 +85,7 @@ describe('heartbeat', () => {
     expect(changes).toEqual(['silent 0', 'answers 6000']);
   });
 
-  it('tells once that Redis refuses, and why; that it falls silent then is no news', async () => {
+  it('reports once that Redis refuses, and why; a silence after that is not reported', async () => {
     const { heartbeat, changes, beatAfter, end } = setUp();
     for (const how of ['refuse', 'refuse', 'reject', 'refuse'] as const) {
       beatAfter(2_000);
@@ -98,7 +98,7 @@ describe('heartbeat', () => {
     expect(changes.slice(1)).toEqual(['answers 8000']);
   });
 
-  it('knows nothing of the time in which the process slept, and does not blame Redis for it', async () => {
+  it('does not count the time in which the process slept as a silence of Redis', async () => {
     const { heartbeat, changes, beatAfter, sleep } = setUp();
     beatAfter(2_000);
     sleep(3_600_000);
@@ -109,7 +109,7 @@ describe('heartbeat', () => {
     expect(changes).toEqual(['silent 4000']);
   });
 
-  it('notices its sleep at the next beat, when nobody asked before', () => {
+  it('notices its sleep at the next beat, if no one asked before', () => {
     const { heartbeat, changes, beatAfter } = setUp();
     beatAfter(2_000);
     beatAfter(3_600_000);

@@ -23,7 +23,7 @@ describe('liveness', () => {
     expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
   });
 
-  it('lets a loop rest as long as it said, and counts from there', () => {
+  it('counts from the end of the rest that a loop chose', () => {
     const deadline = createLoopDeadline(nowMs);
     deadline.turn();
     deadline.rest(60 * MINUTE);
@@ -33,7 +33,7 @@ describe('liveness', () => {
     expect(stuckLoops(named(deadline), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 30_005 }]);
   });
 
-  it('lets a loop without anything to do be', () => {
+  it('never names a loop that has nothing to do', () => {
     const deadline = createLoopDeadline(nowMs);
     now = 60 * MINUTE;
     expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
@@ -43,7 +43,7 @@ describe('liveness', () => {
     expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
   });
 
-  it('blames no loop while Redis does not answer, and counts anew when it does', () => {
+  it('names no loop while Redis does not answer, and counts from its return', () => {
     const deadline = createLoopDeadline(nowMs);
     deadline.turn();
     now = 60 * MINUTE;
@@ -62,7 +62,7 @@ describe('liveness', () => {
     expect(stuckLoops(named(deadline), { answeringSinceMs: 0, awakeSinceMs: now - 10 }, now)).toEqual([]);
   });
 
-  it('finds a loop that ended by itself', () => {
+  it('names a loop that ended by itself', () => {
     const worker = { isRunning: true, deadline: createLoopDeadline(nowMs) };
     const deadline = runningDeadline(worker, nowMs);
     now = MINUTE;
@@ -73,7 +73,7 @@ describe('liveness', () => {
     expect(stuckLoops(named(deadline), awake, now)).toHaveLength(1);
   });
 
-  it('finds a loop that is said to run and does not turn', () => {
+  it('names a loop that runs but does not turn', () => {
     now = MINUTE;
     const turning = createLoopDeadline(nowMs);
     turning.turn();

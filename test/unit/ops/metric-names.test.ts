@@ -18,11 +18,11 @@ describe('names of metrics', () => {
   ]);
   const namedIn = (path: string): Set<string> => new Set(read(path).match(/\bimsync_[a-z_]+/g));
 
-  it('are all explained, and none is that does not exist', () => {
+  it('are all explained in the documents, and no others are', () => {
     expect([...namedIn('docs/operations.md')].sort()).toEqual([...known].sort());
   });
 
-  it('are right in the alerts', () => {
+  it('exist when the alerts name them', () => {
     const unknown = [...namedIn('deploy/prometheus-alerts.yml')].filter((name) => !known.has(name));
     expect(unknown).toEqual([]);
   });

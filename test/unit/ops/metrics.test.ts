@@ -89,7 +89,7 @@ describe('metrics of a process', () => {
     expect(read.value('imsync_api_call_duration_seconds_bucket', { le: '0.05', command: COMMAND })).toBe(9);
   });
 
-  it('keeps its labels few, whatever the API answers', async () => {
+  it('has few labels, whatever the API answers', async () => {
     const { registry, report } = create();
     for (let i = 0; i < 100; i++) report.called(call(code(91_000 + i)));
     for (let status = 300; status < 600; status++) report.called(call(readAnswer(status, {}, '')));
@@ -196,7 +196,7 @@ describe('metrics of the fleet', () => {
     expect(read.value('imsync_redis_memory_used_ratio')).toBe(0.5);
   });
 
-  it('forgets what is over, and has a word for a hold that it does not know', async () => {
+  it('drops series that are over, and shows a hold of an unknown kind as other', async () => {
     const { registry, show } = createFleetMetrics();
     show(status);
     show({ ...status, hold: { ...status.hold, kind: 'a kind of tomorrow' } as Status['hold'], calls: {} });

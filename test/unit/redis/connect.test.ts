@@ -20,7 +20,7 @@ it('reads the address', () => {
   expect(of()).not.toHaveProperty('username');
 });
 
-it('logs in by the address or by a password of its own', () => {
+it('logs in with the password of the address or of the setting', () => {
   const url = 'redis://us%40er:p%2Fw@h:1';
   expect(of({ url })).toMatchObject({ username: 'us@er', password: 'p/w' });
   expect(of({ url, password: 'other' })).toMatchObject({ username: 'us@er', password: 'other' });
@@ -50,7 +50,7 @@ it('a loop waits for Redis; a verb or a producer fails at once', () => {
   });
 });
 
-it('tries again soon at first, then every two seconds, for ever', () => {
+it('reconnects soon at first, then every two seconds without end', () => {
   const { retryStrategy } = of();
   expect([1, 2, 3, 5, 6, 100, 1e9].map((times) => retryStrategy?.(times))).toEqual([
     100, 200, 400, 1_600, 2_000, 2_000, 2_000,
@@ -68,13 +68,13 @@ describe('a server that is a replica now', () => {
   const readonly = new Error("READONLY You can't write against a read only replica.");
   const asked = (role: 'loop' | 'oneshot') => redisOptions(settings(), role, 'x').reconnectOnError;
 
-  it('is left for the primary; a loop sends its command again there, a verb says that it failed', () => {
+  it('is left for the primary; a loop sends its command again, a verb fails', () => {
     expect(asked('loop')?.(readonly)).toBe(2);
     expect(asked('oneshot')?.(readonly)).toBe(1);
     expect(asked('loop')?.(new Error('OOM command not allowed'))).toBe(false);
   });
 
-  it('is left again after half a second, then ever more seldom, up to half a minute', () => {
+  it('is left again after half a second, then at growing pauses up to half a minute', () => {
     const reconnects = asked('loop');
     const left: number[] = [];
     for (let atMs = 0; atMs < 200_000; atMs += 100) {
@@ -89,14 +89,15 @@ describe('a server that is a replica now', () => {
   });
 });
 
-it('what does not close is given up soon, and a sentinel that says nothing too', () => {
+it('closing and silent sentinels have short time-outs', () => {
   expect(of().disconnectTimeout).toBeLessThanOrEqual(500);
   const sentinel = of({ mode: 'sentinel', nodes: [{ host: 's1', port: 26379 }], sentinelName: 'main' });
   expect(sentinel.sentinelCommandTimeout).toBeLessThanOrEqual(2_000);
 });
 
-it('a connection without an answer is given up after the longest block, and a listener asks before', () => {
-  // BullMQ blocks for 10 s at most, whatever it waits for (test/redis/half-open.test.ts has the rest, sooner).
+it('a silent connection is closed after the longest block, and a listener pings before', () => {
+  // BullMQ blocks for 10 s at most, whatever it waits for (test/redis/half-open.test.ts has the rest,
+  // sooner).
   expect(of().socketTimeout).toBe(PATIENCE.deadAfterMs);
   expect(PATIENCE.deadAfterMs).toBeGreaterThan(12_000);
   expect(PATIENCE.deadAfterMs).toBeLessThanOrEqual(15_000);

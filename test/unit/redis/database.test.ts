@@ -28,12 +28,12 @@ test.each([
   expect(() => of(address)).toThrow(RangeError);
 });
 
-test('a cluster has database 0 and no other', () => {
+test('a cluster has only database 0', () => {
   expect(of('redis://h/0', 'cluster')).toBe(0);
   expect(() => of('redis://h/3', 'cluster')).toThrow(/database 3, but a cluster has only database 0: leave/);
 });
 
-test('what is a refusal of the database, and what of it is an error of the configuration', () => {
+test('a refused database is recognized, and a wrong number is told from a missing right', () => {
   const outOfRange = 'Redis did not take it: database 16 cannot be used, Redis says "ERR DB index"; ask';
   const noRight = 'database 3 cannot be used, Redis says "NOPERM no permissions"; give';
   const other = 'NOPERM this user has no permissions to access one of the keys';

@@ -10,7 +10,7 @@ it('all keys of an app share one hash tag, and no two are the same', () => {
   expect(new Set(keys).size).toBe(keys.length);
 });
 
-it('no key can be taken for one of a prefix', () => {
+it('no key begins with the prefix of others', () => {
   const keys = Object.values(keysOf(7)) as string[];
   const prefixes = keys.filter((key) => key.endsWith(':'));
   for (const prefix of prefixes) {

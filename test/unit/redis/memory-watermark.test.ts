@@ -6,7 +6,7 @@ import {
   memoryOf,
   memoryText,
 } from '../../../src/redis/memory-watermark.ts';
-import { writeProblems } from '../../../src/redis/write-problems.ts';
+import { writeProblems } from '../../../src/redis/requirements.ts';
 
 const info = (used: number, max: number, notCounted = 0): string =>
   [
@@ -44,14 +44,14 @@ it.each([
   },
 );
 
-it('knows no mark without a limit', () => {
+it('is always ample without a memory limit', () => {
   const memory = memoryOf(info(10 ** 12, 0), 'full');
   expect(memory).toEqual({ usedRatio: null, level: 'ample' });
   expect([hasRoomForBulk(memory), hasRoomForIntake(memory)]).toEqual([true, true]);
   expect(memoryText(memory)).toBe('Redis has no memory limit');
 });
 
-it("does not count what Redis's own limit does not count", () => {
+it("ignores the buffers that Redis's own limit ignores", () => {
   expect(countedMemory(info(1_000, 1_000, 200))).toEqual({ usedBytes: 800, maxBytes: 1_000 });
   expect(memoryOf(info(1_000, 1_000, 200), 'ample').level).toBe('ample');
   expect(writeProblems(info(1_000, 1_000, 200))).toEqual([]);

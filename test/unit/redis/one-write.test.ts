@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { oneWriteATurn } from '../../../src/redis/one-write.ts';
+import { oneWritePerTurn } from '../../../src/redis/connect.ts';
 
 /** A socket that remembers what each of its writes held. */
 function socket(): { readonly stream: Writable; readonly writes: string[] } {
@@ -16,11 +16,11 @@ function socket(): { readonly stream: Writable; readonly writes: string[] } {
       done();
     },
   });
-  oneWriteATurn(stream);
+  oneWritePerTurn(stream);
   return { stream, writes };
 }
 
-it('sends in one write what one turn of the loop has to say, and nothing later than that', async () => {
+it('sends all writes of one turn of the event loop together at its end', async () => {
   const { stream, writes } = socket();
   for (const word of ['a', 'b', 'c']) stream.write(word);
   expect(writes).toEqual([]);
@@ -34,7 +34,7 @@ it('sends in one write what one turn of the loop has to say, and nothing later t
   expect(writes).toEqual(['abc', 'd', 'ef']);
 });
 
-it('stops the socket once a turn, not for each write', async () => {
+it('corks the socket once per turn', async () => {
   const { stream } = socket();
   let stops = 0;
   const cork = stream.cork;
@@ -47,7 +47,7 @@ it('stops the socket once a turn, not for each write', async () => {
   await turn();
 });
 
-it('keeps the answer of a write, and its callback', async () => {
+it('keeps the return value and the callback of a write', async () => {
   const { stream } = socket();
   let told = false;
   expect(

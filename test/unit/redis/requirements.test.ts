@@ -15,7 +15,7 @@ const INFO = [
 ].join('\r\n');
 const good = parseServerFacts(INFO);
 
-it('reads what INFO says', () => {
+it('reads the facts of INFO', () => {
   expect(good).toEqual({
     version: '7.0.15',
     maxmemoryPolicy: 'noeviction',
@@ -26,7 +26,7 @@ it('reads what INFO says', () => {
   expect(parseServerFacts(INFO.replaceAll('\r', ''))).toEqual(good);
 });
 
-it('has nothing against a server that keeps what it is given', () => {
+it('accepts a durable server', () => {
   expect(redisProblems(good, false)).toEqual([]);
 });
 
@@ -48,7 +48,7 @@ it.each(['allkeys-lru', 'volatile-ttl', 'volatile-lru', ''])('refuses the policy
   expect(redisProblems({ ...good, maxmemoryPolicy }, true)).toEqual([]);
 });
 
-it('refuses a server without an append-only file, and says all that is wrong at once', () => {
+it('refuses a server without an append-only file and names all problems', () => {
   const off = { ...good, aofEnabled: false };
   expect(redisProblems(off, false)).toEqual([expect.stringMatching(/Set appendonly yes/)]);
   expect(redisProblems(off, true)).toEqual([]);

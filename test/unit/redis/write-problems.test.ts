@@ -1,4 +1,4 @@
-import { writeProblems } from '../../../src/redis/write-problems.ts';
+import { writeProblems } from '../../../src/redis/requirements.ts';
 
 const info = (fields: Readonly<Record<string, string | number>> = {}): string =>
   Object.entries({
@@ -14,7 +14,7 @@ const info = (fields: Readonly<Record<string, string | number>> = {}): string =>
     .map(([name, value]) => `${name}:${value}\r\n`)
     .join('');
 
-it('has nothing to say of a server that takes writes', () => {
+it('finds no problem with a server that takes writes', () => {
   expect(writeProblems(info())).toEqual([]);
   expect(writeProblems(info({ maxmemory: 0 }))).toEqual([]);
   expect(writeProblems(info({ aof_enabled: 0, aof_last_write_status: 'err' }))).toEqual([]);

@@ -1,8 +1,8 @@
-import type { AccountItem } from '../../../src/simulator/account-item.ts';
-import { AccountStore } from '../../../src/simulator/account-store.ts';
-import { Backend } from '../../../src/simulator/backend.ts';
-import { NO_FAULTS } from '../../../src/simulator/fault-selector.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../src/simulator/settings.ts';
+import type { AccountItem } from '../../../src/simulator/accounts/account-item.ts';
+import { AccountStore } from '../../../src/simulator/accounts/account-store.ts';
+import { Backend } from '../../../src/simulator/accounts/backend.ts';
+import { NO_FAULTS } from '../../../src/simulator/scenario/fault-selector.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../src/simulator/scenario/settings.ts';
 
 const NOW_MS = Date.UTC(2025, 3, 3);
 const DAY_MS = 86_400_000;
@@ -24,7 +24,7 @@ function one(backend: Backend, account: AccountItem, nowMs = NOW_MS): number {
 }
 
 describe('Backend, imports', () => {
-  test('sets what is sent and leaves the rest alone', () => {
+  test('an import sets the fields that are sent and leaves the others alone', () => {
     const backend = backendOf();
     batch(backend, [item('a', { nick: 'old', faceUrl: 'face' })]);
     batch(backend, [item('a', { nick: 'new' })]);
@@ -43,14 +43,14 @@ describe('Backend, imports', () => {
     expect(backend.store.maxImports).toBe(4);
   });
 
-  test('an empty text is a value', () => {
+  test('an empty text replaces the old value', () => {
     const backend = backendOf();
     one(backend, item('a', { nick: 'old' }));
     one(backend, item('a', { nick: '' }));
     expect(backend.store.accounts.get('a')?.nick).toBe('');
   });
 
-  test('of the same user twice in a call the last wins', () => {
+  test('the last item wins when a call names a user twice', () => {
     const backend = backendOf();
     batch(backend, [item('a', { nick: 'first' }), item('a', { nick: 'last' })]);
     expect(backend.store.accounts.get('a')).toMatchObject({ nick: 'last', imports: 2 });
@@ -79,7 +79,7 @@ describe('Backend, imports', () => {
     expect(backend.store.accounts.has(account.userId)).toBe(code === 0);
   });
 
-  test('a bad account lands in FailAccounts or fails the call, by cause', () => {
+  test('the policy of each code decides whether a bad account fails alone or fails the call', () => {
     const items = [item('good'), item('x'.repeat(33)), item('long', { nick: 'n'.repeat(501) })];
     const lenient = backendOf();
     expect(batch(lenient, items)).toMatchObject({ code: 0, failAccounts: ['x'.repeat(33), 'long'] });
@@ -96,18 +96,18 @@ describe('Backend, imports', () => {
     expect(batch(mixed, items).code).toBe(40601);
   });
 
-  test('the plan’s limit stops new accounts only', () => {
+  test('the limit of the plan stops only new accounts', () => {
     const backend = backendOf({ maxAccounts: 2 });
     expect(batch(backend, [item('a'), item('a'), item('b'), item('c')])).toMatchObject({
       failAccounts: ['c'],
     });
     expect(one(backend, item('d'))).toBe(70398);
     expect(one(backend, item('a', { nick: 'x' }))).toBe(0);
-    backend.change({ ...DEFAULT_SETTINGS, maxAccounts: null });
+    backend.changeSettings({ ...DEFAULT_SETTINGS, maxAccounts: null });
     expect(one(backend, item('d'))).toBe(0);
   });
 
-  test('none failed has three shapes', () => {
+  test('an empty FailAccounts has three shapes', () => {
     const shapes = (emptyFailAccounts: Settings['emptyFailAccounts']) => {
       const backend = backendOf({ emptyFailAccounts });
       return [1, 2, 3].map(() => batch(backend, [item('a')]).failAccounts);
@@ -119,8 +119,8 @@ describe('Backend, imports', () => {
   });
 });
 
-describe('Backend, other calls', () => {
-  test('a deleted account stays out for three months', () => {
+describe('Backend, other commands', () => {
+  test('a deleted account cannot be imported for three months', () => {
     const backend = backendOf();
     one(backend, item('a', { nick: 'n' }));
     const deleted = backend.perform('account_delete', [item('a'), item('b')], NO_FAULTS, NOW_MS);
@@ -135,7 +135,7 @@ describe('Backend, other calls', () => {
     expect(backend.store.accounts.get('a')).toMatchObject({ nick: undefined, imports: 1 });
   });
 
-  test('account_check tells who is imported', () => {
+  test('account_check says which accounts are imported', () => {
     const backend = backendOf();
     one(backend, item('a'));
     const check = backend.perform('account_check', [item('a'), item('b'), item('')], NO_FAULTS, NOW_MS);

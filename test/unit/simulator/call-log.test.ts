@@ -1,7 +1,7 @@
-import { CallLog } from '../../../src/simulator/call-log.ts';
+import { CallLog } from '../../../src/simulator/traffic/call-log.ts';
 
 describe('CallLog', () => {
-  test('keeps the last calls, oldest first', () => {
+  test('keeps the last calls and returns the oldest first', () => {
     const log = new CallLog(3);
     const seqs = () => [...log.entries()].map((entry) => entry.seq);
     for (let i = 1; i <= 2; i += 1) log.open('account_import', i);
@@ -14,7 +14,7 @@ describe('CallLog', () => {
     expect(seqs()).toEqual([1]);
   });
 
-  test('may keep nothing', () => {
+  test('keeps nothing with a capacity of 0', () => {
     const log = new CallLog(0);
     expect(log.open('account_import', 1).outcome).toBe('pending');
     expect([...log.entries()]).toEqual([]);

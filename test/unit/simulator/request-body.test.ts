@@ -1,5 +1,5 @@
 import type { CommandName } from '../../../src/simulator/commands.ts';
-import { countDuplicates, readCallBody } from '../../../src/simulator/request-body.ts';
+import { countDuplicates, readCallBody } from '../../../src/simulator/http/request-body.ts';
 
 function read(command: CommandName, body: unknown) {
   return readCallBody(command, typeof body === 'string' ? body : JSON.stringify(body));
@@ -24,7 +24,7 @@ describe('readCallBody', () => {
     expect(read('account_import', { Identifier: 'test', Type: 1 })).toMatchObject({
       items: [{ userId: 'test', type: 1 }],
     });
-    // The current form lists no Type: whatever stands there is ignored, like any field it does not know.
+    // The current form lists no Type, so the field is ignored like any unknown one.
     for (const Type of [0, 1, 2, 'robot']) {
       const ordinary = { items: [{ userId: 'test', type: undefined }] };
       expect(read('account_import', { UserID: 'test', Type })).toMatchObject(ordinary);
@@ -84,14 +84,14 @@ describe('readCallBody', () => {
     expect(read('register_account_v1', { ...good, ...change })).toEqual({ ok: false, code });
   });
 
-  test('register_account_v1 takes phones, e-mail, and text whatever its case', () => {
+  test('register_account_v1 accepts phone numbers, e-mail addresses and text in any case', () => {
     const register = (change: object) => read('register_account_v1', { ...good, ...change });
     expect(register({ Identifier: '86-13800000000', IdentifierType: 1 }).ok).toBe(true);
     expect(register({ Identifier: 'a@example.org', IdentifierType: 2 }).ok).toBe(true);
     expect(register({ Identifier: 'TestAccount_1' })).toMatchObject({ items: [{ userId: 'testaccount_1' }] });
   });
 
-  test('counts accounts named again', () => {
+  test('countDuplicates counts repeated accounts', () => {
     const body = read('multiaccount_import', { Accounts: ['a', 'b', 'a', 'a'] });
     expect(body.ok && countDuplicates(body.items)).toBe(2);
   });

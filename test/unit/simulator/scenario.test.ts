@@ -1,7 +1,7 @@
-import { readScenario } from '../../../src/simulator/scenario.ts';
+import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
 
 describe('readScenario', () => {
-  test('takes every documented part as it is', () => {
+  test('accepts every documented part unchanged', () => {
     const scenario = {
       latencyMs: [20, 80],
       workAt: 'at-arrival',
@@ -43,7 +43,7 @@ describe('readScenario', () => {
   const fine = { errorCode: 70500 };
   test.each<[unknown, RegExp]>([
     [[], /^scenario must be a JSON object\.$/],
-    [{ rule: [] }, /^scenario has the unknown key "rule"; known: /],
+    [{ rule: [] }, /^scenario has the unknown key "rule"; known keys: /],
     [{ rules: {} }, /^rules must be a list\.$/],
     [{ latencyMs: [5, 1] }, /^scenario\.latencyMs must be \[min, max\]/],
     [{ latencyMs: 5 }, /^scenario\.latencyMs must be a list/],
@@ -51,11 +51,14 @@ describe('readScenario', () => {
       { badAccountsInBatch: 'maybe' },
       /^scenario\.badAccountsInBatch must be one of: fail-call, fail-accounts\.$/,
     ],
-    [{ badAccountsInBatch: { default: 'fail-call', byCode: { x: 'fail-call' } } }, /"x", no error code/],
+    [
+      { badAccountsInBatch: { default: 'fail-call', byCode: { x: 'fail-call' } } },
+      /"x", which is no error code/,
+    ],
     [{ rules: [{}] }, /^rules\[0\]\.action must be a JSON object\.$/],
     [rule({}), /^rules\[0\]\.action needs one of: errorCode, /],
     [rule({ errorCode: 0 }), /errorCode must be a whole number from 1/],
-    [rule({ errorCode: 1, reset: 'after' }), /has both errorCode and reset; take one/],
+    [rule({ errorCode: 1, reset: 'after' }), /has both errorCode and reset; use one/],
     [rule({ reset: 'now' }), /reset must be one of: before, after/],
     [rule({ reset: 'after', work: 'never' }), /work needs errorCode or httpStatus or /],
     [rule({ retryAfterSeconds: 1, errorCode: 1 }), /retryAfterSeconds needs httpStatus beside it/],

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readScenario } from '../../../src/simulator/scenario.ts';
+import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
 import { callUrl, postJson, TEST_APP } from '../../support/simulator.ts';
 import { SimulateProgram } from './simulate-process.ts';
 
@@ -22,7 +22,7 @@ function fileOf(name: string, text: string): string {
 }
 
 describe('imsync simulate', () => {
-  test('runs until SIGTERM, says where it is and what happened', async () => {
+  test('runs until SIGTERM and prints its URL and its report', async () => {
     const reportFile = join(program.folder, 'report.json');
     const run = program.run(['--port', '0', '--max-accounts', '1', '--report-file', reportFile], ENV);
     const ready = JSON.parse((await run.line()) ?? '');
@@ -97,7 +97,7 @@ describe('imsync simulate', () => {
     expect(await run.line()).toBeUndefined();
   });
 
-  test('warns when others can reach it; exits 1 when the port is taken', async () => {
+  test('warns if other machines can reach it, and exits 1 if the port is taken', async () => {
     const open = program.run(['--port', '0', '--host', '0.0.0.0'], ENV);
     const { url } = JSON.parse((await open.line()) ?? '');
     const second = program.run(['--port', new URL(url).port], ENV);
@@ -108,7 +108,7 @@ describe('imsync simulate', () => {
     expect(open.stderr).toMatch(/^Warning: .* others can reach it/);
   });
 
-  test('--help is complete', async () => {
+  test('--help explains the options and shows a valid scenario', async () => {
     const run = program.run(['--help'], {});
     let help = '';
     for (let line = await run.line(); line !== undefined; line = await run.line()) help += `${line}\n`;

@@ -17,14 +17,16 @@ import { transformSync } from '@swc/core';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-/** The command `simulate` made runnable by node in a folder of its own; the build of the whole is not needed. */
+/** Compiles the command `simulate` into a folder of its own, so that no full build is needed. */
 export class SimulateProgram {
   readonly folder = mkdtempSync(join(tmpdir(), 'imsync-simulate-'));
 
   constructor() {
     symlinkSync(join(ROOT, 'node_modules'), join(this.folder, 'node_modules'));
     writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}');
-    const sources = readdirSync(join(ROOT, 'src/simulator')).map((name) => `simulator/${name}`);
+    const sources = readdirSync(join(ROOT, 'src/simulator'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `simulator/${name}`);
     for (const source of ['cli/simulate.ts', ...sources]) this.#compile(source);
     const main =
       "import { simulateCommand } from './cli/simulate.js';\nawait simulateCommand().parseAsync();\n";

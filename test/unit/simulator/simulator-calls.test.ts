@@ -16,7 +16,7 @@ function call(command: string, body: unknown, query = {}) {
 }
 
 describe('calls over HTTP', () => {
-  test('multiaccount_import, new form', async () => {
+  test('multiaccount_import accepts the current form', async () => {
     const accounts = [{ UserID: 'a', Nick: 'A', FaceUrl: 'http://a' }, { UserID: 'b' }];
     const reply = await call('multiaccount_import', { AccountList: accounts });
     expect(reply.status).toBe(200);
@@ -32,27 +32,27 @@ describe('calls over HTTP', () => {
     expect(simulator.accounts.get('b')).toMatchObject({ nick: undefined, type: 0 });
   });
 
-  test('multiaccount_import, old form', async () => {
+  test('multiaccount_import accepts the legacy form', async () => {
     const reply = await call('multiaccount_import', { Accounts: ['a', '@TGS#b', 'c'] });
     expect(reply.json).toMatchObject({ ErrorCode: 0, FailAccounts: ['@TGS#b'] });
     expect([...simulator.accounts.keys()].toSorted()).toEqual(['a', 'c']);
   });
 
-  test('account_import, new form', async () => {
+  test('account_import accepts the current form', async () => {
     const reply = await call('account_import', { UserID: 'a', Nick: '名' });
     expect(reply.json).toMatchObject({ ActionStatus: 'OK', ErrorCode: 0, ErrorInfo: '' });
     expect(reply.json).not.toHaveProperty('FailAccounts');
     expect(simulator.accounts.get('a')?.nick).toBe('名');
   });
 
-  test('account_import, new form, has no Type: an ordinary account is made, and it says OK', async () => {
+  test('account_import ignores Type in the current form and makes an ordinary account', async () => {
     const reply = await call('account_import', { UserID: 'bot', Nick: 'robot', Type: 1 });
     expect(reply.json).toMatchObject({ ActionStatus: 'OK', ErrorCode: 0 });
     expect(simulator.accounts.get('bot')).toMatchObject({ nick: 'robot', type: 0 });
     expect((await call('account_import', { UserID: '@RBT#1', Type: 1 })).json.ErrorCode).toBe(70402);
   });
 
-  test('account_import, old form', async () => {
+  test('account_import accepts the legacy form', async () => {
     await call('account_import', { Identifier: '@RBT#1', Nick: 'robot', Type: 1 });
     expect(simulator.accounts.get('@RBT#1')).toMatchObject({ nick: 'robot', type: 1 });
     const reply = await call('account_import', { Identifier: 'x'.repeat(33) });
@@ -60,14 +60,14 @@ describe('calls over HTTP', () => {
     expect(reply.json.ErrorInfo).toMatch(/./);
   });
 
-  test('register_account_v1', async () => {
+  test('register_account_v1 creates an account and refuses a known one', async () => {
     const body = { Identifier: 'TestAccount1', IdentifierType: 3, Password: 'pas122333' };
     expect((await call('register_account_v1', body)).json.ErrorCode).toBe(0);
     expect((await call('register_account_v1', body)).json.ErrorCode).toBe(70402);
     expect(JSON.stringify([...simulator.accounts.values()])).not.toContain('pas122333');
   });
 
-  test('account_check and account_delete', async () => {
+  test('account_check and account_delete answer for each account', async () => {
     await call('account_import', { UserID: 'a' });
     const check = { CheckItem: [{ UserID: 'a' }, { UserID: 'b' }] };
     expect((await call('account_check', check)).json.ResultItem).toEqual([
@@ -79,7 +79,7 @@ describe('calls over HTTP', () => {
     expect((await call('account_import', { UserID: 'a' })).json.ErrorCode).toBe(70399);
   });
 
-  test('refusals of query, signature and body come as HTTP 200', async () => {
+  test('refusals of query, signature and body have HTTP status 200', async () => {
     const body = { UserID: 'a' };
     const codeOf = async (reply: ReturnType<typeof postJson>) => [
       (await reply).status,
@@ -107,14 +107,14 @@ describe('calls over HTTP', () => {
     });
   });
 
-  test('a body that is too large is refused, and the connection lives on', async () => {
+  test('a body that is too large is refused and the connection stays open', async () => {
     const reply = await call('account_import', { UserID: 'a', Nick: 'x'.repeat(30_000) });
     expect(reply.status).toBe(413);
     expect(reply.json.error).toMatch(/larger than 20000 bytes/);
     expect((await call('account_import', { UserID: 'a' })).json.ErrorCode).toBe(0);
   });
 
-  test('a client that leaves in the middle of its body imports nothing', async () => {
+  test('a client that leaves before the end of its body imports nothing', async () => {
     const url = new URL(callUrl(simulator.url, 'account_import'));
     const socket = connect(simulator.port, simulator.host);
     await once(socket, 'connect');
@@ -128,7 +128,7 @@ describe('calls over HTTP', () => {
     expect(simulator.accounts.size).toBe(0);
   });
 
-  test('the report counts calls, items, repeats within a call and imports by account', async () => {
+  test('the report counts calls, items, repeats within a call and imports per account', async () => {
     await call('multiaccount_import', { Accounts: ['a', 'b', 'a'] });
     await call('multiaccount_import', { Accounts: ['a'] });
     const report = simulator.report();
@@ -164,21 +164,21 @@ describe('calls over HTTP', () => {
 });
 
 describe('quotas over HTTP', () => {
-  test('the calls past the quota are refused; all of them are arrivals', async () => {
+  test('calls over the quota are refused and count as arrivals', async () => {
     simulator.setQuotas({ multiaccount_import: 5 });
     const url = callUrl(simulator.url, 'multiaccount_import');
     const bodies = Array.from({ length: 12 }, (_, i) => ({ Accounts: [`u${i}`] }));
     const codes = (await Promise.all(bodies.map((body) => postJson(url, body)))).map((r) => r.json.ErrorCode);
     const report = simulator.report().commands.multiaccount_import;
     const refused = codes.filter((code) => code === 60007).length;
-    // All within a second: seven are refused. A machine that dawdles lets a few more pass.
+    // Within one second seven are refused. On a slow machine a few more pass.
     expect(refused).toBeLessThanOrEqual(7);
     expect(report).toMatchObject({ calls: 12, accepted: 12 - refused, refused });
     expect(report?.maxInRollingSecond).toBeGreaterThanOrEqual(5 + Math.min(refused, 1));
     expect(simulator.accounts.size).toBe(12 - refused);
   });
 
-  test('by a clock that stands still, then moves', async () => {
+  test('the quota follows the given clock', async () => {
     let nowMs = Date.now();
     const still = await simulatorForTest({ nowMs: () => nowMs, quotas: { account_import: 1, total: 2 } });
     const post = async (command: string, body: unknown) =>

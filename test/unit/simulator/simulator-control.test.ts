@@ -32,13 +32,13 @@ const linesOf = (text: string) =>
     .map((line) => JSON.parse(line));
 
 describe('/_sim/, reading', () => {
-  test('the report', async () => {
+  test('GET /_sim/report returns the report', async () => {
     const { json } = await get('report');
     expect(json).toMatchObject({ accounts: 2, commands: { multiaccount_import: { calls: 1, items: 2 } } });
     expect(Number.isNaN(Date.parse(json.startedAt))).toBe(false);
   });
 
-  test('accounts as lines, and one by one', async () => {
+  test('accounts are returned as lines or one by one', async () => {
     const reply = await get('accounts');
     expect(reply.headers.get('content-type')).toBe('application/x-ndjson');
     const byId = linesOf(reply.text).toSorted((x, y) => (x.userId < y.userId ? -1 : 1));
@@ -48,20 +48,20 @@ describe('/_sim/, reading', () => {
     expect((await get('accounts/%')).status).toBe(400);
   });
 
-  test('more accounts than fit one chunk', async () => {
+  test('more accounts than fit one chunk are returned', async () => {
     for (let i = 0; i < 25; i += 1) {
       await importAccounts(...Array.from({ length: 100 }, (_, j) => `u${i}-${j}`));
     }
     expect(linesOf((await get('accounts')).text)).toHaveLength(2502);
   });
 
-  test('the call log as lines', async () => {
+  test('the call log is returned as lines', async () => {
     const calls = linesOf((await get('calls')).text);
     expect(calls).toMatchObject([{ seq: 1, command: 'multiaccount_import', items: 2, errorCode: 0 }]);
     expect(calls[0].arrivedAtMs % 1).not.toBe(0);
   });
 
-  test('there is nothing else', async () => {
+  test('other paths answer 404', async () => {
     expect((await get('')).status).toBe(404);
     expect((await get('nothing')).json.error).toMatch(/no GET/);
   });
@@ -82,7 +82,7 @@ describe('/_sim/, changing', () => {
     expect((await change(method, path, body)).status).toBe(200);
   });
 
-  test('faults are set, shown and replaced', async () => {
+  test('faults can be set, shown and replaced', async () => {
     const scenario = { rules: [{ match: { times: 1 }, action: { errorCode: 70169 } }] };
     expect((await change('PUT', 'faults', scenario)).json).toEqual(scenario);
     expect((await get('faults')).json).toEqual(scenario);
@@ -92,7 +92,7 @@ describe('/_sim/, changing', () => {
     expect((await get('faults')).json).toEqual({});
   });
 
-  test('faults that do not hold up change nothing', async () => {
+  test('invalid faults change nothing', async () => {
     await change('PUT', 'faults', { maxAccounts: 7 });
     const reply = await change('PUT', 'faults', { rules: [{ action: { errorCode: 'x' } }] });
     expect(reply.status).toBe(400);
@@ -101,7 +101,7 @@ describe('/_sim/, changing', () => {
     expect((await get('faults')).json).toEqual({ maxAccounts: 7 });
   });
 
-  test('quotas are changed by name', async () => {
+  test('quotas can be changed by name', async () => {
     const before = (await get('quotas')).json;
     expect((await change('PUT', 'quotas', { account_check: 7 })).json).toEqual({
       ...before,
@@ -110,7 +110,7 @@ describe('/_sim/, changing', () => {
     expect((await change('PUT', 'quotas', { account_chek: 7 })).status).toBe(400);
   });
 
-  test('accounts are deleted at a time of choice', async () => {
+  test('accounts can be deleted at a given time', async () => {
     const deletedAtMs = Date.now() - 100 * 86_400_000;
     const first = await change('POST', 'accounts/delete', { userIds: ['a', 'zz'], deletedAtMs });
     expect(first.json).toEqual({ deleted: 1 });
@@ -119,7 +119,7 @@ describe('/_sim/, changing', () => {
     expect((await change('POST', 'accounts/delete', { ids: [] })).status).toBe(400);
   });
 
-  test('reset forgets accounts, calls and counts, not the scenario', async () => {
+  test('reset clears accounts, calls and counters but not the scenario', async () => {
     await change('PUT', 'faults', { maxAccounts: 7 });
     await change('POST', 'reset', {});
     expect((await get('accounts')).text).toBe('');
@@ -128,12 +128,12 @@ describe('/_sim/, changing', () => {
     expect((await get('faults')).json).toEqual({ maxAccounts: 7 });
   });
 
-  test('a body that is too large', async () => {
+  test('a body that is too large is refused', async () => {
     expect((await change('PUT', 'faults', 'x'.repeat(6000))).status).toBe(413);
   });
 });
 
-describe('options', () => {
+describe('options of the simulator', () => {
   test('are checked', async () => {
     await expect(simulatorForTest({ secretKey: '' })).rejects.toThrow(/secretKey must be a text/);
     await expect(simulatorForTest({ sdkAppId: 0 })).rejects.toThrow(/sdkAppId must be a whole number/);

@@ -1,5 +1,5 @@
-import type { RuleAction } from '../../../src/simulator/rule-action.ts';
-import type { RuleMatch, Scenario } from '../../../src/simulator/scenario.ts';
+import type { RuleAction } from '../../../src/simulator/scenario/rule-action.ts';
+import type { RuleMatch, Scenario } from '../../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { callUrl, postJson, simulatorForTest } from '../../support/simulator.ts';
 import { until } from './until.ts';
@@ -28,7 +28,7 @@ function importBatch(...userIds: string[]) {
 }
 
 describe('faults of a whole call', () => {
-  test('an error code, listed or not, changes nothing', async () => {
+  test('a call that gets an error code changes nothing', async () => {
     inject({ errorCode: 99999, errorInfo: 'made up' }, { times: 1 });
     expect((await importOne('a')).json).toMatchObject({
       ActionStatus: 'FAIL',
@@ -39,13 +39,13 @@ describe('faults of a whole call', () => {
     expect((await importOne('a')).json.ErrorCode).toBe(0);
   });
 
-  test('an error code after the work was done', async () => {
+  test('an error code can follow a call that took effect', async () => {
     inject({ errorCode: 60008, work: 'at-answer' });
     expect((await importOne('a')).json.ErrorCode).toBe(60008);
     expect(simulator.accounts.has('a')).toBe(true);
   });
 
-  test('a gateway’s page', async () => {
+  test('a gateway answers with an HTML page', async () => {
     inject({ httpStatus: 502 });
     const reply = await importOne('a');
     expect(reply).toMatchObject({ status: 502, json: undefined });
@@ -55,39 +55,39 @@ describe('faults of a whole call', () => {
     expect(simulator.report().commands.account_import?.byErrorCode).toEqual({ 'http-502': 1 });
   });
 
-  test('429 with Retry-After', async () => {
+  test('429 carries Retry-After', async () => {
     inject({ httpStatus: 429, retryAfterSeconds: 3 });
     const reply = await importOne('a');
     expect([reply.status, reply.headers.get('retry-after')]).toEqual([429, '3']);
   });
 
-  test('garbage, though the work was done', async () => {
+  test('a call that gets garbage took effect', async () => {
     inject({ garbage: '{"ActionStatus":' });
     expect(await importOne('a')).toMatchObject({ status: 200, text: '{"ActionStatus":', json: undefined });
     expect(simulator.accounts.has('a')).toBe(true);
   });
 
-  test('half an answer, though the work was done', async () => {
+  test('a call that gets half an answer took effect', async () => {
     inject({ truncate: true });
     await expect(importOne('a')).rejects.toBeDefined();
     expect(simulator.accounts.has('a')).toBe(true);
     expect(simulator.calls()[0]?.outcome).toBe('truncated');
   });
 
-  test('a reset before the work', async () => {
+  test('a call that is reset before it takes effect changes nothing', async () => {
     inject({ reset: 'before' });
     await expect(importOne('a')).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
     expect(simulator.accounts.has('a')).toBe(false);
     expect(simulator.report().resets).toBe(1);
   });
 
-  test('a reset after the work', async () => {
+  test('a call that is reset after it takes effect imports the account', async () => {
     inject({ reset: 'after' });
     await expect(importOne('a')).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
     expect(simulator.accounts.has('a')).toBe(true);
   });
 
-  test('no answer, ever', async () => {
+  test('a call with hangMs −1 is never answered', async () => {
     inject({ hangMs: -1 });
     const given = new AbortController();
     const reply = importOne('a', undefined, given.signal);
@@ -98,7 +98,7 @@ describe('faults of a whole call', () => {
     expect(simulator.calls()[0]).toMatchObject({ outcome: 'hung', latencyMs: null });
   });
 
-  test('a hang that ends lands though the client has left', async () => {
+  test('a hanging call takes effect at its end though the client has left', async () => {
     inject({ hangMs: 100 });
     const given = new AbortController();
     const reply = importOne('a', undefined, given.signal);
@@ -110,7 +110,7 @@ describe('faults of a whole call', () => {
     expect(simulator.calls()[0]).toMatchObject({ errorCode: 0, clientGone: true });
   });
 
-  test('a hang whose work is done at once, and one whose work is never done', async () => {
+  test('a hanging call can take effect at arrival or never', async () => {
     inject({ hangMs: -1, work: 'at-arrival' });
     importOne('a').catch(() => {});
     await until(() => simulator.accounts.has('a'));
@@ -121,7 +121,7 @@ describe('faults of a whole call', () => {
 });
 
 describe('faults of accounts', () => {
-  test('a listed account fails in batches and has its code alone', async () => {
+  test('a listed account fails in a batch, and alone it gets its own code', async () => {
     inject({ failAccounts: true, singleCode: 70500, strangers: ['nobody'] }, { userIds: ['b'] });
     expect((await importBatch('a', 'b', 'c')).json).toMatchObject({
       ErrorCode: 0,
@@ -133,7 +133,7 @@ describe('faults of accounts', () => {
     expect((await importOne('b')).json.ErrorCode).toBe(0);
   });
 
-  test('an account’s code does to its batch what the policy says', async () => {
+  test('the policy decides what the code of an account does to its batch', async () => {
     const match = { userIdPattern: '^b' };
     inject({ accountCode: 40005 }, match);
     expect((await importBatch('a', 'b')).json).toMatchObject({ ErrorCode: 0, FailAccounts: ['b'] });
@@ -143,7 +143,7 @@ describe('faults of accounts', () => {
     expect([...simulator.accounts.keys()].toSorted()).toEqual(['a']);
   });
 
-  test('settings of a scenario end with it', async () => {
+  test('the settings of a scenario end with it', async () => {
     simulator.setFaults({ maxAccounts: 0, emptyFailAccounts: 'null' });
     expect((await importOne('a')).json.ErrorCode).toBe(70398);
     simulator.setFaults({ sensitiveWords: ['a'] });
@@ -165,7 +165,7 @@ describe('latency', () => {
     expect(simulator.calls()[0]?.latencyMs).toBeGreaterThan(115);
   });
 
-  test('with the work on arrival it cannot be overtaken', async () => {
+  test('a call that takes effect at arrival cannot be overtaken', async () => {
     inject({ latencyMs: [120, 120] }, { times: 1 }, { workAt: 'at-arrival' });
     const slow = importOne('a', 'old');
     await until(() => simulator.accounts.has('a'));
@@ -174,14 +174,14 @@ describe('latency', () => {
     expect(simulator.accounts.get('a')?.nick).toBe('new');
   });
 
-  test('the general latency holds for refusals too', async () => {
+  test('the general latency applies to refusals too', async () => {
     simulator.setFaults({ latencyMs: [30, 40] });
     await importOne('a');
     await postJson(callUrl(simulator.url, 'account_import', { random: 'x' }), {});
     for (const { latencyMs } of simulator.calls()) expect(latencyMs).toBeGreaterThan(28);
   });
 
-  test('closing gives up what is pending', async () => {
+  test('closing cancels pending answers', async () => {
     const other = await simulatorForTest({ latencyMs: [60_000, 60_000] });
     const reply = postJson(callUrl(other.url, 'account_import'), { UserID: 'a' });
     reply.catch(() => {});

@@ -1,14 +1,14 @@
-import { RollingWindow } from '../../../src/simulator/rolling-window.ts';
-import { StallWatch, TICK_MS } from '../../../src/simulator/stall-watch.ts';
+import { RollingWindow } from '../../../src/simulator/traffic/rolling-window.ts';
+import { StallWatch, TICK_MS } from '../../../src/simulator/traffic/stall-watch.ts';
 
-/** A tick, after which the loop looks for arrivals. */
+/** One turn of the loop: it has polled for arrivals and runs the next tick. */
 function turn(watch: StallWatch, atMs: number): void {
-  watch.looked();
+  watch.polled();
   watch.tick(atMs);
 }
 
 describe('StallWatch', () => {
-  test('believes stamps while ticks are in time', () => {
+  test('trusts timestamps while ticks are on time', () => {
     const watch = new StallWatch(0);
     for (let at = TICK_MS; at <= 50; at += TICK_MS) turn(watch, at);
     expect(watch.earliest(50)).toBe(50);
@@ -16,7 +16,7 @@ describe('StallWatch', () => {
     expect(watch.longestStallMs).toBe(0);
   });
 
-  test('after a stall an arrival may be as old as the tick before it, whichever comes first', () => {
+  test('after a stall an arrival may be as old as the tick before it', () => {
     const arrivalFirst = new StallWatch(0);
     turn(arrivalFirst, 5);
     expect(arrivalFirst.earliest(105)).toBe(0);
@@ -27,20 +27,20 @@ describe('StallWatch', () => {
     expect(tickFirst.longestStallMs).toBe(100 - TICK_MS);
   });
 
-  test('several ticks of one turn count as one: what came during the stall has not been looked for yet', () => {
+  test('several ticks of one turn count as one', () => {
     const watch = new StallWatch(0);
     turn(watch, 2);
     turn(watch, 22);
     watch.tick(24.5);
     watch.tick(27);
     expect(watch.earliest(27.5)).toBe(2);
-    // Those of the next turn have come since.
+    // Arrivals of the next turn came after the stall.
     turn(watch, 29);
     turn(watch, 31);
     expect(watch.earliest(32)).toBe(32);
   });
 
-  test('arrivals at an even pace are not too many because a stall bunched them', () => {
+  test('a stall does not make an even pace look like too many arrivals', () => {
     const raw = new RollingWindow(1000);
     const sure = new RollingWindow(1000);
     const watch = new StallWatch(0);
@@ -48,7 +48,7 @@ describe('StallWatch', () => {
     let maxSure = 0;
     let nextTickMs = TICK_MS;
     for (let i = 0; i < 400; i += 1) {
-      // A hundred a second; from 1500 to 1600 the loop does not turn.
+      // A hundred calls arrive per second. From 1500 to 1600 the loop stalls.
       const cameAtMs = i * 10;
       const stampMs = cameAtMs > 1500 && cameAtMs < 1600 ? 1600 : cameAtMs;
       for (; nextTickMs <= stampMs; nextTickMs += TICK_MS) {

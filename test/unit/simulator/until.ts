@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** Resolves when `isTrue` holds; fails after five seconds. For what the simulator has no event for. */
+/** Resolves when `isTrue` returns true and fails after five seconds. For changes without an event. */
 export async function until(isTrue: () => boolean): Promise<void> {
   const deadline = performance.now() + 5000;
   while (!isTrue()) {

@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 import library from 'tls-sig-api-v2/TLSSigAPIv2.js';
-import { UserSigVerifier, verifyUserSig } from '../../../src/simulator/user-sig.ts';
+import { UserSigVerifier, verifyUserSig } from '../../../src/simulator/http/user-sig.ts';
 import { TEST_APP, userSigForTest } from '../../support/simulator.ts';
 
 const TIME = 1700000000;
@@ -12,7 +12,7 @@ function wrap(text: string): string {
 }
 
 describe('verifyUserSig', () => {
-  test('accepts the signature of the public sample, made elsewhere', () => {
+  test('accepts the signature of the public sample', () => {
     const json = {
       'TLS.ver': '2.0',
       'TLS.identifier': 'administrator',
@@ -25,7 +25,7 @@ describe('verifyUserSig', () => {
     expect(verdict).toEqual({ ok: true, expiresAtMs: (TIME + 86400) * 1000 });
   });
 
-  test('accepts what the provider’s own library signs, and the helper of these tests', () => {
+  test('accepts signatures of the provider’s library and of the test helper', () => {
     const oracle = new library.Api(TEST_APP.sdkAppId, TEST_APP.secretKey);
     const nowMs = Date.now();
     expect(verifyUserSig(oracle.genUserSig('administrator', 600), TEST_APP, nowMs).ok).toBe(true);
@@ -50,7 +50,7 @@ describe('verifyUserSig', () => {
     expect(verifyUserSig(sig, TEST_APP, NOW_MS)).toEqual({ ok: false, code });
   });
 
-  test('a remembered signature expires all the same', () => {
+  test('a cached signature expires', () => {
     const verifier = new UserSigVerifier(TEST_APP);
     const sig = signed({ expire: 10 });
     expect(verifier.verify(sig, NOW_MS).ok).toBe(true);

@@ -1,8 +1,8 @@
-import type { Presence } from '../../../../src/tasks/account-checks.ts';
 import { type Checkpoint, NO_COUNTS } from '../../../../src/tasks/backfill/checkpoint.ts';
 import { importRows } from '../../../../src/tasks/backfill/import-rows.ts';
 import type { Reject } from '../../../../src/tasks/backfill/reject-file.ts';
-import type { Row } from '../../../../src/tasks/rows/row.ts';
+import type { Presence } from '../../../../src/tasks/checks/account-checks.ts';
+import type { Row } from '../../../../src/tasks/rows/columns.ts';
 
 const START: Checkpoint = { identity: 'i', rows: 0, rejectBytes: 0, counts: NO_COUNTS, tally: 't' };
 
@@ -35,9 +35,9 @@ function world(): World {
 function run(
   on: World,
   userIds: readonly string[],
-  options: { there?: (userId: string) => Presence; from?: Checkpoint; room?: number } = {},
+  options: { there?: (userId: string) => Presence; from?: Checkpoint; headroom?: number } = {},
 ): Promise<Checkpoint> {
-  const { there, from = START, room = 30 } = options;
+  const { there, from = START, headroom = 30 } = options;
   return importRows({
     rows: rowsOf(userIds),
     rules: { adminId: 'administrator', allowMangled: false },
@@ -47,14 +47,14 @@ function run(
         return new Map(asked.map((userId) => [userId, there(userId)]));
       },
     },
-    gate: {
-      room: async (wanted) => {
+    limit: {
+      headroom: async (wanted) => {
         on.abort.signal.throwIfAborted();
-        return Math.min(room, wanted);
+        return Math.min(headroom, wanted);
       },
     },
-    adder: {
-      add: async (users) => {
+    writer: {
+      write: async (users) => {
         on.onAdd();
         on.added.push(...users.map(({ userId }) => userId));
       },
@@ -83,7 +83,7 @@ function run(
 
 const users = (count: number): string[] => Array.from({ length: count }, (_, i) => `u${i}`);
 
-test('all rows in their order, at most a hundred users asked for at a time', async () => {
+test('adds all rows in their order and checks at most 100 users at a time', async () => {
   const on = world();
   const end = await run(on, users(250), { there: () => ({ kind: 'missing' }) });
   expect(on.added).toEqual(users(250));
@@ -91,7 +91,7 @@ test('all rows in their order, at most a hundred users asked for at a time', asy
   expect(end).toMatchObject({ rows: 250, counts: { rows: 250, added: 250, there: 0 } });
 });
 
-test('a user who stands in the file twice is asked for once and added twice', async () => {
+test('checks a user once and adds the user twice when the file names the user twice', async () => {
   const on = world();
   const end = await run(on, ['a', 'b', 'a'], { there: () => ({ kind: 'missing' }) });
   expect(on.asked).toEqual([['a', 'b']]);
@@ -99,13 +99,13 @@ test('a user who stands in the file twice is asked for once and added twice', as
   expect(end.counts).toMatchObject({ rows: 3, added: 3 });
 });
 
-test('without anybody to ask, everybody is added', async () => {
+test('adds all users when there are no checks', async () => {
   const on = world();
   await run(on, users(5));
   expect(on.added).toEqual(users(5));
 });
 
-test('who is there is not added; who cannot be asked for, or does not hold up, is rejected', async () => {
+test('skips accounts that exist, and rejects invalid rows and users without a verdict', async () => {
   const on = world();
   const there = (userId: string): Presence =>
     userId === 'u1'
@@ -119,7 +119,7 @@ test('who is there is not added; who cannot be asked for, or does not hold up, i
   expect(end.counts).toEqual({ rows: 5, added: 2, there: 1, unasked: 1, rejected: 1 });
 });
 
-test('whenever it is killed, what is saved as done was acknowledged, rejects included', async () => {
+test('saves rows as done only after they were acknowledged, rejects included', async () => {
   const on = world();
   const all = users(1_000).map((userId, i) => (i % 100 === 7 ? 'no good' : userId));
   const check = (): void => {
@@ -140,7 +140,7 @@ test('whenever it is killed, what is saved as done was acknowledged, rejects inc
   expect(steps).toBeGreaterThan(30);
 });
 
-test('stopped, it ends after the step at hand, and goes on from there without a gap', async () => {
+test('ends after the current step when stopped, and a second run goes on without a gap', async () => {
   const on = world();
   let steps = 0;
   on.onAdd = () => {
@@ -155,11 +155,11 @@ test('stopped, it ends after the step at hand, and goes on from there without a 
   const end = await run(again, users(1_000), { from: stopped });
   expect(again.added).toEqual(users(1_000).slice(200));
   expect(end.counts.rows).toBe(1_000);
-  // The step at hand was counted by Redis and not by the checkpoint: it came twice, and nothing was left out.
+  // Redis had the last step and the checkpoint did not: its rows came twice, and none was left out.
   expect(new Set([...on.added, ...again.added]).size).toBe(1_000);
 });
 
-test('what breaks off is saved before it is told', async () => {
+test('saves the checkpoint before it rejects', async () => {
   const on = world();
   const breaking = run(on, users(1_000), {
     there: (userId) => {

@@ -3,13 +3,13 @@ import { csvLine, headText, rejectText } from '../../../../src/tasks/backfill/re
 const csv = { format: 'csv', header: ['id', 'nick', 'password'], secret: 2 } as const;
 const ndjson = { format: 'ndjson', header: [], secret: 'password' } as const;
 
-test('CSV: line and reason, then the row as it came, without its password', () => {
+test('CSV: writes line and reason, then the original row without its password', () => {
   expect(headText(csv)).toBe('line,reason,id,nick,password\n');
   const row = { line: 7, user: {}, raw: ['u 1', 'Ann "the cat", B', 'secret', 'more'] };
   expect(rejectText({ row, reason: 'one, two' }, csv)).toBe('7,"one, two",u 1,"Ann ""the cat"", B",,more\n');
 });
 
-test('NDJSON: the object with line and reason, without its password; a line that is none as it is', () => {
+test('NDJSON: writes the object with line and reason, without its password; an invalid line as a text', () => {
   expect(headText(ndjson)).toBe('');
   const reason = 'bad';
   const object = { line: 3, user: {}, raw: '{"userId":7,"password":"secret","line":99}' };
@@ -19,6 +19,6 @@ test('NDJSON: the object with line and reason, without its password; a line that
   );
 });
 
-test('cells are quoted where they must be', () => {
+test('quotes cells only where CSV needs it', () => {
   expect(csvLine(['a', '', ' b', 'c\nd', 'e"f'])).toBe('a,," b","c\nd","e""f"\n');
 });

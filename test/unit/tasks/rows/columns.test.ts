@@ -12,13 +12,13 @@ test.each([
   [['Avatar URL', 'Nick_Name', 'USER-ID'], { userId: 2, nick: 1, faceUrl: 0 }],
   [['uid', 'name', 'city'], { userId: 0, nick: 1 }],
   [['用户ID', '昵称', '头像'], { userId: 0, nick: 1, faceUrl: 2 }],
-  // The field's own name goes before its aliases.
+  // The field's own name is preferred to its aliases.
   [['id', 'user_id', 'name', 'nick'], { userId: 1, nick: 3 }],
 ])('%j', (header, expected) => {
   expect(plain(columnsOfHeader(header, {}))).toEqual(expected);
 });
 
-test('a mapping goes before all, and takes a column away from its alias', () => {
+test('prefers the mapping, and an alias does not take a mapped column', () => {
   const mapping = readMapping('userId=member,nick=id');
   expect(plain(columnsOfHeader(['id', 'member', 'avatar'], mapping))).toEqual({
     userId: 1,
@@ -27,13 +27,13 @@ test('a mapping goes before all, and takes a column away from its alias', () => 
   });
 });
 
-test('two columns that could be it: say which', () => {
+test('asks which column to take when two could be it', () => {
   expect(() => columnsOfHeader(['id', 'uid'], {})).toThrow(
-    'Several columns could be userId: id, uid. Say which: --map userId=COLUMN.',
+    'Several columns could be userId: id, uid. Choose one: --map userId=COLUMN.',
   );
 });
 
-test('no user ID: the columns are named, and what to write', () => {
+test('names the columns and the option to use when no column is the user ID', () => {
   expect(() => columnsOfHeader(['u1', 'Ann'], {})).toThrow(
     /No column is the user ID\. The file's columns are: u1, Ann\..*--map userId=COLUMN.*--no-header --map userId=1/,
   );
@@ -42,20 +42,20 @@ test('no user ID: the columns are named, and what to write', () => {
   );
 });
 
-test('without a header columns go by number', () => {
+test('takes columns by number when there is no header', () => {
   expect(plain(columnsByNumber(readMapping('userId=2,nick=1')))).toEqual({ userId: 1, nick: 0 });
   expect(() => columnsByNumber({ nick: '1' })).toThrow('--map userId=1');
   for (const number of ['0', '-1', 'id'])
-    expect(() => columnsByNumber({ userId: number })).toThrow('by their number');
+    expect(() => columnsByNumber({ userId: number })).toThrow("give a column's number");
 });
 
-test('a mapping that is none', () => {
+test('refuses an invalid mapping', () => {
   for (const text of ['userId', '=x', 'userId=', 'colour=x', 'userId=a,,nick=b'])
     expect(() => readMapping(text)).toThrow(/write FIELD=COLUMN/);
   expect(readMapping('nick=b', { userId: 'a' })).toEqual({ userId: 'a', nick: 'b' });
 });
 
-test('what no field takes is named', () => {
+test('names the columns that no field takes', () => {
   const header = ['id', 'city', '', 'mail'];
   expect(unusedColumns(header, columnsOfHeader(header, {}))).toEqual(['city', 'mail']);
 });

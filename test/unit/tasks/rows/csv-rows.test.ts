@@ -1,5 +1,5 @@
-import { csvCells, csvRow } from '../../../../src/tasks/rows/csv-rows.ts';
-import type { FieldMap } from '../../../../src/tasks/rows/row.ts';
+import type { FieldMap } from '../../../../src/tasks/rows/columns.ts';
+import { csvCells, csvRow, delimiterOf, readDelimiter } from '../../../../src/tasks/rows/csv-rows.ts';
 
 async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
@@ -22,7 +22,7 @@ const row = (...cells: string[]) =>
   csvRow({ line: 2, breaks: cells.join('').split('\n').length - 1, cells }, columns, 3);
 
 describe('cells', () => {
-  test.each(['\n', '\r\n', '\r'])('lines end in %j, the last one or not', async (end) => {
+  test.each(['\n', '\r\n', '\r'])('a line ends in %j; the last one may lack it', async (end) => {
     const expected = [
       [1, 'a', 'b'],
       [2, 'c', 'd'],
@@ -31,7 +31,7 @@ describe('cells', () => {
     expect(await cellsOf(`a,b${end}c,d${end}`)).toEqual(expected);
   });
 
-  test('whatever the pieces in which the text comes, characters of several bytes included', async () => {
+  test('the pieces of the text make no difference, even inside a character', async () => {
     const text = 'id,nick\nu1,"小明, 小红"\nu2,😀\n';
     const whole = await cellsOf(text, { size: 10_000 });
     expect(whole).toEqual([
@@ -50,7 +50,7 @@ describe('cells', () => {
     expect(await cellsOf('"a,b\n', { quotes: false })).toEqual([[1, '"a', 'b']]);
   });
 
-  test('lines are counted through blank lines and line breaks in quotes', async () => {
+  test('the line numbers count blank lines and line breaks in quotes', async () => {
     for (const end of ['\n', '\r\n'])
       expect(
         (await cellsOf(['a,b', '', '1,"x', 'y', 'z"', '2,b', '', '', '3,"p', 'q"', '4,d'].join(end))).map(
@@ -65,15 +65,15 @@ describe('cells', () => {
       ]);
   });
 
-  test('a quote that is never closed is said with its line', async () => {
+  test('the error names the line of a quote that is never closed', async () => {
     await expect(cellsOf('a,b\nc,d\n"e,f\ng,h\n')).rejects.toThrow(
-      /A quote that is opened at line 3 .*never closed.*--no-quotes/s,
+      /A quote that opens at line 3 .*never closed.*--no-quotes/s,
     );
   });
 });
 
 describe('a row', () => {
-  test('takes its fields by column; blanks around an ID go, around a name they stay', () => {
+  test('takes its fields by column, trims an ID and keeps the blanks around a name', () => {
     expect(row(' u1 ', ' Ann ', 'x')).toEqual({
       line: 2,
       user: { userId: 'u1', nick: ' Ann ' },
@@ -81,20 +81,44 @@ describe('a row', () => {
     });
   });
 
-  test('="…" is text of a spreadsheet, \\N is nothing', () => {
+  test('reads ="…" as text and \\N as empty', () => {
     expect(row('="00123"', '\\N', '').user).toEqual({ userId: '00123', nick: '' });
   });
 
-  test('a last column that is not there is empty; one that is wanted, or one too many, is a fault', () => {
+  test('may lack an unused last column, but no used one, and has no cell too many', () => {
     expect(row('u1', 'Ann').problem).toBeUndefined();
     expect(row('u1').problem).toBe('1 cells where the header has 3');
     expect(row('u1', 'Ann', 'x', 'y').problem).toContain('4 cells where the header has 3');
   });
 
-  test('rows that an open quote has swallowed are said, not imported as a name', () => {
+  test('reports rows that an open quote has swallowed', () => {
     expect(row('u1', 'Ann\nu2,Bob\nu3,Cid', 'x').problem).toContain('this row and the next 2 lines');
     expect(row('u1', 'Ann', '"oops\nu2,Bob,"hello"').problem).toContain('this row and the next 1 lines');
-    // A line break in a column that nobody reads is nobody's business.
+    // A line break in an unused column does no harm.
     expect(row('u1', 'Ann', 'a long\nstory').problem).toBeUndefined();
+  });
+});
+
+describe('the separator', () => {
+  test.each([
+    ['id,nick,face', ','],
+    ['id;nick;"a,b,c,d"', ';'],
+    ['id\tnick', '\t'],
+    ['id|nick', '|'],
+    ['id', ','],
+  ])('finds the separator of %j', (line, delimiter) => {
+    expect(delimiterOf(line)).toBe(delimiter);
+  });
+
+  test('reads a separator by its name or as a character', () => {
+    expect(['tab', '\\t', 'semicolon', ';', '\t', '，'].map(readDelimiter)).toEqual([
+      '\t',
+      '\t',
+      ';',
+      ';',
+      '\t',
+      '，',
+    ]);
+    expect(['', ',,', '"', '\n', 'comma '].map(readDelimiter)).toEqual(Array(5).fill(undefined));
   });
 });

@@ -1,5 +1,5 @@
+import type { Row } from '../../../../src/tasks/rows/columns.ts';
 import { ndjsonRow, ndjsonRows } from '../../../../src/tasks/rows/ndjson-rows.ts';
-import type { Row } from '../../../../src/tasks/rows/row.ts';
 
 async function rowsOf(text: string, size: number): Promise<Row[]> {
   async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -11,7 +11,7 @@ async function rowsOf(text: string, size: number): Promise<Row[]> {
   return rows;
 }
 
-test('an object a line, blank lines left out, whatever the pieces', async () => {
+test('reads one object per line without blank lines, however the text is cut into pieces', async () => {
   const text = '{"userId":"u1","nick":"小明"}\r\n\n{"user_id":"u2","avatar":"https://a/b.png"}';
   for (const size of [1, 4, 1_000])
     expect((await rowsOf(text, size)).map(({ line, user }) => [line, user])).toEqual([
@@ -20,25 +20,23 @@ test('an object a line, blank lines left out, whatever the pieces', async () => 
     ]);
 });
 
-test('what is no object is said', () => {
+test('reports a line that is no JSON object', () => {
   expect(ndjsonRow(1, '{"userId":', {}).problem).toBe('the line is not JSON');
   for (const content of ['[1]', '"a"', 'null', '7']) {
     expect(ndjsonRow(1, content, {}).problem).toBe('the line is not a JSON object');
   }
 });
 
-test('a key of the mapping goes before the own name and the aliases', () => {
+test('prefers a mapped key to the own name and the aliases', () => {
   const content = '{"userId":"a","uid":"b","name":"n","nick":"k"}';
   expect(ndjsonRow(1, content, {}).user).toEqual({ userId: 'a', nick: 'k' });
   expect(ndjsonRow(1, content, { userId: 'uid', nick: 'name' }).user).toEqual({ userId: 'b', nick: 'n' });
 });
 
-test('values stay what they are, so that a number as userId is seen', () => {
+test('keeps the types of values, so that validation sees a number as userId', () => {
   expect(ndjsonRow(1, '{"userId":12345678901234567890}', {}).user.userId).toBe(12345678901234567000);
 });
 
-test('a line without end is no file of lines', async () => {
-  await expect(rowsOf(`[${'"x",'.repeat(300_000)}`, 100_000)).rejects.toThrow(
-    /CommandLimiter 1 is longer.*jq/,
-  );
+test('refuses a line of more than a million characters', async () => {
+  await expect(rowsOf(`[${'"x",'.repeat(300_000)}`, 100_000)).rejects.toThrow(/Line 1 is longer.*jq/);
 });

@@ -1,0 +1,49 @@
+/** How numbers, times and columns are printed for a person. Pure. */
+
+const NAME_CHARS = 11;
+const COUNTED_NAME_CHARS = 15;
+
+/** A name and its value: a line of `imsync dlq show` or `imsync user show`. */
+export type NamedValue = readonly [name: string, value: string];
+
+/** A name, a count and a note (may be empty): a line of the summary of an import or a verification. */
+export type NamedCount = readonly [name: string, count: number, note: string];
+
+/** The values stand in one column. A row without a value is left out. */
+export function namedLines(rows: readonly NamedValue[]): string {
+  return rows
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name.padEnd(NAME_CHARS)} ${value}\n`)
+    .join('');
+}
+
+/** The counts stand in one column, aligned on the right. */
+export function countedLines(rows: readonly NamedCount[]): string[] {
+  const width = Math.max(...rows.map(([, count]) => grouped(count).length));
+  return rows.map(([name, count, note]) =>
+    `${name.padEnd(COUNTED_NAME_CHARS)}${grouped(count).padStart(width)}  ${note}`.trimEnd(),
+  );
+}
+
+/** 2025-04-03T17:08:43.000Z, from milliseconds since 1970. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** 1 letter, 2 letters */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** 1,234,567 */
+export function grouped(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** 45 s, 3 min 20 s, 2 h 5 min */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`;
+}

@@ -1,0 +1,174 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Config } from '../../config/config.ts';
+import { CheckpointError } from '../../tasks/backfill/checkpoint.ts';
+import type { RejectShape } from '../../tasks/backfill/reject-file.ts';
+import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
+import { ChecksRefusedError } from '../../tasks/checks/check-call.ts';
+import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
+import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
+import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';
+import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
+import { createDigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
+import { CliError, EXIT } from '../fail.ts';
+import { grouped } from '../format.ts';
+
+/** The file of an import or a verification: its options, opening it, watching its rows, and its errors. */
+
+/** The options that say how a file is read, as commander gives them. */
+export interface RowsFlags {
+  readonly map?: Mapping;
+  readonly format?: 'csv' | 'ndjson';
+  readonly delimiter?: string;
+  readonly encoding?: Encoding;
+  readonly header: boolean;
+  readonly quotes: boolean;
+  readonly allowMangled?: boolean;
+}
+
+export const ROWS_HELP = `
+The file is CSV with a header, or NDJSON (one JSON object per line), plain or gzip; - is standard input.
+Columns are found by their names: userId (user_id, uid, id, …), nick (nickname, name, 昵称, …), faceUrl (avatar,
+avatar_url, 头像, …), type (0 ordinary; 1 robot, with IMSYNC_API=legacy only: the other forms have no Type, and such
+rows are rejected). Other columns are not used. --map names the columns where this fails.
+The file must be UTF-8, with or without a byte order mark. A user ID has up to 32 bytes of printable ASCII.`;
+
+/** Adds the options that say how a file is read. */
+export function addRowsOptions(command: Command): Command {
+  return command
+    .option(
+      '--map <field=column,…>',
+      'which column holds which field, such as userId=uid,nick=name',
+      addMapping,
+    )
+    .addOption(
+      new Option('--format <format>', 'format of the file (default: by its name and content)').choices([
+        'csv',
+        'ndjson',
+      ]),
+    )
+    .option(
+      '--delimiter <character>',
+      'character between the cells of CSV (default: , ; tab or |, whichever the header uses)',
+      delimiter,
+    )
+    .addOption(
+      new Option('--encoding <name>', 'encoding of the file (default: utf-8, which is checked)').choices(
+        ENCODINGS,
+      ),
+    )
+    .option('--no-header', 'the CSV has no header: --map columns by number, such as userId=1,nick=2')
+    .option('--no-quotes', 'a quote in CSV is a character like any other')
+    .option('--allow-mangled', 'accept IDs such as 1.23E+11, which a spreadsheet has damaged');
+}
+
+function addMapping(text: string, earlier: Mapping = {}): Mapping {
+  try {
+    return readMapping(text, earlier);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+function delimiter(text: string): string {
+  const found = readDelimiter(text);
+  if (found === undefined)
+    throw new InvalidArgumentError('It must be one character, or a name: tab, comma, semicolon, pipe.');
+  return found;
+}
+
+/** Opens the file. Throws a CliError for a file that cannot be used. */
+export async function openedRows(file: string, flags: RowsFlags): Promise<OpenRows> {
+  try {
+    return await openRows(file, {
+      ...(flags.format !== undefined && { format: flags.format }),
+      ...(flags.encoding !== undefined && { encoding: flags.encoding }),
+      ...(flags.delimiter !== undefined && { delimiter: flags.delimiter }),
+      mapping: flags.map ?? {},
+      header: flags.header,
+      quotes: flags.quotes,
+    });
+  } catch (error) {
+    throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
+  }
+}
+
+/** What the file was recognized as. It is printed before anything is done. */
+export function openedText(rows: OpenRows): string {
+  const { format, encoding, columns, header, unused, bytes } = rows;
+  const kind = `${format === 'csv' ? 'CSV' : 'NDJSON'}, ${encoding}${bytes.isGzip ? ', gzip' : ''}`;
+  if (format === 'ndjson') return `${kind}.`;
+  const used = [...columns].map(([field, at]) => `${field} from ${header[at]}`).join(', ');
+  return `${kind}: ${used}${unused.length === 0 ? '' : `; not used: ${unused.slice(0, 20).join(', ')}`}.`;
+}
+
+/** How the rows of the input are written to a reject file or a missing file. */
+export function rejectShape(rows: OpenRows): RejectShape {
+  const secret = rows.format === 'csv' ? rows.columns.get('password') : 'password';
+  return { format: rows.format, header: rows.header, secret };
+}
+
+export function rulesOf(config: Config, flags: RowsFlags): RowRules {
+  return {
+    adminId: config.app.adminId,
+    form: config.api.form,
+    allowMangled: flags.allowMangled === true,
+  };
+}
+
+/** The rows of a file as they are read, with an estimate of their number and warnings about them. */
+export interface WatchedRows {
+  /** Can be read once. */
+  rows(): AsyncGenerator<Row>;
+  /** Estimated from the rows and bytes read so far; undefined for standard input. */
+  estimatedRows(): number | undefined;
+  warnings(): string[];
+}
+
+export function watchRows(open: OpenRows): WatchedRows {
+  const digits = createDigitWatch();
+  let read = 0;
+  let isDone = false;
+  let mangled = 0;
+  let firstMangled = '';
+  return {
+    async *rows() {
+      for await (const row of open.rows()) {
+        read++;
+        const { userId } = row.user;
+        digits.saw(userId);
+        if (spreadsheetDamage(userId) !== undefined && mangled++ === 0)
+          firstMangled = `${userId} in line ${row.line}`;
+        yield row;
+      }
+      isDone = true;
+    },
+    estimatedRows() {
+      const { readBytes, totalBytes } = open.bytes;
+      if (totalBytes === undefined) return undefined;
+      return isDone ? read : Math.round((read * totalBytes) / Math.max(1, Math.min(readBytes, totalBytes)));
+    },
+    warnings() {
+      const found = digits.warnings();
+      if (mangled > 0)
+        found.unshift(
+          `A spreadsheet has damaged ${grouped(mangled)} user IDs, the first of them ${firstMangled}. Export the file again, with the IDs as text.`,
+        );
+      return found;
+    },
+  };
+}
+
+/**
+ * Gives an error of a verb that reads a file its exit code. `advice`: what to do when the API refuses
+ * account_check.
+ */
+export function rowsError(error: unknown, advice: string): unknown {
+  if (error instanceof UnreadableRowsError || error instanceof CheckpointError)
+    return new CliError(EXIT.failed, error.message);
+  if (error instanceof ChecksRefusedError)
+    return new CliError(
+      EXIT.outOfReach,
+      `The API does not say which accounts exist: ${error.message}. imsync doctor finds out why.${advice}`,
+    );
+  return error;
+}

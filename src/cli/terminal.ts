@@ -1,0 +1,58 @@
+import { createInterface } from 'node:readline/promises';
+
+/** What a person at the terminal can do: confirm a question, and interrupt a long verb. */
+
+/** Asks on the terminal. Any answer except yes means no, and so does the end of the input. */
+export async function isConfirmed(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await Promise.race([
+      terminal.question(`${question} Type yes: `),
+      new Promise<string>((resolve) => terminal.once('close', () => resolve(''))),
+    ]);
+    return answer.trim().toLowerCase() === 'yes';
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The signal that ended a long verb early. */
+export interface Interruption {
+  readonly signal: AbortSignal;
+  /** The exit code that a shell expects: 130 after Ctrl-C. Undefined until a signal comes. */
+  readonly exitCode: number | undefined;
+  release(): void;
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/**
+ * The first signal calls `onFirst` and aborts. The second one ends the process at once. SIGHUP never counts
+ * as the second: a terminal that is closed sends it twice.
+ */
+export function onInterrupt(onFirst: () => void = () => undefined): Interruption {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  const handlers = Object.entries(SIGNALS).map(([name, code]) => {
+    const handler = (): void => {
+      if (exitCode !== undefined) {
+        if (name !== 'SIGHUP') process.exit(exitCode);
+        return;
+      }
+      exitCode = code;
+      onFirst();
+      controller.abort();
+    };
+    process.on(name, handler);
+    return [name, handler] as const;
+  });
+  return {
+    signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    release() {
+      for (const [name, handler] of handlers) process.off(name, handler);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { within } from '../lifecycle/wait.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import type { AccountChecks, Presence } from '../tasks/checks/account-checks.ts';
+import { findUser, type UserReport } from '../tasks/find-user.ts';
+import { busy, redisAway } from './refused-request.ts';
+
+/** Answers GET /v1/users/{id}: where a user is. */
+export interface UserLookup {
+  /** Throws RefusedRequest when too many look at once, or when Redis does not answer. */
+  find(userId: string): Promise<UserReport>;
+  /** From now on the API is asked as well. */
+  askThrough(checks: Pick<AccountChecks, 'ask'>): void;
+}
+
+/** Lookups at once. One reads up to 20,000 waiting events. */
+const MAX_LOOKUPS = 16;
+/** Questions to the API at once. They share the quota of account_check with other users of it. */
+const MAX_QUESTIONS = 20;
+const ANSWER_WITHIN_MS = 3_000;
+
+export function createUserLookup(options: {
+  /** A client that fails at once while Redis is away. */
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  /** Why the API cannot be asked, until `askThrough` is called. */
+  readonly whyNot: string;
+}): UserLookup {
+  const { redis, keys } = options;
+  let checks: Pick<AccountChecks, 'ask'> | undefined;
+  let lookups = 0;
+  let questions = 0;
+
+  const askApi = async (userId: string, api: Pick<AccountChecks, 'ask'>): Promise<Presence> => {
+    if (questions >= MAX_QUESTIONS) {
+      throw new Error('too many questions are under way; ask again in a second');
+    }
+    questions++;
+    const asked = api.ask([userId]).finally(() => {
+      questions--;
+    });
+    const late = `it did not answer within ${ANSWER_WITHIN_MS / 1000} s`;
+    const presence = (await within(asked, ANSWER_WITHIN_MS, late)).get(userId);
+    if (presence === undefined) throw new Error('its answer did not speak of this account');
+    return presence;
+  };
+
+  return {
+    async find(userId) {
+      if (lookups >= MAX_LOOKUPS) throw busy('As many users are looked for as can be at once.');
+      lookups++;
+      const api = checks;
+      try {
+        return await findUser({
+          ...{ redis, keys, userId },
+          ...(api === undefined ? { whyNot: options.whyNot } : { askApi: (id) => askApi(id, api) }),
+        });
+      } catch {
+        throw redisAway();
+      } finally {
+        lookups--;
+      }
+    },
+    askThrough(api) {
+      checks = api;
+    },
+  };
+}

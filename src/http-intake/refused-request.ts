@@ -1,0 +1,34 @@
+import type { RefusalKind } from './request-log.ts';
+
+/** Thrown to answer a request as a whole, without results for its users. */
+export class RefusedRequest extends Error {
+  override readonly name = 'RefusedRequest';
+  readonly status: number;
+  readonly error: RequestErrorWord;
+  readonly retryAfterSeconds: number | undefined;
+  constructor(status: number, error: RequestErrorWord, message: string, retryAfterSeconds?: number) {
+    super(message);
+    this.status = status;
+    this.error = error;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** The words in an answer's `error`. They are for programs; its `message` is for people. */
+export const REQUEST_ERRORS = [
+  ...['unauthorized', 'not-found', 'malformed', 'too-large', 'too-many-users'],
+  ...['unsupported-media-type', 'busy', 'internal', 'unavailable', 'memory', 'stopping'],
+] as const satisfies readonly RequestErrorWord[];
+export type RequestErrorWord = Exclude<RefusalKind, 'invalid-users'> | 'unavailable' | 'memory' | 'stopping';
+
+/** `Retry-After` while Redis is away, in seconds. */
+export const REDIS_AWAY_SECONDS = 2;
+
+export function redisAway(): RefusedRequest {
+  const message = 'Redis cannot be reached. Try again; nothing was accepted.';
+  return new RefusedRequest(503, 'unavailable', message, REDIS_AWAY_SECONDS);
+}
+
+export function busy(why: string): RefusedRequest {
+  return new RefusedRequest(503, 'busy', `${why} Try again in a second.`, 1);
+}

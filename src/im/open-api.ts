@@ -1,0 +1,76 @@
+import type { Config, ReadFile } from '../config/config.ts';
+import { readSigningSecret } from '../config/secrets.ts';
+import { createImClient, type ImClient } from './client.ts';
+import type { HostSwitch } from './host-choice.ts';
+import { baseUrlsOf } from './regions.ts';
+import { createSigner, createSigningClock } from './signer.ts';
+
+/** Where the API is. Without a `backupUrl` there is no other host to go to. */
+export interface Hosts {
+  readonly baseUrl: string;
+  readonly backupUrl?: string;
+}
+
+/** The API as this process speaks to it, and what signs its calls. */
+export interface Api {
+  readonly client: ImClient;
+  /** Drops the signature: the next call reads the secret again and signs. */
+  signAnew(): void;
+  /**
+   * Like `signAnew`, after an answer that doubts the time of the signature: the other clock is tried.
+   * `sentAtMs`: when the refused call was sent, on `performance.now()`.
+   */
+  signAnewInDoubt(sentAtMs: number): void;
+  /** Reports how far this machine's clock is ahead of Redis's clock. */
+  clockIsAhead(ms: number): void;
+}
+
+/** Longer than the longest import. A signature is renewed after half of its life. */
+const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
+
+/** The hosts that the configuration leads to: an address of its own, or those of the region. */
+export function hostsOf({ api }: Config): Hosts {
+  return api.baseUrl === '' ? baseUrlsOf(api.region) : { baseUrl: api.baseUrl };
+}
+
+/**
+ * Opens the API as the configuration says. Nothing is sent, and no secret is read, before the first call.
+ * The caller closes `client`.
+ */
+export function openApi(
+  config: Config,
+  readFile: ReadFile,
+  options: {
+    /** Replaces the hosts of the configuration. */
+    readonly hosts?: Hosts | undefined;
+    /** Called once at each change between the two hosts. */
+    readonly onSwitch?: (change: HostSwitch) => void;
+    readonly callTimeoutMs?: number;
+    readonly signatureSeconds?: number;
+  } = {},
+): Api {
+  const signingClock = createSigningClock(Date.now, () => performance.now());
+  const signer = createSigner({
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    readSecret: () => readSigningSecret(config, readFile),
+    nowMs: signingClock.nowMs,
+    expireSeconds: options.signatureSeconds ?? SIGNATURE_LIFE_SECONDS,
+  });
+  const client = createImClient({
+    ...(options.hosts ?? hostsOf(config)),
+    ...(options.onSwitch !== undefined && { onSwitch: options.onSwitch }),
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    userSig: () => signer.current(),
+    callTimeoutMs: options.callTimeoutMs ?? config.api.callTimeoutMs,
+  });
+  return {
+    client,
+    signAnew: () => signer.renew(),
+    signAnewInDoubt(sentAtMs) {
+      if (signingClock.doubt(sentAtMs)) signer.renew();
+    },
+    clockIsAhead: (ms) => signingClock.isAhead(ms),
+  };
+}

@@ -1,0 +1,50 @@
+-- due: whether what waits is to be cut now. A call is due when it is full, when its oldest event has waited for
+-- maxWaitMs, or when the system is quiet. Functions for cut.lua.
+--
+-- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms): here; returnedSince (ms): returned-since.lua.
+
+-- How long the oldest waiting event has waited (ms).
+local function waitedMs(waiting, returned)
+  local since = returned > 0 and tonumber(redis.call('HGET', keys.cutter, 'returnedSince') or 0)
+  if waiting > returned then
+    local head = redis.call('XRANGE', keys.stream, '-', '+', 'COUNT', 1)[1][1]
+    local headMs = tonumber(string.match(head, '^%d+'))
+    since = since and math.min(since, headMs) or headMs
+  end
+  -- An ID from ahead would linger until the clock has caught up.
+  return isFromAnotherClock(since, nowMs, 1000) and request.maxWaitMs or nowMs - since
+end
+
+-- Quiet: no waiting for company. But slots lie apart, so what comes within one spacing shares the next. Otherwise a rush
+-- would begin with many small calls, and the full ones behind them would wait for all their slots.
+local function dueWhenQuietMs(dueInMs, open, lastCutAt)
+  local started = redis.call('ZCOUNT', keys.started, text(nowMicros - 1000000), '+inf')
+  if math.max(started, open) >= request.eagerCalls then
+    return dueInMs
+  end
+  local gapMs = request.eagerGapMs - (nowMicros / 1000 - tonumber(lastCutAt or 0))
+  return gapMs <= request.eagerGapMs and math.min(dueInMs, gapMs) or 0
+end
+
+-- Answers nil when it is due; else what cut.lua answers. One process has the watch: it looks again in time.
+local function lingers(waiting, returned, open, maxUsers)
+  if waiting >= maxUsers then
+    return nil
+  end
+  local dueInMs = request.maxWaitMs - math.max(waitedMs(waiting, returned), 0)
+  local cutter = readFields(keys.cutter, 'watcher', 'watchUntil', 'cutAt')
+  if dueInMs > 0 then
+    dueInMs = dueWhenQuietMs(dueInMs, open, cutter.cutAt)
+  end
+  if dueInMs <= 0 then
+    return nil
+  end
+  if cutter.watcher and cutter.watcher ~= request.process then
+    local watchUntil = tonumber(cutter.watchUntil)
+    if isUpcoming(watchUntil, nowMs, 2 * request.maxWaitMs + 200) then
+      return { 'watched', waiting, watchUntil - nowMs, math.ceil(dueInMs) }
+    end
+  end
+  redis.call('HSET', keys.cutter, 'watcher', request.process, 'watchUntil', text(nowMs + math.ceil(dueInMs) + 100))
+  return { 'linger', waiting, math.ceil(dueInMs) }
+end

@@ -1,0 +1,30 @@
+import { performance } from 'node:perf_hooks';
+
+/** Waits: until a time, and for work that must end in time. */
+
+/**
+ * Waits until `atMs` on `performance.now()`, and never returns early. A timer may fire a millisecond early
+ * and usually fires up to one late, so the clock is read again after each timer.
+ */
+export async function waitUntil(atMs: number): Promise<void> {
+  for (;;) {
+    const remainingMs = atMs - performance.now();
+    if (remainingMs <= 0) return;
+    await new Promise((resolve) => setTimeout(resolve, Math.ceil(remainingMs)));
+  }
+}
+
+/** Resolves as `work` does, or rejects with the error `tooLate` after `ms`. The work itself goes on. */
+export async function within<T>(work: Promise<T>, ms: number, tooLate: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(tooLate)), ms);
+  });
+  // A failure that comes too late would otherwise be an unhandled rejection.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

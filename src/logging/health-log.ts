@@ -1,0 +1,138 @@
+import type { Swept } from '../calls/sweep.ts';
+import { type Quota, ratePerSecond } from '../pace/budget.ts';
+import type { SlotClient } from '../pace/slot.ts';
+import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
+import type { Logger } from './log.ts';
+
+/**
+ * Logs the health of what a worker depends on: the clocks, the memory of Redis, the rate of the fleet, and
+ * what sweeps find. Each condition is logged when it changes, not while it lasts.
+ */
+
+/**
+ * A difference above this is logged. Little depends on this machine's clock: a UserSig, which is valid for
+ * days, and the delays of BullMQ, which the sweep corrects.
+ */
+const CLOCK_DIFFERENCE_MS = 60_000;
+
+/** Logs once when this machine's clock and that of Redis begin to differ, and once when they agree again. */
+export function createClockLog(log: Logger): (aheadMs: number) => void {
+  let differed = false;
+  return (aheadMs) => {
+    const differs = Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS;
+    if (differs && !differed)
+      log.warn(
+        { aheadMs: Math.round(aheadMs) },
+        "this machine's clock and that of Redis are apart: set both by NTP, or UserSigs made here may be refused",
+      );
+    if (!differs && differed) log.info("this machine's clock and that of Redis agree again");
+    differed = differs;
+  };
+}
+
+const MEMORY_SENTENCES: Readonly<Record<MemoryLevel, string>> = {
+  ample: 'there is room for all again',
+  high: 'backfill and redrive wait. Raise its maxmemory, or find what fills it',
+  full: 'backfill and redrive wait, and the HTTP intake refuses. Raise its maxmemory, or find what fills it',
+};
+const MEMORY_LOOK_EVERY_MS = 5_000;
+
+/**
+ * Logs once when Redis's memory passes a watermark, up or down. It has its own timer, since a loop that
+ * writes to Redis fails when Redis is full.
+ */
+export function startMemoryLog(
+  watermark: MemoryWatermark,
+  log: Logger,
+  onTrouble: (error: Error) => void,
+): { close(): void } {
+  let logged: MemoryLevel = 'ample';
+  const look = async (): Promise<void> => {
+    const memory = await watermark.look();
+    const { level, usedRatio } = memory;
+    if (level === logged) return;
+    logged = level;
+    const fields = {
+      memory: level,
+      usedRatio: usedRatio === null ? null : Math.round(usedRatio * 1000) / 1000,
+    };
+    const sentence = `${memoryText(memory)}: ${MEMORY_SENTENCES[level]}`;
+    if (level === 'ample') log.info(fields, sentence);
+    else if (level === 'high') log.warn(fields, sentence);
+    else log.error(fields, sentence);
+  };
+  const lookNow = (): void => {
+    look().catch(onTrouble);
+  };
+  lookNow();
+  const timer = setInterval(lookNow, MEMORY_LOOK_EVERY_MS);
+  return { close: () => clearInterval(timer) };
+}
+
+/**
+ * Logs once when the fleet runs a command slower than this process is configured, and once when it no longer
+ * does: another process has a lower quota, or the API throttles. Asking for the rate also keeps this
+ * process's quota known to the fleet while it makes no calls.
+ */
+export function createRateLog(
+  commands: readonly { readonly command: string; readonly slots: SlotClient; readonly quota: Quota }[],
+  log: Logger,
+): () => Promise<void> {
+  const logged = new Map<string, 'full' | 'lower' | 'throttled'>();
+  return async () => {
+    for (const { command, slots, quota } of commands) {
+      const inForce = await slots.rate();
+      const own = ratePerSecond(quota);
+      const isLower = inForce.fullRatePerSecond < own * 0.999;
+      const isThrottled = inForce.ratePerSecond < inForce.fullRatePerSecond * 0.999;
+      const now = isThrottled ? 'throttled' : isLower ? 'lower' : 'full';
+      const before = logged.get(command) ?? 'full';
+      logged.set(command, now);
+      if (now === before) continue;
+      const rates = { command, ratePerSecond: rounded(inForce.ratePerSecond), configured: rounded(own) };
+      if (now === 'lower') {
+        log.warn(rates, 'another worker is configured to a lower quota, which counts: give all the same');
+      } else if (now === 'throttled') {
+        log.warn(
+          rates,
+          'calls are slowed down because the API said "too often"; the rate recovers by itself',
+        );
+      } else log.info(rates, 'calls go at the full configured rate again');
+    }
+  };
+}
+
+function rounded(rate: number): number {
+  return Math.round(rate * 10) / 10;
+}
+
+/** Calls of another version may wait for long: they are logged at most this often. */
+const FOREIGN_REPEAT_MS = 60_000;
+
+/** Logs what a sweep mended, and what it cannot mend. */
+export function createSweepLog(log: Logger): (swept: Swept) => void {
+  let foreignLoggedAtMs = Number.NEGATIVE_INFINITY;
+  let lastUnaccounted = 0;
+  return ({ putBack, overdue, foreign, unaccounted }) => {
+    if (putBack > 0) log.warn({ calls: putBack }, 'calls without a job were put back');
+    if (overdue > 0)
+      log.warn(
+        { calls: overdue },
+        "calls were put off for longer than they should be, and are brought forward: check the machines' clocks",
+      );
+    if (foreign > 0 && performance.now() - foreignLoggedAtMs > FOREIGN_REPEAT_MS) {
+      foreignLoggedAtMs = performance.now();
+      log.warn(
+        { calls: foreign },
+        'calls of another version or API form are left for a worker that makes them; start one if none runs',
+      );
+    }
+    // Only a number that two sweeps in a row find is reported.
+    if (unaccounted !== 0 && unaccounted === lastUnaccounted)
+      log.error(
+        { events: unaccounted },
+        'the books count other events in calls than the open calls hold: a bug, please report it',
+      );
+    lastUnaccounted = unaccounted;
+  };
+}

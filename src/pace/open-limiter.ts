@@ -1,0 +1,54 @@
+import type { Config } from '../config/config.ts';
+import type { DeliveryCommand } from '../im/bodies.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { spacingMicros } from './budget.ts';
+import type { HoldState } from './hold/hold-state.ts';
+import type { HoldWatch } from './hold/hold-watch.ts';
+import { quotaOf } from './quotas.ts';
+import { createRedisClock, type RedisClock } from './redis-clock.ts';
+import { createSlotClient, type SlotClient } from './slot.ts';
+import { createSlotQueue, type SlotQueue } from './slot-queue.ts';
+
+/**
+ * The rate limit of one command in this process: the fleet's budget, and the queue of calls that wait for it.
+ */
+export interface CommandLimiter {
+  readonly command: DeliveryCommand;
+  readonly slots: SlotClient;
+  readonly slotQueue: SlotQueue;
+}
+
+/** The fleet's budget of one command, by the configured quota. Asks Redis; makes no call wait. */
+export function openSlots(
+  config: Config,
+  redis: RedisClient,
+  keys: Keys,
+  command: DeliveryCommand,
+  clock: RedisClock = createRedisClock(),
+): SlotClient {
+  return createSlotClient(redis, keys, command, clock, spacingMicros(quotaOf(config, command)));
+}
+
+/** The limiter of one command, by the configured quota. The caller closes `slotQueue`. */
+export function openLimiter(options: {
+  readonly config: Config;
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly command: DeliveryCommand;
+  readonly clock: RedisClock;
+  readonly hold: HoldState;
+  readonly watch: HoldWatch;
+  /** Redis did not answer a question for slots; it is asked again. */
+  readonly onTrouble: (error: Error) => void;
+}): CommandLimiter {
+  const { config, redis, keys, command, clock, hold, watch, onTrouble } = options;
+  const slots = openSlots(config, redis, keys, command, clock);
+  const slotQueue = createSlotQueue({
+    slots,
+    watch,
+    onUnusedProbe: (slot) => hold.missed(slot),
+    onTrouble,
+  });
+  return { command, slots, slotQueue };
+}

@@ -1,0 +1,16 @@
+-- give-up: a slot was missed. It does not count as a started call, and the slots are behind by its time: the next
+-- ones lie nearer to each other until it is made up for, within what a rolling second has room for (gcra.lua).
+--
+-- Joined with: redis/prelude.lua.
+-- KEYS  started, pace: of the command
+-- ARGV  1 slot number   2 spacing (us) in force when it was granted
+-- A script and not a transaction, since a full Redis refuses a transaction: the first write here needs no memory.
+
+nameKeys('started', 'pace')
+if redis.call('ZREM', keys.started, ARGV[1]) == 0 then
+  return
+end
+readClock()
+redis.call('HINCRBY', keys.pace, 'givenUp', 1)
+redis.call('HINCRBY', keys.pace, 'behind', ARGV[2])
+redis.call('HSET', keys.pace, 'behindAt', nowMicrosText)

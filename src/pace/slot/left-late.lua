@@ -1,0 +1,13 @@
+-- left-late: the bytes of a call left after its slot, since the process was held up between its last look at the
+-- clock and the write. A second counts from when the call left: what comes a second later is put off by as much
+-- (gcra.lua), or a rolling second would hold one call too many.
+--
+-- Joined with: redis/prelude.lua.
+-- KEYS  started, pace: of the command
+-- ARGV  1 slot number   2 when it left (us, Redis's clock)
+
+nameKeys('started', 'pace')
+writeNothing('HDEL', keys.pace)
+if redis.call('ZADD', keys.started, 'XX', 'CH', ARGV[2], ARGV[1]) == 1 then
+  redis.call('HSET', keys.pace, 'nearAt', ARGV[2])
+end

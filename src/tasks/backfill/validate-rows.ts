@@ -1,0 +1,119 @@
+import type { Config } from '../../config/config.ts';
+import { type EventRules, isAbsent } from '../../event/event.ts';
+import type { UserInput } from '../../event/fields.ts';
+import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
+import { byteLength } from '../../event/text.ts';
+import { validateUser } from '../../event/validate.ts';
+import { ratePerSecond } from '../../pace/budget.ts';
+import { commandPair, quotaOf } from '../../pace/quotas.ts';
+import type { Row } from '../rows/columns.ts';
+import { spreadsheetDamage } from '../rows/spreadsheet-damage.ts';
+
+export interface RowRules extends EventRules {
+  /** Accept user IDs that look as if a spreadsheet had changed them. */
+  readonly allowMangled: boolean;
+}
+
+/** A row that can be imported, or the reason why it cannot. */
+export type ValidatedRow =
+  | { readonly ok: true; readonly row: Row; readonly user: UserInput; readonly isLong: boolean }
+  | { readonly ok: false; readonly row: Row; readonly reason: string };
+
+/**
+ * Validates a row by the producer's rules for a user. `isLong`: nick or picture takes more than 500 bytes, so
+ * the account will be made without it. Pure.
+ */
+export function validateRow(row: Row, rules: RowRules): ValidatedRow {
+  if (row.problem !== undefined) return { ok: false, row, reason: row.problem };
+  const { identifierType, password, ...own } = row.user;
+  // Only the hosted form takes passwords. With the other forms a password in the file is dropped here.
+  const user = rules.form === 'hosted' ? { ...own, identifierType, password } : own;
+  const problems = validateUser(user, rules);
+  const damage = rules.allowMangled ? undefined : spreadsheetDamage(user.userId);
+  if (damage !== undefined) problems.unshift(damage);
+  if (problems.length > 0) return { ok: false, row, reason: problems.join('; ') };
+  const valid = user as unknown as UserInput;
+  return { ok: true, row, user: valid, isLong: isLong(valid.nick) || isLong(valid.faceUrl) };
+}
+
+function isLong(value: string | null | undefined): boolean {
+  return typeof value === 'string' && byteLength(value) > MAX_PROFILE_BYTES;
+}
+
+/** What an import of a file would do. Found without asking Redis or the API. */
+export interface DryRun {
+  readonly rows: number;
+  readonly valid: number;
+  readonly rejected: number;
+  /** Rejected rows by kind of reason, with the line of the first. */
+  readonly reasons: readonly { readonly reason: string; readonly rows: number; readonly firstLine: number }[];
+  readonly withNick: number;
+  readonly withFaceUrl: number;
+  /** Rows with a nick or picture over 500 bytes: the account is made without it. */
+  readonly longProfiles: number;
+  /** Rows whose user needs a call of its own. */
+  readonly alone: number;
+  /** Rows whose user ID a spreadsheet has changed. */
+  readonly mangled: number;
+}
+
+/** Further kinds are counted together, since a reason may quote the file. */
+const MAX_KINDS = 50;
+const MORE = 'other reasons';
+
+export async function dryRun(
+  rows: AsyncIterable<Row>,
+  rules: RowRules,
+  isAlone: (user: UserInput) => boolean,
+  onProgress: (rows: number) => void,
+  signal: AbortSignal,
+): Promise<DryRun> {
+  const kinds = new Map<string, { rows: number; firstLine: number }>();
+  const found = {
+    ...{ rows: 0, valid: 0, rejected: 0 },
+    ...{ withNick: 0, withFaceUrl: 0, longProfiles: 0, alone: 0, mangled: 0 },
+  };
+  for await (const row of rows) {
+    if (signal.aborted) break;
+    found.rows++;
+    if (spreadsheetDamage(row.user.userId) !== undefined) found.mangled++;
+    const validated = validateRow(row, rules);
+    if (validated.ok) {
+      const { user } = validated;
+      found.valid++;
+      if (!isAbsent(user.nick)) found.withNick++;
+      if (!isAbsent(user.faceUrl)) found.withFaceUrl++;
+      if (validated.isLong) found.longProfiles++;
+      if (isAlone(user)) found.alone++;
+    } else {
+      found.rejected++;
+      count(kinds, kindOfReason(validated.reason), row.line);
+    }
+    if (found.rows % 1_000 === 0) onProgress(found.rows);
+  }
+  const reasons = [...kinds].map(([reason, kind]) => ({ reason, ...kind })).sort((a, b) => b.rows - a.rows);
+  return { ...found, reasons };
+}
+
+function count(kinds: Map<string, { rows: number; firstLine: number }>, reason: string, line: number): void {
+  const kind = kinds.get(reason) ?? kinds.get(MORE);
+  if (kind !== undefined) kind.rows++;
+  else kinds.set(kinds.size < MAX_KINDS ? reason : MORE, { rows: 1, firstLine: line });
+}
+
+/** Numbers that occur in our own reasons (types and limits), and so are not the row's. */
+const OUR_NUMBERS: ReadonlySet<string> = new Set(['0', '1', '32', '500']);
+
+/** The kind of a reason: its text without the row's own ID and numbers. */
+function kindOfReason(reason: string): string {
+  return reason
+    .replace(/^userId \S+ is a number/, 'userId is a number')
+    .replace(/\b\d+\b/g, (number) => (OUR_NUMBERS.has(number) ? number : 'N'));
+}
+
+/** Returns how long the import takes in seconds if it has the whole quota and no account exists yet. */
+export function secondsAtQuota(config: Config, { valid, alone }: Pick<DryRun, 'valid' | 'alone'>): number {
+  const { batch, single } = commandPair(config.api.form);
+  const perSecond = (command: typeof batch): number => ratePerSecond(quotaOf(config, command));
+  return (valid - alone) / (perSecond(batch) * config.batch.maxSize) + alone / perSecond(single);
+}

@@ -1,0 +1,61 @@
+import type { Backlog } from '../../../../src/ledger/backlog.ts';
+import {
+  expectedRate,
+  headroomOf,
+  MAX_STEP_ROWS,
+  secondsPerRow,
+  TARGET_SECONDS,
+} from '../../../../src/tasks/backfill/in-flight-limit.ts';
+
+const commands = { batch: 'multiaccount_import', single: 'account_import' };
+const rates = { batchPerSecond: 99, singlePerSecond: 198, usersPerBatch: 100 };
+const together = secondsPerRow(rates, false);
+const alone = secondsPerRow(rates, true);
+
+function room(waiting: number, calls: Backlog['calls'] = {}, perRow = together): number {
+  return headroomOf({ waiting, calls, started: {}, isHeld: false, isPaused: false }, commands, rates, perRow);
+}
+
+test('allows one step at most when nothing waits', () => {
+  expect(room(0)).toBe(MAX_STEP_ROWS);
+});
+
+test('subtracts waiting work, in the intake and in calls', () => {
+  const whole = Math.floor(TARGET_SECONDS * 9_900);
+  expect(room(whole - 100)).toBe(100);
+  expect(room(whole)).toBe(0);
+  expect(room(1_000_000)).toBe(0);
+  expect(room(0, { multiaccount_import: { calls: 29, users: 2_900 } })).toBe(whole - 2_900);
+  expect(room(0, { multiaccount_import: { calls: 30, users: 1 } })).toBe(0);
+});
+
+test('counts the fuller one of the budgets of the two commands', () => {
+  const half = { account_import: { calls: 30, users: 30 } };
+  expect(room(0, half)).toBe(MAX_STEP_ROWS);
+  expect(room(0, { ...half, multiaccount_import: { calls: 29, users: 2_900 } })).toBe(70);
+  expect(room(0, { account_import: { calls: 60, users: 60 } })).toBe(0);
+});
+
+test('counts more time for rows that need a call of their own', () => {
+  expect(room(0, {}, alone)).toBe(59);
+  expect(room(50, {}, alone)).toBe(9);
+});
+
+test('lets a row that takes longer than the target through while nothing waits', () => {
+  const slow = { ...rates, singlePerSecond: 1 };
+  const ask = (waiting: number) =>
+    headroomOf(
+      { waiting, calls: {}, started: {}, isHeld: false, isPaused: false },
+      commands,
+      slow,
+      secondsPerRow(slow, true),
+    );
+  expect([ask(0), ask(1)]).toEqual([1, 0]);
+});
+
+test('expects twice of what a slow fleet did in the last second', () => {
+  expect(expectedRate(99, 98)).toBe(99);
+  expect(expectedRate(99, 30)).toBe(60);
+  // An idle fleet gets some work, so that its speed becomes known.
+  expect(expectedRate(99, 0)).toBeCloseTo(24.75);
+});
