@@ -2,7 +2,6 @@ import type { ValidEntry } from '../../event/event.ts';
 import type { ImportCommand } from '../../im/bodies.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import type { DeadReason } from '../../ledger/letters/dead-letters.ts';
-import type { Suspicion } from '../../ledger/record.ts';
 import {
   type ApiRequest,
   type Commands,
@@ -13,6 +12,7 @@ import {
   singly,
 } from './pending-user.ts';
 import { canaryOf, halvesOf, partsOf, released, watched } from './split.ts';
+import { canGoBare, failuresThatCount, isProved, isTransient, profileCounts, suspected } from './suspects.ts';
 
 /** An event that ends as a dead letter, and the answer that says so. */
 export interface Refused {
@@ -70,8 +70,6 @@ export interface DecisionPolicy {
 const UNKNOWN_TRIES = 3;
 /** Calls of others that passed so long before a call count for its parts. */
 const FRESH_MS = 1_000;
-/** With nobody to compare with, a suspect's fault must last so long: what everybody has for a while looks the same. */
-const LONE_MS = 40_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
 const BARE_EVERY = 3;
 /** Calls without its profile that must fail as well before the event of a suspect ends: two, or as chance demands. */
@@ -196,35 +194,6 @@ function whoFailsAlone(
   return { ...nothing, again: behind, later: [{ ...user, bare: null }] };
 }
 
-/** Of a suspect, this one included; 0 if it does not count. */
-function failuresThatCount({ suspicion }: PendingUser, { whose, sameAnswers }: DecisionPolicy): number {
-  if (whose === 'theirs') return suspicion?.failures ?? 0;
-  return whose === 'lone' ? sameAnswers + 1 : 0;
-}
-
-/** Neither chance nor what everybody had for a while explains the failures of a suspect, `more` of them besides. */
-function isProved(user: PendingUser, policy: DecisionPolicy, more: number): boolean {
-  const { whose, endAfter, startedAtMs } = policy;
-  const lastsMs = startedAtMs - (user.suspicion?.since ?? startedAtMs);
-  return failuresThatCount(user, policy) >= endAfter + more && (whose === 'theirs' || lastsMs >= LONE_MS);
-}
-
-/** The same call may pass by itself some day. The account quota is the plan's, whoever it is told to. */
-function isTransient(verdict: Verdict): boolean {
-  return verdict.class === 'retry' || verdict.class === 'throttle' || verdict.holdKind === 'quota';
-}
-
-/** register_account_v1 carries no profile: leaving it out changes nothing. */
-function profileCounts(user: PendingUser, { form }: Commands): boolean {
-  return form !== 'hosted' && hasProfile(user);
-}
-
-function canGoBare(user: PendingUser, { onProfileFault, commands }: DecisionPolicy): boolean {
-  return (
-    onProfileFault === 'import-bare' && !user.there && user.bare === null && profileCounts(user, commands)
-  );
-}
-
 /** The account is tried without its profile; who waited behind goes on. */
 function withoutProfile(
   request: ApiRequest,
@@ -248,24 +217,6 @@ function bareOrExpired(
   return canGoBare(user, policy)
     ? withoutProfile(request, user, verdict, policy.commands)
     : expire(request, user, verdict, policy);
-}
-
-function suspected(user: PendingUser, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): PendingUser {
-  const before = user.suspicion;
-  const isSame =
-    isTransient(verdict) ||
-    (before?.errorCode === verdict.errorCode && before.httpStatus === verdict.httpStatus);
-  // A new fault that does not pass may be everybody's: it counts from the next time on.
-  const failures = before === null ? 0 : isSame ? before.failures : -1;
-  const suspicion: Suspicion = {
-    since: before?.since ?? Math.round(startedAtMs),
-    failures: Math.max(0, failures + (whose === 'theirs' ? 1 : 0)),
-    errorCode: verdict.errorCode,
-    httpStatus: verdict.httpStatus,
-    errorInfo: verdict.errorInfo || verdict.meaning,
-    hasAccount: before?.hasAccount ?? false,
-  };
-  return { ...user, suspicion };
 }
 
 /** Too old to be tried again, whatever it was that failed. */
