@@ -3,7 +3,7 @@ import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { Whose } from './policy/decide.ts';
+import type { Whose } from './policy/decision.ts';
 import type { ApiRequest } from './policy/pending-user.ts';
 
 /**

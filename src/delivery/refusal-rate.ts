@@ -3,10 +3,10 @@ import type { Verdict } from '../im/verdicts.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
-import type { Decision } from './policy/decide.ts';
+import type { Decision } from './policy/decision.ts';
 import type { ApiRequest, Commands } from './policy/pending-user.ts';
 
-const refusalRateScript = loadScript(import.meta.url, 'refusal-rate.lua');
+const refusalRateScript = loadScript(import.meta.url, '../redis/prelude.lua', 'refusal-rate.lua');
 
 /**
  * The fleet's estimate of how many users are refused when their call is. It sizes the
@@ -42,7 +42,15 @@ export function trackRefusalRate(
   const tell = async (): Promise<void> => {
     telling = true;
     toldAtMs = performance.now();
-    const args = [users, found];
+    const request = {
+      users,
+      found,
+      windowUsers: WINDOW_USERS,
+      priorUsers: PRIOR_USERS,
+      forgetSeconds: FORGET_SECONDS,
+      minSize: MIN_SIZE,
+      maxSize: MAX_SIZE,
+    };
     users = 0;
     found = 0;
     try {
@@ -50,7 +58,7 @@ export function trackRefusalRate(
         redis,
         refusalRateScript,
         [keys.culprits],
-        [...args, WINDOW_USERS, PRIOR_USERS, FORGET_SECONDS, MIN_SIZE, MAX_SIZE],
+        [JSON.stringify(request)],
       )) as [string, string];
       share = Number(told);
     } catch (error) {

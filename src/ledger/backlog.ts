@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const backlogScript = loadScript(import.meta.url, 'backlog.lua');
+const backlogScript = loadScript(import.meta.url, '../redis/prelude.lua', 'backlog.lua');
 
 /** What stands before an event that is added now. */
 export interface Backlog {

@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const proofScript = loadScript(import.meta.url, 'check-balance.lua');
+const proofScript = loadScript(import.meta.url, '../redis/prelude.lua', 'check-balance.lua');
 
 /** Beyond this the proof would keep Redis from others; back-pressure keeps far fewer open. */
 const MAX_OPEN = 20_000;

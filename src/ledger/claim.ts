@@ -3,7 +3,7 @@ import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { type CallRecord, RECORD_FORMAT, readRecord } from './record.ts';
 
-const claimScript = loadScript(import.meta.url, 'claim.lua');
+const claimScript = loadScript(import.meta.url, '../redis/prelude.lua', 'claim.lua');
 
 export type Claim =
   /** `passedAtMs`: when the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
@@ -31,7 +31,7 @@ export async function claimRecord(
     redis,
     claimScript,
     [keys.callPrefix + callId, keys.open, keys.hold],
-    [run, RECORD_FORMAT, callId, Math.ceil(maxWaitMs)],
+    [JSON.stringify({ callId, run, format: RECORD_FORMAT, maxWaitMs: Math.ceil(maxWaitMs) })],
   )) as (string | number)[];
   switch (reply[0]) {
     case 'gone':

@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const totalsScript = loadScript(import.meta.url, 'totals.lua');
+const totalsScript = loadScript(import.meta.url, '../redis/prelude.lua', 'totals.lua');
 
 /**
  * Where every event is at one moment:
@@ -20,7 +20,7 @@ export interface Totals {
   readonly oldestWaitingMs: number | null;
   /** Age of the oldest event that has not ended, wherever it is: waiting, parked, in a call, put off. */
   readonly oldestUnfinishedMs: number | null;
-  /** Open calls in which all users are suspected: each is retried alone (delivery/policy/decide.ts). */
+  /** Open calls in which all users are suspected: each is retried alone (delivery/policy/fails-alone.ts). */
   readonly suspectedCalls: number;
   readonly accepted: number;
   readonly imported: number;

@@ -4,7 +4,7 @@ import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { type CallRecord, entriesOf, namedUser, RECORD_FORMAT, readRecord } from './record.ts';
 
-const placesScript = loadScript(import.meta.url, 'user-places.lua');
+const placesScript = loadScript(import.meta.url, '../redis/prelude.lua', 'user-places.lua');
 
 /** Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock. */
 export interface UserPlaces {
@@ -42,7 +42,15 @@ export async function findPlaces(redis: RedisClient, keys: Keys, userId: string)
     redis,
     placesScript,
     [keys.owners, keys.parkedCounts, keys.returned, keys.hold],
-    [userId, keys.callPrefix, keys.parkedPrefix, MAX_PARKED_SHOWN, RETURNED_LOOKED],
+    [
+      JSON.stringify({
+        userId,
+        callPrefix: keys.callPrefix,
+        parkedPrefix: keys.parkedPrefix,
+        maxParked: MAX_PARKED_SHOWN,
+        maxReturned: RETURNED_LOOKED,
+      }),
+    ],
   )) as [string, string[], number, string[], number, number, string[], string[]];
   return {
     nowMs: Number(now),

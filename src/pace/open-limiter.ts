@@ -8,7 +8,7 @@ import type { HoldWatch } from './hold/hold-watch.ts';
 import { quotaOf } from './quotas.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createSlotClient, type SlotClient } from './slot.ts';
-import { createSlotQueue, type SlotQueue } from './slot-queue.ts';
+import { SlotQueue } from './slot-queue.ts';
 
 /**
  * The rate limit of one command in this process: the fleet's budget, and the queue of calls that wait for it.
@@ -16,7 +16,8 @@ import { createSlotQueue, type SlotQueue } from './slot-queue.ts';
 export interface CommandLimiter {
   readonly command: DeliveryCommand;
   readonly slots: SlotClient;
-  readonly slotQueue: SlotQueue;
+  /** What callers see of the queue. */
+  readonly slotQueue: Pick<SlotQueue, keyof SlotQueue>;
 }
 
 /** The fleet's budget of one command, by the configured quota. Asks Redis; makes no call wait. */
@@ -44,7 +45,7 @@ export function openLimiter(options: {
 }): CommandLimiter {
   const { config, redis, keys, command, clock, hold, watch, onTrouble } = options;
   const slots = openSlots(config, redis, keys, command, clock);
-  const slotQueue = createSlotQueue({
+  const slotQueue = new SlotQueue({
     slots,
     watch,
     onUnusedProbe: (slot) => hold.missed(slot),

@@ -2,8 +2,8 @@
 -- no modules for EVAL. It only defines names: it sends no command until a function is called.
 
 -- The keys of a script by their names in redis/keys.ts. One structure below a prefix goes by the prefix's first
--- word: `call` is a call record, whose key begins with callPrefix. scripts/check-keys.js reads these names to
--- see who writes what, so scripts address Redis by them alone.
+-- word: `call` is a call record, whose key begins with callPrefix. Scripts address Redis by these names alone, so
+-- that a search for one finds all who write it.
 local keys = {}
 
 -- Names KEYS[1], KEYS[2], ... in this order.

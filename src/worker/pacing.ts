@@ -4,7 +4,6 @@ import { createHoldState, type HoldState } from '../pace/hold/hold-state.ts';
 import { type HoldWatch, watchHold } from '../pace/hold/hold-watch.ts';
 import { type CommandLimiter, openLimiter } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
-import type { SlotQueue } from '../pace/slot-queue.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Connections } from './connections.ts';
 
@@ -16,7 +15,7 @@ export interface Pacing {
   /** The limiter of account_check. */
   readonly checkLimiter: CommandLimiter;
   /** The queues of all limiters, that of account_check included. */
-  readonly slotQueues: readonly { readonly command: DeliveryCommand; readonly slotQueue: SlotQueue }[];
+  readonly slotQueues: readonly Pick<CommandLimiter, 'command' | 'slotQueue'>[];
 }
 
 export async function openPacing(

@@ -112,7 +112,9 @@ test('the documented users work in a database other than 0, and doctor says whic
   });
   expect(code).toBe(0);
   await eventually('it is imported', () => stage.simulator.accounts.has('by-verb'));
-  expect((await stage.verb(['doctor'])).stdout).toContain('✓ database 3 is used, as asked for');
+  expect((await stage.verb(['doctor'])).stdout).toContain(
+    '✓ Redis gives access to database 3, as configured',
+  );
   worker.signal('SIGTERM');
   expect(await worker.ended).toBe(0);
 }, 60_000);

@@ -4,7 +4,7 @@ import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
-import { createSlotQueue } from '../../src/pace/slot-queue.ts';
+import { SlotQueue } from '../../src/pace/slot-queue.ts';
 import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { type AccountChecks, createAccountChecks } from '../../src/tasks/checks/account-checks.ts';
@@ -54,7 +54,7 @@ async function asker(
     callTimeoutMs: 5_000,
   });
   const own: { signatures: number } = { signatures: 0 };
-  const slotQueue = createSlotQueue({
+  const slotQueue = new SlotQueue({
     slots,
     watch,
     onUnusedProbe: async () => undefined,
@@ -71,7 +71,12 @@ async function asker(
     limiter: {
       command: 'account_check',
       slots,
-      slotQueue: { ...slotQueue, take },
+      slotQueue: {
+        take,
+        close: () => slotQueue.close(),
+        isIdle: false,
+        deadline: slotQueue.deadline,
+      },
     },
     watch,
     slotClass: 'redrive',
@@ -120,7 +125,7 @@ test('keeps the quota of account_check over two processes', async () => {
     createRedisClock(),
     1_000_000 / 19.8,
   );
-  const other = createSlotQueue({
+  const other = new SlotQueue({
     slots,
     watch,
     onUnusedProbe: async () => undefined,
@@ -137,8 +142,8 @@ test('keeps the quota of account_check over two processes', async () => {
   expect(arrived).toHaveLength(20);
   const all = [...arrived, ...taken].sort((a, b) => a - b);
   // 40 starts take 39 gaps in all. With a budget of its own each process would take half of the time. A busy
-  // machine notes arrivals late, by less than two gaps.
-  expect((all.at(-1) ?? 0) - (all[0] ?? 0)).toBeGreaterThan(37 * (1_000 / 19.8));
+  // machine notes arrivals late; a few gaps of slack leave the two far apart.
+  expect((all.at(-1) ?? 0) - (all[0] ?? 0)).toBeGreaterThan(33 * (1_000 / 19.8));
 }, 60_000);
 
 test('waits out a transient answer and asks again', async () => {

@@ -3,7 +3,7 @@ import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.
 import { type HoldWatch, watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotClient, type Slot } from '../../src/pace/slot.ts';
-import { createSlotQueue, type SlotQueue } from '../../src/pace/slot-queue.ts';
+import { SlotQueue } from '../../src/pace/slot-queue.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
@@ -25,7 +25,7 @@ async function start(stage: Stage, spacing = 10_000): Promise<Process> {
   const redis = stage.connect();
   const watch = await watchHold(stage.connect(), stage.keys);
   const troubles: Error[] = [];
-  const slotQueue = createSlotQueue({
+  const slotQueue = new SlotQueue({
     onUnusedProbe: async () => undefined,
     slots: createSlotClient(redis, stage.keys, BATCH, createRedisClock(), spacing),
     watch,

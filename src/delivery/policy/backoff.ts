@@ -1,5 +1,5 @@
 import type { VerdictClass } from '../../im/verdict-rows.ts';
-import type { Whose } from './decide.ts';
+import type { Whose } from './decision.ts';
 import type { PendingUser } from './pending-user.ts';
 
 /** When a call that failed for a passing reason is made again. Pure. */
@@ -55,7 +55,7 @@ export function retryDelayMs(failure: {
 
 /**
  * Failures of a suspect by which the delay grows; undefined if this one does not count: then it brings the end no nearer, and
- * there may be any number of them. With nobody to compare with it is time that counts (decide.ts).
+ * there may be any number of them. With nobody to compare with it is time that counts (fails-alone.ts).
  */
 export function suspectFailures(
   [user]: readonly PendingUser[],

@@ -3,8 +3,19 @@ import type { Keys } from '../../redis/keys.ts';
 import { loadScript, runScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
-const forgetScript = loadScript(import.meta.url, 'forget-tally.lua', 'forget.lua');
-const entriesScript = loadScript(import.meta.url, 'forget-tally.lua', 'forget-entries.lua');
+const forgetScript = loadScript(
+  import.meta.url,
+  '../../redis/prelude.lua',
+  'forget-tally.lua',
+  'forget-call.lua',
+  'forget.lua',
+);
+const entriesScript = loadScript(
+  import.meta.url,
+  '../../redis/prelude.lua',
+  'forget-tally.lua',
+  'forget-entries.lua',
+);
 
 /** Entries at the front of the intake that one step looks at. */
 const PAGE = 1_000;
@@ -51,18 +62,20 @@ export async function takeOut(
         keys.openSince,
       ],
       [
-        userId,
-        keys.callPrefix,
-        keys.parkedPrefix,
-        keys.deadPrefix,
-        run,
-        RECORD_FORMAT,
-        landingMs,
-        looked,
-        pageSize,
-        forgotten,
-        dryRun ? 1 : 0,
-        keys.tallyPrefix,
+        JSON.stringify({
+          userId,
+          callPrefix: keys.callPrefix,
+          parkedPrefix: keys.parkedPrefix,
+          deadPrefix: keys.deadPrefix,
+          tallyPrefix: keys.tallyPrefix,
+          run,
+          format: RECORD_FORMAT,
+          landingMs,
+          looked,
+          page: pageSize,
+          forgotten,
+          isDryRun: dryRun,
+        }),
       ],
     )) as ['more' | 'again' | TakenOut['kind'], number, string, number, number, number, number];
     // What is only counted is counted anew when the counting begins anew.
@@ -87,6 +100,6 @@ export async function takeOffStream(
     redis,
     entriesScript,
     [keys.stream, keys.books],
-    [keys.tallyPrefix, ...eventIds],
+    [JSON.stringify({ tallyPrefix: keys.tallyPrefix, eventIds })],
   )) as number;
 }

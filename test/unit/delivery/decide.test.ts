@@ -1,10 +1,6 @@
 import fc from 'fast-check';
-import {
-  type Decision,
-  type DecisionPolicy,
-  decide,
-  decideChecked,
-} from '../../../src/delivery/policy/decide.ts';
+import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
+import type { Decision, DecisionPolicy } from '../../../src/delivery/policy/decision.ts';
 import {
   type ApiRequest,
   everybodyIn,

@@ -78,8 +78,8 @@ const assertPlays = (
   check: (play: Play) => Promise<void>,
 ): Promise<void> =>
   fc.assert(fc.asyncProperty(plays, check), {
-    seed: 96,
-    numRuns,
+    seed: Number(process.env.MODEL_SEED ?? 96),
+    numRuns: numRuns * Number(process.env.MODEL_RUNS ?? 1),
   });
 
 it('one fault at a time: it costs others a minute at most', () =>

@@ -1,7 +1,7 @@
 import { stuckLoops } from '../../../src/ops/liveness.ts';
 import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
-import { createSlotQueue } from '../../../src/pace/slot-queue.ts';
+import { SlotQueue } from '../../../src/pace/slot-queue.ts';
 
 const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
 
@@ -19,7 +19,7 @@ function dispenserWith(ask: () => Promise<SlotAnswer>) {
     leftLate: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
-  return createSlotQueue({ slots, watch, onUnusedProbe: async () => {}, onTrouble: () => {} });
+  return new SlotQueue({ slots, watch, onUnusedProbe: async () => {}, onTrouble: () => {} });
 }
 
 const stuckAfter = (slotQueue: ReturnType<typeof dispenserWith>, ms: number): unknown[] =>

@@ -1,6 +1,6 @@
 import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { Slot, SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
-import { createSlotQueue, type SlotQueue } from '../../../src/pace/slot-queue.ts';
+import { SlotQueue } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const unused = () => Promise.reject(new Error('not asked for here'));
@@ -43,7 +43,7 @@ function farRedis() {
     leftLate: async () => {},
   };
   const watch = createHoldWatch(() => performance.now());
-  const slotQueue = createSlotQueue({
+  const slotQueue = new SlotQueue({
     slots,
     watch,
     onUnusedProbe: async () => {},
