@@ -3,7 +3,7 @@ import type { Verdict } from '../im/verdicts.ts';
 import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
-import type { Whose } from './policy/decide.ts';
+import type { Whose } from './policy/decision.ts';
 import type { ApiRequest } from './policy/pending-user.ts';
 
 /**
@@ -130,7 +130,9 @@ export function createBreakerReporter(
     answer: Answered,
     isExplained: boolean,
   ): Promise<BreakerVerdict> => {
-    const isNews = request.first || (request.users.length === 1 && request.users[0]?.failed === true);
+    // Users of a call that failed before were counted then: a few who are called again and again are not many.
+    const isFirst = request.first && request.failures === 0;
+    const isNews = isFirst || (request.users.length === 1 && request.users[0]?.failed === true);
     // A code that names the account or the request says nothing of others, and nothing against suspects.
     const whoFails = isExplained ? { callId: '', failedAtMs: 0 } : failing(request);
     const word = await hold.bad(slot, isNews ? request.users.length : 0, answer, whoFails);

@@ -15,15 +15,11 @@ import { reportCheck, whoIsThere } from './check.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { learnFromAnswer } from './learn-from-answer.ts';
 import { makeCall, slotReportOf } from './make-call.ts';
-import { dueAtMs, LANDING_MS, retryDelayMs } from './policy/backoff.ts';
-import { type Decision, decide, decideChecked, type Whose } from './policy/decide.ts';
-import {
-  type ApiRequest,
-  bodyOf,
-  type PendingUser,
-  pendingByUser,
-  requestsOf,
-} from './policy/pending-user.ts';
+import { dueAtMs, LANDING_MS, retryDelayMs, suspectFailures } from './policy/backoff.ts';
+import { decide, decideChecked } from './policy/decide.ts';
+import type { Decision, Whose } from './policy/decision.ts';
+import { firstRequests } from './policy/first-requests.ts';
+import { type ApiRequest, bodyOf, type PendingUser, pendingByUser } from './policy/pending-user.ts';
 import { preflight } from './policy/preflight.ts';
 import { canaryOf, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
@@ -113,28 +109,13 @@ export class CallRun {
   async work(): Promise<RunEnd> {
     const invalid = this.#parsed.filter((entry) => !entry.ok);
     if ((await this.#settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
-    const end = await runConcurrently<ApiRequest, RunEnd>(this.#firstRequests(), (request) =>
-      this.#step(request),
-    );
+    const { record, passedAtMs } = this.#claimed;
+    const first = firstRequests(record, this.#settler.remaining(), passedAtMs, this.#options.commands);
+    const end = await runConcurrently<ApiRequest, RunEnd>(first, (request) => this.#step(request));
     if (end !== undefined && end.kind !== 'later') return end;
     const { dueAtMs: due } = this.#settler.kept();
     if (due === 0) return { kind: 'finished' };
     return { kind: 'later', delayMs: due - this.#redisAheadMs - performance.now() };
-  }
-
-  /** Where no call has passed since the record failed, a canary goes first: a fault of everybody costs one user's call. */
-  #firstRequests(): ApiRequest[] {
-    const { record, passedAtMs } = this.#claimed;
-    const { attempts, tries } = record;
-    const failedAtMs = attempts.findLast(({ userId }) => userId === undefined)?.at ?? 0;
-    const othersPass = passedAtMs >= failedAtMs;
-    const history = { first: true, failures: tries, unluckyFailures: othersPass ? tries : 0, failedAtMs };
-    return requestsOf(this.#settler.remaining(), this.#options.commands, history).map((request) => {
-      const [user, ...others] = request.users;
-      if (others.length > 0) return othersPass ? request : canaryOf(request, this.#options.commands);
-      const own = attempts.findLast(({ userId }) => userId === undefined || userId === user?.userId);
-      return { ...request, failedAtMs: own?.at ?? 0 };
-    });
   }
 
   /** One call, from its slot to what follows from its answer. */
@@ -204,15 +185,22 @@ export class CallRun {
 
   /** The answer says nothing about the users: they wait for another slot, and no attempt is spent. */
   async #callAgain(
-    { request, verdict, slot }: Answered,
+    { request, verdict, slot, durationMs }: Answered,
     { how, afterMs = 0 }: Extract<BreakerVerdict, { kind: 'again' }>,
   ): Promise<NextStep> {
     // If the next call imported the users, they would be released while this one may still take effect.
     if (!verdict.outcomeKnown) await this.#untilLanded(slot);
     if (afterMs > 0) await this.#rest(afterMs);
+    if (this.#waitsForNextRun(request, slot.atRedisMs + durationMs)) return { again: [] };
     if (how === 'same') return { again: [request] };
     const next = { ...request, failures: request.failures + 1, failedAtMs: slot.atRedisMs };
     return { again: [how === 'canary' ? canaryOf(next, this.#options.commands) : next] };
+  }
+
+  /** Other users of the record are due again when this run ends: one user alone must not keep it, for a hold or a rate. */
+  #waitsForNextRun({ users, behind }: ApiRequest, nowMs: number): boolean {
+    const { dueAtMs: due } = this.#settler.kept();
+    return users.length === 1 && behind === undefined && due > 0 && due <= nowMs;
   }
 
   /** The answer says something about the users: it is decided, settled, and followed by what is left to do. */
@@ -229,7 +217,7 @@ export class CallRun {
     const decision = this.#decide(answered, whose, attempt);
     this.#report(answered, decision);
     learnFromAnswer(this.#options, { request, verdict, breaker, decision });
-    if (decision.later.length > 0) this.#postpone(answered, decision.later, attempt);
+    if (decision.later.length > 0) this.#postpone(answered, decision.later, attempt, whose);
     // A released user may have a newer event waiting, which must not overtake this call. Nor may a request that follows.
     const goesOn = decision.refused.length > 0 || decision.again.length > 0;
     if (verdict.class !== 'done' && !verdict.outcomeKnown && goesOn) await this.#untilLanded(slot);
@@ -287,11 +275,12 @@ export class CallRun {
     { request, verdict, slot, durationMs }: Answered,
     later: readonly PendingUser[],
     attempt: Attempt,
+    whose: Whose,
   ): void {
     const { retry, random } = this.#options;
     const delayMs = retryDelayMs({
       tries: this.#claimed.record.tries,
-      suspectFailures: later[0]?.suspicion?.failures,
+      suspectFailures: suspectFailures(later, whose, this.#claimed.record.tries),
       verdictClass: verdict.class,
       limits: retry,
       random: random(),

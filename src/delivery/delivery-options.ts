@@ -9,7 +9,7 @@ import type { BodyLimit } from './body-limit.ts';
 import type { BreakerOptions } from './breaker.ts';
 import type { DeliveryReport } from './delivery-report.ts';
 import type { Chance } from './policy/chance.ts';
-import type { DecisionPolicy } from './policy/decide.ts';
+import type { DecisionPolicy } from './policy/decision.ts';
 import type { Commands } from './policy/pending-user.ts';
 import type { RefusalRate } from './refusal-rate.ts';
 

@@ -2,7 +2,7 @@ import type { Verdict } from '../im/verdicts.ts';
 import type { BodyLimit } from './body-limit.ts';
 import type { BreakerVerdict } from './breaker.ts';
 import type { Chance } from './policy/chance.ts';
-import type { Decision } from './policy/decide.ts';
+import type { Decision } from './policy/decision.ts';
 import type { ApiRequest, Commands, Whole } from './policy/pending-user.ts';
 import { judgedIn, type RefusalRate } from './refusal-rate.ts';
 

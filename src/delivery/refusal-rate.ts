@@ -3,7 +3,7 @@ import type { Verdict } from '../im/verdicts.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
-import type { Decision } from './policy/decide.ts';
+import type { Decision } from './policy/decision.ts';
 import type { ApiRequest, Commands } from './policy/pending-user.ts';
 
 const refusalRateScript = loadScript(import.meta.url, '../redis/prelude.lua', 'refusal-rate.lua');

@@ -2,7 +2,7 @@ import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
 import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { Decision, Refused } from './policy/decide.ts';
+import type { Decision, Refused } from './policy/decision.ts';
 import { invalidLetter, refusedLetter } from './policy/letter.ts';
 import type { PendingUser } from './policy/pending-user.ts';
 import {

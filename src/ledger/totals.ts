@@ -20,7 +20,7 @@ export interface Totals {
   readonly oldestWaitingMs: number | null;
   /** Age of the oldest event that has not ended, wherever it is: waiting, parked, in a call, put off. */
   readonly oldestUnfinishedMs: number | null;
-  /** Open calls in which all users are suspected: each is retried alone (delivery/policy/decide.ts). */
+  /** Open calls in which all users are suspected: each is retried alone (delivery/policy/fails-alone.ts). */
   readonly suspectedCalls: number;
   readonly accepted: number;
   readonly imported: number;

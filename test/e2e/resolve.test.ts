@@ -211,12 +211,13 @@ describe('declared verdicts', () => {
     lane.simulator.setFaults({
       rules: [
         { match: { command: 'multiaccount_import', times: 1 }, action: { errorCode: 71000 } },
-        { match: { userIds: ['u1'] }, action: { accountCode: 70999 } },
+        { match: { userIds: ['u2'] }, action: { accountCode: 70999 } },
       ],
     });
+    // The next run begins with u1 alone.
     await lane.add(users(3));
     await lane.drained();
-    const [letter] = await lane.letters('u1');
+    const [letter] = await lane.letters('u2');
     expect(letter).toMatchObject({ reason: 'rejected', errorCode: 70999 });
     expect(letter.attempts.map(({ errorCode }: { errorCode: number }) => errorCode)).toEqual([
       71000, 70999, 70999,

@@ -282,6 +282,15 @@ describe('answers that would dead-letter', () => {
     expect((await s.hold.read()).hold).toBeNull();
   });
 
+  test('users whose call failed before add nobody: a few who are called again and again are not many', async () => {
+    const s = scene();
+    const breaker = s.breaker();
+    const again = { command: SINGLE, ...FIRST_CALL, failures: 1 } as const;
+    for (let i = 0; i < 150; i++)
+      await breaker.report(request(1, again), verdict({ class: 'unknown' }), 0, slot());
+    expect((await s.hold.read()).hold).toBeNull();
+  });
+
   test('an account out of FailAccounts that is refused alone does count', async () => {
     const s = scene();
     const breaker = s.breaker();
@@ -432,8 +441,9 @@ describe('whose fault it is', () => {
     };
     const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
     const trouble = verdict({ class: 'retry', errorCode: 70500 });
+    // Nobody else fails, and nobody passes either.
     for (let i = 0; i < 5; i++)
-      expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
+      expect(await breaker.report(alone, trouble, 0, slot())).toEqual({ kind: 'judge', whose: 'lone' });
     expect(await s.stage.redis.hkeys(s.stage.keys.hold)).toEqual([]);
     expect((await s.hold.read()).hold).toBeNull();
     // Somebody else fails, too, and nobody has passed since: it may be everybody.
@@ -466,7 +476,7 @@ describe('whose fault it is', () => {
     const unlisted = verdict({ class: 'unknown', errorCode: 79999 });
     await breaker.report(request(1), verdict({ class: 'account', errorCode: 70399 }), 0, slot());
     await breaker.report(request(2), verdict({ class: 'done' }), 2, slot());
-    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'theirs' });
+    expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'lone' });
     // One that names nobody may be everybody's.
     await breaker.report(request(1), unlisted, 0, slot());
     expect(await breaker.report(alone, unlisted, 0, slot())).toEqual({ kind: 'judge', whose: 'unknown' });

@@ -132,6 +132,36 @@ describe('what the probe is, by the proof that is wanted', () => {
     });
   });
 
+  test('outage: the classes that wait take turns', async () => {
+    const { stage, book, candidate } = await desk('import');
+    const asking = [await candidate('c1'), await candidate('c2', 'retry')];
+    for (const [probes, index] of [
+      [0, 0],
+      [1, 1],
+      [2, 0],
+    ]) {
+      await stage.redis.hset(stage.keys.hold, 'kind', 'outage', 'probes', probes as number);
+      await stage.redis.hdel(stage.keys.hold, 'probeUntil');
+      await eventually('a probe goes', async () => {
+        const answer = await book.ask(asking);
+        return answer.kind === 'slot' && answer.index === index;
+      });
+    }
+  });
+
+  test('import: the call that failed last goes after the others, but where it waits alone it goes', async () => {
+    const { stage, book, candidate } = await desk('import');
+    await stage.redis.hset(stage.keys.hold, 'failedProbe', 'c1');
+    const [first, other, part] = [
+      await candidate('c1'),
+      await candidate('c2', 'retry'),
+      await candidate('c1', 'split'),
+    ];
+    expect(await book.ask([first, other, part])).toMatchObject({ kind: 'slot', index: 1 });
+    await stage.redis.hdel(stage.keys.hold, 'probeUntil');
+    await eventually('one of its calls goes', async () => (await book.ask([first, part])).kind === 'slot');
+  });
+
   test('scout: a single account before the others', async () => {
     const { book, candidate } = await desk('scout');
     const [live, split] = [await candidate('c1', 'live'), await candidate('c2', 'split')];

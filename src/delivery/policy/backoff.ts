@@ -1,4 +1,6 @@
 import type { VerdictClass } from '../../im/verdict-rows.ts';
+import type { Whose } from './decision.ts';
+import type { PendingUser } from './pending-user.ts';
 
 /** When a call that failed for a passing reason is made again. Pure. */
 
@@ -30,7 +32,10 @@ export function dueAtMs(failure: {
 /** A suspect whose fault does not pass is called a bounded number of times, so the delay stays short. */
 const MOST_SUSPECT_MS = 5_000;
 
-/** How long users wait that failed. `suspectFailures`: failures of a suspect alone; undefined for anybody else. */
+/**
+ * How long users wait that failed. `suspectFailures`: failures of a suspect alone, where this one counts; undefined for
+ * anybody else.
+ */
 export function retryDelayMs(failure: {
   readonly tries: number;
   readonly suspectFailures: number | undefined;
@@ -46,4 +51,18 @@ export function retryDelayMs(failure: {
     { baseMs: limits.baseMs, maxMs: Math.min(limits.maxMs, MOST_SUSPECT_MS) },
     random,
   );
+}
+
+/**
+ * Failures of a suspect by which the delay grows; undefined if this one does not count: then it brings the end no nearer, and
+ * there may be any number of them. With nobody to compare with it is time that counts (fails-alone.ts).
+ */
+export function suspectFailures(
+  [user]: readonly PendingUser[],
+  whose: Whose,
+  tries: number,
+): number | undefined {
+  if (!user?.suspicion) return undefined;
+  if (whose === 'theirs') return user.suspicion.failures;
+  return whose === 'lone' ? tries : undefined;
 }

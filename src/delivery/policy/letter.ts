@@ -4,7 +4,7 @@ import { cut } from '../../event/text.ts';
 import type { CommandName } from '../../im/commands.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { type Attempt, attemptsOf } from '../../ledger/record.ts';
-import { hasAccount, type Refused } from './decide.ts';
+import { hasAccount, type Refused } from './decision.ts';
 
 /**
  * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64 KiB

@@ -1,7 +1,7 @@
 import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
-import type { DecisionPolicy, Refused } from './decide.ts';
+import type { DecisionPolicy, Refused } from './decision.ts';
 import { newestOf, type PendingUser } from './pending-user.ts';
 
 /** What the API would answer to a profile that is too long (API reference, account_import): known without a call. */

@@ -3,7 +3,7 @@ import type { Outcome } from '../../event/outcome.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { type Attempt, claimedUser } from '../../ledger/record.ts';
 import type { DeadEvent, Kept, Settlement } from '../../ledger/settle.ts';
-import { type Decision, hasAccount, type Refused } from './decide.ts';
+import { type Decision, hasAccount, type Refused } from './decision.ts';
 import { talliesOf, tallyOf } from './import-counters.ts';
 import { newestOf, type PendingUser } from './pending-user.ts';
 

@@ -1,4 +1,6 @@
 import { encodeImport } from '../../im/bodies.ts';
+import type { Verdict } from '../../im/verdicts.ts';
+import { type Decision, type DecisionPolicy, nothing } from './decision.ts';
 import {
   type ApiRequest,
   accountOf,
@@ -10,8 +12,8 @@ import {
 } from './pending-user.ts';
 
 /**
- * How users whose call failed are told apart. Pure. Nobody is taken for the cause without an answer to a call of
- * their own.
+ * The calls that follow for users who failed together, and how those users are told apart. Pure. Nobody is taken for the
+ * cause without an answer to a call of their own.
  */
 
 /** Parts of a call that failed. All are called at the same time: three rounds find any number of users among a hundred. */
@@ -99,4 +101,22 @@ function slices<T>(list: readonly T[], size: number): T[][] {
   const parts: T[][] = [];
   for (let from = 0; from < list.length; from += size) parts.push(list.slice(from, from + size));
   return parts;
+}
+
+/** The same users together: after a while, or at once where only the fleet was the reason to wait. */
+export function onceMore(
+  request: ApiRequest,
+  verdict: Verdict,
+  { whose, startedAtMs }: DecisionPolicy,
+): Decision {
+  const spendsAnAttempt = verdict.class === 'retry' || verdict.class === 'unknown';
+  if (whose !== 'theirs' || (spendsAnAttempt && request.first))
+    return { ...nothing, later: everybodyIn(request) };
+  const next = {
+    ...request,
+    failures: request.failures + 1,
+    unluckyFailures: request.unluckyFailures + 1,
+    failedAtMs: request.failedAtMs || startedAtMs,
+  };
+  return { ...nothing, again: [next] };
 }

@@ -20,7 +20,7 @@
 --                                 since then that no call can succeed
 --   failedProbe                   the call record whose call failed last as a probe, or began the hold
 --   thenProof                     what proves the end of the hold once its quick probes have failed
---   badCalls, badUsers            answers in a row that would dead-letter, and the users of first calls in them
+--   badCalls, badUsers            answers in a row that would dead-letter, and the users whose first answer was among them
 --   troubleSince, troubleCalls,   transient failures in a row
 --   troubleAt
 

@@ -23,7 +23,7 @@ import { loadScript, runScript } from '../../redis/script.ts';
  * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the calls
  *   that wait, and that call is the probe: existing accounts pass whatever the plan says.
  * - `outage`, 5 s of transport faults, silence or transient answers without a success: any answer of the API.
- * - `brake`, five answers in a row that would dead-letter, over 100 users, without a success: one account
+ * - `brake`, five answers in a row that would dead-letter, over 100 different users, without a success: one account
  *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
  *   at fault and not the app, one of them passes at once.
  *
@@ -87,7 +87,7 @@ const NEWCOMER_MS = 10_000;
  * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
  * - `cleared`: it was held until this answer. `noted`: it is not held.
  * - `others-pass`: it is not held, and calls of others have passed since these users failed: the fault follows them.
- * - `lone`: it is not held, and of late this call record alone has failed, and none has passed.
+ * - `lone`: it is not held, and of late this call record alone has failed, suspects aside, and none has passed.
  */
 export type HoldWord =
   | 'set'

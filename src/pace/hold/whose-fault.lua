@@ -17,8 +17,8 @@ local function whoseFault(passedAt)
     return 'others-pass'
   end
   if request.op == 'suspect' then
-    -- Others were seen to pass once before, and nobody else has failed since somebody passed.
-    return request.proved and not fleet.failedBy and 'others-pass' or 'noted'
+    -- Others were seen to pass once before, and only suspects have failed since. But nobody has passed either.
+    return request.proved and not fleet.failedBy and 'lone' or 'noted'
   end
   if isCurrent and request.callId ~= '' and fleet.failedBy ~= request.callId and fleet.failedBy ~= '*' then
     fleet.failedBy = fleet.failedBy and '*' or request.callId

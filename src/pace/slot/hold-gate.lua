@@ -11,6 +11,16 @@ local function failedLast(i)
   return call and id ~= '' and string.sub(call, -#id - 1) == ':' .. id
 end
 
+-- False where only calls of that record wait here: then one of them is the probe.
+local function othersWait()
+  for i = 1, #candidates do
+    if candidates[i].call and not failedLast(i) then
+      return true
+    end
+  end
+  return false
+end
+
 local function refuse(waitMicros, wanted)
   return nil, { 'held', nowMicrosText, text(waitMicros), fleet.epoch or '0', wanted }
 end
@@ -71,7 +81,7 @@ local function passAsProbe(mode)
   local takesTurns, isTurnOfMany = turns()
   if takesTurns then
     local isOfMany = string.find(keys.pace, 'multiaccount_import', 1, true) ~= nil
-    if isOfMany ~= isTurnOfMany or failedLast(1) and #candidates == 1 then
+    if isOfMany ~= isTurnOfMany or not othersWait() then
       free = free + OTHERS_FIRST_MS
     end
   end

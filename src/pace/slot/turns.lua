@@ -26,7 +26,7 @@ local function chooseClass(number, spacing, pass)
     'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
   local mine = {}
   for i = 1, #candidates do
-    if not pass.isProbe or (candidates[i].call and not (failedLast(i) and #candidates > 1)) then
+    if not pass.isProbe or (candidates[i].call and not (failedLast(i) and othersWait())) then
       mine[candidates[i].class] = i
     end
   end
@@ -43,16 +43,20 @@ local function chooseClass(number, spacing, pass)
   return starved or chosen, mine
 end
 
--- As a probe goes the best class that is here. Single users of a call that failed wait as split (class 2).
+-- As a probe goes the best class that is here. Single users of a call that failed wait as split (class 2). In an outage
+-- the classes take turns: a call that is told "too often" comes back in its class again and again.
 local function chooseProbe(pass, mine)
   if pass.takesTurns and mine[2] and not pass.isTurnOfMany then
     return 2
   end
-  local class = 0
-  while class < 3 and not mine[class] do
-    class = class + 1
+  local present = {}
+  for class = 0, 3 do
+    if mine[class] then
+      present[#present + 1] = class
+    end
   end
-  return class
+  local turn = pass.takesTurns and 0 or tonumber(hold.probes or 0)
+  return present[turn % math.max(1, #present) + 1] or 3
 end
 
 -- When to ask for a slot that comes within reach in so many us. Processes that wait are told times that lie a spacing

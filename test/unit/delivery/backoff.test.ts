@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { backoffMs, dueAtMs, LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
+import { backoffMs, dueAtMs, LANDING_MS, retryDelayMs } from '../../../src/delivery/policy/backoff.ts';
 
 const limits = { baseMs: 1_000, maxMs: 60_000 };
 
@@ -34,4 +34,18 @@ it('leaves a call without an answer alone until it can no longer land', () => {
   expect(dueAtMs({ ...failure, outcomeKnown: false, delayMs: 60_000 })).toBe(70_000);
   // The service's own time-out is 3 s.
   expect(LANDING_MS).toBeGreaterThan(3_000);
+});
+
+it('a suspect whose fault does not pass is called again soon, while that brings the end nearer', () => {
+  const failure = {
+    tries: 9,
+    verdictClass: 'app',
+    limits: { baseMs: 1_000, maxMs: 60_000 },
+    random: 0.5,
+  } as const;
+  expect(retryDelayMs({ ...failure, suspectFailures: 1 })).toBe(1_000);
+  expect(retryDelayMs({ ...failure, suspectFailures: 9 })).toBe(2_500);
+  // Nobody passes, so that this failure does not count.
+  expect(retryDelayMs({ ...failure, suspectFailures: undefined })).toBe(30_000);
+  expect(retryDelayMs({ ...failure, suspectFailures: 1, verdictClass: 'retry' })).toBe(30_000);
 });

@@ -1,10 +1,6 @@
 import fc from 'fast-check';
-import {
-  type Decision,
-  type DecisionPolicy,
-  decide,
-  decideChecked,
-} from '../../../src/delivery/policy/decide.ts';
+import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
+import type { Decision, DecisionPolicy } from '../../../src/delivery/policy/decision.ts';
 import {
   type ApiRequest,
   everybodyIn,
@@ -234,6 +230,15 @@ describe.each(unexplained)('%s, which names nobody', (_, verdict) => {
     expect(again.length).toBeLessThanOrEqual(1);
   });
 
+  it('a part of several that fails while nobody passes sends one user ahead, and is not put off', () => {
+    const part: ApiRequest = { ...FOLLOW_UP, command: 'multiaccount_import', users };
+    const { again, later } = decide(part, verdict, [], policy);
+    expect(later).toEqual([]);
+    expect(again).toMatchObject([{ users: users.slice(0, 1), behind: { users: users.slice(1) } }]);
+    // If that user passes, the others failed while somebody passed.
+    expect(again[0]).toMatchObject({ first: false, failures: 1, failedAtMs: policy.startedAtMs });
+  });
+
   it('a part of one user that fails is a suspect, who goes later alone', () => {
     const [user] = users as [PendingUser];
     const part: ApiRequest = { ...FOLLOW_UP, command: 'account_import', users: [user], failures: 1 };
@@ -291,6 +296,25 @@ describe('a suspect whose fault does not pass', () => {
       expect(decide(suspect(failures), httpVerdict(403), [], policy).later).toMatchObject([
         { suspicion: { failures } },
       ]);
+  });
+
+  it('with nobody to compare with ends after a while, since what everybody has for that long looks the same', () => {
+    const lone: DecisionPolicy = { ...policy, whose: 'lone', sameAnswers: 9 };
+    const at = (startedAtMs: number) => decide(suspect(1), httpVerdict(403), [], { ...lone, startedAtMs });
+    expect(at(39_000).later).toMatchObject([{ suspicion: { failures: 1 } }]);
+    expect(at(41_000).refused).toMatchObject([{ reason: 'unknown', verdict: { httpStatus: 403 } }]);
+    expect(
+      decide(suspect(1), httpVerdict(403), [], { ...lone, startedAtMs: 41_000, sameAnswers: 1 }).later,
+    ).toHaveLength(1);
+  });
+
+  it('where calls often fail by chance, the account is tried without its profile as often as that demands', () => {
+    const bare = suspect(9, { nick: '<script>' });
+    const [user] = bare.users as [PendingUser];
+    const alone = { ...bare, users: [{ ...user, bare: httpVerdict(403) }] };
+    const often = { ...theirs, endAfter: 8 };
+    expect(decide(alone, httpVerdict(403), [], often).refused).toEqual([]);
+    expect(decide(alone, httpVerdict(403), [], { ...theirs, endAfter: 3 }).refused).toHaveLength(1);
   });
 
   it('with a profile: the account is tried without it before, and twice', () => {
