@@ -93,7 +93,8 @@ function wrongEnd(played: Played, userId: string, { kind, by }: UserFault, maxAg
     if (play.signupsMs === 0) return [];
     return mayPass(kind) && endMs < maxAgeMs ? [] : [end];
   }
-  if (endsAsLone(played, letter)) return [];
+  // With nobody else calling, everybody's answer that is the culprit's own may end them, even for the call without a profile.
+  if (endsAsLone(played, letter) || (letter.isLone && play.window?.kind === kind)) return [];
   const tooEarly = mayPass(kind) && letter.atMs - (pushedMs.get(userId) ?? 0) < maxAgeMs;
   const reasons = reasonsOf(kind, by);
   const keepsAccount = letter.reason !== 'profile' || accounts.has(userId);

@@ -31,15 +31,15 @@ const QUIET_HELD_MS = 62_000;
 /** Three kinds of culprits, a size and a window at the same time: what one of them delays, the others delay once more. */
 const ANY_FAULTS: Bounds = { waitedMs: 240_000, heldMs: 120_000, retriesPerMinute: 130, callsShare: 1.05 };
 /** Every second call fails, by silence at the worst: eight seconds a call, and back-off up to a minute after each other one. */
-const ROUGH: Bounds = { waitedMs: 720_000, heldMs: 240_000, retriesPerMinute: 60, callsShare: 2.5 };
+const ROUGH: Bounds = { waitedMs: 720_000, heldMs: 240_000, retriesPerMinute: 80, callsShare: 2.5 };
 const ROUGH_MAX_AGE_MS = 900_000;
 /** The same for the one such play below. */
 const ROUGH_ALONE_MS = 500_000;
 /**
- * While everybody fails: probes, or the lowest rate of both commands (6 a second). Of a split that was under way when it began,
- * or of many small calls, one call for each user at most.
+ * While everybody fails: probes, or the lowest rate of both commands (6 a second). Users who are being told apart when it begins
+ * go on alone, with back-off: some calls each.
  */
-const IN_WINDOW = { calls: 100, perUser: 1, perSecond: 7 };
+const IN_WINDOW = { calls: 60, perUser: 5, perSecond: 7 };
 
 const HOUR_MS = 3_600_000;
 /** Everybody fails for longer than the play. */
