@@ -97,12 +97,13 @@ export async function findUser(options: {
   const onTheWay = places.call !== null || waiting.length > 0;
   const api = onTheWay ? null : await ask(options, stopped, unchecked);
   const dead = found.letters.filter(({ state }) => state === 'dead');
+  const call = places.call === null ? null : callOf(places.call, userId, places.nowMs);
   return {
     userId,
     state: stateOf(places.call !== null, waiting.length > 0, dead.length > 0, api, everywhere),
-    hasAccount: hasAccount(api, found.letters),
+    hasAccount: hasAccount(api, call, found.letters),
     stopped,
-    call: places.call === null ? null : callOf(places.call, userId, places.nowMs),
+    call,
     parked: { count: places.parked, eventIds: places.parkedIds },
     waiting,
     letters: found.letters,
@@ -178,11 +179,18 @@ function stateOf(
   return api.kind === 'missing' && !everywhere ? 'unknown' : api.kind;
 }
 
-/** The API's present answer counts more than what a dead letter says. */
-function hasAccount(api: Presence | null, letters: readonly StoredLetter[]): boolean | null {
+/** The API's present answer counts more than what the user's call or a dead letter says. */
+function hasAccount(
+  api: Presence | null,
+  call: UserCall | null,
+  letters: readonly StoredLetter[],
+): boolean | null {
   if (api?.kind === 'imported') return true;
   if (api?.kind === 'missing') return false;
-  return letters.some((letter) => letter.hasAccount === true || letter.state === 'resolved') ? true : null;
+  const wasImported =
+    call?.suspicion?.hasAccount === true ||
+    letters.some((letter) => letter.hasAccount === true || letter.state === 'resolved');
+  return wasImported ? true : null;
 }
 
 function callOf({ callId, record, dueAtMs, users, eventIds }: UserInCall, userId: string, nowMs: number) {

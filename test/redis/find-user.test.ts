@@ -1,3 +1,4 @@
+import { userText } from '../../src/cli/user/text.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { Presence } from '../../src/tasks/checks/account-checks.ts';
@@ -79,6 +80,26 @@ test('finds a user in the stream, in a call, in its retry, parked and at the fro
   const retried = await find(stage, 'ann');
   expect(retried.call).toMatchObject({ tries: 1, nextAt: dueAtMs, attempts: [{ errorCode: 70500 }] });
   expect(retried.call?.attempts).toHaveLength(1);
+
+  // A suspect whose account was made without the profile has an account while the profile is tried.
+  const suspicion = {
+    since: 5,
+    failures: 3,
+    errorCode: 70500,
+    httpStatus: 200,
+    errorInfo: 'x',
+    hasAccount: true,
+  };
+  expect(retried.hasAccount).toBeNull();
+  await stage.redis.hset(
+    stage.keys.callPrefix + callId,
+    'suspects',
+    JSON.stringify({ ann: suspicion, bob: { ...suspicion, hasAccount: false } }),
+  );
+  const suspected = await find(stage, 'ann');
+  expect(suspected).toMatchObject({ hasAccount: true, call: { suspicion } });
+  expect(userText(suspected, Date.now())).toContain('exists: it was imported without its profile');
+  expect((await find(stage, 'bob')).hasAccount).toBeNull();
 
   await stage.redis.hdel(stage.keys.callPrefix + callId, 'dueAt');
   await settle(stage, callId, 'import');

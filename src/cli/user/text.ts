@@ -51,10 +51,11 @@ function stateText({ state, stopped, call, waiting, api }: UserReport): string {
   }
 }
 
-function accountText({ hasAccount, api }: UserReport): string {
+function accountText({ hasAccount, api, call }: UserReport): string {
   if (api?.kind === 'refused') return `not known: the API refuses to say (${api.errorCode} ${api.errorInfo})`;
   if (api !== null) return `${api.kind === 'imported' ? 'exists' : 'does not exist'}, according to the API`;
   if (hasAccount === null) return 'not known';
+  if (call?.suspicion?.hasAccount === true) return 'exists: it was imported without its profile';
   return hasAccount ? 'exists: an event of this user was imported' : 'does not exist';
 }
 
