@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import type { LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs, SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold/hold-watch.ts';
 import type { Candidate, Slot, SlotAnswer, SlotClient } from './slot.ts';

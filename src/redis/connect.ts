@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
 
@@ -22,8 +23,7 @@ export interface RedisSettings {
 /**
  * The purpose of a connection.
  * - `loop`: for a worker. Commands wait until Redis is back, without a limit.
- * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, so that the caller can
- *   report it.
+ * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, for the caller to report.
  */
 export type ConnectionRole = 'loop' | 'oneshot';
 
@@ -262,21 +262,11 @@ export function whenReady(client: RedisClient, timeoutMs: number): Promise<void>
 
 /** Closes the connection. It waits at most 1 s, and not at all if Redis is away. Never rejects. */
 export async function closeRedis(client: RedisClient): Promise<void> {
-  if (client.status !== 'ready') {
-    client.disconnect();
-    return;
+  if (client.status === 'ready') {
+    // A connection that breaks during QUIT is closed as well.
+    await Promise.race([client.quit().catch(() => undefined), sleep(1_000, undefined, { ref: false })]);
+    // disconnect() on a closed connection would wait for `disconnectTimeout`.
+    if ((client.status as string) === 'end') return;
   }
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, 1_000);
-  });
-  // A connection that breaks during QUIT is closed as well.
-  await Promise.race([client.quit().catch(() => undefined), tooLong]);
-  clearTimeout(timer);
-  // disconnect() on a closed connection would wait for `disconnectTimeout`.
-  if (!isClosed(client)) client.disconnect();
-}
-
-function isClosed({ status }: RedisClient): boolean {
-  return status === 'end';
+  client.disconnect();
 }

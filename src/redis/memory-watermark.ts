@@ -1,7 +1,7 @@
-import { createCachedRead } from '../lifecycle/cached-read.ts';
+import { createCachedRead } from '../lifecycle/wait.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
-import { ownerInfo } from './owner.ts';
+import { infoField, ownerInfo } from './owner.ts';
 
 /**
  * How full Redis is. A full Redis refuses every write, also of live signups. So others stop earlier: backfill
@@ -39,8 +39,7 @@ export function memoryOf(info: string, before: MemoryLevel): Memory {
 
 /** The bytes that count for the memory limit; `maxBytes` is 0 without a limit. Pure. */
 export function countedMemory(info: string): { readonly usedBytes: number; readonly maxBytes: number } {
-  const field = (name: string): number =>
-    Number(new RegExp(`^${name}:(\\d+)\\r?$`, 'm').exec(info)?.[1] ?? 0);
+  const field = (name: string): number => Number(infoField(info, name) || 0);
   return {
     usedBytes: field('used_memory') - field('mem_not_counted_for_evict'),
     maxBytes: field('maxmemory'),
