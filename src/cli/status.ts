@@ -3,7 +3,7 @@ import { openCallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/suspects.ts';
 import { readStatus, type Status } from '../ops/status.ts';
-import { quotasOf } from '../pace/quotas.ts';
+import { quotasOf } from '../pace/budget.ts';
 import { withRedis } from './with-redis.ts';
 
 export function statusCommand(): Command {

@@ -6,7 +6,7 @@ import type { DeliveryReport } from '../delivery/delivery-report.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { createCachedRead, within } from '../lifecycle/wait.ts';
 import type { Logger } from '../logging/log.ts';
-import { quotasOf } from '../pace/quotas.ts';
+import { quotasOf } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerInfo } from '../redis/owner.ts';

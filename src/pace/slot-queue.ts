@@ -20,7 +20,7 @@ interface Rest {
 export interface SlotQueueOptions {
   readonly slots: SlotClient;
   readonly watch: HoldWatch;
-  /** A probe's slot came when nobody could use it any more: its lease is to be given back. */
+  /** The slot of a probe came too late to be used: its lease is to be given back. */
   readonly onUnusedProbe: (slot: Slot) => Promise<unknown>;
   readonly onTrouble: (error: Error) => void;
 }
@@ -39,7 +39,7 @@ const AT_ONCE = Number.NEGATIVE_INFINITY;
  * for: the next question goes out meanwhile, for others. Where Redis is far away a process would have one slot a round
  * trip otherwise (docs/decisions/0095).
  */
-export class SlotQueue {
+export class SlotQueue implements LoopDeadline {
   readonly #options: SlotQueueOptions;
   readonly #patienceMs: number;
   readonly #waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
@@ -54,19 +54,10 @@ export class SlotQueue {
   #changes = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = AT_ONCE;
-  /** Idle while nobody waits for a slot; due since its oldest question that has no answer. */
-  readonly deadline: LoopDeadline;
 
   constructor(options: SlotQueueOptions) {
     this.#options = options;
     this.#patienceMs = patienceMs(options.slots.spacingMs);
-    const dueMs = (): number | null =>
-      this.#onTheWay[0] ?? (this.#timer === undefined ? null : this.#timerDueMs);
-    this.deadline = {
-      get dueMs() {
-        return dueMs();
-      },
-    };
     options.watch.onChange(() => this.#changed());
   }
 
@@ -89,9 +80,9 @@ export class SlotQueue {
     });
   }
 
-  /** Nobody waits: a call that comes now is asked for at once. */
-  get isIdle(): boolean {
-    return this.#nobodyWaits() && this.#onTheWay.length === 0;
+  /** Idle while nobody waits for a slot; due since its oldest question that has no answer. */
+  get dueMs(): number | null {
+    return this.#onTheWay[0] ?? (this.#timer === undefined ? null : this.#timerDueMs);
   }
 
   /** Answers everyone who waits with 'closing', and everyone who comes. */

@@ -8,13 +8,13 @@
 --   probeUntil                    lease of the probe that is out; leaseMs: its length where it is shorter than slot.ts has it
 --   probes                        probes that failed in this hold
 --   newcomer, newcomerUntil       the call record that is the next probe, for a while; proves: its import is the proof
---   freshAt                       the count of probes for which cut.lua sent a fresh call ahead (fresh-call.lua)
+--   freshAt                       the count of probes for which cut.lua sent a fresh call ahead (hold-shared.lua)
 --   heldMs                        milliseconds of holds and pauses that ended
 --   clearedAt, clearedCode,       of the last hold, to tell a recovery from a flap
 --   clearedGapMs, clearedBy
 --   paused (JSON), stoppedFrom    an operator's pause, and from when on it is not counted in heldMs yet
 --   causeAt                       when the call started whose answer began the hold
---   passedAt                      when the newest call started that imported an account (hold-end.lua)
+--   passedAt                      when the newest call started that imported an account (hold-shared.lua)
 --   newPassedAt                   when the newest call started that made an account that did not exist
 --   failedBy, appFailures         the call record that failed since then ('*': several did), and how many answers said
 --                                 since then that no call can succeed

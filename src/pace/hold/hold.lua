@@ -1,8 +1,7 @@
 -- hold: what the fleet concludes from an answer, and what an operator asks for. hold-state.ts has the machine in
 -- words and as a picture; hold-change.lua lists the fields.
 --
--- Joined with: redis/prelude.lua, hold-end.lua (shared with settle.lua), hold-change.lua, whose-fault.lua,
---   hold-answers.lua, hold-blocked.lua.
+-- Joined with: redis/prelude.lua, hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
 -- KEYS     hold
 -- Request  op, holdChannel
 --          epoch           of the slot

@@ -22,7 +22,7 @@ local function othersWait()
 end
 
 local function refuse(waitMicros, wanted)
-  return nil, { 'held', nowMicrosText, text(waitMicros), fleet.epoch or '0', wanted }
+  return nil, { 'held', nowMicrosText, fleet.epoch or '0', text(waitMicros), wanted }
 end
 
 -- Whether a held fleet lets a call pass as the probe; answers as passHold.
