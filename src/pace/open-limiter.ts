@@ -9,9 +9,7 @@ import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createSlotClient, type SlotClient } from './slot.ts';
 import { SlotQueue } from './slot-queue.ts';
 
-/**
- * The rate limit of one command in this process: the fleet's budget, and the queue of calls that wait for it.
- */
+/** The rate limit of one command in this process: the fleet's budget, and the queue of calls that wait for it. */
 export interface CommandLimiter {
   readonly command: DeliveryCommand;
   readonly slots: SlotClient;
@@ -44,11 +42,6 @@ export function openLimiter(options: {
 }): CommandLimiter {
   const { config, redis, keys, command, clock, hold, watch, onTrouble } = options;
   const slots = openSlots(config, redis, keys, command, clock);
-  const slotQueue = new SlotQueue({
-    slots,
-    watch,
-    onUnusedProbe: (slot) => hold.missed(slot),
-    onTrouble,
-  });
+  const slotQueue = new SlotQueue({ slots, watch, onUnusedProbe: hold.missed, onTrouble });
   return { command, slots, slotQueue };
 }

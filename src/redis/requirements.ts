@@ -6,20 +6,14 @@ import { infoField, ownerInfo } from './owner.ts';
 /** What is wrong with a Redis, in sentences that say what to change. */
 
 /** The facts of INFO that decide whether a server is durable. */
-export interface ServerFacts {
-  readonly version: string;
-  readonly maxmemoryPolicy: string;
-  readonly aofEnabled: boolean;
-  readonly maxmemoryBytes: number;
-  readonly usedMemoryBytes: number;
-}
+export type ServerFacts = Readonly<ReturnType<typeof parseServerFacts>>;
 
 /** Reads INFO and not CONFIG, since managed Redis refuses CONFIG. */
 export async function readServerFacts(redis: RedisClient, keys: Keys): Promise<ServerFacts> {
   return parseServerFacts(await ownerInfo(redis, keys));
 }
 
-export function parseServerFacts(info: string): ServerFacts {
+export function parseServerFacts(info: string) {
   return {
     version: infoField(info, 'redis_version'),
     maxmemoryPolicy: infoField(info, 'maxmemory_policy'),
@@ -62,21 +56,21 @@ export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
 
 /** Why this server would refuse an event now, by its INFO; [] if it takes writes. */
 export function writeProblems(info: string): string[] {
-  const problems: string[] = [];
-  if (infoField(info, 'loading') === '1') {
-    problems.push('Redis is still loading its data. Wait until it has.');
-  }
-  if (infoField(info, 'role') === 'slave') {
-    problems.push('Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.');
-  }
-  if (infoField(info, 'aof_enabled') === '1' && infoField(info, 'aof_last_write_status') === 'err') {
-    problems.push('Redis cannot write its append-only file and refuses events. Look at its disk.');
-  }
+  const is = (name: string, value: string): boolean => infoField(info, name) === value;
   const { usedBytes, maxBytes } = countedMemory(info);
-  if (maxBytes > 0 && usedBytes >= maxBytes) {
-    problems.push('Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.');
-  }
-  return problems;
+  const problems: readonly (readonly [applies: boolean, sentence: string])[] = [
+    [is('loading', '1'), 'Redis is still loading its data. Wait until it has.'],
+    [is('role', 'slave'), 'Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.'],
+    [
+      is('aof_enabled', '1') && is('aof_last_write_status', 'err'),
+      'Redis cannot write its append-only file and refuses events. Look at its disk.',
+    ],
+    [
+      maxBytes > 0 && usedBytes >= maxBytes,
+      'Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.',
+    ],
+  ];
+  return problems.flatMap(([applies, sentence]) => (applies ? [sentence] : []));
 }
 
 /** What to do about a Redis that cannot be used, by the text of the error. */
