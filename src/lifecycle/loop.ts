@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * By when a loop must turn next. Liveness (ops/liveness.ts) compares it with the clock: a loop that is past its
- * deadline had something to do and did not turn. A loop that rests for a time it set itself is well, however
- * long that is.
+ * By when a loop must turn next. Liveness (ops/liveness.ts) compares it with the clock: a loop that is past
+ * its deadline had something to do and did not turn. A loop that rests for a time it set itself is well,
+ * however long that is.
  */
 export interface LoopDeadline {
   /** On `performance.now()`: when the loop turned last, or when its rest ends. Null: it has nothing to do. */
@@ -51,8 +51,8 @@ export interface LoopOptions {
  *
  * - A turn decides how long the loop rests: it awaits `rest` before it returns. A turn that returns without a
  *   rest is followed by the next one at once.
- * - A turn that rejects is reported to `onError`, and a rest of `errorRestMs` follows. No error ends the loop.
- * - `wake` is never lost: one that comes during a turn ends the next rest before it begins. Several count once.
+ * - A turn that rejects is reported, and a rest of `errorRestMs` follows. No error ends the loop.
+ * - `wake` is never lost: during a turn it ends the next rest before it begins. Several count once.
  * - `stop` lets the turn at hand finish. It is safe twice, before `run`, and while the loop starts. A stopped
  *   loop never turns again.
  */
@@ -75,8 +75,8 @@ export class Loop implements LoopDeadline {
   }
 
   /**
-   * For a turn: resolves after `ms`, when the loop is woken or stopped, or when `until` resolves. Without `ms`
-   * only those end the rest, and the loop counts as having nothing to do. Rejects as `until` does.
+   * For a turn: resolves after `ms`, when the loop is woken or stopped, or when `until` resolves. Without
+   * `ms` only those end the rest, and the loop counts as having nothing to do. Rejects as `until` does.
    */
   async rest(ms?: number, until?: Promise<unknown>): Promise<void> {
     if (ms === undefined) this.#deadline.idle();
@@ -99,8 +99,8 @@ export class Loop implements LoopDeadline {
   }
 
   /**
-   * For a turn: waits for something that may take any time without being stuck, such as a free place. `wake` and
-   * `stop` do not end it: the caller sees to that.
+   * For a turn: waits for something that may take any time without being stuck, such as a free place. `wake`
+   * and `stop` do not end it: the caller sees to that.
    */
   async idleUntil<T>(work: Promise<T>): Promise<T> {
     this.#deadline.idle();

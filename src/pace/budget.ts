@@ -8,14 +8,14 @@ import { type CommandName, documentedPerSecond } from '../im/commands.ts';
 export const SLOTS_AHEAD = 5;
 
 /**
- * A call that would leave later than this after its slot is given up, never sent late. Late calls and punctual ones
- * close together are what fills 10 ms with more than three, at 100 calls a second (docs/decisions/0021).
+ * A call that would leave later than this after its slot is given up. Late calls close to punctual ones would
+ * put more than three into 10 ms, at 100 calls a second (docs/decisions/0021).
  */
 export const MAX_LATE_MS = 10;
 
 /**
- * A call that left later than this is reported, and its second counts from when it left. The margin of 1 % leaves
- * 10 ms of slack a second, whatever the quota: 3 ms of it for this, 7 ms for the way to the API.
+ * A call that left later than this is reported, and its second counts from when it left. The margin of 1 %
+ * leaves 10 ms of slack a second, whatever the quota: 3 ms of it for this, 7 ms for the way to the API.
  */
 export const TOLD_LATE_MS = 3;
 
@@ -75,8 +75,8 @@ const PATIENCE_SHARE = 0.75;
 const NEAR_MS = 4;
 
 /**
- * For how long an answer of Redis is waited for before the next question is asked, where slots lie so far apart. With
- * a far Redis a process would make one call a round trip otherwise (docs/decisions/0095).
+ * For how long an answer of Redis is waited for before the next question is asked, where slots lie so far
+ * apart. With a far Redis a process would make one call a round trip otherwise (docs/decisions/0095).
  */
 export function patienceMs(spacingMs: number): number {
   return Math.max(NEAR_MS, PATIENCE_SHARE * spacingMs);

@@ -9,7 +9,7 @@ import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createSlotClient, type SlotClient } from './slot.ts';
 import { SlotQueue } from './slot-queue.ts';
 
-/** The rate limit of one command in this process: the fleet's budget, and the queue of calls that wait for it. */
+/** The rate limit of one command in this process: the fleet's budget, and the calls that wait for it. */
 export interface CommandLimiter {
   readonly command: DeliveryCommand;
   readonly slots: SlotClient;

@@ -14,8 +14,9 @@ const STEP_SETTLES_MS = 1_500;
  *
  * Every reply that carries Redis's time is a sample: Redis read its clock somewhere between sending and
  * receiving, so the offset of the two clocks lies between two bounds. What the samples have in common is far
- * narrower than any one round trip: a slow reply (a jittery connection, a busy process) still has a good lower
- * bound, a slow question a good upper one. So jitter does not shift the slots ("wait from the reply" does).
+ * narrower than any one round trip: a slow reply (a jittery connection, a busy process) still has a good
+ * lower bound, a slow question a good upper one. So jitter does not shift the slots ("wait from the reply"
+ * does).
  */
 export function createRedisClock() {
   let lowMs = Number.NaN;
@@ -40,16 +41,17 @@ export function createRedisClock() {
     /** NaN before the first sample. */
     toLocalMs,
     /**
-     * The same for a slot. It is -Infinity, too late for any use, soon after Redis's clock was seen to be set forward:
-     * slots that were granted before still go out, and the new ones know nothing of them.
+     * The same for a slot. It is -Infinity, too late for any use, soon after Redis's clock was seen to be set
+     * forward: slots that were granted before still go out, and the new ones know nothing of them.
      */
     slotAtLocalMs(redisMs: number): number {
       const atMs = toLocalMs(redisMs);
       return atMs < steppedAtMs + STEP_SETTLES_MS ? Number.NEGATIVE_INFINITY : atMs;
     },
     /**
-     * For how long that lasts; 0 when nothing was seen. Other processes are told, which may not have seen it (slot.lua).
-     * Rounded up by more than the two clocks are told apart by: a slot at its very end is to be of use.
+     * For how long that lasts; 0 when nothing was seen. Other processes are told, which may not have seen it
+     * (slot.lua). Rounded up by more than the two clocks are told apart by: a slot at its very end is to be
+     * of use.
      */
     settlesInMs(nowMs: number): number {
       const leftMs = steppedAtMs + STEP_SETTLES_MS - nowMs;
@@ -72,8 +74,8 @@ const MAX_LEAD_MS = 500;
 const SPARE = 1.1;
 
 /**
- * How far ahead of the reply a slot must lie to be of use to this process. Where Redis is far away, a slot that
- * begins now has passed when its news arrives: without a lead no call would ever start.
+ * How far ahead of the reply a slot must lie to be of use to this process. Where Redis is far away, a slot
+ * that begins now has passed when its news arrives: without a lead no call would ever start.
  */
 export function createReservationLead() {
   let slowestMs = 0;

@@ -34,10 +34,10 @@ const TROUBLE_WAIT_MS = 500;
 const AT_ONCE = Number.NEGATIVE_INFINITY;
 
 /**
- * Asks for slots of one command in a process, and hands them to the calls that wait, best class first. So a process asks
- * once for each slot, however many of its calls wait. If an answer takes longer than two slots lie apart, the next
- * question goes out meanwhile, for others. Where Redis is far away a process would have one slot a round trip otherwise
- * (docs/decisions/0095).
+ * Asks for slots of one command in a process, and hands them to the calls that wait, best class first. So a
+ * process asks once for each slot, however many of its calls wait. If an answer takes longer than two slots
+ * lie apart, the next question goes out meanwhile, for others. Where Redis is far away a process would have
+ * one slot a round trip otherwise (docs/decisions/0095).
  *
  * As a loop it is idle while no call waits for a slot, and due since its oldest question that has no answer.
  */
@@ -68,9 +68,9 @@ export class SlotQueue implements LoopDeadline {
   }
 
   /**
-   * Resolves with a slot, with 'lost' when another run owns the record by now, or with 'closing' when this process
-   * stops. It stays pending while the fleet is held or paused: waiting is not failing. `again`: the call had a slot and
-   * missed it, so it goes before the others of its class.
+   * Resolves with a slot, with 'lost' when another run owns the record by now, or with 'closing' when this
+   * process stops. It stays pending while the fleet is held or paused: waiting is not failing. `again`: the
+   * call had a slot and missed it, so it goes before the others of its class.
    */
   take(candidate: Candidate, again = false): Promise<Slot | 'lost' | 'closing'> {
     if (this.#isClosed) return Promise.resolve('closing');
@@ -133,7 +133,8 @@ export class SlotQueue implements LoopDeadline {
   async #ask(asking: readonly Waiter[], nowMs: number): Promise<void> {
     const { slots, watch, onUnusedProbe, onTrouble } = this.#options;
     const candidates = asking.map(({ candidate }) => candidate);
-    // Calls for which a question is on its way count as well: an answer that crosses this question may put them off.
+    // Calls for which a question is on its way count as well: an answer that crosses this question may put
+    // them off.
     const more = SLOT_CLASSES.filter((slotClass) => this.#waiting[slotClass].length > 1);
     const changesBefore = this.#changes;
     let rest: Rest | undefined;
@@ -186,7 +187,10 @@ export class SlotQueue implements LoopDeadline {
     waiter.resolve(end);
   }
 
-  /** The call that is to be the probe goes to the head of its class. False if it was asked for, or is not here. */
+  /**
+   * The call that is to be the probe goes to the head of its class. False if it was asked for, or is not
+   * here.
+   */
   #bringsForward(callId: string, asked: readonly Waiter[]): boolean {
     for (const queue of Object.values(this.#waiting)) {
       const at = queue.findIndex(({ candidate }) => candidate.callId === callId);

@@ -20,8 +20,8 @@ const leftLateScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot
 const throttleScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/throttle.lua');
 
 /**
- * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a call
- * that has no record.
+ * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a
+ * call that has no record.
  */
 export interface Candidate {
   readonly callId: string;
@@ -29,7 +29,7 @@ export interface Candidate {
   readonly slotClass: SlotClass;
 }
 
-/** A call that delivers no events. It obeys quota, throttle, pause and hold, and is never the probe of a hold. */
+/** A call that delivers no events. It obeys quota, throttle, pause and hold, and is never a probe. */
 export function withoutRecord(slotClass: SlotClass): Candidate {
   return { callId: '', run: '', slotClass };
 }
@@ -63,9 +63,9 @@ export type SlotAnswer =
 type Answered = SlotAnswer & { readonly epoch: string; readonly askedAtMs: number };
 
 /**
- * A probe that was not heard of for so long is replaced: its process died, or the API hangs. More than the service's
- * own time-out of 3 s (REST API overview), less than a call may take: a hold must not outlast its reason by the
- * time-out of a call that went out just before. What comes late still counts. An outage and a brake say less (hold.lua).
+ * A probe that was not heard of for so long is replaced: its process died, or the API hangs. It is more than
+ * the service's own time-out of 3 s (REST API overview), and less than a call may take: a hold must not
+ * outlast its reason by the time-out of a call. What comes late still counts. Some holds say less (hold.lua).
  */
 const PROBE_LEASE_MS = 5_000;
 /** A server that asks for more is not believed: somebody would notice only the next day. */
@@ -171,7 +171,7 @@ export function createSlotClient(
   return {
     /** Between two slots, by this process's configuration. */
     spacingMs: ownSpacingMicros / 1000,
-    /** `candidates`: one of each waiting class, best first. `more`: the classes of which more wait in this process. */
+    /** `candidates`: one of each waiting class, best first. `more`: the classes of which more wait here. */
     ask: (candidates: readonly Candidate[], more?: readonly SlotClass[]) => ask('calls', candidates, more),
     /** A slot for the check that probes a hold; granted only while one is due. */
     askForCheck: () => ask('check'),
@@ -180,8 +180,8 @@ export function createSlotClient(
     /** Tells the rate in force to a process that makes no calls. */
     look: () => inForce('look'),
     /**
-     * The slot was missed: it does not count as a started call, and the slots after it make up for its time. The
-     * lease of a probe is given back by `HoldState.missed`.
+     * The slot was missed: it does not count as a started call, and the slots after it make up for its time.
+     * The lease of a probe is given back by `HoldState.missed`.
      */
     async giveUp(slot: Slot): Promise<void> {
       const spacing = Math.floor(1_000_000 / slot.ratePerSecond);
@@ -193,8 +193,8 @@ export function createSlotClient(
       await runScript(redis, leftLateScript, [started, pace], [slot.number, leftAtMicros]);
     },
     /**
-     * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts for
-     * `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
+     * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts
+     * for `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
      */
     async throttle(slot: Slot, retryAfterMs: number): Promise<number | null> {
       const full = 1_000_000 / ownSpacingMicros;

@@ -28,8 +28,8 @@ export interface RedisSettings {
 export type ConnectionRole = 'loop' | 'oneshot';
 
 /**
- * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to connect. One
- * that comes back and refuses the database gives one more.
+ * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to
+ * connect. One that comes back and refuses the database gives one more.
  */
 export type ConnectionChange =
   | { readonly state: 'reachable' }
@@ -41,8 +41,8 @@ const SEEK_AGAIN_MS = { first: 500, most: 30_000 };
 const SEEK_CALM_MS = 120_000;
 
 /**
- * After a failover the connection still leads to the old server, which is a replica now. This reconnects at growing
- * intervals until a primary answers. ioredis then sends a loop's command again (2), and a one-shot's fails (1).
+ * After a failover the connection still leads to the old server, which is a replica now. This reconnects at
+ * growing intervals until a primary answers. ioredis then repeats a loop's command (2); a one-shot's fails (1).
  */
 function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
   let waitMs = 0;
@@ -63,9 +63,9 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
 /** Time-outs that detect a dead connection. */
 export const PATIENCE = {
   /**
-   * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps the
-   * connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more than the
-   * longest block (BullMQ's, 10 s), so that a connection that only waits survives.
+   * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps
+   * the connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more
+   * than the longest block (BullMQ's, 10 s), so that a connection that only waits survives.
    */
   deadAfterMs: 15_000,
   /** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
@@ -119,9 +119,9 @@ export function redisOptions(
 }
 
 /**
- * Opens a connection, which connects by itself and again after every loss. Once it is ready it is in the database of
- * the settings. Throws a RangeError if the address does not name a usable one. Nothing else in the project opens
- * connections; BullMQ gets those made here.
+ * Opens a connection, which connects by itself and again after every loss. Once it is ready it is in the
+ * database of the settings. Throws a RangeError if the address does not name a usable one. Nothing else in
+ * the project opens connections; BullMQ gets those made here.
  */
 export function openRedis(
   settings: RedisSettings,
@@ -169,8 +169,8 @@ function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
 }
 
 /**
- * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s. (On Cluster,
- * ioredis owns the subscriber's connection, which cannot be pinged.)
+ * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s. (On
+ * Cluster, ioredis owns the subscriber's connection, which cannot be pinged.)
  */
 export async function listenOn(
   client: RedisClient,
@@ -216,7 +216,7 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
   return new Cluster(nodes, {
     redisOptions,
-    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait for its end.
+    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait longer.
     ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
     retryDelayOnFailover: FAILOVER_LOOK_MS,
     retryDelayOnClusterDown: FAILOVER_LOOK_MS,
@@ -227,8 +227,8 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
 }
 
 /**
- * Resolves when the client can take commands. Rejects with the last reason after `timeoutMs`, and at once if Redis
- * refuses the database, since waiting would not change that.
+ * Resolves when the client can take commands. Rejects with the last reason after `timeoutMs`, and at once if
+ * Redis refuses the database, since waiting would not change that.
  */
 export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   if (client.status === 'ready') return Promise.resolve();

@@ -50,7 +50,7 @@ export function keysOf(sdkAppId: number) {
     deadByUser: `${tag}:dead-by-user`,
     /** Sorted set, lexical, `code eventId`: unresolved dead letters by code. */
     deadByCode: `${tag}:dead-by-code`,
-    /** Sorted set, lexical, `reason code eventId`: unresolved dead letters by reason, and by code within it. */
+    /** Sorted set, lexical, `reason code eventId`: unresolved dead letters by reason and code. */
     deadByReason: `${tag}:dead-by-reason`,
     /** Hash userId → unresolved dead letters of that user. */
     deadUsers: `${tag}:dead-users`,

@@ -63,7 +63,10 @@ export function memoryText({ usedRatio }: Memory): string {
 
 export type MemoryWatermark = Readonly<ReturnType<typeof createMemoryWatermark>>;
 
-/** Reads Redis's memory at most once per second, however often `look` is called. It rejects if Redis does not answer. */
+/**
+ * Reads Redis's memory at most once per second, however often `look` is called. It rejects if Redis does not
+ * answer.
+ */
 export function createMemoryWatermark(redis: RedisClient, keys: Keys) {
   let level: MemoryLevel = 'ample';
   const look = createCachedRead(async () => {

@@ -3,8 +3,8 @@ import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 
 /**
- * Questions to the server that holds the app's keys. On Cluster a command without a key goes to any node, whose
- * memory, role and clock may differ; so a script asks there, at a key of the app.
+ * Questions to the server that holds the app's keys. On Cluster a command without a key goes to any node,
+ * whose memory, role and clock may differ; so a script asks there, at a key of the app.
  */
 const ASK = 'return redis.call(ARGV[1])';
 
@@ -29,8 +29,8 @@ export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<numbe
 }
 
 /**
- * Resolves if the server takes writes. A PING is not enough: a replica, a cluster without its primary and a Redis
- * with a full disk answer it. Full memory does not refuse this command. It changes nothing.
+ * Resolves if the server takes writes. A PING is not enough: a replica, a cluster without its primary and a
+ * Redis with a full disk answer it. Full memory does not refuse this command. It changes nothing.
  */
 export async function writeNothing(redis: RedisClient, keys: Keys): Promise<void> {
   await redis.hdel(keys.cutter, '');

@@ -14,18 +14,18 @@ import { loadScript, runScript } from '../../redis/script.ts';
  * - *running*: calls get slots.
  * - *held(kind)*: no slot is granted. Calls on the wire finish; what they say comes from an older epoch and
  *   changes nothing. Events wait in the stream. Time held counts against no event.
- * - *probing*: one call of the fleet is out, under a lease. A prober that dies is replaced when the lease ends.
+ * - *probing*: one call of the fleet is out, under a lease. If its process dies, another one probes then.
  *
  * What starts a hold, and what its probes must prove:
- * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an ID
- *   that does not exist must pass. If calls are held again right after, the check was not proof enough: from
- *   then on a waiting call is the probe.
- * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the calls
- *   that wait, and that call is the probe: existing accounts pass whatever the plan says.
+ * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an
+ *   ID that does not exist must pass. If calls are held again right after, the check was not proof enough:
+ *   from then on a waiting call is the probe.
+ * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the
+ *   calls that wait, and that call is the probe: existing accounts pass whatever the plan says.
  * - `outage`, 5 s of transport faults, silence or transient answers without a success: any answer of the API.
- * - `brake`, five answers in a row that would dead-letter, over 100 different users, without a success: one account
- *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
- *   at fault and not the app, one of them passes at once.
+ * - `brake`, five answers in a row that would dead-letter, over 100 different users, without a success: one
+ *   account must be imported. Its probes are single accounts (scouts), the first three without a gap: if
+ *   accounts are at fault and not the app, one of them passes at once.
  *
  * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
  */
@@ -89,8 +89,8 @@ const NEWCOMER_MS = 10_000;
 /**
  * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
  * - `cleared`: it was held until this answer. `noted`: it is not held.
- * - `others-pass`: it is not held, and calls of others have passed since these users failed: the fault follows them.
- * - `lone`: it is not held, and of late this call record alone has failed, suspects aside, and none has passed.
+ * - `others-pass`: not held, and calls of others have passed since these users failed: the fault is theirs.
+ * - `lone`: not held, and of late this call record alone has failed, suspects aside, and none has passed.
  */
 export type HoldWord =
   | ('set' | 'postponed' | 'waiting' | 'held' | 'cleared' | 'noted' | 'others-pass' | 'lone')
@@ -113,7 +113,7 @@ export interface Failing {
 
 const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
 
-/** Tells the fleet's state machine what was heard. Every step is one script; changes are told to all processes. */
+/** Tells the fleet's state machine what was heard. Every step is one script; all processes hear of changes. */
 export type HoldState = Readonly<ReturnType<typeof createHoldState>>;
 
 export function createHoldState(redis: RedisClient, keys: Keys) {
@@ -145,7 +145,7 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
       run('bad', slot, failing, { newUsers, held: words('brake', answer) }),
     trouble: (slot: HeardSlot, answer: ApiWords, failing?: Failing) =>
       run('trouble', slot, failing, { held: words('outage', answer) }),
-    /** A call has been on the wire for seconds: if no success comes meanwhile, an outage is counted from now. */
+    /** A call has been on the wire for seconds: unless a success comes, an outage is counted from now. */
     silent: (slot: HeardSlot) => run('silent', slot),
     blocked(slot: HeardSlot, { minProbeGapMs = 0, ...why }: Blocked, failing?: Failing) {
       const { kind, errorCode } = why;
@@ -156,16 +156,16 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
       return run('blocked', slot, failing, { held, kind, proof, errorCode, firstGapMs, maxGapMs });
     },
     /**
-     * A user who is suspected already failed alone once more: that says nothing about the fleet. `proved`: others were
-     * seen to pass after a failure of this kind.
+     * A user who is suspected already failed alone once more: that says nothing about the fleet. `proved`:
+     * others were seen to pass after a failure of this kind.
      */
     suspect: (slot: HeardSlot, failing: Failing, proved: boolean) =>
       run('suspect', slot, failing, { proved }),
     /** Whose fault a refused call seems to be; `lone` only while others have passed of late. */
     compare: (slot: HeardSlot, failing: Failing) => run('compare', slot, failing),
     /**
-     * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
-     * that holds none passes and proves nothing, but makes room for another.
+     * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet.
+     * One that holds none passes and proves nothing, but makes room for another.
      */
     newcomer: (slot: HeardSlot, callId: string, proves: boolean) =>
       run('newcomer', slot, NO_RECORD, {

@@ -2,11 +2,11 @@ import { listenOn, type RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 
 /**
- * Knows the newest epoch of hold and pause that was heard of in this process, by the channel and by every slot reply. A
- * slot of an older epoch must not be used: the fleet was stopped after it was granted.
+ * Knows the newest epoch of hold and pause that was heard of in this process, by the channel and by every
+ * slot reply. A slot of an older epoch must not be used: the fleet was stopped after it was granted.
  *
- * A lost subscription costs little: slots are reserved for a few hundredths of a second at most, and the next slot reply
- * tells the epoch again.
+ * A lost subscription costs little: slots are reserved for a few hundredths of a second at most, and the next
+ * slot reply tells the epoch again.
  */
 export type HoldWatch = Readonly<Omit<ReturnType<typeof createHoldWatch>, 'told'>>;
 
@@ -43,8 +43,8 @@ export function createHoldWatch(nowMs: () => number) {
     /** A reply to a question asked at `askedAtMs` (`performance.now()`) told this epoch. */
     heardOf(epoch: string, askedAtMs: number): void {
       const number = Number(epoch);
-      // A smaller epoch is a reply that crossed the news on its way, unless it was asked for after the news: then Redis
-      // was emptied and counts from nothing again.
+      // A smaller epoch is a reply that crossed the news on its way, unless it was asked for after the news:
+      // then Redis was emptied and counts from nothing again.
       if (number > newest || (number < newest && askedAtMs > heardAtMs)) accept(number);
     },
     /** Called at every change of the epoch, and when a probe came back without one. */
