@@ -27,7 +27,7 @@ import { loadScript, runScript } from '../../redis/script.ts';
  *   account must be imported. Its probes are single accounts (scouts), the first three without a gap: if
  *   accounts are at fault and not the app, one of them passes at once.
  *
- * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
+ * Fields: hold-change.lua. Script: hold.lua. All of it lives in Redis, so it outlives every process.
  */
 
 const holdScript = loadScript(
