@@ -3,8 +3,8 @@ import { ConfigError } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { examine, unreadable } from '../doctor/examine.ts';
 import { type Finding, findingLines, verdictOfFindings } from '../doctor/finding.ts';
+import { loadForCommand, readTextFile } from './context.ts';
 import { EXIT } from './fail.ts';
-import { loadForCommand, readTextFile } from './load-config.ts';
 
 const HELP = `
 Changes nothing. Sends a few commands to Redis and one call to the API: account_check of an ID that does not exist.

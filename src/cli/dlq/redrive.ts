@@ -1,11 +1,10 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { RedriveReport } from '../../tasks/redrive.ts';
 import { RunRefusedError, type RunRequest, runRedrive } from '../../tasks/redrive-run.ts';
+import { readTextFile, withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { readTextFile } from '../load-config.ts';
 import { startProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
-import { withRedis } from '../with-redis.ts';
 import {
   addEventId,
   addFilterOptions,

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { needsOwnCall } from '../../tasks/backfill/connect.ts';
 import { dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
+import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
-import { loadForCommand } from '../load-config.ts';
 import { onInterrupt } from '../terminal.ts';
 import {
   addRowsOptions,

@@ -15,11 +15,10 @@ import { importRows } from '../../tasks/backfill/import-rows.ts';
 import { openRejectFile } from '../../tasks/backfill/reject-file.ts';
 import { awaitTally, openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
+import { loadForCommand, notReached, readTextFile } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
-import { loadForCommand, readTextFile } from '../load-config.ts';
 import { type Interruption, onInterrupt } from '../terminal.ts';
-import { notReached } from '../with-redis.ts';
 import {
   openedRows,
   openedText,

@@ -11,11 +11,10 @@ import {
   type VerifyCounts,
   verifyRows,
 } from '../../tasks/backfill/verify-rows.ts';
+import { loadForCommand, notReached, readTextFile } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, grouped, type NamedCount } from '../format.ts';
-import { loadForCommand, readTextFile } from '../load-config.ts';
 import { onInterrupt } from '../terminal.ts';
-import { notReached } from '../with-redis.ts';
 import {
   addRowsOptions,
   openedRows,

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
+import { withRedis } from '../context.ts';
 import { readAge } from '../dlq/filter.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted } from '../format.ts';
 import { isConfirmed } from '../terminal.ts';
-import { withRedis } from '../with-redis.ts';
 
 interface ForgetFlags {
   readonly yes?: boolean;

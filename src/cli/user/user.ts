@@ -7,9 +7,8 @@ import { redisSettings } from '../../redis/settings.ts';
 import type { Presence } from '../../tasks/checks/account-checks.ts';
 import { openAccountChecks } from '../../tasks/checks/open-account-checks.ts';
 import { findUser } from '../../tasks/find-user.ts';
+import { readTextFile, withRedis } from '../context.ts';
 import { EXIT } from '../fail.ts';
-import { readTextFile } from '../load-config.ts';
-import { withRedis } from '../with-redis.ts';
 import { forgetCommand } from './forget.ts';
 import { userText } from './text.ts';
 
