@@ -35,20 +35,16 @@ Examples:
   imsync dlq export --output letters.ndjson`;
 
 export function dlqCommand(): Command {
-  const dlq = new Command('dlq')
+  return new Command('dlq')
     .description('dead letters: events that ended without an account, or without their profile')
-    .addHelpText('after', DLQ_HELP);
-  dlq.addCommand(summaryCommand(), { isDefault: true });
-  for (const command of [
-    listCommand(),
-    showCommand(),
-    redriveCommand(),
-    redrivesCommand(),
-    deleteCommand(),
-    exportCommand(),
-  ])
-    dlq.addCommand(command);
-  return dlq;
+    .addHelpText('after', DLQ_HELP)
+    .addCommand(summaryCommand(), { isDefault: true })
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(redriveCommand())
+    .addCommand(redrivesCommand())
+    .addCommand(deleteCommand())
+    .addCommand(exportCommand());
 }
 
 function summaryCommand(): Command {

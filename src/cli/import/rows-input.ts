@@ -113,14 +113,7 @@ export async function withRows(
 
 async function openedRows(file: string, flags: RowsFlags): Promise<OpenRows> {
   try {
-    return await openRows(file, {
-      ...(flags.format !== undefined && { format: flags.format }),
-      ...(flags.encoding !== undefined && { encoding: flags.encoding }),
-      ...(flags.delimiter !== undefined && { delimiter: flags.delimiter }),
-      mapping: flags.map ?? {},
-      header: flags.header,
-      quotes: flags.quotes,
-    });
+    return await openRows(file, { ...flags, mapping: flags.map ?? {} });
   } catch (error) {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   }

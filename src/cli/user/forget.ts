@@ -4,7 +4,7 @@ import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
 import { withRedis } from '../context.ts';
 import { readAge } from '../dlq/filter.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { counted } from '../format.ts';
+import { counted, printResult } from '../format.ts';
 import { isConfirmed } from '../terminal.ts';
 
 interface ForgetFlags {
@@ -71,7 +71,7 @@ export function forgetCommand(): Command {
         process.stdout.write('nothing was erased\n');
         return;
       }
-      process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : forgetText(report));
+      printResult(flags.json, report, forgetText(report));
       if (!report.complete && !report.dryRun) process.exitCode = EXIT.failed;
     });
 }
