@@ -65,8 +65,7 @@ try {
   }
 }
 
-// The verb has ended and closes what it opened. Anything that stays open is reported and does not keep the
-// process.
+// The verb has ended and closes what it opened. What stays open is reported and does not keep the process.
 setTimeout(() => {
   const open = [...new Set(process.getActiveResourcesInfo())].filter((name) => !STDIO.has(name)).join(', ');
   process.stderr.write(`imsync: ended with open resources (${open}): this is a bug, please report it\n`);

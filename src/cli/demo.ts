@@ -68,15 +68,12 @@ export function demoCommand(): Command {
     });
 }
 
-/** A signal ended the demo: Ctrl-C, for example. */
+/** A signal such as Ctrl-C ended the demo. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/**
- * The first signal ends the demo in order, the second one at once; the exit handler then kills all child
- * processes.
- */
+/** The first signal ends the demo in order, the second one at once. The exit handler then kills all children. */
 function interruptible(): { signal: AbortSignal; interrupted: Promise<never>; interrupt: () => void } {
   const controller = new AbortController();
   const { signal } = controller;
@@ -89,10 +86,7 @@ function interruptible(): { signal: AbortSignal; interrupted: Promise<never>; in
   return { signal, interrupted, interrupt };
 }
 
-/**
- * A child process that dies also breaks the step that uses it. This waits for the cause, which may come
- * later.
- */
+/** A child process that dies also breaks the step that uses it. Waits for the cause, which may come later. */
 async function likelyCause(error: unknown, stage: Stage): Promise<never> {
   const isCertain = error instanceof Interrupted || (error instanceof DemoError && error.outOfReach);
   if (!isCertain) await Promise.race([stage.broken, sleep(CAUSE_WITHIN_MS)]);

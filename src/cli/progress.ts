@@ -1,10 +1,7 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
 import { duration, grouped } from './format.ts';
 
-/**
- * Progress of a long verb on standard error: one line that is redrawn on a terminal, otherwise a line at
- * intervals.
- */
+/** Progress on standard error: one line that is redrawn on a terminal, otherwise a line at intervals. */
 export interface Progress {
   /** `share`: how much is done, from 0 to 1. A terminal shows it as a bar; undefined shows no bar. */
   show(text: string, share?: number): void;
@@ -101,10 +98,7 @@ export function startRowsProgress(verb: string): RowsProgress {
   };
 }
 
-/**
- * Rows per second over the last half minute. Counts from the first call, so that rows which an earlier run
- * did are not counted. Pure but for what it was told.
- */
+/** Rows per second over the last half minute, from the first call on: earlier runs do not count. */
 export function createRate(): (rows: number, nowMs: number) => number {
   const seen: { rows: number; atMs: number }[] = [];
   return (rows, nowMs) => {

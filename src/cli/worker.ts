@@ -31,8 +31,7 @@ export function workerCommand(): Command {
       readSecrets(config, readTextFile);
       const version = command.parent?.version() ?? '';
       const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
-      // The log handles its own errors. Other output on standard output may be lost; it must not end the
-      // worker.
+      // The log handles its own errors. Other output may be lost; it must not end the worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
       let started = false;
       const signalled = firstSignal();
@@ -73,8 +72,7 @@ export function workerCommand(): Command {
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-    // SIGHUP stays caught: a terminal that is closed sends it twice, and the second one must not end the
-    // worker at once.
+    // SIGHUP stays caught: a terminal that is closed sends it twice, and the second must not end the worker.
     process.on('SIGHUP', resolve);
   });
 }

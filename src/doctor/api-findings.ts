@@ -15,7 +15,6 @@ import { type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
 
-/** The result of one account_check. */
 interface ApiProbe {
   readonly answer: Answer;
   readonly verdict: Verdict;

@@ -54,22 +54,19 @@ function configurationProblem(problem: string): Finding {
 
 /** The secrets, or undefined and the problems that keep a worker from starting. */
 function settingsProblems(config: Config, readFile: ReadFile): [Secrets | undefined, string[]] {
-  const problems: string[] = [];
-  let secrets: Secrets | undefined;
-  for (const step of [
-    () => requireForWorker(config),
-    () => {
-      secrets = readSecrets(config, readFile);
-    },
-  ]) {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
-    }
-  }
+  const [, incomplete] = attempt(() => requireForWorker(config));
+  const [secrets, unread] = attempt(() => readSecrets(config, readFile));
+  const problems = [...incomplete, ...unread];
   return [problems.length === 0 ? secrets : undefined, problems];
+}
+
+function attempt<T>(step: () => T): [T | undefined, readonly string[]] {
+  try {
+    return [step(), []];
+  } catch (error) {
+    if (error instanceof ConfigError) return [undefined, error.problems];
+    throw error;
+  }
 }
 
 function openedRedis(config: Config, readFile: ReadFile): RedisClient | undefined {

@@ -34,7 +34,7 @@ export function importCommand(): Command {
   const command = new Command('import')
     .description('import existing users from a file')
     .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
-  addRowsOptions(command)
+  return addRowsOptions(command)
     .option('--update', 'add every row, and overwrite the profiles of existing accounts')
     .option('--dry-run', 'read and count all rows; change nothing and make no calls')
     .option('--wait', 'wait until every event has ended, and report how')
@@ -50,7 +50,6 @@ export function importCommand(): Command {
         ? await runDryRun(file, flags, self)
         : await runImport(file, flags, self);
     });
-  return command;
 }
 
 function rowNumber(text: string): number {

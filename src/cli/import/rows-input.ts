@@ -14,7 +14,7 @@ import { grouped } from '../format.ts';
 import { type RowsProgress, startRowsProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
 
-/** What the verbs that read a file share: its options, opening it, watching its rows, and its errors. */
+/** What the verbs that read a file share: options, opening, watching the rows, errors, Ctrl-C. */
 
 /** The options that say how a file is read, as commander gives them. */
 export interface RowsFlags {
@@ -96,7 +96,9 @@ export async function withRows(
   flags: RowsFlags,
   work: (run: RowsRun) => Promise<number>,
 ): Promise<number> {
-  const rows = await openedRows(file, flags);
+  const rows = await openRows(file, { ...flags, mapping: flags.map ?? {} }).catch((error: Error) => {
+    throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
+  });
   const progress = startRowsProgress(verb);
   const interruption = onInterrupt(() => rows.close());
   try {
@@ -108,14 +110,6 @@ export async function withRows(
     progress.end();
     interruption.release();
     rows.close();
-  }
-}
-
-async function openedRows(file: string, flags: RowsFlags): Promise<OpenRows> {
-  try {
-    return await openRows(file, { ...flags, mapping: flags.map ?? {} });
-  } catch (error) {
-    throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   }
 }
 

@@ -58,7 +58,7 @@ interface ImportJob {
   at: Checkpoint;
 }
 
-/** Imports a file. Resolves to the exit code. */
+/** Resolves to the exit code. */
 export async function runImport(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
   // In hosted mode registering an existing account changes nothing, so no account needs to be asked for.

@@ -53,7 +53,7 @@ export function verifyCommand(): Command {
   const command = new Command('verify')
     .description('check whether the users of a file have accounts')
     .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
-  addRowsOptions(command)
+  return addRowsOptions(command)
     .option('--enqueue-missing', 'add the missing users to the intake')
     .option('--missing-file <file>', 'write the users without an account to this file')
     .option('--json', 'print the summary as one JSON object')
@@ -61,10 +61,9 @@ export function verifyCommand(): Command {
     .action(async (file: string, flags: VerifyFlags, self: Command) => {
       process.exitCode = await runVerify(file, flags, self);
     });
-  return command;
 }
 
-/** Verifies a file. Resolves to the exit code. */
+/** Resolves to the exit code. */
 async function runVerify(file: string, flags: VerifyFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
   const { missingFile } = flags;
