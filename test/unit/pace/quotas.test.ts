@@ -1,4 +1,4 @@
-import { readTextFile } from '../../../src/cli/load-config.ts';
+import { readTextFile } from '../../../src/cli/context.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { commandPair, quotaOf, quotasOf } from '../../../src/pace/quotas.ts';
 
