@@ -52,7 +52,7 @@ export function parseRedisFacts(info: string): Omit<RedisFacts, 'roundTripMs' | 
   };
 }
 
-/** Returns the findings about a Redis that answers. `address` contains no password. */
+/** The findings about a Redis that answers. `address` contains no password. */
 export function redisFindings(
   facts: RedisFacts,
   address: string,
@@ -88,7 +88,7 @@ export function redisFindings(
   ];
 }
 
-/** Returns the findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
+/** The findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
 export function redisAway(address: string, reason: string): Finding[] {
   const problem = wrong(
     isDatabaseRefused(reason) ? 'redis.database' : 'redis.reachable',

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readTextFile } from '../../../src/cli/load-config.ts';
+import { readTextFile } from '../../../src/cli/context.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import {
   commandPair,
