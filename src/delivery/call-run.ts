@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import type { ParsedEntry } from '../event/event.ts';
 import { parseEntry } from '../event/parse.ts';
+import { decodeCheck } from '../im/bodies.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
@@ -10,20 +11,17 @@ import type { SlotClass } from '../pace/budget.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
-import { type BreakerReporter, type BreakerVerdict, createBreakerReporter } from './breaker.ts';
-import { reportCheck, whoIsThere } from './check.ts';
+import { BreakerReporter, type BreakerVerdict } from './breaker.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { learnFromAnswer } from './learn-from-answer.ts';
-import { makeCall, slotReportOf } from './make-call.ts';
-import { dueAtMs, LANDING_MS, retryDelayMs, suspectFailures } from './policy/backoff.ts';
-import { decide, decideChecked } from './policy/decide.ts';
+import { makeCall, type SlotReport } from './make-call.ts';
+import { LANDING_MS, retryAtMs } from './policy/backoff.ts';
+import { decide, decideChecked, preflight } from './policy/decide.ts';
 import type { Decision, Whose } from './policy/decision.ts';
-import { firstRequests } from './policy/first-requests.ts';
 import { type ApiRequest, bodyOf, type PendingUser, pendingByUser } from './policy/pending-user.ts';
-import { preflight } from './policy/preflight.ts';
-import { canaryOf, released } from './policy/split.ts';
+import { canaryOf, firstRequests, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
-import { createSettler, type Settler } from './settler.ts';
+import { Settler } from './settler.ts';
 
 /** A record, and the run that owns it. */
 export interface ClaimedRecord {
@@ -40,7 +38,6 @@ interface Answered {
   readonly answer: Parameters<typeof verdictOf>[1];
   readonly slot: Slot;
   readonly durationMs: number;
-  readonly limiter: CommandLimiter;
   readonly verdict: Verdict;
   readonly failAccounts: readonly string[];
   /** Users of the request who stand in FailAccounts. */
@@ -56,6 +53,8 @@ const CONTRADICTION = {
   class: 'unknown',
   meaning: 'success, but the account stands in FailAccounts',
 } as const;
+/** A check that failed settled nothing about anybody. */
+const NO_NEWS: ReadonlyMap<string, boolean> = new Map();
 const LOST: NextStep = { end: { kind: 'finished' }, again: [] };
 
 /**
@@ -87,14 +86,13 @@ export class CallRun {
     this.#claimed = claimed;
     this.#release = release;
     this.#parsed = entriesOf(record).map((raw) => parseEntry(raw, options.rules));
-    this.#breaker = createBreakerReporter(options, record.callId, options.chance.splitAfter);
-    this.#settler = createSettler({
+    this.#breaker = new BreakerReporter(options, record.callId, options.chance.splitAfter);
+    this.#settler = new Settler({
       record,
       users: pendingByUser(
         this.#parsed.filter((entry) => entry.ok),
         record.suspects,
       ),
-      tellAll: options.allOutcomes,
       isOnWire: () => this.#callsOnWire > 0,
       store: async (settlement) => {
         const { redis, keys, allOutcomes, report } = options;
@@ -110,10 +108,10 @@ export class CallRun {
     const invalid = this.#parsed.filter((entry) => !entry.ok);
     if ((await this.#settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
     const { record, passedAtMs } = this.#claimed;
-    const first = firstRequests(record, this.#settler.remaining(), passedAtMs, this.#options.commands);
+    const first = firstRequests(record, this.#settler.remaining, passedAtMs, this.#options.commands);
     const end = await runConcurrently<ApiRequest, RunEnd>(first, (request) => this.#step(request));
     if (end !== undefined && end.kind !== 'later') return end;
-    const { dueAtMs: due } = this.#settler.kept();
+    const { dueAtMs: due } = this.#settler.kept;
     if (due === 0) return { kind: 'finished' };
     return { kind: 'later', delayMs: due - this.#redisAheadMs - performance.now() };
   }
@@ -148,7 +146,7 @@ export class CallRun {
     // No further call could name a reason: the same call again would go on for ever.
     const contradicts = told.class === 'done' && request.command === commands.single && failed > 0;
     const verdict = contradicts ? { ...told, ...CONTRADICTION } : told;
-    const answered = { request, slotClass, answer, slot, durationMs, limiter, verdict, failAccounts, failed };
+    const answered = { request, slotClass, answer, slot, durationMs, verdict, failAccounts, failed };
     return this.#handle(answered);
   }
 
@@ -163,18 +161,34 @@ export class CallRun {
         watch,
         candidate,
         bodyOf(request, commands.form),
-        slotReportOf(this.#options, limiter, this.#release),
+        this.#slotReport(limiter),
       );
     } finally {
       this.#callsOnWire -= 1;
     }
   }
 
+  #slotReport({ command, slots }: CommandLimiter): SlotReport {
+    const { hold, readSecretAnew, report } = this.#options;
+    return {
+      granted: this.#release,
+      probing: readSecretAnew,
+      // If this report fails, the time-out that follows tells the same.
+      silent: (slot) => void hold.silent(slot).catch(() => undefined),
+      missed: async (slot, lateMs, isConnected) => {
+        report.gaveUp(command, lateMs);
+        await slots.giveUp(slot);
+        // Without a connection the probe has an answer all the same, and the breaker gets it.
+        if (slot.probe && isConnected) await hold.missed(slot);
+      },
+    };
+  }
+
   async #handle(answered: Answered): Promise<NextStep> {
-    const { request, verdict, slot, limiter, failed } = answered;
+    const { request, verdict, slot, failed } = answered;
     const breaker =
       request.command === 'account_check'
-        ? await reportCheck(this.#options.hold, limiter, verdict, slot)
+        ? await this.#breaker.reportCheck(verdict, slot)
         : await this.#breaker.report(request, verdict, failed, slot);
     if (breaker.kind === 'again') {
       this.#report(answered, undefined);
@@ -199,7 +213,7 @@ export class CallRun {
 
   /** Other users of the record are due again when this run ends: one user alone must not keep it, for a hold or a rate. */
   #waitsForNextRun({ users, behind }: ApiRequest, nowMs: number): boolean {
-    const { dueAtMs: due } = this.#settler.kept();
+    const { dueAtMs: due } = this.#settler.kept;
     return users.length === 1 && behind === undefined && due > 0 && due <= nowMs;
   }
 
@@ -253,8 +267,11 @@ export class CallRun {
           ...request,
           users: request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] })),
         };
-    if (isCheck) return decideChecked(tried, whoIsThere(verdict, answer), commands);
-    const kept = this.#settler.kept();
+    if (isCheck) {
+      const isThere = verdict.class === 'done' && answer.kind === 'api' ? decodeCheck(answer.body) : NO_NEWS;
+      return decideChecked(tried, isThere, commands);
+    }
+    const kept = this.#settler.kept;
     const waitedMs = slot.atRedisMs + durationMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
     const earlier = attemptsOf(kept.attempts, request.users[0]?.userId ?? '');
     return decide(tried, verdict, failAccounts, {
@@ -278,21 +295,18 @@ export class CallRun {
     whose: Whose,
   ): void {
     const { retry, random } = this.#options;
-    const delayMs = retryDelayMs({
+    const due = retryAtMs({
+      users: later,
+      whose,
+      verdict,
       tries: this.#claimed.record.tries,
-      suspectFailures: suspectFailures(later, whose, this.#claimed.record.tries),
-      verdictClass: verdict.class,
       limits: retry,
       random: random(),
-    });
-    const due = dueAtMs({
-      nowMs: slot.atRedisMs + durationMs,
       sentAtMs: slot.atRedisMs,
-      outcomeKnown: verdict.outcomeKnown,
-      delayMs,
+      nowMs: slot.atRedisMs + durationMs,
     });
     const [user, ...others] = request.users;
-    const isOfMany = user !== undefined && others.length === 0 && this.#settler.remaining().length > 1;
+    const isOfMany = user !== undefined && others.length === 0 && this.#settler.remaining.length > 1;
     this.#settler.postpone(later, due, isOfMany ? { ...attempt, userId: user.userId } : attempt);
   }
 

@@ -8,7 +8,7 @@ import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotClient } from '../pace/slot.ts';
-import { sendAtSlot } from './send-at-slot.ts';
+import { sendAtSlot } from './make-call.ts';
 
 interface Checked {
   readonly answer: Answer;

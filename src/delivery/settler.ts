@@ -20,59 +20,109 @@ interface Ended extends Pick<Decision, 'imported' | 'refused'> {
   readonly passedAtMs: number;
 }
 
-/**
- * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one after
- * the other, and what ends while one is under way shares the next.
- */
-export interface Settler {
-  /** Users who are not settled yet. */
-  remaining(): readonly PendingUser[];
-  kept(): Omit<KeptState, 'onWire'>;
-  /** The first call of the record was sent; later calls change nothing. */
-  began(atRedisMs: number, heldMs: number): void;
-  /** Users wait for another run of the record. */
-  postpone(users: readonly PendingUser[], dueAtMs: number, attempt: Attempt): void;
-  /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
-  settle(ended: Ended): Promise<Settled['kind']>;
-  /** Entries that do not hold up leave the record first: they must not wait for a hold to end. */
-  settleInvalid(invalid: readonly InvalidEntry[]): Promise<Settled['kind']>;
-}
-
 interface Waiting {
   readonly ended: Ended;
   readonly resolve: (kind: Settled['kind']) => void;
   readonly reject: (error: unknown) => void;
 }
 
-export function createSettler(options: {
+interface SettlerOptions {
   readonly record: CallRecord;
   readonly users: Remaining;
   readonly store: (settlement: Settlement) => Promise<Settled>;
-  /** Every outcome is told, not only those that were asked for. */
-  readonly tellAll: boolean;
   /** Whether calls of this record may be on the wire. */
   readonly isOnWire: () => boolean;
-}): Settler {
-  const { record, store, isOnWire, tellAll } = options;
-  let remaining = options.users;
-  let read: ReadonlyMap<string, RawEntry> | undefined;
-  // Only what fails or stays is asked for as it came.
-  const entries = (): ReadonlyMap<string, RawEntry> => {
-    read ??= new Map(entriesOf(record).map((entry) => [entry.eventId, entry]));
-    return read;
-  };
-  let kept: Omit<KeptState, 'onWire'> = {
-    tries: record.tries,
-    attempts: record.attempts,
-    suspects: record.suspects,
-    dueAtMs: 0,
-    firstSentAtMs: record.firstSentAtMs,
-    heldMsAtFirst: record.heldMsAtFirst,
-  };
-  let waiting: Waiting[] = [];
-  let storing = false;
+}
 
-  const storeAll = async (all: readonly Ended[]): Promise<Settled['kind']> => {
+/**
+ * What is left of a record while a run works on it. Its calls end at any time. Their settlements go out one after the
+ * other; all that end while one is under way share the next.
+ */
+export class Settler {
+  readonly #options: SettlerOptions;
+  #remaining: Remaining;
+  #kept: Omit<KeptState, 'onWire'>;
+  #entriesRead: ReadonlyMap<string, RawEntry> | undefined;
+  #waiting: Waiting[] = [];
+  #storing = false;
+
+  constructor(options: SettlerOptions) {
+    const { tries, attempts, suspects, firstSentAtMs, heldMsAtFirst } = options.record;
+    this.#options = options;
+    this.#remaining = options.users;
+    this.#kept = { tries, attempts, suspects, dueAtMs: 0, firstSentAtMs, heldMsAtFirst };
+  }
+
+  /** Users who are not settled yet. */
+  get remaining(): readonly PendingUser[] {
+    return [...this.#remaining.values()];
+  }
+
+  /** What the record keeps if users stay in it. */
+  get kept(): Omit<KeptState, 'onWire'> {
+    return this.#kept;
+  }
+
+  /** The first call of the record was sent. Later calls change nothing. */
+  began(atRedisMs: number, heldMs: number): void {
+    if (this.#kept.firstSentAtMs === 0)
+      this.#kept = { ...this.#kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
+  }
+
+  /** Users wait for another run of the record. */
+  postpone(users: readonly PendingUser[], dueAtMs: number, attempt: Attempt): void {
+    const suspects = new Map<string, Suspicion>(this.#kept.suspects);
+    for (const { userId, suspicion } of users) if (suspicion !== null) suspects.set(userId, suspicion);
+    this.#kept = {
+      ...this.#kept,
+      suspects,
+      tries: this.#options.record.tries + 1,
+      attempts: withAttempt(this.#kept.attempts, attempt),
+      dueAtMs: Math.max(this.#kept.dueAtMs, dueAtMs),
+    };
+  }
+
+  /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
+  settle(ended: Ended): Promise<Settled['kind']> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ended, resolve, reject });
+      if (!this.#storing) void this.#drain();
+    });
+  }
+
+  /** Invalid entries leave the record first: they must not wait for a hold to end. */
+  async settleInvalid(invalid: readonly InvalidEntry[]): Promise<Settled['kind']> {
+    const deaths = invalid.flatMap((entry) => {
+      const raw = this.#entries().get(entry.eventId);
+      return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
+    });
+    if (deaths.length === 0) return 'settled';
+    const settlement = invalidSettlement({
+      invalid: deaths,
+      remaining: this.#remaining,
+      entries: () => this.#entries(),
+      kept: this.#keptNow(),
+    });
+    return (await this.#options.store(settlement)).kind;
+  }
+
+  async #drain(): Promise<void> {
+    this.#storing = true;
+    while (this.#waiting.length > 0) {
+      const together = this.#waiting;
+      this.#waiting = [];
+      try {
+        const kind = await this.#store(together.map(({ ended }) => ended));
+        for (const { resolve } of together) resolve(kind);
+      } catch (error) {
+        for (const { reject } of together) reject(error);
+      }
+    }
+    this.#storing = false;
+  }
+
+  async #store(all: readonly Ended[]): Promise<Settled['kind']> {
+    const { record, store } = this.#options;
     const decision = {
       imported: all.flatMap(({ imported }) => imported),
       refused: all.flatMap(({ refused }) => refused),
@@ -80,70 +130,29 @@ export function createSettler(options: {
     const commands = new Map(all.flatMap(({ refused, command }) => refused.map((one) => [one, command])));
     const letter = (raw: RawEntry, refused: Refused) =>
       refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
-    const after = remainingAfter(remaining, decision);
-    const onWire = isOnWire();
-    const passedAtMs = Math.max(...all.map((one) => one.passedAtMs));
-    const { kind } = await store({
-      passedAtMs,
-      ...settlementOf({
-        before: remaining,
-        after,
-        decision,
-        entries,
-        letter,
-        kept: { onWire, ...kept },
-        tellAll,
-      }),
+    const after = remainingAfter(this.#remaining, decision);
+    const settlement = settlementOf({
+      before: this.#remaining,
+      after,
+      decision,
+      entries: () => this.#entries(),
+      letter,
+      kept: this.#keptNow(),
     });
-    if (kind === 'settled') remaining = after;
+    const { kind } = await store({
+      ...settlement,
+      passedAtMs: Math.max(...all.map(({ passedAtMs }) => passedAtMs)),
+    });
+    if (kind === 'settled') this.#remaining = after;
     return kind;
-  };
+  }
 
-  const drain = async (): Promise<void> => {
-    storing = true;
-    while (waiting.length > 0) {
-      const together = waiting;
-      waiting = [];
-      try {
-        const kind = await storeAll(together.map(({ ended }) => ended));
-        for (const { resolve } of together) resolve(kind);
-      } catch (error) {
-        for (const { reject } of together) reject(error);
-      }
-    }
-    storing = false;
-  };
+  #keptNow(): KeptState {
+    return { ...this.#kept, onWire: this.#options.isOnWire() };
+  }
 
-  return {
-    remaining: () => [...remaining.values()],
-    kept: () => kept,
-    began(atRedisMs, heldMs) {
-      if (kept.firstSentAtMs === 0) kept = { ...kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
-    },
-    postpone(users, dueAtMs, attempt) {
-      const suspects = new Map<string, Suspicion>(kept.suspects);
-      for (const { userId, suspicion } of users) if (suspicion !== null) suspects.set(userId, suspicion);
-      kept = {
-        ...kept,
-        suspects,
-        tries: record.tries + 1,
-        attempts: withAttempt(kept.attempts, attempt),
-        dueAtMs: Math.max(kept.dueAtMs, dueAtMs),
-      };
-    },
-    settle: (ended) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ ended, resolve, reject });
-        if (!storing) void drain();
-      }),
-    async settleInvalid(invalid) {
-      const dead = invalid.flatMap((entry) => {
-        const raw = entries().get(entry.eventId);
-        return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
-      });
-      if (dead.length === 0) return 'settled';
-      const now = { onWire: isOnWire(), ...kept };
-      return (await store(invalidSettlement({ invalid: dead, remaining, entries, kept: now }))).kind;
-    },
-  };
+  #entries(): ReadonlyMap<string, RawEntry> {
+    this.#entriesRead ??= new Map(entriesOf(this.#options.record).map((entry) => [entry.eventId, entry]));
+    return this.#entriesRead;
+  }
 }

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Registry } from 'prom-client';
 import { openCallQueues } from '../calls/bullmq/queues.ts';
 import type { Config } from '../config/config.ts';
-import type { DeliveryReport } from '../delivery/delivery-report.ts';
+import type { DeliveryReport } from '../delivery/delivery-options.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { createCachedRead } from '../lifecycle/cached-read.ts';
 import { within } from '../lifecycle/wait.ts';

@@ -4,14 +4,12 @@ import { type CallQueues, openCallQueues } from '../calls/bullmq/queues.ts';
 import { createLocalCalls } from '../calls/local-calls.ts';
 import { startSweeper, sweep } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
-import { type Admission, createAdmission } from '../delivery/admission.ts';
-import { allOf } from '../delivery/all-reports.ts';
-import { createBodyLimit } from '../delivery/body-limit.ts';
+import { Admission } from '../delivery/admission.ts';
+import { BatchSize } from '../delivery/batch-size.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
-import type { DeliveryOptions } from '../delivery/delivery-options.ts';
+import { allOf, type DeliveryOptions } from '../delivery/delivery-options.ts';
 import { createChance } from '../delivery/policy/chance.ts';
 import { Prober } from '../delivery/prober.ts';
-import { trackRefusalRate } from '../delivery/refusal-rate.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
 import { createCallClaims } from '../intake/call-claims.ts';
@@ -75,7 +73,7 @@ export function startCalls(parts: Parts): Calls {
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
   });
-  const admission = createAdmission({ ...READY, nowMs: () => performance.now() });
+  const admission = new Admission({ ...READY, nowMs: () => performance.now() });
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
   const coalescer = new Coalescer({
     redis,
@@ -173,9 +171,8 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     commands: { form: config.api.form, batch, single },
     admission,
     overrides: config.verdicts,
-    culprits: trackRefusalRate(redis, keys, trouble('counting refused users')),
+    batchSize: new BatchSize(redis, keys, trouble('noting how large a call may be')),
     chance: createChance(() => performance.now()),
-    bodyLimit: createBodyLimit(redis, keys, trouble('noting how large a call may be')),
     rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,

@@ -1,4 +1,4 @@
-import { type BreakerReporter, createBreakerReporter } from '../../src/delivery/breaker.ts';
+import { BreakerReporter } from '../../src/delivery/breaker.ts';
 import {
   type ApiRequest,
   FIRST_CALL,
@@ -54,7 +54,7 @@ function scene(): Scene {
     signedAnew: () => signed,
     throttled,
     breaker: () =>
-      createBreakerReporter(
+      new BreakerReporter(
         {
           hold,
           limiters: { [BATCH]: limiterOf(BATCH), [SINGLE]: limiterOf(SINGLE) },

@@ -1,4 +1,6 @@
+import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
 import type { ImportCommand } from '../../im/bodies.ts';
+import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import { type Decision, type DecisionPolicy, nothing, type Refused } from './decision.ts';
 import { isTransient, refuse, unexplainedOfOne } from './fails-alone.ts';
@@ -12,11 +14,58 @@ import {
 } from './pending-user.ts';
 import { canaryOf, halvesOf, onceMore, partsOf, released, watched } from './split.ts';
 
+/** What becomes of the users of a call: before it (`preflight`), and by its answer (`decide`). Pure. */
+
+/** What the API would answer to a profile that is too long (API reference, account_import): known without a call. */
+export const TOO_LONG: Verdict = {
+  class: 'body',
+  errorCode: 40601,
+  errorInfo: `not sent: nick or faceUrl takes more than ${MAX_PROFILE_BYTES} bytes`,
+  httpStatus: 0,
+  outcomeKnown: true,
+  meaning: 'the value of a profile field is too long',
+  profileFault: true,
+  signAnew: false,
+};
 /** Calls of others that passed so long before a call count for its parts. */
 const FRESH_MS = 1_000;
 
 /**
- * What the answer to a call means for each of its users, and for those behind it. Pure.
+ * Keeps profiles that the API is sure to refuse out of a call, so that they cost the others nothing: an older
+ * event takes their place, or the account goes without a profile, or (if so configured) the event ends here.
+ */
+export function preflight(
+  users: readonly PendingUser[],
+  onProfileFault: DecisionPolicy['onProfileFault'],
+  form: ApiForm = 'current',
+): { users: PendingUser[]; refused: Refused[] } {
+  // register_account_v1 has no profile: what is not sent cannot be refused.
+  if (form === 'hosted') return { users: [...users], refused: [] };
+  const passed: PendingUser[] = [];
+  const refused: Refused[] = [];
+  for (const user of users) {
+    const { bare, events } = user;
+    const fitting = events.findIndex(({ tooLong }) => tooLong.length === 0);
+    if (bare !== null || fitting === 0) {
+      passed.push(user);
+      continue;
+    }
+    const goesBare = fitting < 0 && onProfileFault === 'import-bare';
+    const kept = fitting >= 0 ? events.slice(fitting) : events.slice(goesBare ? -1 : events.length);
+    for (const [i, entry] of events.slice(0, events.length - kept.length).entries())
+      refused.push({
+        user: { ...user, events: events.slice(i) },
+        entry,
+        reason: 'profile',
+        verdict: TOO_LONG,
+      });
+    if (kept.length > 0) passed.push({ ...user, events: kept, bare: goesBare ? TOO_LONG : null });
+  }
+  return { users: passed, refused };
+}
+
+/**
+ * What the answer to a call means for each of its users, and for those behind it.
  *
  * Codes of class `account` and `body` name the request as the cause: it is split at once, and who is refused alone ends.
  * Whatever else fails (`retry`, `unknown`, and `app` and `throttle` once others pass) says nothing of whom it is about. The
@@ -74,9 +123,8 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
 /** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
 function done(request: ApiRequest, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
-  const failed = failing.size === 0 ? [] : request.users.filter(({ userId }) => failing.has(userId));
-  const passed =
-    failing.size === 0 ? request.users : request.users.filter(({ userId }) => !failing.has(userId));
+  const passed = request.users.filter(({ userId }) => !failing.has(userId));
+  const failed = request.users.filter(({ userId }) => failing.has(userId));
   const again = failed.filter((user) => !user.failed).map((user) => ({ ...user, failed: true }));
   const alone = failed.filter((user) => user.failed);
   const { commands } = policy;

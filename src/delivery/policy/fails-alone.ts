@@ -113,16 +113,20 @@ function withoutProfile(
   return { ...nothing, again: [...bare, ...released(request, commands)] };
 }
 
-/** Too old to be tried again: but once more without the profile, if that may be the fault. */
+/** Too old to be tried again, except once without the profile if that may be the fault. */
 function bareOrExpired(
   request: ApiRequest,
   user: PendingUser,
   verdict: Verdict,
   policy: DecisionPolicy,
 ): Decision {
-  return canGoBare(user, policy)
-    ? withoutProfile(request, user, verdict, policy.commands)
-    : expire(request, user, verdict, policy);
+  if (canGoBare(user, policy)) return withoutProfile(request, user, verdict, policy.commands);
+  const reason = user.there ? 'profile' : 'expired';
+  return {
+    ...nothing,
+    refused: user.events.map((entry) => ({ user, entry, reason, verdict })),
+    again: released(request, policy.commands),
+  };
 }
 
 function suspected(user: PendingUser, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): PendingUser {
@@ -143,45 +147,23 @@ function suspected(user: PendingUser, verdict: Verdict, { whose, startedAtMs }: 
   return { ...user, suspicion };
 }
 
-/** Too old to be tried again, whatever it was that failed. */
-function expire(
-  request: ApiRequest,
-  user: PendingUser,
-  verdict: Verdict,
-  { commands }: DecisionPolicy,
-): Decision {
-  const reason = user.there ? ('profile' as const) : ('expired' as const);
-  return {
-    ...nothing,
-    refused: user.events.map((entry) => ({ user, entry, reason, verdict })),
-    again: released(request, commands),
-  };
-}
-
-/** The answer is about this one user; who waited behind goes on without them. */
+/** The answer is about this one user; those who waited behind go on. */
 export function refuse(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
-  const { commands } = policy;
+  const { commands, onProfileFault } = policy;
   const [user] = request.users;
   if (user === undefined) return nothing;
-  const others = released(request, commands);
+  const behind = released(request, commands);
   const [entry, ...older] = user.events;
-  if (entry === undefined) return { ...nothing, again: others };
+  if (entry === undefined) return { ...nothing, again: behind };
   const aboutProfile = (verdict.profileFault || user.there) && profileCounts(user, commands);
+  if (older.length === 0 && aboutProfile && !user.there && onProfileFault === 'import-bare')
+    return { ...nothing, again: [...singly([{ ...user, bare: verdict }], commands.single), ...behind] };
   // A user never ends without an account while one of their events could have made it.
-  if (older.length > 0) {
-    return {
-      ...nothing,
-      refused: [{ user, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-      again: [...singly([{ ...user, events: older, suspicion: null }], commands.single), ...others],
-    };
-  }
-  if (aboutProfile && !user.there && policy.onProfileFault === 'import-bare') {
-    return { ...nothing, again: [...singly([{ ...user, bare: verdict }], commands.single), ...others] };
-  }
+  const next = older.length > 0 ? [{ ...user, events: older, suspicion: null }] : [];
   return {
     ...nothing,
     refused: [{ user, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-    again: others,
+    again: [...singly(next, commands.single), ...behind],
   };
 }
 

@@ -39,8 +39,8 @@ export interface ApiRequest {
   readonly unluckyFailures: number;
   /** Since when it is asked whether calls of others pass, ms since 1970, Redis's clock: a failure's start; 0 for none. */
   readonly failedAtMs: number;
-  /** Set for a canary: the users who go after this one. */
-  readonly behind?: Behind;
+  /** Set for a canary: the users who wait for its answer, and go as one call then. */
+  readonly behind?: Pick<ApiRequest, 'command' | 'users'>;
   /** Set for a part of a call that failed. */
   readonly whole?: Whole;
 }
@@ -52,12 +52,6 @@ export interface Whole {
   readonly wasTooLarge: boolean;
   /** Parts that have not passed yet. */
   partsLeft: number;
-}
-
-/** Who waits for what a canary's call tells, and goes as one call then. */
-export interface Behind {
-  readonly command: DeliveryCommand;
-  readonly users: readonly PendingUser[];
 }
 
 /** The two import calls of an API form. */
@@ -139,11 +133,7 @@ export function singly(
   command: ImportCommand,
   history: History = FOLLOW_UP,
 ): ApiRequest[] {
-  return users.map((user) => ({ command, users: [user], ...historyOf(history) }));
-}
-
-export function historyOf({ first, failures, unluckyFailures, failedAtMs }: History): History {
-  return { first, failures, unluckyFailures, failedAtMs };
+  return users.map((user) => ({ command, users: [user], ...history }));
 }
 
 /** Users of a request, and those behind it. */

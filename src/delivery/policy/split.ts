@@ -1,23 +1,50 @@
-import { encodeImport } from '../../im/bodies.ts';
 import type { Verdict } from '../../im/verdicts.ts';
+import type { CallRecord } from '../../ledger/record.ts';
 import { type Decision, type DecisionPolicy, nothing } from './decision.ts';
 import {
   type ApiRequest,
-  accountOf,
+  bodyOf,
   type Commands,
   everybodyIn,
   FOLLOW_UP,
-  historyOf,
   type PendingUser,
+  requestsOf,
 } from './pending-user.ts';
 
 /**
- * The calls that follow for users who failed together, and how those users are told apart. Pure. Nobody is taken for the
- * cause without an answer to a call of their own.
+ * The calls of a run: its first ones, and those that follow for users who failed together, to tell them apart. Pure.
+ * No user is taken for the cause without an answer to a call of their own.
  */
 
 /** Parts of a call that failed. All are called at the same time: three rounds find any number of users among a hundred. */
 const PARTS = 5;
+
+/**
+ * The calls that a run of a record begins with. If no call has passed since the record failed, one user goes ahead: what
+ * everybody gets then costs one user's call. Each run begins with another user, since the first may be the cause.
+ * `passedAtMs`: see claimRecord.
+ */
+export function firstRequests(
+  { attempts, tries }: Pick<CallRecord, 'attempts' | 'tries'>,
+  remaining: readonly PendingUser[],
+  passedAtMs: number,
+  commands: Commands,
+): ApiRequest[] {
+  const failedAtMs = attempts.findLast(({ userId }) => userId === undefined)?.at ?? 0;
+  const othersPass = passedAtMs >= failedAtMs;
+  const unluckyFailures = othersPass ? tries : 0;
+  const history = { first: true, failures: tries, unluckyFailures, failedAtMs };
+  return requestsOf(remaining, commands, history).map((request) => {
+    const { users } = request;
+    const [user, ...others] = users;
+    if (others.length > 0) {
+      const next = { ...request, users: rotated(users, tries % users.length) };
+      return othersPass ? next : canaryOf(next, commands);
+    }
+    const own = attempts.findLast(({ userId }) => userId === undefined || userId === user?.userId);
+    return { ...request, failedAtMs: own?.at ?? 0 };
+  });
+}
 
 /**
  * The parts of a call that failed because of somebody in it: those that pass are done, the others are split again, down to
@@ -40,7 +67,7 @@ export function partsOf(
 
 /** A call that something refused for its size, as two of half its size each. */
 export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] {
-  const bytes = request.users.map((user) => bytesOf(request, [user], commands));
+  const bytes = request.users.map((user) => bytesOf({ ...request, users: [user] }, commands));
   const half = bytes.reduce((sum, n) => sum + n, 0) / 2;
   let count = 0;
   for (let sum = 0; count < request.users.length - 1 && sum < half; count++) sum += bytes[count] ?? 0;
@@ -56,7 +83,7 @@ export function watched(
   commands: Commands,
   wasTooLarge: boolean,
 ): ApiRequest[] {
-  const whole = { bytes: bytesOf(request, request.users, commands), wasTooLarge, partsLeft: parts.length };
+  const whole = { bytes: bytesOf(request, commands), wasTooLarge, partsLeft: parts.length };
   return parts.map((part) => ({ ...part, whole }));
 }
 
@@ -65,7 +92,7 @@ export function watched(
  * user. Another one each time, since the first may be the cause.
  */
 export function canaryOf(request: ApiRequest, commands: Commands): ApiRequest {
-  const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request));
+  const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request), 1);
   if (canary === undefined || rest.length === 0 || request.command === 'account_check') return request;
   const behind = { command: request.behind?.command ?? request.command, users: rest };
   return { ...request, command: commands.single, users: [canary], behind };
@@ -76,25 +103,21 @@ export function released(request: ApiRequest, commands: Commands): ApiRequest[] 
   const { behind } = request;
   if (behind === undefined || behind.users.length === 0) return [];
   const command = behind.users.length === 1 ? commands.single : behind.command;
-  return [{ command, users: behind.users, ...historyOf(request) }];
+  const { first, failures, unluckyFailures, failedAtMs } = request;
+  return [{ command, users: behind.users, first, failures, unluckyFailures, failedAtMs }];
 }
 
 /** Bytes of the body that a request is sent as. */
-export function bytesOf(
-  { command }: Pick<ApiRequest, 'command'>,
-  users: readonly PendingUser[],
-  { form }: Commands,
-): number {
-  if (command === 'account_check') throw new RangeError('account_check imports nobody: a bug');
-  return Buffer.byteLength(encodeImport(command, form, users.map(accountOf)));
+export function bytesOf(request: ApiRequest, { form }: Commands): number {
+  return Buffer.byteLength(bodyOf(request, form));
 }
 
 function partOf(request: ApiRequest, users: readonly PendingUser[], commands: Commands): ApiRequest {
   return { command: users.length === 1 ? commands.single : request.command, users, ...FOLLOW_UP };
 }
 
-function rotated<T>([first, ...rest]: readonly T[]): T[] {
-  return first === undefined ? rest : [...rest, first];
+function rotated<T>(list: readonly T[], by: number): T[] {
+  return [...list.slice(by), ...list.slice(0, by)];
 }
 
 function slices<T>(list: readonly T[], size: number): T[][] {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
+import { decide, decideChecked, preflight } from '../../../src/delivery/policy/decide.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
 import {
   type ApiRequest,
@@ -7,8 +7,12 @@ import {
   type PendingUser,
   requestsOf,
 } from '../../../src/delivery/policy/pending-user.ts';
-import { preflight } from '../../../src/delivery/policy/preflight.ts';
-import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/policy/settlement.ts';
+import {
+  invalidSettlement,
+  remainingAfter,
+  settlementOf,
+  talliesOf,
+} from '../../../src/delivery/policy/settlement.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
 import {
@@ -34,8 +38,7 @@ function ledger(entries: readonly ValidEntry[]) {
   );
   const settlementFor = (
     step: Pick<Parameters<typeof settlementOf>[0], 'before' | 'after' | 'decision'>,
-    tellAll = true,
-  ): Settlement => settlementOf({ ...step, entries: () => raws, letter, kept, tellAll });
+  ): Settlement => settlementOf({ ...step, entries: () => raws, letter, kept });
   return { before, settlementFor };
 }
 
@@ -197,18 +200,15 @@ it('an import supersedes the older events of its user and tells who asked', () =
   });
 });
 
-it('where not all outcomes are asked for, those are told who asked, and none else', () => {
+it('tells those who asked, and counts for those who count', () => {
   const entries = [entryOf('a', 1, { replyTo: 'r1', tally: 't' }), entryOf('a', 2), entryOf('b', 3)];
   const { before, settlementFor } = ledger(entries);
   const decision = { imported: pendingUsersOf(entries), refused: [] };
   const step = { before, after: remainingAfter(before, decision), decision };
-  const { outcomes, publish, tallies, ...rest } = settlementFor(step, false);
-  expect(outcomes).toEqual([]);
+  const { outcomes, publish, tallies } = settlementFor(step);
   expect(publish.map(({ channel }) => channel)).toEqual(['r1']);
   expect(tallies).toEqual([{ tally: 't', name: 'superseded', count: 1 }]);
-  const { outcomes: all, publish: _p, tallies: _t, ...same } = settlementFor(step);
-  expect(rest).toEqual(same);
-  expect(all).toHaveLength(3);
+  expect(outcomes).toHaveLength(3);
 });
 
 it('a dead letter releases its user only with the last event', () => {
@@ -252,7 +252,7 @@ it('what was sent out of turn, or belongs to another record, is a bug that says 
   );
 });
 
-it('entries that do not hold up leave first, and release the users nobody else stands for', () => {
+it('invalid entries leave first, and release the users nobody else stands for', () => {
   const good = entryOf('a', 3);
   const invalid = [
     { eventId: '1-0', fields: ['nick', 'nobody'] },
@@ -287,4 +287,42 @@ it('entries that do not hold up leave first, and release the users nobody else s
     ['1-0', '2-0', '4-0', '5-0'].map((eventId) => [eventId, 'dead-lettered']),
   );
   expect(endings(settlement)).toBe(5);
+});
+
+it('tallies count by outcome, dead letters by reason as well; an event of no tally is left out', () => {
+  expect(
+    talliesOf([
+      { tally: 'a', outcome: { outcome: 'imported' } },
+      { tally: undefined, outcome: { outcome: 'imported' } },
+      { tally: 'a', outcome: { outcome: 'imported' } },
+      { tally: 'b', outcome: { outcome: 'superseded' } },
+      { tally: 'a', outcome: { outcome: 'dead-lettered', reason: 'expired' } },
+    ]),
+  ).toEqual([
+    { tally: 'a', name: 'imported', count: 2 },
+    { tally: 'b', name: 'superseded', count: 1 },
+    { tally: 'a', name: 'dead-lettered', count: 1 },
+    { tally: 'a', name: 'dead:expired', count: 1 },
+  ]);
+  expect(talliesOf([])).toEqual([]);
+});
+
+it('an invalid entry has its tally all the same, if that is a name', () => {
+  const tally = (...fields: string[]): string | undefined => {
+    const raw = { eventId: '1-0', fields };
+    const letter = invalidLetter(raw, { ok: false, eventId: '1-0', userId: '', problems: ['x'] });
+    const entries = () => new Map([['1-0', raw]]);
+    const { tallies } = invalidSettlement({
+      invalid: [{ raw, letter }],
+      remaining: new Map(),
+      entries,
+      kept,
+    });
+    return tallies?.[0]?.tally;
+  };
+  expect(tally('nick', 'x', 'tally', 'import-1')).toBe('import-1');
+  expect(tally('tally', 'one', 'tally', 'two')).toBe('two');
+  expect([tally('nick', 'tally'), tally('tally', 'a b'), tally('tally', ''), tally('tally')]).toEqual(
+    Array(4).fill(undefined),
+  );
 });

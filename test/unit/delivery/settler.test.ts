@@ -1,5 +1,5 @@
 import { pendingByUser } from '../../../src/delivery/policy/pending-user.ts';
-import { createSettler } from '../../../src/delivery/settler.ts';
+import { Settler } from '../../../src/delivery/settler.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import { entriesOf, freshRecord } from '../../../src/ledger/record.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
@@ -13,10 +13,9 @@ function settlerOf(isOnWire: () => boolean) {
   const record = freshRecord('c1', 'multiaccount_import', ENTRIES, 1_000);
   const parsed = entriesOf(record).map((entry) => parseEntry(entry, { adminId: 'administrator' }));
   const stored: Settlement[] = [];
-  const settler = createSettler({
+  const settler = new Settler({
     record,
     users: pendingByUser(parsed.filter((entry) => entry.ok)),
-    tellAll: false,
     isOnWire,
     store: async (settlement) => {
       stored.push(settlement);
