@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openCallQueues } from '../calls/bullmq/queues.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/suspects.ts';
 import { readStatus, type Status } from '../ops/status.ts';
@@ -16,7 +16,7 @@ export function statusCommand(): Command {
       const [status, suspects] = await withRedis(command, async ({ config, redis, keys }) => {
         const quotas = quotasOf(config);
         const commands = Object.keys(quotas) as ImportCommand[];
-        const queues = openCallQueues(redis, keys, commands, () => undefined);
+        const queues = new CallQueues(redis, keys, commands, () => undefined);
         try {
           return [
             await readStatus(redis, keys, queues, config.app.sdkAppId, quotas),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type CallWorker, startCallWorker } from '../calls/bullmq/call-worker.ts';
-import { type CallQueues, openCallQueues } from '../calls/bullmq/queues.ts';
-import { createLocalCalls } from '../calls/local-calls.ts';
+import { CallWorker } from '../calls/bullmq/call-worker.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
+import { LocalCalls } from '../calls/local-calls.ts';
 import { startSweeper, sweep } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
 import { Admission } from '../delivery/admission.ts';
@@ -60,13 +60,13 @@ export function startCalls(parts: Parts): Calls {
   const { watch, slotQueues } = pacing;
   const redis = connections.commands;
   const { trouble } = connections.log;
-  const queues = openCallQueues(redis, keys, commands, trouble('the call queue'));
+  const queues = new CallQueues(redis, keys, commands, trouble('the call queue'));
   const callBroke = trouble('a call (it is kept and will be made again)');
   const failed = (command: ImportCommand, error: Error): void => {
     ops.runFailed(command);
     callBroke(error);
   };
-  const localCalls = createLocalCalls({
+  const localCalls = new LocalCalls({
     places: capacity.concurrency(batch),
     show: (callIds) => keepCallsAlive(redis, keys, callIds),
     addJob: (callId, delayMs) => queues.addAgain(batch, callId, delayMs),
@@ -99,16 +99,17 @@ export function startCalls(parts: Parts): Calls {
     coalescer.nudge();
   });
   const prober = probing(parts);
-  const workers: CallWorker[] = commands.map((command) =>
-    startCallWorker({
-      command,
-      connection: redis,
-      keys,
-      concurrency: capacity.concurrency(command),
-      run: (callId, kind) => deliver(delivery, callId, kind),
-      onFailed: (_callId, error) => failed(command, error),
-      onTrouble: trouble('the call worker'),
-    }),
+  const workers: CallWorker[] = commands.map(
+    (command) =>
+      new CallWorker({
+        command,
+        connection: redis,
+        keys,
+        concurrency: capacity.concurrency(command),
+        run: (callId, kind) => deliver(delivery, callId, kind),
+        onFailed: (_callId, error) => failed(command, error),
+        onTrouble: trouble('the call worker'),
+      }),
   );
   const sweeper = sweeping(parts, queues);
   return {
