@@ -1,8 +1,9 @@
 import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
-import type { HoldState, HoldWord } from '../pace/hold/hold-state.ts';
+import type { Failing, HoldState, HoldWord } from '../pace/hold/hold-state.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
+import type { Chance } from './policy/chance.ts';
 import type { Whose } from './policy/decision.ts';
 import type { ApiRequest } from './policy/pending-user.ts';
 
@@ -24,6 +25,7 @@ export interface BreakerOptions {
   readonly limiters: Readonly<Partial<Record<ApiRequest['command'], CommandLimiter>>>;
   /** The UserSig has expired: signs again, by another clock if this machine's may be wrong. */
   readonly signAnew: (sentAtMs: number) => void;
+  readonly chance: Pick<Chance, keyof Chance>;
   readonly report: BreakerEvents;
 }
 
@@ -32,13 +34,18 @@ export interface BreakerEvents {
   throttled(command: ApiRequest['command'], verdict: Verdict, ratePerSecond: number | null): void;
 }
 
-/** What the API said. It must not name users: what holds the fleet is shown everywhere. */
-interface ApiWords {
-  readonly errorCode: number;
-  readonly errorInfo: string;
+/** The answer to one call. */
+interface Heard {
+  readonly request: ApiRequest;
+  readonly verdict: Verdict;
+  readonly slot: Slot;
+  /** What the API said. It names no user: what holds the fleet is shown everywhere. */
+  readonly words: { readonly errorCode: number; readonly errorInfo: string };
+  readonly failing: Failing;
 }
 
 const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
+const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
 const AGAIN: BreakerVerdict = { kind: 'again', how: 'same' };
 const CANARY: BreakerVerdict = { kind: 'again', how: 'canary' };
 /** While the rate adapts, a call may be refused this many times more than one that fails otherwise. */
@@ -54,47 +61,43 @@ const OTHERS_SHOW_MS = 1_000;
 export class BreakerReporter {
   readonly #options: BreakerOptions;
   readonly #callId: string;
-  readonly #splitAfter: () => number;
   /** A signature that has expired is renewed once a run before it counts as a fault. */
   #hasSignedAnew = false;
 
-  /** `callId`: the record of the run. `splitAfter`: see DecisionPolicy. */
-  constructor(options: BreakerOptions, callId: string, splitAfter: () => number) {
+  /** `callId`: the record of the run. */
+  constructor(options: BreakerOptions, callId: string) {
     this.#options = options;
     this.#callId = callId;
-    this.#splitAfter = splitAfter;
   }
 
   /** `failed`: how many users of the request stand in FailAccounts. */
   async report(request: ApiRequest, verdict: Verdict, failed: number, slot: Slot): Promise<BreakerVerdict> {
     const { hold } = this.#options;
     const userIds = request.users.map(({ userId }) => userId);
-    const { errorCode } = verdict;
-    const words = {
-      errorCode,
-      errorInfo: (verdict.errorInfo !== '' && withoutUsers(verdict.errorInfo, userIds)) || verdict.meaning,
-    };
-    if (isKnownFault(request, verdict)) return this.#suspectFailed(request, slot);
+    const errorInfo = withoutUsers(verdict.errorInfo, userIds) || verdict.meaning;
+    const words = { errorCode: verdict.errorCode, errorInfo };
+    const failing = { callId: this.#callId, failedAtMs: request.failedAtMs };
+    const heard: Heard = { request, verdict, slot, words, failing };
+    if (isKnownFault(request, verdict)) return this.#suspectFailed(heard);
     switch (verdict.class) {
       case 'throttle':
-        return this.#throttled(request, verdict, words, slot);
+        return this.#throttled(heard);
       case 'app':
-        return this.#blocked(request, verdict, words, slot);
+        return this.#blocked(heard);
       case 'done':
         // All of them failed: the API answers, but nothing proves that an account can pass.
-        if (failed === userIds.length) return this.#refused(request, slot, words, true);
+        if (failed === userIds.length) return this.#refused(heard);
         if (slot.probe) await hold.success(slot, this.#callId);
         return { kind: 'passed', isTold: slot.probe };
       case 'retry': {
-        const word = await hold.trouble(slot, words, this.#failing(request));
+        const word = await hold.trouble(slot, words, failing);
         if (HELD.has(word) && word !== 'set') return CANARY;
         return { kind: 'judge', whose: whoseFault(word) };
       }
       case 'account':
       case 'body':
-        return this.#refused(request, slot, words, true);
       case 'unknown':
-        return this.#refused(request, slot, words, false);
+        return this.#refused(heard);
     }
   }
 
@@ -110,18 +113,12 @@ export class BreakerReporter {
     return { kind: 'judge', whose: 'unknown' };
   }
 
-  async #throttled(
-    request: ApiRequest,
-    verdict: Verdict,
-    words: ApiWords,
-    slot: Slot,
-  ): Promise<BreakerVerdict> {
-    const { hold, limiters, report } = this.#options;
+  async #throttled({ request, verdict, slot, words, failing }: Heard): Promise<BreakerVerdict> {
+    const { hold, limiters, chance, report } = this.#options;
     const { retryAfterMs = 0 } = verdict;
-    const failing = this.#failing(request);
     const whose = slot.probe ? 'unknown' : whoseFault(await hold.compare(slot, failing));
     // If these users alone are refused again and again, the rate is not the cause. Retry-After was obeyed once.
-    const patience = this.#splitAfter() + (retryAfterMs > 0 ? 0 : THROTTLES_MORE);
+    const patience = chance.splitAfter() + (retryAfterMs > 0 ? 0 : THROTTLES_MORE);
     if (whose === 'theirs' && request.failures + 1 >= patience) return { kind: 'judge', whose };
     // Others passed of late: until a second call is refused, Retry-After is for these users alone.
     const isOwn = whose !== 'unknown';
@@ -138,12 +135,7 @@ export class BreakerReporter {
     };
   }
 
-  async #blocked(
-    request: ApiRequest,
-    verdict: Verdict,
-    words: ApiWords,
-    slot: Slot,
-  ): Promise<BreakerVerdict> {
+  async #blocked({ request, verdict, slot, words, failing }: Heard): Promise<BreakerVerdict> {
     const { hold, signAnew } = this.#options;
     if (verdict.signAnew && !this.#hasSignedAnew) {
       this.#hasSignedAnew = true;
@@ -153,36 +145,27 @@ export class BreakerReporter {
     }
     const { holdKind: kind = 'configuration', minProbeGapMs } = verdict;
     const why = { ...words, kind, ...(minProbeGapMs !== undefined && { minProbeGapMs }) };
-    const word = await hold.blocked(slot, why, this.#failing(request));
+    const word = await hold.blocked(slot, why, failing);
     if (word === 'others-pass') return { kind: 'judge', whose: 'theirs' };
     if (HELD.has(word) || request.users.length > 1) return CANARY;
     return { kind: 'again', how: 'canary', afterMs: OTHERS_SHOW_MS };
   }
 
-  /** An answer that speaks against all users of its call. `isExplained`: its code names the account or the request. */
-  async #refused(
-    request: ApiRequest,
-    slot: Slot,
-    words: ApiWords,
-    isExplained: boolean,
-  ): Promise<BreakerVerdict> {
+  /** An answer that speaks against all users of its call. */
+  async #refused({ request, verdict, slot, words, failing }: Heard): Promise<BreakerVerdict> {
     // Users of a call that failed before were counted then: a few who are called again and again are not many.
     const isFirst = request.first && request.failures === 0;
     const isNews = isFirst || (request.users.length === 1 && request.users[0]?.failed === true);
-    // Such a code says nothing of others, and nothing against suspects.
-    const whoFails = isExplained ? { callId: '', failedAtMs: 0 } : this.#failing(request);
+    // A code that names the account or the request says nothing of others, and nothing against suspects.
+    const whoFails = verdict.class === 'unknown' ? failing : NO_RECORD;
     const word = await this.#options.hold.bad(slot, isNews ? request.users.length : 0, words, whoFails);
     return HELD.has(word) ? CANARY : { kind: 'judge', whose: whoseFault(word) };
   }
 
-  async #suspectFailed(request: ApiRequest, slot: Slot): Promise<BreakerVerdict> {
+  async #suspectFailed({ request, slot, failing }: Heard): Promise<BreakerVerdict> {
     const isProved = (request.users[0]?.suspicion?.failures ?? 0) > 0;
-    const word = await this.#options.hold.suspect(slot, this.#failing(request), isProved);
+    const word = await this.#options.hold.suspect(slot, failing, isProved);
     return HELD.has(word) ? AGAIN : { kind: 'judge', whose: whoseFault(word) };
-  }
-
-  #failing({ failedAtMs }: ApiRequest) {
-    return { callId: this.#callId, failedAtMs };
   }
 }
 

@@ -86,7 +86,7 @@ export class CallRun {
     this.#claimed = claimed;
     this.#release = release;
     this.#parsed = entriesOf(record).map((raw) => parseEntry(raw, options.rules));
-    this.#breaker = new BreakerReporter(options, record.callId, options.chance.splitAfter);
+    this.#breaker = new BreakerReporter(options, record.callId);
     this.#settler = new Settler({
       record,
       users: pendingByUser(

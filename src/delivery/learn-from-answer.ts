@@ -8,7 +8,7 @@ import type { ApiRequest, Commands, Whole } from './policy/pending-user.ts';
 /** What all later calls of this process and of the fleet learn from. */
 export interface Learned {
   readonly batchSize: Pick<BatchSize, keyof BatchSize>;
-  readonly chance: Chance;
+  readonly chance: Pick<Chance, keyof Chance>;
   readonly commands: Commands;
 }
 
@@ -40,7 +40,7 @@ export function learnFromAnswer(
 function learnFromWhole(
   { bytes, wasTooLarge }: Whole,
   batchSize: Learned['batchSize'],
-  chance: Chance,
+  chance: Learned['chance'],
 ): void {
   if (wasTooLarge) batchSize.refused(bytes);
   else {

@@ -2,7 +2,7 @@ import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
 import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { Decision, Refused } from './policy/decision.ts';
+import type { Decision } from './policy/decision.ts';
 import { invalidLetter, refusedLetter } from './policy/letter.ts';
 import type { PendingUser } from './policy/pending-user.ts';
 import {
@@ -20,12 +20,6 @@ interface Ended extends Pick<Decision, 'imported' | 'refused'> {
   readonly passedAtMs: number;
 }
 
-interface Waiting {
-  readonly ended: Ended;
-  readonly resolve: (kind: Settled['kind']) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 interface SettlerOptions {
   readonly record: CallRecord;
   readonly users: Remaining;
@@ -35,16 +29,15 @@ interface SettlerOptions {
 }
 
 /**
- * What is left of a record while a run works on it. Its calls end at any time. Their settlements go out one after the
- * other; all that end while one is under way share the next.
+ * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one after the
+ * other.
  */
 export class Settler {
   readonly #options: SettlerOptions;
   #remaining: Remaining;
   #kept: Omit<KeptState, 'onWire'>;
   #entriesRead: ReadonlyMap<string, RawEntry> | undefined;
-  #waiting: Waiting[] = [];
-  #storing = false;
+  #lastStored: Promise<unknown> = Promise.resolve();
 
   constructor(options: SettlerOptions) {
     const { tries, attempts, suspects, firstSentAtMs, heldMsAtFirst } = options.record;
@@ -84,10 +77,9 @@ export class Settler {
 
   /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
   settle(ended: Ended): Promise<Settled['kind']> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ ended, resolve, reject });
-      if (!this.#storing) void this.#drain();
-    });
+    const stored = this.#lastStored.then(() => this.#store(ended));
+    this.#lastStored = stored.catch(() => undefined);
+    return stored;
   }
 
   /** Invalid entries leave the record first: they must not wait for a hold to end. */
@@ -106,43 +98,18 @@ export class Settler {
     return (await this.#options.store(settlement)).kind;
   }
 
-  async #drain(): Promise<void> {
-    this.#storing = true;
-    while (this.#waiting.length > 0) {
-      const together = this.#waiting;
-      this.#waiting = [];
-      try {
-        const kind = await this.#store(together.map(({ ended }) => ended));
-        for (const { resolve } of together) resolve(kind);
-      } catch (error) {
-        for (const { reject } of together) reject(error);
-      }
-    }
-    this.#storing = false;
-  }
-
-  async #store(all: readonly Ended[]): Promise<Settled['kind']> {
+  async #store({ imported, refused, command, passedAtMs }: Ended): Promise<Settled['kind']> {
     const { record, store } = this.#options;
-    const decision = {
-      imported: all.flatMap(({ imported }) => imported),
-      refused: all.flatMap(({ refused }) => refused),
-    };
-    const commands = new Map(all.flatMap(({ refused, command }) => refused.map((one) => [one, command])));
-    const letter = (raw: RawEntry, refused: Refused) =>
-      refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
-    const after = remainingAfter(this.#remaining, decision);
+    const after = remainingAfter(this.#remaining, { imported, refused });
     const settlement = settlementOf({
       before: this.#remaining,
       after,
-      decision,
+      decision: { imported, refused },
       entries: () => this.#entries(),
-      letter,
+      letter: (raw, one) => refusedLetter(raw, one, command, record.attempts),
       kept: this.#keptNow(),
     });
-    const { kind } = await store({
-      ...settlement,
-      passedAtMs: Math.max(...all.map(({ passedAtMs }) => passedAtMs)),
-    });
+    const { kind } = await store({ ...settlement, passedAtMs });
     if (kind === 'settled') this.#remaining = after;
     return kind;
   }

@@ -8,7 +8,7 @@ import { Admission } from '../delivery/admission.ts';
 import { BatchSize } from '../delivery/batch-size.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
 import { allOf, type DeliveryOptions } from '../delivery/delivery-options.ts';
-import { createChance } from '../delivery/policy/chance.ts';
+import { Chance } from '../delivery/policy/chance.ts';
 import { Prober } from '../delivery/prober.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
@@ -173,7 +173,7 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     admission,
     overrides: config.verdicts,
     batchSize: new BatchSize(redis, keys, trouble('noting how large a call may be')),
-    chance: createChance(() => performance.now()),
+    chance: new Chance(() => performance.now()),
     rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,

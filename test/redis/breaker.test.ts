@@ -58,6 +58,7 @@ function scene(): Scene {
         {
           hold,
           limiters: { [BATCH]: limiterOf(BATCH), [SINGLE]: limiterOf(SINGLE) },
+          chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
           signAnew: () => {
             signed += 1;
           },
@@ -66,7 +67,6 @@ function scene(): Scene {
           },
         },
         'c1',
-        () => 2,
       ),
   };
 }

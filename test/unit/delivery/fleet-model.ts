@@ -1,6 +1,6 @@
 import type { DeliveryOptions } from '../../../src/delivery/delivery-options.ts';
 import { LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
-import { createChance } from '../../../src/delivery/policy/chance.ts';
+import { Chance } from '../../../src/delivery/policy/chance.ts';
 import type { ApiRequest } from '../../../src/delivery/policy/pending-user.ts';
 import type { RawEntry } from '../../../src/event/event.ts';
 import type { Answer } from '../../../src/im/answers.ts';
@@ -86,7 +86,7 @@ export class FleetModel {
     const { time, random, maxAgeMs } = this.#options;
     return {
       ...{ hold: this.#hold, limiters: this.#pace, commands, random },
-      chance: createChance(() => time.nowMs),
+      chance: new Chance(() => time.nowMs),
       batchSize: {
         saw: this.#refusals.saw,
         refused: (bytes: number) => this.#limitBody(bytes, 600_000),

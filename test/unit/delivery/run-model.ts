@@ -38,7 +38,7 @@ export async function runRecord(
   onSettled: (settlement: Settlement) => void,
 ): Promise<void> {
   const { commands, retry, chance, onProfileFault, random } = options;
-  const breaker = new BreakerReporter(options, record.callId, chance.splitAfter);
+  const breaker = new BreakerReporter(options, record.callId);
   const parsed = entriesOf(record).map((raw) => parseEntry(raw, { adminId: 'administrator' }));
   const settler = new Settler({
     record,
