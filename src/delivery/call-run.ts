@@ -121,13 +121,8 @@ export class CallRun {
     const { commands, limiters, onProfileFault, overrides } = this.#options;
     const { users, refused } = preflight(whole.users, onProfileFault, commands.form);
     if (refused.length > 0) {
-      const kind = await this.#settler.settle({
-        imported: [],
-        refused,
-        command: commands.single,
-        passedAtMs: 0,
-      });
-      if (kind === 'lost') return LOST;
+      const ended = { imported: [], refused, command: commands.single, passedAtMs: 0 };
+      if ((await this.#settler.settle(ended)) === 'lost') return LOST;
     }
     if (users.length === 0) return { again: released(whole, commands) };
     const request: ApiRequest = { ...whole, users };
@@ -147,22 +142,22 @@ export class CallRun {
     const contradicts = told.class === 'done' && request.command === commands.single && failed > 0;
     const verdict = contradicts ? { ...told, ...CONTRADICTION } : told;
     const answered = { request, slotClass, answer, slot, durationMs, verdict, failAccounts, failed };
-    return this.#handle(answered);
+    const breaker =
+      request.command === 'account_check'
+        ? await this.#breaker.reportCheck(verdict, slot)
+        : await this.#breaker.report(request, verdict, failed, slot);
+    if (breaker.kind !== 'again') return this.#settle(answered, breaker);
+    this.#report(answered, undefined);
+    return this.#callAgain(answered, breaker);
   }
 
   async #call(request: ApiRequest, slotClass: SlotClass, limiter: CommandLimiter) {
     const { client, watch, commands } = this.#options;
     const candidate = { callId: this.#claimed.record.callId, run: this.#claimed.run, slotClass };
     this.#callsOnWire += 1;
+    const body = bodyOf(request, commands.form);
     try {
-      return await makeCall(
-        client,
-        limiter,
-        watch,
-        candidate,
-        bodyOf(request, commands.form),
-        this.#slotReport(limiter),
-      );
+      return await makeCall(client, limiter, watch, candidate, body, this.#slotReport(limiter));
     } finally {
       this.#callsOnWire -= 1;
     }
@@ -184,19 +179,6 @@ export class CallRun {
     };
   }
 
-  async #handle(answered: Answered): Promise<NextStep> {
-    const { request, verdict, slot, failed } = answered;
-    const breaker =
-      request.command === 'account_check'
-        ? await this.#breaker.reportCheck(verdict, slot)
-        : await this.#breaker.report(request, verdict, failed, slot);
-    if (breaker.kind === 'again') {
-      this.#report(answered, undefined);
-      return this.#callAgain(answered, breaker);
-    }
-    return this.#settle(answered, breaker);
-  }
-
   /** The answer says nothing about the users: they wait for another slot, and no attempt is spent. */
   async #callAgain(
     { request, verdict, slot, durationMs }: Answered,
@@ -205,16 +187,13 @@ export class CallRun {
     // If the next call imported the users, they would be released while this one may still take effect.
     if (!verdict.outcomeKnown) await this.#untilLanded(slot);
     if (afterMs > 0) await this.#rest(afterMs);
-    if (this.#waitsForNextRun(request, slot.atRedisMs + durationMs)) return { again: [] };
+    // Other users of the record are due again when this run ends. One user alone must not keep it for a hold or a rate.
+    const { dueAtMs: othersDueAtMs } = this.#settler.kept;
+    const isAlone = request.users.length === 1 && request.behind === undefined;
+    if (isAlone && othersDueAtMs > 0 && othersDueAtMs <= slot.atRedisMs + durationMs) return { again: [] };
     if (how === 'same') return { again: [request] };
     const next = { ...request, failures: request.failures + 1, failedAtMs: slot.atRedisMs };
     return { again: [how === 'canary' ? canaryOf(next, this.#options.commands) : next] };
-  }
-
-  /** Other users of the record are due again when this run ends: one user alone must not keep it, for a hold or a rate. */
-  #waitsForNextRun({ users, behind }: ApiRequest, nowMs: number): boolean {
-    const { dueAtMs: due } = this.#settler.kept;
-    return users.length === 1 && behind === undefined && due > 0 && due <= nowMs;
   }
 
   /** The answer says something about the users: it is decided, settled, and followed by what is left to do. */
@@ -252,22 +231,11 @@ export class CallRun {
   }
 
   #decide(answered: Answered, whose: Whose, attempt: Attempt): Decision {
-    const { request, verdict, slot, durationMs, answer, failAccounts, failed } = answered;
+    const { request, verdict, slot, durationMs, answer, failAccounts } = answered;
     const { commands, chance, onProfileFault, retry } = this.#options;
-    const isCheck = request.command === 'account_check';
-    // Attempts are recorded only for users that are not imported. A check imports nobody.
-    const isClean =
-      !isCheck &&
-      verdict.class === 'done' &&
-      failed === 0 &&
-      request.users.every(({ bare }) => bare === null);
-    const tried: ApiRequest = isClean
-      ? request
-      : {
-          ...request,
-          users: request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] })),
-        };
-    if (isCheck) {
+    const users = request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] }));
+    const tried = { ...request, users };
+    if (request.command === 'account_check') {
       const isThere = verdict.class === 'done' && answer.kind === 'api' ? decodeCheck(answer.body) : NO_NEWS;
       return decideChecked(tried, isThere, commands);
     }

@@ -35,7 +35,6 @@ export interface Calls {
   close(): Promise<void>;
 }
 
-const SWEEP_EVERY_MS = 5_000;
 /** Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms apart or more. */
 const READY = { places: 12, patienceMs: 3_000 };
 
@@ -116,7 +115,7 @@ export function startCalls(parts: Parts): Calls {
     loops: [
       { name: 'coalescer', deadline: coalescer.deadline },
       { name: 'calls in hand', deadline: localCalls.deadline },
-      { name: 'sweeper', deadline: sweeper.deadline },
+      { name: 'sweeper', deadline: sweeper },
       { name: 'prober', deadline: prober.deadline },
       ...slotQueues.map(({ command, slotQueue }) => ({
         name: `slot queue of ${command}`,
@@ -128,7 +127,7 @@ export function startCalls(parts: Parts): Calls {
       })),
     ],
     async close() {
-      const ended = [coalescer, sweeper, prober].map((loop) => loop.close());
+      const ended = [coalescer.close(), sweeper.stop(), prober.close()];
       // Workers close first, so that nothing new is fetched. Calls that wait for a slot leave before the coalescer is
       // waited for: the coalescer may wait for their places.
       ended.push(...workers.map((worker) => worker.close()));
@@ -226,13 +225,12 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
 
 function sweeping({ config, connections, keys, ops, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
-  return startSweeper({
-    sweepOnce: () => sweep(connections.commands, keys, queues, config.retry.maxMs),
-    everyMs: SWEEP_EVERY_MS,
-    onSwept: (swept) => {
+  return startSweeper(
+    () => sweep(connections.commands, keys, queues, config.retry.maxMs),
+    (swept) => {
       ops.swept(swept);
       logSweep(swept);
     },
-    onTrouble: connections.log.trouble('the sweep'),
-  });
+    connections.log.trouble('the sweep'),
+  );
 }

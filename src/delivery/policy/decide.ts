@@ -3,7 +3,7 @@ import type { ImportCommand } from '../../im/bodies.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import { type Decision, type DecisionPolicy, nothing, type Refused } from './decision.ts';
-import { isTransient, refuse, unexplainedOfOne } from './fails-alone.ts';
+import { failsAlone, isTransient } from './fails-alone.ts';
 import {
   type ApiRequest,
   type Commands,
@@ -83,7 +83,7 @@ export function decide(
       return done(request, failAccounts, policy);
     case 'account':
     case 'body':
-      if (request.users.length === 1) return refuse(request, verdict, policy);
+      if (request.users.length === 1) return failsAlone(request, verdict, policy);
       return {
         ...nothing,
         again: verdict.tooLarge
@@ -96,7 +96,7 @@ export function decide(
     case 'throttle':
       return request.users.length > 1
         ? unexplainedOfMany(request, verdict, policy)
-        : unexplainedOfOne(request, verdict, policy);
+        : failsAlone(request, verdict, policy);
   }
 }
 
