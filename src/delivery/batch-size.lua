@@ -9,10 +9,10 @@
 --                 priorUsers         users assumed innocent at the start
 --                 forgetSeconds      after so long without news the estimate is gone
 --                 minSize, maxSize
--- Answers the share of refused users as text; nothing to a body limit. Older users fade, so the estimate is bounded, goes
---   back by itself as the innocent pass, and is gone when nothing was heard for a while.
--- Atomic, so that every process adds to the same estimate, and cut.lua reads one size. One script also for the body limit,
---   so that a full Redis takes it as well (docs/decisions/0050).
+-- Answers the share of refused users as text; nothing to a body limit. Older users fade, so the estimate is
+--   bounded, goes back by itself as the innocent pass, and is gone when nothing was heard for a while.
+-- Atomic, so that every process adds to the same estimate, and cut.lua reads one size. The body limit is
+--   written by a script as well, so that a full Redis takes it (docs/decisions/0050).
 
 nameKeys('culprits', 'bodyLimit')
 readRequest()

@@ -26,7 +26,8 @@ const LEAST_BYTES = 1_024;
 
 /**
  * What the fleet knows of how large a call should be. cut.lua cuts by it.
- * - While many users are refused and their calls with them, a batch of 1/share users carries most (docs/decisions/0010).
+ * - While many users are refused and their calls with them, a batch of 1/share users carries most
+ *   (docs/decisions/0010).
  * - A gateway on the way may take smaller bodies than the API does.
  * No method rejects or waits: the notes are help only.
  */

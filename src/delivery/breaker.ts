@@ -169,7 +169,7 @@ export class BreakerReporter {
   }
 }
 
-/** A suspect fails as before. However often, that says nothing about the fleet; a new fault of the app does. */
+/** A suspect fails as before. That says nothing about the fleet, however often. A new fault of the app does. */
 function isKnownFault({ users }: ApiRequest, verdict: Verdict): boolean {
   const suspicion = users.length === 1 ? users[0]?.suspicion : undefined;
   if (!suspicion || verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body') {

@@ -49,15 +49,15 @@ function learnFromWhole(
   }
 }
 
-/** Failures of exactly these users, while others passed, before they passed as well. A canary fails for itself alone. */
+/** Failures of exactly these users, while others passed, before they passed too. A canary fails for itself alone. */
 function failuresByChance({ unluckyFailures, users, behind }: ApiRequest): number {
   if (behind !== undefined) return 0;
   return users[0]?.suspicion?.failures ?? unluckyFailures;
 }
 
 /**
- * Users whom an answer shows to be innocent or guilty. Only batch calls and their parts count. Users who go alone from the
- * start (in the old form a robot, in hosted mode everybody) say nothing about batches.
+ * How many users an answer shows to be innocent or guilty. Only batch calls and their parts count. Users who go alone
+ * from the start (in the old form a robot, in hosted mode everybody) say nothing about batches.
  */
 function judgedIn(
   request: ApiRequest,

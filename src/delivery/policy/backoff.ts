@@ -40,8 +40,9 @@ export function retryAtMs(failure: {
 }
 
 /**
- * Failures by which a suspect's delay grows, this one included. Undefined if this one does not count: then it brings the
- * end no nearer, and there may be any number of them. With nobody to compare with, time counts (fails-alone.ts).
+ * Failures by which a suspect's delay grows, this one included. Undefined if this one does not count: then it
+ * brings the end no nearer, and there may be any number of them. With nobody to compare with, time counts
+ * (fails-alone.ts).
  */
 function suspectFailures(user: PendingUser | undefined, whose: Whose, tries: number): number | undefined {
   if (!user?.suspicion) return undefined;

@@ -10,8 +10,8 @@ const END_BY_CHANCE = 1e-6;
 
 /**
  * How often the calls of this process fail by chance, and how many failures in a row it takes until chance is no
- * explanation. A service that drops one call in a hundred and one that drops every second call need different patience
- * before users are blamed for a fault.
+ * explanation. A service that drops one call in a hundred and one that drops every second call need different
+ * patience before users are blamed for a fault.
  */
 export class Chance {
   readonly #nowMs: () => number;
@@ -35,7 +35,7 @@ export class Chance {
     this.#failures += failures;
   }
 
-  /** Calls of the same users in a row that must fail before the fault is looked for among them; two at least. */
+  /** Calls of the same users in a row that must fail before the cause is searched among them; two at least. */
   splitAfter(): number {
     return 1 + this.#inARow(SPLIT_BY_CHANCE);
   }

@@ -26,11 +26,11 @@ interface Failed {
 
 /** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
-/** With nobody to compare with, a suspect's fault must last so long: what everybody has for a while looks the same. */
+/** With nobody to compare with, a suspect's fault must last so long: a passing fault of everybody looks the same. */
 const LONE_MS = 40_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
 const BARE_EVERY = 3;
-/** Calls without its profile that must fail as well before the event of a suspect ends: two, or as chance demands. */
+/** Calls without the profile that must fail as well before a suspect's event ends: two, or as chance demands. */
 const LEAST_BARE_TRIES = 2;
 
 /** One user failed alone: a canary, a part of a call that failed, or the only user of a record. */
@@ -80,7 +80,7 @@ function failuresThatCount({ user, policy }: Failed): number {
   return policy.whose === 'lone' ? policy.sameAnswers + 1 : 0;
 }
 
-/** Neither chance nor what everybody had for a while explains the failures of a suspect, not even `more` of them. */
+/** Neither chance nor a passing fault of everybody explains the failures of a suspect and `more` of them. */
 function isProved(failed: Failed, more: number): boolean {
   const { whose, endAfter, startedAtMs } = failed.policy;
   const lastsMs = startedAtMs - (failed.user.suspicion?.since ?? startedAtMs);

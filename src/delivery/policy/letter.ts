@@ -13,7 +13,7 @@ import { hasAccount, type Refused } from './decision.ts';
 const MAX_VALUE_CHARS = 64 * 1024;
 const MAX_EVENT_CHARS = 8 * MAX_VALUE_CHARS;
 
-/** The letter of an entry that does not hold up. */
+/** The letter of an entry that is not valid. */
 export function invalidLetter(raw: RawEntry, entry: InvalidEntry): Letter {
   const { event, partial } = shownFields(raw);
   return {

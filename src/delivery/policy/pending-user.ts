@@ -31,13 +31,13 @@ export interface PendingUser {
 export interface ApiRequest {
   readonly command: DeliveryCommand;
   readonly users: readonly PendingUser[];
-  /** False for the calls that find out about an earlier answer. */
+  /** False for calls that follow from an earlier answer of the run. */
   readonly first: boolean;
-  /** Calls in a row of just these users, or of a request that they were part of, that failed in a way no code explains. */
+  /** Calls in a row, of these users alone or of a request they were part of, that failed without an explaining code. */
   readonly failures: number;
-  /** Those of them at which calls of others passed: if these users pass in the end, it was chance. */
+  /** How many of these failed while calls of others passed. If these users pass in the end, it was chance. */
   readonly unluckyFailures: number;
-  /** Since when it is asked whether calls of others pass, ms since 1970, Redis's clock: a failure's start; 0 for none. */
+  /** When the first of these failures started, ms since 1970, Redis's clock: have calls of others passed since? 0: none. */
   readonly failedAtMs: number;
   /** Set for a canary: the users who wait for its answer, and go as one call then. */
   readonly behind?: Pick<ApiRequest, 'command' | 'users'>;
@@ -99,9 +99,9 @@ export function hasProfile(user: PendingUser): boolean {
 }
 
 /**
- * Whether the batch call cannot carry the user: in the old form a profile (its Accounts are bare IDs) and a robot (only
- * the single call has a Type; no other form makes robots). In hosted mode nobody can share a call. cut.lua goes by the
- * same rule for the entries as they come.
+ * Whether the batch call cannot carry the user. In the old form it carries no profile (its Accounts are bare IDs) and
+ * no robot (only the single call has a Type; no other form makes robots). In hosted mode no users share a call.
+ * cut.lua goes by the same rule for the entries as they come.
  */
 function needsSingle(user: PendingUser, { form, batch, single }: Commands): boolean {
   if (batch === single) return true;
@@ -115,7 +115,7 @@ export const FIRST_CALL: History = { first: true, failures: 0, unluckyFailures: 
 /** A call that finds out about an earlier answer which was no failure of these users. */
 export const FOLLOW_UP: History = { first: false, failures: 0, unluckyFailures: 0, failedAtMs: 0 };
 
-/** As few calls as the API form allows; who is suspected goes alone. */
+/** As few calls as the API form allows. Suspects go alone. */
 export function requestsOf(
   users: readonly PendingUser[],
   commands: Commands,

@@ -131,7 +131,7 @@ function endedBy(
   };
 }
 
-/** However bad an entry is otherwise, its producer hears of its end, if the channel or the tally is well-formed. */
+/** However bad an entry is, its producer hears of its end if the channel or the tally is well-formed. */
 function endingOf({ raw, letter }: Death): Ending {
   const { userId, errorCode, reason, hasAccount = false } = letter;
   const replyTo = lastValue(raw, 'replyTo') ?? '';

@@ -12,17 +12,17 @@ import {
 } from './pending-user.ts';
 
 /**
- * The calls of a run: its first ones, and those that follow for users who failed together, to tell them apart. Pure.
- * No user is taken for the cause without an answer to a call of their own.
+ * The calls of a run: its first ones, and those that tell users apart who failed together. Pure. No user is taken
+ * for the cause without an answer to a call of their own.
  */
 
-/** Parts of a call that failed. All are called at the same time: three rounds find any number of users among a hundred. */
+/** Parts of a call that failed, all called at the same time. Three rounds find any number of users among a hundred. */
 const PARTS = 5;
 
 /**
- * The calls that a run of a record begins with. If no call has passed since the record failed, one user goes ahead: what
- * everybody gets then costs one user's call. Each run begins with another user, since the first may be the cause.
- * `passedAtMs`: see claimRecord.
+ * The calls that a run of a record begins with. If no call has passed since the record failed, one user goes ahead:
+ * then a fault of everybody costs one user's call. Each run begins with another user, since the first may be the
+ * cause. `passedAtMs`: see claimRecord.
  */
 export function firstRequests(
   { attempts, tries }: Pick<CallRecord, 'attempts' | 'tries'>,
@@ -47,9 +47,9 @@ export function firstRequests(
 }
 
 /**
- * The parts of a call that failed because of somebody in it: those that pass are done, the others are split again, down to
- * calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users at most 14 k. `failures`,
- * `failedAtMs`: see ApiRequest.
+ * The parts of a call that failed because of somebody in it. Parts that pass are done; the others are split again,
+ * down to calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users at most 14 k.
+ * `failures`, `failedAtMs`: see ApiRequest.
  */
 export function partsOf(
   request: ApiRequest,
@@ -65,7 +65,7 @@ export function partsOf(
   }));
 }
 
-/** A call that something refused for its size, as two of half its size each. */
+/** A call that was refused for its size, as two of half its size each. */
 export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] {
   const bytes = request.users.map((user) => bytesOf({ ...request, users: [user] }, commands));
   const half = bytes.reduce((sum, n) => sum + n, 0) / 2;
@@ -76,7 +76,7 @@ export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] 
   return halves.map((users) => partOf(request, users, commands));
 }
 
-/** Parts that tell together what failed the call: if all of them pass, it was its size, or chance. */
+/** Notes in the parts of a call which call it was: if all of them pass, its size was the fault, or chance. */
 export function watched(
   request: ApiRequest,
   parts: readonly ApiRequest[],
@@ -88,8 +88,8 @@ export function watched(
 }
 
 /**
- * One user goes ahead, the others wait for the answer: whether everybody's calls fail is learned at the price of one
- * user. Another one each time, since the first may be the cause.
+ * One user goes ahead, and the others wait for the answer: so one call tells whether everybody's calls fail. Each
+ * time it is another user, since the first may be the cause.
  */
 export function canaryOf(request: ApiRequest, commands: Commands): ApiRequest {
   const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request), 1);
@@ -98,7 +98,7 @@ export function canaryOf(request: ApiRequest, commands: Commands): ApiRequest {
   return { ...request, command: commands.single, users: [canary], behind };
 }
 
-/** Who waited for a canary goes now. */
+/** The users who waited for a canary go now. */
 export function released(request: ApiRequest, commands: Commands): ApiRequest[] {
   const { behind } = request;
   if (behind === undefined || behind.users.length === 0) return [];
