@@ -10,7 +10,7 @@ interface LocalCallsOptions {
   readonly places: number;
   /** Marks these calls in Redis as being worked on. */
   readonly show: (callIds: readonly string[]) => Promise<void>;
-  /** Makes the job of a call that is due after `delayMs`. Rejects when Redis fails; then the sweep makes it. */
+  /** Makes the job of a call, due after `delayMs`. Rejects when Redis fails; then the sweep makes it. */
   readonly addJob: (callId: string, delayMs: number) => Promise<void>;
   /** A run rejected. */
   readonly onFailed: (callId: string, error: Error) => void;

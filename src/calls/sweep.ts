@@ -31,10 +31,10 @@ export interface Swept {
 }
 
 /**
- * Makes sure that every open record has a job that will run it. Its process may have died between the cut and the
- * job; or the job failed, Redis lost it, or a wrong clock delayed it. Then proves by the totals that no record is
- * missing from the list of open ones. Harmless at any time and in any number of processes. `longestRetryMs`: the
- * longest delay of a call.
+ * Makes sure that every open record has a job that will run it. Its process may have died between the cut and
+ * the job; or the job failed, Redis lost it, or a wrong clock delayed it. Then proves by the totals that no
+ * record is missing from the list of open ones. Harmless at any time and in any number of processes.
+ * `longestRetryMs`: the longest delay of a call.
  */
 export async function sweep(
   redis: RedisClient,

@@ -10,10 +10,10 @@ interface Kind {
 const OPEN_MS = 60_000;
 
 /**
- * Where runs wait before they take their record: a semaphore. Two seconds of calls are open under a backlog, each
- * with a hundred events. Taken at once, they would be parsed long before their slots, and what lives for seconds makes
- * a heap grow. So only as many of each kind get ready at a time as keep the slots in use. Each kind has places of its
- * own, so that none waits for another; the slots say which goes first.
+ * Where runs wait before they take their record: a semaphore. Two seconds of calls are open under a backlog,
+ * each with a hundred events. Taken at once, they would be parsed long before their slots, and what lives for
+ * seconds makes a heap grow. So only as many of each kind get ready at a time as keep the slots in use. Each
+ * kind has places of its own, so that none waits for another; the slots say which goes first.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -31,8 +31,8 @@ export class Admission {
   }
 
   /**
-   * Resolves when a run of this kind may get ready: to what it calls once it has a slot or has ended (twice does no
-   * harm), or to 'closing' when this process stops. `kind`: what its job tells of its class.
+   * Resolves when a run of this kind may get ready: to what it calls once it has a slot or has ended (twice
+   * does no harm), or to 'closing' when this process stops. `kind`: what its job tells of its class.
    */
   async acquire(kind: string): Promise<Release | 'closing'> {
     if (this.#isClosed) return 'closing';
@@ -52,8 +52,8 @@ export class Admission {
   }
 
   /**
-   * The fleet is held, or not any more: for a while all runs get ready. During a hold the call of any of them may be
-   * the one that proves something, and invalid entries must not wait.
+   * The fleet is held, or not any more: for a while all runs get ready. During a hold the call of any of them
+   * may be the one that proves something, and invalid entries must not wait.
    */
   openAll(): void {
     this.#openUntilMs = this.#options.nowMs() + OPEN_MS;
@@ -85,7 +85,7 @@ export class Admission {
 interface AdmissionOptions {
   /** Runs of a kind that get ready at a time. */
   readonly places: number;
-  /** A run that has waited so long gets ready all the same, so that nothing depends on a run that does not end. */
+  /** A run that has waited so long gets ready anyway, so that nothing depends on a run that does not end. */
   readonly patienceMs: number;
   readonly nowMs: () => number;
 }

@@ -9,11 +9,11 @@ import type { ApiRequest } from './policy/pending-user.ts';
 
 /**
  * What an answer means for the whole fleet, before its call's users are decided on.
- * - `judge`: it says something about the users. `whose`: whose fault a failure seems to be that no code explains.
+ * - `judge`: it says something about the users. `whose`: whose fault an unexplained failure seems to be.
  * - `passed`: accounts pass. Their settlement tells the fleet, unless `isTold`.
- * - `again`: it says nothing about the users. They wait for another slot, and no attempt is spent. `how`: as they are
- *   (`same`), with the failure noted (`failed`), or noted and with one user alone ahead of the others (`canary`), who
- *   tells a fault of these users from one of the app. `afterMs`: how long they wait before.
+ * - `again`: it says nothing about the users. They wait for another slot, `afterMs` later, and no attempt is
+ *   spent. `how`: as they are (`same`), with the failure noted (`failed`), or noted and with one user alone
+ *   ahead of the others (`canary`), who tells a fault of these users from one of the app.
  */
 export type BreakerVerdict =
   | { readonly kind: 'judge'; readonly whose: Whose }
@@ -52,7 +52,7 @@ const CANARY: BreakerVerdict = { kind: 'again', how: 'canary' };
 const THROTTLES_MORE = 3;
 /** Refusals in a row after which a canary tells whether everybody is refused. */
 const THROTTLES_BEFORE_CANARY = 2;
-/** The longest wait for one user's Retry-After while others pass. By then it shows whether it was for everybody. */
+/** The longest wait for one user's Retry-After while others pass. By then it shows whose it was. */
 const MOST_OWN_WAIT_MS = 20_000;
 /** One user's call says that no call can succeed, but others passed a moment ago. They show meanwhile. */
 const OTHERS_SHOW_MS = 1_000;
@@ -102,8 +102,8 @@ export class BreakerReporter {
   }
 
   /**
-   * An answer to account_check says nothing about imports: an app may lack the permission to check, and import all
-   * the same.
+   * An answer to account_check says nothing about imports: an app may lack the permission to check, and
+   * import all the same.
    */
   async reportCheck(verdict: Verdict, slot: Slot): Promise<BreakerVerdict> {
     const { hold, limiters } = this.#options;
@@ -117,7 +117,7 @@ export class BreakerReporter {
     const { hold, limiters, chance, report } = this.#options;
     const { retryAfterMs = 0 } = verdict;
     const whose = slot.probe ? 'unknown' : whoseFault(await hold.compare(slot, failing));
-    // If these users alone are refused again and again, the rate is not the cause. Retry-After was obeyed once.
+    // If these users alone are refused again and again, it is not the rate. Retry-After was obeyed once.
     const patience = chance.splitAfter() + (retryAfterMs > 0 ? 0 : THROTTLES_MORE);
     if (whose === 'theirs' && request.failures + 1 >= patience) return { kind: 'judge', whose };
     // Others passed of late: until a second call is refused, Retry-After is for these users alone.
@@ -153,7 +153,7 @@ export class BreakerReporter {
 
   /** An answer that speaks against all users of its call. */
   async #refused({ request, verdict, slot, words, failing }: Heard): Promise<BreakerVerdict> {
-    // Users of a call that failed before were counted then: a few who are called again and again are not many.
+    // Users of a call that failed before were counted then: a few who are called repeatedly are not many.
     const isFirst = request.first && request.failures === 0;
     const isNews = isFirst || (request.users.length === 1 && request.users[0]?.failed === true);
     // A code that names the account or the request says nothing of others, and nothing against suspects.
@@ -169,7 +169,7 @@ export class BreakerReporter {
   }
 }
 
-/** A suspect fails as before. That says nothing about the fleet, however often. A new fault of the app does. */
+/** A suspect fails as before. However often, that tells nothing of the fleet. A new fault of the app does. */
 function isKnownFault({ users }: ApiRequest, verdict: Verdict): boolean {
   const suspicion = users.length === 1 ? users[0]?.suspicion : undefined;
   if (!suspicion || verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body') {

@@ -64,9 +64,9 @@ const LOST: NextStep = { end: { kind: 'finished' }, again: [] };
  *      ▲                                                            ├─▶ again: further requests of this run
  *      └── the record, in its next run ◀──── postponed ◀────────────┘
  *
- * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that may still
- * take effect: a settlement that keeps the record tells Redis, so that a later run waits. The run ends when no request
- * is left, when the record is postponed, when another run owns it, or when its process stops.
+ * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that may
+ * still take effect: a settlement that keeps the record tells Redis, so that a later run waits. The run ends when
+ * no request is left, when the record is postponed, when another run owns it, or when its process stops.
  */
 export class CallRun {
   readonly #options: DeliveryOptions;
@@ -187,7 +187,7 @@ export class CallRun {
     // If the next call imported the users, they would be released while this one may still take effect.
     if (!verdict.outcomeKnown) await this.#untilLanded(slot);
     if (afterMs > 0) await this.#rest(afterMs);
-    // Other users of the record are due again when this run ends. One user must not keep it for a hold or a rate.
+    // Others of the record are due again when this run ends. One user must not keep it for a hold or a rate.
     const { dueAtMs: othersDueAtMs } = this.#settler.kept;
     const isAlone = request.users.length === 1 && request.behind === undefined;
     if (isAlone && othersDueAtMs > 0 && othersDueAtMs <= slot.atRedisMs + durationMs) return { again: [] };
@@ -196,7 +196,7 @@ export class CallRun {
     return { again: [how === 'canary' ? canaryOf(next, this.#options.commands) : next] };
   }
 
-  /** The answer says something about the users: it is decided, settled, and followed by what is left to do. */
+  /** The answer says something about the users: it is decided, settled, and followed by more calls. */
   async #settle(answered: Answered, breaker: Exclude<BreakerVerdict, { kind: 'again' }>): Promise<NextStep> {
     const { request, verdict, slot } = answered;
     const whose: Whose = breaker.kind === 'judge' ? breaker.whose : 'unknown';
@@ -211,7 +211,8 @@ export class CallRun {
     this.#report(answered, decision);
     learnFromAnswer(this.#options, { request, verdict, breaker, decision });
     if (decision.later.length > 0) this.#postpone(answered, decision.later, attempt, whose);
-    // This call may still take effect. A newer event of a released user, or a request that follows, must not overtake it.
+    // This call may still take effect. A newer event of a released user, or a request that follows, must not
+    // overtake it.
     const goesOn = decision.refused.length > 0 || decision.again.length > 0;
     if (verdict.class !== 'done' && !verdict.outcomeKnown && goesOn) await this.#untilLanded(slot);
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {

@@ -10,16 +10,16 @@ import type { DeliveryOptions } from './delivery-options.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 
 /**
- * A record of another version is tried again after this (claim.lua uses the same time). While both versions run, either
- * may fetch it, so it must not wait for long.
+ * A record of another version is tried again after this (claim.lua uses the same time). While both versions
+ * run, either may fetch it, so it must not wait for long.
  */
 const FOREIGN_WAIT_MS = 5_000;
 /** A slot may lie this far ahead of its granting. */
 const CLOCK_SLACK_MS = 2_000;
 
 /**
- * Works a call record off: one run of its job. Never throws for what the API answers. `kind`: what the job tells of
- * the class of its call (calls/bullmq/call-worker.ts).
+ * Works a call record off: one run of its job. Never throws for what the API answers. `kind`: what the job
+ * tells of the class of its call (calls/bullmq/call-worker.ts).
  */
 export async function deliver(options: DeliveryOptions, callId: string, kind: string): Promise<RunEnd> {
   const release = await options.admission.acquire(kind);
@@ -63,7 +63,8 @@ async function takeRecord(options: DeliveryOptions, callId: string, release: Rel
   const landsInMs = record.sentAtMs + LANDING_MS - record.readAtMs;
   if (record.sentAtMs > 0 && landsInMs > 0) {
     if (landsInMs <= LANDING_MS + CLOCK_SLACK_MS) return { kind: 'later', delayMs: landsInMs };
-    // Sent in the future: Redis's clock was set back. Nobody knows when it was sent, so this waits the full time.
+    // Sent in the future: Redis's clock was set back. When it was sent is not known: this waits the full
+    // time.
     await waitUntil(performance.now() + LANDING_MS);
   }
   return new CallRun(options, { record, run, passedAtMs }, release).work();

@@ -59,7 +59,7 @@ export interface CallReport {
   readonly requestId: string | undefined;
 }
 
-/** Tells all reports the same. One that throws must not break the delivery of a call: `onTrouble` hears of it. */
+/** Tells all reports the same. If one throws, `onTrouble` hears of it, and the delivery goes on. */
 export function allOf(reports: readonly DeliveryReport[], onTrouble: (error: Error) => void): DeliveryReport {
   const each = (tell: (report: DeliveryReport) => void): void => {
     for (const report of reports) {

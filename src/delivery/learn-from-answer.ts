@@ -15,7 +15,7 @@ export interface Learned {
 /** A call that names nobody is split after two failures. If all parts pass, chance caused both. */
 const FAILURES_OF_A_WHOLE = 2;
 
-/** Notes what an answer says beyond its record: the fleet's refusal rate, chance, and how large a body may be. */
+/** Notes what an answer says beyond its record: refusal rate, chance, and how large a body may be. */
 export function learnFromAnswer(
   { batchSize, chance, commands }: Learned,
   answer: {
@@ -49,15 +49,15 @@ function learnFromWhole(
   }
 }
 
-/** Failures of exactly these users, while others passed, before they passed too. A canary fails for itself alone. */
+/** Failures of just these users, while others passed, until they passed too. A canary's count for nobody. */
 function failuresByChance({ unluckyFailures, users, behind }: ApiRequest): number {
   if (behind !== undefined) return 0;
   return users[0]?.suspicion?.failures ?? unluckyFailures;
 }
 
 /**
- * How many users an answer shows to be innocent or guilty. Only batch calls and their parts count. Users who go alone
- * from the start (in the old form a robot, in hosted mode everybody) say nothing about batches.
+ * How many users an answer shows to be innocent or guilty. Only batch calls and their parts count. Users who
+ * go alone from the start (in the old form a robot, in hosted mode everybody) say nothing about batches.
  */
 function judgedIn(
   request: ApiRequest,

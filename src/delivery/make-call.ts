@@ -34,8 +34,8 @@ export interface SlotReport {
 const STALE_CONNECTION_MS = 2_000;
 
 /**
- * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
- * given up; then the call waits for another one, and keeps its connection.
+ * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is
+ * missed is given up; then the call waits for another one, and keeps its connection.
  */
 export async function makeCall(
   client: ImClient,
@@ -76,8 +76,8 @@ export async function makeCall(
       if (!isConnected) return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
     }
   } finally {
-    // However this ends (Redis may not hear that a slot was missed): a connection that nobody uses or closes keeps
-    // the process from ending.
+    // However this ends (Redis may not hear that a slot was missed): a connection that nobody uses or closes
+    // keeps the process from ending.
     prepared?.abandon();
   }
 }
@@ -91,8 +91,8 @@ function watchForSilence(slot: Slot, report: SlotReport): () => void {
 }
 
 /**
- * Sends a prepared call at its slot, or not at all. A process may be stopped between the look at the clock and the
- * write; then the slots are told that the call left late.
+ * Sends a prepared call at its slot, or not at all. A process may be stopped between the look at the clock
+ * and the write; then the slots are told that the call left late.
  */
 export async function sendAtSlot(
   prepared: PreparedCall,

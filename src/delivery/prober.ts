@@ -37,9 +37,9 @@ export interface ProberOptions {
 }
 
 /**
- * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does not
- * exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the account quota
- * it finds the call whose import is the proof.
+ * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does
+ * not exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the
+ * account quota it finds the call whose import is the proof.
  */
 export class Prober {
   readonly #options: ProberOptions;

@@ -29,8 +29,8 @@ interface SettlerOptions {
 }
 
 /**
- * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one after
- * the other.
+ * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one
+ * after the other.
  */
 export class Settler {
   readonly #options: SettlerOptions;

@@ -107,7 +107,7 @@ export class CallWorker implements LoopDeadline {
     return this.#worker.isRunning();
   }
 
-  /** The deadline of the loop that fetches jobs. While it has as many runs as it may have, it fetches none. */
+  /** The deadline of the loop that fetches jobs. With as many runs as it may have, it fetches none. */
   get deadline(): LoopDeadline {
     return this;
   }

@@ -9,9 +9,9 @@ const SPLIT_BY_CHANCE = 0.05;
 const END_BY_CHANCE = 1e-6;
 
 /**
- * How often the calls of this process fail by chance, and how many failures in a row it takes until chance is no
- * explanation. A service that drops one call in a hundred and one that drops every second call need different
- * patience before users are blamed for a fault.
+ * How often the calls of this process fail by chance, and how many failures in a row it takes until chance is
+ * no explanation. A service that drops one call in a hundred and one that drops every second call need
+ * different patience before users are blamed for a fault.
  */
 export class Chance {
   readonly #nowMs: () => number;
@@ -26,8 +26,8 @@ export class Chance {
   }
 
   /**
-   * Users passed together after so many failures of just these users: that was chance. Users who are split, or go on
-   * failing, tell nothing of chance.
+   * Users passed together after so many failures of just these users: that was chance. Users who are split,
+   * or go on failing, tell nothing of chance.
    */
   passed(failures: number): void {
     this.#fade();
@@ -35,7 +35,7 @@ export class Chance {
     this.#failures += failures;
   }
 
-  /** Calls of the same users in a row that must fail before the cause is searched among them; two at least. */
+  /** Calls in a row of the same users that must fail before the users are split; two at least. */
   splitAfter(): number {
     return 1 + this.#inARow(SPLIT_BY_CHANCE);
   }

@@ -16,7 +16,7 @@ import { canaryOf, halvesOf, onceMore, partsOf, released, watched } from './spli
 
 /** What becomes of the users of a call: before it (`preflight`), and by its answer (`decide`). Pure. */
 
-/** What the API would answer to a profile that is too long (API reference, account_import): known without a call. */
+/** What the API would answer to a profile that is too long (API reference, account_import). */
 export const TOO_LONG: Verdict = {
   class: 'body',
   errorCode: 40601,
@@ -67,10 +67,10 @@ export function preflight(
 /**
  * What the answer to a call means for each of its users, and for those behind it.
  *
- * Codes of class `account` and `body` name the request as the cause: it is split at once, and a user who is refused
- * alone ends. Other failures (`retry`, `unknown`, and `app` and `throttle` once others pass) do not tell whose fault
- * they are. The users wait together until calls of others have passed. Then they are split, and a user who goes on
- * failing alone is a suspect.
+ * Codes of class `account` and `body` name the request as the cause: it is split at once, and a user who is
+ * refused alone ends. Other failures (`retry`, `unknown`, and `app` and `throttle` once others pass) do not
+ * tell whose fault they are. The users wait together until calls of others have passed. Then they are split,
+ * and a user who goes on failing alone is a suspect.
  */
 export function decide(
   request: ApiRequest,
@@ -108,7 +108,8 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
     const shared = verdict.class === 'throttle' ? request.failures : 1;
-    // Passes are noted with a delay, so those of a moment before count. Older ones tell nothing of a newer fault.
+    // Passes are noted with a delay, so those of a moment before count. Older ones say nothing of a new
+    // fault.
     const failedAtMs = Math.max(request.failedAtMs, startedAtMs - FRESH_MS);
     const parts = partsOf(request, commands, shared, failedAtMs);
     return { ...nothing, again: watched(request, parts, commands, false) };
@@ -121,7 +122,7 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   return onceMore(request, verdict, policy);
 }
 
-/** FailAccounts may name IDs that were never sent (the documented sample does). Only those of the call count. */
+/** FailAccounts may name IDs that were never sent, as the documented sample does. Those do not count. */
 function done(request: ApiRequest, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
   const passed = request.users.filter(({ userId }) => !failing.has(userId));
@@ -143,9 +144,10 @@ function done(request: ApiRequest, failAccounts: readonly string[], policy: Deci
 }
 
 /**
- * What account_check said of users who came back in FailAccounts twice. `there`: userId to whether the account
- * exists, if the check told. A user who is there and has no profile to hand over is imported. All others are called
- * alone: an account that is there may still have its old profile, which a check does not show.
+ * What account_check said of users who came back in FailAccounts twice. `there`: userId to whether the
+ * account exists, if the check told. A user who is there and has no profile to hand over is imported. All
+ * others are called alone: an account that is there may still have its old profile, which a check does not
+ * show.
  */
 export function decideChecked(
   request: ApiRequest,
@@ -166,8 +168,8 @@ function askedFirst(alone: readonly PendingUser[], single: ImportCommand): ApiRe
 }
 
 /**
- * What becomes of users whose call passed. A user who went without the profile has an account now. The event ends
- * with a dead letter of its profile, or is tried again if the profile's fault may pass.
+ * What becomes of users whose call passed. A user who went without the profile has an account now. The event
+ * ends with a dead letter of its profile, or is tried again if the profile's fault may pass.
  */
 function ended(
   users: readonly PendingUser[],

@@ -12,8 +12,8 @@ export interface Refused {
 }
 
 /**
- * Whether the user certainly has an account though this event ended here: it was imported without the profile, or
- * account_check found it. False also while an older event of the user may still make one.
+ * Whether the user certainly has an account though this event ended here: it was imported without the
+ * profile, or account_check found it. False also while an older event of the user may still make one.
  */
 export function hasAccount({ user, reason }: Refused): boolean {
   return user.there || (reason === 'profile' && user.bare !== null);
@@ -31,7 +31,7 @@ export interface Decision {
   readonly later: readonly PendingUser[];
 }
 
-/** Whose fault a failure is that no code explains, judged by the calls of others (pace/hold/hold-state.ts). */
+/** Whose fault a failure without an explaining code is, by the calls of others (pace/hold/hold-state.ts). */
 export type Whose =
   /** Calls of others have passed since these users failed: the fault follows them. */
   | 'theirs'
@@ -43,9 +43,9 @@ export interface DecisionPolicy {
   readonly commands: Commands;
   readonly onProfileFault: 'import-bare' | 'dead-letter';
   readonly whose: Whose;
-  /** Calls of the same users in a row that must fail before the cause is searched among them; two at least. */
+  /** Calls in a row of the same users that must fail before the users are split; two at least. */
   readonly splitAfter: number;
-  /** Calls of a suspect alone that must fail before the event ends; three at least, more than chance explains. */
+  /** Calls of a suspect alone that must fail before the event ends; three at least. */
   readonly endAfter: number;
   /** When the call started, ms since 1970, Redis's clock. */
   readonly startedAtMs: number;

@@ -26,11 +26,11 @@ interface Failed {
 
 /** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
-/** With nobody to compare with, a suspect's fault must last so long: a passing fault of everybody looks the same. */
+/** With nobody to compare with, a suspect's fault must last so long: it may be everybody's, and pass. */
 const LONE_MS = 40_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
 const BARE_EVERY = 3;
-/** Calls without the profile that must fail as well before a suspect's event ends: two, or as chance demands. */
+/** Calls without the profile that must fail too before a suspect's event ends: two, or as chance demands. */
 const LEAST_BARE_TRIES = 2;
 
 /** One user failed alone: a canary, a part of a call that failed, or the only user of a record. */
@@ -56,7 +56,7 @@ function unexplained(failed: Failed): Decision {
   return suspectFails({ ...failed, user: { ...user, suspicion: suspicionOf(failed) } });
 }
 
-/** What follows for a suspect. The failure counts only where others pass; where nobody else calls, time does. */
+/** What follows for a suspect. The failure counts only if others pass; if nobody else calls, time counts. */
 function suspectFails(failed: Failed): Decision {
   const { user, verdict, policy, behind } = failed;
   if (isTransient(verdict)) {
@@ -87,7 +87,7 @@ function isProved(failed: Failed, more: number): boolean {
   return failuresThatCount(failed) >= endAfter + more && (whose === 'theirs' || lastsMs >= LONE_MS);
 }
 
-/** The same call may pass by itself some day. The account quota is the plan's, whichever user is told of it. */
+/** The same call may pass by itself some day. The account quota is the plan's, not the user's. */
 export function isTransient(verdict: Verdict): boolean {
   return verdict.class === 'retry' || verdict.class === 'throttle' || verdict.holdKind === 'quota';
 }

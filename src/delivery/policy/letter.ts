@@ -7,8 +7,8 @@ import { type Attempt, attemptsOf } from '../../ledger/record.ts';
 import { hasAccount, type Refused } from './decision.ts';
 
 /**
- * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64 KiB
- * a profile field, and 64 KiB of further fields.
+ * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64
+ * KiB a profile field, and 64 KiB of further fields.
  */
 const MAX_VALUE_CHARS = 64 * 1024;
 const MAX_EVENT_CHARS = 8 * MAX_VALUE_CHARS;
@@ -59,8 +59,9 @@ export function refusedLetter(
 }
 
 /**
- * Calendar months after the event was first seen: the account was gone by then, so what the API counts from is no
- * later, and no date comes with its answer. A day that the month does not have rolls over into the next one.
+ * Calendar months after the event was first seen: the account was gone by then, so what the API counts from
+ * is no later, and no date comes with its answer. A day that the month does not have rolls over into the next
+ * one.
  */
 function notBefore(firstSeenAtMs: number, months: number | undefined): number | null {
   if (months === undefined) return null;
@@ -79,9 +80,9 @@ function withheldFields({ fields }: RawEntry): Pick<Letter, 'withheld'> {
 }
 
 /**
- * The event's own fields; a password stays where it came from. Of a repeated name the last counts, as in every
- * valid event, so that trying a letter again sends what was meant. Where that cannot be, `partial` says so: then
- * what is kept is for a person to look at.
+ * The event's own fields; a password stays where it came from. Of a repeated name the last counts, as in
+ * every valid event, so that trying a letter again sends what was meant. Where that cannot be, `partial` says
+ * so: then what is kept is for a person to look at.
  */
 function shownFields(raw: RawEntry): { event: Record<string, string>; partial: boolean } {
   const all = new Map<string, string>();

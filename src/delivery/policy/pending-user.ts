@@ -33,11 +33,14 @@ export interface ApiRequest {
   readonly users: readonly PendingUser[];
   /** False for calls that follow from an earlier answer of the run. */
   readonly first: boolean;
-  /** Calls in a row, of these users alone or of a request they were part of, that failed without an explaining code. */
+  /** Calls in a row of these users, or of a larger request, that failed without an explaining code. */
   readonly failures: number;
   /** How many of these failed while calls of others passed. If these users pass in the end, it was chance. */
   readonly unluckyFailures: number;
-  /** When the first of these failures started, ms since 1970, Redis's clock: have calls of others passed since? 0: none. */
+  /**
+   * If a call of others that started later than this has passed, the fault is these users'. ms since 1970,
+   * Redis's clock; 0: no failure.
+   */
   readonly failedAtMs: number;
   /** Set for a canary: the users who wait for its answer, and go as one call then. */
   readonly behind?: Pick<ApiRequest, 'command' | 'users'>;
@@ -99,9 +102,9 @@ export function hasProfile(user: PendingUser): boolean {
 }
 
 /**
- * Whether the batch call cannot carry the user. In the old form it carries no profile (its Accounts are bare IDs) and
- * no robot (only the single call has a Type; no other form makes robots). In hosted mode no users share a call.
- * cut.lua goes by the same rule for the entries as they come.
+ * Whether the batch call cannot carry the user. In the old form it carries no profile (its Accounts are bare
+ * IDs) and no robot (only the single call has a Type; no other form makes robots). In hosted mode no users
+ * share a call. cut.lua goes by the same rule for the entries as they come.
  */
 function needsSingle(user: PendingUser, { form, batch, single }: Commands): boolean {
   if (batch === single) return true;

@@ -12,17 +12,17 @@ import {
 } from './pending-user.ts';
 
 /**
- * The calls of a run: its first ones, and those that tell users apart who failed together. Pure. No user is taken
- * for the cause without an answer to a call of their own.
+ * The calls of a run: its first ones, and those that tell users apart who failed together. Pure. No user is
+ * taken for the cause without an answer to a call of their own.
  */
 
-/** Parts of a call that failed, all called at the same time. Three rounds find any number of users among a hundred. */
+/** Parts of a call that failed, all called at once. Three rounds find any number of users among a hundred. */
 const PARTS = 5;
 
 /**
- * The calls that a run of a record begins with. If no call has passed since the record failed, one user goes ahead:
- * then a fault of everybody costs one user's call. Each run begins with another user, since the first may be the
- * cause. `passedAtMs`: see claimRecord.
+ * The calls that a run of a record begins with. If no call has passed since the record failed, one user goes
+ * ahead: then a fault of everybody costs one user's call. Each run begins with another user, since the first
+ * may be the cause. `passedAtMs`: see claimRecord.
  */
 export function firstRequests(
   { attempts, tries }: Pick<CallRecord, 'attempts' | 'tries'>,
@@ -47,9 +47,9 @@ export function firstRequests(
 }
 
 /**
- * The parts of a call that failed because of somebody in it. Parts that pass are done; the others are split again,
- * down to calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users at most 14 k.
- * `failures`, `failedAtMs`: see ApiRequest.
+ * The parts of a call that failed because of somebody in it. Parts that pass are done; the others are split
+ * again, down to calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users
+ * at most 14 k. `failures`, `failedAtMs`: see ApiRequest.
  */
 export function partsOf(
   request: ApiRequest,
@@ -88,8 +88,8 @@ export function watched(
 }
 
 /**
- * One user goes ahead, and the others wait for the answer: so one call tells whether everybody's calls fail. Each
- * time it is another user, since the first may be the cause.
+ * One user goes ahead, and the others wait for the answer: so one call tells whether everybody's calls fail.
+ * Each time it is another user, since the first may be the cause.
  */
 export function canaryOf(request: ApiRequest, commands: Commands): ApiRequest {
   const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request), 1);
