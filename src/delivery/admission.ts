@@ -37,17 +37,17 @@ export class Admission {
   async acquire(kind: string): Promise<Release | 'closing'> {
     if (this.#isClosed) return 'closing';
     const { places, patienceMs, nowMs } = this.#options;
-    const its = this.#kinds.get(kind) ?? { ready: 0, waiting: new Set() };
-    this.#kinds.set(kind, its);
-    if (its.ready < places || nowMs() < this.#openUntilMs) return this.#takePlace(its);
+    const state = this.#kinds.get(kind) ?? { ready: 0, waiting: new Set() };
+    this.#kinds.set(kind, state);
+    if (state.ready < places || nowMs() < this.#openUntilMs) return this.#takePlace(state);
     return new Promise((resolve) => {
       const go = (): void => {
         clearTimeout(timer);
-        its.waiting.delete(go);
-        resolve(this.#isClosed ? 'closing' : this.#takePlace(its));
+        state.waiting.delete(go);
+        resolve(this.#isClosed ? 'closing' : this.#takePlace(state));
       };
       const timer = setTimeout(go, patienceMs);
-      its.waiting.add(go);
+      state.waiting.add(go);
     });
   }
 

@@ -155,7 +155,7 @@ export class BreakerReporter {
   async #refused({ request, verdict, slot, words, failing }: Heard): Promise<BreakerVerdict> {
     // Users of a call that failed before were counted then: a few who are called repeatedly are not many.
     const isFirst = request.first && request.failures === 0;
-    const isNews = isFirst || (request.users.length === 1 && request.users[0]?.failed === true);
+    const isNews = isFirst || (request.users.length === 1 && request.users[0]?.inFailAccounts === true);
     // A code that names the account or the request says nothing of others, and nothing against suspects.
     const whoFails = verdict.class === 'unknown' ? failing : NO_RECORD;
     const word = await this.#options.hold.bad(slot, isNews ? request.users.length : 0, words, whoFails);

@@ -117,30 +117,30 @@ export class CallRun {
   }
 
   /** One call, from its slot to what follows from its answer. */
-  async #step(whole: ApiRequest): Promise<NextStep> {
+  async #step(planned: ApiRequest): Promise<NextStep> {
     const { commands, limiters, onProfileFault, overrides } = this.#options;
-    const { users, refused } = preflight(whole.users, onProfileFault, commands.form);
+    const { users, refused } = preflight(planned.users, onProfileFault, commands.form);
     if (refused.length > 0) {
       const ended = { imported: [], refused, command: commands.single, passedAtMs: 0 };
       if ((await this.#settler.settle(ended)) === 'lost') return LOST;
     }
-    if (users.length === 0) return { again: released(whole, commands) };
-    const request: ApiRequest = { ...whole, users };
+    if (users.length === 0) return { again: released(planned, commands) };
+    const request: ApiRequest = { ...planned, users };
     const limiter = limiters[request.command];
     if (limiter === undefined)
       throw new RangeError(`this worker makes no calls of ${request.command}: a bug`);
     const slotClass = this.#slotClassOf(request);
-    const made = await this.#call(request, slotClass, limiter);
-    if (made.kind === 'lost') return LOST;
-    if (made.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
-    const { answer, slot, durationMs } = made;
+    const result = await this.#call(request, slotClass, limiter);
+    if (result.kind === 'lost') return LOST;
+    if (result.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
+    const { answer, slot, durationMs } = result;
     this.#redisAheadMs = slot.atRedisMs - slot.atLocalMs;
     const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
     const failed = users.filter(({ userId }) => failAccounts.includes(userId)).length;
-    const told = verdictOf(request.command, answer, overrides);
+    const heard = verdictOf(request.command, answer, overrides);
     // No further call could name a reason: the same call again would go on for ever.
-    const contradicts = told.class === 'done' && request.command === commands.single && failed > 0;
-    const verdict = contradicts ? { ...told, ...CONTRADICTION } : told;
+    const contradicts = heard.class === 'done' && request.command === commands.single && failed > 0;
+    const verdict = contradicts ? { ...heard, ...CONTRADICTION } : heard;
     const answered = { request, slotClass, answer, slot, durationMs, verdict, failAccounts, failed };
     const breaker =
       request.command === 'account_check'

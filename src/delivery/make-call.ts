@@ -8,7 +8,7 @@ import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 
-export type Placed =
+export type CallResult =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly slot: Slot; readonly durationMs: number }
   | { readonly kind: 'lost' }
   | { readonly kind: 'closing' };
@@ -44,15 +44,15 @@ export async function makeCall(
   candidate: Candidate,
   body: string,
   report: SlotReport,
-): Promise<Placed> {
+): Promise<CallResult> {
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
   /** Resolves when Redis has heard of the slot that was missed. */
-  let told: Promise<void> | undefined;
+  let givenUp: Promise<void> | undefined;
   try {
     for (;;) {
-      const slot = await limiter.slotQueue.take(candidate, told !== undefined);
-      await told;
+      const slot = await limiter.slotQueue.take(candidate, givenUp !== undefined);
+      await givenUp;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();
       if (!prepared?.isConnected() || performance.now() - preparedAtMs > STALE_CONNECTION_MS) {
@@ -65,13 +65,13 @@ export async function makeCall(
       const sent = await sendAtSlot(prepared, slot, watch, limiter.slots).finally(stopWatching);
       if (sent.kind === 'answered') return { slot, ...sent };
       const isConnected = await prepared.connected;
-      told = report.missed(slot, sent.lateMs, isConnected);
+      givenUp = report.missed(slot, sent.lateMs, isConnected);
       if (isConnected && !slot.probe) {
         // The next question goes out in the same write: Redis answers in order.
-        told.catch(() => undefined);
+        givenUp.catch(() => undefined);
         continue;
       }
-      await told;
+      await givenUp;
       // Without a connection nothing was sent. send() tells why, and that is the answer.
       if (!isConnected) return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
     }

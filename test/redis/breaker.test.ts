@@ -93,8 +93,8 @@ function users(count: number, changes: Partial<PendingUser> = {}): PendingUser[]
     userId: `user${i}`,
     events: [] as ValidEntry[],
     bare: null,
-    failed: false,
-    there: false,
+    inFailAccounts: false,
+    exists: false,
     attempts: [],
     suspicion: null,
     ...changes,
@@ -294,7 +294,7 @@ describe('answers that would dead-letter', () => {
   test('an account out of FailAccounts that is refused alone does count', async () => {
     const s = scene();
     const breaker = s.breaker();
-    const alone = { command: SINGLE, users: users(1, { failed: true }), ...FOLLOW_UP } as const;
+    const alone = { command: SINGLE, users: users(1, { inFailAccounts: true }), ...FOLLOW_UP } as const;
     for (let i = 0; i < 99; i++) await breaker.report(alone, bad, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
     await breaker.report(alone, bad, 0, slot());

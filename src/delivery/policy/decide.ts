@@ -12,7 +12,7 @@ import {
   type PendingUser,
   singly,
 } from './pending-user.ts';
-import { canaryOf, halvesOf, onceMore, partsOf, released, watched } from './split.ts';
+import { asPartsOf, canaryOf, halvesOf, onceMore, partsOf, released } from './split.ts';
 
 /** What becomes of the users of a call: before it (`preflight`), and by its answer (`decide`). Pure. */
 
@@ -88,7 +88,7 @@ export function decide(
       return {
         ...nothing,
         again: verdict.tooLarge
-          ? watched(request, halvesOf(request, commands), commands, true)
+          ? asPartsOf(request, halvesOf(request, commands), commands, true)
           : partsOf(request, commands, 0, 0),
       };
     case 'retry':
@@ -107,12 +107,12 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   const failures = request.failures + 1;
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
-    const shared = verdict.class === 'throttle' ? request.failures : 1;
+    const failuresOfParts = verdict.class === 'throttle' ? request.failures : 1;
     // Passes are noted with a delay, so those of a moment before count. Older ones say nothing of a new
     // fault.
     const failedAtMs = Math.max(request.failedAtMs, startedAtMs - FRESH_MS);
-    const parts = partsOf(request, commands, shared, failedAtMs);
-    return { ...nothing, again: watched(request, parts, commands, false) };
+    const parts = partsOf(request, commands, failuresOfParts, failedAtMs);
+    return { ...nothing, again: asPartsOf(request, parts, commands, false) };
   }
   if (!request.first && whose !== 'theirs') {
     // If each part of a call holds a cause, none of them passes. Then one user alone has to tell.
@@ -127,8 +127,10 @@ function done(request: ApiRequest, failAccounts: readonly string[], policy: Deci
   const failing = new Set(failAccounts);
   const passed = request.users.filter(({ userId }) => !failing.has(userId));
   const failed = request.users.filter(({ userId }) => failing.has(userId));
-  const again = failed.filter((user) => !user.failed).map((user) => ({ ...user, failed: true }));
-  const alone = failed.filter((user) => user.failed);
+  const again = failed
+    .filter((user) => !user.inFailAccounts)
+    .map((user) => ({ ...user, inFailAccounts: true }));
+  const twice = failed.filter((user) => user.inFailAccounts);
   const { commands } = policy;
   const { imported, refused, later } = ended(passed, policy.expired);
   return {
@@ -136,7 +138,7 @@ function done(request: ApiRequest, failAccounts: readonly string[], policy: Deci
     refused,
     again: [
       ...(again.length > 0 ? [{ command: request.command, users: again, ...FOLLOW_UP }] : []),
-      ...askedFirst(alone, commands.single),
+      ...checkedFirst(twice, commands.single),
       ...released(request, commands),
     ],
     later,
@@ -144,27 +146,25 @@ function done(request: ApiRequest, failAccounts: readonly string[], policy: Deci
 }
 
 /**
- * What account_check said of users who came back in FailAccounts twice. `there`: userId to whether the
- * account exists, if the check told. A user who is there and has no profile to hand over is imported. All
- * others are called alone: an account that is there may still have its old profile, which a check does not
+ * What account_check said of users who came back in FailAccounts twice. `exists`: userId to whether the
+ * account exists, if the check told. A user who exists and has no profile to hand over is imported. All
+ * others are called alone: an account that exists may still have its old profile, which a check does not
  * show.
  */
 export function decideChecked(
   request: ApiRequest,
-  there: ReadonlyMap<string, boolean>,
+  exists: ReadonlyMap<string, boolean>,
   commands: Commands,
 ): Decision {
-  const done = request.users.filter((user) => there.get(user.userId) === true && !hasProfile(user));
+  const done = request.users.filter((user) => exists.get(user.userId) === true && !hasProfile(user));
   const open = request.users.filter((user) => !done.includes(user));
-  const known = open.map((user) => ({ ...user, there: there.get(user.userId) === true }));
+  const known = open.map((user) => ({ ...user, exists: exists.get(user.userId) === true }));
   return { again: singly(known, commands.single), ...ended(done, false) };
 }
 
 /** One check for all of several users may save most of their single calls; for one user it saves nothing. */
-function askedFirst(alone: readonly PendingUser[], single: ImportCommand): ApiRequest[] {
-  return alone.length > 1
-    ? [{ command: 'account_check', users: alone, ...FOLLOW_UP }]
-    : singly(alone, single);
+function checkedFirst(users: readonly PendingUser[], single: ImportCommand): ApiRequest[] {
+  return users.length > 1 ? [{ command: 'account_check', users, ...FOLLOW_UP }] : singly(users, single);
 }
 
 /**
@@ -181,7 +181,7 @@ function ended(
     const { bare, suspicion } = user;
     if (bare === null) continue;
     if (isTransient(bare) && suspicion !== null && !expired)
-      later.push({ ...user, bare: null, there: true, suspicion: { ...suspicion, hasAccount: true } });
+      later.push({ ...user, bare: null, exists: true, suspicion: { ...suspicion, hasAccount: true } });
     else
       refused.push(
         ...user.events.map((entry) => ({ user, entry, reason: 'profile' as const, verdict: bare })),

@@ -16,7 +16,7 @@ export interface Refused {
  * profile, or account_check found it. False also while an older event of the user may still make one.
  */
 export function hasAccount({ user, reason }: Refused): boolean {
-  return user.there || (reason === 'profile' && user.bare !== null);
+  return user.exists || (reason === 'profile' && user.bare !== null);
 }
 
 /** What one answer means for every user of its call. Each of them stands in exactly one of the lists. */

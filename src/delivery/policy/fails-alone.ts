@@ -50,8 +50,8 @@ function unexplained(failed: Failed): Decision {
     if (isLast && behind.length === 0)
       return user.events.length === 1 && canGoBare(failed) ? withoutProfile(failed) : refuse(failed);
     if (policy.expired) return bareOrExpired(failed);
-    const isTold = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
-    if (whose !== 'theirs' || !isTold) return onceMore(request, verdict, policy);
+    const suffices = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
+    if (whose !== 'theirs' || !suffices) return onceMore(request, verdict, policy);
   }
   return suspectFails({ ...failed, user: { ...user, suspicion: suspicionOf(failed) } });
 }
@@ -99,7 +99,7 @@ function profileCounts(user: PendingUser, { form }: Commands): boolean {
 
 function canGoBare({ user, policy }: Failed): boolean {
   const { onProfileFault, commands } = policy;
-  const isAllowed = onProfileFault === 'import-bare' && !user.there && user.bare === null;
+  const isAllowed = onProfileFault === 'import-bare' && !user.exists && user.bare === null;
   return isAllowed && profileCounts(user, commands);
 }
 
@@ -115,7 +115,7 @@ function withoutProfile({ request, user, verdict, policy, behind }: Failed): Dec
 function bareOrExpired(failed: Failed): Decision {
   if (canGoBare(failed)) return withoutProfile(failed);
   const { user, verdict, behind } = failed;
-  const reason = user.there ? 'profile' : 'expired';
+  const reason = user.exists ? 'profile' : 'expired';
   const refused = user.events.map((entry) => ({ user, entry, reason, verdict }) as const);
   return { ...nothing, refused, again: behind };
 }
@@ -142,8 +142,8 @@ function refuse({ user, verdict, policy, behind }: Failed): Decision {
   const { commands, onProfileFault } = policy;
   const [entry, ...older] = user.events;
   if (entry === undefined) return { ...nothing, again: behind };
-  const aboutProfile = (verdict.profileFault || user.there) && profileCounts(user, commands);
-  if (older.length === 0 && aboutProfile && !user.there && onProfileFault === 'import-bare')
+  const aboutProfile = (verdict.profileFault || user.exists) && profileCounts(user, commands);
+  if (older.length === 0 && aboutProfile && !user.exists && onProfileFault === 'import-bare')
     return { ...nothing, again: [...singly([{ ...user, bare: verdict }], commands.single), ...behind] };
   // A user never ends without an account while one of their events could have made it.
   const next = older.length > 0 ? [{ ...user, events: older, suspicion: null }] : [];

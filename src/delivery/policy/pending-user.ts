@@ -18,9 +18,9 @@ export interface PendingUser {
   /** Set when the profile of the one candidate left was refused: the account is imported without it. */
   readonly bare: Verdict | null;
   /** Came back in FailAccounts in this run. */
-  readonly failed: boolean;
-  /** account_check said in this run that the account is there, though it came back in FailAccounts. */
-  readonly there: boolean;
+  readonly inFailAccounts: boolean;
+  /** The account exists: account_check said so in this run, or a call without the profile passed before. */
+  readonly exists: boolean;
   /** Calls of this run that the user was in. */
   readonly attempts: readonly Attempt[];
   /** Set once calls of this user alone fail while those of others pass. */
@@ -65,8 +65,6 @@ export interface Commands {
   readonly single: ImportCommand;
 }
 
-const NONE: readonly Attempt[] = [];
-
 /** Users in the order of their first appearance. */
 export function pendingByUser(
   entries: Iterable<ValidEntry>,
@@ -75,8 +73,8 @@ export function pendingByUser(
   const users = new Map<string, PendingUser>();
   for (const [userId, events] of newestFirst(entries)) {
     const suspicion = suspects.get(userId) ?? null;
-    const there = suspicion?.hasAccount === true;
-    users.set(userId, { userId, events, bare: null, failed: false, there, attempts: NONE, suspicion });
+    const exists = suspicion?.hasAccount === true;
+    users.set(userId, { userId, events, bare: null, inFailAccounts: false, exists, attempts: [], suspicion });
   }
   return users;
 }

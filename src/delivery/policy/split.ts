@@ -77,7 +77,7 @@ export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] 
 }
 
 /** Notes in the parts of a call which call it was: if all of them pass, its size was the fault, or chance. */
-export function watched(
+export function asPartsOf(
   request: ApiRequest,
   parts: readonly ApiRequest[],
   commands: Commands,
