@@ -1,12 +1,13 @@
 import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
+import type { Letter } from '../ledger/letters/dead-letters.ts';
 import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
 import type { Decision } from './policy/decision.ts';
 import { invalidLetter, refusedLetter } from './policy/letter.ts';
 import type { PendingUser } from './policy/pending-user.ts';
 import {
-  invalidSettlement,
+  type Death,
   type KeptState,
   type Remaining,
   remainingAfter,
@@ -76,48 +77,55 @@ export class Settler {
   }
 
   /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
-  settle(ended: Ended): Promise<Settled['kind']> {
-    const stored = this.#lastStored.then(() => this.#store(ended));
-    this.#lastStored = stored.catch(() => undefined);
-    return stored;
+  settle({ imported, refused, command, passedAtMs }: Ended): Promise<Settled['kind']> {
+    return this.#inTurn(() => {
+      const deaths = refused.map((one) =>
+        this.#death(one.entry, (raw) => refusedLetter(raw, one, command, this.#options.record.attempts)),
+      );
+      const after = remainingAfter(this.#remaining, { imported, refused });
+      return this.#store(after, imported, deaths, passedAtMs);
+    });
   }
 
   /** Invalid entries leave the record first: they must not wait for a hold to end. */
   async settleInvalid(invalid: readonly InvalidEntry[]): Promise<Settled['kind']> {
-    const deaths = invalid.flatMap((entry) => {
-      const raw = this.#entries().get(entry.eventId);
-      return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
-    });
-    if (deaths.length === 0) return 'settled';
-    const settlement = invalidSettlement({
-      invalid: deaths,
-      remaining: this.#remaining,
-      entries: () => this.#entries(),
-      kept: this.#keptNow(),
-    });
-    return (await this.#options.store(settlement)).kind;
+    if (invalid.length === 0) return 'settled';
+    const deaths = invalid.map((entry) => this.#death(entry, (raw) => invalidLetter(raw, entry)));
+    return this.#inTurn(() => this.#store(this.#remaining, [], deaths, 0));
   }
 
-  async #store({ imported, refused, command, passedAtMs }: Ended): Promise<Settled['kind']> {
-    const { record, store } = this.#options;
-    const after = remainingAfter(this.#remaining, { imported, refused });
+  #inTurn(store: () => Promise<Settled['kind']>): Promise<Settled['kind']> {
+    const stored = this.#lastStored.then(store);
+    this.#lastStored = stored.catch(() => undefined);
+    return stored;
+  }
+
+  async #store(
+    after: Remaining,
+    imported: readonly PendingUser[],
+    deaths: readonly Death[],
+    passedAtMs: number,
+  ): Promise<Settled['kind']> {
     const settlement = settlementOf({
       before: this.#remaining,
       after,
-      decision: { imported, refused },
+      imported,
+      deaths,
       entries: () => this.#entries(),
-      letter: (raw, one) => refusedLetter(raw, one, command, record.attempts),
-      kept: this.#keptNow(),
+      kept: { ...this.#kept, onWire: this.#options.isOnWire() },
     });
-    const { kind } = await store({ ...settlement, passedAtMs });
+    const { kind } = await this.#options.store({ ...settlement, passedAtMs });
     if (kind === 'settled') this.#remaining = after;
     return kind;
   }
 
-  #keptNow(): KeptState {
-    return { ...this.#kept, onWire: this.#options.isOnWire() };
+  #death({ eventId }: { readonly eventId: string }, letter: (raw: RawEntry) => Letter): Death {
+    const raw = this.#entries().get(eventId);
+    if (raw === undefined) throw new RangeError(`event ${eventId} is not of this record: a bug`);
+    return { raw, letter: letter(raw) };
   }
 
+  /** Read only when one fails or stays. */
   #entries(): ReadonlyMap<string, RawEntry> {
     this.#entriesRead ??= new Map(entriesOf(this.#options.record).map((entry) => [entry.eventId, entry]));
     return this.#entriesRead;

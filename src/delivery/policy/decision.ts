@@ -11,14 +11,6 @@ export interface Refused {
   readonly verdict: Verdict;
 }
 
-/**
- * Whether the user certainly has an account though this event ended here: it was imported without the
- * profile, or account_check found it. False also while an older event of the user may still make one.
- */
-export function hasAccount({ user, reason }: Refused): boolean {
-  return user.exists || (reason === 'profile' && user.bare !== null);
-}
-
 /** What one answer means for every user of its call. Each of them stands in exactly one of the lists. */
 export interface Decision {
   /** Their newest event is in; older ones are superseded. */

@@ -4,7 +4,7 @@ import { cut } from '../../event/text.ts';
 import type { CommandName } from '../../im/commands.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { type Attempt, attemptsOf } from '../../ledger/record.ts';
-import { hasAccount, type Refused } from './decision.ts';
+import type { Refused } from './decision.ts';
 
 /**
  * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64
@@ -68,6 +68,14 @@ function notBefore(firstSeenAtMs: number, months: number | undefined): number | 
   const date = new Date(firstSeenAtMs);
   date.setUTCMonth(date.getUTCMonth() + months);
   return date.getTime();
+}
+
+/**
+ * Whether the user certainly has an account though this event ended here: it was imported without the
+ * profile, or account_check found it. False also while an older event of the user may still make one.
+ */
+function hasAccount({ user, reason }: Refused): boolean {
+  return user.exists || (reason === 'profile' && user.bare !== null);
 }
 
 function isSecret(name: string): boolean {

@@ -3,7 +3,7 @@ import type { Outcome } from '../../event/outcome.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { claimedUser } from '../../ledger/record.ts';
 import type { Kept, Settlement, TallyCount } from '../../ledger/settle.ts';
-import type { Decision, Refused } from './decision.ts';
+import type { Decision } from './decision.ts';
 import { newestOf, type PendingUser } from './pending-user.ts';
 
 /** How the events of a record ended, as settle.lua takes it. Pure. */
@@ -17,11 +17,8 @@ export type KeptState = Pick<
 /** The users of a record who are not settled yet, with their events. */
 export type Remaining = ReadonlyMap<string, PendingUser>;
 
-/** The entries of a record by event ID, as they came. Read only when one fails or stays. */
-type Entries = () => ReadonlyMap<string, RawEntry>;
-
 /** An event that ends as a dead letter. */
-interface Death {
+export interface Death {
   readonly raw: RawEntry;
   readonly letter: Letter;
 }
@@ -55,67 +52,23 @@ export function remainingAfter(
 export function settlementOf(step: {
   readonly before: Remaining;
   readonly after: Remaining;
-  readonly decision: Pick<Decision, 'imported' | 'refused'>;
-  readonly entries: Entries;
-  readonly letter: (raw: RawEntry, refused: Refused) => Letter;
+  readonly imported: readonly PendingUser[];
+  readonly deaths: readonly Death[];
+  readonly entries: () => ReadonlyMap<string, RawEntry>;
   readonly kept: KeptState;
 }): Settlement {
-  const { before, after, decision, entries, letter, kept } = step;
-  const endings: Ending[] = [];
-  const end = (userId: string, { eventId, event }: ValidEntry, outcome: 'imported' | 'superseded'): void => {
-    const { replyTo, tally } = event;
-    endings.push({ replyTo, tally, outcome: { eventId, userId, outcome, errorCode: 0, hasAccount: true } });
-  };
-  const imported = decision.imported.map((user) => {
-    const { userId } = user;
-    const sent = newestOf(user);
-    const [newest, ...older] = before.get(userId)?.events ?? [];
-    if (newest?.eventId !== sent.eventId)
-      throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
-    end(userId, sent, 'imported');
-    for (const entry of older) end(userId, entry, 'superseded');
-    return { userId, eventId: sent.eventId };
+  const { before, after, imported, deaths, entries, kept } = step;
+  const passed = imported.flatMap((user) => {
+    const { eventId } = newestOf(user);
+    const events = before.get(user.userId)?.events ?? [];
+    if (events[0]?.eventId !== eventId) throw new RangeError(`event ${eventId} was sent out of turn: a bug`);
+    return events.map((entry, i) => passedEnding(user.userId, entry, i === 0 ? 'imported' : 'superseded'));
   });
-  const deaths = decision.refused.map((refused): Death => {
-    const { eventId } = refused.entry;
-    const raw = entries().get(eventId);
-    if (raw === undefined) throw new RangeError(`event ${eventId} is not of this record: a bug`);
-    return { raw, letter: letter(raw, refused) };
-  });
+  const endings = [...passed, ...deaths.map(deathEnding)];
+  const claimed = deaths.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
   return {
-    imported,
-    superseded: endings.length - imported.length,
-    released: [...before.keys()].filter((userId) => !after.has(userId)),
-    kept: keep(after, entries, kept),
-    ...endedBy(endings, deaths),
-  };
-}
-
-/** The settlement of entries that are not valid: they leave a record first. */
-export function invalidSettlement(step: {
-  readonly invalid: readonly Death[];
-  readonly remaining: Remaining;
-  readonly entries: Entries;
-  readonly kept: KeptState;
-}): Settlement {
-  const { invalid, remaining, entries, kept } = step;
-  const claimed = invalid.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
-  return {
-    imported: [],
-    superseded: 0,
-    released: [...new Set(claimed)].filter((userId) => !remaining.has(userId)),
-    kept: keep(remaining, entries, kept),
-    ...endedBy([], invalid),
-  };
-}
-
-/** What follows from the endings of events: dead letters, and what each of those hears who asked. */
-function endedBy(
-  passed: readonly Ending[],
-  deaths: readonly Death[],
-): Pick<Settlement, 'dead' | 'publish' | 'outcomes' | 'tallies'> {
-  const endings = [...passed, ...deaths.map(endingOf)];
-  return {
+    imported: imported.map((user) => ({ userId: user.userId, eventId: newestOf(user).eventId })),
+    superseded: passed.length - imported.length,
     dead: deaths.map(({ raw, letter }) => ({
       eventId: raw.eventId,
       userId: claimedUser(raw.fields),
@@ -123,6 +76,8 @@ function endedBy(
       code: letter.errorCode,
       letter,
     })),
+    released: [...new Set([...before.keys(), ...claimed])].filter((userId) => !after.has(userId)),
+    kept: keep(after, entries, kept),
     publish: endings.flatMap(({ replyTo, outcome }) =>
       replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(outcome) }],
     ),
@@ -131,8 +86,17 @@ function endedBy(
   };
 }
 
+function passedEnding(
+  userId: string,
+  { eventId, event }: ValidEntry,
+  outcome: 'imported' | 'superseded',
+): Ending {
+  const { replyTo, tally } = event;
+  return { replyTo, tally, outcome: { eventId, userId, outcome, errorCode: 0, hasAccount: true } };
+}
+
 /** However bad an entry is, its producer hears of its end if the channel or the tally is well-formed. */
-function endingOf({ raw, letter }: Death): Ending {
+function deathEnding({ raw, letter }: Death): Ending {
   const { userId, errorCode, reason, hasAccount = false } = letter;
   const replyTo = lastValue(raw, 'replyTo') ?? '';
   return {
@@ -168,7 +132,7 @@ export function talliesOf(
 }
 
 /** Events keep the order in which they stood, so that a record reads the same at every run. */
-function keep(after: Remaining, entries: Entries, kept: KeptState): Kept | null {
+function keep(after: Remaining, entries: () => ReadonlyMap<string, RawEntry>, kept: KeptState): Kept | null {
   if (after.size === 0) return null;
   const staying = new Set([...after.values()].flatMap(({ events }) => events.map(({ eventId }) => eventId)));
   return {
