@@ -63,8 +63,7 @@ async function takeRecord(options: DeliveryOptions, callId: string, release: Rel
   const landsInMs = record.sentAtMs + LANDING_MS - record.readAtMs;
   if (record.sentAtMs > 0 && landsInMs > 0) {
     if (landsInMs <= LANDING_MS + CLOCK_SLACK_MS) return { kind: 'later', delayMs: landsInMs };
-    // Sent in the future: Redis's clock was set back. When it was sent is not known: this waits the full
-    // time.
+    // Sent in the future: Redis's clock was set back, and nobody knows when it was sent.
     await waitUntil(performance.now() + LANDING_MS);
   }
   return new CallRun(options, { record, run, passedAtMs }, release).work();

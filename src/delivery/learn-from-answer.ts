@@ -3,7 +3,7 @@ import type { BatchSize } from './batch-size.ts';
 import type { BreakerVerdict } from './breaker.ts';
 import type { Chance } from './policy/chance.ts';
 import type { Decision } from './policy/decision.ts';
-import type { ApiRequest, Commands, Whole } from './policy/pending-user.ts';
+import type { ApiRequest, Commands } from './policy/pending-user.ts';
 
 /** What all later calls of this process and of the fleet learn from. */
 export interface Learned {
@@ -33,20 +33,14 @@ export function learnFromAnswer(
   const { whole } = request;
   if (whole === undefined) return;
   whole.partsLeft -= 1;
-  if (whole.partsLeft === 0) learnFromWhole(whole, batchSize, chance);
-}
-
-/** All parts of a call that failed have passed: its size was the fault, or chance. */
-function learnFromWhole(
-  { bytes, wasTooLarge }: Whole,
-  batchSize: Learned['batchSize'],
-  chance: Learned['chance'],
-): void {
-  if (wasTooLarge) batchSize.refused(bytes);
-  else {
-    batchSize.suspected(bytes);
-    chance.passed(FAILURES_OF_A_WHOLE);
+  if (whole.partsLeft > 0) return;
+  // All parts of a call that failed have passed: its size was the fault, or chance.
+  if (whole.wasTooLarge) {
+    batchSize.refused(whole.bytes);
+    return;
   }
+  batchSize.suspected(whole.bytes);
+  chance.passed(FAILURES_OF_A_WHOLE);
 }
 
 /** Failures of just these users, while others passed, until they passed too. A canary's count for nobody. */
