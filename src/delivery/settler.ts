@@ -112,9 +112,9 @@ export class Settler {
       imported,
       deaths,
       entries: () => this.#entries(),
-      kept: { ...this.#kept, onWire: this.#options.isOnWire() },
+      kept: { onWire: this.#options.isOnWire(), ...this.#kept },
     });
-    const { kind } = await this.#options.store({ ...settlement, passedAtMs });
+    const { kind } = await this.#options.store({ passedAtMs, ...settlement });
     if (kind === 'settled') this.#remaining = after;
     return kind;
   }

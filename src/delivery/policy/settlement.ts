@@ -58,17 +58,20 @@ export function settlementOf(step: {
   readonly kept: KeptState;
 }): Settlement {
   const { before, after, imported, deaths, entries, kept } = step;
-  const passed = imported.flatMap((user) => {
+  const endings: Ending[] = [];
+  for (const user of imported) {
     const { eventId } = newestOf(user);
     const events = before.get(user.userId)?.events ?? [];
     if (events[0]?.eventId !== eventId) throw new RangeError(`event ${eventId} was sent out of turn: a bug`);
-    return events.map((entry, i) => passedEnding(user.userId, entry, i === 0 ? 'imported' : 'superseded'));
-  });
-  const endings = [...passed, ...deaths.map(deathEnding)];
+    for (const entry of events)
+      endings.push(passedEnding(user.userId, entry, entry === events[0] ? 'imported' : 'superseded'));
+  }
+  const passed = endings.length;
+  endings.push(...deaths.map(deathEnding));
   const claimed = deaths.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
   return {
     imported: imported.map((user) => ({ userId: user.userId, eventId: newestOf(user).eventId })),
-    superseded: passed.length - imported.length,
+    superseded: passed - imported.length,
     dead: deaths.map(({ raw, letter }) => ({
       eventId: raw.eventId,
       userId: claimedUser(raw.fields),
