@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
-import { prepareForBullmq } from '../../src/calls/bullmq/when-out-of-memory.ts';
+import { prepareForBullmq } from '../../src/calls/bullmq/bullmq.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { scriptTexts } from '../../test/support/script-texts.js';

@@ -1,5 +1,20 @@
-import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop.ts';
+import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import type { RunEnd } from './bullmq/call-worker.ts';
+
+/** A heartbeat for the sweep, which takes a record that has not moved for 5 s as abandoned. */
+const KEEP_ALIVE_MS = 1_500;
+
+interface LocalCallsOptions {
+  /** Local calls at a time, at most. */
+  readonly places: number;
+  /** Marks these calls in Redis as being worked on. */
+  readonly show: (callIds: readonly string[]) => Promise<void>;
+  /** Makes the job of a call, due after `delayMs`. Rejects when Redis fails; then the sweep makes it. */
+  readonly addJob: (callId: string, delayMs: number) => Promise<void>;
+  /** A run rejected. */
+  readonly onFailed: (callId: string, error: Error) => void;
+  readonly onTrouble: (error: Error) => void;
+}
 
 /**
  * Local calls: the process that cut them works on them itself. As long as nothing fails they need no job.
@@ -7,65 +22,54 @@ import type { RunEnd } from './bullmq/call-worker.ts';
  * a call is delayed, or when a process that stops leaves it. When a process dies, its records move no more,
  * and the sweep adds their jobs (calls/sweep.ts), as it does for a lost job.
  */
-export interface LocalCalls {
+export class LocalCalls {
+  readonly #options: LocalCallsOptions;
+  readonly #calls = new Map<string, Promise<void>>();
+  readonly #waitingForRoom: (() => void)[] = [];
+  readonly #keepAlive: Loop;
+  #isIdle = false;
+
+  constructor(options: LocalCallsOptions) {
+    this.#options = options;
+    this.#keepAlive = new Loop({ turn: () => this.#beat(), errorRestMs: 0, onError: options.onTrouble });
+    this.#keepAlive.run();
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** The deadline of the loop that keeps the calls alive in Redis. */
+  get deadline(): LoopDeadline {
+    return this.#keepAlive;
+  }
+
   /**
    * Starts the run of a call. `run` rejects only for a bug, or when Redis breaks off. Then the sweep brings
    * it back.
    */
-  take(callId: string, run: () => Promise<RunEnd>): void;
+  take(callId: string, run: () => Promise<RunEnd>): void {
+    this.#calls.set(callId, this.#run(callId, run));
+    if (!this.#isIdle) return;
+    this.#isIdle = false;
+    this.#keepAlive.wake();
+  }
+
   /** Resolves when there is room for one more call: at once, or when a call has ended. */
-  room(): Promise<void>;
-  readonly size: number;
+  async room(): Promise<void> {
+    if (this.size >= this.#options.places)
+      await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve));
+  }
+
   /** Resolves when all have ended. Calls that wait for a slot must be told to leave before. */
-  close(): Promise<void>;
-  /** The deadline of the loop that keeps the calls alive in Redis. */
-  readonly deadline: LoopDeadline;
-}
+  async close(): Promise<void> {
+    await Promise.all(this.#calls.values());
+    // Not waited for: Redis may answer late.
+    void this.#keepAlive.stop();
+  }
 
-/** A heartbeat for the sweep, which takes a record that has not moved for 5 s as abandoned. */
-const KEEP_ALIVE_MS = 1_500;
-
-export function createLocalCalls(options: {
-  /** Local calls at a time, at most. */
-  readonly places: number;
-  /** Marks these calls in Redis as being worked on. */
-  readonly show: (callIds: readonly string[]) => Promise<void>;
-  /**
-   * Makes the job of a call that is due after `delayMs`. Rejects when Redis fails; then the sweep makes it.
-   */
-  readonly addJob: (callId: string, delayMs: number) => Promise<void>;
-  /** A run rejected. */
-  readonly onFailed: (callId: string, error: Error) => void;
-  readonly onTrouble: (error: Error) => void;
-}): LocalCalls {
-  const { places, show, addJob, onFailed, onTrouble } = options;
-  const calls = new Map<string, Promise<void>>();
-  const waiting: (() => void)[] = [];
-  const deadline = createLoopDeadline();
-  let timer: NodeJS.Timeout | undefined;
-  let closing = false;
-
-  const keepAlive = async (): Promise<void> => {
-    deadline.turn();
-    try {
-      if (calls.size > 0) await show([...calls.keys()]);
-    } catch (error) {
-      onTrouble(error as Error);
-    }
-    timer = undefined;
-    scheduleKeepAlive();
-  };
-  const scheduleKeepAlive = (): void => {
-    if (timer !== undefined) return;
-    if (calls.size === 0 || closing) {
-      deadline.idle();
-      return;
-    }
-    deadline.rest(KEEP_ALIVE_MS);
-    timer = setTimeout(() => void keepAlive(), KEEP_ALIVE_MS);
-  };
-
-  const runCall = async (callId: string, run: () => Promise<RunEnd>): Promise<void> => {
+  async #run(callId: string, run: () => Promise<RunEnd>): Promise<void> {
+    const { addJob, onFailed } = this.#options;
     try {
       // One tick later, so that `take` has noted the call before its run begins.
       const end = await Promise.resolve().then(run);
@@ -74,26 +78,18 @@ export function createLocalCalls(options: {
     } catch (error) {
       onFailed(callId, error as Error);
     } finally {
-      calls.delete(callId);
-      waiting.shift()?.();
+      this.#calls.delete(callId);
+      this.#waitingForRoom.shift()?.();
     }
-  };
+  }
 
-  return {
-    take(callId, run) {
-      calls.set(callId, runCall(callId, run));
-      scheduleKeepAlive();
-    },
-    room: () => (calls.size < places ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
-    get size() {
-      return calls.size;
-    },
-    async close() {
-      await Promise.all(calls.values());
-      closing = true;
-      clearTimeout(timer);
-      deadline.idle();
-    },
-    deadline,
-  };
+  /** One turn of the heartbeat. Without calls it rests until one is taken. */
+  async #beat(): Promise<void> {
+    if (this.size === 0) {
+      this.#isIdle = true;
+      return this.#keepAlive.rest();
+    }
+    await this.#keepAlive.rest(KEEP_ALIVE_MS);
+    if (this.size > 0) await this.#options.show([...this.#calls.keys()]);
+  }
 }

@@ -1,6 +1,6 @@
 import { unaccountedEvents } from '../ledger/check-balance.ts';
 import { RECORD_FORMAT } from '../ledger/record.ts';
-import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
+import { Loop } from '../lifecycle/loop.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
@@ -8,6 +8,7 @@ import type { CallQueues } from './bullmq/queues.ts';
 
 /** A record that has not moved for this long is checked. */
 export const SWEEP_AFTER_MS = 5_000;
+const SWEEP_EVERY_MS = 5_000;
 const PAGE = 1_000;
 /** Calls checked at a time: a dead process may have left 200 local calls, and Redis may be far away. */
 const AT_A_TIME = 20;
@@ -31,9 +32,9 @@ export interface Swept {
 
 /**
  * Makes sure that every open record has a job that will run it. Its process may have died between the cut and
- * the job. Or the job failed, Redis lost it, or a wrong clock delayed it. Then proves by the totals that no
- * record is missing from the list of open ones. `longestRetryMs`: the longest delay of a call. Harmless at
- * any time and in any number of processes.
+ * the job; or the job failed, Redis lost it, or a wrong clock delayed it. Then proves by the totals that no
+ * record is missing from the list of open ones. Harmless at any time and in any number of processes.
+ * `longestRetryMs`: the longest delay of a call.
  */
 export async function sweep(
   redis: RedisClient,
@@ -55,18 +56,12 @@ export async function sweep(
   // to get there.
   const fromAhead = Math.ceil(nowMs + longestRetryMs + SLACK_MS);
   await checkAll(await redis.zrangebyscore(keys.open, fromAhead, '+inf', 'LIMIT', 0, PAGE));
+  const untilMs = Math.floor(nowMs - SWEEP_AFTER_MS);
   // Page by page to the end: calls that are left alone must not hide those that need a job.
-  for (let from = 0; ; from += PAGE) {
-    const callIds = await redis.zrangebyscore(
-      keys.open,
-      '-inf',
-      Math.floor(nowMs - SWEEP_AFTER_MS),
-      'LIMIT',
-      from,
-      PAGE,
-    );
+  for (let from = 0, size = PAGE; size === PAGE; from += PAGE) {
+    const callIds = await redis.zrangebyscore(keys.open, '-inf', untilMs, 'LIMIT', from, PAGE);
     await checkAll(callIds);
-    if (callIds.length < PAGE) break;
+    size = callIds.length;
   }
   await forgetClosed(redis, keys);
   return { ...found, unaccounted: await unaccountedEvents(redis, keys) };
@@ -86,13 +81,12 @@ async function ensureJob(
   queues: CallQueues,
   callId: string,
 ): Promise<'well' | 'putBack' | 'overdue' | 'foreign'> {
-  const [format, command] = await redis.hmget(keys.callPrefix + callId, 'v', 'command');
-  if (!format) {
-    // The call was closed between the two commands, so nothing is left to do.
-    if ((await redis.exists(keys.callPrefix + callId)) === 0) {
-      await redis.zrem(keys.open, callId);
-      return 'well';
-    }
+  const record = keys.callPrefix + callId;
+  const [format, command] = await redis.hmget(record, 'v', 'command');
+  if (!format && (await redis.exists(record)) === 0) {
+    // The call was closed since the list was read.
+    await redis.zrem(keys.open, callId);
+    return 'well';
   }
   if (Number(format) !== RECORD_FORMAT || !queues.knows(command)) return 'foreign';
   switch (await queues.place(command, callId)) {
@@ -108,22 +102,20 @@ async function ensureJob(
   }
 }
 
-/** Runs `sweepOnce` every `everyMs` until closed. Waits for its end before the next one. */
-export function startSweeper(options: {
-  readonly sweepOnce: () => Promise<Swept>;
-  readonly everyMs: number;
-  readonly onSwept: (swept: Swept) => void;
-  readonly onTrouble: (error: Error) => void;
-}): { close(): Promise<void>; readonly deadline: LoopDeadline } {
-  const { sweepOnce, everyMs, onSwept, onTrouble } = options;
+/** Sweeps every 5 s until it is stopped. */
+export function startSweeper(
+  sweepOnce: () => Promise<Swept>,
+  onSwept: (swept: Swept) => void,
+  onError: (error: Error) => void,
+): Loop {
   const loop = new Loop({
     async turn() {
-      await loop.rest(everyMs);
+      await loop.rest(SWEEP_EVERY_MS);
       if (!loop.isStopping) onSwept(await sweepOnce());
     },
     errorRestMs: 0,
-    onError: onTrouble,
+    onError,
   });
   loop.run();
-  return { deadline: loop, close: () => loop.stop() };
+  return loop;
 }

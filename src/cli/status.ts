@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openCallQueues } from '../calls/bullmq/queues.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/suspects.ts';
 import { readTotals } from '../ledger/totals.ts';
@@ -20,7 +20,8 @@ export function statusCommand(): Command {
     .action(async (options: { json?: boolean }, command: Command) => {
       const [status, suspects] = await withRedis(command, async ({ config, redis, keys }) => {
         const quotas = quotasOf(config);
-        const queues = openCallQueues(redis, keys, Object.keys(quotas) as ImportCommand[], () => undefined);
+        const commands = Object.keys(quotas) as ImportCommand[];
+        const queues = new CallQueues(redis, keys, commands, () => undefined);
         try {
           return [
             await readStatus(redis, keys, queues, config.app.sdkAppId, quotas),

@@ -1,91 +1,91 @@
-/**
- * Where runs wait before they take their record. Two seconds of calls are open under a backlog, each with a hundred
- * events: taken at once they would be parsed long before their slots, and what lives for seconds is what makes a heap
- * grow. So of each kind only as many get ready at a time as keep the slots in use.
- */
-export interface Admission {
-  /**
-   * Resolves when a run of this kind may get ready, to what it calls once it has a slot or has ended (again does no
-   * harm); to 'closing' when this process stops. `kind`: what its job tells of its class.
-   */
-  acquire(kind: string): Promise<Release | 'closing'>;
-  /**
-   * The fleet was stopped or let go: for a while everybody gets ready. While it is held any of them may be the one whose
-   * call proves something, and entries that do not hold up must not wait.
-   */
-  openAll(): void;
-  /** Answers everyone who waits with 'closing', and everyone who comes. */
-  close(): void;
-  /** Closed: this process stops. */
-  readonly isClosed: boolean;
-}
-
 export type Release = () => void;
 
-interface CommandLimiter {
+interface Kind {
   ready: number;
   /** In the order in which they came. */
   readonly waiting: Set<() => void>;
 }
 
-/** Of a hold more is heard than this apart: its probes. */
-const STIRRED_MS = 60_000;
+/** Longer than the gap between two probes. */
+const OPEN_MS = 60_000;
 
 /**
- * `places`: runs of a kind that get ready at a time. Kinds have places of their own, so that none waits for another;
- * who goes first is for the slots to say. `patienceMs`: who has waited so long gets ready all the same, so that
- * nothing depends on a run that does not end.
+ * Where runs wait before they take their record: a semaphore. Two seconds of calls are open under a backlog,
+ * each with a hundred events. Taken at once, they would be parsed long before their slots, and what lives for
+ * seconds makes a heap grow. So only as many of each kind get ready at a time as keep the slots in use. Each
+ * kind has places of its own, so that none waits for another; the slots say which goes first.
  */
-export function createAdmission(options: {
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #kinds = new Map<string, Kind>();
+  #isClosed = false;
+  #openUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Closed: this process stops. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Resolves when a run of this kind may get ready: to what it calls once it has a slot or has ended (twice
+   * does no harm), or to 'closing' when this process stops. `kind`: what its job tells of its class.
+   */
+  async acquire(kind: string): Promise<Release | 'closing'> {
+    if (this.#isClosed) return 'closing';
+    const { places, patienceMs, nowMs } = this.#options;
+    const state = this.#kinds.get(kind) ?? { ready: 0, waiting: new Set() };
+    this.#kinds.set(kind, state);
+    if (state.ready < places || nowMs() < this.#openUntilMs) return this.#takePlace(state);
+    return new Promise((resolve) => {
+      const go = (): void => {
+        clearTimeout(timer);
+        state.waiting.delete(go);
+        resolve(this.#isClosed ? 'closing' : this.#takePlace(state));
+      };
+      const timer = setTimeout(go, patienceMs);
+      state.waiting.add(go);
+    });
+  }
+
+  /**
+   * The fleet is held, or not any more: for a while all runs get ready. During a hold the call of any of them
+   * may be the one that proves something, and invalid entries must not wait.
+   */
+  openAll(): void {
+    this.#openUntilMs = this.#options.nowMs() + OPEN_MS;
+    this.#letAllIn();
+  }
+
+  /** Answers 'closing' to everyone who waits, and to everyone who comes. */
+  close(): void {
+    this.#isClosed = true;
+    this.#letAllIn();
+  }
+
+  #takePlace(kind: Kind): Release {
+    kind.ready += 1;
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      kind.ready -= 1;
+      if (kind.ready < this.#options.places) kind.waiting.values().next().value?.();
+    };
+  }
+
+  #letAllIn(): void {
+    for (const { waiting } of this.#kinds.values()) for (const go of [...waiting]) go();
+  }
+}
+
+interface AdmissionOptions {
+  /** Runs of a kind that get ready at a time. */
   readonly places: number;
+  /** A run that has waited so long gets ready anyway, so that nothing depends on a run that does not end. */
   readonly patienceMs: number;
   readonly nowMs: () => number;
-}): Admission {
-  const { places, patienceMs, nowMs } = options;
-  const limiters = new Map<string, CommandLimiter>();
-  let closed = false;
-  let openUntilMs = Number.NEGATIVE_INFINITY;
-
-  const takePlace = (limiter: CommandLimiter): Release => {
-    limiter.ready += 1;
-    let left = false;
-    return () => {
-      if (left) return;
-      left = true;
-      limiter.ready -= 1;
-      if (limiter.ready < places) limiter.waiting.values().next().value?.();
-    };
-  };
-  const letAllIn = (): void => {
-    for (const { waiting } of limiters.values()) for (const go of [...waiting]) go();
-  };
-
-  return {
-    async acquire(kind) {
-      if (closed) return 'closing';
-      const limiter = limiters.get(kind) ?? { ready: 0, waiting: new Set() };
-      limiters.set(kind, limiter);
-      if (limiter.ready < places || nowMs() < openUntilMs) return takePlace(limiter);
-      return new Promise((resolve) => {
-        const go = (): void => {
-          clearTimeout(timer);
-          limiter.waiting.delete(go);
-          resolve(closed ? 'closing' : takePlace(limiter));
-        };
-        const timer = setTimeout(go, patienceMs);
-        limiter.waiting.add(go);
-      });
-    },
-    openAll() {
-      openUntilMs = nowMs() + STIRRED_MS;
-      letAllIn();
-    },
-    get isClosed() {
-      return closed;
-    },
-    close() {
-      closed = true;
-      letAllIn();
-    },
-  };
 }

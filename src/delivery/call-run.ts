@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import type { ParsedEntry } from '../event/event.ts';
 import { parseEntry } from '../event/parse.ts';
+import { decodeCheck } from '../im/bodies.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
@@ -10,20 +11,17 @@ import type { SlotClass } from '../pace/budget.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
-import { type BreakerReporter, type BreakerVerdict, createBreakerReporter } from './breaker.ts';
-import { reportCheck, whoIsThere } from './check.ts';
+import { BreakerReporter, type BreakerVerdict } from './breaker.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { learnFromAnswer } from './learn-from-answer.ts';
-import { makeCall, slotReportOf } from './make-call.ts';
-import { dueAtMs, LANDING_MS, retryDelayMs, suspectFailures } from './policy/backoff.ts';
-import { decide, decideChecked } from './policy/decide.ts';
+import { makeCall, type SlotReport } from './make-call.ts';
+import { LANDING_MS, retryAtMs } from './policy/backoff.ts';
+import { decide, decideChecked, preflight } from './policy/decide.ts';
 import type { Decision, Whose } from './policy/decision.ts';
-import { firstRequests } from './policy/first-requests.ts';
 import { type ApiRequest, bodyOf, type PendingUser, pendingByUser } from './policy/pending-user.ts';
-import { preflight } from './policy/preflight.ts';
-import { canaryOf, released } from './policy/split.ts';
+import { canaryOf, firstRequests, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
-import { createSettler, type Settler } from './settler.ts';
+import { Settler } from './settler.ts';
 
 /** A record, and the run that owns it. */
 export interface ClaimedRecord {
@@ -40,7 +38,6 @@ interface Answered {
   readonly answer: Parameters<typeof verdictOf>[1];
   readonly slot: Slot;
   readonly durationMs: number;
-  readonly limiter: CommandLimiter;
   readonly verdict: Verdict;
   readonly failAccounts: readonly string[];
   /** Users of the request who stand in FailAccounts. */
@@ -56,6 +53,8 @@ const CONTRADICTION = {
   class: 'unknown',
   meaning: 'success, but the account stands in FailAccounts',
 } as const;
+/** A check that failed settled nothing about anybody. */
+const NO_NEWS: ReadonlyMap<string, boolean> = new Map();
 const LOST: NextStep = { end: { kind: 'finished' }, again: [] };
 
 /**
@@ -65,9 +64,9 @@ const LOST: NextStep = { end: { kind: 'finished' }, again: [] };
  *      ▲                                                            ├─▶ again: further requests of this run
  *      └── the record, in its next run ◀──── postponed ◀────────────┘
  *
- * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that may still take
- * effect: a settlement that keeps the record tells Redis, so that a later run waits. The run ends when no request is
- * left, when the record is postponed, when another run owns it, or when its process stops.
+ * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that may
+ * still take effect: a settlement that keeps the record tells Redis, so that a later run waits. The run ends when
+ * no request is left, when the record is postponed, when another run owns it, or when its process stops.
  */
 export class CallRun {
   readonly #options: DeliveryOptions;
@@ -87,14 +86,13 @@ export class CallRun {
     this.#claimed = claimed;
     this.#release = release;
     this.#parsed = entriesOf(record).map((raw) => parseEntry(raw, options.rules));
-    this.#breaker = createBreakerReporter(options, record.callId, options.chance.splitAfter);
-    this.#settler = createSettler({
+    this.#breaker = new BreakerReporter(options, record.callId);
+    this.#settler = new Settler({
       record,
       users: pendingByUser(
         this.#parsed.filter((entry) => entry.ok),
         record.suspects,
       ),
-      tellAll: options.allOutcomes,
       isOnWire: () => this.#callsOnWire > 0,
       store: async (settlement) => {
         const { redis, keys, allOutcomes, report } = options;
@@ -110,77 +108,75 @@ export class CallRun {
     const invalid = this.#parsed.filter((entry) => !entry.ok);
     if ((await this.#settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
     const { record, passedAtMs } = this.#claimed;
-    const first = firstRequests(record, this.#settler.remaining(), passedAtMs, this.#options.commands);
+    const first = firstRequests(record, this.#settler.remaining, passedAtMs, this.#options.commands);
     const end = await runConcurrently<ApiRequest, RunEnd>(first, (request) => this.#step(request));
     if (end !== undefined && end.kind !== 'later') return end;
-    const { dueAtMs: due } = this.#settler.kept();
+    const { dueAtMs: due } = this.#settler.kept;
     if (due === 0) return { kind: 'finished' };
     return { kind: 'later', delayMs: due - this.#redisAheadMs - performance.now() };
   }
 
   /** One call, from its slot to what follows from its answer. */
-  async #step(whole: ApiRequest): Promise<NextStep> {
+  async #step(planned: ApiRequest): Promise<NextStep> {
     const { commands, limiters, onProfileFault, overrides } = this.#options;
-    const { users, refused } = preflight(whole.users, onProfileFault, commands.form);
+    const { users, refused } = preflight(planned.users, onProfileFault, commands.form);
     if (refused.length > 0) {
-      const kind = await this.#settler.settle({
-        imported: [],
-        refused,
-        command: commands.single,
-        passedAtMs: 0,
-      });
-      if (kind === 'lost') return LOST;
+      const ended = { imported: [], refused, command: commands.single, passedAtMs: 0 };
+      if ((await this.#settler.settle(ended)) === 'lost') return LOST;
     }
-    if (users.length === 0) return { again: released(whole, commands) };
-    const request: ApiRequest = { ...whole, users };
+    if (users.length === 0) return { again: released(planned, commands) };
+    const request: ApiRequest = { ...planned, users };
     const limiter = limiters[request.command];
     if (limiter === undefined)
       throw new RangeError(`this worker makes no calls of ${request.command}: a bug`);
     const slotClass = this.#slotClassOf(request);
-    const made = await this.#call(request, slotClass, limiter);
-    if (made.kind === 'lost') return LOST;
-    if (made.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
-    const { answer, slot, durationMs } = made;
+    const result = await this.#call(request, slotClass, limiter);
+    if (result.kind === 'lost') return LOST;
+    if (result.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
+    const { answer, slot, durationMs } = result;
     this.#redisAheadMs = slot.atRedisMs - slot.atLocalMs;
     const failAccounts = answer.kind === 'api' ? answer.failAccounts : [];
     const failed = users.filter(({ userId }) => failAccounts.includes(userId)).length;
-    const told = verdictOf(request.command, answer, overrides);
+    const heard = verdictOf(request.command, answer, overrides);
     // No further call could name a reason: the same call again would go on for ever.
-    const contradicts = told.class === 'done' && request.command === commands.single && failed > 0;
-    const verdict = contradicts ? { ...told, ...CONTRADICTION } : told;
-    const answered = { request, slotClass, answer, slot, durationMs, limiter, verdict, failAccounts, failed };
-    return this.#handle(answered);
+    const contradicts = heard.class === 'done' && request.command === commands.single && failed > 0;
+    const verdict = contradicts ? { ...heard, ...CONTRADICTION } : heard;
+    const answered = { request, slotClass, answer, slot, durationMs, verdict, failAccounts, failed };
+    const breaker =
+      request.command === 'account_check'
+        ? await this.#breaker.reportCheck(verdict, slot)
+        : await this.#breaker.report(request, verdict, failed, slot);
+    if (breaker.kind !== 'again') return this.#settle(answered, breaker);
+    this.#report(answered, undefined);
+    return this.#callAgain(answered, breaker);
   }
 
   async #call(request: ApiRequest, slotClass: SlotClass, limiter: CommandLimiter) {
     const { client, watch, commands } = this.#options;
     const candidate = { callId: this.#claimed.record.callId, run: this.#claimed.run, slotClass };
     this.#callsOnWire += 1;
+    const body = bodyOf(request, commands.form);
     try {
-      return await makeCall(
-        client,
-        limiter,
-        watch,
-        candidate,
-        bodyOf(request, commands.form),
-        slotReportOf(this.#options, limiter, this.#release),
-      );
+      return await makeCall(client, limiter, watch, candidate, body, this.#slotReport(limiter));
     } finally {
       this.#callsOnWire -= 1;
     }
   }
 
-  async #handle(answered: Answered): Promise<NextStep> {
-    const { request, verdict, slot, limiter, failed } = answered;
-    const breaker =
-      request.command === 'account_check'
-        ? await reportCheck(this.#options.hold, limiter, verdict, slot)
-        : await this.#breaker.report(request, verdict, failed, slot);
-    if (breaker.kind === 'again') {
-      this.#report(answered, undefined);
-      return this.#callAgain(answered, breaker);
-    }
-    return this.#settle(answered, breaker);
+  #slotReport({ command, slots }: CommandLimiter): SlotReport {
+    const { hold, readSecretAnew, report } = this.#options;
+    return {
+      granted: this.#release,
+      probing: readSecretAnew,
+      // If this report fails, the time-out that follows tells the same.
+      silent: (slot) => void hold.silent(slot).catch(() => undefined),
+      missed: async (slot, lateMs, isConnected) => {
+        report.gaveUp(command, lateMs);
+        await slots.giveUp(slot);
+        // Without a connection the probe has an answer all the same, and the breaker gets it.
+        if (slot.probe && isConnected) await hold.missed(slot);
+      },
+    };
   }
 
   /** The answer says nothing about the users: they wait for another slot, and no attempt is spent. */
@@ -191,19 +187,16 @@ export class CallRun {
     // If the next call imported the users, they would be released while this one may still take effect.
     if (!verdict.outcomeKnown) await this.#untilLanded(slot);
     if (afterMs > 0) await this.#rest(afterMs);
-    if (this.#waitsForNextRun(request, slot.atRedisMs + durationMs)) return { again: [] };
+    // Others of the record are due again when this run ends. One user must not keep it for a hold or a rate.
+    const { dueAtMs: othersDueAtMs } = this.#settler.kept;
+    const isAlone = request.users.length === 1 && request.behind === undefined;
+    if (isAlone && othersDueAtMs > 0 && othersDueAtMs <= slot.atRedisMs + durationMs) return { again: [] };
     if (how === 'same') return { again: [request] };
     const next = { ...request, failures: request.failures + 1, failedAtMs: slot.atRedisMs };
     return { again: [how === 'canary' ? canaryOf(next, this.#options.commands) : next] };
   }
 
-  /** Other users of the record are due again when this run ends: one user alone must not keep it, for a hold or a rate. */
-  #waitsForNextRun({ users, behind }: ApiRequest, nowMs: number): boolean {
-    const { dueAtMs: due } = this.#settler.kept();
-    return users.length === 1 && behind === undefined && due > 0 && due <= nowMs;
-  }
-
-  /** The answer says something about the users: it is decided, settled, and followed by what is left to do. */
+  /** The answer says something about the users: it is decided, settled, and followed by more calls. */
   async #settle(answered: Answered, breaker: Exclude<BreakerVerdict, { kind: 'again' }>): Promise<NextStep> {
     const { request, verdict, slot } = answered;
     const whose: Whose = breaker.kind === 'judge' ? breaker.whose : 'unknown';
@@ -218,7 +211,8 @@ export class CallRun {
     this.#report(answered, decision);
     learnFromAnswer(this.#options, { request, verdict, breaker, decision });
     if (decision.later.length > 0) this.#postpone(answered, decision.later, attempt, whose);
-    // A released user may have a newer event waiting, which must not overtake this call. Nor may a request that follows.
+    // This call may still take effect. A newer event of a released user, or a request that follows, must not
+    // overtake it.
     const goesOn = decision.refused.length > 0 || decision.again.length > 0;
     if (verdict.class !== 'done' && !verdict.outcomeKnown && goesOn) await this.#untilLanded(slot);
     if (decision.imported.length + decision.refused.length + decision.later.length > 0) {
@@ -238,23 +232,15 @@ export class CallRun {
   }
 
   #decide(answered: Answered, whose: Whose, attempt: Attempt): Decision {
-    const { request, verdict, slot, durationMs, answer, failAccounts, failed } = answered;
+    const { request, verdict, slot, durationMs, answer, failAccounts } = answered;
     const { commands, chance, onProfileFault, retry } = this.#options;
-    const isCheck = request.command === 'account_check';
-    // Attempts are recorded only for users that are not imported. A check imports nobody.
-    const isClean =
-      !isCheck &&
-      verdict.class === 'done' &&
-      failed === 0 &&
-      request.users.every(({ bare }) => bare === null);
-    const tried: ApiRequest = isClean
-      ? request
-      : {
-          ...request,
-          users: request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] })),
-        };
-    if (isCheck) return decideChecked(tried, whoIsThere(verdict, answer), commands);
-    const kept = this.#settler.kept();
+    const users = request.users.map((user) => ({ ...user, attempts: [...user.attempts, attempt] }));
+    const tried = { ...request, users };
+    if (request.command === 'account_check') {
+      const isThere = verdict.class === 'done' && answer.kind === 'api' ? decodeCheck(answer.body) : NO_NEWS;
+      return decideChecked(tried, isThere, commands);
+    }
+    const kept = this.#settler.kept;
     const waitedMs = slot.atRedisMs + durationMs - kept.firstSentAtMs - (slot.heldMs - kept.heldMsAtFirst);
     const earlier = attemptsOf(kept.attempts, request.users[0]?.userId ?? '');
     return decide(tried, verdict, failAccounts, {
@@ -278,21 +264,18 @@ export class CallRun {
     whose: Whose,
   ): void {
     const { retry, random } = this.#options;
-    const delayMs = retryDelayMs({
+    const due = retryAtMs({
+      users: later,
+      whose,
+      verdict,
       tries: this.#claimed.record.tries,
-      suspectFailures: suspectFailures(later, whose, this.#claimed.record.tries),
-      verdictClass: verdict.class,
       limits: retry,
       random: random(),
-    });
-    const due = dueAtMs({
-      nowMs: slot.atRedisMs + durationMs,
       sentAtMs: slot.atRedisMs,
-      outcomeKnown: verdict.outcomeKnown,
-      delayMs,
+      nowMs: slot.atRedisMs + durationMs,
     });
     const [user, ...others] = request.users;
-    const isOfMany = user !== undefined && others.length === 0 && this.#settler.remaining().length > 1;
+    const isOfMany = user !== undefined && others.length === 0 && this.#settler.remaining.length > 1;
     this.#settler.postpone(later, due, isOfMany ? { ...attempt, userId: user.userId } : attempt);
   }
 
@@ -324,7 +307,7 @@ export class CallRun {
     return record.tries + request.failures > 0 ? 'retry' : 'live';
   }
 
-  /** Waits until a call of unknown outcome can no longer take effect. It counts as on the wire until then. */
+  /** Waits until a call of unknown outcome can no longer take effect. Until then it counts as on the wire. */
   async #untilLanded(slot: Slot): Promise<void> {
     this.#callsOnWire += 1;
     await waitUntil(slot.atLocalMs + LANDING_MS);

@@ -10,16 +10,16 @@ import type { DeliveryOptions } from './delivery-options.ts';
 import { LANDING_MS } from './policy/backoff.ts';
 
 /**
- * A record of another version comes by again after this (claim.lua goes by the same). With both versions running
- * either may be the one who fetches it, so it must not wait for long.
+ * A record of another version is tried again after this (claim.lua uses the same time). While both versions
+ * run, either may fetch it, so it must not wait for long.
  */
 const FOREIGN_WAIT_MS = 5_000;
 /** A slot may lie this far ahead of its granting. */
 const CLOCK_SLACK_MS = 2_000;
 
 /**
- * Works a call record off: one run of its job. Never throws for what the API answers. `kind`: what the job tells of
- * the class of its call (calls/bullmq/call-worker.ts).
+ * Works a call record off: one run of its job. Never throws for what the API answers. `kind`: what the job
+ * tells of the class of its call (calls/bullmq/call-worker.ts).
  */
 export async function deliver(options: DeliveryOptions, callId: string, kind: string): Promise<RunEnd> {
   const release = await options.admission.acquire(kind);
@@ -31,7 +31,7 @@ export async function deliver(options: DeliveryOptions, callId: string, kind: st
   }
 }
 
-/** The same for a call that this process cut: the record is its own already, and new. */
+/** The same for a call that this process cut: the record is new, and `run` owns it already. */
 export async function deliverLocal(
   options: DeliveryOptions,
   { record, run }: LocalCall,
@@ -59,11 +59,11 @@ async function takeRecord(options: DeliveryOptions, callId: string, release: Rel
       break;
   }
   const { record, passedAtMs } = claim;
-  // The run before this one died with a call on the wire: it may still land, so nothing is said about its users.
+  // The run before this one died with a call on the wire, which may still land.
   const landsInMs = record.sentAtMs + LANDING_MS - record.readAtMs;
   if (record.sentAtMs > 0 && landsInMs > 0) {
     if (landsInMs <= LANDING_MS + CLOCK_SLACK_MS) return { kind: 'later', delayMs: landsInMs };
-    // Sent in the future: Redis's clock was set back. How long ago it was cannot be told; the longest is waited.
+    // Sent in the future: Redis's clock was set back, and nobody knows when it was sent.
     await waitUntil(performance.now() + LANDING_MS);
   }
   return new CallRun(options, { record, run, passedAtMs }, release).work();

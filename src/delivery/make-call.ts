@@ -1,28 +1,32 @@
 import { performance } from 'node:perf_hooks';
 import type { Answer } from '../im/answers.ts';
-import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
-import type { HoldState } from '../pace/hold/hold-state.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
+import { MAX_LATE_MS, TOLD_LATE_MS } from '../pace/budget.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
-import type { Candidate, Slot } from '../pace/slot.ts';
+import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';
-import { sendAtSlot } from './send-at-slot.ts';
 
-export type Placed =
+export type CallResult =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly slot: Slot; readonly durationMs: number }
   | { readonly kind: 'lost' }
   | { readonly kind: 'closing' };
 
-/** Hears of slots that are not used, and of those about to be. */
+type Sent =
+  | { readonly kind: 'answered'; readonly answer: Answer; readonly durationMs: number }
+  /** The slot's moment passed (a stalled process, a slow connection), or the fleet was stopped meanwhile. */
+  | { readonly kind: 'missed'; readonly lateMs: number };
+
+/** What a caller does about the slots of its call. */
 export interface SlotReport {
-  /** A slot was granted: what got ready for it need not any more. */
+  /** A slot was granted. */
   granted?(): void;
-  /** Before a probe is sent: secrets are read anew, so that a mended one counts. */
+  /** A probe is about to be sent. */
   probing(): void;
-  /** It has been on the wire for longer than any call takes effect, without an answer so far. */
+  /** The call has been on the wire, without an answer, for longer than any call takes effect. */
   silent?(slot: Slot): void;
-  /** `isConnected`: false when it was missed for want of a connection, which is then the answer. */
+  /** Gives the slot up. `isConnected`: false when there was no connection; that is then the call's answer. */
   missed(slot: Slot, lateMs: number, isConnected: boolean): Promise<void>;
 }
 
@@ -30,8 +34,8 @@ export interface SlotReport {
 const STALE_CONNECTION_MS = 2_000;
 
 /**
- * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is missed is
- * given up; then the call waits for another one, with its connection kept.
+ * Makes one call: waits for its slot, connects in time, sends at the slot or not at all. A slot that is
+ * missed is given up; then the call waits for another one, and keeps its connection.
  */
 export async function makeCall(
   client: ImClient,
@@ -40,81 +44,76 @@ export async function makeCall(
   candidate: Candidate,
   body: string,
   report: SlotReport,
-): Promise<Placed> {
+): Promise<CallResult> {
   let prepared: PreparedCall | undefined;
   let preparedAtMs = 0;
-  /** Of a slot that was missed, once there was one. */
-  let told: Promise<void> | undefined;
+  /** Resolves when Redis has heard of the slot that was missed. */
+  let givenUp: Promise<void> | undefined;
   try {
     for (;;) {
-      const slot = await limiter.slotQueue.take(candidate, told !== undefined);
-      await told;
+      const slot = await limiter.slotQueue.take(candidate, givenUp !== undefined);
+      await givenUp;
       if (slot === 'lost' || slot === 'closing') return { kind: slot };
       report.granted?.();
-      if (
-        prepared !== undefined &&
-        (!prepared.isConnected() || performance.now() - preparedAtMs > STALE_CONNECTION_MS)
-      ) {
-        prepared.abandon();
-        prepared = undefined;
-      }
-      if (prepared === undefined) {
+      if (!prepared?.isConnected() || performance.now() - preparedAtMs > STALE_CONNECTION_MS) {
+        prepared?.abandon();
         prepared = client.prepare(limiter.command, body);
         preparedAtMs = performance.now();
       }
       if (slot.probe) report.probing();
-      // A probe that hangs is replaced when its lease ends.
-      const silence = slot.probe
-        ? undefined
-        : setTimeout(
-            () => report.silent?.(slot),
-            Math.max(0, slot.atLocalMs - performance.now() + LANDING_MS),
-          );
-      const sent = await sendAtSlot(prepared, slot, watch, limiter.slots).finally(() =>
-        clearTimeout(silence),
-      );
+      const stopWatching = watchForSilence(slot, report);
+      const sent = await sendAtSlot(prepared, slot, watch, limiter.slots).finally(stopWatching);
       if (sent.kind === 'answered') return { slot, ...sent };
       const isConnected = await prepared.connected;
-      told = report.missed(slot, sent.lateMs, isConnected);
+      givenUp = report.missed(slot, sent.lateMs, isConnected);
       if (isConnected && !slot.probe) {
         // The next question goes out in the same write: Redis answers in order.
-        told.catch(() => undefined);
+        givenUp.catch(() => undefined);
         continue;
       }
-      await told;
-      if (!isConnected) {
-        // No connection to be had: what send() says of it is the answer, and nothing was sent.
-        return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
-      }
+      await givenUp;
+      // Without a connection nothing was sent. send() tells why, and that is the answer.
+      if (!isConnected) return { kind: 'answered', answer: await prepared.send(), slot, durationMs: 0 };
     }
   } finally {
-    // However it ends (Redis may not hear that a slot was missed): a connection that nobody uses or closes keeps the
-    // process from ending.
+    // However this ends (Redis may not hear that a slot was missed): a connection that nobody uses or closes
+    // keeps the process from ending.
     prepared?.abandon();
   }
 }
 
-/** Reports a run's slots to the hold, the limiter and the log. `release`: gives back the run's place in the admission. */
-export function slotReportOf(
-  options: {
-    readonly hold: Pick<HoldState, 'silent' | 'missed'>;
-    readonly readSecretAnew: () => void;
-    readonly report: { gaveUp(command: DeliveryCommand, lateMs: number): void };
-  },
-  limiter: CommandLimiter,
-  release: () => void,
-): SlotReport {
-  const { hold, readSecretAnew, report } = options;
-  return {
-    granted: release,
-    probing: readSecretAnew,
-    // If this report fails, the time-out that follows tells the same.
-    silent: (slot) => void hold.silent(slot).catch(() => undefined),
-    missed: async (slot, lateMs, isConnected) => {
-      report.gaveUp(limiter.command, lateMs);
-      await limiter.slots.giveUp(slot);
-      // Without a connection the probe has an answer all the same, and the breaker gets it.
-      if (slot.probe && isConnected) await hold.missed(slot);
-    },
-  };
+/** Returns how to stop. A probe that hangs needs no watch: it is replaced when its lease ends. */
+function watchForSilence(slot: Slot, report: SlotReport): () => void {
+  if (slot.probe) return () => undefined;
+  const waitMs = Math.max(0, slot.atLocalMs - performance.now() + LANDING_MS);
+  const timer = setTimeout(() => report.silent?.(slot), waitMs);
+  return () => clearTimeout(timer);
+}
+
+/**
+ * Sends a prepared call at its slot, or not at all. A process may be stopped between the look at the clock
+ * and the write; then the slots are told that the call left late.
+ */
+export async function sendAtSlot(
+  prepared: PreparedCall,
+  slot: Slot,
+  watch: HoldWatch,
+  slots: Pick<SlotClient, 'leftLate'>,
+): Promise<Sent> {
+  await waitUntil(slot.atLocalMs);
+  if (!prepared.isConnected()) {
+    await Promise.race([prepared.connected, waitUntil(slot.atLocalMs + MAX_LATE_MS)]);
+  }
+  // From here to send() nothing is awaited: what holds now holds when the bytes leave.
+  const sentAtMs = performance.now();
+  const lateMs = sentAtMs - slot.atLocalMs;
+  if (!prepared.isConnected() || lateMs > MAX_LATE_MS || !watch.isCurrent(slot.epoch)) {
+    return { kind: 'missed', lateMs };
+  }
+  const answer = await prepared.send(() => {
+    const leftLateMs = performance.now() - slot.atLocalMs;
+    // A Redis that cannot be told grants no slots either.
+    if (leftLateMs > TOLD_LATE_MS) slots.leftLate(slot, leftLateMs).catch(() => undefined);
+  });
+  return { kind: 'answered', answer, durationMs: performance.now() - sentAtMs };
 }

@@ -7,15 +7,15 @@ import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import type { HoldState } from '../pace/hold/hold-state.ts';
 import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotClient } from '../pace/slot.ts';
-import { sendAtSlot } from './send-at-slot.ts';
+import { sendAtSlot } from './make-call.ts';
 
 interface Checked {
   readonly answer: Answer;
   readonly verdict: Verdict;
 }
 
-/** Not held: the channel tells of a hold; this is for the case that it was not heard. */
-const DEAF_POLL_MS = 30_000;
+/** While not held. A channel tells of a hold; this poll is for the case that it was not heard. */
+const NOT_HELD_POLL_MS = 30_000;
 const HELD_POLL_MS = 5_000;
 const TROUBLE_WAIT_MS = 1_000;
 
@@ -25,10 +25,10 @@ export interface ProberOptions {
   readonly slots: SlotClient;
   readonly watch: HoldWatch;
   readonly hold: HoldState;
-  /** Secrets are read anew before each probe, so that a rotated key heals the hold. */
+  /** Reads the secrets again before each probe, so that a rotated key heals the hold. */
   readonly signAnew: () => void;
   readonly random: () => number;
-  /** A call that waits, with some of its users (at most 100); another one at each asking. */
+  /** A call that waits, with at most 100 of its users; another call at each time. */
   readonly waitingUsers: () => Promise<{ callId: string; userIds: string[] } | undefined>;
   /** Every probe is a call of the API. `answer` is as it came; the verdict's errorInfo names no user. */
   readonly onProbe: (verdict: Verdict, answer: Answer, durationMs: number) => void;
@@ -36,9 +36,9 @@ export interface ProberOptions {
 }
 
 /**
- * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does not
- * exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the account quota
- * it finds the call whose import is the proof.
+ * The loop that finds out whether a hold for the app's own faults is over: account_check of an ID that does
+ * not exist, under the fleet's one lease. It costs no account, and goes on when no event waits. For the
+ * account quota it finds the call whose import is the proof.
  */
 export class Prober {
   readonly #options: ProberOptions;
@@ -70,7 +70,7 @@ export class Prober {
   async #turn(): Promise<void> {
     const { hold, slots, watch } = this.#options;
     const { proof } = await hold.read();
-    if (proof !== 'check' && proof !== 'new') return this.#loop.rest(DEAF_POLL_MS);
+    if (proof !== 'check' && proof !== 'new') return this.#loop.rest(NOT_HELD_POLL_MS);
     const asked = await slots.askForCheck();
     if (asked.epoch !== '') watch.heardOf(asked.epoch, asked.askedAtMs);
     switch (asked.kind) {
@@ -97,7 +97,7 @@ export class Prober {
       await hold.missed(slot);
       return undefined;
     } finally {
-      // Of one that was sent this does nothing.
+      // Does nothing if it was sent.
       prepared.abandon();
     }
   }
@@ -155,7 +155,7 @@ export class Prober {
         await hold.trouble(slot, answer);
         return;
       default:
-        // The API took the credentials and dislikes the ID: that proves as much.
+        // The API took the credentials and refuses the ID: that proves as much.
         await hold.bad(slot, 0, answer);
     }
   }

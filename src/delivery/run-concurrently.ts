@@ -1,4 +1,4 @@
-/** Calls of one record that are under way at a time: enough to keep a slow API busy, few enough to be fair. */
+/** Calls of one record under way at a time: enough to keep a slow API busy, few enough to be fair. */
 const CALLS_AT_ONCE = 20;
 
 /** What follows from a piece of work: more of it, or the end of all. */
@@ -8,9 +8,9 @@ export interface Step<T, E> {
 }
 
 /**
- * Works off a list that grows as it is worked off, several pieces at a time; what follows from a piece goes before
- * what waits. After an end, or an error, nothing new is begun, but everything begun is waited for. Answers the
- * first end, or undefined when all is done; rejects with the first error.
+ * Works off a list that grows as it is worked off, several pieces at a time; what follows from a piece goes
+ * before what waits. After an end, or an error, nothing new is begun, but everything begun is waited for.
+ * Answers the first end, or undefined when all is done; rejects with the first error.
  */
 export async function runConcurrently<T, E>(
   first: readonly T[],

@@ -1,12 +1,13 @@
 import type { InvalidEntry, RawEntry } from '../event/event.ts';
 import type { CommandName } from '../im/commands.ts';
+import type { Letter } from '../ledger/letters/dead-letters.ts';
 import { type Attempt, type CallRecord, entriesOf, type Suspicion, withAttempt } from '../ledger/record.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { Decision, Refused } from './policy/decision.ts';
+import type { Decision } from './policy/decision.ts';
 import { invalidLetter, refusedLetter } from './policy/letter.ts';
 import type { PendingUser } from './policy/pending-user.ts';
 import {
-  invalidSettlement,
+  type Death,
   type KeptState,
   type Remaining,
   remainingAfter,
@@ -20,130 +21,113 @@ interface Ended extends Pick<Decision, 'imported' | 'refused'> {
   readonly passedAtMs: number;
 }
 
-/**
- * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one after
- * the other, and what ends while one is under way shares the next.
- */
-export interface Settler {
-  /** Users who are not settled yet. */
-  remaining(): readonly PendingUser[];
-  kept(): Omit<KeptState, 'onWire'>;
-  /** The first call of the record was sent; later calls change nothing. */
-  began(atRedisMs: number, heldMs: number): void;
-  /** Users wait for another run of the record. */
-  postpone(users: readonly PendingUser[], dueAtMs: number, attempt: Attempt): void;
-  /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
-  settle(ended: Ended): Promise<Settled['kind']>;
-  /** Entries that do not hold up leave the record first: they must not wait for a hold to end. */
-  settleInvalid(invalid: readonly InvalidEntry[]): Promise<Settled['kind']>;
-}
-
-interface Waiting {
-  readonly ended: Ended;
-  readonly resolve: (kind: Settled['kind']) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-export function createSettler(options: {
+interface SettlerOptions {
   readonly record: CallRecord;
   readonly users: Remaining;
   readonly store: (settlement: Settlement) => Promise<Settled>;
-  /** Every outcome is told, not only those that were asked for. */
-  readonly tellAll: boolean;
   /** Whether calls of this record may be on the wire. */
   readonly isOnWire: () => boolean;
-}): Settler {
-  const { record, store, isOnWire, tellAll } = options;
-  let remaining = options.users;
-  let read: ReadonlyMap<string, RawEntry> | undefined;
-  // Only what fails or stays is asked for as it came.
-  const entries = (): ReadonlyMap<string, RawEntry> => {
-    read ??= new Map(entriesOf(record).map((entry) => [entry.eventId, entry]));
-    return read;
-  };
-  let kept: Omit<KeptState, 'onWire'> = {
-    tries: record.tries,
-    attempts: record.attempts,
-    suspects: record.suspects,
-    dueAtMs: 0,
-    firstSentAtMs: record.firstSentAtMs,
-    heldMsAtFirst: record.heldMsAtFirst,
-  };
-  let waiting: Waiting[] = [];
-  let storing = false;
+}
 
-  const storeAll = async (all: readonly Ended[]): Promise<Settled['kind']> => {
-    const decision = {
-      imported: all.flatMap(({ imported }) => imported),
-      refused: all.flatMap(({ refused }) => refused),
+/**
+ * What is left of a record while a run works on it. Its calls end at any time; their settlements go out one
+ * after the other.
+ */
+export class Settler {
+  readonly #options: SettlerOptions;
+  #remaining: Remaining;
+  #kept: Omit<KeptState, 'onWire'>;
+  #entriesRead: ReadonlyMap<string, RawEntry> | undefined;
+  #lastStored: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SettlerOptions) {
+    const { tries, attempts, suspects, firstSentAtMs, heldMsAtFirst } = options.record;
+    this.#options = options;
+    this.#remaining = options.users;
+    this.#kept = { tries, attempts, suspects, dueAtMs: 0, firstSentAtMs, heldMsAtFirst };
+  }
+
+  /** Users who are not settled yet. */
+  get remaining(): readonly PendingUser[] {
+    return [...this.#remaining.values()];
+  }
+
+  /** What the record keeps if users stay in it. */
+  get kept(): Omit<KeptState, 'onWire'> {
+    return this.#kept;
+  }
+
+  /** The first call of the record was sent. Later calls change nothing. */
+  began(atRedisMs: number, heldMs: number): void {
+    if (this.#kept.firstSentAtMs === 0)
+      this.#kept = { ...this.#kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
+  }
+
+  /** Users wait for another run of the record. */
+  postpone(users: readonly PendingUser[], dueAtMs: number, attempt: Attempt): void {
+    const suspects = new Map<string, Suspicion>(this.#kept.suspects);
+    for (const { userId, suspicion } of users) if (suspicion !== null) suspects.set(userId, suspicion);
+    this.#kept = {
+      ...this.#kept,
+      suspects,
+      tries: this.#options.record.tries + 1,
+      attempts: withAttempt(this.#kept.attempts, attempt),
+      dueAtMs: Math.max(this.#kept.dueAtMs, dueAtMs),
     };
-    const commands = new Map(all.flatMap(({ refused, command }) => refused.map((one) => [one, command])));
-    const letter = (raw: RawEntry, refused: Refused) =>
-      refusedLetter(raw, refused, commands.get(refused) ?? record.command, record.attempts);
-    const after = remainingAfter(remaining, decision);
-    const onWire = isOnWire();
-    const passedAtMs = Math.max(...all.map((one) => one.passedAtMs));
-    const { kind } = await store({
-      passedAtMs,
-      ...settlementOf({
-        before: remaining,
-        after,
-        decision,
-        entries,
-        letter,
-        kept: { onWire, ...kept },
-        tellAll,
-      }),
+  }
+
+  /** 'lost': another run owns the record, and nothing was changed. Rejects when Redis breaks off. */
+  settle({ imported, refused, command, passedAtMs }: Ended): Promise<Settled['kind']> {
+    return this.#inTurn(() => {
+      const deaths = refused.map((one) =>
+        this.#death(one.entry, (raw) => refusedLetter(raw, one, command, this.#options.record.attempts)),
+      );
+      const after = remainingAfter(this.#remaining, { imported, refused });
+      return this.#store(after, imported, deaths, passedAtMs);
     });
-    if (kind === 'settled') remaining = after;
+  }
+
+  /** Invalid entries leave the record first: they must not wait for a hold to end. */
+  async settleInvalid(invalid: readonly InvalidEntry[]): Promise<Settled['kind']> {
+    if (invalid.length === 0) return 'settled';
+    const deaths = invalid.map((entry) => this.#death(entry, (raw) => invalidLetter(raw, entry)));
+    return this.#inTurn(() => this.#store(this.#remaining, [], deaths, 0));
+  }
+
+  #inTurn(store: () => Promise<Settled['kind']>): Promise<Settled['kind']> {
+    const stored = this.#lastStored.then(store);
+    this.#lastStored = stored.catch(() => undefined);
+    return stored;
+  }
+
+  async #store(
+    after: Remaining,
+    imported: readonly PendingUser[],
+    deaths: readonly Death[],
+    passedAtMs: number,
+  ): Promise<Settled['kind']> {
+    const settlement = settlementOf({
+      before: this.#remaining,
+      after,
+      imported,
+      deaths,
+      entries: () => this.#entries(),
+      kept: { onWire: this.#options.isOnWire(), ...this.#kept },
+    });
+    const { kind } = await this.#options.store({ passedAtMs, ...settlement });
+    if (kind === 'settled') this.#remaining = after;
     return kind;
-  };
+  }
 
-  const drain = async (): Promise<void> => {
-    storing = true;
-    while (waiting.length > 0) {
-      const together = waiting;
-      waiting = [];
-      try {
-        const kind = await storeAll(together.map(({ ended }) => ended));
-        for (const { resolve } of together) resolve(kind);
-      } catch (error) {
-        for (const { reject } of together) reject(error);
-      }
-    }
-    storing = false;
-  };
+  #death({ eventId }: { readonly eventId: string }, letter: (raw: RawEntry) => Letter): Death {
+    const raw = this.#entries().get(eventId);
+    if (raw === undefined) throw new RangeError(`event ${eventId} is not of this record: a bug`);
+    return { raw, letter: letter(raw) };
+  }
 
-  return {
-    remaining: () => [...remaining.values()],
-    kept: () => kept,
-    began(atRedisMs, heldMs) {
-      if (kept.firstSentAtMs === 0) kept = { ...kept, firstSentAtMs: atRedisMs, heldMsAtFirst: heldMs };
-    },
-    postpone(users, dueAtMs, attempt) {
-      const suspects = new Map<string, Suspicion>(kept.suspects);
-      for (const { userId, suspicion } of users) if (suspicion !== null) suspects.set(userId, suspicion);
-      kept = {
-        ...kept,
-        suspects,
-        tries: record.tries + 1,
-        attempts: withAttempt(kept.attempts, attempt),
-        dueAtMs: Math.max(kept.dueAtMs, dueAtMs),
-      };
-    },
-    settle: (ended) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ ended, resolve, reject });
-        if (!storing) void drain();
-      }),
-    async settleInvalid(invalid) {
-      const dead = invalid.flatMap((entry) => {
-        const raw = entries().get(entry.eventId);
-        return raw === undefined ? [] : [{ raw, letter: invalidLetter(raw, entry) }];
-      });
-      if (dead.length === 0) return 'settled';
-      const now = { onWire: isOnWire(), ...kept };
-      return (await store(invalidSettlement({ invalid: dead, remaining, entries, kept: now }))).kind;
-    },
-  };
+  /** Read only when one fails or stays. */
+  #entries(): ReadonlyMap<string, RawEntry> {
+    this.#entriesRead ??= new Map(entriesOf(this.#options.record).map((entry) => [entry.eventId, entry]));
+    return this.#entriesRead;
+  }
 }

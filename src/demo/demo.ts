@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCallQueues } from '../calls/bullmq/queues.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { ReadFile } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { toFields } from '../event/fields.ts';
@@ -167,7 +167,7 @@ function openStatusReader(stage: Stage, redis: RedisClient, readFile: ReadFile):
   const { config } = loadConfig({ env: stage.settings(), readFile });
   const quotas = quotasOf(config);
   const keys = keysOf(config.app.sdkAppId);
-  const queues = openCallQueues(redis, keys, Object.keys(quotas) as ImportCommand[], () => undefined);
+  const queues = new CallQueues(redis, keys, Object.keys(quotas) as ImportCommand[], () => undefined);
   return {
     status: () => readStatus(redis, keys, queues, config.app.sdkAppId, quotas),
     close: () => queues.close(),

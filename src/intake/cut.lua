@@ -51,8 +51,8 @@ if inHandRun ~= '' then
   end
 end
 
--- While many users are refused together with their calls, smaller calls carry more (delivery/refusal-rate.lua). And
--- something on the way refused a larger body of late (delivery/body-limit.ts); entries are longer than what is sent.
+-- While many users are refused together with their calls, smaller calls carry more (delivery/batch-size.lua). And
+-- something on the way refused a larger body of late (delivery/batch-size.ts); entries are longer than what is sent.
 batch.maxUsers = math.min(request.maxUsers, tonumber(redis.call('HGET', keys.culprits, 'size') or request.maxUsers))
 batch.maxBytes = math.min(request.maxBytes, tonumber(redis.call('GET', keys.bodyLimit) or request.maxBytes))
 

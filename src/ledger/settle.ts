@@ -50,8 +50,6 @@ export interface Kept {
 
 /** Entries of the stream of outcomes, at least; Redis trims it by whole blocks, so it holds some more. */
 export const OUTCOMES_KEPT = 100_000;
-/** How an event ends. */
-export type Ended = 'imported' | 'superseded' | 'dead-lettered';
 
 /** What a tally counts more of: an outcome, or `dead:<reason>`. */
 export interface TallyCount {

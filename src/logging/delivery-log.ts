@@ -1,4 +1,4 @@
-import type { CallReport, DeliveryReport } from '../delivery/delivery-report.ts';
+import type { CallReport, DeliveryReport } from '../delivery/delivery-options.ts';
 import { withoutUsers } from '../im/redact.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
 import type { Logger } from './log.ts';

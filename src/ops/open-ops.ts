@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Registry } from 'prom-client';
-import { openCallQueues } from '../calls/bullmq/queues.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { Config } from '../config/config.ts';
-import type { DeliveryReport } from '../delivery/delivery-report.ts';
+import type { DeliveryReport } from '../delivery/delivery-options.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { createCachedRead, within } from '../lifecycle/wait.ts';
 import type { Logger } from '../logging/log.ts';
@@ -60,7 +60,7 @@ export async function openOps(options: OpsOptions): Promise<Ops> {
   const quotas = quotasOf(config);
   const commands = Object.keys(quotas) as ImportCommand[];
   // The owner of `redis` hears of its connection errors; the queues share that connection.
-  const queues = openCallQueues(redis, keys, commands, () => undefined);
+  const queues = new CallQueues(redis, keys, commands, () => undefined);
   const own = createProcessMetrics(version, commands);
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   let loops: readonly WatchedLoop[] = [];

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Swept } from '../calls/sweep.ts';
-import type { DeliveryReport } from '../delivery/delivery-report.ts';
+import type { DeliveryReport } from '../delivery/delivery-options.ts';
 import { eventIdMs } from '../event/event-id.ts';
 import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';

@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCallQueues } from '../calls/bullmq/queues.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { Config } from '../config/config.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import type { LetterFilter } from '../ledger/letters/letter-filter.ts';
@@ -83,7 +83,7 @@ export async function runRedrive(
   const { batch, single } = commandPair(config.api.form);
   const named = request.eventIds.length > 0 ? await deadOnes(redis, keys, request.eventIds) : undefined;
   const run = await openRun(redis, keys, request, dryRun);
-  const queues = openCallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
+  const queues = new CallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
   const recorder = dryRun ? undefined : createRunRecorder(redis, keys, run, say);
   const memory = createMemoryWatermark(redis, keys);
   let unnamed = 0;

@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { type CallWorker, startCallWorker } from '../calls/bullmq/call-worker.ts';
-import { type CallQueues, openCallQueues } from '../calls/bullmq/queues.ts';
-import { createLocalCalls } from '../calls/local-calls.ts';
+import { CallWorker } from '../calls/bullmq/call-worker.ts';
+import { CallQueues } from '../calls/bullmq/queues.ts';
+import { LocalCalls } from '../calls/local-calls.ts';
 import { startSweeper, sweep } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
-import { type Admission, createAdmission } from '../delivery/admission.ts';
-import { allOf } from '../delivery/all-reports.ts';
-import { createBodyLimit } from '../delivery/body-limit.ts';
+import { Admission } from '../delivery/admission.ts';
+import { BatchSize } from '../delivery/batch-size.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
-import type { DeliveryOptions } from '../delivery/delivery-options.ts';
-import { createChance } from '../delivery/policy/chance.ts';
+import { allOf, type DeliveryOptions } from '../delivery/delivery-options.ts';
+import { Chance } from '../delivery/policy/chance.ts';
 import { Prober } from '../delivery/prober.ts';
-import { trackRefusalRate } from '../delivery/refusal-rate.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
 import { createCallClaims } from '../intake/call-claims.ts';
@@ -37,7 +35,6 @@ export interface Calls {
   close(): Promise<void>;
 }
 
-const SWEEP_EVERY_MS = 5_000;
 /** Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms apart or more. */
 const READY = { places: 12, patienceMs: 3_000 };
 
@@ -62,20 +59,20 @@ export function startCalls(parts: Parts): Calls {
   const { watch, slotQueues } = pacing;
   const redis = connections.commands;
   const { trouble } = connections.log;
-  const queues = openCallQueues(redis, keys, commands, trouble('the call queue'));
+  const queues = new CallQueues(redis, keys, commands, trouble('the call queue'));
   const callBroke = trouble('a call (it is kept and will be made again)');
   const failed = (command: ImportCommand, error: Error): void => {
     ops.runFailed(command);
     callBroke(error);
   };
-  const localCalls = createLocalCalls({
+  const localCalls = new LocalCalls({
     places: capacity.concurrency(batch),
     show: (callIds) => keepCallsAlive(redis, keys, callIds),
     addJob: (callId, delayMs) => queues.addAgain(batch, callId, delayMs),
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
   });
-  const admission = createAdmission({ ...READY, nowMs: () => performance.now() });
+  const admission = new Admission({ ...READY, nowMs: () => performance.now() });
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
   const coalescer = new Coalescer({
     redis,
@@ -101,23 +98,24 @@ export function startCalls(parts: Parts): Calls {
     coalescer.nudge();
   });
   const prober = probing(parts);
-  const workers: CallWorker[] = commands.map((command) =>
-    startCallWorker({
-      command,
-      connection: redis,
-      keys,
-      concurrency: capacity.concurrency(command),
-      run: (callId, kind) => deliver(delivery, callId, kind),
-      onFailed: (_callId, error) => failed(command, error),
-      onTrouble: trouble('the call worker'),
-    }),
+  const workers: CallWorker[] = commands.map(
+    (command) =>
+      new CallWorker({
+        command,
+        connection: redis,
+        keys,
+        concurrency: capacity.concurrency(command),
+        run: (callId, kind) => deliver(delivery, callId, kind),
+        onFailed: (_callId, error) => failed(command, error),
+        onTrouble: trouble('the call worker'),
+      }),
   );
   const sweeper = sweeping(parts, queues);
   return {
     loops: [
       { name: 'coalescer', deadline: coalescer.deadline },
       { name: 'calls in hand', deadline: localCalls.deadline },
-      { name: 'sweeper', deadline: sweeper.deadline },
+      { name: 'sweeper', deadline: sweeper },
       { name: 'prober', deadline: prober.deadline },
       ...slotQueues.map(({ command, slotQueue }) => ({
         name: `slot queue of ${command}`,
@@ -129,7 +127,7 @@ export function startCalls(parts: Parts): Calls {
       })),
     ],
     async close() {
-      const ended = [coalescer, sweeper, prober].map((loop) => loop.close());
+      const ended = [coalescer.close(), sweeper.stop(), prober.close()];
       // Workers close first, so that nothing new is fetched. Calls that wait for a slot leave before the coalescer is
       // waited for: the coalescer may wait for their places.
       ended.push(...workers.map((worker) => worker.close()));
@@ -173,9 +171,8 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     commands: { form: config.api.form, batch, single },
     admission,
     overrides: config.verdicts,
-    culprits: trackRefusalRate(redis, keys, trouble('counting refused users')),
-    chance: createChance(() => performance.now()),
-    bodyLimit: createBodyLimit(redis, keys, trouble('noting how large a call may be')),
+    batchSize: new BatchSize(redis, keys, trouble('noting how large a call may be')),
+    chance: new Chance(() => performance.now()),
     rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
@@ -228,13 +225,12 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
 
 function sweeping({ config, connections, keys, ops, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
-  return startSweeper({
-    sweepOnce: () => sweep(connections.commands, keys, queues, config.retry.maxMs),
-    everyMs: SWEEP_EVERY_MS,
-    onSwept: (swept) => {
+  return startSweeper(
+    () => sweep(connections.commands, keys, queues, config.retry.maxMs),
+    (swept) => {
       ops.swept(swept);
       logSweep(swept);
     },
-    onTrouble: connections.log.trouble('the sweep'),
-  });
+    connections.log.trouble('the sweep'),
+  );
 }

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { deliver, deliverLocal } from '../../src/delivery/deliver.ts';
-import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
-import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
+import type { DeliveryOptions, DeliveryReport } from '../../src/delivery/delivery-options.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand } from '../../src/im/bodies.ts';
@@ -279,9 +278,8 @@ class World {
       admission: openAdmission,
       commands: { form: this.form, batch: 'multiaccount_import', single: 'account_import' },
       overrides: {},
-      culprits: { saw: () => undefined },
+      batchSize: { saw: () => undefined, refused: () => undefined, suspected: () => undefined },
       chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
-      bodyLimit: { refused: () => undefined, suspected: () => undefined },
       rules: { adminId: 'administrator', form: this.form },
       onProfileFault: 'import-bare',
       retry: { baseMs: 1, maxMs: 1, maxAgeMs: expires ? -1 : 86_400_000 },

@@ -1,4 +1,4 @@
-import { openCallQueues } from '../../src/calls/bullmq/queues.ts';
+import { CallQueues } from '../../src/calls/bullmq/queues.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { audit } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
@@ -19,7 +19,7 @@ const openCalls = (): Promise<string[]> => fleet.redis.zrange(fleet.keys.open, '
 
 test('a paused worker that stops hands its local calls over at once, and another worker makes them', async () => {
   const { redis, keys } = fleet;
-  const queues = openCallQueues(redis, keys, ['multiaccount_import', 'account_import'], (error) => {
+  const queues = new CallQueues(redis, keys, ['multiaccount_import', 'account_import'], (error) => {
     throw error;
   });
   const hold = createHoldState(redis, keys);

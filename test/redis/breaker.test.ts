@@ -1,4 +1,4 @@
-import { type BreakerReporter, createBreakerReporter } from '../../src/delivery/breaker.ts';
+import { BreakerReporter } from '../../src/delivery/breaker.ts';
 import {
   type ApiRequest,
   FIRST_CALL,
@@ -53,10 +53,11 @@ function scene(): Scene {
     signedAnew: () => signed,
     throttled,
     breaker: () =>
-      createBreakerReporter(
+      new BreakerReporter(
         {
           hold,
           limiters: { [BATCH]: limiterOf(BATCH), [SINGLE]: limiterOf(SINGLE) },
+          chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
           signAnew: () => {
             signed += 1;
           },
@@ -65,7 +66,6 @@ function scene(): Scene {
           },
         },
         'c1',
-        () => 2,
       ),
   };
 }
@@ -92,8 +92,8 @@ function users(count: number, changes: Partial<PendingUser> = {}): PendingUser[]
     userId: `user${i}`,
     events: [] as ValidEntry[],
     bare: null,
-    failed: false,
-    there: false,
+    inFailAccounts: false,
+    exists: false,
     attempts: [],
     suspicion: null,
     ...changes,
@@ -293,7 +293,7 @@ describe('answers that would dead-letter', () => {
   test('an account out of FailAccounts that is refused alone does count', async () => {
     const s = scene();
     const breaker = s.breaker();
-    const alone = { command: SINGLE, users: users(1, { failed: true }), ...FOLLOW_UP } as const;
+    const alone = { command: SINGLE, users: users(1, { inFailAccounts: true }), ...FOLLOW_UP } as const;
     for (let i = 0; i < 99; i++) await breaker.report(alone, bad, 0, slot());
     expect((await s.hold.read()).hold).toBeNull();
     await breaker.report(alone, bad, 0, slot());

@@ -2,10 +2,17 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, WorkerOptions } from 'bullmq';
 import * as imported from 'bullmq';
-import { DelayedError, ErrorCode, Queue, WaitingError, Worker } from '../../src/calls/bullmq/bullmq.ts';
-import { type RunEnd, startCallWorker } from '../../src/calls/bullmq/call-worker.ts';
-import { openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
-import { MOVING, prepareForBullmq } from '../../src/calls/bullmq/when-out-of-memory.ts';
+import {
+  DelayedError,
+  ErrorCode,
+  MOVING,
+  prepareForBullmq,
+  Queue,
+  WaitingError,
+  Worker,
+} from '../../src/calls/bullmq/bullmq.ts';
+import { CallWorker, type RunEnd } from '../../src/calls/bullmq/call-worker.ts';
+import { CallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
@@ -42,7 +49,7 @@ function openQueue(connection: RedisClient = stage.redis): imported.Queue {
   return closeLater(queue);
 }
 
-const openQueues = () => closeLater(openCallQueues(stage.redis, stage.keys, [BATCH], () => undefined));
+const openQueues = () => closeLater(new CallQueues(stage.redis, stage.keys, [BATCH], () => undefined));
 
 type Settings = Partial<WorkerOptions>;
 
@@ -83,7 +90,7 @@ function callWorker(
   connection = stage.redis,
 ) {
   return closeLater(
-    startCallWorker({
+    new CallWorker({
       ...{ command: BATCH, connection, keys: stage.keys, concurrency: 2, run, onFailed },
       onTrouble: () => undefined,
     }),

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq';
-import { countDueJobs, startCallWorker } from '../../src/calls/bullmq/call-worker.ts';
-import { type CallQueues, openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
+import { CallWorker, countDueJobs } from '../../src/calls/bullmq/call-worker.ts';
+import { CallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { BATCH, type Stage, useStages } from './stage.ts';
 
@@ -12,7 +12,7 @@ let stage: Stage;
 let queues: CallQueues;
 beforeEach(async () => {
   stage = fresh();
-  queues = openCallQueues(stage.redis, stage.keys, [BATCH], () => undefined);
+  queues = new CallQueues(stage.redis, stage.keys, [BATCH], () => undefined);
   await queues.add(
     BATCH,
     Array.from({ length: WAITING }, (_, i) => `call-${i}`),
@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => queues.close());
 
 const start = (concurrency: number, run: (callId: string) => Promise<{ readonly kind: 'finished' }>) =>
-  startCallWorker({
+  new CallWorker({
     command: BATCH,
     connection: stage.redis,
     keys: stage.keys,

@@ -1,4 +1,4 @@
-import { openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
+import { CallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import { sweep } from '../../src/calls/sweep.ts';
 import { readPresence } from '../../src/ops/presence.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
@@ -132,7 +132,7 @@ test.each([
 test('a call that moved then, and lost its job, is put back; a dead lock and the last look for stalled jobs run out', async () => {
   const stage = fresh();
   const { redis, keys } = stage;
-  const queues = openCallQueues(redis, keys, [BATCH], () => undefined);
+  const queues = new CallQueues(redis, keys, [BATCH], () => undefined);
   const bull = `${keys.bullPrefix}:${queueName(BATCH)}`;
   try {
     await stage.add(...users(1));

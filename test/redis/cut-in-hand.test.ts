@@ -1,4 +1,4 @@
-import { openCallQueues } from '../../src/calls/bullmq/queues.ts';
+import { CallQueues } from '../../src/calls/bullmq/queues.ts';
 import { sweep } from '../../src/calls/sweep.ts';
 import type { CutAnswer } from '../../src/intake/cut.ts';
 import { cutCalls } from '../../src/intake/cut.ts';
@@ -88,7 +88,7 @@ test('the single calls that are cut beside it are for jobs', async () => {
 
 describe('seen from outside', () => {
   const opened = (stage: Stage) =>
-    openCallQueues(stage.redis, stage.keys, [BATCH, SINGLE], (error) => {
+    new CallQueues(stage.redis, stage.keys, [BATCH, SINGLE], (error) => {
       throw error;
     });
   const longAgo = (stage: Stage, callId: string) =>

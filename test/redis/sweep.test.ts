@@ -1,5 +1,5 @@
 import { Queue } from 'bullmq';
-import { type CallQueues, openCallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
+import { CallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import { sweep } from '../../src/calls/sweep.ts';
 import { RECORD_FORMAT } from '../../src/ledger/record.ts';
 import { BATCH, callOf, SINGLE, type Stage, users, useStages } from './stage.ts';
@@ -14,7 +14,7 @@ let bull: Queue;
 beforeEach(() => {
   stage = fresh();
   troubles = [];
-  queues = openCallQueues(stage.redis, stage.keys, [BATCH, SINGLE], ({ message }) => troubles.push(message));
+  queues = new CallQueues(stage.redis, stage.keys, [BATCH, SINGLE], ({ message }) => troubles.push(message));
   bull = new Queue(queueName(BATCH), {
     connection: stage.redis,
     prefix: stage.keys.bullPrefix,

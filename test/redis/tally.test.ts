@@ -1,4 +1,4 @@
-import { talliesOf } from '../../src/delivery/policy/import-counters.ts';
+import { talliesOf } from '../../src/delivery/policy/settlement.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createStreamWriter } from '../../src/tasks/backfill/stream-writer.ts';
 import { openTally, readTally, underWay } from '../../src/tasks/backfill/tally.ts';
@@ -22,12 +22,11 @@ async function settle(stage: Stage, fate: Fate, counted: number, slotClass?: str
   if (slotClass !== undefined) await redis.hset(keys.callPrefix + callId, 'class', slotClass);
   const record = await stage.take(callId, 'r');
   const settlement = settlementBy(record, () => fate);
-  const outcome = fate === 'import' ? 'imported' : 'dead-lettered';
-  const ended = Array.from({ length: counted }, () => ({
-    tally: 't',
-    outcome,
-    ...(outcome === 'dead-lettered' && { reason: 'rejected' }),
-  })) as Parameters<typeof talliesOf>[0];
+  const outcome =
+    fate === 'import'
+      ? ({ outcome: 'imported' } as const)
+      : ({ outcome: 'dead-lettered', reason: 'rejected' } as const);
+  const ended = Array.from({ length: counted }, () => ({ tally: 't', outcome }));
   const { kind } = await settleRecord(redis, keys, callId, 'r', { ...settlement, tallies: talliesOf(ended) });
   expect(kind).toBe('settled');
 }
@@ -71,7 +70,7 @@ test('a run that lost its record counts nothing', async () => {
   await stage.take(callId, 'second');
   const settlement = {
     ...settlementBy(record, () => 'import'),
-    tallies: talliesOf([{ tally: 't', outcome: 'imported' }]),
+    tallies: talliesOf([{ tally: 't', outcome: { outcome: 'imported' } }]),
   };
   expect((await settleRecord(redis, keys, callId, 'first', settlement)).kind).toBe('lost');
   expect(await readTally(redis, keys, 't')).toMatchObject({ accepted: 1, imported: 0 });

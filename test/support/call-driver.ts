@@ -1,6 +1,5 @@
 import { deliver } from '../../src/delivery/deliver.ts';
-import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
-import type { DeliveryReport } from '../../src/delivery/delivery-report.ts';
+import type { DeliveryOptions, DeliveryReport } from '../../src/delivery/delivery-options.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
@@ -101,9 +100,8 @@ export function createCallDriver(
     admission: openAdmission,
     commands: { form, batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},
-    culprits: { saw: () => undefined },
+    batchSize: { saw: () => undefined, refused: () => undefined, suspected: () => undefined },
     chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
-    bodyLimit: { refused: () => undefined, suspected: () => undefined },
     rules: { adminId: 'administrator', form },
     onProfileFault: 'import-bare',
     retry: { baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 },

@@ -1,9 +1,7 @@
-import type { Admission } from '../../src/delivery/admission.ts';
+import type { DeliveryOptions } from '../../src/delivery/delivery-options.ts';
 
-/** A waiting room where nobody waits. */
-export const openAdmission: Admission = {
+/** An admission where nobody waits. */
+export const openAdmission: DeliveryOptions['admission'] = {
   acquire: async () => () => undefined,
-  openAll: () => undefined,
-  close: () => undefined,
   isClosed: false,
 };

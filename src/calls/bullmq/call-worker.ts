@@ -1,12 +1,10 @@
 import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
-import { createLoopDeadline, type LoopDeadline } from '../../lifecycle/loop.ts';
+import { createLoopDeadline, Loop, type LoopDeadline } from '../../lifecycle/loop.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
-import { DelayedError, WaitingError, Worker } from './bullmq.ts';
+import { DelayedError, prepareForBullmq, WaitingError, Worker } from './bullmq.ts';
 import { AGAIN_JOB, LOCK_MS, queueName, REDRIVE_JOB, STALLED_CHECK_MS } from './queues.ts';
-import { prepareForBullmq } from './when-out-of-memory.ts';
 
 /** How a run of a call ended, and so what becomes of its job. */
 export type RunEnd =
@@ -15,15 +13,6 @@ export type RunEnd =
   | { readonly kind: 'later'; readonly delayMs: number }
   /** This process stops. Another one takes the job at once. */
   | { readonly kind: 'leave' };
-
-export interface CallWorker {
-  /** Fetches no more jobs. Resolves when the current runs have ended. */
-  close(): Promise<void>;
-  /** False when the loop has ended without `close`: then no more jobs are fetched. */
-  readonly isRunning: boolean;
-  /** The deadline of the loop that fetches jobs. */
-  readonly deadline: LoopDeadline;
-}
 
 /** The loop asks for a job again well within this, unless it said how long it blocks. */
 const FETCH_MS = 15_000;
@@ -81,58 +70,76 @@ export interface CallWorkerOptions {
   readonly onTrouble: (error: Error) => void;
 }
 
-export function startCallWorker(options: CallWorkerOptions): CallWorker {
-  const { command, connection, keys, concurrency, run, onFailed, onTrouble } = options;
-  const settings = workerSettings(options);
-  let running = 0;
-  let begun = 0;
-  const processor = async (job: Job, token?: string): Promise<void> => {
-    running++;
-    begun++;
-    worker.begun();
-    const end = await run(job.id ?? '', kindOf(job)).finally(() => {
-      running--;
+/** Works off the jobs of one command, from its construction until it is closed. */
+export class CallWorker implements LoopDeadline {
+  readonly #options: CallWorkerOptions;
+  readonly #watch: Loop;
+  #worker: WatchedWorker;
+  #running = 0;
+  #begun = 0;
+  #begunAtLook = 0;
+
+  constructor(options: CallWorkerOptions) {
+    const { command, connection, keys, onTrouble } = options;
+    this.#options = options;
+    this.#worker = this.#open();
+    this.#watch = startFetchWatch({
+      isIdle: () => {
+        const isIdle = this.#running === 0 && this.#begun === this.#begunAtLook;
+        this.#begunAtLook = this.#begun;
+        return isIdle;
+      },
+      dueJobs: () => countDueJobs(connection, keys, command, Date.now()),
+      onStuck: () => {
+        onTrouble(
+          new Error('jobs waited and were not fetched: the connection that fetches them is replaced'),
+        );
+        // The stuck worker may never close. It fetches nothing more, so it is not waited for.
+        this.#worker.close(true).catch(onTrouble);
+        this.#worker = this.#open();
+      },
     });
-    await putBack(job, token, end);
-  };
-  const open = (): WatchedWorker => {
-    const opened = new WatchedWorker(queueName(command), processor, settings);
+  }
+
+  /** False when the loop has ended without `close`: then no more jobs are fetched. */
+  get isRunning(): boolean {
+    return this.#worker.isRunning();
+  }
+
+  /** The deadline of the loop that fetches jobs. With as many runs as it may have, it fetches none. */
+  get deadline(): LoopDeadline {
+    return this;
+  }
+
+  get dueMs(): number | null {
+    return this.#running < this.#options.concurrency ? this.#worker.fetching.dueMs : null;
+  }
+
+  /** Fetches no more jobs. Resolves when the current runs have ended. */
+  close(): Promise<void> {
+    void this.#watch.stop();
+    return this.#worker.close();
+  }
+
+  #open(): WatchedWorker {
+    const { command, onFailed, onTrouble } = this.#options;
+    const run = (job: Job, token?: string) => this.#run(job, token);
+    const opened = new WatchedWorker(queueName(command), run, workerSettings(this.#options));
     opened.on('error', onTrouble);
     opened.on('failed', (job, error) => onFailed(job?.id ?? '', error));
     opened.run().catch(onTrouble);
     return opened;
-  };
-  let worker = open();
-  let begunAtLook = 0;
-  const watch = startFetchWatch({
-    isIdle: () => {
-      const idle = running === 0 && begun === begunAtLook;
-      begunAtLook = begun;
-      return idle;
-    },
-    dueJobs: () => countDueJobs(connection, keys, command, Date.now()),
-    onStuck: () => {
-      onTrouble(new Error('jobs waited and were not fetched: the connection that fetches them is replaced'));
-      // The stuck worker may never close. It fetches nothing more, so it is not waited for.
-      worker.close(true).catch(onTrouble);
-      worker = open();
-    },
-  });
-  return {
-    close: () => {
-      watch.close();
-      return worker.close();
-    },
-    get isRunning() {
-      return worker.isRunning();
-    },
-    deadline: {
-      get dueMs() {
-        // A worker with as many runs as it may have fetches nothing, and so has no deadline.
-        return running < concurrency ? worker.fetching.dueMs : null;
-      },
-    },
-  };
+  }
+
+  async #run(job: Job, token: string | undefined): Promise<void> {
+    this.#running++;
+    this.#begun++;
+    this.#worker.begun();
+    const end = await this.#options.run(job.id ?? '', kindOf(job)).finally(() => {
+      this.#running--;
+    });
+    await putBack(job, token, end);
+  }
 }
 
 function workerSettings({ connection, keys, concurrency }: CallWorkerOptions): WorkerOptions {
@@ -178,42 +185,42 @@ const LOOKS = 2;
  * connection can get stuck for good when a cluster loses a node: in one of ten kills of the node that owned
  * the queue (bullmq 6.7). Then a new worker replaces the stuck one.
  */
-export function startFetchWatch(options: {
+export function startFetchWatch({
+  isIdle,
+  dueJobs,
+  onStuck,
+}: {
   /** No run is at work, and none has begun since the last look. */
   readonly isIdle: () => boolean;
   /** Jobs that could run now. Rejects while Redis is away; such a look counts for nothing. */
   readonly dueJobs: () => Promise<number>;
   readonly onStuck: () => void;
-}): { close(): void } {
+}): Loop {
   let found = 0;
-  let looking = false;
-  const look = async (): Promise<void> => {
-    looking = true;
-    try {
-      found = options.isIdle() && (await options.dueJobs()) > 0 ? found + 1 : 0;
-      if (found < LOOKS) return;
+  const loop = new Loop({
+    async turn() {
+      await loop.rest(LOOK_EVERY_MS);
+      if (loop.isStopping) return;
+      found = isIdle() && (await dueJobs()) > 0 ? found + 1 : 0;
+      if (found < LOOKS || loop.isStopping) return;
       found = 0;
-      options.onStuck();
-    } catch {
+      onStuck();
+    },
+    errorRestMs: 0,
+    onError: () => {
       found = 0;
-    } finally {
-      looking = false;
-    }
-  };
-  const timer = setInterval(() => {
-    if (!looking) void look();
-  }, LOOK_EVERY_MS);
-  return { close: () => clearInterval(timer) };
+    },
+  });
+  loop.run();
+  return loop;
 }
-
-const dueJobsScript = loadScript(import.meta.url, 'due-jobs.lua');
 
 /** A delayed job that is due is fetched within this. Clocks may differ a little. */
 const DUE_SINCE_MS = 5_000;
 
 /** Jobs of a command that could run now: waiting ones, and delayed ones that have been due for 5 s. */
 export async function countDueJobs(
-  connection: RedisClient,
+  redis: RedisClient,
   keys: Keys,
   command: ImportCommand,
   nowMs: number,
@@ -221,5 +228,9 @@ export async function countDueJobs(
   const jobs = `${keys.bullPrefix}:${queueName(command)}`;
   // BullMQ keeps the due time of a delayed job in the upper bits of its score.
   const due = (nowMs - DUE_SINCE_MS) * 0x1000;
-  return Number(await runScript(connection, dueJobsScript, [`${jobs}:wait`, `${jobs}:delayed`], [due]));
+  const counts = await Promise.all([
+    redis.llen(`${jobs}:wait`),
+    redis.zcount(`${jobs}:delayed`, '-inf', due),
+  ]);
+  return counts[0] + counts[1];
 }

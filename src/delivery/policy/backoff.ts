@@ -1,4 +1,4 @@
-import type { VerdictClass } from '../../im/verdict-rows.ts';
+import type { Verdict } from '../../im/verdicts.ts';
 import type { Whose } from './decision.ts';
 import type { PendingUser } from './pending-user.ts';
 
@@ -15,53 +15,36 @@ export function backoffMs(tries: number, limits: { baseMs: number; maxMs: number
   return random * Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(tries, 30));
 }
 
-/**
- * When to call again, as a time on the clock of `nowMs`. A call whose outcome is unknown is left alone until it
- * can no longer land.
- */
-export function dueAtMs(failure: {
-  readonly nowMs: number;
-  readonly sentAtMs: number;
-  readonly outcomeKnown: boolean;
-  readonly delayMs: number;
-}): number {
-  const due = failure.nowMs + failure.delayMs;
-  return failure.outcomeKnown ? due : Math.max(due, failure.sentAtMs + LANDING_MS);
-}
-
 /** A suspect whose fault does not pass is called a bounded number of times, so the delay stays short. */
 const MOST_SUSPECT_MS = 5_000;
 
-/**
- * How long users wait that failed. `suspectFailures`: failures of a suspect alone, where this one counts; undefined for
- * anybody else.
- */
-export function retryDelayMs(failure: {
+/** When users whose call failed are called again, as a time on the clock of `nowMs` and `sentAtMs`. */
+export function retryAtMs(failure: {
+  readonly users: readonly PendingUser[];
+  readonly whose: Whose;
+  readonly verdict: Pick<Verdict, 'class' | 'outcomeKnown'>;
+  /** Failures of the record before this one. */
   readonly tries: number;
-  readonly suspectFailures: number | undefined;
-  readonly verdictClass: VerdictClass;
   readonly limits: { readonly baseMs: number; readonly maxMs: number };
   readonly random: number;
+  readonly sentAtMs: number;
+  readonly nowMs: number;
 }): number {
-  const { tries, suspectFailures, verdictClass, limits, random } = failure;
-  const isAskedSoon = verdictClass === 'unknown' || verdictClass === 'app';
-  if (suspectFailures === undefined || !isAskedSoon) return backoffMs(tries, limits, random);
-  return backoffMs(
-    suspectFailures,
-    { baseMs: limits.baseMs, maxMs: Math.min(limits.maxMs, MOST_SUSPECT_MS) },
-    random,
-  );
+  const { users, whose, verdict, tries, limits, random, sentAtMs, nowMs } = failure;
+  const isAskedSoon = verdict.class === 'unknown' || verdict.class === 'app';
+  const own = isAskedSoon ? suspectFailures(users[0], whose, tries) : undefined;
+  const maxMs = own === undefined ? limits.maxMs : Math.min(limits.maxMs, MOST_SUSPECT_MS);
+  const dueMs = nowMs + backoffMs(own ?? tries, { baseMs: limits.baseMs, maxMs }, random);
+  // A call without an answer is left alone until it can no longer land.
+  return verdict.outcomeKnown ? dueMs : Math.max(dueMs, sentAtMs + LANDING_MS);
 }
 
 /**
- * Failures of a suspect by which the delay grows; undefined if this one does not count: then it brings the end no nearer, and
- * there may be any number of them. With nobody to compare with it is time that counts (fails-alone.ts).
+ * Failures by which a suspect's delay grows, this one included. Undefined if this one does not count: then it
+ * brings the end no nearer, and there may be any number of them. With nobody to compare with, time counts
+ * (fails-alone.ts).
  */
-export function suspectFailures(
-  [user]: readonly PendingUser[],
-  whose: Whose,
-  tries: number,
-): number | undefined {
+function suspectFailures(user: PendingUser | undefined, whose: Whose, tries: number): number | undefined {
   if (!user?.suspicion) return undefined;
   if (whose === 'theirs') return user.suspicion.failures;
   return whose === 'lone' ? tries : undefined;

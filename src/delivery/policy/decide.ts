@@ -1,7 +1,9 @@
+import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
 import type { ImportCommand } from '../../im/bodies.ts';
+import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import { type Decision, type DecisionPolicy, nothing, type Refused } from './decision.ts';
-import { isTransient, refuse, unexplainedOfOne } from './fails-alone.ts';
+import { failsAlone, isTransient } from './fails-alone.ts';
 import {
   type ApiRequest,
   type Commands,
@@ -10,17 +12,65 @@ import {
   type PendingUser,
   singly,
 } from './pending-user.ts';
-import { canaryOf, halvesOf, onceMore, partsOf, released, watched } from './split.ts';
+import { asPartsOf, canaryOf, halvesOf, onceMore, partsOf, released } from './split.ts';
 
+/** What becomes of the users of a call: before it (`preflight`), and by its answer (`decide`). Pure. */
+
+/** What the API would answer to a profile that is too long (API reference, account_import). */
+export const TOO_LONG: Verdict = {
+  class: 'body',
+  errorCode: 40601,
+  errorInfo: `not sent: nick or faceUrl takes more than ${MAX_PROFILE_BYTES} bytes`,
+  httpStatus: 0,
+  outcomeKnown: true,
+  meaning: 'the value of a profile field is too long',
+  profileFault: true,
+  signAnew: false,
+};
 /** Calls of others that passed so long before a call count for its parts. */
 const FRESH_MS = 1_000;
 
 /**
- * What the answer to a call means for each of its users, and for those behind it. Pure.
+ * Keeps profiles that the API is sure to refuse out of a call, so that they cost the others nothing: an older
+ * event takes their place, or the account goes without a profile, or (if so configured) the event ends here.
+ */
+export function preflight(
+  users: readonly PendingUser[],
+  onProfileFault: DecisionPolicy['onProfileFault'],
+  form: ApiForm = 'current',
+): { users: PendingUser[]; refused: Refused[] } {
+  // register_account_v1 has no profile: what is not sent cannot be refused.
+  if (form === 'hosted') return { users: [...users], refused: [] };
+  const passed: PendingUser[] = [];
+  const refused: Refused[] = [];
+  for (const user of users) {
+    const { bare, events } = user;
+    const fitting = events.findIndex(({ tooLong }) => tooLong.length === 0);
+    if (bare !== null || fitting === 0) {
+      passed.push(user);
+      continue;
+    }
+    const goesBare = fitting < 0 && onProfileFault === 'import-bare';
+    const kept = fitting >= 0 ? events.slice(fitting) : events.slice(goesBare ? -1 : events.length);
+    for (const [i, entry] of events.slice(0, events.length - kept.length).entries())
+      refused.push({
+        user: { ...user, events: events.slice(i) },
+        entry,
+        reason: 'profile',
+        verdict: TOO_LONG,
+      });
+    if (kept.length > 0) passed.push({ ...user, events: kept, bare: goesBare ? TOO_LONG : null });
+  }
+  return { users: passed, refused };
+}
+
+/**
+ * What the answer to a call means for each of its users, and for those behind it.
  *
- * Codes of class `account` and `body` name the request as the cause: it is split at once, and who is refused alone ends.
- * Whatever else fails (`retry`, `unknown`, and `app` and `throttle` once others pass) says nothing of whom it is about. The
- * users wait together until calls of others have passed; then they are split, and who goes on failing alone is a suspect.
+ * Codes of class `account` and `body` name the request as the cause: it is split at once, and a user who is
+ * refused alone ends. Other failures (`retry`, `unknown`, and `app` and `throttle` once others pass) do not
+ * tell whose fault they are. The users wait together until calls of others have passed. Then they are split,
+ * and a user who goes on failing alone is a suspect.
  */
 export function decide(
   request: ApiRequest,
@@ -34,11 +84,11 @@ export function decide(
       return done(request, failAccounts, policy);
     case 'account':
     case 'body':
-      if (request.users.length === 1) return refuse(request, verdict, policy);
+      if (request.users.length === 1) return failsAlone(request, verdict, policy);
       return {
         ...nothing,
         again: verdict.tooLarge
-          ? watched(request, halvesOf(request, commands), commands, true)
+          ? asPartsOf(request, halvesOf(request, commands), commands, true)
           : partsOf(request, commands, 0, 0),
       };
     case 'retry':
@@ -47,7 +97,7 @@ export function decide(
     case 'throttle':
       return request.users.length > 1
         ? unexplainedOfMany(request, verdict, policy)
-        : unexplainedOfOne(request, verdict, policy);
+        : failsAlone(request, verdict, policy);
   }
 }
 
@@ -57,11 +107,11 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   const failures = request.failures + 1;
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
-    const shared = verdict.class === 'throttle' ? request.failures : 1;
-    // Passes are noted now and then, so that those of a moment before count; older ones tell nothing of what began since.
+    const failuresOfParts = verdict.class === 'throttle' ? request.failures : 1;
+    // Passes are noted at intervals, so those of a moment before count. Older ones may be older than the fault.
     const failedAtMs = Math.max(request.failedAtMs, startedAtMs - FRESH_MS);
-    const parts = partsOf(request, commands, shared, failedAtMs);
-    return { ...nothing, again: watched(request, parts, commands, false) };
+    const parts = partsOf(request, commands, failuresOfParts, failedAtMs);
+    return { ...nothing, again: asPartsOf(request, parts, commands, false) };
   }
   if (!request.first && whose !== 'theirs') {
     // If each part of a call holds a cause, none of them passes. Then one user alone has to tell.
@@ -71,14 +121,15 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   return onceMore(request, verdict, policy);
 }
 
-/** FailAccounts may name IDs that were never sent (the documented sample does): only those of the call count. */
+/** FailAccounts may name IDs that were never sent, as the documented sample does. Those do not count. */
 function done(request: ApiRequest, failAccounts: readonly string[], policy: DecisionPolicy): Decision {
   const failing = new Set(failAccounts);
-  const failed = failing.size === 0 ? [] : request.users.filter(({ userId }) => failing.has(userId));
-  const passed =
-    failing.size === 0 ? request.users : request.users.filter(({ userId }) => !failing.has(userId));
-  const again = failed.filter((user) => !user.failed).map((user) => ({ ...user, failed: true }));
-  const alone = failed.filter((user) => user.failed);
+  const passed = request.users.filter(({ userId }) => !failing.has(userId));
+  const failed = request.users.filter(({ userId }) => failing.has(userId));
+  const again = failed
+    .filter((user) => !user.inFailAccounts)
+    .map((user) => ({ ...user, inFailAccounts: true }));
+  const twice = failed.filter((user) => user.inFailAccounts);
   const { commands } = policy;
   const { imported, refused, later } = ended(passed, policy.expired);
   return {
@@ -86,7 +137,7 @@ function done(request: ApiRequest, failAccounts: readonly string[], policy: Deci
     refused,
     again: [
       ...(again.length > 0 ? [{ command: request.command, users: again, ...FOLLOW_UP }] : []),
-      ...askedFirst(alone, commands.single),
+      ...checkedFirst(twice, commands.single),
       ...released(request, commands),
     ],
     later,
@@ -94,32 +145,30 @@ function done(request: ApiRequest, failAccounts: readonly string[], policy: Deci
 }
 
 /**
- * What account_check said of users who came back in FailAccounts twice (`there`: userId to whether the account
- * exists; a user whom it did not settle is not in it). Who is there and has no profile to hand over is imported.
- * Everybody else is called alone: an account that is there may still have its old profile, which a check does
- * not show.
+ * What account_check said of users who came back in FailAccounts twice. `exists`: userId to whether the
+ * account exists, if the check told. A user who exists and has no profile to hand over is imported. All
+ * others are called alone: an account that exists may still have its old profile, which a check does not
+ * show.
  */
 export function decideChecked(
   request: ApiRequest,
-  there: ReadonlyMap<string, boolean>,
+  exists: ReadonlyMap<string, boolean>,
   commands: Commands,
 ): Decision {
-  const done = request.users.filter((user) => there.get(user.userId) === true && !hasProfile(user));
+  const done = request.users.filter((user) => exists.get(user.userId) === true && !hasProfile(user));
   const open = request.users.filter((user) => !done.includes(user));
-  const known = open.map((user) => ({ ...user, there: there.get(user.userId) === true }));
+  const known = open.map((user) => ({ ...user, exists: exists.get(user.userId) === true }));
   return { again: singly(known, commands.single), ...ended(done, false) };
 }
 
 /** One check for all of several users may save most of their single calls; for one user it saves nothing. */
-function askedFirst(alone: readonly PendingUser[], single: ImportCommand): ApiRequest[] {
-  return alone.length > 1
-    ? [{ command: 'account_check', users: alone, ...FOLLOW_UP }]
-    : singly(alone, single);
+function checkedFirst(users: readonly PendingUser[], single: ImportCommand): ApiRequest[] {
+  return users.length > 1 ? [{ command: 'account_check', users, ...FOLLOW_UP }] : singly(users, single);
 }
 
 /**
- * What becomes of users whose call passed. One who went without the profile has an account now: the event ends with a
- * letter of its profile, or, where the profile's fault may pass, goes on being tried.
+ * What becomes of users whose call passed. A user who went without the profile has an account now. The event
+ * ends with a dead letter of its profile, or is tried again if the profile's fault may pass.
  */
 function ended(
   users: readonly PendingUser[],
@@ -131,7 +180,7 @@ function ended(
     const { bare, suspicion } = user;
     if (bare === null) continue;
     if (isTransient(bare) && suspicion !== null && !expired)
-      later.push({ ...user, bare: null, there: true, suspicion: { ...suspicion, hasAccount: true } });
+      later.push({ ...user, bare: null, exists: true, suspicion: { ...suspicion, hasAccount: true } });
     else
       refused.push(
         ...user.events.map((entry) => ({ user, entry, reason: 'profile' as const, verdict: bare })),

@@ -11,15 +11,7 @@ export interface Refused {
   readonly verdict: Verdict;
 }
 
-/**
- * Whether the user certainly has an account though this event ended here: it was imported without the profile, or
- * account_check found it. False also while an older event of the user may still make one.
- */
-export function hasAccount({ user, reason }: Refused): boolean {
-  return user.there || (reason === 'profile' && user.bare !== null);
-}
-
-/** What one answer means for every user of its call: each of them stands in exactly one of the lists below. */
+/** What one answer means for every user of its call. Each of them stands in exactly one of the lists. */
 export interface Decision {
   /** Their newest event is in; older ones are superseded. */
   readonly imported: readonly PendingUser[];
@@ -31,7 +23,7 @@ export interface Decision {
   readonly later: readonly PendingUser[];
 }
 
-/** Whose fault a failure is that no code explains, by what is known of others (pace/hold/hold-state.ts). */
+/** Whose fault a failure without an explaining code is, by the calls of others (pace/hold/hold-state.ts). */
 export type Whose =
   /** Calls of others have passed since these users failed: the fault follows them. */
   | 'theirs'
@@ -43,9 +35,9 @@ export interface DecisionPolicy {
   readonly commands: Commands;
   readonly onProfileFault: 'import-bare' | 'dead-letter';
   readonly whose: Whose;
-  /** Calls of the same users in a row that must fail before their fault is looked for among them: two at least. */
+  /** Calls in a row of the same users that must fail before the users are split; two at least. */
   readonly splitAfter: number;
-  /** Calls of a suspect alone that must fail before the event ends: three at least, and more than chance explains. */
+  /** Calls of a suspect alone that must fail before the event ends; three at least. */
   readonly endAfter: number;
   /** When the call started, ms since 1970, Redis's clock. */
   readonly startedAtMs: number;

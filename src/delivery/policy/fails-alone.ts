@@ -14,77 +14,80 @@ import { onceMore, released } from './split.ts';
 
 /** What follows for one user whose call failed: another call, a wait, or the end of the event. Pure. */
 
+/** A user whose call failed, and who was alone in it. */
+interface Failed {
+  readonly request: ApiRequest;
+  readonly user: PendingUser;
+  readonly verdict: Verdict;
+  readonly policy: DecisionPolicy;
+  /** The call of the users who waited behind this one. They go on, whatever becomes of this one. */
+  readonly behind: readonly ApiRequest[];
+}
+
 /** With nobody to compare with, an answer that no table knows is taken for a passing one this many times. */
 const UNKNOWN_TRIES = 3;
-/** With nobody to compare with, a suspect's fault must last so long: what everybody has for a while looks the same. */
+/** With nobody to compare with, a suspect's fault must last so long: it may be everybody's, and pass. */
 const LONE_MS = 40_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
 const BARE_EVERY = 3;
-/** Calls without its profile that must fail as well before the event of a suspect ends: two, or as chance demands. */
+/** Calls without the profile that must fail too before a suspect's event ends: two, or as chance demands. */
 const LEAST_BARE_TRIES = 2;
 
 /** One user failed alone: a canary, a part of a call that failed, or the only user of a record. */
-export function unexplainedOfOne(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
-  const { whose, splitAfter, commands } = policy;
+export function failsAlone(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
   const [user] = request.users;
   if (user === undefined) return nothing;
-  const behind = released(request, commands);
-  if (user.suspicion === null) {
-    const isLast = verdict.class === 'unknown' && whose === 'lone' && policy.sameAnswers >= UNKNOWN_TRIES;
-    if (isLast && behind.length === 0) {
-      return user.events.length === 1 && canGoBare(user, policy)
-        ? withoutProfile(request, user, verdict, commands)
-        : refuse(request, verdict, policy);
-    }
-    if (policy.expired) return bareOrExpired(request, user, verdict, policy);
-    const isTold = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
-    if (whose !== 'theirs' || !isTold) return onceMore(request, verdict, policy);
-  }
-  const suspect = suspected(user, verdict, policy);
-  return whoFailsAlone({ ...request, users: [suspect] }, suspect, verdict, policy);
+  const failed = { request, user, verdict, policy, behind: released(request, policy.commands) };
+  return verdict.class === 'account' || verdict.class === 'body' ? refuse(failed) : unexplained(failed);
 }
 
-/** What follows for a suspect. The failure counts only where others pass; where nobody else calls, time does. */
-function whoFailsAlone(
-  request: ApiRequest,
-  user: PendingUser,
-  verdict: Verdict,
-  policy: DecisionPolicy,
-): Decision {
-  const { commands } = policy;
-  const behind = released(request, commands);
-  const mayGoBare = canGoBare(user, policy);
-  const bare = (): Decision => withoutProfile(request, user, verdict, commands);
+/** No code says that the user is the cause. */
+function unexplained(failed: Failed): Decision {
+  const { request, user, verdict, policy, behind } = failed;
+  const { whose, splitAfter, sameAnswers } = policy;
+  if (user.suspicion === null) {
+    const isLast = verdict.class === 'unknown' && whose === 'lone' && sameAnswers >= UNKNOWN_TRIES;
+    if (isLast && behind.length === 0)
+      return user.events.length === 1 && canGoBare(failed) ? withoutProfile(failed) : refuse(failed);
+    if (policy.expired) return bareOrExpired(failed);
+    const suffices = !request.first || behind.length > 0 || request.failures + 1 >= splitAfter;
+    if (whose !== 'theirs' || !suffices) return onceMore(request, verdict, policy);
+  }
+  return suspectFails({ ...failed, user: { ...user, suspicion: suspicionOf(failed) } });
+}
+
+/** What follows for a suspect. The failure counts only if others pass; if nobody else calls, time counts. */
+function suspectFails(failed: Failed): Decision {
+  const { user, verdict, policy, behind } = failed;
   if (isTransient(verdict)) {
-    if (policy.expired) return bareOrExpired(request, user, verdict, policy);
-    const failures = failuresThatCount(user, policy);
-    if (mayGoBare && failures > 0 && failures % BARE_EVERY === 0) return bare();
-  } else if (isProved(user, policy, 0)) {
-    if (user.events.length > 1 || !profileCounts(user, commands)) {
-      // Every other call of these is without the profile.
-      const bareCalls = Math.max(LEAST_BARE_TRIES, 2 * (policy.endAfter - 2));
-      if (user.bare === null || isProved(user, policy, bareCalls)) return refuse(request, verdict, policy);
-    } else if (mayGoBare) return bare();
-    else return refuse(request, verdict, policy);
+    if (policy.expired) return bareOrExpired(failed);
+    const failures = failuresThatCount(failed);
+    if (canGoBare(failed) && failures > 0 && failures % BARE_EVERY === 0) return withoutProfile(failed);
+  } else if (isProved(failed, 0)) {
+    if (user.events.length === 1 && profileCounts(user, policy.commands))
+      return canGoBare(failed) ? withoutProfile(failed) : refuse(failed);
+    // Every other call of these is without the profile.
+    const bareCalls = Math.max(LEAST_BARE_TRIES, 2 * (policy.endAfter - 2));
+    if (user.bare === null || isProved(failed, bareCalls)) return refuse(failed);
   }
   // What is tried next time is the whole profile once more.
   return { ...nothing, again: behind, later: [{ ...user, bare: null }] };
 }
 
-/** Of a suspect, this one included; 0 if it does not count. */
-function failuresThatCount({ suspicion }: PendingUser, { whose, sameAnswers }: DecisionPolicy): number {
-  if (whose === 'theirs') return suspicion?.failures ?? 0;
-  return whose === 'lone' ? sameAnswers + 1 : 0;
+/** Failures of a suspect, this one included; 0 if this one does not count. */
+function failuresThatCount({ user, policy }: Failed): number {
+  if (policy.whose === 'theirs') return user.suspicion?.failures ?? 0;
+  return policy.whose === 'lone' ? policy.sameAnswers + 1 : 0;
 }
 
-/** Neither chance nor what everybody had for a while explains the failures of a suspect, `more` of them besides. */
-function isProved(user: PendingUser, policy: DecisionPolicy, more: number): boolean {
-  const { whose, endAfter, startedAtMs } = policy;
-  const lastsMs = startedAtMs - (user.suspicion?.since ?? startedAtMs);
-  return failuresThatCount(user, policy) >= endAfter + more && (whose === 'theirs' || lastsMs >= LONE_MS);
+/** Neither chance nor a passing fault of everybody explains the failures of a suspect and `more` of them. */
+function isProved(failed: Failed, more: number): boolean {
+  const { whose, endAfter, startedAtMs } = failed.policy;
+  const lastsMs = startedAtMs - (failed.user.suspicion?.since ?? startedAtMs);
+  return failuresThatCount(failed) >= endAfter + more && (whose === 'theirs' || lastsMs >= LONE_MS);
 }
 
-/** The same call may pass by itself some day. The account quota is the plan's, whoever it is told to. */
+/** The same call may pass by itself some day. The account quota is the plan's, not the user's. */
 export function isTransient(verdict: Verdict): boolean {
   return verdict.class === 'retry' || verdict.class === 'throttle' || verdict.holdKind === 'quota';
 }
@@ -94,94 +97,60 @@ function profileCounts(user: PendingUser, { form }: Commands): boolean {
   return form !== 'hosted' && hasProfile(user);
 }
 
-function canGoBare(user: PendingUser, { onProfileFault, commands }: DecisionPolicy): boolean {
-  return (
-    onProfileFault === 'import-bare' && !user.there && user.bare === null && profileCounts(user, commands)
-  );
+function canGoBare({ user, policy }: Failed): boolean {
+  const { onProfileFault, commands } = policy;
+  const isAllowed = onProfileFault === 'import-bare' && !user.exists && user.bare === null;
+  return isAllowed && profileCounts(user, commands);
 }
 
-/** The account is tried without its profile; who waited behind goes on. */
-function withoutProfile(
-  request: ApiRequest,
-  user: PendingUser,
-  verdict: Verdict,
-  commands: Commands,
-): Decision {
+/** The account is tried without its profile. */
+function withoutProfile({ request, user, verdict, policy, behind }: Failed): Decision {
   // What is known of others by the call with the profile is known for this one.
   const history = { ...FOLLOW_UP, failedAtMs: request.failedAtMs };
-  const bare = singly([{ ...user, bare: verdict }], commands.single, history);
-  return { ...nothing, again: [...bare, ...released(request, commands)] };
+  const bare = singly([{ ...user, bare: verdict }], policy.commands.single, history);
+  return { ...nothing, again: [...bare, ...behind] };
 }
 
-/** Too old to be tried again: but once more without the profile, if that may be the fault. */
-function bareOrExpired(
-  request: ApiRequest,
-  user: PendingUser,
-  verdict: Verdict,
-  policy: DecisionPolicy,
-): Decision {
-  return canGoBare(user, policy)
-    ? withoutProfile(request, user, verdict, policy.commands)
-    : expire(request, user, verdict, policy);
+/** Too old to be tried again, except once without the profile if that may be the fault. */
+function bareOrExpired(failed: Failed): Decision {
+  if (canGoBare(failed)) return withoutProfile(failed);
+  const { user, verdict, behind } = failed;
+  const reason = user.exists ? 'profile' : 'expired';
+  const refused = user.events.map((entry) => ({ user, entry, reason, verdict }) as const);
+  return { ...nothing, refused, again: behind };
 }
 
-function suspected(user: PendingUser, verdict: Verdict, { whose, startedAtMs }: DecisionPolicy): PendingUser {
+function suspicionOf({ user, verdict, policy }: Failed): Suspicion {
   const before = user.suspicion;
+  const { errorCode, httpStatus } = verdict;
   const isSame =
-    isTransient(verdict) ||
-    (before?.errorCode === verdict.errorCode && before.httpStatus === verdict.httpStatus);
+    isTransient(verdict) || (before?.errorCode === errorCode && before.httpStatus === httpStatus);
   // A new fault that does not pass may be everybody's: it counts from the next time on.
   const failures = before === null ? 0 : isSame ? before.failures : -1;
-  const suspicion: Suspicion = {
-    since: before?.since ?? Math.round(startedAtMs),
-    failures: Math.max(0, failures + (whose === 'theirs' ? 1 : 0)),
-    errorCode: verdict.errorCode,
-    httpStatus: verdict.httpStatus,
+  return {
+    since: before?.since ?? Math.round(policy.startedAtMs),
+    failures: Math.max(0, failures + (policy.whose === 'theirs' ? 1 : 0)),
+    errorCode,
+    httpStatus,
     errorInfo: verdict.errorInfo || verdict.meaning,
     hasAccount: before?.hasAccount ?? false,
   };
-  return { ...user, suspicion };
 }
 
-/** Too old to be tried again, whatever it was that failed. */
-function expire(
-  request: ApiRequest,
-  user: PendingUser,
-  verdict: Verdict,
-  { commands }: DecisionPolicy,
-): Decision {
-  const reason = user.there ? ('profile' as const) : ('expired' as const);
-  return {
-    ...nothing,
-    refused: user.events.map((entry) => ({ user, entry, reason, verdict })),
-    again: released(request, commands),
-  };
-}
-
-/** The answer is about this one user; who waited behind goes on without them. */
-export function refuse(request: ApiRequest, verdict: Verdict, policy: DecisionPolicy): Decision {
-  const { commands } = policy;
-  const [user] = request.users;
-  if (user === undefined) return nothing;
-  const others = released(request, commands);
+/** The answer is about this one user: the event ends, or its profile does. */
+function refuse({ user, verdict, policy, behind }: Failed): Decision {
+  const { commands, onProfileFault } = policy;
   const [entry, ...older] = user.events;
-  if (entry === undefined) return { ...nothing, again: others };
-  const aboutProfile = (verdict.profileFault || user.there) && profileCounts(user, commands);
+  if (entry === undefined) return { ...nothing, again: behind };
+  const aboutProfile = (verdict.profileFault || user.exists) && profileCounts(user, commands);
+  if (older.length === 0 && aboutProfile && !user.exists && onProfileFault === 'import-bare')
+    return { ...nothing, again: [...singly([{ ...user, bare: verdict }], commands.single), ...behind] };
   // A user never ends without an account while one of their events could have made it.
-  if (older.length > 0) {
-    return {
-      ...nothing,
-      refused: [{ user, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-      again: [...singly([{ ...user, events: older, suspicion: null }], commands.single), ...others],
-    };
-  }
-  if (aboutProfile && !user.there && policy.onProfileFault === 'import-bare') {
-    return { ...nothing, again: [...singly([{ ...user, bare: verdict }], commands.single), ...others] };
-  }
+  const next = older.length > 0 ? [{ ...user, events: older, suspicion: null }] : [];
   return {
     ...nothing,
     refused: [{ user, entry, reason: reasonOf(verdict, aboutProfile), verdict }],
-    again: others,
+    again: [...singly(next, commands.single), ...behind],
   };
 }
 

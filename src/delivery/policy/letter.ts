@@ -4,16 +4,16 @@ import { cut } from '../../event/text.ts';
 import type { CommandName } from '../../im/commands.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { type Attempt, attemptsOf } from '../../ledger/record.ts';
-import { hasAccount, type Refused } from './decision.ts';
+import type { Refused } from './decision.ts';
 
 /**
- * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64 KiB
- * a profile field, and 64 KiB of further fields.
+ * Bounds of what a letter keeps, in characters; what is cut says so. All that a valid event may hold fits: 64
+ * KiB a profile field, and 64 KiB of further fields.
  */
 const MAX_VALUE_CHARS = 64 * 1024;
 const MAX_EVENT_CHARS = 8 * MAX_VALUE_CHARS;
 
-/** The letter of an entry that does not hold up. */
+/** The letter of an entry that is not valid. */
 export function invalidLetter(raw: RawEntry, entry: InvalidEntry): Letter {
   const { event, partial } = shownFields(raw);
   return {
@@ -59,14 +59,23 @@ export function refusedLetter(
 }
 
 /**
- * Calendar months after the event was first seen: the account was gone by then, so what the API counts from is no
- * later, and no date comes with its answer. A day that the month does not have rolls over into the next one.
+ * Calendar months after the event was first seen: the account was gone by then, so what the API counts from
+ * is no later, and no date comes with its answer. A day that the month does not have rolls over into the next
+ * one.
  */
 function notBefore(firstSeenAtMs: number, months: number | undefined): number | null {
   if (months === undefined) return null;
   const date = new Date(firstSeenAtMs);
   date.setUTCMonth(date.getUTCMonth() + months);
   return date.getTime();
+}
+
+/**
+ * Whether the user certainly has an account though this event ended here: it was imported without the
+ * profile, or account_check found it. False also while an older event of the user may still make one.
+ */
+function hasAccount({ user, reason }: Refused): boolean {
+  return user.exists || (reason === 'profile' && user.bare !== null);
 }
 
 function isSecret(name: string): boolean {
@@ -79,9 +88,9 @@ function withheldFields({ fields }: RawEntry): Pick<Letter, 'withheld'> {
 }
 
 /**
- * The event's own fields; a password stays where it came from. Of a repeated name the last counts, as in every
- * valid event, so that trying a letter again sends what was meant. Where that cannot be, `partial` says so: then
- * what is kept is for a person to look at.
+ * The event's own fields; a password stays where it came from. Of a repeated name the last counts, as in
+ * every valid event, so that trying a letter again sends what was meant. Where that cannot be, `partial` says
+ * so: then what is kept is for a person to look at.
  */
 function shownFields(raw: RawEntry): { event: Record<string, string>; partial: boolean } {
   const all = new Map<string, string>();

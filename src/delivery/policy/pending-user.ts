@@ -18,9 +18,9 @@ export interface PendingUser {
   /** Set when the profile of the one candidate left was refused: the account is imported without it. */
   readonly bare: Verdict | null;
   /** Came back in FailAccounts in this run. */
-  readonly failed: boolean;
-  /** account_check said in this run that the account is there, though it came back in FailAccounts. */
-  readonly there: boolean;
+  readonly inFailAccounts: boolean;
+  /** The account exists: account_check said so in this run, or a call without the profile passed before. */
+  readonly exists: boolean;
   /** Calls of this run that the user was in. */
   readonly attempts: readonly Attempt[];
   /** Set once calls of this user alone fail while those of others pass. */
@@ -31,16 +31,19 @@ export interface PendingUser {
 export interface ApiRequest {
   readonly command: DeliveryCommand;
   readonly users: readonly PendingUser[];
-  /** False for the calls that find out about an earlier answer. */
+  /** False for calls that follow from an earlier answer of the run. */
   readonly first: boolean;
-  /** Calls in a row of just these users, or of a request that they were part of, that failed in a way no code explains. */
+  /** Calls in a row of these users, or of a larger request, that failed without an explaining code. */
   readonly failures: number;
-  /** Those of them at which calls of others passed: if these users pass in the end, it was chance. */
+  /** How many of these failed while calls of others passed. If these users pass in the end, it was chance. */
   readonly unluckyFailures: number;
-  /** Since when it is asked whether calls of others pass, ms since 1970, Redis's clock: a failure's start; 0 for none. */
+  /**
+   * If a call of others that started later than this has passed, the fault is these users'. ms since 1970,
+   * Redis's clock; 0: no failure.
+   */
   readonly failedAtMs: number;
-  /** Set for a canary: the users who go after this one. */
-  readonly behind?: Behind;
+  /** Set for a canary: the users who wait for its answer, and go as one call then. */
+  readonly behind?: Pick<ApiRequest, 'command' | 'users'>;
   /** Set for a part of a call that failed. */
   readonly whole?: Whole;
 }
@@ -54,12 +57,6 @@ export interface Whole {
   partsLeft: number;
 }
 
-/** Who waits for what a canary's call tells, and goes as one call then. */
-export interface Behind {
-  readonly command: DeliveryCommand;
-  readonly users: readonly PendingUser[];
-}
-
 /** The two import calls of an API form. */
 export interface Commands {
   readonly form: ApiForm;
@@ -67,8 +64,6 @@ export interface Commands {
   /** Carries one user; its answer is about that user alone. */
   readonly single: ImportCommand;
 }
-
-const NONE: readonly Attempt[] = [];
 
 /** Users in the order of their first appearance. */
 export function pendingByUser(
@@ -78,8 +73,8 @@ export function pendingByUser(
   const users = new Map<string, PendingUser>();
   for (const [userId, events] of newestFirst(entries)) {
     const suspicion = suspects.get(userId) ?? null;
-    const there = suspicion?.hasAccount === true;
-    users.set(userId, { userId, events, bare: null, failed: false, there, attempts: NONE, suspicion });
+    const exists = suspicion?.hasAccount === true;
+    users.set(userId, { userId, events, bare: null, inFailAccounts: false, exists, attempts: [], suspicion });
   }
   return users;
 }
@@ -105,9 +100,9 @@ export function hasProfile(user: PendingUser): boolean {
 }
 
 /**
- * Whether the batch call cannot carry the user: in the old form a profile (its Accounts are bare IDs) and a robot (only
- * the single call has a Type; no other form makes robots). In hosted mode nobody can share a call. cut.lua goes by the
- * same rule for the entries as they come.
+ * Whether the batch call cannot carry the user. In the old form it carries no profile (its Accounts are bare
+ * IDs) and no robot (only the single call has a Type; no other form makes robots). In hosted mode no users
+ * share a call. cut.lua goes by the same rule for the entries as they come.
  */
 function needsSingle(user: PendingUser, { form, batch, single }: Commands): boolean {
   if (batch === single) return true;
@@ -121,7 +116,7 @@ export const FIRST_CALL: History = { first: true, failures: 0, unluckyFailures: 
 /** A call that finds out about an earlier answer which was no failure of these users. */
 export const FOLLOW_UP: History = { first: false, failures: 0, unluckyFailures: 0, failedAtMs: 0 };
 
-/** As few calls as the API form allows; who is suspected goes alone. */
+/** As few calls as the API form allows. Suspects go alone. */
 export function requestsOf(
   users: readonly PendingUser[],
   commands: Commands,
@@ -139,11 +134,7 @@ export function singly(
   command: ImportCommand,
   history: History = FOLLOW_UP,
 ): ApiRequest[] {
-  return users.map((user) => ({ command, users: [user], ...historyOf(history) }));
-}
-
-export function historyOf({ first, failures, unluckyFailures, failedAtMs }: History): History {
-  return { first, failures, unluckyFailures, failedAtMs };
+  return users.map((user) => ({ command, users: [user], ...history }));
 }
 
 /** Users of a request, and those behind it. */

@@ -1,11 +1,12 @@
-import type { RawEntry, ValidEntry } from '../../event/event.ts';
+import { type RawEntry, readTally, type ValidEntry } from '../../event/event.ts';
 import type { Outcome } from '../../event/outcome.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
-import { type Attempt, claimedUser } from '../../ledger/record.ts';
-import type { DeadEvent, Kept, Settlement } from '../../ledger/settle.ts';
-import { type Decision, hasAccount, type Refused } from './decision.ts';
-import { talliesOf, tallyOf } from './import-counters.ts';
+import { claimedUser } from '../../ledger/record.ts';
+import type { Kept, Settlement, TallyCount } from '../../ledger/settle.ts';
+import type { Decision } from './decision.ts';
 import { newestOf, type PendingUser } from './pending-user.ts';
+
+/** How the events of a record ended, as settle.lua takes it. Pure. */
 
 /** What the record keeps of its history while users stay in it. */
 export type KeptState = Pick<
@@ -16,21 +17,25 @@ export type KeptState = Pick<
 /** The users of a record who are not settled yet, with their events. */
 export type Remaining = ReadonlyMap<string, PendingUser>;
 
-/** How an event ended, and who asked. */
+/** An event that ends as a dead letter. */
+export interface Death {
+  readonly raw: RawEntry;
+  readonly letter: Letter;
+}
+
+/** How an event ended, and who hears of it. */
 interface Ending {
+  /** The channel that its producer asked for. */
   readonly replyTo: string | undefined;
+  readonly tally: string | undefined;
   readonly outcome: Outcome;
 }
 
-/** Takes a decision's endings off the remaining users. Pure. */
+/** The users who are left after a decision, with the events that are left. */
 export function remainingAfter(
   remaining: Remaining,
-  decision: Pick<Decision, 'imported' | 'refused'>,
+  { imported, refused }: Pick<Decision, 'imported' | 'refused'>,
 ): Map<string, PendingUser> {
-  const { imported, refused } = decision;
-  // The usual end of a call, without a copy of all its users.
-  if (refused.length === 0 && imported.length === remaining.size && imported.every(isIn(remaining)))
-    return new Map();
   const left = new Map(remaining);
   for (const { userId } of imported) left.delete(userId);
   for (const { user, entry } of refused) {
@@ -43,119 +48,90 @@ export function remainingAfter(
   return left;
 }
 
-function isIn(remaining: Remaining): (user: PendingUser) => boolean {
-  return ({ userId }) => remaining.has(userId);
-}
-
-/**
- * The settlement that moves the record from `before` to `after`. Pure; settle.lua checks that it balances. Its
- * `outcomes` are empty unless `tellAll`.
- */
+/** The settlement that moves the record from `before` to `after`. settle.lua checks that it balances. */
 export function settlementOf(step: {
   readonly before: Remaining;
   readonly after: Remaining;
-  readonly decision: Pick<Decision, 'imported' | 'refused'>;
+  readonly imported: readonly PendingUser[];
+  readonly deaths: readonly Death[];
   readonly entries: () => ReadonlyMap<string, RawEntry>;
-  readonly letter: (raw: RawEntry, refused: Refused) => Letter;
   readonly kept: KeptState;
-  readonly tellAll: boolean;
 }): Settlement {
-  const { before, after, decision, entries, letter, tellAll } = step;
+  const { before, after, imported, deaths, entries, kept } = step;
   const endings: Ending[] = [];
-  const counted: Parameters<typeof talliesOf>[0][number][] = [];
-  let superseded = 0;
-  /** Of most events nobody asked how they ended. */
-  const made = (userId: string, { eventId, event }: ValidEntry, outcome: 'imported' | 'superseded'): void => {
-    const { replyTo, tally } = event;
-    if (tellAll || replyTo !== undefined)
-      endings.push({ replyTo, outcome: { eventId, userId, outcome, errorCode: 0, hasAccount: true } });
-    if (tally !== undefined) counted.push({ tally, outcome });
-  };
-  const imported = decision.imported.map((user) => {
-    const [newest, ...older] = before.get(user.userId)?.events ?? [];
-    const sent = newestOf(user);
-    if (newest?.eventId !== sent.eventId)
-      throw new RangeError(`event ${sent.eventId} was sent out of turn: a bug`);
-    superseded += older.length;
-    made(user.userId, sent, 'imported');
-    for (const entry of older) made(user.userId, entry, 'superseded');
-    return { userId: user.userId, eventId: sent.eventId };
-  });
-  const dead = decision.refused.map((refused): DeadEvent => {
-    const { user, entry, reason, verdict } = refused;
-    const raw = entries().get(entry.eventId);
-    if (raw === undefined) throw new RangeError(`event ${entry.eventId} is not of this record: a bug`);
-    counted.push({ tally: entry.event.tally, outcome: 'dead-lettered', reason });
-    const { eventId } = entry;
-    const { errorCode } = verdict;
-    endings.push({
-      replyTo: entry.event.replyTo,
-      outcome: {
-        eventId,
-        userId: user.userId,
-        outcome: 'dead-lettered',
-        errorCode,
-        reason,
-        hasAccount: hasAccount(refused),
-      },
-    });
-    return { eventId, userId: user.userId, reason, code: errorCode, letter: letter(raw, refused) };
-  });
+  for (const user of imported) {
+    const { eventId } = newestOf(user);
+    const events = before.get(user.userId)?.events ?? [];
+    if (events[0]?.eventId !== eventId) throw new RangeError(`event ${eventId} was sent out of turn: a bug`);
+    for (const entry of events)
+      endings.push(passedEnding(user.userId, entry, entry === events[0] ? 'imported' : 'superseded'));
+  }
+  const passed = endings.length;
+  endings.push(...deaths.map(deathEnding));
+  const claimed = deaths.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
   return {
-    imported,
-    superseded,
-    dead,
-    released: [...before.keys()].filter((userId) => !after.has(userId)),
-    kept: keep(after, entries, step.kept),
-    publish: endings.flatMap(announcement),
-    outcomes: tellAll ? endings.map(({ outcome }) => outcome) : [],
-    tallies: talliesOf(counted),
-  };
-}
-
-/** The settlement of the entries that do not hold up: they leave a record first. */
-export function invalidSettlement(step: {
-  readonly invalid: readonly { readonly raw: RawEntry; readonly letter: Letter }[];
-  readonly remaining: Remaining;
-  readonly entries: () => ReadonlyMap<string, RawEntry>;
-  readonly kept: KeptState;
-}): Settlement {
-  const endings = step.invalid.map(
-    ({ raw, letter }): Ending => ({
-      replyTo: replyToOf(raw),
-      outcome: {
-        eventId: raw.eventId,
-        userId: letter.userId,
-        outcome: 'dead-lettered',
-        errorCode: 0,
-        reason: letter.reason,
-        hasAccount: false,
-      },
-    }),
-  );
-  const claimed = step.invalid.map(({ raw }) => claimedUser(raw.fields)).filter((userId) => userId !== '');
-  return {
-    imported: [],
-    superseded: 0,
-    dead: step.invalid.map(({ raw, letter }) => ({
+    imported: imported.map((user) => ({ userId: user.userId, eventId: newestOf(user).eventId })),
+    superseded: passed - imported.length,
+    dead: deaths.map(({ raw, letter }) => ({
       eventId: raw.eventId,
       userId: claimedUser(raw.fields),
       reason: letter.reason,
-      code: 0,
+      code: letter.errorCode,
       letter,
     })),
-    released: [...new Set(claimed)].filter((userId) => !step.remaining.has(userId)),
-    kept: keep(step.remaining, step.entries, step.kept),
-    publish: endings.flatMap(announcement),
-    outcomes: endings.map(({ outcome }) => outcome),
-    tallies: talliesOf(
-      step.invalid.map(({ raw, letter }) => ({
-        tally: tallyOf(raw),
-        outcome: 'dead-lettered',
-        reason: letter.reason,
-      })),
+    released: [...new Set([...before.keys(), ...claimed])].filter((userId) => !after.has(userId)),
+    kept: keep(after, entries, kept),
+    publish: endings.flatMap(({ replyTo, outcome }) =>
+      replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(outcome) }],
     ),
+    outcomes: endings.map(({ outcome }) => outcome),
+    tallies: talliesOf(endings),
   };
+}
+
+function passedEnding(
+  userId: string,
+  { eventId, event }: ValidEntry,
+  outcome: 'imported' | 'superseded',
+): Ending {
+  const { replyTo, tally } = event;
+  return { replyTo, tally, outcome: { eventId, userId, outcome, errorCode: 0, hasAccount: true } };
+}
+
+/** However bad an entry is, its producer hears of its end if the channel or the tally is well-formed. */
+function deathEnding({ raw, letter }: Death): Ending {
+  const { userId, errorCode, reason, hasAccount = false } = letter;
+  const replyTo = lastValue(raw, 'replyTo') ?? '';
+  return {
+    replyTo: /^[\x21-\x7e]{1,200}$/.test(replyTo) ? replyTo : undefined,
+    tally: readTally(lastValue(raw, 'tally')),
+    outcome: { eventId: raw.eventId, userId, outcome: 'dead-lettered', errorCode, reason, hasAccount },
+  };
+}
+
+function lastValue({ fields }: RawEntry, field: string): string | undefined {
+  const at = fields.findLastIndex((name, i) => i % 2 === 0 && name === field);
+  return at < 0 ? undefined : fields[at + 1];
+}
+
+/** What each tally counts of a settlement: few entries, however many events. */
+export function talliesOf(
+  endings: readonly {
+    readonly tally: string | undefined;
+    readonly outcome: Pick<Outcome, 'outcome' | 'reason'>;
+  }[],
+): TallyCount[] {
+  const counts = new Map<string, TallyCount>();
+  const count = (tally: string, name: string): void => {
+    const key = `${tally} ${name}`;
+    counts.set(key, { tally, name, count: (counts.get(key)?.count ?? 0) + 1 });
+  };
+  for (const { tally, outcome } of endings) {
+    if (tally === undefined) continue;
+    count(tally, outcome.outcome);
+    if (outcome.reason !== undefined) count(tally, `dead:${outcome.reason}`);
+  }
+  return [...counts.values()];
 }
 
 /** Events keep the order in which they stood, so that a record reads the same at every run. */
@@ -164,21 +140,9 @@ function keep(after: Remaining, entries: () => ReadonlyMap<string, RawEntry>, ke
   const staying = new Set([...after.values()].flatMap(({ events }) => events.map(({ eventId }) => eventId)));
   return {
     ...kept,
-    attempts: kept.attempts as readonly Attempt[],
     entries: [...entries().values()].filter(({ eventId }) => staying.has(eventId)),
     users: after.size,
     isIsolated: [...after.keys()].every((userId) => kept.suspects.has(userId)),
     suspects: new Map([...kept.suspects].filter(([userId]) => after.has(userId))),
   };
-}
-
-/** Who asked for an outcome hears it, however bad the rest of the event; undefined if the channel itself is bad. */
-function replyToOf({ fields }: RawEntry): string | undefined {
-  const at = fields.findLastIndex((name, i) => i % 2 === 0 && name === 'replyTo');
-  const channel = at < 0 ? '' : (fields[at + 1] ?? '');
-  return /^[\x21-\x7e]{1,200}$/.test(channel) ? channel : undefined;
-}
-
-function announcement({ replyTo, outcome }: Ending): { channel: string; message: string }[] {
-  return replyTo === undefined ? [] : [{ channel: replyTo, message: JSON.stringify(outcome) }];
 }

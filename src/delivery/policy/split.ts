@@ -1,28 +1,55 @@
-import { encodeImport } from '../../im/bodies.ts';
 import type { Verdict } from '../../im/verdicts.ts';
+import type { CallRecord } from '../../ledger/record.ts';
 import { type Decision, type DecisionPolicy, nothing } from './decision.ts';
 import {
   type ApiRequest,
-  accountOf,
+  bodyOf,
   type Commands,
   everybodyIn,
   FOLLOW_UP,
-  historyOf,
   type PendingUser,
+  requestsOf,
 } from './pending-user.ts';
 
 /**
- * The calls that follow for users who failed together, and how those users are told apart. Pure. Nobody is taken for the
- * cause without an answer to a call of their own.
+ * The calls of a run: its first ones, and those that tell users apart who failed together. Pure. No user is
+ * taken for the cause without an answer to a call of their own.
  */
 
-/** Parts of a call that failed. All are called at the same time: three rounds find any number of users among a hundred. */
+/** Parts of a call that failed, all called at once. Three rounds find any number of users among a hundred. */
 const PARTS = 5;
 
 /**
- * The parts of a call that failed because of somebody in it: those that pass are done, the others are split again, down to
- * calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users at most 14 k. `failures`,
- * `failedAtMs`: see ApiRequest.
+ * The calls that a run of a record begins with. If no call has passed since the record failed, one user goes
+ * ahead: then a fault of everybody costs one user's call. Each run begins with another user, since the first
+ * may be the cause. `passedAtMs`: see claimRecord.
+ */
+export function firstRequests(
+  { attempts, tries }: Pick<CallRecord, 'attempts' | 'tries'>,
+  remaining: readonly PendingUser[],
+  passedAtMs: number,
+  commands: Commands,
+): ApiRequest[] {
+  const failedAtMs = attempts.findLast(({ userId }) => userId === undefined)?.at ?? 0;
+  const othersPass = passedAtMs >= failedAtMs;
+  const unluckyFailures = othersPass ? tries : 0;
+  const history = { first: true, failures: tries, unluckyFailures, failedAtMs };
+  return requestsOf(remaining, commands, history).map((request) => {
+    const { users } = request;
+    const [user, ...others] = users;
+    if (others.length > 0) {
+      const next = { ...request, users: rotated(users, tries % users.length) };
+      return othersPass ? next : canaryOf(next, commands);
+    }
+    const own = attempts.findLast(({ userId }) => userId === undefined || userId === user?.userId);
+    return { ...request, failedAtMs: own?.at ?? 0 };
+  });
+}
+
+/**
+ * The parts of a call that failed because of somebody in it. Parts that pass are done; the others are split
+ * again, down to calls of one user. One user of 100 takes 14 calls at most (5 of 20, 5 of 4, 4 of 1), k users
+ * at most 14 k. `failures`, `failedAtMs`: see ApiRequest.
  */
 export function partsOf(
   request: ApiRequest,
@@ -38,9 +65,9 @@ export function partsOf(
   }));
 }
 
-/** A call that something refused for its size, as two of half its size each. */
+/** A call that was refused for its size, as two of half its size each. */
 export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] {
-  const bytes = request.users.map((user) => bytesOf(request, [user], commands));
+  const bytes = request.users.map((user) => bytesOf({ ...request, users: [user] }, commands));
   const half = bytes.reduce((sum, n) => sum + n, 0) / 2;
   let count = 0;
   for (let sum = 0; count < request.users.length - 1 && sum < half; count++) sum += bytes[count] ?? 0;
@@ -49,52 +76,48 @@ export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] 
   return halves.map((users) => partOf(request, users, commands));
 }
 
-/** Parts that tell together what failed the call: if all of them pass, it was its size, or chance. */
-export function watched(
+/** Notes in the parts of a call which call it was: if all of them pass, its size was the fault, or chance. */
+export function asPartsOf(
   request: ApiRequest,
   parts: readonly ApiRequest[],
   commands: Commands,
   wasTooLarge: boolean,
 ): ApiRequest[] {
-  const whole = { bytes: bytesOf(request, request.users, commands), wasTooLarge, partsLeft: parts.length };
+  const whole = { bytes: bytesOf(request, commands), wasTooLarge, partsLeft: parts.length };
   return parts.map((part) => ({ ...part, whole }));
 }
 
 /**
- * One user goes ahead, the others wait for the answer: whether everybody's calls fail is learned at the price of one
- * user. Another one each time, since the first may be the cause.
+ * One user goes ahead, and the others wait for the answer: so one call tells whether everybody's calls fail.
+ * Each time it is another user, since the first may be the cause.
  */
 export function canaryOf(request: ApiRequest, commands: Commands): ApiRequest {
-  const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request));
+  const [canary, ...rest] = request.behind === undefined ? request.users : rotated(everybodyIn(request), 1);
   if (canary === undefined || rest.length === 0 || request.command === 'account_check') return request;
   const behind = { command: request.behind?.command ?? request.command, users: rest };
   return { ...request, command: commands.single, users: [canary], behind };
 }
 
-/** Who waited for a canary goes now. */
+/** The users who waited for a canary go now. */
 export function released(request: ApiRequest, commands: Commands): ApiRequest[] {
   const { behind } = request;
   if (behind === undefined || behind.users.length === 0) return [];
   const command = behind.users.length === 1 ? commands.single : behind.command;
-  return [{ command, users: behind.users, ...historyOf(request) }];
+  const { first, failures, unluckyFailures, failedAtMs } = request;
+  return [{ command, users: behind.users, first, failures, unluckyFailures, failedAtMs }];
 }
 
 /** Bytes of the body that a request is sent as. */
-export function bytesOf(
-  { command }: Pick<ApiRequest, 'command'>,
-  users: readonly PendingUser[],
-  { form }: Commands,
-): number {
-  if (command === 'account_check') throw new RangeError('account_check imports nobody: a bug');
-  return Buffer.byteLength(encodeImport(command, form, users.map(accountOf)));
+export function bytesOf(request: ApiRequest, { form }: Commands): number {
+  return Buffer.byteLength(bodyOf(request, form));
 }
 
 function partOf(request: ApiRequest, users: readonly PendingUser[], commands: Commands): ApiRequest {
   return { command: users.length === 1 ? commands.single : request.command, users, ...FOLLOW_UP };
 }
 
-function rotated<T>([first, ...rest]: readonly T[]): T[] {
-  return first === undefined ? rest : [...rest, first];
+function rotated<T>(list: readonly T[], by: number): T[] {
+  return [...list.slice(by), ...list.slice(0, by)];
 }
 
 function slices<T>(list: readonly T[], size: number): T[][] {

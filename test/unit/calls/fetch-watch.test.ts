@@ -13,7 +13,7 @@ async function looks(times: number, isIdle: () => boolean, dueJobs: () => Promis
   let stuck = 0;
   const watch = startFetchWatch({ isIdle, dueJobs, onStuck: () => stuck++ });
   await jest.advanceTimersByTimeAsync(5_000 * times);
-  watch.close();
+  void watch.stop();
   await jest.advanceTimersByTimeAsync(60_000);
   return stuck;
 }

@@ -1,8 +1,8 @@
-import { type Admission, createAdmission, type Release } from '../../../src/delivery/admission.ts';
+import { Admission, type Release } from '../../../src/delivery/admission.ts';
 
 let nowMs = 0;
 const roomOf = (places: number, patienceMs = 60_000): Admission =>
-  createAdmission({ places, patienceMs, nowMs: () => nowMs });
+  new Admission({ places, patienceMs, nowMs: () => nowMs });
 
 /** Asks, and tells what came of it so far. */
 function entering(room: Admission, kind = 'live') {

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
-import { backoffMs, dueAtMs, LANDING_MS, retryDelayMs } from '../../../src/delivery/policy/backoff.ts';
+import { backoffMs, LANDING_MS, retryAtMs } from '../../../src/delivery/policy/backoff.ts';
+import type { Whose } from '../../../src/delivery/policy/decision.ts';
+import type { VerdictClass } from '../../../src/im/verdict-rows.ts';
+import { entryOf, pendingUserOf } from './entries.ts';
 
 const limits = { baseMs: 1_000, maxMs: 60_000 };
+const suspicion = { since: 0, errorCode: 1, httpStatus: 200, errorInfo: '', hasAccount: false };
 
 it('doubles from the base to the greatest, with full jitter', () => {
   expect([0, 1, 2, 5, 6, 7, 1_000_000].map((tries) => backoffMs(tries, limits, 0.5))).toEqual([
@@ -28,24 +32,40 @@ it('lies between nothing and the greatest delay', () => {
 });
 
 it('leaves a call without an answer alone until it can no longer land', () => {
-  const failure = { nowMs: 10_000, sentAtMs: 9_900, delayMs: 5 };
-  expect(dueAtMs({ ...failure, outcomeKnown: true })).toBe(10_005);
-  expect(dueAtMs({ ...failure, outcomeKnown: false })).toBe(9_900 + LANDING_MS);
-  expect(dueAtMs({ ...failure, outcomeKnown: false, delayMs: 60_000 })).toBe(70_000);
+  const failure = {
+    users: [],
+    whose: 'unknown',
+    tries: 0,
+    random: 0.5,
+    nowMs: 10_000,
+    sentAtMs: 9_900,
+  } as const;
+  const dueMs = (outcomeKnown: boolean, delayMs: number): number =>
+    retryAtMs({
+      ...failure,
+      verdict: { class: 'retry', outcomeKnown },
+      limits: { baseMs: 2 * delayMs, maxMs: 2 * delayMs },
+    });
+  expect(dueMs(true, 5)).toBe(10_005);
+  expect(dueMs(false, 5)).toBe(9_900 + LANDING_MS);
+  expect(dueMs(false, 60_000)).toBe(70_000);
   // The service's own time-out is 3 s.
   expect(LANDING_MS).toBeGreaterThan(3_000);
 });
 
 it('a suspect whose fault does not pass is called again soon, while that brings the end nearer', () => {
-  const failure = {
-    tries: 9,
-    verdictClass: 'app',
-    limits: { baseMs: 1_000, maxMs: 60_000 },
-    random: 0.5,
-  } as const;
-  expect(retryDelayMs({ ...failure, suspectFailures: 1 })).toBe(1_000);
-  expect(retryDelayMs({ ...failure, suspectFailures: 9 })).toBe(2_500);
+  const delayMs = (failures: number, whose: Whose, verdictClass: VerdictClass = 'app'): number =>
+    retryAtMs({
+      users: [{ ...pendingUserOf(entryOf('a', 1)), suspicion: { ...suspicion, failures } }],
+      whose,
+      verdict: { class: verdictClass, outcomeKnown: true },
+      ...{ tries: 9, limits, random: 0.5, sentAtMs: 0, nowMs: 0 },
+    });
+  expect(delayMs(1, 'theirs')).toBe(1_000);
+  expect(delayMs(9, 'theirs')).toBe(2_500);
+  // With nobody to compare with, the failures of the record count.
+  expect(delayMs(1, 'lone')).toBe(2_500);
   // Nobody passes, so that this failure does not count.
-  expect(retryDelayMs({ ...failure, suspectFailures: undefined })).toBe(30_000);
-  expect(retryDelayMs({ ...failure, suspectFailures: 1, verdictClass: 'retry' })).toBe(30_000);
+  expect(delayMs(1, 'unknown')).toBe(30_000);
+  expect(delayMs(1, 'theirs', 'retry')).toBe(30_000);
 });

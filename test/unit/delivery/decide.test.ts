@@ -118,15 +118,18 @@ it('done: imports everybody but those in FailAccounts, who go once more together
       command: 'multiaccount_import',
       ...FOLLOW_UP,
       users: [
-        { ...b, failed: true },
-        { ...c, failed: true },
+        { ...b, inFailAccounts: true },
+        { ...c, inFailAccounts: true },
       ],
     },
   ]);
 });
 
 it('done: who fails a second time goes alone through the call that names the reason', () => {
-  const [a, b] = [pendingUserOf(entryOf('a', 1)), { ...pendingUserOf(entryOf('b', 2)), failed: true }];
+  const [a, b] = [
+    pendingUserOf(entryOf('a', 1)),
+    { ...pendingUserOf(entryOf('b', 2)), inFailAccounts: true },
+  ];
   const decision = decide(batch(a, b), verdictFor(0), ['b'], policy);
   expect(decision.again).toEqual([{ command: 'account_import', ...FOLLOW_UP, users: [b] }]);
 });
@@ -277,7 +280,7 @@ const suspect = (failures: number, event = {}, hasAccount = false): ApiRequest =
   users: [
     {
       ...pendingUserOf(entryOf('a', 1, event)),
-      there: hasAccount,
+      exists: hasAccount,
       suspicion: { since: 1, failures, errorCode: 0, httpStatus: 403, errorInfo: '', hasAccount },
     },
   ],
@@ -353,7 +356,7 @@ describe('a suspect whose fault may pass', () => {
     const [bare] = again as [ApiRequest];
     const { later, refused } = decide(bare, verdictFor(0), [], theirs);
     expect(refused).toEqual([]);
-    expect(later).toMatchObject([{ bare: null, there: true, suspicion: { hasAccount: true, failures: 3 } }]);
+    expect(later).toMatchObject([{ bare: null, exists: true, suspicion: { hasAccount: true, failures: 3 } }]);
     for (const failures of [5, 8, 98])
       expect(
         decide(suspect(failures, { nick: 'N' }, true), verdictFor(70500), [], theirs).later,
@@ -407,9 +410,9 @@ it('413: halves by size at once, and alone a matter of the profile', () => {
 describe('account_check', () => {
   const [a, b, c] = ['a', 'b', 'c'].map((userId, n) => ({
     ...pendingUserOf(entryOf(userId, n)),
-    failed: true,
+    inFailAccounts: true,
   })) as [PendingUser, PendingUser, PendingUser];
-  const plain = { ...pendingUserOf(entryOf('p', 9, {})), failed: true };
+  const plain = { ...pendingUserOf(entryOf('p', 9, {})), inFailAccounts: true };
   const check = (...users: readonly PendingUser[]): ApiRequest => ({
     command: 'account_check',
     users,
@@ -429,7 +432,7 @@ describe('account_check', () => {
     ]);
     const { imported, again } = decideChecked(check(plain, a, b, c), there, commands);
     expect(imported).toEqual([plain]);
-    expect(again.flatMap(({ users }) => users.map((user) => [user.userId, user.there]))).toEqual([
+    expect(again.flatMap(({ users }) => users.map((user) => [user.userId, user.exists]))).toEqual([
       ['a', true],
       ['b', false],
       ['c', false],
@@ -446,7 +449,7 @@ describe('account_check', () => {
   });
 
   it('an account that is there and refused ends as a profile letter, and is not made bare', () => {
-    const single: ApiRequest = { command: 'account_import', users: [{ ...a, there: true }], ...FOLLOW_UP };
+    const single: ApiRequest = { command: 'account_import', users: [{ ...a, exists: true }], ...FOLLOW_UP };
     expect(decide(single, verdictFor(70402), [], policy)).toMatchObject({
       refused: [{ reason: 'profile', verdict: { errorCode: 70402 } }],
       again: [],

@@ -111,9 +111,9 @@ export const requests: fc.Arbitrary<ApiRequest> = fc
   })
   .map(({ entries, marks, first, failures, shape, suspect, hasAccount }): ApiRequest => {
     const users = pendingUsersOf(entries).map((user, i): PendingUser => {
-      const [failed = false, bare = false] = marks[i] ?? [];
+      const [inFailAccounts = false, bare = false] = marks[i] ?? [];
       // Bare is who has no other event left.
-      return { ...user, failed, bare: bare && user.events.length === 1 ? verdictFor(40005) : null };
+      return { ...user, inFailAccounts, bare: bare && user.events.length === 1 ? verdictFor(40005) : null };
     });
     const history = { first, failures, unluckyFailures: 0, failedAtMs: failures };
     const single = { command: 'account_import', ...history } as const;
@@ -126,5 +126,5 @@ export const requests: fc.Arbitrary<ApiRequest> = fc
       suspect === null
         ? null
         : { since: 1, failures: suspect, errorCode: 0, httpStatus: 403, errorInfo: '', hasAccount };
-    return { ...single, users: [{ ...one, suspicion, there: suspicion?.hasAccount ?? false }] };
+    return { ...single, users: [{ ...one, suspicion, exists: suspicion?.hasAccount ?? false }] };
   });

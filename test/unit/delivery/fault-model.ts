@@ -117,8 +117,7 @@ export async function playFaults(play: Play, maxAgeMs: number, mostMs: number): 
         if (fault !== undefined && (fault.by === 'account' || bare === null))
           return { by: 'users', kind: fault.kind };
       }
-      if (size !== null && bytesOf(request, request.users, commands) > size.bytes)
-        return { by: 'size', kind: size.kind };
+      if (size !== null && bytesOf(request, commands) > size.bytes) return { by: 'size', kind: size.kind };
     }
     if (request === null && !hitsChecks) return { by: 'nothing' };
     if (window !== null && now >= window.fromMs && now < window.fromMs + window.forMs)

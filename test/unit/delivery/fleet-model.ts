@@ -1,6 +1,6 @@
 import type { DeliveryOptions } from '../../../src/delivery/delivery-options.ts';
 import { LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
-import { createChance } from '../../../src/delivery/policy/chance.ts';
+import { Chance } from '../../../src/delivery/policy/chance.ts';
 import type { ApiRequest } from '../../../src/delivery/policy/pending-user.ts';
 import type { RawEntry } from '../../../src/event/event.ts';
 import type { Answer } from '../../../src/im/answers.ts';
@@ -86,9 +86,9 @@ export class FleetModel {
     const { time, random, maxAgeMs } = this.#options;
     return {
       ...{ hold: this.#hold, limiters: this.#pace, commands, random },
-      culprits: { saw: this.#refusals.saw },
-      chance: createChance(() => time.nowMs),
-      bodyLimit: {
+      chance: new Chance(() => time.nowMs),
+      batchSize: {
+        saw: this.#refusals.saw,
         refused: (bytes: number) => this.#limitBody(bytes, 600_000),
         suspected: (bytes: number) => this.#limitBody(bytes, 60_000),
       },
@@ -248,7 +248,7 @@ function mayBeFresh({ kind, proof, probes }: Held): boolean {
   return proof === 'import' && (kind === 'outage' || probes % 2 === 0);
 }
 
-/** refusal-rate.lua: how large a call should be while many users are refused. */
+/** batch-size.lua: how large a call should be while many users are refused. */
 function createRefusalRate(): { saw(innocent: number, culprits: number): void; size(): number } {
   let users = 300;
   let found = 0;

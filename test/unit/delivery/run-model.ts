@@ -1,14 +1,13 @@
 import type { RunEnd } from '../../../src/calls/bullmq/call-worker.ts';
-import { createBreakerReporter } from '../../../src/delivery/breaker.ts';
+import { BreakerReporter } from '../../../src/delivery/breaker.ts';
 import type { DeliveryOptions } from '../../../src/delivery/delivery-options.ts';
 import { learnFromAnswer } from '../../../src/delivery/learn-from-answer.ts';
-import { dueAtMs, LANDING_MS, retryDelayMs, suspectFailures } from '../../../src/delivery/policy/backoff.ts';
+import { LANDING_MS, retryAtMs } from '../../../src/delivery/policy/backoff.ts';
 import { decide } from '../../../src/delivery/policy/decide.ts';
-import { firstRequests } from '../../../src/delivery/policy/first-requests.ts';
 import { type ApiRequest, pendingByUser } from '../../../src/delivery/policy/pending-user.ts';
-import { canaryOf } from '../../../src/delivery/policy/split.ts';
+import { canaryOf, firstRequests } from '../../../src/delivery/policy/split.ts';
 import { runConcurrently, type Step } from '../../../src/delivery/run-concurrently.ts';
-import { createSettler } from '../../../src/delivery/settler.ts';
+import { Settler } from '../../../src/delivery/settler.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';
@@ -39,15 +38,14 @@ export async function runRecord(
   onSettled: (settlement: Settlement) => void,
 ): Promise<void> {
   const { commands, retry, chance, onProfileFault, random } = options;
-  const breaker = createBreakerReporter(options, record.callId, chance.splitAfter);
+  const breaker = new BreakerReporter(options, record.callId);
   const parsed = entriesOf(record).map((raw) => parseEntry(raw, { adminId: 'administrator' }));
-  const settler = createSettler({
+  const settler = new Settler({
     record,
     users: pendingByUser(
       parsed.filter((entry) => entry.ok),
       record.suspects,
     ),
-    tellAll: false,
     isOnWire: () => false,
     store: async (settlement) => {
       onSettled(settlement);
@@ -68,7 +66,7 @@ export async function runRecord(
     if (heard.kind === 'again') {
       if (!verdict.outcomeKnown) await untilLanded();
       if (heard.afterMs) await time.until(time.nowMs + heard.afterMs);
-      const { dueAtMs: othersDueAtMs } = settler.kept();
+      const { dueAtMs: othersDueAtMs } = settler.kept;
       const isAlone = request.users.length === 1 && request.behind === undefined;
       if (isAlone && othersDueAtMs > 0 && othersDueAtMs <= nowMs) return { again: [] };
       if (heard.how === 'same') return { again: [request] };
@@ -77,7 +75,7 @@ export async function runRecord(
     }
     const whose = heard.kind === 'judge' ? heard.whose : 'unknown';
     settler.began(slot.atRedisMs, slot.heldMs);
-    const kept = settler.kept();
+    const kept = settler.kept;
     const { errorCode, httpStatus } = verdict;
     const attempt = { at: Math.round(slot.atRedisMs), command: request.command, errorCode, httpStatus };
     const earlier = attemptsOf(kept.attempts, request.users[0]?.userId ?? '');
@@ -94,17 +92,12 @@ export async function runRecord(
     learnFromAnswer(options, { request, verdict, breaker: heard, decision });
     const { again, later, refused, imported } = decision;
     if (later.length > 0) {
-      const delayMs = retryDelayMs({
-        tries: record.tries,
-        suspectFailures: suspectFailures(later, whose, record.tries),
-        verdictClass: verdict.class,
-        limits: retry,
-        random: random(),
+      const due = retryAtMs({
+        ...{ users: later, whose, verdict, tries: record.tries, limits: retry, random: random() },
+        ...{ sentAtMs: slot.atRedisMs, nowMs },
       });
-      const { outcomeKnown } = verdict;
-      const due = dueAtMs({ nowMs, sentAtMs: slot.atRedisMs, outcomeKnown, delayMs });
       const [user, ...others] = request.users;
-      const isOfMany = user !== undefined && others.length === 0 && settler.remaining().length > 1;
+      const isOfMany = user !== undefined && others.length === 0 && settler.remaining.length > 1;
       settler.postpone(later, due, isOfMany ? { ...attempt, userId: user.userId } : attempt);
     }
     if (verdict.class !== 'done' && !verdict.outcomeKnown && refused.length + again.length > 0)
@@ -121,5 +114,5 @@ export async function runRecord(
       verdict.class === 'retry' && whose !== 'theirs' && later.some(({ suspicion }) => suspicion === null);
     return { again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   };
-  await runConcurrently(firstRequests(record, settler.remaining(), passedAtMs, commands), step);
+  await runConcurrently(firstRequests(record, settler.remaining, passedAtMs, commands), step);
 }

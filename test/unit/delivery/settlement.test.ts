@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { decide, decideChecked } from '../../../src/delivery/policy/decide.ts';
+import { decide, decideChecked, preflight } from '../../../src/delivery/policy/decide.ts';
+import type { Decision } from '../../../src/delivery/policy/decision.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
 import {
   type ApiRequest,
@@ -7,8 +8,7 @@ import {
   type PendingUser,
   requestsOf,
 } from '../../../src/delivery/policy/pending-user.ts';
-import { preflight } from '../../../src/delivery/policy/preflight.ts';
-import { invalidSettlement, remainingAfter, settlementOf } from '../../../src/delivery/policy/settlement.ts';
+import { remainingAfter, settlementOf, talliesOf } from '../../../src/delivery/policy/settlement.ts';
 import type { ValidEntry } from '../../../src/event/event.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
 import {
@@ -27,15 +27,21 @@ const kept = { tries: 1, attempts: [], suspects: new Map(), dueAtMs: 0, firstSen
 
 function ledger(entries: readonly ValidEntry[]) {
   const raws = new Map(entries.map((entry) => [entry.eventId, rawOf(entry)]));
-  const letter: Parameters<typeof settlementOf>[0]['letter'] = (raw, refused) =>
-    refusedLetter(raw, refused, 'multiaccount_import', []);
   const before: Map<string, PendingUser> = new Map(
     pendingUsersOf(entries).map((user) => [user.userId, user]),
   );
-  const settlementFor = (
-    step: Pick<Parameters<typeof settlementOf>[0], 'before' | 'after' | 'decision'>,
-    tellAll = true,
-  ): Settlement => settlementOf({ ...step, entries: () => raws, letter, kept, tellAll });
+  const settlementFor = ({
+    decision: { imported, refused },
+    ...step
+  }: Pick<Parameters<typeof settlementOf>[0], 'before' | 'after'> & {
+    decision: Pick<Decision, 'imported' | 'refused'>;
+  }): Settlement => {
+    const deaths = refused.map((one) => {
+      const raw = rawOf(one.entry);
+      return { raw, letter: refusedLetter(raw, one, 'multiaccount_import', []) };
+    });
+    return settlementOf({ ...step, imported, deaths, entries: () => raws, kept });
+  };
   return { before, settlementFor };
 }
 
@@ -197,18 +203,15 @@ it('an import supersedes the older events of its user and tells who asked', () =
   });
 });
 
-it('where not all outcomes are asked for, those are told who asked, and none else', () => {
+it('tells those who asked, and counts for those who count', () => {
   const entries = [entryOf('a', 1, { replyTo: 'r1', tally: 't' }), entryOf('a', 2), entryOf('b', 3)];
   const { before, settlementFor } = ledger(entries);
   const decision = { imported: pendingUsersOf(entries), refused: [] };
   const step = { before, after: remainingAfter(before, decision), decision };
-  const { outcomes, publish, tallies, ...rest } = settlementFor(step, false);
-  expect(outcomes).toEqual([]);
+  const { outcomes, publish, tallies } = settlementFor(step);
   expect(publish.map(({ channel }) => channel)).toEqual(['r1']);
   expect(tallies).toEqual([{ tally: 't', name: 'superseded', count: 1 }]);
-  const { outcomes: all, publish: _p, tallies: _t, ...same } = settlementFor(step);
-  expect(rest).toEqual(same);
-  expect(all).toHaveLength(3);
+  expect(outcomes).toHaveLength(3);
 });
 
 it('a dead letter releases its user only with the last event', () => {
@@ -235,24 +238,14 @@ it('a dead letter releases its user only with the last event', () => {
   });
 });
 
-it('what was sent out of turn, or belongs to another record, is a bug that says so', () => {
+it('what was sent out of turn is a bug that says so', () => {
   const entries = [entryOf('a', 1), entryOf('a', 2)];
   const { before, settlementFor } = ledger(entries);
-  const step = { before, after: before };
   const old = { imported: [pendingUserOf(entryOf('a', 1))], refused: [] };
-  expect(() => settlementFor({ ...step, decision: old })).toThrow(/1-0 was sent out of turn/);
-  const foreign = {
-    user: pendingUserOf(...entries),
-    entry: entryOf('a', 9),
-    reason: 'rejected' as const,
-    verdict: verdictFor(70402),
-  };
-  expect(() => settlementFor({ ...step, decision: { imported: [], refused: [foreign] } })).toThrow(
-    /9-0 is not of this record/,
-  );
+  expect(() => settlementFor({ before, after: before, decision: old })).toThrow(/1-0 was sent out of turn/);
 });
 
-it('entries that do not hold up leave first, and release the users nobody else stands for', () => {
+it('invalid entries leave first, and release the users nobody else stands for', () => {
   const good = entryOf('a', 3);
   const invalid = [
     { eventId: '1-0', fields: ['nick', 'nobody'] },
@@ -264,9 +257,12 @@ it('entries that do not hold up leave first, and release the users nobody else s
     letter: invalidLetter(raw, { ok: false, eventId: raw.eventId, userId: '', problems: ['x'] }),
   }));
   const entries = new Map([...invalid.map(({ raw }) => raw), rawOf(good)].map((raw) => [raw.eventId, raw]));
-  const settlement = invalidSettlement({
-    invalid,
-    remaining: new Map([['a', pendingUserOf(good)]]),
+  const remaining = new Map([['a', pendingUserOf(good)]]);
+  const settlement = settlementOf({
+    before: remaining,
+    after: remaining,
+    imported: [],
+    deaths: invalid,
     entries: () => entries,
     kept,
   });
@@ -287,4 +283,38 @@ it('entries that do not hold up leave first, and release the users nobody else s
     ['1-0', '2-0', '4-0', '5-0'].map((eventId) => [eventId, 'dead-lettered']),
   );
   expect(endings(settlement)).toBe(5);
+});
+
+it('tallies count by outcome, dead letters by reason as well; an event of no tally is left out', () => {
+  expect(
+    talliesOf([
+      { tally: 'a', outcome: { outcome: 'imported' } },
+      { tally: undefined, outcome: { outcome: 'imported' } },
+      { tally: 'a', outcome: { outcome: 'imported' } },
+      { tally: 'b', outcome: { outcome: 'superseded' } },
+      { tally: 'a', outcome: { outcome: 'dead-lettered', reason: 'expired' } },
+    ]),
+  ).toEqual([
+    { tally: 'a', name: 'imported', count: 2 },
+    { tally: 'b', name: 'superseded', count: 1 },
+    { tally: 'a', name: 'dead-lettered', count: 1 },
+    { tally: 'a', name: 'dead:expired', count: 1 },
+  ]);
+  expect(talliesOf([])).toEqual([]);
+});
+
+it('an invalid entry has its tally all the same, if that is a name', () => {
+  const tally = (...fields: string[]): string | undefined => {
+    const raw = { eventId: '1-0', fields };
+    const letter = invalidLetter(raw, { ok: false, eventId: '1-0', userId: '', problems: ['x'] });
+    const entries = () => new Map([['1-0', raw]]);
+    const none = { before: new Map(), after: new Map(), imported: [] };
+    const { tallies } = settlementOf({ ...none, deaths: [{ raw, letter }], entries, kept });
+    return tallies?.[0]?.tally;
+  };
+  expect(tally('nick', 'x', 'tally', 'import-1')).toBe('import-1');
+  expect(tally('tally', 'one', 'tally', 'two')).toBe('two');
+  expect([tally('nick', 'tally'), tally('tally', 'a b'), tally('tally', ''), tally('tally')]).toEqual(
+    Array(4).fill(undefined),
+  );
 });

@@ -1,8 +1,9 @@
 import { pendingByUser } from '../../../src/delivery/policy/pending-user.ts';
-import { createSettler } from '../../../src/delivery/settler.ts';
+import { Settler } from '../../../src/delivery/settler.ts';
 import { parseEntry } from '../../../src/event/parse.ts';
 import { entriesOf, freshRecord } from '../../../src/ledger/record.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
+import { entryOf, pendingUserOf, verdictFor } from './entries.ts';
 
 const ENTRIES = JSON.stringify([
   ['1-0', 'userId', 'ann'],
@@ -13,10 +14,9 @@ function settlerOf(isOnWire: () => boolean) {
   const record = freshRecord('c1', 'multiaccount_import', ENTRIES, 1_000);
   const parsed = entriesOf(record).map((entry) => parseEntry(entry, { adminId: 'administrator' }));
   const stored: Settlement[] = [];
-  const settler = createSettler({
+  const settler = new Settler({
     record,
     users: pendingByUser(parsed.filter((entry) => entry.ok)),
-    tellAll: false,
     isOnWire,
     store: async (settlement) => {
       stored.push(settlement);
@@ -27,7 +27,7 @@ function settlerOf(isOnWire: () => boolean) {
 }
 
 test.each([true, false])(
-  'whether a call may be on the wire (%s) is told of what stays, too, when entries that do not hold up leave',
+  'whether a call may be on the wire (%s) is told of what stays, too, when invalid entries leave',
   async (onWire) => {
     const { settler, stored, invalid } = settlerOf(() => onWire);
     expect(await settler.settleInvalid(invalid)).toBe('settled');
@@ -36,3 +36,17 @@ test.each([true, false])(
     expect(stored[0]?.kept).toMatchObject({ users: 1, onWire });
   },
 );
+
+test('an event that is not of this record is a bug that says so', async () => {
+  const { settler, stored } = settlerOf(() => false);
+  const entry = entryOf('ann', 9);
+  const refused = {
+    user: pendingUserOf(entry),
+    entry,
+    reason: 'rejected',
+    verdict: verdictFor(70402),
+  } as const;
+  const ended = { imported: [], refused: [refused], command: 'account_import', passedAtMs: 0 } as const;
+  await expect(settler.settle(ended)).rejects.toThrow(/9-0 is not of this record/);
+  expect(stored).toEqual([]);
+});

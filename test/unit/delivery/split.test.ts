@@ -66,7 +66,7 @@ it('halves by bytes, not by users', () => {
     commands,
   );
   expect(halves.map(({ users }) => users.length)).toEqual([3, 7]);
-  const [a = 0, b = 0] = halves.map((half) => bytesOf(half, half.users, commands));
+  const [a = 0, b = 0] = halves.map((half) => bytesOf(half, commands));
   expect(Math.max(a, b) / Math.min(a, b)).toBeLessThan(1.5);
 });
 

@@ -1,4 +1,4 @@
-import type { CallReport, DeliveryReport } from '../../../src/delivery/delivery-report.ts';
+import type { CallReport, DeliveryReport } from '../../../src/delivery/delivery-options.ts';
 import { readAnswer } from '../../../src/im/answers.ts';
 import { withoutUsers } from '../../../src/im/redact.ts';
 import { type Verdict, verdictOf } from '../../../src/im/verdicts.ts';

@@ -1,4 +1,4 @@
-import type { CallReport } from '../../../src/delivery/delivery-report.ts';
+import type { CallReport } from '../../../src/delivery/delivery-options.ts';
 import { type Answer, readAnswer } from '../../../src/im/answers.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';
 import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';

@@ -1,4 +1,4 @@
-import { prepareForBullmq } from '../../../src/calls/bullmq/when-out-of-memory.ts';
+import { prepareForBullmq } from '../../../src/calls/bullmq/bullmq.ts';
 import type { RedisClient } from '../../../src/redis/connect.ts';
 
 const { jest } = import.meta;

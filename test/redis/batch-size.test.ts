@@ -1,4 +1,4 @@
-import { trackRefusalRate } from '../../src/delivery/refusal-rate.ts';
+import { BatchSize } from '../../src/delivery/batch-size.ts';
 import { type CutLimits, cutCalls } from '../../src/intake/cut.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
@@ -28,13 +28,13 @@ const fail = (error: Error): never => {
 const size = async (): Promise<number> => Number((await redis.hget(keys.culprits, 'size')) ?? 100);
 
 it('learns the share over all processes, shrinks the batches, and goes back as the innocent pass', async () => {
-  const one = trackRefusalRate(redis, keys, fail);
-  const two = trackRefusalRate(redis, keys, fail);
+  const one = new BatchSize(redis, keys, fail);
+  const two = new BatchSize(redis, keys, fail);
   for (let i = 0; i < 40; i++) (i % 2 === 0 ? one : two).saw(95, 5);
   await eventually('the share is known', async () => (await size()) <= 25);
   expect(await size()).toBeGreaterThanOrEqual(15);
   // A process that comes later knows what the others learned: it tells of the innocent, too.
-  const late = trackRefusalRate(redis, keys, fail);
+  const late = new BatchSize(redis, keys, fail);
   await eventually('it is forgotten', async () => {
     late.saw(5_000, 0);
     return (await redis.exists(keys.culprits)) === 0;
@@ -43,13 +43,24 @@ it('learns the share over all processes, shrinks the batches, and goes back as t
 });
 
 it('is bounded: however many culprits, the share is one and a batch has ten users', async () => {
-  const watch = trackRefusalRate(redis, keys, fail);
+  const watch = new BatchSize(redis, keys, fail);
   for (let i = 0; i < 50; i++) watch.saw(0, 1_000);
   await eventually('all are culprits', async () => (await size()) === 10);
   const { users, found } = await redis.hgetall(keys.culprits);
   expect(Number(found)).toBeLessThanOrEqual(Number(users));
   expect(Number(await redis.hget(keys.culprits, 'users'))).toBeLessThanOrEqual(5_000);
   expect(await redis.ttl(keys.culprits)).toBeGreaterThan(500);
+});
+
+it('halves the body that was refused, for ten minutes; one that is suspected for one', async () => {
+  const batchSize = new BatchSize(redis, keys, fail);
+  const limit = async () => Number(await redis.get(keys.bodyLimit));
+  batchSize.suspected(90_001);
+  await eventually('it is noted', async () => (await limit()) === 45_000);
+  expect(await redis.pttl(keys.bodyLimit)).toBeLessThanOrEqual(60_000);
+  batchSize.refused(1_500);
+  await eventually('it is noted', async () => (await limit()) === 1_024);
+  expect(await redis.pttl(keys.bodyLimit)).toBeGreaterThan(590_000);
 });
 
 const limits: CutLimits = {

@@ -1,4 +1,4 @@
-import { firstRequests } from '../../../src/delivery/policy/first-requests.ts';
+import { firstRequests } from '../../../src/delivery/policy/split.ts';
 import { commands, entryOf, pendingUserOf } from './entries.ts';
 
 const users = ['a', 'b', 'c'].map((userId, n) => pendingUserOf(entryOf(userId, n)));

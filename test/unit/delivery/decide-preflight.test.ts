@@ -1,6 +1,6 @@
 import fc from 'fast-check';
+import { preflight } from '../../../src/delivery/policy/decide.ts';
 import { accountOf } from '../../../src/delivery/policy/pending-user.ts';
-import { preflight } from '../../../src/delivery/policy/preflight.ts';
 import { entryLists, entryOf, pendingUserOf, pendingUsersOf } from './entries.ts';
 
 const long = ['nick'] as const;
