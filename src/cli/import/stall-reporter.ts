@@ -1,9 +1,9 @@
 import type { Verdict } from '../../im/verdicts.ts';
 import type { FleetState, HoldState } from '../../pace/hold/hold-state.ts';
 import { isDatabaseRefused } from '../../redis/database.ts';
+import { verdictWords } from '../../tasks/account-checks.ts';
 import type { BackfillReport } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';
-import { verdictWords } from '../../tasks/checks/check-call.ts';
 
 /** Says why no rows are done, once for each reason, and when they are done again. */
 export interface StallReporter {

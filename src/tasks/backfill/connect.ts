@@ -7,9 +7,7 @@ import { commandPair } from '../../pace/quotas.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
 import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
-import type { AccountChecks } from '../checks/account-checks.ts';
-import type { AccountChecksReport } from '../checks/check-call.ts';
-import { openAccountChecks } from '../checks/open-account-checks.ts';
+import { type AccountChecks, type AccountChecksReport, openAccountChecks } from '../account-checks.ts';
 import { createInFlightLimit, type InFlightLimit, type Obstacle } from './in-flight-limit.ts';
 import { createStreamWriter, type StreamWriter } from './stream-writer.ts';
 

@@ -1,5 +1,5 @@
 import type { UserInput } from '../../event/fields.ts';
-import type { AccountChecks, Presence } from '../checks/account-checks.ts';
+import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/columns.ts';
 import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder } from './batches.ts';
 import type { Checkpoint } from './checkpoint.ts';

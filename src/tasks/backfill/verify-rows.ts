@@ -1,7 +1,7 @@
 import type { UserInput } from '../../event/fields.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import type { AccountChecks, Presence } from '../checks/account-checks.ts';
+import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/columns.ts';
 import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder } from './batches.ts';
 import { noVerdictReason } from './import-rows.ts';

@@ -1,7 +1,7 @@
+import type { Presence } from '../../../../src/tasks/account-checks.ts';
 import { type Checkpoint, NO_COUNTS } from '../../../../src/tasks/backfill/checkpoint.ts';
 import { importRows } from '../../../../src/tasks/backfill/import-rows.ts';
 import type { Reject } from '../../../../src/tasks/backfill/reject-file.ts';
-import type { Presence } from '../../../../src/tasks/checks/account-checks.ts';
 import type { Row } from '../../../../src/tasks/rows/columns.ts';
 
 const START: Checkpoint = { identity: 'i', rows: 0, rejectBytes: 0, counts: NO_COUNTS, tally: 't' };
