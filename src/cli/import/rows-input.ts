@@ -79,14 +79,7 @@ function delimiter(text: string): string {
 /** Opens the file. Throws a CliError for a file that cannot be used. */
 export async function openedRows(file: string, flags: RowsFlags): Promise<OpenRows> {
   try {
-    return await openRows(file, {
-      ...(flags.format !== undefined && { format: flags.format }),
-      ...(flags.encoding !== undefined && { encoding: flags.encoding }),
-      ...(flags.delimiter !== undefined && { delimiter: flags.delimiter }),
-      mapping: flags.map ?? {},
-      header: flags.header,
-      quotes: flags.quotes,
-    });
+    return await openRows(file, { ...flags, mapping: flags.map ?? {} });
   } catch (error) {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   }
