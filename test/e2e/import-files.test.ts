@@ -5,11 +5,10 @@ import { gzipSync } from 'node:zlib';
 import {
   identityOf,
   newCheckpoint,
+  openRejectFile,
   readCheckpoint,
-  removeCheckpoint,
   writeCheckpoint,
-} from '../../src/tasks/backfill/checkpoint.ts';
-import { openRejectFile } from '../../src/tasks/backfill/reject-file.ts';
+} from '../../src/tasks/backfill/import-files.ts';
 import { openRows, type ReadOptions } from '../../src/tasks/rows/open-rows.ts';
 
 /** The files that an import reads and writes, without a process and without Redis. */
@@ -32,9 +31,6 @@ describe('the checkpoint', () => {
     expect(await readCheckpoint(path, 'i')).toMatchObject({ ...checkpoint, rows: 1_300 });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(await readdir(folder)).toEqual(['users.csv.imsync-checkpoint']);
-    await removeCheckpoint(path);
-    await removeCheckpoint(path);
-    expect(await readdir(folder)).toEqual([]);
   });
 
   test('of another file, or incomplete, is refused with advice', async () => {

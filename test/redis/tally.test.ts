@@ -1,7 +1,11 @@
 import { talliesOf } from '../../src/delivery/policy/import-counters.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createStreamWriter } from '../../src/tasks/backfill/stream-writer.ts';
-import { openTally, readTally, underWay } from '../../src/tasks/backfill/tally.ts';
+import {
+  createStreamWriter,
+  openTally,
+  readTally,
+  underWay,
+} from '../../src/tasks/backfill/stream-writer.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, useStages } from './stage.ts';

@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { needsOwnCall } from '../../tasks/backfill/connect.ts';
 import { dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
 import { EXIT } from '../fail.ts';
 import { loadForCommand } from '../load-config.ts';
@@ -80,7 +79,6 @@ async function runDryRun(file: string, flags: ImportFlags, self: Command): Promi
     const found = await dryRun(
       watched.rows(),
       rulesOf(config, flags),
-      needsOwnCall(config.api.form),
       (done) =>
         progress.show({ rows: done, estimatedRows: watched.estimatedRows(), words: 'nothing is changed' }),
       interruption.signal,

@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { ChecksRefusedError } from '../../tasks/account-checks.ts';
-import { CheckpointError } from '../../tasks/backfill/checkpoint.ts';
-import type { RejectShape } from '../../tasks/backfill/reject-file.ts';
+import { CheckpointError, type RejectShape } from '../../tasks/backfill/import-files.ts';
 import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
 import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
 import { readDelimiter } from '../../tasks/rows/csv-rows.ts';

@@ -2,18 +2,17 @@ import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
+import { type Backfill, openBackfill } from '../../tasks/backfill/connect.ts';
 import {
   type Checkpoint,
   identityOf,
   newCheckpoint,
+  openRejectFile,
   readCheckpoint,
-  removeCheckpoint,
   writeCheckpoint,
-} from '../../tasks/backfill/checkpoint.ts';
-import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
+} from '../../tasks/backfill/import-files.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
-import { openRejectFile } from '../../tasks/backfill/reject-file.ts';
-import { awaitTally, openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
+import { awaitTally, openTally, readTally, type Tally } from '../../tasks/backfill/stream-writer.ts';
 import type { OpenRows } from '../../tasks/rows/open-rows.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
@@ -141,12 +140,12 @@ async function work(job: ImportJob): Promise<number> {
     );
     const outcome = await addAndWait(job, view, backfill, rejects);
     const complete = !signal.aborted;
-    if (complete && job.checkpointFile !== undefined) await removeCheckpoint(job.checkpointFile);
+    if (complete && job.checkpointFile !== undefined) await rm(job.checkpointFile, { force: true });
     const summary: ImportSummary = {
       file,
       complete,
       counts: view.at.counts,
-      rejectFile: rejects.bytes > 0 ? rejects.path : undefined,
+      rejectFile: rejects.bytes > 0 ? job.rejectFile : undefined,
       warnings: view.watched.warnings(),
       outcome: outcome && outcomeOf(outcome),
       seconds: (performance.now() - startedMs) / 1_000,
@@ -171,7 +170,7 @@ async function work(job: ImportJob): Promise<number> {
 async function addAndWait(
   { flags, config, from, checkpointFile }: ImportJob,
   view: ImportView,
-  { redis, keys, hold, checks, limit, writer }: Backfill,
+  { redis, keys, hold, checks, add }: Backfill,
   rejects: ReturnType<typeof openRejectFile>,
 ): Promise<Tally | undefined> {
   const { progress, stalls, watched } = view;
@@ -183,10 +182,8 @@ async function addAndWait(
     rows: watched.rows(),
     rules: rulesOf(config, flags),
     checks,
-    limit,
-    writer: writer(from.tally),
+    add: (users) => add(users, from.tally),
     rejects,
-    isAlone: needsOwnCall(config.api.form),
     from,
     save: async (checkpoint) => {
       if (checkpointFile !== undefined) await writeCheckpoint(checkpointFile, checkpoint);

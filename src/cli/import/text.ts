@@ -1,5 +1,5 @@
-import type { ImportCounts } from '../../tasks/backfill/checkpoint.ts';
-import { type Tally, underWay } from '../../tasks/backfill/tally.ts';
+import type { ImportCounts } from '../../tasks/backfill/import-files.ts';
+import { type Tally, underWay } from '../../tasks/backfill/stream-writer.ts';
 import type { DryRun } from '../../tasks/backfill/validate-rows.ts';
 import { countedLines, duration, grouped, type NamedCount } from '../format.ts';
 

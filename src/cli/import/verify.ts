@@ -2,9 +2,8 @@ import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
-import type { UserInput } from '../../event/fields.ts';
-import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
-import { openRejectFile, type Reject, type RejectFile } from '../../tasks/backfill/reject-file.ts';
+import { type Backfill, openBackfill } from '../../tasks/backfill/connect.ts';
+import { openRejectFile, type Reject, type RejectFile } from '../../tasks/backfill/import-files.ts';
 import {
   type RowState,
   type VerifiedRow,
@@ -141,10 +140,9 @@ function checkVerify(file: string, flags: VerifyFlags, config: Config): void {
 /** Checks every row; writes and enqueues the missing users as the flags say. */
 async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCounts> {
   const { flags, config, watched, progress, stalls, signal } = job;
-  const { checks, redis, keys, hold } = backfill;
+  const { checks, redis, keys, hold, add } = backfill;
   if (checks === undefined)
     throw new RangeError('verify runs without account_check: a bug, please report it');
-  const enqueue = enqueuerOf(config, backfill);
   let done = 0;
   stalls.watch(hold, () => done);
   return verifyRows({
@@ -156,7 +154,9 @@ async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCoun
     onRows: async (found) => {
       if (flags.missingFile !== undefined) await job.missing.add(found.flatMap(withoutAccount));
       if (!flags.enqueueMissing) return 0;
-      return enqueue(found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : [])));
+      const users = found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : []));
+      await add(users);
+      return users.length;
     },
     onProgress: (counts) => {
       done = counts.rows;
@@ -165,24 +165,6 @@ async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCoun
     },
     signal,
   });
-}
-
-/** Adds users to the intake as fast as the in-flight limit allows. Resolves to their number. */
-function enqueuerOf(
-  config: Config,
-  { limit, writer: openWriter }: Backfill,
-): (users: readonly UserInput[]) => Promise<number> {
-  const isAlone = needsOwnCall(config.api.form);
-  const writer = openWriter();
-  return async (users) => {
-    for (let from = 0; from < users.length; ) {
-      const rest = users.slice(from);
-      const room = await limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));
-      await writer.write(rest.slice(0, room));
-      from += room;
-    }
-    return users.length;
-  };
 }
 
 /** Written as a reject is, with line and reason before its own columns, so that it can be imported again. */

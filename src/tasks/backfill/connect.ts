@@ -1,5 +1,4 @@
 import type { Config, ReadFile } from '../../config/config.ts';
-import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { openSlots } from '../../pace/open-limiter.ts';
@@ -8,8 +7,9 @@ import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/
 import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
 import { type AccountChecks, type AccountChecksReport, openAccountChecks } from '../account-checks.ts';
-import { createInFlightLimit, type InFlightLimit, type Obstacle } from './in-flight-limit.ts';
-import { createStreamWriter, type StreamWriter } from './stream-writer.ts';
+import { createInFlightLimit, type Obstacle } from './in-flight-limit.ts';
+import { addWithin, createStreamWriter } from './stream-writer.ts';
+import { needsOwnCall } from './validate-rows.ts';
 
 /** What an import or a verification works with. */
 export interface Backfill {
@@ -18,8 +18,8 @@ export interface Backfill {
   readonly hold: HoldState;
   /** Undefined when no account is to be checked. */
   readonly checks: AccountChecks | undefined;
-  readonly limit: InFlightLimit;
-  writer(tally?: string): StreamWriter;
+  /** Adds users to the intake, and to the open tally if one is named, as fast as the in-flight limit allows. */
+  add(users: readonly UserInput[], tally?: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,8 +28,6 @@ export interface BackfillReport extends AccountChecksReport {
 }
 
 const REACH_MS = 3_000;
-/** The class of calls that can wait longest. */
-const SLOT_CLASS = 'redrive';
 
 /**
  * Connects. Rejects with the reason when Redis cannot be reached at the start. Later the backfill waits
@@ -45,6 +43,7 @@ export async function openBackfill(options: {
   const { config, readFile, withChecks, signal, report } = options;
   const settings = redisSettings(config, readFile);
   const keys = keysOf(config.app.sdkAppId);
+  const commands = commandPair(config.api.form);
   const connections: RedisClient[] = [];
   const open = (name: string): RedisClient => {
     const client = openRedis(settings, 'loop', name, (change) => {
@@ -62,24 +61,31 @@ export async function openBackfill(options: {
     await whenReady(redis, REACH_MS);
     const checks = withChecks
       ? await openAccountChecks({
-          config,
-          readFile,
-          redis,
+          ...{ config, readFile, redis, keys, report },
           subscriber: open('backfill-watch'),
-          keys,
-          slotClass: SLOT_CLASS,
-          report,
+          // The class of calls that can wait longest.
+          slotClass: 'redrive',
           onTrouble: (error) => report.obstacle('redis', error.message),
         })
       : undefined;
+    const limit = createInFlightLimit({
+      ...{ redis, keys, commands, signal },
+      slots: {
+        batch: openSlots(config, redis, keys, commands.batch),
+        single: openSlots(config, redis, keys, commands.single),
+      },
+      usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
+      onObstacle: (obstacle, why) => report.obstacle(obstacle, why),
+    });
+    const onRefused = (why: string): void => report.obstacle('redis', why);
+    const isAlone = needsOwnCall(config.api.form);
     return {
       redis,
       keys,
       hold: createHoldState(redis, keys),
       checks,
-      limit: limitOf(config, redis, keys, signal, report),
-      writer: (tally) =>
-        createStreamWriter({ redis, keys, tally, signal, onRefused: (why) => report.obstacle('redis', why) }),
+      add: (users, tally) =>
+        addWithin(limit, createStreamWriter({ redis, keys, tally, signal, onRefused }), isAlone, users),
       async close() {
         checks?.close();
         await close();
@@ -89,33 +95,4 @@ export async function openBackfill(options: {
     await close();
     throw error;
   }
-}
-
-function limitOf(
-  config: Config,
-  redis: RedisClient,
-  keys: Keys,
-  signal: AbortSignal,
-  report: BackfillReport,
-): InFlightLimit {
-  const commands = commandPair(config.api.form);
-  return createInFlightLimit({
-    redis,
-    keys,
-    commands,
-    slots: {
-      batch: openSlots(config, redis, keys, commands.batch),
-      single: openSlots(config, redis, keys, commands.single),
-    },
-    usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
-    signal,
-    onObstacle: (obstacle, why) => report.obstacle(obstacle, why),
-  });
-}
-
-/** Whether a user needs a call of its own. cut.lua decides by the same rule. */
-export function needsOwnCall(form: Config['api']['form']): (user: UserInput) => boolean {
-  return ({ type, nick, faceUrl }) =>
-    form === 'hosted' ||
-    (form === 'legacy' && (Number(type) === 1 || !(isAbsent(nick) && isAbsent(faceUrl))));
 }
