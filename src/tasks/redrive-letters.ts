@@ -8,9 +8,7 @@ import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 
-/** Which letters an operator wants redriven. */
-
-/** What the operator asks for. */
+/** What an operator asks for: which letters are redriven, and how. */
 export interface RunRequest {
   readonly filter: LetterFilter;
   /** Letters named one by one; then the filter does not count. */

@@ -148,21 +148,16 @@ async function resumableRun(
   return run;
 }
 
-/** Writes into the history how far a run has come. */
-export interface RunRecorder {
-  /** Writes at most once in SIGN_EVERY_MS. */
-  progress(report: RedriveReport): void;
-  end(report: RedriveReport): Promise<void>;
-  fail(error: Error): Promise<void>;
-}
-
-/** A history that cannot be written does not stop the redrive: `say` receives the reason, once per reason. */
+/**
+ * Writes into the history how far a run has come. A history that cannot be written does not stop the redrive:
+ * `say` receives the reason, once per reason.
+ */
 export function createRunRecorder(
   redis: RedisClient,
   keys: Keys,
   run: RedriveRun,
   say: (text: string) => void,
-): RunRecorder {
+) {
   let last = run;
   let writtenAtMs = performance.now();
   let writing: Promise<unknown> = Promise.resolve();
@@ -186,18 +181,19 @@ export function createRunRecorder(
     failed: run.failed + failed,
   });
   return {
-    progress(report) {
+    /** Writes at most once in SIGN_EVERY_MS. */
+    progress(report: RedriveReport): void {
       if (performance.now() - writtenAtMs < SIGN_EVERY_MS) return;
       writtenAtMs = performance.now();
       last = soFar(report);
       write(last);
     },
-    async end(report) {
+    async end(report: RedriveReport): Promise<void> {
       const { givenUp } = report;
       const state = givenUp === null ? 'done' : givenUp === 'interrupted' ? 'interrupted' : 'stopped';
       await write({ ...soFar(report), state, why: state === 'stopped' ? givenUp : null });
     },
-    async fail(error) {
+    async fail(error: Error): Promise<void> {
       await write({ ...last, state: 'interrupted', why: error.message.slice(0, 200) });
     },
   };

@@ -7,7 +7,7 @@ import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts
 import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
 import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';
 import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
-import { createDigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
+import { DigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
 
@@ -117,7 +117,7 @@ export interface WatchedRows {
 }
 
 export function watchRows(open: OpenRows): WatchedRows {
-  const digits = createDigitWatch();
+  const digits = new DigitWatch();
   let read = 0;
   let isDone = false;
   let mangled = 0;

@@ -7,7 +7,7 @@ import {
   type Checkpoint,
   identityOf,
   newCheckpoint,
-  openRejectFile,
+  RejectFile,
   readCheckpoint,
   writeCheckpoint,
 } from '../../tasks/backfill/import-files.ts';
@@ -129,7 +129,7 @@ async function work(job: ImportJob): Promise<number> {
   const { signal } = interruption;
   const view: ImportView = { progress, stalls, watched: watchRows(rows), interruption, at: from };
   if (from.rejectBytes === 0) await rm(job.rejectFile, { force: true });
-  const rejects = openRejectFile(job.rejectFile, rejectShape(rows), from.rejectBytes);
+  const rejects = new RejectFile(job.rejectFile, rejectShape(rows), from.rejectBytes);
   try {
     for (const text of greetings(job)) progress.say(text);
     const { report } = stalls;
@@ -171,7 +171,7 @@ async function addAndWait(
   { flags, config, from, checkpointFile }: ImportJob,
   view: ImportView,
   { redis, keys, hold, checks, add }: Backfill,
-  rejects: ReturnType<typeof openRejectFile>,
+  rejects: RejectFile,
 ): Promise<Tally | undefined> {
   const { progress, stalls, watched } = view;
   const { signal } = view.interruption;

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
 import { type Backfill, openBackfill } from '../../tasks/backfill/connect.ts';
-import { openRejectFile, type Reject, type RejectFile } from '../../tasks/backfill/import-files.ts';
+import { type Reject, RejectFile } from '../../tasks/backfill/import-files.ts';
 import {
   type RowState,
   type VerifiedRow,
@@ -95,7 +95,7 @@ async function runVerify(file: string, flags: VerifyFlags, self: Command): Promi
   });
   const { signal } = interruption;
   if (flags.missingFile !== undefined) await rm(flags.missingFile, { force: true });
-  const missing = openRejectFile(flags.missingFile ?? '', rejectShape(rows), 0);
+  const missing = new RejectFile(flags.missingFile ?? '', rejectShape(rows), 0);
   try {
     progress.say(openedText(rows));
     const { report } = stalls;

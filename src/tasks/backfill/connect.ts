@@ -8,7 +8,7 @@ import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
 import { type AccountChecks, type AccountChecksReport, openAccountChecks } from '../account-checks.ts';
 import { createInFlightLimit, type Obstacle } from './in-flight-limit.ts';
-import { addWithin, createStreamWriter } from './stream-writer.ts';
+import { addWithin, writeUsers } from './stream-writer.ts';
 import { needsOwnCall } from './validate-rows.ts';
 
 /** What an import or a verification works with. */
@@ -84,8 +84,10 @@ export async function openBackfill(options: {
       keys,
       hold: createHoldState(redis, keys),
       checks,
-      add: (users, tally) =>
-        addWithin(limit, createStreamWriter({ redis, keys, tally, signal, onRefused }), isAlone, users),
+      add(users, tally) {
+        const target = { redis, keys, tally, signal, onRefused };
+        return addWithin(limit, (some) => writeUsers(target, some), isAlone, users);
+      },
       async close() {
         checks?.close();
         await close();

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises';
 import type { Row } from '../rows/columns.ts';
 
@@ -104,17 +105,6 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   }
 }
 
-/**
- * The rows that cannot be imported, with line and reason. The file is made at the first of them. It has the
- * columns of the input, so that a user can mend it and import it.
- */
-export interface RejectFile {
-  readonly bytes: number;
-  /** Resolves when the file has them. */
-  add(rejects: readonly Reject[]): Promise<void>;
-  close(): Promise<void>;
-}
-
 export interface Reject {
   readonly row: Row;
   readonly reason: string;
@@ -129,44 +119,52 @@ export interface RejectShape {
 }
 
 /**
- * `keptBytes`: what the checkpoint of a resumed import covers. Anything after it is cut off and written
- * again.
+ * The rows that cannot be imported, with line and reason. The file is made at the first of them. It has the
+ * columns of the input, so that a user can mend it and import it.
  */
-export function openRejectFile(path: string, shape: RejectShape, keptBytes: number): RejectFile {
-  let file: FileHandle | undefined;
-  let bytes = keptBytes;
-  const opened = async (): Promise<FileHandle> => {
+export class RejectFile {
+  bytes: number;
+  private readonly path: string;
+  private readonly shape: RejectShape;
+  private file: FileHandle | undefined;
+
+  /**
+   * `keptBytes`: what the checkpoint of a resumed import covers. Anything after it is cut off and written
+   * again.
+   */
+  constructor(path: string, shape: RejectShape, keptBytes: number) {
+    this.path = path;
+    this.shape = shape;
+    this.bytes = keptBytes;
+  }
+
+  /** Resolves when the file has them. */
+  async add(rejects: readonly Reject[]): Promise<void> {
+    if (rejects.length === 0) return;
+    this.file ??= await this.open();
+    const head = this.bytes === 0 ? headText(this.shape) : '';
+    const text = Buffer.from(head + rejects.map((reject) => rejectText(reject, this.shape)).join(''));
+    await this.file.write(text, 0, text.length, this.bytes);
+    this.bytes += text.length;
+  }
+
+  private async open(): Promise<FileHandle> {
     try {
-      file = await open(path, bytes > 0 ? 'r+' : 'w', 0o600).catch((error: NodeJS.ErrnoException) => {
-        // The file of an earlier run was removed. The rest is written to a new one.
-        if (error.code !== 'ENOENT') throw error;
-        bytes = 0;
-        return open(path, 'w', 0o600);
-      });
-      await file.truncate(bytes);
+      const file = await open(this.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      // The file of an earlier run was removed. The rest is written to a new one.
+      if ((await file.stat()).size < this.bytes) this.bytes = 0;
+      await file.truncate(this.bytes);
+      return file;
     } catch (error) {
       throw new CheckpointError(
-        `The reject file ${path} cannot be written: ${(error as Error).message}. Name a place for it: --rejects FILE.`,
+        `The reject file ${this.path} cannot be written: ${(error as Error).message}. Name a place for it: --rejects FILE.`,
       );
     }
-    return file;
-  };
-  return {
-    get bytes() {
-      return bytes;
-    },
-    async add(rejects) {
-      if (rejects.length === 0) return;
-      const handle = file ?? (await opened());
-      const head = bytes === 0 ? headText(shape) : '';
-      const text = Buffer.from(head + rejects.map((reject) => rejectText(reject, shape)).join(''));
-      await handle.write(text, 0, text.length, bytes);
-      bytes += text.length;
-    },
-    async close() {
-      await file?.close();
-    },
-  };
+  }
+
+  async close(): Promise<void> {
+    await this.file?.close();
+  }
 }
 
 export function headText({ format, header }: RejectShape): string {

@@ -5,22 +5,16 @@ import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import type { InFlightLimit } from './in-flight-limit.ts';
 
-/** Adds users to the intake stream. With a tally it counts them in the same step. */
-export interface StreamWriter {
-  /** Resolves once Redis has all of them. Waits while Redis refuses for a transient reason. */
-  write(users: readonly UserInput[]): Promise<void>;
-}
-
-/** Adds users in their order, a few at a time, as `limit` allows. */
+/** Adds users in their order with `write`, a few at a time, as `limit` allows. */
 export async function addWithin(
   limit: InFlightLimit,
-  writer: StreamWriter,
+  write: (users: readonly UserInput[]) => Promise<void>,
   isAlone: (user: UserInput) => boolean,
   users: readonly UserInput[],
 ): Promise<void> {
   for (let rest = users; rest.length > 0; ) {
     const headroom = await limit.headroom(rest.length, rest.filter(isAlone).length);
-    await writer.write(rest.slice(0, headroom));
+    await write(rest.slice(0, headroom));
     rest = rest.slice(headroom);
   }
 }
@@ -29,40 +23,45 @@ const AGAIN_MS = 1_000;
 /** Refusals that waiting does not cure. */
 const LASTING = /^(NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|ERR)\b/;
 
-export function createStreamWriter(options: {
+export interface StreamWriterOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   /** An open tally; undefined when nobody counts. */
   readonly tally: string | undefined;
   readonly signal: AbortSignal;
-  /** Redis refused. The writer tries again after a second. */
+  /** Redis refused. The users are added again after a second. */
   readonly onRefused: (reason: string) => void;
-}): StreamWriter {
-  const { redis, keys, tally, signal, onRefused } = options;
-  const writeOnce = async (users: readonly UserInput[]): Promise<void> => {
-    // A transaction adds all or none. A full Redis could otherwise take some, and the count would be wrong.
-    const transaction = redis.multi();
-    for (const user of users) transaction.xadd(keys.stream, '*', ...toFields({ ...user, tally }));
-    if (tally !== undefined) {
-      transaction.hincrby(keys.tallyPrefix + tally, 'accepted', users.length);
-      transaction.expire(keys.tallyPrefix + tally, TALLY_LIFE_SECONDS);
+}
+
+/**
+ * Adds users to the intake stream, and counts them in the tally in the same step. Resolves once Redis has all
+ * of them. Waits while Redis refuses for a transient reason.
+ */
+export async function writeUsers(options: StreamWriterOptions, users: readonly UserInput[]): Promise<void> {
+  for (;;) {
+    try {
+      return await writeOnce(options, users);
+    } catch (error) {
+      const reasons = reasonsOf(error);
+      if (reasons.some((reason) => LASTING.test(reason))) throw error;
+      options.onRefused(reasons[0] ?? String(error));
+      await sleep(AGAIN_MS, undefined, { signal: options.signal });
     }
-    for (const [error] of (await transaction.exec()) ?? []) if (error !== null) throw error;
-  };
-  return {
-    async write(users) {
-      for (;;) {
-        try {
-          return await writeOnce(users);
-        } catch (error) {
-          const reasons = reasonsOf(error);
-          if (reasons.some((reason) => LASTING.test(reason))) throw error;
-          onRefused(reasons[0] ?? String(error));
-          await sleep(AGAIN_MS, undefined, { signal });
-        }
-      }
-    },
-  };
+  }
+}
+
+async function writeOnce(
+  { redis, keys, tally }: StreamWriterOptions,
+  users: readonly UserInput[],
+): Promise<void> {
+  // A transaction adds all or none. A full Redis could otherwise take some, and the count would be wrong.
+  const transaction = redis.multi();
+  for (const user of users) transaction.xadd(keys.stream, '*', ...toFields({ ...user, tally }));
+  if (tally !== undefined) {
+    transaction.hincrby(keys.tallyPrefix + tally, 'accepted', users.length);
+    transaction.expire(keys.tallyPrefix + tally, TALLY_LIFE_SECONDS);
+  }
+  for (const [error] of (await transaction.exec()) ?? []) if (error !== null) throw error;
 }
 
 /** A discarded transaction carries the reasons in `previousErrors`; the first of them says why. */

@@ -30,8 +30,9 @@ export async function openBytes(path: string): Promise<Bytes> {
   const totalBytes = path === '-' ? undefined : await sizeOf(path);
   const file = path === '-' ? undefined : createReadStream(path, { highWaterMark: CHUNK_BYTES });
   const source = file ?? process.stdin;
+  const input = bytesOf(source, (why) => `The input cannot be read any further: ${why}.`);
   // The first two bytes identify gzip. A pipe may deliver them one at a time.
-  const packed = await readAhead(readable(source), 2);
+  const packed = await readAhead(input, 2);
   const isGzip = packed.head[0] === 0x1f && packed.head[1] === 0x8b;
   const { head, all } = await readAhead(isGzip ? gunzip(packed.all) : packed.all, HEAD_BYTES);
   return {
@@ -73,24 +74,22 @@ async function readAhead(
   return { head: Buffer.concat(parts), all: all() };
 }
 
-async function* readable(source: Readable): AsyncGenerator<Uint8Array> {
-  try {
-    yield* source as AsyncIterable<Buffer>;
-  } catch (error) {
-    throw new UnreadableRowsError(`The input cannot be read any further: ${(error as Error).message}.`);
-  }
-}
-
-async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+function gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const unpacked = createGunzip({ chunkSize: CHUNK_BYTES });
   pipeline(Readable.from(packed), unpacked, () => undefined);
+  return bytesOf(
+    unpacked,
+    (why) => `The gzip data is damaged or cut off: ${why}. Test it with gzip -t, and fetch the file again.`,
+  );
+}
+
+/** The bytes of a stream. Its error becomes an UnreadableRowsError with this sentence, unless it is one. */
+async function* bytesOf(stream: Readable, sentence: (why: string) => string): AsyncGenerator<Uint8Array> {
   try {
-    yield* unpacked as AsyncIterable<Uint8Array>;
+    yield* stream as AsyncIterable<Buffer>;
   } catch (error) {
     if (error instanceof UnreadableRowsError) throw error;
-    throw new UnreadableRowsError(
-      `The gzip data is damaged or cut off: ${(error as Error).message}. Test it with gzip -t, and fetch the file again.`,
-    );
+    throw new UnreadableRowsError(sentence((error as Error).message));
   }
 }
 

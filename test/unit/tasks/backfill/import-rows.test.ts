@@ -45,11 +45,9 @@ function run(
       return Math.min(headroom, wanted);
     },
   };
-  const writer = {
-    write: async (added: readonly UserInput[]) => {
-      on.onAdd();
-      on.added.push(...added.map(({ userId }) => userId));
-    },
+  const write = async (added: readonly UserInput[]) => {
+    on.onAdd();
+    on.added.push(...added.map(({ userId }) => userId));
   };
   return importRows({
     rows: rowsOf(userIds),
@@ -60,7 +58,7 @@ function run(
         return new Map(asked.map((userId) => [userId, there(userId)]));
       },
     },
-    add: (added) => addWithin(limit, writer, () => false, added),
+    add: (added) => addWithin(limit, write, () => false, added),
     rejects: {
       get bytes() {
         return on.rejected.length;
