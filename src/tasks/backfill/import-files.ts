@@ -38,7 +38,7 @@ const NO_COUNTS: ImportCounts = { rows: 0, rejected: 0, there: 0, unasked: 0, ad
 const FORMAT = 1;
 const EDGE_BYTES = 65_536;
 
-/** One of these files cannot be read or written, or belongs to another import. The message says what to do. */
+/** Such a file cannot be read or written, or belongs to another import. The message says what to do. */
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }

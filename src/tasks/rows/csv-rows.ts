@@ -65,7 +65,8 @@ export async function* csvCells(text: AsyncIterable<string>, options: CsvOptions
     overcounted += breaks.filter((one) => one === '\r\n').length;
     return { line: counted - overcounted - breaks.length, breaks: breaks.length, cells };
   };
-  // The parser knows the line number while it reads a row, and an error drops the rows that were not taken yet.
+  // The parser knows the line number while it reads a row. An error drops the rows that nobody has taken yet,
+  // so counting them as they are taken would name a line too early in the file.
   const push = parser.push.bind(parser);
   parser.push = (cells: readonly string[] | null) => push(cells && placed(cells));
   pipeline(Readable.from(text, { objectMode: false }), parser, () => undefined);
