@@ -18,7 +18,7 @@ export interface Backfill {
   readonly hold: HoldState;
   /** Undefined when no account is to be checked. */
   readonly checks: AccountChecks | undefined;
-  /** Adds users to the intake as fast as the in-flight limit allows. `tally`: the open tally that counts them. */
+  /** Adds users to the intake as fast as the in-flight limit allows. `tally` counts them. */
   add(users: readonly UserInput[], tally?: string): Promise<void>;
   close(): Promise<void>;
 }
