@@ -7,7 +7,7 @@ import type { Logger } from './logging/log.ts';
 import { countDroppedLines } from './logging/log-output.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
-import { createAccountChecks } from './tasks/checks/account-checks.ts';
+import { createAccountChecks } from './tasks/account-checks.ts';
 import { startCalls } from './worker/calls.ts';
 import { capacityOf } from './worker/capacity.ts';
 import { startChangeLogs } from './worker/change-logs.ts';

@@ -1,13 +1,13 @@
 import { compareEventIds } from '../event/event-id.ts';
 import { checkUserId } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { findLetters } from '../ledger/letters/user-letters.ts';
+import { findLetters, type UserLetters } from '../ledger/letters/user-letters.ts';
 import { type Attempt, attemptsOf, namedUser, type Suspicion } from '../ledger/record.ts';
-import { findPlaces, type UserInCall } from '../ledger/user-places.ts';
+import { findPlaces, type UserInCall, type UserPlaces } from '../ledger/user-places.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { Presence } from './checks/account-checks.ts';
+import type { Presence } from './account-checks.ts';
 
 /**
  * What is known of one user, for `imsync user show --json` and GET /v1/users/{id}. Times in ms since 1970.
@@ -65,18 +65,20 @@ export interface UserCall {
 const STREAM_LOOKED = 10_000;
 const PAGE = 1_000;
 
-/**
- * Finds out where a user is. Changes nothing. Asks the API only when no event of the user is on its way.
- * Rejects when Redis does not answer.
- */
-export async function findUser(options: {
+export interface FindOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly userId: string;
   /** Asks account_check. Rejects with the reason why it cannot. Without it `whyNot` says why. */
   readonly askApi?: (userId: string) => Promise<Presence>;
   readonly whyNot?: string;
-}): Promise<UserReport> {
+}
+
+/**
+ * Finds out where a user is. Changes nothing. Asks the API only when no event of the user is on its way.
+ * Rejects when Redis does not answer.
+ */
+export async function findUser(options: FindOptions): Promise<UserReport> {
   const { redis, keys, userId } = options;
   // The stream first: an event that leaves it meanwhile comes into a place that is looked at later.
   const stream = await lookInStream(redis, keys, userId);
@@ -87,11 +89,10 @@ export async function findUser(options: {
   const { hold, pause } = readFleetState(places.fleet);
   const stopped = pause !== null ? 'paused' : hold !== null ? 'held' : null;
   const elsewhere = new Set([...inCall, ...places.parkedIds, ...places.returnedIds]);
+  const inStream = stream.eventIds.filter((eventId) => !elsewhere.has(eventId));
   const waiting = [
     ...places.returnedIds.map((eventId) => ({ eventId, place: 'returned' as const })),
-    ...stream.eventIds
-      .filter((eventId) => !elsewhere.has(eventId))
-      .map((eventId) => ({ eventId, place: 'stream' as const })),
+    ...inStream.map((eventId) => ({ eventId, place: 'stream' as const })),
   ];
   const everywhere = stream.looked >= stream.total && places.returnedLooked >= places.returnedTotal;
   const onTheWay = places.call !== null || waiting.length > 0;
@@ -115,42 +116,41 @@ export async function findUser(options: {
 /** One sentence for each place that was not read completely. */
 function uncheckedPlaces(
   stream: Awaited<ReturnType<typeof lookInStream>>,
-  places: Awaited<ReturnType<typeof findPlaces>>,
-  found: Awaited<ReturnType<typeof findLetters>>,
+  places: UserPlaces,
+  found: UserLetters,
 ): string[] {
   const { call, returnedLooked, returnedTotal } = places;
-  const sentences: readonly (readonly [boolean, string])[] = [
-    [
-      stream.looked < stream.total,
+  const { resolvedLooked, resolvedTotal } = found;
+  const unchecked: string[] = [];
+  if (stream.looked < stream.total)
+    unchecked.push(
       `the stream holds ${stream.total} events: only the oldest and newest ${STREAM_LOOKED} were looked at`,
-    ],
-    [
-      returnedLooked < returnedTotal,
+    );
+  if (returnedLooked < returnedTotal)
+    unchecked.push(
       `the front of the intake holds ${returnedTotal} events: only ${returnedLooked} were looked at`,
-    ],
-    [
-      found.resolvedLooked < found.resolvedTotal,
-      `there are ${found.resolvedTotal} resolved dead letters: only the newest ${found.resolvedLooked} were looked at`,
-    ],
-    [found.cut, 'the user has more than 100 dead letters: imsync dlq list --user shows them all'],
-    [
-      call !== null && call.record === null,
-      `call ${call?.callId} was written by another version, which this one cannot read`,
-    ],
-  ];
-  return sentences.filter(([applies]) => applies).map(([, sentence]) => sentence);
+    );
+  if (resolvedLooked < resolvedTotal)
+    unchecked.push(
+      `there are ${resolvedTotal} resolved dead letters: only the newest ${resolvedLooked} were looked at`,
+    );
+  if (found.cut)
+    unchecked.push('the user has more than 100 dead letters: imsync dlq list --user shows them all');
+  if (call !== null && call.record === null)
+    unchecked.push(`call ${call.callId} was written by another version, which this one cannot read`);
+  return unchecked;
 }
 
+/** Asks the API; null when it cannot be asked, which is added to `unchecked`. */
 async function ask(
-  { userId, askApi, whyNot }: Parameters<typeof findUser>[0],
+  { userId, askApi, whyNot }: FindOptions,
   stopped: UserReport['stopped'],
   unchecked: string[],
 ): Promise<Presence | null> {
   const problems: string[] = [];
   checkUserId(problems, userId, true, { adminId: '' });
-  const [problem] = problems;
-  let why: string | undefined;
-  if (problem !== undefined) why = `${problem}, so it can have no account`;
+  let why: string;
+  if (problems[0] !== undefined) why = `${problems[0]}, so it can have no account`;
   else if (stopped !== null) why = `all calls are ${stopped} (imsync status)`;
   else if (askApi === undefined) why = whyNot ?? 'no check was requested';
   else {
@@ -219,25 +219,18 @@ async function lookInStream(
   const total = await redis.xlen(keys.stream);
   const eventIds = new Set<string>();
   let looked = 0;
-  const see = (entries: readonly [string, string[]][]): void => {
-    looked += entries.length;
-    for (const [eventId, fields] of entries) if (namedUser(fields) === userId) eventIds.add(eventId);
+  const look = async (most: number, edge: string, page: (edge: string) => Promise<[string, string[]][]>) => {
+    for (let [left, from] = [most, edge]; left > 0; left -= PAGE) {
+      const entries = await page(from);
+      looked += entries.length;
+      for (const [eventId, fields] of entries) if (namedUser(fields) === userId) eventIds.add(eventId);
+      if (entries.length < PAGE) return;
+      from = `(${entries.at(-1)?.[0]}`;
+    }
   };
-  let first = '-';
-  for (let seen = 0; seen < Math.min(total, STREAM_LOOKED); ) {
-    const page = await redis.xrange(keys.stream, first, '+', 'COUNT', PAGE);
-    see(page);
-    seen += page.length;
-    if (page.length < PAGE) break;
-    first = `(${page.at(-1)?.[0]}`;
-  }
-  let last = '+';
-  for (let seen = 0; seen < Math.min(total - STREAM_LOOKED, STREAM_LOOKED); ) {
-    const page = await redis.xrevrange(keys.stream, last, '-', 'COUNT', PAGE);
-    see(page);
-    seen += page.length;
-    if (page.length < PAGE) break;
-    last = `(${page.at(-1)?.[0]}`;
-  }
+  await look(STREAM_LOOKED, '-', (from) => redis.xrange(keys.stream, from, '+', 'COUNT', PAGE));
+  await look(Math.min(total - STREAM_LOOKED, STREAM_LOOKED), '+', (from) =>
+    redis.xrevrange(keys.stream, from, '-', 'COUNT', PAGE),
+  );
   return { eventIds: [...eventIds].sort(compareEventIds), looked, total };
 }

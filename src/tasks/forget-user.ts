@@ -33,7 +33,7 @@ export interface ForgetReport {
 }
 
 /** Places that this command cannot reach. */
-export const ELSEWHERE = [
+const ELSEWHERE = [
   'the account itself: delete it at the API (account_delete); nothing here will make it again',
   'your own database and queues: when they push the user again, the account is made again',
   "Redis's append-only file holds the user until it is rewritten (BGREWRITEAOF), and backups until they expire",
@@ -43,13 +43,7 @@ export const ELSEWHERE = [
 const PAGE = 1_000;
 const ASK_AGAIN_MS = 100;
 
-/**
- * Erases a user everywhere in Redis. Goes in the order in which events move, the stream first, so that no
- * event slips past. Dead letters come last, since events on their way may become some. An event that is
- * pushed meanwhile is a new one. Waits up to `maxWaitMs` for a call on the wire. Rejects when Redis does not
- * answer; a second run goes on from there.
- */
-export async function forgetUser(options: {
+export interface ForgetOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly userId: string;
@@ -57,28 +51,32 @@ export async function forgetUser(options: {
   readonly maxWaitMs: number;
   readonly sleep: (ms: number) => Promise<unknown>;
   readonly onWaiting?: () => void;
-}): Promise<ForgetReport> {
+}
+
+/**
+ * Erases a user everywhere in Redis. Goes in the order in which events move, the stream first, so that no
+ * event slips past. Dead letters come last, since events on their way may become some. An event that is
+ * pushed meanwhile is a new one. Waits up to `maxWaitMs` for a call on the wire. Rejects when Redis does not
+ * answer; a second run goes on from there.
+ */
+export async function forgetUser(options: ForgetOptions): Promise<ForgetReport> {
   const { redis, keys, userId, dryRun } = options;
-  const stream = await forgetInStream(redis, keys, userId, dryRun);
-  const taken = await takeOutInTime(options);
-  const letters = await forgetLetters(redis, keys, userId, dryRun);
-  const outcomes = await forgetOutcomes(redis, keys, userId, dryRun);
-  const left = [
-    ...(taken.kind === 'wire'
-      ? [
-          dryRun
-            ? 'the call of the user is on the wire: erasing waits until it is answered'
-            : 'the call of the user was on the wire all the time: run this again when it has ended (imsync user show)',
-        ]
-      : []),
-    ...(taken.kind === 'foreign'
-      ? [
-          'the call of the user was written by another version of the workers: run this again when it has ended',
-        ]
-      : []),
-    ...(letters.left > 0 ? [`${letters.left} dead letters changed meanwhile: run this again`] : []),
-  ];
-  const { returned, parked, inCalls } = taken;
+  const stream = await forgetEntries(options, keys.stream, (ids) => takeOffStream(redis, keys, ids));
+  const { returned, parked, inCalls, kind } = await takeOutInTime(options);
+  const letters = await forgetLetters(options);
+  const outcomes = await forgetEntries(options, keys.outcomes, (ids) => redis.xdel(keys.outcomes, ...ids));
+  const left: string[] = [];
+  if (kind === 'wire')
+    left.push(
+      dryRun
+        ? 'the call of the user is on the wire: erasing waits until it is answered'
+        : 'the call of the user was on the wire all the time: run this again when it has ended (imsync user show)',
+    );
+  if (kind === 'foreign')
+    left.push(
+      'the call of the user was written by another version of the workers: run this again when it has ended',
+    );
+  if (letters.left > 0) left.push(`${letters.left} dead letters changed meanwhile: run this again`);
   return {
     userId,
     dryRun,
@@ -92,7 +90,7 @@ export async function forgetUser(options: {
 /**
  * Takes the user out of the call, the parked and the returned events. Repeats while the call is on the wire.
  */
-async function takeOutInTime(options: Parameters<typeof forgetUser>[0]): Promise<TakenOut> {
+async function takeOutInTime(options: ForgetOptions): Promise<TakenOut> {
   const { redis, keys, userId, dryRun, maxWaitMs, sleep, onWaiting } = options;
   const run = `forget-${randomUUID()}`;
   const sum = { returned: 0, parked: 0, inCalls: 0 };
@@ -108,70 +106,35 @@ async function takeOutInTime(options: Parameters<typeof forgetUser>[0]): Promise
   }
 }
 
-/** Erases in the whole stream, up to its present end. Reads it once, in pages. */
-async function forgetInStream(
-  redis: RedisClient,
-  keys: Keys,
-  userId: string,
-  dryRun: boolean,
+/** Erases a stream's entries that name the user, up to its present end. Reads it once, in pages. */
+async function forgetEntries(
+  { redis, userId, dryRun }: ForgetOptions,
+  key: string,
+  erase: (ids: readonly string[]) => Promise<number>,
 ): Promise<number> {
-  let erased = 0;
-  for await (const ids of idsOf(redis, keys.stream, userId))
-    erased += dryRun ? ids.length : await takeOffStream(redis, keys, ids);
-  return erased;
-}
-
-async function forgetOutcomes(
-  redis: RedisClient,
-  keys: Keys,
-  userId: string,
-  dryRun: boolean,
-): Promise<number> {
-  let erased = 0;
-  for await (const ids of idsOf(redis, keys.outcomes, userId))
-    erased += dryRun ? ids.length : await redis.xdel(keys.outcomes, ...ids);
-  return erased;
-}
-
-/** IDs of the entries that name the user, page by page, up to the present end. */
-async function* idsOf(redis: RedisClient, key: string, userId: string): AsyncGenerator<string[]> {
   const [newest] = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
-  if (newest === undefined) return;
-  for (let from = '-'; ; ) {
+  let erased = 0;
+  for (let from = '-'; newest !== undefined; ) {
     const page = await redis.xrange(key, from, newest[0], 'COUNT', PAGE);
     const own = page.filter(([, fields]) => namedUser(fields) === userId).map(([eventId]) => eventId);
-    if (own.length > 0) yield own;
-    const last = page.at(-1)?.[0];
-    if (last === undefined || page.length < PAGE) return;
-    from = `(${last}`;
+    if (own.length > 0) erased += dryRun ? own.length : await erase(own);
+    if (page.length < PAGE) break;
+    from = `(${page.at(-1)?.[0]}`;
   }
+  return erased;
 }
 
-async function forgetLetters(
-  redis: RedisClient,
-  keys: Keys,
-  userId: string,
-  dryRun: boolean,
-): Promise<{ erased: number; left: number }> {
+async function forgetLetters(options: ForgetOptions): Promise<{ erased: number; left: number }> {
+  const { redis, keys, userId, dryRun } = options;
   const found = { erased: 0, left: 0 };
   const forget = async (letters: readonly StoredLetter[]): Promise<void> => {
-    if (dryRun) {
-      found.erased += letters.length;
-      return;
-    }
-    for (const word of await deleteLetters(redis, keys, letters)) {
+    const words = dryRun ? letters.map(() => 'deleted') : await deleteLetters(redis, keys, letters);
+    for (const word of words) {
       if (word === 'deleted') found.erased++;
       else if (word !== 'gone') found.left++;
     }
   };
-  let batch: StoredLetter[] = [];
-  for await (const letter of listDeadLetters(redis, keys, { state: 'dead', userId })) {
-    batch.push(letter);
-    if (batch.length < 100) continue;
-    await forget(batch);
-    batch = [];
-  }
-  await forget(batch);
+  for await (const letter of listDeadLetters(redis, keys, { state: 'dead', userId })) await forget([letter]);
   // These letters have no index by user, so all of them are read.
   for (const key of [keys.deadResolved, keys.deadRedriving]) {
     let cursor = '0';

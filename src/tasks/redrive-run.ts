@@ -1,13 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { Config } from '../config/config.ts';
-import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import type { LetterFilter } from '../ledger/letters/letter-filter.ts';
-import { listDeadLetters, newestDeathMs, readLetters } from '../ledger/letters/letter-store.ts';
+import { newestDeathMs } from '../ledger/letters/letter-store.ts';
 import {
   beginRun,
   listRuns,
@@ -20,40 +15,13 @@ import { commandPair, quotaOf } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../redis/memory-watermark.ts';
-import { namedLetters, nameIn } from './named-letters.ts';
-import { type RedriveReport, redrive } from './redrive.ts';
-import { maxOpenRedrives } from './redrive-policy.ts';
+import { maxOpenRedrives, type RedriveReport, redrive } from './redrive.ts';
+import { deadOnes, lettersOf, RunRefusedError, type RunRequest } from './redrive-letters.ts';
 
 /**
  * A run is one redrive by an operator, as the history keeps it: it begins or resumes, finds its letters,
  * redrives them and records how far it has come.
  */
-
-/** What the operator asks for. */
-export interface RunRequest {
-  readonly filter: LetterFilter;
-  /** Letters named one by one; then the filter does not count. */
-  readonly eventIds: readonly string[];
-  /** A list of event IDs or user IDs; `-` is standard input. */
-  readonly file?: string;
-  /** Users per second at most. */
-  readonly rate?: number;
-  readonly force: boolean;
-  /** A name or a reason for the history. */
-  readonly as?: string;
-  /** The ID of the run to continue. */
-  readonly resume?: string;
-}
-
-/** The run cannot do what was asked for; the message says why. `isUsage`: the request itself is wrong. */
-export class RunRefusedError extends Error {
-  override readonly name = 'RunRefusedError';
-  readonly isUsage: boolean;
-  constructor(message: string, isUsage: boolean) {
-    super(message);
-    this.isUsage = isUsage;
-  }
-}
 
 export interface RunOptions {
   readonly config: Config;
@@ -79,14 +47,13 @@ export interface RunOptions {
 export async function runRedrive(
   options: RunOptions,
 ): Promise<{ report: RedriveReport; runId: string | undefined }> {
-  const { config, redis, keys, request, dryRun, password, signal, onProgress, say } = options;
+  const { config, redis, keys, request, dryRun, password, maxFailedShare, signal, onProgress } = options;
   const { batch, single } = commandPair(config.api.form);
   const named = request.eventIds.length > 0 ? await deadOnes(redis, keys, request.eventIds) : undefined;
   const run = await openRun(redis, keys, request, dryRun);
-  const queues = new CallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
-  const recorder = dryRun ? undefined : createRunRecorder(redis, keys, run, say);
+  const recorder = dryRun ? undefined : createRunRecorder(redis, keys, run, options.say);
   const memory = createMemoryWatermark(redis, keys);
-  let unnamed = 0;
+  const queues = new CallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
   try {
     const report = await redrive(
       {
@@ -105,8 +72,7 @@ export async function runRedrive(
         },
         maxUsers: config.batch.maxSize,
         usersPerSecond: request.rate ?? run.rate ?? undefined,
-        unnamed: () => unnamed,
-        maxFailedShare: options.maxFailedShare,
+        maxFailedShare,
         hasRoom: async () => hasRoomForBulk(await memory.look()),
         signal,
         onProgress: (soFar) => {
@@ -115,7 +81,7 @@ export async function runRedrive(
         },
         sleep: (ms) => sleep(ms, undefined, { signal }).catch(() => undefined),
       },
-      named ?? lettersOf(redis, keys, run, request, () => unnamed++),
+      named ?? lettersOf(redis, keys, run, request),
     );
     await recorder?.end(report);
     return { report, runId: dryRun ? undefined : run.id };
@@ -125,28 +91,6 @@ export async function runRedrive(
   } finally {
     await queues.close();
   }
-}
-
-/** Refuses all when one letter is not there or not dead. */
-async function deadOnes(
-  redis: RedisClient,
-  keys: Keys,
-  eventIds: readonly string[],
-): Promise<AsyncIterable<StoredLetter>> {
-  const letters = await readLetters(redis, keys, eventIds);
-  for (const eventId of eventIds) {
-    const letter = letters.find((found) => found.eventId === eventId);
-    if (letter?.state === 'dead') continue;
-    throw new RunRefusedError(
-      letter === undefined
-        ? `There is no letter for event ${eventId}. Nothing was redriven.`
-        : `The letter of event ${eventId} is ${letter.state}, not dead. Nothing was redriven.`,
-      false,
-    );
-  }
-  return (async function* () {
-    yield* letters;
-  })();
 }
 
 /** Begins a run or resumes one. A resumed run keeps its filter and skips letters that it has redriven. */
@@ -204,54 +148,29 @@ async function resumableRun(
   return run;
 }
 
-/** The letters of a run. `onUnnamed` is called for each name in the file that has no such letter. */
-function lettersOf(
-  redis: RedisClient,
-  keys: Keys,
-  run: RedriveRun,
-  request: RunRequest,
-  onUnnamed: () => void,
-): AsyncIterable<StoredLetter> {
-  const { user: _user, eventIds: _ids, file: _file, limit, ...rest } = run.filter;
-  const { userId } = request.filter;
-  const filter = {
-    state: 'dead',
-    ...rest,
-    ...(userId !== undefined && { userId }),
-    ...(limit !== undefined && { limit: limit - run.letters }),
-    asOfMs: run.asOf,
-  } as const;
-  if (request.file === undefined) return listDeadLetters(redis, keys, filter);
-  return namedLetters(redis, keys, namesIn(request.file), filter, onUnnamed);
-}
-
-/** Writes into the history how far a run has come. */
-export interface RunRecorder {
-  /** Writes at most once in SIGN_EVERY_MS. */
-  progress(report: RedriveReport): void;
-  end(report: RedriveReport): Promise<void>;
-  fail(error: Error): Promise<void>;
-}
-
-/** A history that cannot be written does not stop the redrive: `say` receives the reason, once per reason. */
+/**
+ * Writes into the history how far a run has come. A history that cannot be written does not stop the redrive:
+ * `say` receives the reason, once per reason.
+ */
 export function createRunRecorder(
   redis: RedisClient,
   keys: Keys,
   run: RedriveRun,
   say: (text: string) => void,
-): RunRecorder {
+) {
   let last = run;
   let writtenAtMs = performance.now();
   let writing: Promise<unknown> = Promise.resolve();
   let lastProblem = '';
-  const write = async (written: RedriveRun): Promise<void> => {
-    try {
-      await noteRun(redis, keys, written);
-    } catch (error) {
-      const { message } = error as Error;
-      if (message !== lastProblem) say(`The progress of redrive ${run.id} could not be recorded: ${message}`);
-      lastProblem = message;
-    }
+  const write = (written: RedriveRun): Promise<unknown> => {
+    writing = writing
+      .then(() => noteRun(redis, keys, written))
+      .catch(({ message }: Error) => {
+        if (message !== lastProblem)
+          say(`The progress of redrive ${run.id} could not be recorded: ${message}`);
+        lastProblem = message;
+      });
+    return writing;
   };
   const soFar = ({ letters, users, calls, imported, failed }: RedriveReport): RedriveRun => ({
     ...run,
@@ -262,49 +181,30 @@ export function createRunRecorder(
     failed: run.failed + failed,
   });
   return {
-    progress(report) {
+    /** Writes at most once in SIGN_EVERY_MS. */
+    progress(report: RedriveReport): void {
       if (performance.now() - writtenAtMs < SIGN_EVERY_MS) return;
       writtenAtMs = performance.now();
       last = soFar(report);
-      writing = writing.then(() => write(last));
+      write(last);
     },
-    async end(report) {
-      await writing;
+    async end(report: RedriveReport): Promise<void> {
       const { givenUp } = report;
       const state = givenUp === null ? 'done' : givenUp === 'interrupted' ? 'interrupted' : 'stopped';
-      const why = state === 'stopped' ? givenUp : null;
-      await write({ ...soFar(report), state, why });
+      await write({ ...soFar(report), state, why: state === 'stopped' ? givenUp : null });
     },
-    async fail(error) {
-      await writing;
-      const why = error.message.slice(0, 200);
-      await write({ ...last, state: 'interrupted', why });
+    async fail(error: Error): Promise<void> {
+      await write({ ...last, state: 'interrupted', why: error.message.slice(0, 200) });
     },
   };
 }
 
-async function* namesIn(file: string): AsyncGenerator<string> {
-  const input: Readable = file === '-' ? process.stdin : createReadStream(file);
-  try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      const name = nameIn(line);
-      if (name !== undefined) yield name;
-    }
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new RunRefusedError(`${file} cannot be read: ${message}. Check its name and permissions.`, true);
-  }
-}
-
 /** User and machine, for the history of letters and of redrives. */
 function operatorName(): string {
-  let name: string;
   try {
-    name = userInfo().username;
+    return `${userInfo().username}@${hostname()}`;
   } catch {
     // The user of a container may have no name.
-    name = String(process.getuid?.() ?? 'unknown');
+    return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
   }
-  return `${name}@${hostname()}`;
 }

@@ -1,23 +1,15 @@
 import { type CallQueues, REDRIVE_JOB } from '../calls/bullmq/queues.ts';
 import { hasUserIdForm } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { type RedriveRequest, type RedriveWord, redriveUsers } from '../ledger/letters/redrive.ts';
+import {
+  type RedriveAnswer,
+  type RedriveRequest,
+  type RedriveWord,
+  redriveUsers,
+} from '../ledger/letters/redrive.ts';
+import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import {
-  awaitsSample,
-  BUSY_REMEMBERED,
-  BUSY_ROUNDS,
-  BUSY_WAIT_MS,
-  failsTooOften,
-  type GivenUp,
-  givesUp,
-  type RedriveResults,
-  ROOM_LOOK_MS,
-  rateWaitMs,
-  usersAtATime,
-} from './redrive-policy.ts';
-
 /** Why letters are left. `unnamed`: a name of the list stands for no letter. */
 export type LeftWhy = Exclude<RedriveWord, 'redriven' | 'full' | 'none'> | 'no-user' | 'unnamed';
 
@@ -44,8 +36,6 @@ export interface RedriveOptions {
   readonly maxUsers: number;
   /** Users a second, at most; undefined for no bound but the room for calls. */
   readonly usersPerSecond: number | undefined;
-  /** Names of the list that stood for no letter, as counted by the reader of the list. */
-  readonly unnamed?: () => number;
   /** Stops when more than this share of the users that have ended are dead again. 1 never stops. */
   readonly maxFailedShare: number;
   /** Whether Redis has memory for work that can wait. */
@@ -57,6 +47,17 @@ export interface RedriveOptions {
   readonly sleep: (ms: number) => Promise<void>;
 }
 
+/** How often users that were in a call are asked for again at the end. */
+const BUSY_ROUNDS = 5;
+const BUSY_WAIT_MS = 1_000;
+/** Busy users remembered at most. Further ones are left without another try. */
+const BUSY_REMEMBERED = 10_000;
+/** Wait between two looks for room, while enough redrive calls are open. */
+const ROOM_LOOK_MS = 100;
+/** Letters followed at a time. Beyond that the share of failures comes from those that are followed. */
+const MAX_FOLLOWED = 10_000;
+const LOOKED_AT_A_TIME = 500;
+
 /**
  * Imports the users of these letters again. Their letters go into calls of class redrive, a few at a time, so
  * that live events do not wait behind them. The redrive waits for the first 100 users and stops when too many
@@ -65,126 +66,132 @@ export interface RedriveOptions {
  */
 export async function redrive(
   options: RedriveOptions,
-  letters: AsyncIterable<StoredLetter>,
+  letters: AsyncIterable<StoredLetter | 'unnamed'>,
 ): Promise<RedriveReport> {
-  const { redis, keys, request } = options;
-  const run = new RedriveRun(options);
-  const isNew = request.dryRun ? countedOnce(redis, keys) : async () => true;
+  const run = new Redrive(options);
   for await (const letter of letters) {
-    // A letter whose user ID is invalid has no call to go into.
-    if (!hasUserIdForm(letter.userId)) run.leave('no-user');
-    else if (await isNew(letter.userId)) await run.add(letter);
-    if (run.isGivenUp) break;
+    await run.take(letter);
+    if (run.givenUp !== null) break;
   }
-  await run.finish();
-  const unnamed = options.unnamed?.() ?? 0;
-  if (unnamed > 0) run.leave('unnamed', unnamed);
-  if (!request.dryRun) await run.watch.look();
-  return run.report();
+  return run.finish();
 }
+
+/** Users to be redriven, each with one of their letters. */
+type Users = Map<string, string>;
 
 /**
  * One redrive. State: the users gathered for the next step; the users that were busy and are asked for again
- * at the end; what was done and left so far; and why it was given up, which ends everything.
+ * at the end; what was done and left so far; one letter of each redriven user, which is followed to its end;
+ * and why the redrive was given up, which ends everything.
  */
-class RedriveRun {
-  readonly watch: RedriveWatch;
+class Redrive {
+  givenUp: GivenUp | null = null;
   private readonly options: RedriveOptions;
   private readonly atATime: number;
   private readonly startedMs = performance.now();
-  private readonly done = { letters: 0, users: 0, calls: 0 };
+  private readonly done = { letters: 0, users: 0, calls: 0, imported: 0, failed: 0 };
   private readonly left: Partial<Record<LeftWhy, number>> = {};
-  private readonly busy = new Set<string>();
-  /** One letter of each user that was not answered yet. */
-  private readonly letterOf = new Map<string, string>();
-  private gathered = new Set<string>();
-  private givenUp: GivenUp | null = null;
+  private readonly followed = new Set<string>();
+  private readonly seenInDryRun = new Set<string>();
+  private gathered: Users = new Map();
+  private busy: Users = new Map();
 
   constructor(options: RedriveOptions) {
     this.options = options;
     this.atATime = usersAtATime(options.maxUsers, options.usersPerSecond);
-    this.watch = watchRedriven(options.redis, options.keys);
-  }
-
-  get isGivenUp(): boolean {
-    return this.givenUp !== null;
-  }
-
-  report(): RedriveReport {
-    const { imported, failed } = this.watch.results;
-    return { ...this.done, imported, failed, left: { ...this.left }, givenUp: this.givenUp };
-  }
-
-  leave(why: LeftWhy, count = 1): void {
-    this.left[why] = (this.left[why] ?? 0) + count;
   }
 
   /** Gathers the letter's user, and places the gathered users when they fill a step. */
-  async add(letter: StoredLetter): Promise<void> {
-    if (!this.gathered.has(letter.userId)) {
-      this.gathered.add(letter.userId);
-      this.letterOf.set(letter.userId, letter.eventId);
-    }
+  async take(letter: StoredLetter | 'unnamed'): Promise<void> {
+    if (letter === 'unnamed') return this.leave('unnamed');
+    const { userId, eventId } = letter;
+    // A letter whose user ID is invalid has no call to go into.
+    if (!hasUserIdForm(userId)) return this.leave('no-user');
+    if (this.gathered.has(userId) || (await this.wasSeen(userId))) return;
+    this.gathered.set(userId, eventId);
     if (this.gathered.size >= this.atATime) await this.placeGathered();
   }
 
   /** Places the rest, and asks again for users that were busy. A dry run changes nothing, so it asks once. */
-  async finish(): Promise<void> {
+  async finish(): Promise<RedriveReport> {
+    const { request, sleep } = this.options;
     await this.placeGathered();
-    const rounds = this.options.request.dryRun ? 0 : BUSY_ROUNDS;
-    for (let round = 0; round < rounds && this.busy.size > 0 && !this.isGivenUp; round++) {
-      await this.options.sleep(BUSY_WAIT_MS);
-      const again = [...this.busy];
-      this.busy.clear();
+    const rounds = request.dryRun ? 0 : BUSY_ROUNDS;
+    for (let round = 0; round < rounds && this.busy.size > 0 && this.givenUp === null; round++) {
+      await sleep(BUSY_WAIT_MS);
+      const again = this.busy;
+      this.busy = new Map();
       await this.place(again);
     }
     if (this.busy.size > 0) this.leave('busy', this.busy.size);
+    if (!request.dryRun) await this.look();
+    return this.report();
+  }
+
+  private report(): RedriveReport {
+    return { ...this.done, left: { ...this.left }, givenUp: this.givenUp };
+  }
+
+  private leave(why: LeftWhy, count = 1): void {
+    this.left[why] = (this.left[why] ?? 0) + count;
+  }
+
+  /**
+   * Whether a dry run has counted the user. It leaves letters in place, so a user with several letters comes
+   * again with each. Only such users are remembered, since few have several.
+   */
+  private async wasSeen(userId: string): Promise<boolean> {
+    const { redis, keys, request } = this.options;
+    if (!request.dryRun) return false;
+    if (this.seenInDryRun.has(userId)) return true;
+    if (Number(await redis.hget(keys.deadUsers, userId)) > 1) this.seenInDryRun.add(userId);
+    return false;
   }
 
   private async placeGathered(): Promise<void> {
-    const users = [...this.gathered];
-    this.gathered = new Set();
+    const users = this.gathered;
+    this.gathered = new Map();
     await this.place(users);
   }
 
   /** Puts users into calls as room becomes free. */
-  private async place(users: readonly string[]): Promise<void> {
+  private async place(users: Users): Promise<void> {
     const { redis, keys, request, sleep, usersPerSecond } = this.options;
-    let waiting = users;
     let roomSinceMs = performance.now();
-    while (waiting.length > 0 && !this.isGivenUp) {
+    while (users.size > 0) {
       this.givenUp = await this.whyStop();
-      if (this.isGivenUp) break;
+      if (this.givenUp !== null) return;
       await sleep(rateWaitMs(this.done.users, performance.now() - this.startedMs, usersPerSecond));
-      const step = waiting.slice(0, this.atATime);
+      const step = [...users.keys()].slice(0, this.atATime);
       const answer = await redriveUsers(redis, keys, { ...request, users: step });
-      const full = await this.note(answer);
-      waiting = [...full, ...waiting.slice(this.atATime)];
-      if (full.length < answer.users.length) roomSinceMs = performance.now();
-      if (full.length === 0) continue;
+      const full = await this.note(answer, users);
+      if (full < step.length) roomSinceMs = performance.now();
+      if (full === 0) continue;
       this.givenUp = givesUp(answer.stopped, performance.now() - roomSinceMs) ?? null;
-      if (!this.isGivenUp) await sleep(ROOM_LOOK_MS);
+      if (this.givenUp !== null) return;
+      await sleep(ROOM_LOOK_MS);
     }
   }
 
   /**
-   * Adds the jobs of the new calls and notes what became of each user. Returns the users that found no room.
+   * Adds the jobs of the new calls, notes what became of each user and removes the user from `users`. Leaves
+   * the users that found no room there, and returns their number.
    */
-  private async note(answer: Awaited<ReturnType<typeof redriveUsers>>): Promise<string[]> {
+  private async note(answer: RedriveAnswer, users: Users): Promise<number> {
     const { queues, onProgress } = this.options;
     for (const { callId, command } of answer.calls) await queues.add(command, [callId], REDRIVE_JOB);
     this.done.calls += answer.calls.length;
-    const full: string[] = [];
+    let full = 0;
     for (const { userId, word, letters } of answer.users) {
+      const eventId = users.get(userId) ?? '';
+      if (word === 'full') full++;
+      else users.delete(userId);
       if (word === 'redriven') {
         this.done.users++;
         this.done.letters += letters;
-        const eventId = this.letterOf.get(userId);
-        if (eventId !== undefined) this.watch.follow(eventId);
-      } else if (word === 'full') full.push(userId);
-      else if (word === 'busy' && this.busy.size < BUSY_REMEMBERED) this.busy.add(userId);
-      else if (word !== 'none') this.leave(word);
-      if (word !== 'full' && word !== 'busy') this.letterOf.delete(userId);
+        if (this.followed.size < MAX_FOLLOWED) this.followed.add(eventId);
+      } else if (word === 'busy' && this.busy.size < BUSY_REMEMBERED) this.busy.set(userId, eventId);
+      else if (word !== 'none' && word !== 'full') this.leave(word);
     }
     onProgress(this.report());
     return full;
@@ -200,7 +207,7 @@ class RedriveRun {
       if (signal?.aborted === true) return 'interrupted';
       if (request.dryRun) return null;
       if (!(await hasRoom())) return 'memory';
-      const results = await this.watch.look();
+      const results = await this.look();
       if (failsTooOften(results, maxFailedShare)) return 'failures';
       if (!awaitsSample(this.done.users, results, maxFailedShare)) return null;
       onProgress(this.report());
@@ -210,58 +217,87 @@ class RedriveRun {
       await sleep(ROOM_LOOK_MS);
     }
   }
+
+  /** Looks at some of the followed letters: whether their users are imported, or dead again. */
+  private async look(): Promise<RedriveResults> {
+    const { redis, keys } = this.options;
+    const some = [...this.followed].slice(0, LOOKED_AT_A_TIME);
+    const asked = some.map((eventId) => ['hget', keys.deadPrefix + eventId, 'state']);
+    const replies = (await redis.pipeline(asked).exec()) ?? [];
+    for (const [i, eventId] of some.entries()) {
+      const [error, state] = replies[i] ?? [];
+      if (error) throw error;
+      this.followed.delete(eventId);
+      // An open letter goes to the end, so the next look takes others.
+      if (state === 'redriving') this.followed.add(eventId);
+      else if (state === 'dead') this.done.failed++;
+      else if (state === 'resolved') this.done.imported++;
+    }
+    return { imported: this.done.imported, failed: this.done.failed, open: this.followed.size };
+  }
+}
+
+/** How the redriven users fared, as far as it is known. */
+export interface RedriveResults {
+  readonly imported: number;
+  /** Dead again. */
+  readonly failed: number;
+  /** Followed, and not known to have ended. */
+  readonly open: number;
+}
+
+/* How fast letters are redriven, and when a redrive gives up. Pure. */
+
+/** Seconds of budget that may be open as redrive calls. The rest is free for live work. */
+const OPEN_SECONDS = 0.2;
+/** When there is no room for so long, no worker is making the calls. */
+const ROOM_PATIENCE_MS = 60_000;
+
+/** Redrive calls of the fleet that may be open at a time. */
+export function maxOpenRedrives(quota: Quota): number {
+  return Math.max(1, Math.floor(OPEN_SECONDS * ratePerSecond(quota)));
+}
+
+/** Users asked for at a time: a full call, or fewer at a low rate, where full calls would come in gusts. */
+export function usersAtATime(maxUsers: number, usersPerSecond: number | undefined): number {
+  if (usersPerSecond === undefined) return maxUsers;
+  return Math.max(1, Math.min(maxUsers, Math.floor(usersPerSecond)));
+}
+
+/** How long to wait before the next users, when `redriven` users took `elapsedMs`. */
+export function rateWaitMs(redriven: number, elapsedMs: number, usersPerSecond: number | undefined): number {
+  if (usersPerSecond === undefined) return 0;
+  return Math.max(0, (redriven / usersPerSecond) * 1_000 - elapsedMs);
+}
+
+/** Users whose end must be known before a share of failures means anything. So many go ahead of the rest. */
+export const SAMPLE = 100;
+
+/** Why a redrive ended before all was done. */
+export type GivenUp = 'held' | 'paused' | 'no-room' | 'memory' | 'failures' | 'interrupted';
+
+/** Why to give up instead of waiting for room; undefined to go on waiting. */
+export function givesUp(stopped: 'held' | 'paused' | null, withoutRoomMs: number): GivenUp | undefined {
+  if (stopped !== null) return stopped;
+  return withoutRoomMs >= ROOM_PATIENCE_MS ? 'no-room' : undefined;
+}
+
+/** Whether too many of the redriven users are dead again. */
+export function failsTooOften(
+  { imported, failed }: Pick<RedriveResults, 'imported' | 'failed'>,
+  maxShare: number,
+): boolean {
+  const known = imported + failed;
+  return known >= SAMPLE && failed / known > maxShare;
 }
 
 /**
- * Counts each user once in a dry run. A dry run leaves letters in place, so a user with several letters comes
- * again with each. Only such users are remembered, since few have several.
+ * Whether to wait for the sample to end: its fault would meet the others, too, and each failure costs a call.
  */
-function countedOnce(redis: RedisClient, keys: Keys): (userId: string) => Promise<boolean> {
-  const seen = new Set<string>();
-  return async (userId) => {
-    if (seen.has(userId)) return false;
-    if (Number((await redis.hget(keys.deadUsers, userId)) ?? 0) > 1) seen.add(userId);
-    return true;
-  };
-}
-
-/** Follows redriven users to their ends, by one letter per user. */
-interface RedriveWatch {
-  follow(eventId: string): void;
-  /** Looks at some of the open letters. Rejects when Redis does not answer. */
-  look(): Promise<RedriveResults>;
-  readonly results: RedriveResults;
-}
-
-/** Letters followed at a time. Beyond that the share of failures comes from those that are followed. */
-const MAX_FOLLOWED = 10_000;
-const LOOKED_AT_A_TIME = 500;
-
-function watchRedriven(redis: RedisClient, keys: Keys): RedriveWatch {
-  const open = new Set<string>();
-  let imported = 0;
-  let failed = 0;
-  return {
-    follow(eventId) {
-      if (open.size < MAX_FOLLOWED) open.add(eventId);
-    },
-    async look() {
-      const some = [...open].slice(0, LOOKED_AT_A_TIME);
-      const asked = some.map((eventId) => ['hget', keys.deadPrefix + eventId, 'state']);
-      const replies = some.length === 0 ? [] : ((await redis.pipeline(asked).exec()) ?? []);
-      for (const [i, eventId] of some.entries()) {
-        const [error, state] = replies[i] ?? [];
-        if (error) throw error;
-        open.delete(eventId);
-        // An open letter goes to the end, so the next look takes others.
-        if (state === 'redriving') open.add(eventId);
-        else if (state === 'dead') failed++;
-        else if (state === 'resolved') imported++;
-      }
-      return { imported, failed, open: open.size };
-    },
-    get results() {
-      return { imported, failed, open: open.size };
-    },
-  };
+export function awaitsSample(
+  redriven: number,
+  { imported, failed, open }: RedriveResults,
+  maxShare: number,
+): boolean {
+  return maxShare < 1 && redriven >= SAMPLE && open > 0 && imported + failed < SAMPLE;
 }

@@ -5,11 +5,10 @@ import { gzipSync } from 'node:zlib';
 import {
   identityOf,
   newCheckpoint,
+  RejectFile,
   readCheckpoint,
-  removeCheckpoint,
   writeCheckpoint,
-} from '../../src/tasks/backfill/checkpoint.ts';
-import { openRejectFile } from '../../src/tasks/backfill/reject-file.ts';
+} from '../../src/tasks/backfill/import-files.ts';
 import { openRows, type ReadOptions } from '../../src/tasks/rows/open-rows.ts';
 
 /** The files that an import reads and writes, without a process and without Redis. */
@@ -32,9 +31,6 @@ describe('the checkpoint', () => {
     expect(await readCheckpoint(path, 'i')).toMatchObject({ ...checkpoint, rows: 1_300 });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(await readdir(folder)).toEqual(['users.csv.imsync-checkpoint']);
-    await removeCheckpoint(path);
-    await removeCheckpoint(path);
-    expect(await readdir(folder)).toEqual([]);
   });
 
   test('of another file, or incomplete, is refused with advice', async () => {
@@ -77,26 +73,26 @@ describe('the reject file', () => {
 
   test('is created at the first reject; an import that continues writes each row once', async () => {
     const path = place('r.csv');
-    const first = openRejectFile(path, shape, 0);
+    const first = new RejectFile(path, shape, 0);
     await first.add([]);
     await first.close();
     expect(await readdir(folder)).toEqual([]);
 
-    const second = openRejectFile(path, shape, 0);
+    const second = new RejectFile(path, shape, 0);
     await second.add([reject(2), reject(3)]);
     const saved = second.bytes;
     // This row was written after the checkpoint, before the import was killed.
     await second.add([reject(4)]);
     await second.close();
     await appendFile(path, '5,b');
-    const third = openRejectFile(path, shape, saved);
+    const third = new RejectFile(path, shape, saved);
     await third.add([reject(4)]);
     await third.close();
     expect(await readFile(path, 'utf8')).toBe('line,reason,id\n2,bad,u2\n3,bad,u3\n4,bad,u4\n');
   });
 
   test('is created again when it was removed in the meantime', async () => {
-    const file = openRejectFile(place('gone.csv'), shape, 500);
+    const file = new RejectFile(place('gone.csv'), shape, 500);
     await file.add([reject(9)]);
     await file.close();
     expect(await readFile(place('gone.csv'), 'utf8')).toBe('line,reason,id\n9,bad,u9\n');

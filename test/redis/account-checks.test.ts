@@ -7,7 +7,7 @@ import { createSlotClient } from '../../src/pace/slot.ts';
 import { SlotQueue } from '../../src/pace/slot-queue.ts';
 import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
-import { type AccountChecks, createAccountChecks } from '../../src/tasks/checks/account-checks.ts';
+import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
 import { eventually } from '../support/eventually.ts';
 import { callUrl, postJson, simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';
 import { type Stage, useStages } from './stage.ts';

@@ -6,7 +6,7 @@ import { settleRecord } from '../../src/ledger/settle.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
-import { openTally, readTally } from '../../src/tasks/backfill/tally.ts';
+import { openTally, readTally } from '../../src/tasks/backfill/stream-writer.ts';
 import { type ForgetReport, forgetUser } from '../../src/tasks/forget-user.ts';
 import { letterProblems } from '../support/letter-audit.ts';
 import { tracesOf } from '../support/traces.ts';

@@ -23,7 +23,7 @@ function limitOf({ keys, connect }: Stage) {
     signal: stop.signal,
     onObstacle: (obstacle) => seen.push(obstacle),
   });
-  return { redis, seen, stop, ask: () => limit.headroom(100, () => false) };
+  return { redis, seen, stop, ask: () => limit.headroom(100, 0) };
 }
 
 const full = (share: number) => async (stage: Stage) => {
@@ -55,7 +55,6 @@ test.each(obstacles)('an import waits while this obstacle lasts: %s', async (obs
   expect(await ask()).toBeGreaterThan(0);
   expect(seen).toEqual([undefined]);
   await begin(stage);
-  // Headroom seen before the obstacle may still be used.
   let given = 0;
   const filling = (async () => {
     while (!seen.includes(obstacle)) given = await ask();

@@ -1,7 +1,6 @@
 import { talliesOf } from '../../src/delivery/policy/settlement.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createStreamWriter } from '../../src/tasks/backfill/stream-writer.ts';
-import { openTally, readTally, underWay } from '../../src/tasks/backfill/tally.ts';
+import { openTally, readTally, underWay, writeUsers } from '../../src/tasks/backfill/stream-writer.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, useStages } from './stage.ts';
@@ -11,8 +10,11 @@ const NEVER = new AbortController().signal;
 
 async function add(stage: Stage, tally: string | undefined, ...userIds: string[]): Promise<void> {
   const { redis, keys } = stage;
-  const writer = createStreamWriter({ redis, keys, tally, signal: NEVER, onRefused: () => undefined });
-  await writer.write(userIds.map((userId) => ({ userId })));
+  const target = { redis, keys, tally, signal: NEVER, onRefused: () => undefined };
+  await writeUsers(
+    target,
+    userIds.map((userId) => ({ userId })),
+  );
 }
 
 /** Cuts the waiting events and settles them; `counted` of them belong to the tally t. */
@@ -92,9 +94,9 @@ test('events that Redis refuses are not counted; they are added when Redis has m
   await openTally(redis, keys, 't');
   const refusals: string[] = [];
   const onRefused = (reason: string): void => void refusals.push(reason);
-  const writer = createStreamWriter({ redis, keys, tally: 't', signal: NEVER, onRefused });
+  const target = { redis, keys, tally: 't', signal: NEVER, onRefused };
   await redis.config('SET', 'maxmemory', '1');
-  const added = writer.write([{ userId: 'a' }, { userId: 'b' }]);
+  const added = writeUsers(target, [{ userId: 'a' }, { userId: 'b' }]);
   try {
     await eventually('it was refused', () => refusals.length > 0);
   } finally {

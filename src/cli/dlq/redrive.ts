@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { RedriveReport } from '../../tasks/redrive.ts';
-import { RunRefusedError, type RunRequest, runRedrive } from '../../tasks/redrive-run.ts';
+import { RunRefusedError, type RunRequest } from '../../tasks/redrive-letters.ts';
+import { runRedrive } from '../../tasks/redrive-run.ts';
 import { readTextFile, withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { printResult } from '../format.ts';

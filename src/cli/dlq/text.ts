@@ -1,8 +1,7 @@
 import type { DeadReason, StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { LetterSummary } from '../../ledger/letters/letter-summary.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
-import type { LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
-import type { GivenUp } from '../../tasks/redrive-policy.ts';
+import type { GivenUp, LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
 import { attemptText, counted, isoTime, type NamedValue, namedLines } from '../format.ts';
 
 /** Dead letters and redrives as text for a person. Pure; times are ISO, UTC. */

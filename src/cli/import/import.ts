@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { needsOwnCall } from '../../tasks/backfill/connect.ts';
 import { type DryRun, dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
 import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
@@ -64,8 +63,7 @@ async function runDryRun(file: string, flags: ImportFlags, self: Command): Promi
     progress.say(openedText(rows));
     const onProgress = (done: number): void =>
       progress.show({ rows: done, estimatedRows: watched.estimatedRows(), words: 'nothing is changed' });
-    const isAlone = needsOwnCall(config.api.form);
-    const found = await dryRun(watched.rows(), rulesOf(config, flags), isAlone, onProgress, signal).catch(
+    const found = await dryRun(watched.rows(), rulesOf(config, flags), onProgress, signal).catch(
       (error: Error) => {
         // The interruption closes the file, and reading a closed file fails.
         if (!signal.aborted) throw error;

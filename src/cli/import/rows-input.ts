@@ -1,14 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { CheckpointError } from '../../tasks/backfill/checkpoint.ts';
-import type { RejectShape } from '../../tasks/backfill/reject-file.ts';
+import { ChecksRefusedError } from '../../tasks/account-checks.ts';
+import { CheckpointError, type RejectShape } from '../../tasks/backfill/import-files.ts';
 import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
-import { ChecksRefusedError } from '../../tasks/checks/check-call.ts';
 import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
 import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
 import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';
 import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
-import { createDigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
+import { DigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
 import { type RowsProgress, startRowsProgress } from '../progress.ts';
@@ -146,7 +145,7 @@ export interface WatchedRows {
 }
 
 function watchRows(open: OpenRows): WatchedRows {
-  const digits = createDigitWatch();
+  const digits = new DigitWatch();
   let read = 0;
   let isDone = false;
   let mangled = 0;

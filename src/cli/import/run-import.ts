@@ -2,19 +2,24 @@ import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
+import type { Backfill } from '../../tasks/backfill/connect.ts';
 import {
   type Checkpoint,
   type ImportCounts,
   identityOf,
   newCheckpoint,
+  RejectFile,
   readCheckpoint,
-  removeCheckpoint,
   writeCheckpoint,
-} from '../../tasks/backfill/checkpoint.ts';
-import { type Backfill, needsOwnCall } from '../../tasks/backfill/connect.ts';
+} from '../../tasks/backfill/import-files.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
-import { openRejectFile, type RejectFile } from '../../tasks/backfill/reject-file.ts';
-import { awaitTally, openTally, readTally, type Tally, underWay } from '../../tasks/backfill/tally.ts';
+import {
+  awaitTally,
+  openTally,
+  readTally,
+  type Tally,
+  underWay,
+} from '../../tasks/backfill/stream-writer.ts';
 import { loadForCommand } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, duration, grouped, type NamedCount, printResult } from '../format.ts';
@@ -50,6 +55,7 @@ interface ImportJob {
   readonly flags: ImportFlags;
   readonly config: Config;
   readonly run: RowsRun;
+  readonly rejectFile: string;
   readonly rejects: RejectFile;
   /** Undefined for standard input. */
   readonly checkpointFile: string | undefined;
@@ -75,8 +81,8 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
       progress.say('Stopping after the current step. A second Ctrl-C stops at once.'),
     );
     if (from.rejectBytes === 0) await rm(rejectFile, { force: true });
-    const rejects = openRejectFile(rejectFile, rejectShape(rows), from.rejectBytes);
-    const job = { file, flags, config, run, rejects, checkpointFile, from, at: from };
+    const rejects = new RejectFile(rejectFile, rejectShape(rows), from.rejectBytes);
+    const job = { file, flags, config, run, rejectFile, rejects, checkpointFile, from, at: from };
     try {
       return await importAll(job, withChecks);
     } catch (error) {
@@ -112,12 +118,12 @@ async function importAll(job: ImportJob, withChecks: boolean): Promise<number> {
     addAndWait(job, backfill, stalls),
   );
   const complete = !run.signal.aborted;
-  if (complete && job.checkpointFile !== undefined) await removeCheckpoint(job.checkpointFile);
+  if (complete && job.checkpointFile !== undefined) await rm(job.checkpointFile, { force: true });
   const summary: ImportSummary = {
     file,
     complete,
     counts: job.at.counts,
-    rejectFile: rejects.bytes > 0 ? rejects.path : undefined,
+    rejectFile: rejects.bytes > 0 ? job.rejectFile : undefined,
     warnings: run.watched.warnings(),
     outcome: tally && { ...tally, underWay: underWay(tally) },
     seconds: (performance.now() - startedMs) / 1_000,
@@ -133,7 +139,7 @@ async function importAll(job: ImportJob, withChecks: boolean): Promise<number> {
 /** Adds the rows; with --wait it then waits until their events have ended. Resolves to how they ended. */
 async function addAndWait(
   job: ImportJob,
-  { redis, keys, hold, checks, limit, writer }: Backfill,
+  { redis, keys, hold, checks, add }: Backfill,
   stalls: StallReporter,
 ): Promise<Tally | undefined> {
   const { flags, config, rejects, from, checkpointFile } = job;
@@ -145,10 +151,8 @@ async function addAndWait(
     rows: watched.rows(),
     rules: rulesOf(config, flags),
     checks,
-    limit,
-    writer: writer(from.tally),
+    add: (users) => add(users, from.tally),
     rejects,
-    isAlone: needsOwnCall(config.api.form),
     from,
     save: async (checkpoint) => {
       if (checkpointFile !== undefined) await writeCheckpoint(checkpointFile, checkpoint);

@@ -2,9 +2,8 @@ import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
-import { type Backfill, needsOwnCall } from '../../tasks/backfill/connect.ts';
-import { addAll } from '../../tasks/backfill/import-rows.ts';
-import { openRejectFile, type Reject, type RejectFile } from '../../tasks/backfill/reject-file.ts';
+import type { Backfill } from '../../tasks/backfill/connect.ts';
+import { type Reject, RejectFile } from '../../tasks/backfill/import-files.ts';
 import {
   type RowState,
   type VerifiedRow,
@@ -72,7 +71,7 @@ async function runVerify(file: string, flags: VerifyFlags, self: Command): Promi
   return withRows({ verb: 'verify', file }, flags, async (run) => {
     const { rows, watched, progress, signal } = run;
     if (missingFile !== undefined) await rm(missingFile, { force: true });
-    const missing = openRejectFile(missingFile ?? '', rejectShape(rows), 0);
+    const missing = new RejectFile(missingFile ?? '', rejectShape(rows), 0);
     try {
       progress.say(openedText(rows));
       const counts = await withBackfill(config, true, run, (backfill, stalls) =>
@@ -110,13 +109,12 @@ interface VerifyJob {
 /** Checks every row; writes and enqueues the missing users as the flags say. */
 async function verifyAll(
   { flags, config, run, missing }: VerifyJob,
-  { checks, redis, keys, hold, limit, writer }: Backfill,
+  { checks, redis, keys, hold, add }: Backfill,
   stalls: StallReporter,
 ): Promise<VerifyCounts> {
   if (checks === undefined)
     throw new RangeError('verify runs without account_check: a bug, please report it');
   const { watched, progress, signal } = run;
-  const intake = { limit, writer: writer(), isAlone: needsOwnCall(config.api.form) };
   let done = 0;
   stalls.watch(hold, () => done);
   return verifyRows({
@@ -129,7 +127,7 @@ async function verifyAll(
       if (flags.missingFile !== undefined) await missing.add(found.flatMap(withoutAccount));
       if (!flags.enqueueMissing) return 0;
       const users = found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : []));
-      await addAll(intake, users);
+      await add(users);
       return users.length;
     },
     onProgress: (counts) => {

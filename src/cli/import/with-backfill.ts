@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts';
 import type { FleetState, HoldState } from '../../pace/hold/hold-state.ts';
 import { isDatabaseRefused } from '../../redis/database.ts';
+import { verdictWords } from '../../tasks/account-checks.ts';
 import { type Backfill, type BackfillReport, openBackfill } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';
-import { verdictWords } from '../../tasks/checks/check-call.ts';
 import { notReached, readTextFile } from '../context.ts';
 import type { RowsRun } from './rows-input.ts';
 

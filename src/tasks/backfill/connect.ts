@@ -1,5 +1,4 @@
 import type { Config, ReadFile } from '../../config/config.ts';
-import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
 import { commandPair } from '../../pace/budget.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
@@ -7,11 +6,10 @@ import { openSlots } from '../../pace/open-limiter.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
 import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
-import type { AccountChecks } from '../checks/account-checks.ts';
-import type { AccountChecksReport } from '../checks/check-call.ts';
-import { openAccountChecks } from '../checks/open-account-checks.ts';
-import { createInFlightLimit, type InFlightLimit, type Obstacle } from './in-flight-limit.ts';
-import { createStreamWriter, type StreamWriter } from './stream-writer.ts';
+import { type AccountChecks, type AccountChecksReport, openAccountChecks } from '../account-checks.ts';
+import { createInFlightLimit, type Obstacle } from './in-flight-limit.ts';
+import { addWithin, writeUsers } from './stream-writer.ts';
+import { needsOwnCall } from './validate-rows.ts';
 
 /** What an import or a verification works with. */
 export interface Backfill {
@@ -20,8 +18,8 @@ export interface Backfill {
   readonly hold: HoldState;
   /** Undefined when no account is to be checked. */
   readonly checks: AccountChecks | undefined;
-  readonly limit: InFlightLimit;
-  writer(tally?: string): StreamWriter;
+  /** Adds users to the intake as fast as the in-flight limit allows. `tally` counts them. */
+  add(users: readonly UserInput[], tally?: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,8 +28,6 @@ export interface BackfillReport extends AccountChecksReport {
 }
 
 const REACH_MS = 3_000;
-/** The class of calls that can wait longest. */
-const SLOT_CLASS = 'redrive';
 
 /**
  * Connects. Rejects with the reason when Redis cannot be reached at the start. Later the backfill waits
@@ -47,6 +43,7 @@ export async function openBackfill(options: {
   const { config, readFile, withChecks, signal, report } = options;
   const settings = redisSettings(config, readFile);
   const keys = keysOf(config.app.sdkAppId);
+  const commands = commandPair(config.api.form);
   const connections: RedisClient[] = [];
   const open = (name: string): RedisClient => {
     const client = openRedis(settings, 'loop', name, (change) => {
@@ -64,24 +61,33 @@ export async function openBackfill(options: {
     await whenReady(redis, REACH_MS);
     const checks = withChecks
       ? await openAccountChecks({
-          config,
-          readFile,
-          redis,
+          ...{ config, readFile, redis, keys, report },
           subscriber: open('backfill-watch'),
-          keys,
-          slotClass: SLOT_CLASS,
-          report,
+          // The class of calls that can wait longest.
+          slotClass: 'redrive',
           onTrouble: (error) => report.obstacle('redis', error.message),
         })
       : undefined;
+    const limit = createInFlightLimit({
+      ...{ redis, keys, commands, signal },
+      slots: {
+        batch: openSlots(config, redis, keys, commands.batch),
+        single: openSlots(config, redis, keys, commands.single),
+      },
+      usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
+      onObstacle: (obstacle, why) => report.obstacle(obstacle, why),
+    });
+    const onRefused = (why: string): void => report.obstacle('redis', why);
+    const isAlone = needsOwnCall(config.api.form);
     return {
       redis,
       keys,
       hold: createHoldState(redis, keys),
       checks,
-      limit: limitOf(config, redis, keys, signal, report),
-      writer: (tally) =>
-        createStreamWriter({ redis, keys, tally, signal, onRefused: (why) => report.obstacle('redis', why) }),
+      add(users, tally) {
+        const target = { redis, keys, tally, signal, onRefused };
+        return addWithin(limit, (some) => writeUsers(target, some), isAlone, users);
+      },
       async close() {
         checks?.close();
         await close();
@@ -91,33 +97,4 @@ export async function openBackfill(options: {
     await close();
     throw error;
   }
-}
-
-function limitOf(
-  config: Config,
-  redis: RedisClient,
-  keys: Keys,
-  signal: AbortSignal,
-  report: BackfillReport,
-): InFlightLimit {
-  const commands = commandPair(config.api.form);
-  return createInFlightLimit({
-    redis,
-    keys,
-    commands,
-    slots: {
-      batch: openSlots(config, redis, keys, commands.batch),
-      single: openSlots(config, redis, keys, commands.single),
-    },
-    usersPerBatch: commands.batch === commands.single ? 1 : config.batch.maxSize,
-    signal,
-    onObstacle: (obstacle, why) => report.obstacle(obstacle, why),
-  });
-}
-
-/** Whether a user needs a call of its own. cut.lua decides by the same rule. */
-export function needsOwnCall(form: Config['api']['form']): (user: UserInput) => boolean {
-  return ({ type, nick, faceUrl }) =>
-    form === 'hosted' ||
-    (form === 'legacy' && (Number(type) === 1 || !(isAbsent(nick) && isAbsent(faceUrl))));
 }

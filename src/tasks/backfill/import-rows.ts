@@ -1,12 +1,8 @@
 import type { UserInput } from '../../event/fields.ts';
-import type { AccountChecks, Presence } from '../checks/account-checks.ts';
+import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/columns.ts';
-import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder } from './batches.ts';
-import type { Checkpoint } from './checkpoint.ts';
-import type { InFlightLimit } from './in-flight-limit.ts';
-import type { Reject, RejectFile } from './reject-file.ts';
-import type { StreamWriter } from './stream-writer.ts';
-import type { RowRules } from './validate-rows.ts';
+import type { Checkpoint, ImportCounts, Reject, RejectFile } from './import-files.ts';
+import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder, type RowRules } from './validate-rows.ts';
 
 /** What an import is made of. */
 export interface ImportParts {
@@ -14,11 +10,9 @@ export interface ImportParts {
   readonly rules: RowRules;
   /** Tells which accounts exist; undefined to add all users. */
   readonly checks: Pick<AccountChecks, 'ask'> | undefined;
-  readonly limit: InFlightLimit;
-  readonly writer: StreamWriter;
-  readonly rejects: RejectFile;
-  /** Whether a user needs a call of its own. */
-  readonly isAlone: (user: UserInput) => boolean;
+  /** Adds users to the intake. Resolves when Redis has acknowledged them. */
+  readonly add: (users: readonly UserInput[]) => Promise<void>;
+  readonly rejects: Pick<RejectFile, 'add' | 'bytes'>;
   /** The checkpoint to go on from. */
   readonly from: Checkpoint;
   /** Resolves when the checkpoint is written. */
@@ -28,7 +22,7 @@ export interface ImportParts {
   readonly signal: AbortSignal;
 }
 
-/** A batch with what account_check said of its users. */
+/** What account_check said of the users of a batch. */
 interface CheckedBatch {
   readonly batch: Batch;
   readonly presence: ReadonlyMap<string, Presence>;
@@ -47,120 +41,102 @@ const STALE_MS = 30_000;
  * unreadable, the API refuses to answer, or Redis refuses for good. Then the checkpoint is saved first.
  */
 export async function importRows(parts: ImportParts): Promise<Checkpoint> {
-  const { rows, rules, checks, rejects, save, onProgress, signal } = parts;
-  let checkpoint = parts.from;
+  const { rows, rules, checks, add, rejects, from, save, onProgress, signal } = parts;
+  let checkpoint = from;
+  let saved = from;
   let savedAtMs = performance.now();
-  let isSaved = true;
-
   const saveNow = async (): Promise<void> => {
+    if (saved === checkpoint) return;
     await save(checkpoint);
+    saved = checkpoint;
     savedAtMs = performance.now();
-    isSaved = true;
   };
-
-  const finish = async (checked: CheckedBatch): Promise<void> => {
-    const presence = await refreshed(checked, checks);
-    const sorted = sort(checked.batch, checks === undefined ? undefined : presence);
-    await addAll(parts, sorted.add);
-    await rejects.add(sorted.rejects);
-    checkpoint = advanced(checkpoint, checked.batch, sorted, rejects.bytes);
-    isSaved = false;
-    onProgress(checkpoint);
-    if (performance.now() - savedAtMs >= SAVE_EVERY_MS) await saveNow();
-  };
-
+  const read = batches(rows, rules, from.rows, signal);
   try {
-    const read = batches(rows, rules, parts.from.rows, signal);
     for await (const checked of mapInOrder(read, BATCHES_AT_ONCE, (batch) => check(batch, checks))) {
       if (signal.aborted) break;
-      await finish(checked);
+      const sorted = sort(checked.batch, checks && (await refreshed(checked, checks)));
+      await add(sorted.users);
+      await rejects.add(sorted.rejects);
+      checkpoint = advanced(checkpoint, sorted.counts, rejects.bytes);
+      onProgress(checkpoint);
+      if (performance.now() - savedAtMs >= SAVE_EVERY_MS) await saveNow();
     }
   } catch (error) {
     if (!signal.aborted) {
-      if (!isSaved) await saveNow();
+      await saveNow();
       throw error;
     }
   }
-  if (!isSaved) await saveNow();
+  await saveNow();
   return checkpoint;
 }
 
 async function check(batch: Batch, checks: ImportParts['checks']): Promise<CheckedBatch> {
-  const presence =
-    checks === undefined || batch.userIds.length === 0
-      ? new Map<string, Presence>()
-      : await checks.ask(batch.userIds);
+  const presence = await presenceOf(batch, checks);
   return { batch, presence, askedAtMs: performance.now() };
+}
+
+/** What account_check says of the users of a batch. It is not asked about nobody. */
+export async function presenceOf(
+  { userIds }: Batch,
+  checks: ImportParts['checks'],
+): Promise<ReadonlyMap<string, Presence>> {
+  return checks === undefined || userIds.length === 0 ? new Map() : checks.ask(userIds);
 }
 
 /** Asks again for missing accounts when the answer is stale. */
 async function refreshed(
   { presence, askedAtMs }: CheckedBatch,
-  checks: ImportParts['checks'],
-): Promise<CheckedBatch['presence']> {
-  if (checks === undefined || performance.now() - askedAtMs <= STALE_MS) return presence;
+  checks: Pick<AccountChecks, 'ask'>,
+): Promise<ReadonlyMap<string, Presence>> {
+  if (performance.now() - askedAtMs <= STALE_MS) return presence;
   const missing = [...presence].filter(([, { kind }]) => kind === 'missing').map(([userId]) => userId);
   return missing.length === 0 ? presence : new Map([...presence, ...(await checks.ask(missing))]);
 }
 
-/** Adds users to the intake as fast as the in-flight limit allows. */
-export async function addAll(
-  { limit, writer, isAlone }: Pick<ImportParts, 'limit' | 'writer' | 'isAlone'>,
-  users: readonly UserInput[],
-): Promise<void> {
-  for (let from = 0; from < users.length; ) {
-    const rest = users.slice(from);
-    const headroom = await limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));
-    await writer.write(rest.slice(0, headroom));
-    from += headroom;
-  }
-}
-
-/** The checkpoint after a batch. */
-function advanced(checkpoint: Checkpoint, batch: Batch, sorted: Sorted, rejectBytes: number): Checkpoint {
-  const { counts } = checkpoint;
-  return {
-    ...checkpoint,
-    rows: checkpoint.rows + batch.rows.length,
-    rejectBytes,
-    counts: {
-      rows: counts.rows + batch.rows.length,
-      rejected: counts.rejected + sorted.rejects.length - sorted.unasked,
-      there: counts.there + sorted.there,
-      unasked: counts.unasked + sorted.unasked,
-      added: counts.added + sorted.add.length,
-    },
-  };
-}
-
-interface Sorted {
-  readonly add: readonly UserInput[];
-  readonly rejects: readonly Reject[];
-  readonly there: number;
-  readonly unasked: number;
-}
-
-/** Decides which users of a batch are added. Without `presence` every valid row is. */
-function sort(batch: Batch, presence: ReadonlyMap<string, Presence> | undefined): Sorted {
-  const add: UserInput[] = [];
+/** What becomes of the rows of a batch. Without `presence` every valid row is added. */
+function sort(
+  { rows }: Batch,
+  presence: ReadonlyMap<string, Presence> | undefined,
+): { users: UserInput[]; rejects: Reject[]; counts: ImportCounts } {
+  const users: UserInput[] = [];
   const rejects: Reject[] = [];
-  let there = 0;
-  let unasked = 0;
-  for (const validated of batch.rows) {
+  const counts = { rows: rows.length, rejected: 0, there: 0, unasked: 0, added: 0 };
+  for (const validated of rows) {
     if (!validated.ok) {
+      counts.rejected++;
       rejects.push(validated);
       continue;
     }
     const { row, user } = validated;
     const found = presence?.get(user.userId);
-    if (presence === undefined || found?.kind === 'missing') add.push(user);
-    else if (found?.kind === 'imported') there++;
+    if (presence === undefined || found?.kind === 'missing') {
+      counts.added++;
+      users.push(user);
+    } else if (found?.kind === 'imported') counts.there++;
     else {
-      unasked++;
+      counts.unasked++;
       rejects.push({ row, reason: noVerdictReason(found) });
     }
   }
-  return { add, rejects, there, unasked };
+  return { users, rejects, counts };
+}
+
+function advanced(checkpoint: Checkpoint, more: ImportCounts, rejectBytes: number): Checkpoint {
+  const { counts, rows } = checkpoint;
+  return {
+    ...checkpoint,
+    rows: rows + more.rows,
+    rejectBytes,
+    counts: {
+      rows: counts.rows + more.rows,
+      rejected: counts.rejected + more.rejected,
+      there: counts.there + more.there,
+      unasked: counts.unasked + more.unasked,
+      added: counts.added + more.added,
+    },
+  };
 }
 
 /** Why a row is not decided: account_check refused, or gave no verdict. */

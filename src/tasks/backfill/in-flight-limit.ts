@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backlog, readBacklog } from '../../ledger/backlog.ts';
+import { createCachedRead } from '../../lifecycle/wait.ts';
 import type { CommandPair } from '../../pace/budget.ts';
 import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
@@ -78,20 +79,18 @@ export type Obstacle = 'busy' | 'held' | 'paused' | 'memory' | 'redis';
 export interface InFlightLimit {
   /**
    * Resolves with the number of rows that may be added now: at least 1, at most `wanted`. Waits while it is
-   * 0. `isAlone`: whether the row at this index needs a call of its own. Rejects when `signal` is aborted.
+   * 0. `alone`: how many of the rows need a call of their own. Rejects when the signal is aborted.
    */
-  headroom(wanted: number, isAlone: (at: number) => boolean): Promise<number>;
+  headroom(wanted: number, alone: number): Promise<number>;
 }
 
 const BUSY_LOOK_MS = 15;
 const STOPPED_LOOK_MS = 500;
 const RATES_EVERY_MS = 1_000;
-/** A look at Redis is used for this long. */
-const FRESH_MS = 20;
 /** Weight of the newest rows in the moving average of what a row takes. */
 const SMOOTHING = 0.2;
 
-export interface InFlightOptions {
+export function createInFlightLimit(options: {
   readonly redis: RedisClient;
   readonly keys: Keys;
   readonly commands: CommandPair;
@@ -101,80 +100,52 @@ export interface InFlightOptions {
   readonly signal: AbortSignal;
   /** Called at each look; undefined when there is headroom. */
   readonly onObstacle: (obstacle: Obstacle | undefined, why?: string) => void;
-}
+}): InFlightLimit {
+  const { redis, keys, commands, slots, usersPerBatch, signal, onObstacle } = options;
+  const memory = createMemoryWatermark(redis, keys);
+  const allowed = createCachedRead(
+    () => Promise.all([slots.batch.look(), slots.single.look()]),
+    RATES_EVERY_MS,
+  );
 
-export function createInFlightLimit(options: InFlightOptions): InFlightLimit {
-  const { signal, onObstacle } = options;
-  const look = createBacklogLook(options);
+  /** The rows that may be added, or why none may. */
+  const look = async (aloneShare: number): Promise<number | Obstacle> => {
+    const [batch, single] = await allowed();
+    const backlog = await readBacklog(redis, keys, [commands.batch, commands.single]);
+    if (backlog.isPaused) return 'paused';
+    if (backlog.isHeld) return 'held';
+    if (!hasRoomForBulk(await memory.look())) return 'memory';
+    const { started } = backlog;
+    const rates: Rates = {
+      batchPerSecond: expectedRate(batch.ratePerSecond, started[commands.batch] ?? 0),
+      singlePerSecond: expectedRate(single.ratePerSecond, started[commands.single] ?? 0),
+      usersPerBatch,
+    };
+    const together = secondsPerRow(rates, commands.batch === commands.single);
+    const perRow = aloneShare * secondsPerRow(rates, true) + (1 - aloneShare) * together;
+    return headroomOf(backlog, commands, rates, perRow) || 'busy';
+  };
+
   let aloneShare: number | undefined;
-  let left = 0;
-  let seenAtMs = Number.NEGATIVE_INFINITY;
   return {
-    async headroom(wanted, isAlone) {
-      const alone = Array.from({ length: wanted }, (_, at) => isAlone(at)).filter(Boolean).length / wanted;
-      aloneShare = aloneShare === undefined ? alone : SMOOTHING * alone + (1 - SMOOTHING) * aloneShare;
+    async headroom(wanted, alone) {
+      const share = alone / wanted;
+      aloneShare = aloneShare === undefined ? share : SMOOTHING * share + (1 - SMOOTHING) * aloneShare;
       for (;;) {
         signal.throwIfAborted();
-        if (left > 0 && performance.now() - seenAtMs < FRESH_MS) {
-          const given = Math.min(left, wanted, MAX_STEP_ROWS);
-          left -= given;
-          return given;
+        let why: string | undefined;
+        const seen = await look(aloneShare).catch((error: Error): Obstacle => {
+          why = error.message;
+          return 'redis';
+        });
+        signal.throwIfAborted();
+        if (typeof seen === 'number') {
+          onObstacle(undefined);
+          return Math.min(seen, wanted);
         }
-        const { rows, obstacle, why } = await look(aloneShare);
-        onObstacle(obstacle, why);
-        left = rows;
-        seenAtMs = performance.now();
-        if (rows > 0) continue;
-        await sleep(obstacle === 'busy' ? BUSY_LOOK_MS : STOPPED_LOOK_MS, undefined, { signal });
+        onObstacle(seen, why);
+        await sleep(seen === 'busy' ? BUSY_LOOK_MS : STOPPED_LOOK_MS, undefined, { signal });
       }
     },
-  };
-}
-
-interface Look {
-  readonly rows: number;
-  readonly obstacle?: Obstacle;
-  readonly why?: string;
-}
-
-/** Looks at Redis once for the headroom. `aloneShare`: the share of rows that need a call of their own. */
-function createBacklogLook(options: InFlightOptions): (aloneShare: number) => Promise<Look> {
-  const { redis, keys, commands, slots, usersPerBatch, signal } = options;
-  const memory = createMemoryWatermark(redis, keys);
-  let rates: (Rates & { readonly atMs: number }) | undefined;
-
-  const currentRates = async (): Promise<Rates> => {
-    if (rates !== undefined && performance.now() - rates.atMs < RATES_EVERY_MS) return rates;
-    const [batch, single] = await Promise.all([slots.batch.look(), slots.single.look()]);
-    rates = {
-      batchPerSecond: batch.ratePerSecond,
-      singlePerSecond: single.ratePerSecond,
-      usersPerBatch,
-      atMs: performance.now(),
-    };
-    return rates;
-  };
-
-  return async (aloneShare) => {
-    try {
-      const allowed = await currentRates();
-      const backlog = await readBacklog(redis, keys, [commands.batch, commands.single]);
-      if (backlog.isPaused) return { rows: 0, obstacle: 'paused' };
-      if (backlog.isHeld) return { rows: 0, obstacle: 'held' };
-      if (!hasRoomForBulk(await memory.look())) return { rows: 0, obstacle: 'memory' };
-      const { started } = backlog;
-      const now: Rates = {
-        batchPerSecond: expectedRate(allowed.batchPerSecond, started[commands.batch] ?? 0),
-        singlePerSecond: expectedRate(allowed.singlePerSecond, started[commands.single] ?? 0),
-        usersPerBatch,
-      };
-      const together = secondsPerRow(now, commands.batch === commands.single);
-      const perRow = aloneShare * secondsPerRow(now, true) + (1 - aloneShare) * together;
-      const rows = headroomOf(backlog, commands, now, perRow);
-      return rows > 0 ? { rows } : { rows, obstacle: 'busy' };
-    } catch (error) {
-      signal.throwIfAborted();
-      return { rows: 0, obstacle: 'redis', why: (error as Error).message };
-    }
   };
 }

@@ -15,13 +15,10 @@ export interface RowRules extends EventRules {
 
 /** A row that can be imported, or the reason why it cannot. */
 export type ValidatedRow =
-  | { readonly ok: true; readonly row: Row; readonly user: UserInput; readonly isLong: boolean }
+  | { readonly ok: true; readonly row: Row; readonly user: UserInput }
   | { readonly ok: false; readonly row: Row; readonly reason: string };
 
-/**
- * Validates a row by the producer's rules for a user. `isLong`: nick or picture takes more than 500 bytes, so
- * the account will be made without it. Pure.
- */
+/** Validates a row by the producer's rules for a user. Pure. */
 export function validateRow(row: Row, rules: RowRules): ValidatedRow {
   if (row.problem !== undefined) return { ok: false, row, reason: row.problem };
   const { identifierType, password, ...own } = row.user;
@@ -31,12 +28,73 @@ export function validateRow(row: Row, rules: RowRules): ValidatedRow {
   const damage = rules.allowMangled ? undefined : spreadsheetDamage(user.userId);
   if (damage !== undefined) problems.unshift(damage);
   if (problems.length > 0) return { ok: false, row, reason: problems.join('; ') };
-  const valid = user as unknown as UserInput;
-  return { ok: true, row, user: valid, isLong: isLong(valid.nick) || isLong(valid.faceUrl) };
+  return { ok: true, row, user: user as unknown as UserInput };
 }
 
-function isLong(value: string | null | undefined): boolean {
-  return typeof value === 'string' && byteLength(value) > MAX_PROFILE_BYTES;
+/** Rows that go through the import together: at most 100 users, as many as one account_check takes. */
+export interface Batch {
+  readonly rows: readonly ValidatedRow[];
+  /** Distinct users of the valid rows. */
+  readonly userIds: readonly string[];
+}
+
+const MAX_USERS = 100;
+/** Bounds a batch of many invalid rows, or of many rows of one user. */
+const MAX_ROWS = 500;
+
+/** Groups rows in their order, without the first `skip`. Stops reading once `signal` is aborted. */
+export async function* batches(
+  rows: AsyncIterable<Row>,
+  rules: RowRules,
+  skip: number,
+  signal: AbortSignal,
+): AsyncGenerator<Batch> {
+  let read = 0;
+  let batch: ValidatedRow[] = [];
+  let users = new Set<string>();
+  for await (const row of rows) {
+    if (signal.aborted) return;
+    if (++read <= skip) continue;
+    const validated = validateRow(row, rules);
+    batch.push(validated);
+    if (validated.ok) users.add(validated.user.userId);
+    if (users.size < MAX_USERS && batch.length < MAX_ROWS) continue;
+    yield { rows: batch, userIds: [...users] };
+    batch = [];
+    users = new Set();
+  }
+  if (batch.length > 0 && !signal.aborted) yield { rows: batch, userIds: [...users] };
+}
+
+/** Batches that are asked about, or wait to be added, at a time: one second of account_check's quota. */
+export const BATCHES_AT_ONCE = 100;
+
+/**
+ * Runs `work` on several pieces at a time and yields the results in the source's order. At most `atOnce`
+ * pieces are being worked on or wait to be taken, so memory stays flat. Rejects with the first error in that
+ * order; pieces that were begun by then run on, and their results are dropped.
+ */
+export async function* mapInOrder<T, R>(
+  source: AsyncIterable<T>,
+  atOnce: number,
+  work: (piece: T) => Promise<R>,
+): AsyncGenerator<R> {
+  const pending: Promise<R>[] = [];
+  for await (const piece of source) {
+    const begun = work(piece);
+    // A rejection is thrown when its turn comes. Until then it must not count as unhandled.
+    begun.catch(() => undefined);
+    if (pending.push(begun) < atOnce) continue;
+    yield (await pending.shift()) as R;
+  }
+  for (const begun of pending) yield await begun;
+}
+
+/** Whether a user needs a call of its own. cut.lua decides by the same rule. */
+export function needsOwnCall(form: EventRules['form']): (user: UserInput) => boolean {
+  return ({ type, nick, faceUrl }) =>
+    form === 'hosted' ||
+    (form === 'legacy' && (Number(type) === 1 || !(isAbsent(nick) && isAbsent(faceUrl))));
 }
 
 /** What an import of a file would do. Found without asking Redis or the API. */
@@ -63,10 +121,10 @@ const MORE = 'other reasons';
 export async function dryRun(
   rows: AsyncIterable<Row>,
   rules: RowRules,
-  isAlone: (user: UserInput) => boolean,
   onProgress: (rows: number) => void,
   signal: AbortSignal,
 ): Promise<DryRun> {
+  const isAlone = needsOwnCall(rules.form);
   const kinds = new Map<string, { rows: number; firstLine: number }>();
   const found = {
     ...{ rows: 0, valid: 0, rejected: 0 },
@@ -82,11 +140,14 @@ export async function dryRun(
       found.valid++;
       if (!isAbsent(user.nick)) found.withNick++;
       if (!isAbsent(user.faceUrl)) found.withFaceUrl++;
-      if (validated.isLong) found.longProfiles++;
+      if (isLong(user.nick) || isLong(user.faceUrl)) found.longProfiles++;
       if (isAlone(user)) found.alone++;
     } else {
       found.rejected++;
-      count(kinds, kindOfReason(validated.reason), row.line);
+      const reason = kindOfReason(validated.reason);
+      const kind = kinds.get(reason) ?? kinds.get(MORE);
+      if (kind !== undefined) kind.rows++;
+      else kinds.set(kinds.size < MAX_KINDS ? reason : MORE, { rows: 1, firstLine: row.line });
     }
     if (found.rows % 1_000 === 0) onProgress(found.rows);
   }
@@ -94,10 +155,8 @@ export async function dryRun(
   return { ...found, reasons };
 }
 
-function count(kinds: Map<string, { rows: number; firstLine: number }>, reason: string, line: number): void {
-  const kind = kinds.get(reason) ?? kinds.get(MORE);
-  if (kind !== undefined) kind.rows++;
-  else kinds.set(kinds.size < MAX_KINDS ? reason : MORE, { rows: 1, firstLine: line });
+function isLong(value: string | null | undefined): boolean {
+  return typeof value === 'string' && byteLength(value) > MAX_PROFILE_BYTES;
 }
 
 /** Numbers that occur in our own reasons (types and limits), and so are not the row's. */

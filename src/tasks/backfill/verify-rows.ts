@@ -1,11 +1,17 @@
 import type { UserInput } from '../../event/fields.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import type { AccountChecks, Presence } from '../checks/account-checks.ts';
+import type { AccountChecks, Presence } from '../account-checks.ts';
 import type { Row } from '../rows/columns.ts';
-import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder } from './batches.ts';
-import { noVerdictReason } from './import-rows.ts';
-import type { RowRules, ValidatedRow } from './validate-rows.ts';
+import { noVerdictReason, presenceOf } from './import-rows.ts';
+import {
+  BATCHES_AT_ONCE,
+  type Batch,
+  batches,
+  mapInOrder,
+  type RowRules,
+  type ValidatedRow,
+} from './validate-rows.ts';
 
 /**
  * Where a row's user is.
@@ -27,11 +33,6 @@ export interface VerifiedRow {
   readonly reason?: string;
 }
 
-const NO_COUNTS: VerifyCounts = {
-  ...{ rows: 0, imported: 0, 'under-way': 0, dead: 0 },
-  ...{ missing: 0, unasked: 0, rejected: 0, enqueued: 0 },
-};
-
 /**
  * Looks up every row's user, 100 at a time, and reports in the order of the rows. Changes nothing itself.
  * Resolves with the counts when all rows are reported or `signal` was aborted.
@@ -48,10 +49,12 @@ export async function verifyRows(options: {
   readonly signal: AbortSignal;
 }): Promise<VerifyCounts> {
   const { rows, rules, checks, redis, keys, onRows, onProgress, signal } = options;
-  let counts = NO_COUNTS;
+  const counts = {
+    ...{ rows: 0, imported: 0, 'under-way': 0, dead: 0 },
+    ...{ missing: 0, unasked: 0, rejected: 0, enqueued: 0 },
+  };
   const verify = async (batch: Batch): Promise<VerifiedRow[]> => {
-    const presence =
-      batch.userIds.length === 0 ? new Map<string, Presence>() : await checks.ask(batch.userIds);
+    const presence = await presenceOf(batch, checks);
     const missing = batch.userIds.filter((userId) => presence.get(userId)?.kind === 'missing');
     const traces = await tracesOf(redis, keys, missing);
     return batch.rows.map((validated) => verified(validated, presence, traces));
@@ -59,12 +62,9 @@ export async function verifyRows(options: {
   try {
     for await (const found of mapInOrder(batches(rows, rules, 0, signal), BATCHES_AT_ONCE, verify)) {
       if (signal.aborted) break;
-      const enqueued = await onRows(found);
-      const next: Record<keyof VerifyCounts, number> = { ...counts };
-      for (const { state } of found) next[state]++;
-      next.rows += found.length;
-      next.enqueued += enqueued;
-      counts = next;
+      counts.enqueued += await onRows(found);
+      counts.rows += found.length;
+      for (const { state } of found) counts[state]++;
       onProgress(counts);
     }
   } catch (error) {

@@ -28,41 +28,16 @@ export type RowField = (typeof ROW_FIELDS)[number];
 /** Which column holds which field. CSV: the column's index, from 0. NDJSON: its key. */
 export type FieldMap<C> = ReadonlyMap<RowField, C>;
 
-/** Other names of a field's column or key, in lower case and without _, - and blanks. */
-const ALIASES: Readonly<Record<RowField, readonly string[]>> = {
-  userId: [
-    'userid',
-    'uid',
-    'id',
-    'identifier',
-    'account',
-    'accountid',
-    'accid',
-    'imid',
-    '用户id',
-    '用户编号',
-    '账号',
-  ],
-  nick: ['nick', 'nickname', 'displayname', 'screenname', 'name', '昵称', '用户昵称', '姓名', '名称'],
-  faceUrl: [
-    'faceurl',
-    'face',
-    'avatar',
-    'avatarurl',
-    'picture',
-    'photo',
-    'photourl',
-    'headimg',
-    'headimgurl',
-    '头像',
-    '头像地址',
-    '用户头像',
-  ],
-  type: ['type', 'accounttype', '类型'],
+/** Names of a field's column or key, in lower case and without _, - and blanks. */
+const ALIASES: Readonly<Record<RowField, string>> = {
+  userId: 'userid uid id identifier account accountid accid imid 用户id 用户编号 账号',
+  nick: 'nick nickname displayname screenname name 昵称 用户昵称 姓名 名称',
+  faceUrl: 'faceurl face avatar avatarurl picture photo photourl headimg headimgurl 头像 头像地址 用户头像',
+  type: 'type accounttype 类型',
   // No aliases: other date columns come in every format, and a wrong date would cost the row.
-  occurredAt: ['occurredat'],
-  identifierType: ['identifiertype'],
-  password: ['password'],
+  occurredAt: 'occurredat',
+  identifierType: 'identifiertype',
+  password: 'password',
 };
 
 /** `--map userId=uid,nick=name` as an object: the name (or number) of each field's column. */
@@ -151,7 +126,7 @@ export function unusedColumns(header: readonly string[], columns: FieldMap<numbe
 }
 
 function isMeant(field: RowField, name: string): boolean {
-  return ALIASES[field].includes(plain(name));
+  return ALIASES[field].split(' ').includes(plain(name));
 }
 
 function plain(name: string): string {

@@ -2,26 +2,26 @@ import {
   columnsByNumber,
   columnsOfHeader,
   type FieldMap,
+  keysOfObject,
   type Mapping,
   type Row,
   unusedColumns,
 } from './columns.ts';
 import { csvCells, csvRow, delimiterOf } from './csv-rows.ts';
-import { ndjsonRows } from './ndjson-rows.ts';
 import {
   type Bytes,
+  decoded,
   type Encoding,
   encodingOf,
   openBytes,
-  toUtf8,
   UnreadableRowsError,
 } from './read-text.ts';
 
 /** How to read a file. What is left out is detected. */
 export interface ReadOptions {
-  readonly format?: 'csv' | 'ndjson';
-  readonly encoding?: Encoding;
-  readonly delimiter?: string;
+  readonly format?: 'csv' | 'ndjson' | undefined;
+  readonly encoding?: Encoding | undefined;
+  readonly delimiter?: string | undefined;
   readonly mapping: Mapping;
   /** False: the first line of CSV is a user already. */
   readonly header: boolean;
@@ -55,46 +55,33 @@ export async function openRows(path: string, options: ReadOptions): Promise<Open
 }
 
 async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<OpenRows> {
-  if (bytes.head.length === 0)
-    throw new UnreadableRowsError(`${path === '-' ? 'The input' : path} is empty.`);
-  const found = encodingOf(bytes.head, options.encoding);
-  const begin = await firstText(bytes.head, found);
+  const { mapping, quotes } = options;
+  const name = path === '-' ? 'The input' : path;
+  if (bytes.head.length === 0) throw new UnreadableRowsError(`${name} is empty.`);
+  const encoding = encodingOf(bytes.head, options.encoding);
+  const begin = new TextDecoder(encoding).decode(bytes.head);
   const format = options.format ?? formatOf(path, begin);
-  const text = toUtf8(bytes.all(), found);
-  const common = { format, encoding: found.encoding, bytes, close: () => bytes.close() };
+  const text = decoded(bytes.all, encoding);
+  const common = { format, encoding, bytes, close: () => bytes.close() };
   if (format === 'ndjson') {
     if (/^\s*\[/.test(begin))
       throw new UnreadableRowsError(
         "The file is a JSON list, but must hold one object per line. Convert it with: jq -c '.[]' FILE.",
       );
-    const { mapping } = options;
     return { ...common, header: [], columns: new Map(), unused: [], rows: () => ndjsonRows(text, mapping) };
   }
   const delimiter = options.delimiter ?? delimiterOf(/^[^\r\n]*/.exec(begin.trimStart())?.[0] ?? '');
-  const cells = csvCells(text, { delimiter, quotes: options.quotes });
+  const cells = csvCells(text, { delimiter, quotes });
   const first = await cells.next();
-  if (first.done === true)
-    throw new UnreadableRowsError(`${path === '-' ? 'The input' : path} holds no rows.`);
-  const header = options.header
-    ? first.value.cells.map((name) => name.trim())
-    : first.value.cells.map((_, at) => String(at + 1));
-  const columns = options.header
-    ? columnsOfHeader(header, options.mapping)
-    : columnsByNumber(options.mapping);
+  if (first.done === true) throw new UnreadableRowsError(`${name} holds no rows.`);
+  const top = first.value;
+  const header = top.cells.map((cell, at) => (options.header ? cell.trim() : String(at + 1)));
+  const columns = options.header ? columnsOfHeader(header, mapping) : columnsByNumber(mapping);
   async function* rows(): AsyncGenerator<Row> {
-    if (!options.header && first.done !== true) yield csvRow(first.value, columns, header.length);
+    if (!options.header) yield csvRow(top, columns, header.length);
     for await (const one of cells) yield csvRow(one, columns, header.length);
   }
   return { ...common, header, columns, unused: options.header ? unusedColumns(header, columns) : [], rows };
-}
-
-async function firstText(head: Buffer, found: Parameters<typeof toUtf8>[1]): Promise<string> {
-  async function* once(): AsyncGenerator<Uint8Array> {
-    yield head;
-  }
-  const parts: Buffer[] = [];
-  for await (const part of toUtf8(once(), found)) parts.push(part);
-  return Buffer.concat(parts).toString('utf8');
 }
 
 function formatOf(path: string, begin: string): 'csv' | 'ndjson' {
@@ -102,4 +89,42 @@ function formatOf(path: string, begin: string): 'csv' | 'ndjson' {
   if (/\.(ndjson|jsonl|json)$/i.test(name)) return 'ndjson';
   if (/\.(csv|tsv|txt)$/i.test(name)) return 'csv';
   return /^\s*[[{]/.test(begin) ? 'ndjson' : 'csv';
+}
+
+/** Ten times what a user takes with all fields of an event at their longest. */
+const MAX_LINE_CHARS = 1_048_576;
+
+/** Reads the rows of NDJSON: one JSON object a line. Throws UnreadableRowsError for an endless line. */
+export async function* ndjsonRows(text: AsyncIterable<string>, mapping: Mapping): AsyncGenerator<Row> {
+  let line = 0;
+  let rest = '';
+  for await (const piece of text) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    for (const content of lines) {
+      line++;
+      if (content.trim() !== '') yield ndjsonRow(line, content, mapping);
+    }
+    if (rest.length > MAX_LINE_CHARS)
+      throw new UnreadableRowsError(
+        `Line ${line + 1} is longer than a million characters. The file must hold one JSON object per line. Convert a JSON list with: jq -c '.[]'.`,
+      );
+  }
+  if (rest.trim() !== '') yield ndjsonRow(line + 1, rest, mapping);
+}
+
+/** Reads one line. A line that is no JSON object becomes a row with a `problem`. Pure. */
+export function ndjsonRow(line: number, content: string, mapping: Mapping): Row {
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch {
+    return { line, user: {}, problem: 'the line is not JSON', raw: content };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { line, user: {}, problem: 'the line is not a JSON object', raw: content };
+  const fields = value as Readonly<Record<string, unknown>>;
+  const keys = keysOfObject(Object.keys(fields), mapping);
+  const user = Object.fromEntries([...keys].map(([field, key]) => [field, fields[key]]));
+  return { line, user, raw: content };
 }

@@ -19,46 +19,41 @@ const SIGNIFICANT_DIGITS = 15;
 const ENOUGH = 20;
 
 /** Collects the IDs of a file to find the damage that a single row does not show. */
-export interface DigitWatch {
-  saw(userId: unknown): void;
-  /** One sentence per suspicion. */
-  warnings(): string[];
-}
-
-export function createDigitWatch(): DigitWatch {
-  let long = 0;
-  let longRounded = 0;
-  let exampleRounded = '';
+export class DigitWatch {
+  private long = 0;
+  private longRounded = 0;
+  private exampleRounded = '';
   /** Count of numbers by length: those that begin with 0, and the others. */
-  const paddedLengths = new Map<number, number>();
-  const bareLengths = new Map<number, number>();
-  return {
-    saw(userId) {
-      if (typeof userId !== 'string' || !/^\d{2,32}$/.test(userId)) return;
-      const lengths = userId.startsWith('0') ? paddedLengths : bareLengths;
-      lengths.set(userId.length, (lengths.get(userId.length) ?? 0) + 1);
-      if (userId.length <= SIGNIFICANT_DIGITS) return;
-      long++;
-      if (!/^0+$/.test(userId.slice(SIGNIFICANT_DIGITS))) return;
-      longRounded++;
-      exampleRounded ||= userId;
-    },
-    warnings() {
-      const found: string[] = [];
-      if (longRounded >= ENOUGH && longRounded === long)
-        found.push(
-          `All ${long} numbers of more than 15 digits end in zeros, such as ${exampleRounded}: a spreadsheet keeps 15 digits and loses the rest. Export the file again, with the IDs as text.`,
-        );
-      const [padded, ...more] = paddedLengths.keys();
-      if (padded === undefined || more.length > 0) return found;
-      const shorter = [...bareLengths].filter(([length]) => length < padded);
-      const longer = [...bareLengths].some(([length]) => length > padded);
-      const count = shorter.reduce((sum, [, n]) => sum + n, 0);
-      if (count > 0 && !longer)
-        found.push(
-          `${count} numbers have fewer than ${padded} digits, while those that begin with 0 all have ${padded}: their leading zeros may have been lost in a spreadsheet.`,
-        );
-      return found;
-    },
-  };
+  private readonly paddedLengths = new Map<number, number>();
+  private readonly bareLengths = new Map<number, number>();
+
+  saw(userId: unknown): void {
+    if (typeof userId !== 'string' || !/^\d{2,32}$/.test(userId)) return;
+    const lengths = userId.startsWith('0') ? this.paddedLengths : this.bareLengths;
+    lengths.set(userId.length, (lengths.get(userId.length) ?? 0) + 1);
+    if (userId.length <= SIGNIFICANT_DIGITS) return;
+    this.long++;
+    if (!/^0+$/.test(userId.slice(SIGNIFICANT_DIGITS))) return;
+    this.longRounded++;
+    this.exampleRounded ||= userId;
+  }
+
+  /** One sentence per suspicion. */
+  warnings(): string[] {
+    const found: string[] = [];
+    if (this.longRounded >= ENOUGH && this.longRounded === this.long)
+      found.push(
+        `All ${this.long} numbers of more than 15 digits end in zeros, such as ${this.exampleRounded}: a spreadsheet keeps 15 digits and loses the rest. Export the file again, with the IDs as text.`,
+      );
+    const [padded, ...more] = this.paddedLengths.keys();
+    if (padded === undefined || more.length > 0) return found;
+    if ([...this.bareLengths.keys()].some((length) => length > padded)) return found;
+    let shorter = 0;
+    for (const [length, count] of this.bareLengths) if (length < padded) shorter += count;
+    if (shorter > 0)
+      found.push(
+        `${shorter} numbers have fewer than ${padded} digits, while those that begin with 0 all have ${padded}: their leading zeros may have been lost in a spreadsheet.`,
+      );
+    return found;
+  }
 }

@@ -1,10 +1,11 @@
-import { type Checkpoint, NO_COUNTS } from '../../../../src/tasks/backfill/checkpoint.ts';
+import type { UserInput } from '../../../../src/event/fields.ts';
+import type { Presence } from '../../../../src/tasks/account-checks.ts';
+import { type Checkpoint, newCheckpoint, type Reject } from '../../../../src/tasks/backfill/import-files.ts';
 import { importRows } from '../../../../src/tasks/backfill/import-rows.ts';
-import type { Reject } from '../../../../src/tasks/backfill/reject-file.ts';
-import type { Presence } from '../../../../src/tasks/checks/account-checks.ts';
+import { addWithin } from '../../../../src/tasks/backfill/stream-writer.ts';
 import type { Row } from '../../../../src/tasks/rows/columns.ts';
 
-const START: Checkpoint = { identity: 'i', rows: 0, rejectBytes: 0, counts: NO_COUNTS, tally: 't' };
+const START = newCheckpoint('i');
 
 async function* rowsOf(userIds: readonly string[]): AsyncGenerator<Row> {
   for (const [at, userId] of userIds.entries()) yield { line: at + 2, user: { userId }, raw: [userId] };
@@ -38,6 +39,16 @@ function run(
   options: { there?: (userId: string) => Presence; from?: Checkpoint; headroom?: number } = {},
 ): Promise<Checkpoint> {
   const { there, from = START, headroom = 30 } = options;
+  const limit = {
+    headroom: async (wanted: number) => {
+      on.abort.signal.throwIfAborted();
+      return Math.min(headroom, wanted);
+    },
+  };
+  const write = async (added: readonly UserInput[]) => {
+    on.onAdd();
+    on.added.push(...added.map(({ userId }) => userId));
+  };
   return importRows({
     rows: rowsOf(userIds),
     rules: { adminId: 'administrator', allowMangled: false },
@@ -47,29 +58,15 @@ function run(
         return new Map(asked.map((userId) => [userId, there(userId)]));
       },
     },
-    limit: {
-      headroom: async (wanted) => {
-        on.abort.signal.throwIfAborted();
-        return Math.min(headroom, wanted);
-      },
-    },
-    writer: {
-      write: async (users) => {
-        on.onAdd();
-        on.added.push(...users.map(({ userId }) => userId));
-      },
-    },
+    add: (added) => addWithin(limit, write, () => false, added),
     rejects: {
-      path: 'rejects',
       get bytes() {
         return on.rejected.length;
       },
       add: async (rejects: readonly Reject[]) => {
         on.rejected.push(...rejects.map(({ row }) => row.line));
       },
-      close: async () => undefined,
     },
-    isAlone: () => false,
     from,
     save: async (checkpoint) => {
       on.saved.push(checkpoint);

@@ -1,5 +1,6 @@
 import type { FieldMap } from '../../../../src/tasks/rows/columns.ts';
 import { csvCells, csvRow, delimiterOf, readDelimiter } from '../../../../src/tasks/rows/csv-rows.ts';
+import { decoded } from '../../../../src/tasks/rows/read-text.ts';
 
 async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
@@ -9,8 +10,8 @@ async function* chunks(text: string, size: number): AsyncGenerator<Uint8Array> {
 async function cellsOf(text: string, options: { delimiter?: string; quotes?: boolean; size?: number } = {}) {
   const { delimiter = ',', quotes = true, size = 7 } = options;
   const found: [number, ...string[]][] = [];
-  for await (const { line, cells } of csvCells(chunks(text, size), { delimiter, quotes }))
-    found.push([line, ...cells]);
+  const pieces = decoded(chunks(text, size), 'utf-8');
+  for await (const { line, cells } of csvCells(pieces, { delimiter, quotes })) found.push([line, ...cells]);
   return found;
 }
 

@@ -1,4 +1,4 @@
-import { createDigitWatch, spreadsheetDamage } from '../../../../src/tasks/rows/spreadsheet-damage.ts';
+import { DigitWatch, spreadsheetDamage } from '../../../../src/tasks/rows/spreadsheet-damage.ts';
 
 test.each(['1.23E+11', '1,23E+11', '1.23457e+11', '1E+15', '123456789.0', '123456789,00'])(
   '%s shows damage',
@@ -15,7 +15,7 @@ test.each(['123456789012', '00123', '1e5', 'a1.0', '1.2.0', '3E8', 'E+11', '1.5'
 );
 
 function warnings(userIds: Iterable<string>): string[] {
-  const watch = createDigitWatch();
+  const watch = new DigitWatch();
   for (const userId of userIds) watch.saw(userId);
   return watch.warnings();
 }

@@ -1,5 +1,6 @@
 import type { Row } from '../../../../src/tasks/rows/columns.ts';
-import { ndjsonRow, ndjsonRows } from '../../../../src/tasks/rows/ndjson-rows.ts';
+import { ndjsonRow, ndjsonRows } from '../../../../src/tasks/rows/open-rows.ts';
+import { decoded } from '../../../../src/tasks/rows/read-text.ts';
 
 async function rowsOf(text: string, size: number): Promise<Row[]> {
   async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -7,7 +8,7 @@ async function rowsOf(text: string, size: number): Promise<Row[]> {
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
   }
   const rows: Row[] = [];
-  for await (const row of ndjsonRows(chunks(), {})) rows.push(row);
+  for await (const row of ndjsonRows(decoded(chunks(), 'utf-8'), {})) rows.push(row);
   return rows;
 }
 

@@ -5,7 +5,7 @@ import {
   maxOpenRedrives,
   rateWaitMs,
   usersAtATime,
-} from '../../../src/tasks/redrive-policy.ts';
+} from '../../../src/tasks/redrive.ts';
 
 it.each([
   [100, 19],

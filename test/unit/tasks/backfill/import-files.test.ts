@@ -1,4 +1,4 @@
-import { csvLine, headText, rejectText } from '../../../../src/tasks/backfill/reject-file.ts';
+import { csvLine, headText, rejectText } from '../../../../src/tasks/backfill/import-files.ts';
 
 const csv = { format: 'csv', header: ['id', 'nick', 'password'], secret: 2 } as const;
 const ndjson = { format: 'ndjson', header: [], secret: 'password' } as const;
