@@ -1,8 +1,8 @@
-import type { AccountItem } from '../../../src/simulator/accounts/account-item.ts';
-import { AccountStore } from '../../../src/simulator/accounts/account-store.ts';
-import { Backend } from '../../../src/simulator/accounts/backend.ts';
-import { NO_FAULTS } from '../../../src/simulator/scenario/fault-selector.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../src/simulator/scenario/settings.ts';
+import type { AccountItem } from '../../../simulator/accounts/account-item.ts';
+import { AccountStore } from '../../../simulator/accounts/account-store.ts';
+import { Backend } from '../../../simulator/accounts/backend.ts';
+import { NO_FAULTS } from '../../../simulator/scenario/fault-selector.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../simulator/scenario/settings.ts';
 
 const NOW_MS = Date.UTC(2025, 3, 3);
 const DAY_MS = 86_400_000;

@@ -1,4 +1,4 @@
-import { documentedQuotas, QuotaLimiter, readQuotas } from '../../../src/simulator/traffic/quotas.ts';
+import { documentedQuotas, QuotaLimiter, readQuotas } from '../../../simulator/traffic/quotas.ts';
 
 function gateOf(quotas: object, refusedCallsCount = false): QuotaLimiter {
   return new QuotaLimiter(

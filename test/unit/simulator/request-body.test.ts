@@ -1,5 +1,5 @@
-import type { CommandName } from '../../../src/simulator/commands.ts';
-import { countDuplicates, readCallBody } from '../../../src/simulator/http/request-body.ts';
+import type { CommandName } from '../../../simulator/commands.ts';
+import { countDuplicates, readCallBody } from '../../../simulator/http/request-body.ts';
 
 function read(command: CommandName, body: unknown) {
   return readCallBody(command, typeof body === 'string' ? body : JSON.stringify(body));

@@ -1,6 +1,6 @@
-import type { CommandName } from '../../../src/simulator/commands.ts';
-import { checkQuery, readTarget } from '../../../src/simulator/http/request-url.ts';
-import { UserSigVerifier } from '../../../src/simulator/http/user-sig.ts';
+import type { CommandName } from '../../../simulator/commands.ts';
+import { checkQuery, readTarget } from '../../../simulator/http/request-url.ts';
+import { UserSigVerifier } from '../../../simulator/http/user-sig.ts';
 import { callUrl, TEST_APP, userSigForTest } from '../../support/simulator.ts';
 
 function check(query: Record<string, string | undefined>, command: CommandName = 'account_import'): number {

@@ -1,5 +1,5 @@
-import { seededRandom } from '../../../src/simulator/randomness.ts';
-import { RollingWindow } from '../../../src/simulator/traffic/rolling-window.ts';
+import { seededRandom } from '../../../simulator/randomness.ts';
+import { RollingWindow } from '../../../simulator/traffic/rolling-window.ts';
 
 describe('RollingWindow', () => {
   test('two instants a full width apart do not share a window', () => {

@@ -1,5 +1,5 @@
-import { RollingWindow } from '../../../src/simulator/traffic/rolling-window.ts';
-import { StallWatch, TICK_MS } from '../../../src/simulator/traffic/stall-watch.ts';
+import { RollingWindow } from '../../../simulator/traffic/rolling-window.ts';
+import { StallWatch, TICK_MS } from '../../../simulator/traffic/stall-watch.ts';
 
 /** One turn of the loop: it has polled for arrivals and runs the next tick. */
 function turn(watch: StallWatch, atMs: number): void {

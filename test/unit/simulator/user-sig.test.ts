@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 import library from 'tls-sig-api-v2/TLSSigAPIv2.js';
-import { UserSigVerifier, verifyUserSig } from '../../../src/simulator/http/user-sig.ts';
+import { UserSigVerifier, verifyUserSig } from '../../../simulator/http/user-sig.ts';
 import { TEST_APP, userSigForTest } from '../../support/simulator.ts';
 
 const TIME = 1700000000;

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { SimulatorOptions } from '../simulator/options.ts';
-import { InvalidInput, parseJson } from '../simulator/scenario/input.ts';
-import { readScenario, type Scenario } from '../simulator/scenario/scenario.ts';
-import { type BatchPolicy, POLICIES } from '../simulator/scenario/settings.ts';
-import { startSimulator } from '../simulator/simulator.ts';
+import type { SimulatorOptions } from './options.ts';
+import { InvalidInput, parseJson } from './scenario/input.ts';
+import { readScenario, type Scenario } from './scenario/scenario.ts';
+import { type BatchPolicy, POLICIES } from './scenario/settings.ts';
+import { startSimulator } from './simulator.ts';
 
 interface Flags {
   readonly host: string;
