@@ -2,8 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SimulatorOptions } from './options.ts';
 import { InvalidInput, parseJson } from './scenario/input.ts';
-import { readScenario, type Scenario } from './scenario/scenario.ts';
-import { type BatchPolicy, POLICIES } from './scenario/settings.ts';
+import { type BatchPolicy, POLICIES, readScenario, type Scenario } from './scenario/scenario.ts';
 import { startSimulator } from './simulator.ts';
 
 interface Flags {

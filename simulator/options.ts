@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { AppIdentity } from './http/user-sig.ts';
-import { type Fields, InvalidInput, textAt, wholeNumberAt } from './scenario/input.ts';
-import { readScenario, type Scenario } from './scenario/scenario.ts';
-import { DEFAULT_SETTINGS, readSettings, type Settings } from './scenario/settings.ts';
+import type { AppIdentity } from './http/request-url.ts';
+import { InvalidInput, someFieldsAt, textAt, wholeNumberAt } from './scenario/input.ts';
+import {
+  DEFAULT_SETTINGS,
+  readScenario,
+  type Scenario,
+  SETTING_READERS,
+  type Settings,
+} from './scenario/scenario.ts';
 import { documentedQuotas, type Quotas, readQuotas } from './traffic/quotas.ts';
 
 /** Options of a simulator. Only the app and its key are required. */
@@ -25,46 +30,27 @@ export interface SimulatorOptions extends Partial<Settings> {
   readonly quotas?: Quotas;
   /** The form whose documented quota account_import has: 200 (current, default) or 100 (legacy). */
   readonly accountImportForm?: 'current' | 'legacy';
-  /** Refused calls count in the quota's window too; default false. */
-  readonly refusedCallsCount?: boolean;
-  /** Refuse IDs with other than printable ASCII; default true. */
-  readonly asciiIdsOnly?: boolean;
   /** How many calls are kept for GET /_sim/calls; default 200,000. */
   readonly callLogSize?: number;
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** How long an idle connection is kept; default 75,000. */
-  readonly keepAliveMs?: number;
   /** Milliseconds since 1970 with a fraction, never going back. Default: the process's monotonic clock. */
   readonly nowMs?: () => number;
 }
 
-export interface ResolvedOptions {
-  readonly app: AppIdentity;
-  readonly host: string;
-  readonly port: number;
-  readonly controlToken: string;
-  readonly seed: number;
-  readonly settings: Settings;
-  readonly scenario: Scenario;
-  readonly quotas: Required<Quotas>;
-  readonly refusedCallsCount: boolean;
-  readonly asciiIdsOnly: boolean;
-  readonly callLogSize: number;
-  readonly maxBodyBytes: number;
-  readonly keepAliveMs: number;
-  readonly nowMs: () => number;
-}
+export type ResolvedOptions = ReturnType<typeof resolveOptions>;
 
 /** Checks options and fills in the defaults. Throws InvalidInput. */
-export function resolveOptions(options: SimulatorOptions): ResolvedOptions {
-  const app = {
+export function resolveOptions(options: SimulatorOptions) {
+  const app: AppIdentity = {
     sdkAppId: wholeNumberAt(options.sdkAppId, 'sdkAppId', 1, 4294967295),
     adminId: textAt(options.adminId ?? 'administrator', 'adminId', 32),
     secretKey: textAt(options.secretKey, 'secretKey', 1000),
   };
-  const settings = { ...DEFAULT_SETTINGS, ...readSettings(options as unknown as Fields, 'options') };
-  const documented = documentedQuotas(options.accountImportForm ?? 'current');
+  const settings: Settings = {
+    ...DEFAULT_SETTINGS,
+    ...someFieldsAt<Settings>({ ...options }, 'options', SETTING_READERS),
+  };
   return {
     app,
     host: textAt(options.host ?? '127.0.0.1', 'host', 255),
@@ -73,12 +59,12 @@ export function resolveOptions(options: SimulatorOptions): ResolvedOptions {
     seed: wholeNumberAt(options.seed ?? 1, 'seed', 0, 4294967295),
     settings,
     scenario: readScenario(options.scenario ?? {}),
-    quotas: { ...documented, ...readQuotas(options.quotas ?? {}, 'quotas') },
-    refusedCallsCount: options.refusedCallsCount ?? false,
-    asciiIdsOnly: options.asciiIdsOnly ?? true,
+    quotas: {
+      ...documentedQuotas(options.accountImportForm ?? 'current'),
+      ...readQuotas(options.quotas ?? {}, 'quotas'),
+    },
     callLogSize: wholeNumberAt(options.callLogSize ?? 200_000, 'callLogSize', 0, 10_000_000),
     maxBodyBytes: wholeNumberAt(options.maxBodyBytes ?? 1_048_576, 'maxBodyBytes', 1, 1e9),
-    keepAliveMs: wholeNumberAt(options.keepAliveMs ?? 75_000, 'keepAliveMs', 1, 86_400_000),
     nowMs: options.nowMs ?? (() => performance.timeOrigin + performance.now()),
   };
 }

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Account } from './accounts/account-store.ts';
 import { handleApiRequest } from './http/api-handler.ts';
@@ -6,10 +7,9 @@ import { handleControlRequest, isControlPath } from './http/control-handler.ts';
 import { resolveOptions, type SimulatorOptions } from './options.ts';
 import type { Scenario } from './scenario/scenario.ts';
 import { SimulatorState } from './state.ts';
-import type { CallEntry } from './traffic/call-log.ts';
+import { TICK_MS } from './traffic/arrivals.ts';
 import { type Quotas, readQuotas } from './traffic/quotas.ts';
-import { TICK_MS } from './traffic/stall-watch.ts';
-import type { SimulatorReport } from './traffic/statistics.ts';
+import type { CallEntry, SimulatorReport } from './traffic/statistics.ts';
 
 /** A running simulator. HTTP offers the same under `/_sim/`. */
 export interface Simulator {
@@ -27,14 +27,14 @@ export interface Simulator {
   setFaults(scenario: Scenario): void;
   /** Changes the quotas named. Throws InvalidInput. */
   setQuotas(quotas: Quotas): void;
-  /** Deletes accounts as account_delete does, at `deletedAtMs` or now. */
-  deleteAccounts(userIds: readonly string[], deletedAtMs?: number): void;
   /** Clears accounts, calls and counters. Scenario and quotas stay. */
   reset(): void;
   /** Closes every connection and cancels pending answers. A second call does no harm. */
   close(): Promise<void>;
 }
 
+/** How long an idle connection is kept. */
+const KEEP_ALIVE_MS = 75_000;
 /** The time limit for a header and a request. It is long, because clients connect before they have a slot. */
 const REQUEST_TIMEOUT_MS = 600_000;
 
@@ -48,11 +48,13 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const state = new SimulatorState(resolved);
   const server = createServer({
     noDelay: true,
-    keepAliveTimeout: resolved.keepAliveMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
   });
-  server.on('connection', () => state.statistics.countConnection());
+  server.on('connection', () => {
+    state.statistics.counts.connectionsOpened += 1;
+  });
   server.on('request', (request, response) => {
     // Read before anything else: this moment counts as the call's arrival.
     const arrivedAtMs = state.nowMs();
@@ -61,7 +63,9 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       : handleApiRequest(state, request, response, arrivedAtMs);
     done.catch((error: unknown) => answerInternalError(request, response, error));
   });
-  await listen(server, resolved.port, resolved.host);
+  const { host } = resolved;
+  server.listen(resolved.port, host);
+  await once(server, 'listening');
   const polled = (): void => state.stalls.polled();
   const ticking = setInterval(() => {
     state.stalls.tick(state.nowMs());
@@ -69,7 +73,6 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     setImmediate(polled).unref();
   }, TICK_MS).unref();
   const { port } = server.address() as AddressInfo;
-  const host = resolved.host;
 
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
@@ -78,37 +81,19 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     controlToken: resolved.controlToken,
     accounts: state.store.accounts,
     report: () => state.report(),
-    calls: () => [...state.calls.entries()],
+    calls: () => state.calls.entries(),
     setFaults: (scenario) => state.setFaults(scenario),
     setQuotas: (quotas) => state.quotas.changeQuotas(readQuotas(quotas, 'quotas')),
-    deleteAccounts: (userIds, deletedAtMs = state.nowMs()) => {
-      for (const userId of userIds) state.store.delete(userId, deletedAtMs);
-    },
     reset: () => state.reset(),
     close: () => {
       clearInterval(ticking);
-      return close(server, state);
+      state.closed = true;
+      // The error of the callback only means that the server is closed already.
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      return closed;
     },
   };
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
-
-function close(server: Server, state: SimulatorState): Promise<void> {
-  state.timers.clear();
-  return new Promise((resolve) => {
-    // The error of the callback only means that the server is closed already.
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
 
 /** Answers an error of the simulator itself with HTTP 500, so that no test takes it for the API's answer. */

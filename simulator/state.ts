@@ -1,59 +1,34 @@
 import { AccountStore } from './accounts/account-store.ts';
 import { Backend } from './accounts/backend.ts';
-import { type AppIdentity, UserSigVerifier } from './http/user-sig.ts';
+import type { AppIdentity } from './http/request-url.ts';
 import type { ResolvedOptions } from './options.ts';
 import { seededRandom } from './randomness.ts';
 import { FaultSelector } from './scenario/fault-selector.ts';
-import { readScenario, type Scenario } from './scenario/scenario.ts';
-import type { Settings } from './scenario/settings.ts';
-import { CallLog } from './traffic/call-log.ts';
+import { readScenario, type Scenario, type Settings } from './scenario/scenario.ts';
+import { StallWatch } from './traffic/arrivals.ts';
 import { QuotaLimiter } from './traffic/quotas.ts';
-import { StallWatch } from './traffic/stall-watch.ts';
-import type { SimulatorReport } from './traffic/statistics.ts';
-import { Statistics } from './traffic/statistics.ts';
+import { CallLog, type SimulatorReport, Statistics } from './traffic/statistics.ts';
 
-/** Timers that can all be cancelled at once when the simulator closes. */
-class Timers {
-  readonly #pending = new Set<NodeJS.Timeout>();
-
-  /** Runs `work` after `delayMs`. Without a delay it runs before this method returns. */
-  after(delayMs: number, work: () => void): void {
-    if (delayMs <= 0) {
-      work();
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#pending.delete(timer);
-      work();
-    }, delayMs);
-    this.#pending.add(timer);
-  }
-
-  clear(): void {
-    for (const timer of this.#pending) clearTimeout(timer);
-    this.#pending.clear();
-  }
-}
-
-/** The whole state of a running simulator. The HTTP handlers work on it. It does no I/O itself. */
+/** The whole state of a running simulator. The HTTP handlers work on it. */
 export class SimulatorState {
   readonly app: AppIdentity;
   readonly nowMs: () => number;
   readonly random: () => number;
   readonly maxBodyBytes: number;
-  readonly signatures: UserSigVerifier;
   readonly store = new AccountStore();
   readonly backend: Backend;
   readonly quotas: QuotaLimiter;
   readonly calls: CallLog;
-  readonly statistics: Statistics;
   readonly stalls: StallWatch;
-  readonly timers = new Timers();
+  closed = false;
+  /** A reset makes new ones. */
+  statistics: Statistics;
+  /** The three that a scenario sets. */
+  scenario: Scenario = {};
+  settings: Settings;
+  faults: FaultSelector;
   readonly #startSettings: Settings;
   readonly #seed: number;
-  #scenario: Scenario = {};
-  #settings: Settings;
-  #faults: FaultSelector;
   #requests = 0;
 
   constructor(options: ResolvedOptions) {
@@ -63,36 +38,23 @@ export class SimulatorState {
     this.random = seededRandom(options.seed);
     this.#seed = options.seed;
     this.#startSettings = options.settings;
-    this.#settings = options.settings;
-    this.signatures = new UserSigVerifier(options.app);
-    this.backend = new Backend(this.store, options.app.adminId, options.asciiIdsOnly, options.settings);
-    this.quotas = new QuotaLimiter(options.quotas, options.refusedCallsCount);
+    this.settings = options.settings;
+    this.backend = new Backend(this.store, options.app.adminId, options.settings);
+    this.quotas = new QuotaLimiter(options.quotas);
     this.calls = new CallLog(options.callLogSize);
     this.statistics = new Statistics(this.nowMs());
     this.stalls = new StallWatch(this.nowMs());
-    this.#faults = new FaultSelector([], this.#seed, this.random, this.nowMs());
+    this.faults = new FaultSelector([], this.#seed, this.random, this.nowMs());
     this.setFaults(options.scenario);
-  }
-
-  get settings(): Settings {
-    return this.#settings;
-  }
-
-  get faults(): FaultSelector {
-    return this.#faults;
-  }
-
-  get scenario(): Scenario {
-    return this.#scenario;
   }
 
   /** Replaces the scenario. Its clock starts now. If it throws InvalidInput, nothing has changed. */
   setFaults(given: unknown): void {
-    const { rules, ...settings } = readScenario(given);
-    this.#scenario = rules === undefined ? settings : { ...settings, rules };
-    this.#settings = { ...this.#startSettings, ...settings };
-    this.#faults = new FaultSelector(rules ?? [], this.#seed, this.random, this.nowMs());
-    this.backend.changeSettings(this.#settings);
+    this.scenario = readScenario(given);
+    const { rules = [], ...settings } = this.scenario;
+    this.settings = { ...this.#startSettings, ...settings };
+    this.faults = new FaultSelector(rules, this.#seed, this.random, this.nowMs());
+    this.backend.settings = this.settings;
   }
 
   /**
@@ -103,12 +65,23 @@ export class SimulatorState {
     this.store.clear();
     this.calls.clear();
     this.quotas.reset();
-    this.statistics.clear(this.nowMs());
+    this.statistics = new Statistics(this.nowMs());
     this.stalls.clear();
   }
 
   report(): SimulatorReport {
     return this.statistics.report(this.store, this.stalls.longestStallMs, this.nowMs());
+  }
+
+  /** Resolves at `timeMs`. It never resolves if the simulator is closed before. */
+  async waitUntil(timeMs: number): Promise<void> {
+    const delayMs = timeMs - this.nowMs();
+    if (delayMs <= 0) return;
+    await new Promise<void>((resolve) => {
+      setTimeout(() => {
+        if (!this.closed) resolve();
+      }, delayMs).unref();
+    });
   }
 
   nextRequestId(): string {

@@ -1,4 +1,15 @@
-import type { AccountItem } from './account-item.ts';
+/** One account of a call, as sent. An absent field is undefined and leaves the stored value alone. */
+export interface AccountItem {
+  readonly userId: string;
+  readonly nick: string | undefined;
+  readonly faceUrl: string | undefined;
+  readonly type: 0 | 1 | undefined;
+}
+
+/** An account that is sent without a profile. */
+export function bareItem(userId: string): AccountItem {
+  return { userId, nick: undefined, faceUrl: undefined, type: undefined };
+}
 
 /** An account as the simulator remembers it. Times are ISO 8601. */
 export interface Account {
@@ -12,31 +23,28 @@ export interface Account {
   imports: number;
 }
 
+/** What the report tells of the accounts. It is counted on the way, because there may be a million of them. */
+interface AccountCounts {
+  /** How many accounts have a nick or a picture. */
+  profiles: number;
+  /** How often the most imported account was imported. Deleted accounts count. */
+  maxImports: number;
+  importedMoreThanOnce: number;
+}
+
 /** The imported accounts, and when each deleted one may be imported again. */
 export class AccountStore {
   readonly #accounts = new Map<string, Account>();
   readonly #notBeforeMs = new Map<string, number>();
-  #maxImports = 0;
-  #importedMoreThanOnce = 0;
-  #profiles = 0;
+  #counts: AccountCounts = { profiles: 0, maxImports: 0, importedMoreThanOnce: 0 };
 
   /** By ID. */
   get accounts(): ReadonlyMap<string, Account> {
     return this.#accounts;
   }
 
-  /** How often the most imported account was imported. Deleted accounts count. */
-  get maxImports(): number {
-    return this.#maxImports;
-  }
-
-  get importedMoreThanOnce(): number {
-    return this.#importedMoreThanOnce;
-  }
-
-  /** How many accounts have a nick or a picture. */
-  get profiles(): number {
-    return this.#profiles;
+  get counts(): Readonly<AccountCounts> {
+    return this.#counts;
   }
 
   /** How many accounts were deleted and not imported again. */
@@ -46,30 +54,22 @@ export class AccountStore {
 
   /** Creates or updates the account. A field that the item does not have stays as it was. */
   import(item: AccountItem, nowIso: string): void {
-    const known = this.#accounts.get(item.userId);
-    if (known === undefined) {
+    let account = this.#accounts.get(item.userId);
+    if (account === undefined) {
+      account = { ...item, type: item.type ?? 0, importedAt: nowIso, lastImportedAt: nowIso, imports: 1 };
+      this.#accounts.set(item.userId, account);
       this.#notBeforeMs.delete(item.userId);
-      this.#accounts.set(item.userId, {
-        userId: item.userId,
-        nick: item.nick,
-        faceUrl: item.faceUrl,
-        type: item.type ?? 0,
-        importedAt: nowIso,
-        lastImportedAt: nowIso,
-        imports: 1,
-      });
-      if (item.nick !== undefined || item.faceUrl !== undefined) this.#profiles += 1;
-      if (this.#maxImports === 0) this.#maxImports = 1;
-      return;
+      if (hasProfile(account)) this.#counts.profiles += 1;
+    } else {
+      if (!hasProfile(account) && hasProfile(item)) this.#counts.profiles += 1;
+      account.nick = item.nick ?? account.nick;
+      account.faceUrl = item.faceUrl ?? account.faceUrl;
+      account.type = item.type ?? account.type;
+      account.lastImportedAt = nowIso;
+      account.imports += 1;
+      if (account.imports === 2) this.#counts.importedMoreThanOnce += 1;
     }
-    if (!hasProfile(known) && (item.nick !== undefined || item.faceUrl !== undefined)) this.#profiles += 1;
-    if (item.nick !== undefined) known.nick = item.nick;
-    if (item.faceUrl !== undefined) known.faceUrl = item.faceUrl;
-    if (item.type !== undefined) known.type = item.type;
-    known.lastImportedAt = nowIso;
-    known.imports += 1;
-    if (known.imports === 2) this.#importedMoreThanOnce += 1;
-    if (known.imports > this.#maxImports) this.#maxImports = known.imports;
+    this.#counts.maxImports = Math.max(this.#counts.maxImports, account.imports);
   }
 
   /**
@@ -80,7 +80,7 @@ export class AccountStore {
     const account = this.#accounts.get(userId);
     if (account === undefined) return false;
     this.#accounts.delete(userId);
-    if (hasProfile(account)) this.#profiles -= 1;
+    if (hasProfile(account)) this.#counts.profiles -= 1;
     const notBefore = new Date(deletedAtMs);
     notBefore.setUTCMonth(notBefore.getUTCMonth() + 3);
     this.#notBeforeMs.set(userId, notBefore.getTime());
@@ -89,19 +89,16 @@ export class AccountStore {
 
   /** True while the deleted account may not be imported again (70399). */
   isBlocked(userId: string, nowMs: number): boolean {
-    const notBeforeMs = this.#notBeforeMs.get(userId);
-    return notBeforeMs !== undefined && nowMs < notBeforeMs;
+    return nowMs < (this.#notBeforeMs.get(userId) ?? 0);
   }
 
   clear(): void {
     this.#accounts.clear();
     this.#notBeforeMs.clear();
-    this.#maxImports = 0;
-    this.#importedMoreThanOnce = 0;
-    this.#profiles = 0;
+    this.#counts = { profiles: 0, maxImports: 0, importedMoreThanOnce: 0 };
   }
 }
 
-function hasProfile(account: Account): boolean {
-  return account.nick !== undefined || account.faceUrl !== undefined;
+function hasProfile({ nick, faceUrl }: AccountItem | Account): boolean {
+  return nick !== undefined || faceUrl !== undefined;
 }

@@ -1,33 +1,25 @@
 import type { CommandName } from '../commands.ts';
-import { type Answer, emptyFailAccounts, errorInfoOf, type ResultItem, refusal } from '../http/answer.ts';
+import { type Answer, errorInfoOf, type ResultItem, refusal } from '../http/answer.ts';
 import type { FaultPlan } from '../scenario/fault-selector.ts';
-import { policyFor, type Settings } from '../scenario/settings.ts';
-import {
-  type AccountConstraints,
-  type AccountItem,
-  validateAccount,
-  validateUserId,
-} from './account-item.ts';
-import type { AccountStore } from './account-store.ts';
+import { policyFor, type Settings } from '../scenario/scenario.ts';
+import type { AccountItem, AccountStore } from './account-store.ts';
+
+const MAX_ID_BYTES = 32;
+const MAX_PROFILE_BYTES = 500;
+const SERVICE_PREFIXES = ['@TGS#', '@TLS#', '@TIM#', '@TOA#'];
+const ROBOT_PREFIX = '@RBT#';
 
 /** Carries out the commands on the accounts and returns their answers. Has no clock, randomness or I/O. */
 export class Backend {
   readonly store: AccountStore;
-  #settings: Settings;
-  #constraints: AccountConstraints;
+  readonly #adminId: string;
+  settings: Settings;
   #emptyTurn = 0;
 
-  constructor(store: AccountStore, adminId: string, asciiIdsOnly: boolean, settings: Settings) {
+  constructor(store: AccountStore, adminId: string, settings: Settings) {
     this.store = store;
-    this.#settings = settings;
-    this.#constraints = { adminId, asciiIdsOnly, sensitiveWords: [] };
-    this.changeSettings(settings);
-  }
-
-  changeSettings(settings: Settings): void {
-    this.#settings = settings;
-    const sensitiveWords = settings.sensitiveWords.map((word) => word.toLowerCase());
-    this.#constraints = { ...this.#constraints, sensitiveWords };
+    this.#adminId = adminId;
+    this.settings = settings;
   }
 
   perform(command: CommandName, items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
@@ -35,12 +27,17 @@ export class Backend {
       case 'multiaccount_import':
         return this.#importBatch(items, faults, nowMs);
       case 'account_import':
-        return this.#importOne(items, faults, nowMs);
+        return this.#importAlone(command, items, faults, nowMs, (item) =>
+          this.#checkImport(item, new Set(), nowMs),
+        );
       case 'register_account_v1':
-        return this.#register(items, faults, nowMs);
+        // It refuses accounts that exist. request-body.ts has checked the Identifier.
+        return this.#importAlone(command, items, faults, nowMs, ({ userId }) =>
+          this.store.accounts.has(userId) ? 70402 : this.#checkNewAccount(userId, new Set(), nowMs),
+        );
       case 'account_check':
         return this.#forEachItem(command, items, faults, ({ userId }) => ({
-          code: validateUserId(userId, this.#constraints, true),
+          code: this.#checkUserId(userId, true),
           status: this.store.accounts.has(userId) ? 'Imported' : 'NotImported',
         }));
       case 'account_delete':
@@ -52,7 +49,6 @@ export class Backend {
   }
 
   #importBatch(items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
-    const command = 'multiaccount_import';
     const failed = new Set<string>();
     const good: AccountItem[] = [];
     const newAccounts = new Set<string>();
@@ -62,40 +58,34 @@ export class Backend {
         failed.add(item.userId);
         continue;
       }
-      const code = fault?.code ?? this.#validateImport(item, newAccounts, nowMs);
+      const code = fault?.code ?? this.#checkImport(item, newAccounts, nowMs);
       if (code === 0) {
         good.push(item);
-      } else if (policyFor(this.#settings.badAccountsInBatch, code) === 'fail-call') {
-        return refusal(code, command, fault?.info);
+      } else if (policyFor(this.settings.badAccountsInBatch, code) === 'fail-call') {
+        return refusal(code, 'multiaccount_import', fault?.info);
       } else {
         failed.add(item.userId);
       }
     }
     // Imported last, so that a call that fails as a whole changes nothing. A user's last item wins.
     this.#importAll(good, nowMs);
-    return { code: 0, info: '', failAccounts: this.#failAccounts([...failed, ...faults.strangers]) };
+    const failAccounts = [...failed, ...faults.strangers];
+    return { code: 0, info: '', failAccounts: failAccounts.length > 0 ? failAccounts : this.#emptyList() };
   }
 
-  #importOne(items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
+  /** Imports the account of a call that carries one. `check` returns the code that refuses it, or 0. */
+  #importAlone(
+    command: CommandName,
+    items: readonly AccountItem[],
+    faults: FaultPlan,
+    nowMs: number,
+    check: (item: AccountItem) => number,
+  ): Answer {
     for (const item of items) {
       const fault = faults.accountFaults?.get(item.userId);
       // A listed account whose code is 0 fails only in batches.
-      const code = fault?.code || this.#validateImport(item, new Set(), nowMs);
-      if (code !== 0) return refusal(code, 'account_import', fault?.info);
-    }
-    this.#importAll(items, nowMs);
-    return { code: 0, info: '' };
-  }
-
-  /** register_account_v1 refuses accounts that exist. request-body.ts has checked the Identifier. */
-  #register(items: readonly AccountItem[], faults: FaultPlan, nowMs: number): Answer {
-    const command = 'register_account_v1';
-    for (const item of items) {
-      const fault = faults.accountFaults?.get(item.userId);
-      if (fault !== undefined && fault.code !== 0) return refusal(fault.code, command, fault.info);
-      if (this.store.accounts.has(item.userId)) return refusal(70402, command);
-      const code = this.#validateNewAccount(item.userId, new Set(), nowMs);
-      if (code !== 0) return refusal(code, command);
+      const code = fault?.code || check(item);
+      if (code !== 0) return refusal(code, command, fault?.info);
     }
     this.#importAll(items, nowMs);
     return { code: 0, info: '' };
@@ -109,30 +99,53 @@ export class Backend {
   ): Answer {
     const resultItems = items.map((item): ResultItem => {
       const fault = faults.accountFaults?.get(item.userId);
-      if (fault !== undefined && fault.code !== 0) {
-        const info = fault.info ?? errorInfoOf(fault.code, command);
-        return { UserID: item.userId, ResultCode: fault.code, ResultInfo: info };
-      }
-      const { code, status } = work(item);
-      const result = { UserID: item.userId, ResultCode: code, ResultInfo: errorInfoOf(code, command) };
+      const { code, status } = fault?.code ? { code: fault.code } : work(item);
+      const info = fault?.info ?? errorInfoOf(code, command);
+      const result = { UserID: item.userId, ResultCode: code, ResultInfo: info };
       return code === 0 && status !== undefined ? { ...result, AccountStatus: status } : result;
     });
     return { code: 0, info: '', resultItems };
   }
 
-  #validateImport(item: AccountItem, newAccounts: Set<string>, nowMs: number): number {
-    const code = validateAccount(item, this.#constraints);
+  /**
+   * Returns the code with which the API refuses to import this account, or 0.
+   * 40601: a profile value has more than 500 bytes. 40005: a sensitive word, in upper or lower case.
+   *
+   * Source: API reference, account_import and multiaccount_import (2025-04).
+   */
+  #checkImport(item: AccountItem, newAccounts: Set<string>, nowMs: number): number {
+    const code =
+      this.#checkUserId(item.userId, item.type === 1) ||
+      this.#checkProfileValue(item.nick) ||
+      this.#checkProfileValue(item.faceUrl);
     if (code !== 0 || this.store.accounts.has(item.userId)) return code;
-    return this.#validateNewAccount(item.userId, newAccounts, nowMs);
+    return this.#checkNewAccount(item.userId, newAccounts, nowMs);
+  }
+
+  /** Returns 70402 for an ID that no account can have, or 0. Users report that only printable ASCII works. */
+  #checkUserId(userId: string, robot: boolean): number {
+    const possible =
+      /^[\x20-\x7e]+$/.test(userId) &&
+      userId.length <= MAX_ID_BYTES &&
+      userId !== this.#adminId &&
+      !SERVICE_PREFIXES.some((prefix) => userId.startsWith(prefix)) &&
+      (robot || !userId.startsWith(ROBOT_PREFIX));
+    return possible ? 0 : 70402;
+  }
+
+  #checkProfileValue(value = ''): number {
+    if (Buffer.byteLength(value) > MAX_PROFILE_BYTES) return 40601;
+    const lower = value.toLowerCase();
+    return this.settings.sensitiveWords.some((word) => lower.includes(word.toLowerCase())) ? 40005 : 0;
   }
 
   /**
    * Returns 70399 or 70398 for an account that does not exist yet, or 0.
    * `newAccounts` collects the new accounts of the same call.
    */
-  #validateNewAccount(userId: string, newAccounts: Set<string>, nowMs: number): number {
+  #checkNewAccount(userId: string, newAccounts: Set<string>, nowMs: number): number {
     if (this.store.isBlocked(userId, nowMs)) return 70399;
-    const limit = this.#settings.maxAccounts;
+    const limit = this.settings.maxAccounts;
     if (limit === null || newAccounts.has(userId)) return 0;
     if (this.store.accounts.size + newAccounts.size >= limit) return 70398;
     newAccounts.add(userId);
@@ -144,10 +157,13 @@ export class Backend {
     for (const item of items) this.store.import(item, nowIso);
   }
 
-  #failAccounts(failed: readonly string[]): readonly string[] | null | undefined {
-    if (failed.length > 0) return failed;
-    const turn = this.#emptyTurn;
+  /** Returns FailAccounts when no account failed. */
+  #emptyList(): readonly string[] | null | undefined {
+    const shapes = ['empty', 'missing', 'null'] as const;
+    const set = this.settings.emptyFailAccounts;
+    const shape = set === 'rotating' ? shapes[this.#emptyTurn % shapes.length] : set;
     this.#emptyTurn += 1;
-    return emptyFailAccounts(this.#settings.emptyFailAccounts, turn);
+    if (shape === 'empty') return [];
+    return shape === 'null' ? null : undefined;
   }
 }

@@ -1,5 +1,3 @@
-import type { EmptyFailAccounts } from '../scenario/settings.ts';
-
 /** One entry of the ResultItem list of account_check and account_delete. */
 export interface ResultItem {
   readonly UserID: string;
@@ -31,16 +29,6 @@ export function renderAnswer(answer: Answer, requestId: string): string {
     ResultItem: answer.resultItems,
     RequestId: requestId,
   });
-}
-
-/** Returns FailAccounts when no account failed. `turn` counts such answers, for the shape `rotating`. */
-export function emptyFailAccounts(
-  shape: EmptyFailAccounts,
-  turn: number,
-): readonly string[] | null | undefined {
-  const index = shape === 'rotating' ? turn % 3 : ['empty', 'missing', 'null'].indexOf(shape);
-  if (index === 0) return [];
-  return index === 1 ? undefined : null;
 }
 
 /**

@@ -3,19 +3,11 @@ import type { CommandName } from '../commands.ts';
 import { between } from '../randomness.ts';
 import { type FaultPlan, NO_FAULTS } from '../scenario/fault-selector.ts';
 import type { SimulatorState } from '../state.ts';
-import type { CallEntry, CallOutcome } from '../traffic/call-log.ts';
+import type { CallEntry, CallOutcome } from '../traffic/statistics.ts';
 import { type Answer, refusal, renderAnswer } from './answer.ts';
-import { type CallBody, countDuplicates, readCallBody } from './request-body.ts';
+import { countDuplicates, readCallBody } from './request-body.ts';
 import { checkQuery, readTarget } from './request-url.ts';
-import {
-  readBody,
-  resetConnection,
-  sendGarbage,
-  sendGatewayPage,
-  sendHalf,
-  sendJson,
-  sendTooLarge,
-} from './transport.ts';
+import { readBody, sendGatewayPage, sendHalf, sendJson, sendTooLarge } from './transport.ts';
 
 /** A call between its arrival and its answer. */
 interface Call {
@@ -39,91 +31,90 @@ export async function handleApiRequest(
 ): Promise<void> {
   const target = readTarget(request.method ?? '', request.url ?? '');
   if (target.kind === 'unknown') {
-    state.statistics.countUnknownRequest();
-    sendJson(response, renderAnswer(refusal(target.code, ''), state.nextRequestId()));
+    state.statistics.counts.unknownRequests += 1;
+    sendAnswer(state, response, refusal(target.code, ''));
     return;
   }
   const { command, query } = target;
-  const entry = state.calls.open(command, arrivedAtMs);
-  const call: Call = { command, entry, response };
-  const earliestMs = state.stalls.earliest(arrivedAtMs);
-  state.statistics.countArrival(command, arrivedAtMs, earliestMs);
-  const earlyCode = checkBeforeBody(state, command, query, arrivedAtMs, earliestMs);
+  const call: Call = { command, entry: state.calls.open(command, arrivedAtMs), response };
+  const earlyCode = checkBeforeBody(state, command, query, arrivedAtMs);
 
   const body = await readBody(request, state.maxBodyBytes);
   if (body.kind === 'aborted') {
-    state.statistics.countClientGone();
+    state.statistics.counts.clientsGone += 1;
     end(state, call, 'aborted', null);
-    return;
-  }
-  if (body.kind === 'too-large') {
+  } else if (body.kind === 'too-large') {
     end(state, call, 'http-413', null);
     sendTooLarge(response, state.maxBodyBytes);
-    return;
+  } else if (earlyCode !== 0) {
+    await answerLater(state, call, NO_FAULTS, () => refusal(earlyCode, command));
+  } else {
+    await performLater(state, call, body.text);
   }
-  if (earlyCode !== 0) {
-    answerLater(state, call, NO_FAULTS, () => refusal(earlyCode, command));
-    return;
-  }
-
-  const read = readCallBody(command, body.text);
-  const items = read.ok ? read.items : [];
-  entry.items = items.length;
-  state.statistics.countItems(command, items.length, countDuplicates(items));
-  const plan = state.faults.select(command, items, state.nowMs());
-  answerLater(state, call, plan, () => perform(state, command, read, plan));
 }
 
-/** Makes the checks that need no body. Returns 0 if the call may go on, or else the code that refuses it. */
-function checkBeforeBody(
-  state: SimulatorState,
-  command: CommandName,
-  query: string,
-  nowMs: number,
-  earliestMs: number,
-): number {
-  const queryCode = checkQuery(command, query, state.app, state.signatures, nowMs);
+/**
+ * Counts the arrival and makes the checks that need no body. Returns 0 if the call may go on, or else the code
+ * that refuses it.
+ */
+function checkBeforeBody(state: SimulatorState, command: CommandName, query: string, nowMs: number): number {
+  const earliestMs = state.stalls.earliest(nowMs);
+  state.statistics.countArrival(command, nowMs, earliestMs);
+  const queryCode = checkQuery(command, query, state.app, nowMs);
   if (queryCode !== 0) return queryCode;
   const quotaCode = state.quotas.admit(command, nowMs, earliestMs);
-  if (quotaCode === 0) state.statistics.countAccepted(command);
-  else state.statistics.countRefused(command);
+  state.statistics.of(command).counts[quotaCode === 0 ? 'accepted' : 'refused'] += 1;
   return quotaCode;
 }
 
-function perform(state: SimulatorState, command: CommandName, read: CallBody, plan: FaultPlan): Answer {
-  if (!read.ok) return refusal(read.code, command);
-  return state.backend.perform(command, read.items, plan, state.nowMs());
+/** Reads the accounts, selects their faults, and carries out the command when it is due. */
+async function performLater(state: SimulatorState, call: Call, text: string): Promise<void> {
+  const { command, entry } = call;
+  const read = readCallBody(command, text);
+  const items = typeof read === 'number' ? [] : read;
+  entry.items = items.length;
+  const { counts } = state.statistics.of(command);
+  counts.items += items.length;
+  counts.duplicatesInACall += countDuplicates(items);
+  const plan = state.faults.select(command, items, state.nowMs());
+  await answerLater(state, call, plan, () =>
+    typeof read === 'number'
+      ? refusal(read, command)
+      : state.backend.perform(command, items, plan, state.nowMs()),
+  );
 }
 
-function answerLater(state: SimulatorState, call: Call, plan: FaultPlan, work: () => Answer): void {
+async function answerLater(
+  state: SimulatorState,
+  call: Call,
+  plan: FaultPlan,
+  work: () => Answer,
+): Promise<void> {
   const { callFault } = plan;
   const workAt = callFault?.work ?? state.settings.workAt;
   const early = workAt === 'at-arrival' ? work() : undefined;
   const latencyMs = between(plan.latencyMs ?? state.settings.latencyMs, state.random);
   if (callFault?.kind === 'hang') {
-    state.statistics.countHang();
+    state.statistics.counts.hangs += 1;
     if (callFault.ms < 0) {
       call.entry.outcome = 'hung';
       state.statistics.countEnd(call.command, 'hung');
       return;
     }
   }
-  const waitMs = callFault?.kind === 'hang' ? callFault.ms : latencyMs;
-  state.timers.after(call.entry.arrivedAtMs + waitMs - state.nowMs(), () => {
-    const answer = early ?? (workAt === 'never' ? undefined : work());
-    finish(state, call, plan, answer);
-  });
+  await state.waitUntil(call.entry.arrivedAtMs + (callFault?.kind === 'hang' ? callFault.ms : latencyMs));
+  // A call that hangs or is truncated and never takes effect has no answer of its own.
+  const answer = early ?? (workAt === 'never' ? refusal(60008, call.command) : work());
+  finish(state, call, plan, answer);
 }
 
-function finish(state: SimulatorState, call: Call, plan: FaultPlan, answer: Answer | undefined): void {
-  const { command, response } = call;
-  const { callFault } = plan;
+/** Sends the answer, or what the fault puts in its place. */
+function finish(state: SimulatorState, call: Call, { callFault }: FaultPlan, answer: Answer): void {
+  const { command, response, entry } = call;
   if (response.destroyed) {
-    call.entry.clientGone = true;
-    state.statistics.countClientGone();
+    entry.clientGone = true;
+    state.statistics.counts.clientsGone += 1;
   }
-  // A call that hangs or is truncated and never takes effect has no answer of its own.
-  const ownAnswer = answer ?? refusal(60008, command);
   switch (callFault?.kind) {
     case 'error':
       end(state, call, 'answered', callFault.code);
@@ -135,19 +126,19 @@ function finish(state: SimulatorState, call: Call, plan: FaultPlan, answer: Answ
       break;
     case 'garbage':
       end(state, call, 'garbage', null);
-      sendGarbage(response, callFault.text);
+      sendJson(response, callFault.text);
       break;
     case 'truncate':
       end(state, call, 'truncated', null);
-      sendHalf(response, renderAnswer(ownAnswer, state.nextRequestId()));
+      sendHalf(response, renderAnswer(answer, state.nextRequestId()));
       break;
     case 'reset':
       end(state, call, 'reset', null);
-      resetConnection(response);
+      response.socket?.resetAndDestroy();
       break;
     default:
-      end(state, call, 'answered', ownAnswer.code);
-      sendAnswer(state, response, ownAnswer);
+      end(state, call, 'answered', answer.code);
+      sendAnswer(state, response, answer);
   }
 }
 

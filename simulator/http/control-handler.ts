@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { InvalidInput, maybe, numberAt, objectAt, parseJson, textsAt } from '../scenario/input.ts';
+import { fieldsAt, InvalidInput, numberAt, parseJson, textsAt } from '../scenario/input.ts';
 import type { SimulatorState } from '../state.ts';
 import { readQuotas } from '../traffic/quotas.ts';
 import { readBody, sendJson, sendLines, sendTooLarge } from './transport.ts';
@@ -75,6 +75,11 @@ function readAccount(state: SimulatorState, encodedId: string, response: ServerR
   else sendJson(response, JSON.stringify(account));
 }
 
+interface Deletion {
+  readonly userIds: readonly string[];
+  readonly deletedAtMs: number;
+}
+
 type Change = (state: SimulatorState, text: string) => unknown;
 const CHANGES: Readonly<Record<string, Change>> = {
   'PUT /_sim/faults': (state, text) => {
@@ -90,10 +95,12 @@ const CHANGES: Readonly<Record<string, Change>> = {
     return {};
   },
   'POST /_sim/accounts/delete': (state, text) => {
-    const fields = objectAt(parseJson(text, 'The body'), 'The body', ['userIds', 'deletedAtMs']);
-    const userIds = textsAt(fields.userIds, 'userIds', 100_000, 256);
-    const at = maybe(fields.deletedAtMs, (value) => numberAt(value, 'deletedAtMs', 0, 8.6e15));
-    const deletedAtMs = at ?? state.nowMs();
+    const userIdsAt = (value: unknown) => textsAt(value, 'userIds', 100_000, 256);
+    const { userIds = userIdsAt(undefined), deletedAtMs = state.nowMs() } = fieldsAt<Deletion>(
+      parseJson(text, 'The body'),
+      'The body',
+      { userIds: userIdsAt, deletedAtMs: (value) => numberAt(value, 'deletedAtMs', 0, 8.6e15) },
+    );
     return { deleted: userIds.filter((userId) => state.store.delete(userId, deletedAtMs)).length };
   },
 };

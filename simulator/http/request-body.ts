@@ -1,15 +1,10 @@
-import { type AccountItem, bareItem } from '../accounts/account-item.ts';
+import { type AccountItem, bareItem } from '../accounts/account-store.ts';
 import { COMMANDS, type CommandName } from '../commands.ts';
-
-/** The accounts of a call, or the code that refuses the whole call because of its form. */
-export type CallBody =
-  | { readonly ok: true; readonly items: readonly AccountItem[] }
-  | { readonly ok: false; readonly code: number };
 
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the body of a call in every documented form:
+ * Reads the accounts from the body of a call, or returns the code that refuses its form. All documented forms:
  * multiaccount_import `{AccountList:[{UserID,Nick?,FaceUrl?}]}` or `{Accounts:[id]}`;
  * account_import `{UserID,Nick?,FaceUrl?}` or `{Identifier,Nick?,FaceUrl?,Type?}`;
  * register_account_v1 `{Identifier,IdentifierType,Password}`;
@@ -20,18 +15,18 @@ type Json = Readonly<Record<string, unknown>>;
  * 40610 a profile field is not a string. register_account_v1 has its own codes, see readRegistration.
  * Unknown fields are ignored. A Type beside UserID is ignored too, because the current form does not list it.
  */
-export function readCallBody(command: CommandName, text: string): CallBody {
+export function readCallBody(command: CommandName, text: string): readonly AccountItem[] | number {
   const body = parseObject(text);
-  if (body === undefined) return refuse(60003);
+  if (body === undefined) return 60003;
   switch (command) {
     case 'multiaccount_import':
       return body.AccountList !== undefined
         ? readList(command, body.AccountList, readProfileItem)
         : readList(command, body.Accounts, readBareItem);
     case 'account_import':
-      return single(body.UserID !== undefined ? readProfileItem(body) : readLegacyItem(body));
+      return alone(body.UserID !== undefined ? readProfileItem(body) : readLegacyItem(body));
     case 'register_account_v1':
-      return single(readRegistration(body));
+      return alone(readRegistration(body));
     case 'account_check':
       return readList(command, body.CheckItem, readIdItem);
     case 'account_delete':
@@ -41,26 +36,27 @@ export function readCallBody(command: CommandName, text: string): CallBody {
 
 /** Counts the items whose account is also in an earlier item of the call. */
 export function countDuplicates(items: readonly AccountItem[]): number {
-  if (items.length < 2) return 0;
-  const seen = new Set<string>();
-  for (const item of items) seen.add(item.userId);
-  return items.length - seen.size;
+  return items.length - new Set(items.map(({ userId }) => userId)).size;
+}
+
+function alone(item: AccountItem | number): readonly AccountItem[] | number {
+  return typeof item === 'number' ? item : [item];
 }
 
 function readList(
   command: CommandName,
   list: unknown,
   readItem: (entry: unknown) => AccountItem | number,
-): CallBody {
-  if (!Array.isArray(list)) return refuse(70402);
-  if (list.length === 0 || list.length > COMMANDS[command].maxItems) return refuse(70206);
+): readonly AccountItem[] | number {
+  if (!Array.isArray(list)) return 70402;
+  if (list.length === 0 || list.length > COMMANDS[command].maxItems) return 70206;
   const items: AccountItem[] = [];
   for (const entry of list) {
     const item = readItem(entry);
-    if (typeof item === 'number') return refuse(item);
+    if (typeof item === 'number') return item;
     items.push(item);
   }
-  return { ok: true, items };
+  return items;
 }
 
 function readBareItem(entry: unknown): AccountItem | number {
@@ -93,7 +89,7 @@ function readLegacyItem(body: Json): AccountItem | number {
  *
  * Source: API reference, register_account_v1 (hosted mode).
  */
-function readRegistration(body: Readonly<Record<string, unknown>>): AccountItem | number {
+function readRegistration(body: Json): AccountItem | number {
   const { Identifier: identifier, IdentifierType: type, Password: password } = body;
   if (typeof identifier !== 'string' || typeof password !== 'string') return 70418;
   if (type !== 1 && type !== 2 && type !== 3) return 70418;
@@ -122,14 +118,6 @@ function readProfile(userId: unknown, from: Json, type: 0 | 1 | undefined): Acco
 function readId(value: unknown): string | number {
   if (value === undefined) return 70402;
   return typeof value === 'string' ? value : 60015;
-}
-
-function single(item: AccountItem | number): CallBody {
-  return typeof item === 'number' ? refuse(item) : { ok: true, items: [item] };
-}
-
-function refuse(code: number): CallBody {
-  return { ok: false, code };
 }
 
 function parseObject(text: string): Json | undefined {

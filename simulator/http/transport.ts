@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -10,36 +10,26 @@ const CUT_OFF_FACTOR = 16;
 export type BodyText =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'too-large' }
-  /** The client closed the connection before the end. */
+  /** The client closed the connection before the end, or was cut off. */
   | { readonly kind: 'aborted' };
 
 /** Reads a request's body as UTF-8 and keeps at most `maxBytes` of it. Never rejects. */
-export function readBody(request: IncomingMessage, maxBytes: number): Promise<BodyText> {
-  return new Promise((resolve) => {
-    let chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<BodyText> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes <= maxBytes) {
-        chunks.push(chunk);
-        return;
-      }
-      chunks = [];
-      if (bytes > maxBytes * CUT_OFF_FACTOR) request.destroy();
-    });
-    request.on('end', () => {
-      if (bytes > maxBytes) {
-        resolve({ kind: 'too-large' });
-        return;
-      }
-      const only = chunks.length === 1 ? chunks[0] : undefined;
-      resolve({ kind: 'text', text: (only ?? Buffer.concat(chunks, bytes)).toString('utf8') });
-    });
-    request.on('error', () => resolve({ kind: 'aborted' }));
-    request.on('close', () => resolve({ kind: 'aborted' }));
-  });
+      if (bytes <= maxBytes) chunks.push(chunk);
+      else if (bytes > maxBytes * CUT_OFF_FACTOR) return { kind: 'aborted' };
+    }
+  } catch {
+    return { kind: 'aborted' };
+  }
+  return bytes > maxBytes ? { kind: 'too-large' } : { kind: 'text', text: Buffer.concat(chunks).toString() };
 }
 
+/** `text` need not be JSON: a scenario may ask for garbage. */
 export function sendJson(response: ServerResponse, text: string, status = 200): void {
   response.writeHead(status, { 'Content-Type': JSON_TYPE, 'Content-Length': Buffer.byteLength(text) });
   response.end(text);
@@ -56,23 +46,12 @@ export function sendGatewayPage(response: ServerResponse, status: number, retryA
   response.end(html);
 }
 
-/** Sends HTTP 200 with the content type of JSON and a text that is not JSON. */
-export function sendGarbage(response: ServerResponse, text: string): void {
-  response.writeHead(200, { 'Content-Type': JSON_TYPE, 'Content-Length': Buffer.byteLength(text) });
-  response.end(text);
-}
-
 /** Announces the length of the whole text, sends half of it and closes the connection. */
 export function sendHalf(response: ServerResponse, text: string): void {
   const bytes = Buffer.from(text);
   response.writeHead(200, { 'Content-Type': JSON_TYPE, 'Content-Length': bytes.length });
   // Destroyed after the half is written: earlier, the client might see no answer at all.
   response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy());
-}
-
-/** Sends a TCP RST. */
-export function resetConnection(response: ServerResponse): void {
-  response.socket?.resetAndDestroy();
 }
 
 /** Answers 413 to a body that is larger than the simulator reads. */
@@ -86,9 +65,8 @@ export function sendTooLarge(response: ServerResponse, maxBytes: number): void {
  */
 export function sendLines(response: ServerResponse, values: Iterable<object>): void {
   response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
-  const lines = Readable.from(chunksOf(values), { objectMode: false });
-  response.on('close', () => lines.destroy());
-  lines.pipe(response);
+  // A client that leaves ends the stream; nobody waits for it.
+  pipeline(Readable.from(chunksOf(values), { objectMode: false }), response, () => undefined);
 }
 
 async function* chunksOf(values: Iterable<object>): AsyncGenerator<string> {

@@ -1,4 +1,4 @@
-import type { AccountItem } from '../accounts/account-item.ts';
+import type { AccountItem } from '../accounts/account-store.ts';
 import { stickyFraction } from '../randomness.ts';
 import { type AccountFault, accountFaultOf, type CallFault, callFaultOf } from './rule-action.ts';
 import type { Rule } from './scenario.ts';

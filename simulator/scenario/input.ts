@@ -6,21 +6,32 @@ export class InvalidInput extends Error {
   override readonly name = 'InvalidInput';
 }
 
-export type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads an object that has no other keys than `known`. */
-export function objectAt(value: unknown, place: string, known: readonly string[]): Fields {
+/** Reads one value. `place` names it in the message of an InvalidInput. */
+type Reader<T> = (value: unknown, place: string) => T;
+export type Readers<T> = { readonly [K in keyof T]-?: Reader<Exclude<T[K], undefined>> };
+
+/** Reads an object that has no other fields than those of `readers`. Each of them may be absent. */
+export function fieldsAt<T>(value: unknown, place: string, readers: Readers<T>): Partial<T> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidInput(`${place} must be a JSON object.`);
   }
-  for (const key of Object.keys(value)) {
-    if (!known.includes(key)) {
-      throw new InvalidInput(
-        `${place} has the unknown key ${JSON.stringify(key)}; known keys: ${known.join(', ')}.`,
-      );
-    }
+  const unknown = Object.keys(value).find((key) => !Object.hasOwn(readers, key));
+  if (unknown !== undefined) {
+    const known = Object.keys(readers).join(', ');
+    throw new InvalidInput(`${place} has the unknown key ${JSON.stringify(unknown)}; known keys: ${known}.`);
   }
-  return value as Fields;
+  return someFieldsAt(value as Fields, place, readers);
+}
+
+/** Reads the fields of `readers` that are present, and ignores others. */
+export function someFieldsAt<T>(fields: Fields, place: string, readers: Readers<T>): Partial<T> {
+  const names = Object.keys(readers) as (keyof T & string)[];
+  const present = names.filter((name) => fields[name] !== undefined);
+  return Object.fromEntries(
+    present.map((name) => [name, readers[name](fields[name], `${place}.${name}`)]),
+  ) as Partial<T>;
 }
 
 export function listAt(value: unknown, place: string, maxLength: number): readonly unknown[] {
@@ -72,11 +83,6 @@ export function latencyAt(value: unknown, place: string): readonly [number, numb
   const max = numberAt(pair[1], `${place}[1]`, 0, 600_000);
   if (max < min) throw new InvalidInput(`${place} must be [min, max] with min ≤ max.`);
   return [min, max];
-}
-
-/** Applies `read` to a value unless it is absent. */
-export function maybe<T>(value: unknown, read: (value: unknown) => T): T | undefined {
-  return value === undefined ? undefined : read(value);
 }
 
 export function parseJson(text: string, what: string): unknown {

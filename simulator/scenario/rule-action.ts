@@ -1,9 +1,9 @@
 import {
   choiceAt,
-  type Fields,
+  fieldsAt,
   InvalidInput,
   latencyAt,
-  objectAt,
+  type Readers,
   textAt,
   textsAt,
   wholeNumberAt,
@@ -76,28 +76,24 @@ const KINDS = [
   'hangMs',
   'reset',
 ] as const;
-const WORK_TIMES: readonly WorkTime[] = ['never', 'at-arrival', 'at-answer'];
-const MAX_CODE = 2147483647;
 const GARBAGE = '<html><body>not what you asked for</body></html>';
 
-type Reader = (value: unknown, at: string) => unknown;
-const READERS: { readonly [K in keyof Required<RuleAction>]: Reader } = {
-  errorCode: (value, at) => wholeNumberAt(value, at, 1, MAX_CODE),
+const READERS: Readers<RuleAction> = {
+  errorCode: codeAt,
   errorInfo: (value, at) => textAt(value, at, 1000),
-  failAccounts: (value, at) => trueAt(value, at),
-  singleCode: (value, at) => wholeNumberAt(value, at, 1, MAX_CODE),
+  failAccounts: trueAt,
+  singleCode: codeAt,
   strangers: (value, at) => textsAt(value, at, 100, 256),
-  accountCode: (value, at) => wholeNumberAt(value, at, 1, MAX_CODE),
+  accountCode: codeAt,
   httpStatus: (value, at) => wholeNumberAt(value, at, 300, 599),
   retryAfterSeconds: (value, at) => wholeNumberAt(value, at, 0, 86_400),
   garbage: (value, at) => (value === true ? true : textAt(value, at, 10_000)),
-  truncate: (value, at) => trueAt(value, at),
+  truncate: trueAt,
   hangMs: (value, at) => wholeNumberAt(value, at, -1, 3_600_000),
   reset: (value, at) => choiceAt(value, at, ['before', 'after']),
   latencyMs: latencyAt,
-  work: (value, at) => choiceAt(value, at, WORK_TIMES),
+  work: (value, at) => choiceAt(value, at, ['never', 'at-arrival', 'at-answer']),
 };
-const ACTION_KEYS = Object.keys(READERS) as readonly (keyof RuleAction)[];
 
 /** The kinds of action that each detail may stand beside. */
 const DETAILS: Readonly<Record<string, readonly string[]>> = {
@@ -109,12 +105,17 @@ const DETAILS: Readonly<Record<string, readonly string[]>> = {
 
 /** Reads an action from parsed JSON. Throws InvalidInput. */
 export function readAction(value: unknown, place: string): RuleAction {
-  const fields = objectAt(value, place, ACTION_KEYS);
-  const action: Record<string, unknown> = {};
-  for (const key of ACTION_KEYS) {
-    if (fields[key] !== undefined) action[key] = READERS[key](fields[key], `${place}.${key}`);
+  const action = fieldsAt(value, place, READERS);
+  const kinds = KINDS.filter((kind) => action[kind] !== undefined);
+  if (kinds.length > 1) throw new InvalidInput(`${place} has both ${kinds.join(' and ')}; use one.`);
+  if (kinds.length === 0 && action.latencyMs === undefined && action.strangers === undefined) {
+    throw new InvalidInput(`${place} needs one of: ${KINDS.join(', ')}, latencyMs, strangers.`);
   }
-  checkTogether(action, place);
+  for (const [detail, hosts] of Object.entries(DETAILS)) {
+    if (action[detail as keyof RuleAction] !== undefined && !hosts.includes(kinds[0] ?? '')) {
+      throw new InvalidInput(`${place}.${detail} needs ${hosts.join(' or ')} beside it.`);
+    }
+  }
   return action;
 }
 
@@ -125,8 +126,8 @@ export function callFaultOf(action: RuleAction): CallFault | undefined {
     return { kind: 'error', work: action.work ?? 'never', code: errorCode, info: action.errorInfo };
   }
   if (httpStatus !== undefined) {
-    const retryAfterSeconds = action.retryAfterSeconds;
-    return { kind: 'http', work: action.work ?? 'never', status: httpStatus, retryAfterSeconds };
+    const { work = 'never', retryAfterSeconds } = action;
+    return { kind: 'http', work, status: httpStatus, retryAfterSeconds };
   }
   const work = action.work ?? 'at-answer';
   if (garbage !== undefined) return { kind: 'garbage', work, text: garbage === true ? GARBAGE : garbage };
@@ -143,17 +144,8 @@ export function accountFaultOf(action: RuleAction): AccountFault | undefined {
   return { kind: 'refused', code: action.accountCode, info: action.errorInfo };
 }
 
-function checkTogether(action: Fields, place: string): void {
-  const kinds = KINDS.filter((kind) => action[kind] !== undefined);
-  if (kinds.length > 1) throw new InvalidInput(`${place} has both ${kinds.join(' and ')}; use one.`);
-  if (kinds.length === 0 && action.latencyMs === undefined && action.strangers === undefined) {
-    throw new InvalidInput(`${place} needs one of: ${KINDS.join(', ')}, latencyMs, strangers.`);
-  }
-  for (const [detail, hosts] of Object.entries(DETAILS)) {
-    if (action[detail] !== undefined && !hosts.includes(kinds[0] ?? '')) {
-      throw new InvalidInput(`${place}.${detail} needs ${hosts.join(' or ')} beside it.`);
-    }
-  }
+function codeAt(value: unknown, place: string): number {
+  return wholeNumberAt(value, place, 1, 2147483647);
 }
 
 function trueAt(value: unknown, place: string): true {

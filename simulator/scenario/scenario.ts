@@ -1,18 +1,49 @@
 import { isCommandName } from '../commands.ts';
 import {
-  type Fields,
+  choiceAt,
+  fieldsAt,
   flagAt,
   InvalidInput,
+  latencyAt,
   listAt,
-  maybe,
   numberAt,
-  objectAt,
+  type Readers,
   textAt,
   textsAt,
   wholeNumberAt,
 } from './input.ts';
 import { type RuleAction, readAction } from './rule-action.ts';
-import { readSettings, SETTING_NAMES, type Settings } from './settings.ts';
+
+/** What a bad account does to its batch. The documents do not say, so both are possible. */
+export type BatchPolicy = 'fail-call' | 'fail-accounts';
+
+/** One policy for all error codes, or one for each with a default. */
+type BatchPolicies =
+  | BatchPolicy
+  | { readonly default: BatchPolicy; readonly byCode: Readonly<Record<string, BatchPolicy>> };
+
+/** Behaviour that the options set. A scenario may override it while it is in force. */
+export interface Settings {
+  /** [min, max] latency of every answer, evenly distributed, counted from the arrival. */
+  readonly latencyMs: readonly [number, number];
+  /** When a call takes effect. With `at-answer`, calls can overtake each other. */
+  readonly workAt: 'at-answer' | 'at-arrival';
+  readonly badAccountsInBatch: BatchPolicies;
+  /** The form of an empty FailAccounts in the answer of a batch. `rotating` uses the three in turn. */
+  readonly emptyFailAccounts: 'empty' | 'missing' | 'null' | 'rotating';
+  /** The number of accounts that the plan allows; null means no limit. */
+  readonly maxAccounts: number | null;
+  readonly sensitiveWords: readonly string[];
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  latencyMs: [0, 0],
+  workAt: 'at-answer',
+  badAccountsInBatch: 'fail-accounts',
+  emptyFailAccounts: 'empty',
+  maxAccounts: null,
+  sensitiveWords: [],
+};
 
 /**
  * Faults, and settings that apply while the scenario is in force.
@@ -52,79 +83,75 @@ export interface RuleMatch {
   readonly timesPerAccount?: number;
 }
 
-const MATCH_KEYS = [
-  'command',
-  'userIds',
-  'userIdPattern',
-  'rate',
-  'ratePerAccount',
-  'sticky',
-  'fromMs',
-  'untilMs',
-  'times',
-  'timesPerAccount',
-] as const;
-
+export const POLICIES: readonly BatchPolicy[] = ['fail-call', 'fail-accounts'];
 const MAX_RULES = 200;
 const MAX_PATTERN_CHARS = 200;
 
+export const SETTING_READERS: Readers<Settings> = {
+  latencyMs: latencyAt,
+  workAt: (value, at) => choiceAt(value, at, ['at-answer', 'at-arrival']),
+  badAccountsInBatch: policiesAt,
+  emptyFailAccounts: (value, at) => choiceAt(value, at, ['empty', 'missing', 'null', 'rotating']),
+  maxAccounts: (value, at) => (value === null ? null : wholeNumberAt(value, at, 0, 1e9)),
+  sensitiveWords: (value, at) => textsAt(value, at, 1000, 100),
+};
+
+const MATCH_READERS: Readers<RuleMatch> = {
+  command: commandsAt,
+  userIds: (value, at) => textsAt(value, at, 100_000, 256),
+  userIdPattern: patternAt,
+  rate: (value, at) => numberAt(value, at, 0, 1),
+  ratePerAccount: (value, at) => numberAt(value, at, 0, 1),
+  sticky: flagAt,
+  fromMs: (value, at) => numberAt(value, at, 0, Number.MAX_SAFE_INTEGER),
+  untilMs: (value, at) => numberAt(value, at, 0, Number.MAX_SAFE_INTEGER),
+  times: (value, at) => wholeNumberAt(value, at, 1, 1e9),
+  timesPerAccount: (value, at) => wholeNumberAt(value, at, 1, 1e9),
+};
+
 /** Reads a scenario from parsed JSON. Throws InvalidInput with a sentence that names the place. */
 export function readScenario(value: unknown): Scenario {
-  const fields = objectAt(value, 'scenario', [...SETTING_NAMES, 'rules']);
-  const rules = maybe(fields.rules, (list) => listAt(list, 'rules', MAX_RULES).map(readRule));
-  return { ...readSettings(fields, 'scenario'), ...(rules === undefined ? {} : { rules }) };
+  return fieldsAt<Scenario>(value, 'scenario', {
+    ...SETTING_READERS,
+    rules: (list) => listAt(list, 'rules', MAX_RULES).map((rule, i) => ruleAt(rule, `rules[${i}]`)),
+  });
 }
 
-function readRule(value: unknown, index: number): Rule {
-  const place = `rules[${index}]`;
-  const fields = objectAt(value, place, ['name', 'match', 'action']);
-  const match = maybe(fields.match, (given) => readMatch(given, `${place}.match`));
-  const name = maybe(fields.name, (given) => textAt(given, `${place}.name`, 100));
-  const action = readAction(fields.action, `${place}.action`);
-  return { ...(name === undefined ? {} : { name }), ...(match === undefined ? {} : { match }), action };
+/** Returns what an account that is refused with `code` does to its batch. */
+export function policyFor(policies: BatchPolicies, code: number): BatchPolicy {
+  return typeof policies === 'string' ? policies : (policies.byCode[code] ?? policies.default);
 }
 
-function readMatch(value: unknown, place: string): RuleMatch {
-  const fields = objectAt(value, place, MATCH_KEYS);
-  const readers: { readonly [K in (typeof MATCH_KEYS)[number]]: (given: unknown, at: string) => unknown } = {
-    command: readCommands,
-    userIds: (given, at) => textsAt(given, at, 100_000, 256),
-    userIdPattern: readPattern,
-    rate: (given, at) => numberAt(given, at, 0, 1),
-    ratePerAccount: (given, at) => numberAt(given, at, 0, 1),
-    sticky: flagAt,
-    fromMs: (given, at) => numberAt(given, at, 0, Number.MAX_SAFE_INTEGER),
-    untilMs: (given, at) => numberAt(given, at, 0, Number.MAX_SAFE_INTEGER),
-    times: (given, at) => wholeNumberAt(given, at, 1, 1e9),
-    timesPerAccount: (given, at) => wholeNumberAt(given, at, 1, 1e9),
-  };
-  const match: Record<string, unknown> = {};
-  for (const key of MATCH_KEYS) {
-    if (fields[key] !== undefined) match[key] = readers[key](fields[key], `${place}.${key}`);
-  }
-  checkTogether(match, place);
-  return match;
+function ruleAt(value: unknown, place: string): Rule {
+  const rule = fieldsAt<Rule>(value, place, {
+    name: (given, at) => textAt(given, at, 100),
+    match: matchAt,
+    action: readAction,
+  });
+  return { ...rule, action: rule.action ?? readAction(undefined, `${place}.action`) };
 }
 
-function checkTogether(match: Fields, place: string): void {
+function matchAt(value: unknown, place: string): RuleMatch {
+  const match = fieldsAt(value, place, MATCH_READERS);
   if (match.sticky === true && match.ratePerAccount === undefined) {
     throw new InvalidInput(`${place}.sticky needs ${place}.ratePerAccount.`);
   }
-  if (Number(match.untilMs) <= Number(match.fromMs ?? 0)) {
+  if (match.untilMs !== undefined && match.untilMs <= (match.fromMs ?? 0)) {
     throw new InvalidInput(`${place}.untilMs must be above ${place}.fromMs.`);
   }
+  return match;
 }
 
-function readCommands(value: unknown, place: string): string | readonly string[] {
-  const names = typeof value === 'string' ? [value] : textsAt(value, place, 100, 100);
-  for (const name of names) {
-    if (!isCommandName(name))
-      throw new InvalidInput(`${place} has the unknown command ${JSON.stringify(name)}.`);
+function commandsAt(value: unknown, place: string): string | readonly string[] {
+  const names = typeof value === 'string' ? value : textsAt(value, place, 100, 100);
+  const unknown = [names].flat().find((name) => !isCommandName(name));
+  if (unknown !== undefined) {
+    throw new InvalidInput(`${place} has the unknown command ${JSON.stringify(unknown)}.`);
   }
-  return typeof value === 'string' ? value : names;
+  return names;
 }
 
-function readPattern(value: unknown, place: string): string {
+function patternAt(value: unknown, place: string): string {
   const source = textAt(value, place, MAX_PATTERN_CHARS);
   try {
     new RegExp(source, 'u');
@@ -132,4 +159,23 @@ function readPattern(value: unknown, place: string): string {
     throw new InvalidInput(`${place} is not a valid regular expression.`);
   }
   return source;
+}
+
+function policiesAt(value: unknown, place: string): BatchPolicies {
+  const policyAt = (policy: unknown, at: string) => choiceAt(policy, at, POLICIES);
+  if (typeof value === 'string') return policyAt(value, place);
+  const { byCode, ...rest } = fieldsAt<{ default?: unknown; byCode?: unknown }>(value, place, {
+    default: (given) => given,
+    byCode: (given) => given,
+  });
+  if (typeof byCode !== 'object' || byCode === null) {
+    throw new InvalidInput(`${place}.byCode must be an object of error codes.`);
+  }
+  const policies = Object.entries(byCode).map(([code, policy]) => {
+    if (!/^\d+$/.test(code)) {
+      throw new InvalidInput(`${place}.byCode has ${JSON.stringify(code)}, which is no error code.`);
+    }
+    return [code, policyAt(policy, `${place}.byCode.${code}`)] as const;
+  });
+  return { default: policyAt(rest.default, `${place}.default`), byCode: Object.fromEntries(policies) };
 }

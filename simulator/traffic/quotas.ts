@@ -1,6 +1,6 @@
 import { COMMAND_NAMES, COMMANDS, type CommandName } from '../commands.ts';
-import { type Fields, objectAt, wholeNumberAt } from '../scenario/input.ts';
-import { RollingWindow } from './rolling-window.ts';
+import { fieldsAt, type Readers, wholeNumberAt } from '../scenario/input.ts';
+import { RollingWindow } from './arrivals.ts';
 
 /** Calls in any rolling second, by command and for all commands together; null means no limit. */
 export type Quotas = { readonly [K in CommandName | 'total']?: number | null };
@@ -20,36 +20,28 @@ export function documentedQuotas(accountImportForm: 'current' | 'legacy'): Requi
 
 /** Reads quotas from parsed JSON. Each command and `total` may be absent. Throws InvalidInput. */
 export function readQuotas(value: unknown, place: string): Quotas {
-  const fields: Fields = objectAt(value, place, QUOTA_NAMES);
-  const given = QUOTA_NAMES.filter((name) => fields[name] !== undefined).map((name) => {
-    const quota = fields[name];
-    return [name, quota === null ? null : wholeNumberAt(quota, `${place}.${name}`, 0, 1e9)] as const;
-  });
-  return Object.fromEntries(given);
+  const quotaAt = (quota: unknown, at: string) => (quota === null ? null : wholeNumberAt(quota, at, 0, 1e9));
+  const readers = Object.fromEntries(QUOTA_NAMES.map((name) => [name, quotaAt])) as Readers<Quotas>;
+  return fieldsAt(value, place, readers);
 }
 
 /**
- * Refuses the calls over the quota of a rolling second.
- *
- * A call is refused if the last 1000 ms hold as many accepted calls as the quota allows.
- * Refused calls count in the window only with `refusedCallsCount`.
+ * Refuses the calls over the quota of a rolling second: those that find as many accepted calls in the last
+ * 1000 ms as the quota allows. Refused calls do not count.
  * Source: "maximum call frequency" of the API references. The kind of window is not documented.
  * A rolling window is the strictest interpretation.
  */
 export class QuotaLimiter {
-  readonly #windows = new Map<CommandName | 'total', RollingWindow>();
-  readonly #refusedCallsCount: boolean;
+  #windows: Readonly<Record<CommandName | 'total', RollingWindow>> = newWindows();
   #quotas: Required<Quotas>;
 
-  constructor(quotas: Required<Quotas>, refusedCallsCount: boolean) {
+  constructor(quotas: Required<Quotas>) {
     this.#quotas = quotas;
-    this.#refusedCallsCount = refusedCallsCount;
-    this.reset();
   }
 
   /** Forgets the calls of the last second; the quotas stay. */
   reset(): void {
-    for (const name of QUOTA_NAMES) this.#windows.set(name, new RollingWindow(1000));
+    this.#windows = newWindows();
   }
 
   get quotas(): Required<Quotas> {
@@ -63,19 +55,23 @@ export class QuotaLimiter {
 
   /**
    * Returns 0 to accept a call that arrives at `nowMs`, 60007 over the command's quota, 60011 over the total.
-   * The call may have arrived as early as `earliestMs` (stall-watch.ts) and leaves the window accordingly.
+   * The call may have arrived as early as `earliestMs` (StallWatch) and leaves the window accordingly.
    */
   admit(command: CommandName, nowMs: number, earliestMs = nowMs): 0 | 60007 | 60011 {
-    const code = this.#isFull(command, nowMs) ? 60007 : this.#isFull('total', nowMs) ? 60011 : 0;
-    if (code === 0 || this.#refusedCallsCount) {
-      this.#windows.get(command)?.add(nowMs, earliestMs);
-      this.#windows.get('total')?.add(nowMs, earliestMs);
-    }
-    return code;
+    if (this.#isFull(command, nowMs)) return 60007;
+    if (this.#isFull('total', nowMs)) return 60011;
+    this.#windows[command].add(nowMs, earliestMs);
+    this.#windows.total.add(nowMs, earliestMs);
+    return 0;
   }
 
   #isFull(name: CommandName | 'total', nowMs: number): boolean {
     const quota = this.#quotas[name];
-    return quota !== null && (this.#windows.get(name)?.count(nowMs) ?? 0) >= quota;
+    return quota !== null && this.#windows[name].count(nowMs) >= quota;
   }
+}
+
+function newWindows(): Readonly<Record<CommandName | 'total', RollingWindow>> {
+  const windows = QUOTA_NAMES.map((name) => [name, new RollingWindow(1000)] as const);
+  return Object.fromEntries(windows) as Record<CommandName | 'total', RollingWindow>;
 }

@@ -1,8 +1,7 @@
 import type { Account } from '../../simulator/accounts/account-store.ts';
 import type { Scenario } from '../../simulator/scenario/scenario.ts';
-import type { CallEntry } from '../../simulator/traffic/call-log.ts';
 import type { Quotas } from '../../simulator/traffic/quotas.ts';
-import type { SimulatorReport } from '../../simulator/traffic/statistics.ts';
+import type { CallEntry, SimulatorReport } from '../../simulator/traffic/statistics.ts';
 import { type ImsyncProcess, imsync } from './process.ts';
 import { TEST_APP } from './simulator.ts';
 

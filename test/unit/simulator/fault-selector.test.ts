@@ -1,5 +1,4 @@
-import type { AccountItem } from '../../../simulator/accounts/account-item.ts';
-import { bareItem } from '../../../simulator/accounts/account-item.ts';
+import { type AccountItem, bareItem } from '../../../simulator/accounts/account-store.ts';
 import { seededRandom, stickyFraction } from '../../../simulator/randomness.ts';
 import { FaultSelector } from '../../../simulator/scenario/fault-selector.ts';
 import { readScenario } from '../../../simulator/scenario/scenario.ts';

@@ -1,4 +1,4 @@
-import { CallLog } from '../../../simulator/traffic/call-log.ts';
+import { CallLog } from '../../../simulator/traffic/statistics.ts';
 
 describe('CallLog', () => {
   test('keeps the last calls and returns the oldest first', () => {
