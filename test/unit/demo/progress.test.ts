@@ -1,4 +1,4 @@
-import { createOutput } from '../../../src/demo/output.ts';
+import { createOutput } from '../../../src/demo/progress.ts';
 
 function fakeStream(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => string } {
   let text = '';
