@@ -23,7 +23,7 @@ export interface Account {
   imports: number;
 }
 
-/** What the report tells of the accounts. It is counted on the way, because there may be a million of them. */
+/** What the report tells of the accounts. It is counted on the way: there may be a million accounts. */
 interface AccountCounts {
   /** How many accounts have a nick or a picture. */
   profiles: number;

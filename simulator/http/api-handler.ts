@@ -54,8 +54,8 @@ export async function handleApiRequest(
 }
 
 /**
- * Counts the arrival and makes the checks that need no body. Returns 0 if the call may go on, or else the code
- * that refuses it.
+ * Counts the arrival and makes the checks that need no body. Returns 0 if the call may go on, or else
+ * the code that refuses it.
  */
 function checkBeforeBody(state: SimulatorState, command: CommandName, query: string, nowMs: number): number {
   const earliestMs = state.stalls.earliest(nowMs);

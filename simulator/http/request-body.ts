@@ -4,7 +4,7 @@ import { COMMANDS, type CommandName } from '../commands.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the accounts from the body of a call, or returns the code that refuses its form. All documented forms:
+ * Reads the accounts from the body of a call, or returns the code that refuses it. All documented forms:
  * multiaccount_import `{AccountList:[{UserID,Nick?,FaceUrl?}]}` or `{Accounts:[id]}`;
  * account_import `{UserID,Nick?,FaceUrl?}` or `{Identifier,Nick?,FaceUrl?,Type?}`;
  * register_account_v1 `{Identifier,IdentifierType,Password}`;

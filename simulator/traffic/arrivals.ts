@@ -1,7 +1,8 @@
 /**
  * Counts how many instants lie in the last `widthMs`.
  *
- * The window is half open: two instants exactly `widthMs` apart do not share a window. Instants must not go back in time.
+ * The window is half open: two instants exactly `widthMs` apart do not share a window.
+ * Instants must not go back in time.
  */
 export class RollingWindow {
   readonly widthMs: number;

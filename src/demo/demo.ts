@@ -107,8 +107,8 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
 }
 
 /**
- * Pushes the signups evenly over `arrivalMs`, through the producer or by XADD as any Redis client can, and counts
- * them in `pushed`. Rejects with a DemoError if one is refused, or on `signal`.
+ * Pushes the signups evenly over `arrivalMs`, through the producer or by XADD as any Redis client can,
+ * and counts them in `pushed`. Rejects with a DemoError if one is refused, or on `signal`.
  */
 async function pushSignups(
   { signups, arrivalMs }: DemoPlan,

@@ -21,7 +21,7 @@ export interface SimulatorFacts {
   readonly commands: Readonly<Record<string, CommandFacts | undefined>>;
 }
 
-export interface CommandFacts {
+interface CommandFacts {
   readonly calls: number;
   readonly accepted: number;
   readonly items: number;

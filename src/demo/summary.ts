@@ -52,7 +52,7 @@ export interface Outcome {
   readonly audit: Audit;
 }
 
-export interface Check {
+interface Check {
   readonly ok: boolean;
   readonly text: string;
 }
