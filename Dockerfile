@@ -6,6 +6,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json tsconfig.cjs.json ./
 COPY scripts ./scripts
+COPY simulator ./simulator
 COPY src ./src
 RUN npm run build
 

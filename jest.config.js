@@ -1,6 +1,8 @@
 /** Jest on native ES modules (see `npm test`): sources import `./x.ts`, swc only strips the types. */
 export default {
   testEnvironment: 'node',
+  // Node's own conditions, and that under which package.json leads `#simulator` to its sources.
+  testEnvironmentOptions: { customExportConditions: ['node', 'node-addons', 'imsync-source'] },
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

@@ -1,8 +1,8 @@
 /**
- * Checks who imports whom in `src/`: `node scripts/check-rooms.js [folder of the project]`.
+ * Checks who imports whom in `src/` and `simulator/`: `node scripts/check-rooms.js [folder of the project]`.
  *
  * Rooms stand in an order; each may import itself and those above it, never one below. Some packages have one
- * room that knows them. Prints `N modules, M imports, rooms in order`, or each offence as `file:line: sentence`
+ * room that knows them. The simulator imports nothing of ours, and only `cli` imports it. Prints `N modules, M imports, rooms in order`, or each offence as `file:line: sentence`
  * and ends with 1. Finding nothing to check, a file it cannot read as TypeScript or an import that leads nowhere
  * is an offence too: a check that silently looks at less than everything is worth nothing.
  */
@@ -27,20 +27,10 @@ const rooms = [
     'intake',
     'delivery',
   ],
-  ...[
-    'logging',
-    'tasks',
-    'ops',
-    'http-intake',
-    'doctor',
-    'worker',
-    'worker.ts',
-    'index.ts',
-    'demo',
-    'cli',
-    'simulator',
-  ],
+  ...['logging', 'tasks', 'ops', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts', 'demo', 'cli'],
 ];
+/** A component beside `src/`, and the name under which package.json lets `src/` import it. */
+const simulator = { home: 'simulator', specifier: '#simulator' };
 /** What an app backend loads with the producer; nothing else may come along. */
 const roomsOfIndex = ['config', 'event', 'redis', 'producer'];
 /** Package to the one room that imports it; with `typesAnywhere`, others may `import type`. */
@@ -56,63 +46,74 @@ const owners = new Map([
  */
 
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
-const src = join(root, 'src');
 const declared = declaredPackages();
 /** @type {string[]} */
 const offences = [];
 let importCount = 0;
 
-const modules = existsSync(src)
-  ? readdirSync(src, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.[cm]?[jt]sx?$/.test(name) && statSync(join(src, name)).isFile())
-      .sort()
-  : [];
-for (const name of modules) checkModule(name.split(sep).join('/'));
-if (modules.length === 0) offences.push(`${src}: holds no modules, so nothing was checked.`);
-else if (importCount === 0) offences.push(`${src}: holds modules but no import was found in them.`);
+const moduleCount = checkModules('src') + (declared.simulator ? checkModules(simulator.home) : 0);
 
 if (offences.length === 0) {
-  process.stdout.write(`${modules.length} modules, ${importCount} imports, rooms in order\n`);
+  process.stdout.write(`${moduleCount} modules, ${importCount} imports, rooms in order\n`);
 } else {
   process.stderr.write(`${offences.join('\n')}\n`);
   process.exitCode = 1;
 }
 
-/** @param {string} name of a module, relative to src/ */
-function checkModule(name) {
-  const room = roomOf(name);
-  if (room === undefined) offences.push(`src/${name}:1: belongs to no room; rooms are ${rooms.join(', ')}.`);
-  const source = readFileSync(join(src, name));
+/** @param {string} home a folder of the project @returns {number} how many modules it holds */
+function checkModules(home) {
+  const folder = join(root, home);
+  const names = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
+  const modules = names
+    .filter((name) => /\.[cm]?[jt]sx?$/.test(name) && statSync(join(folder, name)).isFile())
+    .sort();
+  const before = importCount;
+  for (const name of modules) checkModule(home, name.split(sep).join('/'));
+  if (modules.length === 0) offences.push(`${folder}: holds no modules, so nothing was checked.`);
+  else if (importCount === before) offences.push(`${folder}: holds modules but no import was found in them.`);
+  return modules.length;
+}
+
+/** @param {string} home @param {string} name of a module, relative to `home` */
+function checkModule(home, name) {
+  const path = `${home}/${name}`;
+  const room = home === simulator.home ? simulator.home : roomOf(name);
+  if (room === undefined) offences.push(`${path}:1: belongs to no room; rooms are ${rooms.join(', ')}.`);
+  const source = readFileSync(join(root, path));
   let found;
   try {
     found = importsOf(source);
   } catch (error) {
-    offences.push(
-      `src/${name}:1: cannot be parsed: ${String(error).split('\n').slice(0, 4).join(' ').trim()}`,
-    );
+    const reason = String(error).split('\n').slice(0, 4).join(' ').trim();
+    offences.push(`${path}:1: cannot be parsed: ${reason}`);
     return;
   }
   importCount += found.length;
   for (const one of found) {
-    const problem = problemOf(name, room, one);
-    if (problem !== undefined) offences.push(`src/${name}:${one.line}: ${problem}`);
+    const problem = problemOf(path, room, one);
+    if (problem !== undefined) offences.push(`${path}:${one.line}: ${problem}`);
   }
 }
 
 /**
- * @param {string} name @param {string | undefined} room @param {Import} one
+ * @param {string} module @param {string | undefined} room @param {Import} one
  * @returns {string | undefined} a sentence on what is wrong with the import
  */
-function problemOf(name, room, { specifier, typeOnly }) {
+function problemOf(module, room, { specifier, typeOnly }) {
   if (specifier === undefined) return 'imports a computed name, which cannot be resolved.';
   if (isBuiltin(specifier)) return undefined;
+  if (specifier === simulator.specifier && declared.simulator) {
+    return room === 'cli' ? undefined : `only cli imports the simulator, but this is ${room}.`;
+  }
   if (!/^\.\.?\//.test(specifier)) return packageProblem(room, specifier, typeOnly);
-  const path = join(src, dirname(name), specifier);
+  const path = join(root, dirname(module), specifier);
   if (!existsSync(path) || !statSync(path).isFile()) {
     return `imports '${specifier}', which cannot be resolved to a file (extensions are written out).`;
   }
-  const target = relative(src, path).split(sep).join('/');
-  if (target.startsWith('../')) return `imports '${specifier}', which lies outside src/.`;
+  const home = module.split('/')[0] ?? '';
+  const target = relative(join(root, home), path).split(sep).join('/');
+  if (target.startsWith('../')) return `imports '${specifier}', which lies outside ${home}/.`;
+  if (room === simulator.home) return undefined;
   const other = roomOf(target);
   return room === undefined || other === undefined ? undefined : roomProblem(room, other);
 }
@@ -120,10 +121,6 @@ function problemOf(name, room, { specifier, typeOnly }) {
 /** @param {string} room @param {string} other @returns {string | undefined} */
 function roomProblem(room, other) {
   if (room === other) return undefined;
-  if (room === 'simulator') return `simulator imports nothing of ours, but this is of ${other}.`;
-  if (other === 'simulator') {
-    return room === 'cli' ? undefined : `only cli imports simulator, but this is ${room}.`;
-  }
   if (room === 'index.ts' && !roomsOfIndex.includes(other)) {
     return `index.ts may import only ${roomsOfIndex.join(', ')}, but this is of ${other}.`;
   }
@@ -153,12 +150,16 @@ function roomOf(name) {
   return rooms.find((room) => room === first && !room.endsWith('.ts'));
 }
 
-/** @returns {{ run: Set<string>, build: Set<string> }} the packages that package.json names */
+/** @returns {{ run: Set<string>, build: Set<string>, simulator: boolean }} what package.json names */
 function declaredPackages() {
   const manifest = join(root, 'package.json');
   const read = existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')) : {};
   const run = { ...read.dependencies, ...read.optionalDependencies, ...read.peerDependencies };
-  return { run: new Set(Object.keys(run)), build: new Set(Object.keys(read.devDependencies ?? {})) };
+  return {
+    run: new Set(Object.keys(run)),
+    build: new Set(Object.keys(read.devDependencies ?? {})),
+    simulator: Object.hasOwn(read.imports ?? {}, simulator.specifier),
+  };
 }
 
 /** @param {Buffer} source @returns {Import[]} in the order of the file; comments and strings are no imports */

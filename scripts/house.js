@@ -3,8 +3,9 @@
  *
  * Each folder is a checkout of the project and gets a column; without one it is this project. It measures what a
  * reader feels: how long files and functions are, how full folders are, and how comments are worded. It never fails.
+ * The simulator is a component of its own; of it only files, lines and the largest file are told.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseSync } from '@swc/core';
@@ -33,7 +34,10 @@ const functionTypes = new Set([
 const project = join(dirname(fileURLToPath(import.meta.url)), '..');
 const folders = process.argv.slice(2).map((folder) => resolve(folder));
 const roots = folders.length === 0 ? [project] : folders;
-const columns = roots.map((root) => measure(filesIn(join(root, 'src'))));
+const columns = roots.map((root) => ({
+  ...measure(filesIn(join(root, 'src'))),
+  ...measureSimulator(filesIn(join(root, 'simulator'))),
+}));
 const names = roots.map((root) => basename(root));
 
 const [first = {}] = columns;
@@ -44,8 +48,9 @@ for (const line of table([
   process.stdout.write(`${line}\n`);
 }
 
-/** @param {string} folder @returns {File[]} its modules and scripts, sorted */
+/** @param {string} folder @returns {File[]} its modules and scripts, sorted; none if there is no such folder */
 function filesIn(folder) {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.(ts|lua)$/.test(name))
     .sort()
@@ -67,7 +72,7 @@ function measure(files) {
     'files in src': files.length,
     'median lines of a file': median(lengths),
     [`files under ${SHORT_FILE} lines`]: `${Math.round((100 * short) / files.length)} %`,
-    'lines in src': lengths.reduce((sum, length) => sum + length, 0),
+    'lines in src': linesOf(files),
     'largest file': largest(files),
     'largest Lua file': largest(scripts),
     ...Object.fromEntries(
@@ -85,6 +90,20 @@ function measure(files) {
       0,
     ),
   };
+}
+
+/** @param {File[]} files @returns {Record<string, string | number>} */
+function measureSimulator(files) {
+  return {
+    'files in simulator': files.length,
+    'lines in simulator': linesOf(files),
+    'largest file in simulator': largest(files),
+  };
+}
+
+/** @param {File[]} files @returns {number} */
+function linesOf(files) {
+  return files.reduce((sum, { lines }) => sum + lines.length, 0);
 }
 
 /** @param {number[]} sorted @returns {number} of an even number the lower one of the two in the middle */

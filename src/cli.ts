@@ -16,7 +16,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   resume: async () => (await import('./cli/status.ts')).resumeCommand(),
   config: async () => (await import('./cli/config.ts')).configCommand(),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(),
-  simulate: async () => (await import('./cli/simulate.ts')).simulateCommand(),
+  simulate: async () => (await import('#simulator')).simulateCommand(),
   demo: async () => (await import('./cli/demo.ts')).demoCommand(),
 };
 

@@ -1,6 +1,6 @@
+import type { Account } from '../../simulator/accounts/account-store.ts';
 import type { Totals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
-import type { Account } from '../../src/simulator/accounts/account-store.ts';
 
 /** `count` users `<prefix>0`, `<prefix>1` …, with the profile of that version. */
 export interface Crowd {

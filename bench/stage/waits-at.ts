@@ -1,4 +1,4 @@
-import type { Account } from '../../src/simulator/accounts/account-store.ts';
+import type { Account } from '../../simulator/accounts/account-store.ts';
 import type { SimulateProcess } from '../../test/support/simulate.ts';
 import { waitsOf } from '../measure/waits.ts';
 import type { Acknowledged } from './steady-load.ts';

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { DemoError } from '../demo/child.ts';
 import { playDemo } from '../demo/demo.ts';
-import { createOutput, DemoError } from '../demo/output.ts';
+import { createOutput } from '../demo/progress.ts';
 import { Stage } from '../demo/stage.ts';
 import { readTextFile } from './context.ts';
 import { CliError, EXIT } from './fail.ts';

@@ -6,28 +6,27 @@ import { loadConfig } from '../config/load.ts';
 import { toFields } from '../event/fields.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listDeadLetters } from '../ledger/letters/letter-store.ts';
-import { readStatus, type Status } from '../ops/status.ts';
+import { readStatus } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import { type Keys, keysOf } from '../redis/keys.ts';
-import { DemoError, type Output } from './output.ts';
-import { type DemoPlan, type PlannedSignup, planOf, scenarioOf } from './plan.ts';
+import { keysOf } from '../redis/keys.ts';
+import { DemoError } from './child.ts';
+import { type DemoPlan, planOf, scenarioOf } from './plan.ts';
 import {
   count,
   counted,
   holdLine,
   isOver,
+  type Output,
   type Progress,
   progressBlock,
   progressLine,
-  progressOf,
 } from './progress.ts';
 import { findRedisServer } from './redis-server.ts';
-import type { SimulatorControl } from './simulator-control.ts';
-import { cliPath, DEMO_APP_ID, type Stage } from './stage.ts';
-import { auditAccounts, checksOf, type Outcome, summaryLines } from './summary.ts';
+import { cliPath, DEMO_APP_ID, type SimulatorControl, type Stage } from './stage.ts';
+import { auditAccounts, checksOf, summaryLines } from './summary.ts';
 
 /** How often the progress is read, and how often it is printed without a terminal. */
 const PROGRESS_EVERY_MS = 250;
@@ -36,6 +35,7 @@ const LINE_EVERY_MS = 2_000;
 const FINISH_MS = 90_000;
 /** Signups are pushed at this interval. */
 const PUSH_EVERY_MS = 50;
+const KEYS = keysOf(DEMO_APP_ID);
 
 export interface DemoOptions {
   readonly signups: number;
@@ -57,10 +57,13 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
   output.line(`imsync demo: ${count(signups)} signups become accounts, all on this machine.`);
   const redis = await stage.startRedis(await findRedisServer(output, process.env, signal));
   const simulator = await stage.startSimulator(scenarioOf(plan));
-  await stage.startWorkers();
+  await stage.startWorkers(redis);
   for (const line of introduction(plan, stage, simulator)) output.line(line);
 
-  const statusReader = openStatusReader(stage, redis, readFile);
+  const { config } = loadConfig({ env: stage.settings(), readFile });
+  const quotas = quotasOf(config);
+  const queues = new CallQueues(redis, KEYS, Object.keys(quotas) as ImportCommand[], () => undefined);
+  const readFleet = () => readStatus(redis, KEYS, queues, DEMO_APP_ID, quotas);
   const producer = new UserCreatedProducer({
     sdkAppId: DEMO_APP_ID,
     redis: { url: stage.settings().IMSYNC_REDIS_URL ?? '' },
@@ -68,60 +71,64 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
   try {
     await simulator.setScenario(scenarioOf(plan));
     const startedMs = performance.now();
-    let arrived = 0;
-    const onArrived = (n: number): void => {
-      arrived = n;
-    };
-    const pushing = pushSignups({ ...plan, producer, redis, keys: keysOf(DEMO_APP_ID), signal, onArrived });
-    const readProgress = async (): Promise<Progress> => {
+    const pushed = { arrived: 0 };
+    const readProgress = async (): Promise<Progress> => ({
+      elapsedMs: performance.now() - startedMs,
+      total: signups,
       // Read before the status, so that the status includes what has arrived.
-      const at = { elapsedMs: performance.now() - startedMs, total: signups, arrived };
-      return progressOf(await statusReader.status(), await simulator.report(), at);
-    };
-    const showing = showProgress(readProgress, output, plan.arrivalMs + FINISH_MS, signal);
-    await Promise.all([pushing, showing]);
+      arrived: pushed.arrived,
+      status: await readFleet(),
+      facts: await simulator.report(),
+    });
+    await Promise.all([
+      pushSignups(plan, producer, redis, pushed, signal),
+      showProgress(readProgress, output, plan.arrivalMs + FINISH_MS, signal),
+    ]);
     const elapsedMs = performance.now() - startedMs;
 
-    const outcome = await collectOutcome(plan, elapsedMs, statusReader, simulator, redis);
+    const letters = [];
+    for await (const letter of listDeadLetters(redis, KEYS)) letters.push(letter);
+    const outcome = {
+      total: signups,
+      elapsedMs,
+      heldMs: readFleetState(await redis.hgetall(KEYS.hold)).heldMs,
+      status: await readFleet(),
+      facts: await simulator.report(),
+      letters,
+      audit: auditAccounts(plan.signups, letters, await simulator.accounts()),
+    };
     output.block([]);
-    output.line();
-    for (const line of summaryLines(outcome)) output.line(line);
-    output.line();
-    for (const line of nextSteps(keep, stage, simulator)) output.line(line);
+    const lines = ['', ...summaryLines(outcome), '', ...nextSteps(keep, stage, simulator)];
+    for (const line of lines) output.line(line);
     return checksOf(outcome).every(({ ok }) => ok);
   } finally {
-    await Promise.all([statusReader.close(), producer.close()]);
+    await Promise.all([queues.close(), producer.close()]);
   }
 }
 
 /**
- * Pushes the signups evenly over `arrivalMs`, through the producer or by XADD as any Redis client can.
- * `onArrived` receives their number so far. Rejects with a DemoError if one is refused, or on `signal`.
+ * Pushes the signups evenly over `arrivalMs`, through the producer or by XADD as any Redis client can,
+ * and counts them in `pushed`. Rejects with a DemoError if one is refused, or on `signal`.
  */
-async function pushSignups(options: {
-  readonly signups: readonly PlannedSignup[];
-  readonly arrivalMs: number;
-  readonly producer: UserCreatedProducer;
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  readonly signal: AbortSignal;
-  readonly onArrived: (count: number) => void;
-}): Promise<void> {
-  const { signups, arrivalMs, producer, redis, keys, signal, onArrived } = options;
+async function pushSignups(
+  { signups, arrivalMs }: DemoPlan,
+  producer: UserCreatedProducer,
+  redis: RedisClient,
+  pushed: { arrived: number },
+  signal: AbortSignal,
+): Promise<void> {
   const startedMs = performance.now();
-  let arrived = 0;
-  while (arrived < signups.length) {
+  while (pushed.arrived < signups.length) {
     const share = Math.min(1, (performance.now() - startedMs + PUSH_EVERY_MS) / arrivalMs);
-    const due = signups.slice(arrived, Math.ceil(share * signups.length));
+    const due = signups.slice(pushed.arrived, Math.ceil(share * signups.length));
     const checked = due.filter((signup) => signup.checked).map(({ user }) => user);
     for (const result of await producer.addMany(checked)) {
       if (!result.ok) throw new DemoError(`The producer refused a signup: ${result.error.message}`);
     }
     for (const { user } of due.filter((signup) => !signup.checked)) {
-      await redis.xadd(keys.stream, '*', ...toFields(user));
+      await redis.xadd(KEYS.stream, '*', ...toFields(user));
     }
-    arrived += due.length;
-    onArrived(arrived);
+    pushed.arrived += due.length;
     await sleep(PUSH_EVERY_MS, undefined, { signal });
   }
 }
@@ -139,8 +146,9 @@ async function showProgress(
     const progress = await readProgress();
     output.block(progressBlock(progress));
     const over = isOver(progress);
-    if (held !== (progress.hold !== null)) {
-      held = progress.hold !== null;
+    const { hold } = progress.status;
+    if (held !== (hold !== null)) {
+      held = hold !== null;
       output.line(holdLine(progress));
       output.block(progressBlock(progress));
     }
@@ -155,44 +163,6 @@ async function showProgress(
     }
     await sleep(PROGRESS_EVERY_MS, undefined, { signal });
   }
-}
-
-interface StatusReader {
-  status(): Promise<Status>;
-  close(): Promise<void>;
-}
-
-/** Reads what `imsync status` shows, over the demo's own connection. */
-function openStatusReader(stage: Stage, redis: RedisClient, readFile: ReadFile): StatusReader {
-  const { config } = loadConfig({ env: stage.settings(), readFile });
-  const quotas = quotasOf(config);
-  const keys = keysOf(config.app.sdkAppId);
-  const queues = new CallQueues(redis, keys, Object.keys(quotas) as ImportCommand[], () => undefined);
-  return {
-    status: () => readStatus(redis, keys, queues, config.app.sdkAppId, quotas),
-    close: () => queues.close(),
-  };
-}
-
-async function collectOutcome(
-  plan: DemoPlan,
-  elapsedMs: number,
-  statusReader: StatusReader,
-  simulator: SimulatorControl,
-  redis: RedisClient,
-): Promise<Outcome> {
-  const keys = keysOf(DEMO_APP_ID);
-  const letters = [];
-  for await (const letter of listDeadLetters(redis, keys)) letters.push(letter);
-  return {
-    total: plan.signups.length,
-    elapsedMs,
-    heldMs: readFleetState(await redis.hgetall(keys.hold)).heldMs,
-    status: await statusReader.status(),
-    facts: await simulator.report(),
-    letters,
-    audit: auditAccounts(plan.signups, letters, await simulator.accounts()),
-  };
 }
 
 function introduction(plan: DemoPlan, stage: Stage, simulator: SimulatorControl): string[] {

@@ -44,20 +44,7 @@ const SHORTEST_ARRIVAL_MS = 4_000;
 /** Probes start 1 s and 3 s into a hold. The second one finds that the API has recovered. */
 const OUTAGE_MS = 2_500;
 
-const NICKS = [
-  'Ana',
-  'Björn',
-  'Chidi',
-  'Defne',
-  'Elif',
-  'Noor',
-  'Oleksii',
-  'Priya',
-  'Tuấn',
-  '李雷',
-  '韩梅梅',
-  'さくら',
-];
+const NICKS = 'Ana Björn Chidi Defne Elif Noor Oleksii Priya Tuấn 李雷 韩梅梅 さくら'.split(' ');
 /** The simulator refuses a nick that contains this word. */
 export const SENSITIVE_WORD = 'casino';
 
@@ -96,11 +83,6 @@ export function planOf(signups: number): DemoPlan {
 /** Returns the scenario for the simulator. Its times count from the moment it is set. */
 export function scenarioOf(plan: DemoPlan): object {
   const { outage, trouble } = plan;
-  const transient = (name: string, rate: number, action: object): object => ({
-    name,
-    match: { rate },
-    action,
-  });
   return {
     latencyMs: [15, 60],
     sensitiveWords: [SENSITIVE_WORD],
@@ -111,10 +93,10 @@ export function scenarioOf(plan: DemoPlan): object {
         match: { fromMs: outage.fromMs, untilMs: outage.fromMs + outage.lastsMs },
         action: { errorCode: 70403, errorInfo: "the app admin's permission was withdrawn for a moment" },
       },
-      transient('internal timeout', 0.01, { errorCode: 70169 }),
-      transient('another internal timeout', 0.005, { errorCode: 70202 }),
-      transient('internal error', 0.01, { errorCode: 70500 }),
-      transient('gateway', 0.005, { httpStatus: 502 }),
+      { name: 'internal timeout', match: { rate: 0.01 }, action: { errorCode: 70169 } },
+      { name: 'another internal timeout', match: { rate: 0.005 }, action: { errorCode: 70202 } },
+      { name: 'internal error', match: { rate: 0.01 }, action: { errorCode: 70500 } },
+      { name: 'gateway', match: { rate: 0.005 }, action: { httpStatus: 502 } },
       {
         name: 'recently deleted',
         match: { userIds: trouble.refused },
@@ -154,12 +136,6 @@ function userOf(index: number, sensitive: boolean): UserInput {
 
 /** Returns an ID as careless clients send it. There are four kinds in turn. */
 function forbiddenId(n: number): string {
-  const number = String(n + 1).padStart(12, '0');
-  const kinds = [
-    `@TIM#${number}`,
-    `0b7f9c1e-4d6a-4f7e-9c55-${number}`,
-    `李雷-${number}`,
-    `two words ${number}`,
-  ];
-  return kinds[n % kinds.length] ?? number;
+  const kinds = ['@TIM#', '0b7f9c1e-4d6a-4f7e-9c55-', '李雷-', 'two words '];
+  return `${kinds[n % kinds.length]}${String(n + 1).padStart(12, '0')}`;
 }

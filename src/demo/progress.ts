@@ -1,55 +1,45 @@
 import type { Status } from '../ops/status.ts';
 import { TRANSIENT_ANSWERS } from './plan.ts';
-import type { SimulatorFacts } from './simulator-control.ts';
+import type { SimulatorFacts } from './stage.ts';
 
-/** The progress that the demo shows while it runs. */
+/** The output of the demo: permanent lines, and on a terminal a block below them that is redrawn. */
+export interface Output {
+  readonly isTerminal: boolean;
+  line(text?: string): void;
+  /** Redraws the block. An empty one removes it. Does nothing without a terminal. */
+  block(lines: readonly string[]): void;
+}
+
+export function createOutput(stream: NodeJS.WriteStream): Output {
+  const isTerminal = stream.isTTY === true;
+  let drawn = 0;
+  const erase = (): string => (drawn === 0 ? '' : `\x1b[${drawn}A\x1b[0J`);
+  return {
+    isTerminal,
+    line(text = '') {
+      stream.write(`${erase()}${text}\n`);
+      drawn = 0;
+    },
+    block(lines) {
+      if (!isTerminal) return;
+      // A wrapped line would take two rows, and the next redraw would erase only one of them.
+      const fitting = lines.map((line) => [...line].slice(0, (stream.columns ?? 80) - 1).join(''));
+      stream.write(erase() + fitting.map((line) => `${line}\n`).join(''));
+      drawn = lines.length;
+    },
+  };
+}
+
+/** The progress that the demo shows while it runs. `arrived` of `total` signups have been pushed so far. */
 export interface Progress {
   readonly elapsedMs: number;
   readonly total: number;
   readonly arrived: number;
-  readonly imported: number;
-  readonly superseded: number;
-  readonly dead: number;
-  /** Events that are not in a call yet. */
-  readonly waiting: number;
-  /** Users in calls that are in progress or wait for a retry. */
-  readonly inCalls: number;
-  readonly callsLastSecond: number;
-  readonly callsPerSecond: number;
-  readonly accountsPerCall: number;
-  /** Answers with a transient error. */
-  readonly retries: number;
-  /** Calls that wait for a retry. */
-  readonly toRetry: number;
-  readonly hold: { readonly errorCode: number; readonly kind: string } | null;
+  readonly status: Status;
+  readonly facts: SimulatorFacts;
 }
 
 export const BATCH_COMMAND = 'multiaccount_import';
-
-/** `arrived` of `total` signups have been pushed so far. */
-export function progressOf(
-  status: Status,
-  facts: SimulatorFacts,
-  at: { readonly elapsedMs: number; readonly total: number; readonly arrived: number },
-): Progress {
-  const batch = facts.commands[BATCH_COMMAND];
-  const calls = Object.values(status.calls);
-  const { imported, superseded, deadLettered } = status.totals;
-  return {
-    ...at,
-    imported,
-    superseded,
-    dead: deadLettered,
-    waiting: status.intake.waiting + status.intake.parked,
-    inCalls: calls.reduce((sum, { users }) => sum + users, 0),
-    callsLastSecond: batch?.startedLastSecond ?? 0,
-    callsPerSecond: status.calls[BATCH_COMMAND]?.quota ?? 0,
-    accountsPerCall: accountsPerCall(facts),
-    retries: retriesOf(facts),
-    toRetry: calls.reduce((sum, { delayed }) => sum + delayed, 0),
-    hold: status.hold,
-  };
-}
 
 /** Returns the mean number of accounts per batch call, or 0 before the first call. */
 export function accountsPerCall(facts: SimulatorFacts): number {
@@ -59,35 +49,40 @@ export function accountsPerCall(facts: SimulatorFacts): number {
 
 /** Counts the answers with a transient error. */
 export function retriesOf(facts: SimulatorFacts): number {
-  const all = Object.values(facts.commands);
-  return TRANSIENT_ANSWERS.reduce(
-    (sum, answer) => sum + all.reduce((of, command) => of + (command?.byErrorCode[answer] ?? 0), 0),
-    0,
+  const counts = Object.values(facts.commands).flatMap((command) =>
+    TRANSIENT_ANSWERS.map((answer) => command?.byErrorCode[answer] ?? 0),
   );
+  return counts.reduce((sum, n) => sum + n, 0);
 }
 
 /** True when all signups have arrived and ended. Whether the counts are right is checked later. */
-export function isOver({ total, arrived, waiting, inCalls }: Progress): boolean {
-  return arrived >= total && waiting === 0 && inCalls === 0;
+export function isOver({ total, arrived, status }: Progress): boolean {
+  return arrived >= total && waitingIn(status) === 0 && sumOfCalls(status, 'users') === 0;
 }
 
 const BAR_COLUMNS = 30;
 
 /** Returns the block that a terminal redraws. */
 export function progressBlock(progress: Progress): string[] {
-  const { total, imported, callsLastSecond, callsPerSecond, retries, toRetry } = progress;
+  const { total, status, facts } = progress;
+  const { imported, superseded, deadLettered } = status.totals;
+  const { started, allowed } = callsPerSecond(progress);
+  const toRetry = sumOfCalls(status, 'delayed');
   const row = (name: string, text: string): string => `  ${name.padEnd(10)}${text}`;
   return [
     '',
     row('imported', `${bar(imported / total)}  ${count(imported)} of ${count(total)}`),
+    row('calls/s', `${bar(started / allowed)}  ${started} of ${allowed} allowed`),
+    row('a call', `${accountsPerCall(facts).toFixed(1)} accounts`),
     row(
-      'calls/s',
-      `${bar(callsLastSecond / callsPerSecond)}  ${callsLastSecond} of ${callsPerSecond} allowed`,
+      'waiting',
+      `${count(waitingIn(status))} in the stream, ${count(sumOfCalls(status, 'users'))} in calls`,
     ),
-    row('a call', `${progress.accountsPerCall.toFixed(1)} accounts`),
-    row('waiting', `${count(progress.waiting)} in the stream, ${count(progress.inCalls)} in calls`),
-    row('retries', `${retries} so far${toRetry === 0 ? '' : `, ${counted(toRetry, 'call')} to be retried`}`),
-    row('ended', `${count(progress.superseded)} superseded, ${count(progress.dead)} dead-lettered`),
+    row(
+      'retries',
+      `${retriesOf(facts)} so far${toRetry === 0 ? '' : `, ${counted(toRetry, 'call')} to be retried`}`,
+    ),
+    row('ended', `${count(superseded)} superseded, ${count(deadLettered)} dead-lettered`),
     row('state', stateOf(progress)),
     '',
   ];
@@ -95,20 +90,21 @@ export function progressBlock(progress: Progress): string[] {
 
 /** Returns one line for a file or a pipe. */
 export function progressLine(progress: Progress): string {
-  const { imported, total, waiting, inCalls } = progress;
+  const { elapsedMs, total, status, facts } = progress;
+  const { started, allowed } = callsPerSecond(progress);
   return [
-    seconds(progress.elapsedMs),
-    `imported ${count(imported)} of ${count(total)}`,
-    `calls/s ${progress.callsLastSecond} of ${progress.callsPerSecond}`,
-    `accounts a call ${progress.accountsPerCall.toFixed(1)}`,
-    `retries ${progress.retries}`,
-    `waiting ${count(waiting + inCalls)}`,
+    seconds(elapsedMs),
+    `imported ${count(status.totals.imported)} of ${count(total)}`,
+    `calls/s ${started} of ${allowed}`,
+    `accounts a call ${accountsPerCall(facts).toFixed(1)}`,
+    `retries ${retriesOf(facts)}`,
+    `waiting ${count(waitingIn(status) + sumOfCalls(status, 'users'))}`,
     stateOf(progress),
   ].join(' · ');
 }
 
 /** Returns the line that announces the start or the end of a hold. */
-export function holdLine({ elapsedMs, hold }: Progress): string {
+export function holdLine({ elapsedMs, status: { hold } }: Progress): string {
   return `${seconds(elapsedMs)} · ${
     hold === null
       ? 'the API accepts calls again, and work continues'
@@ -125,7 +121,23 @@ export function count(n: number): string {
   return n.toLocaleString('en-US');
 }
 
-function stateOf({ hold, arrived, total }: Progress): string {
+/** Events that are not in a call yet. */
+function waitingIn({ intake }: Status): number {
+  return intake.waiting + intake.parked;
+}
+
+function sumOfCalls({ calls }: Status, what: 'users' | 'delayed'): number {
+  return Object.values(calls).reduce((sum, command) => sum + command[what], 0);
+}
+
+function callsPerSecond({ status, facts }: Progress): { started: number; allowed: number } {
+  return {
+    started: facts.commands[BATCH_COMMAND]?.startedLastSecond ?? 0,
+    allowed: status.calls[BATCH_COMMAND]?.quota ?? 0,
+  };
+}
+
+function stateOf({ status: { hold }, arrived, total }: Progress): string {
   if (hold !== null) return `held (${hold.errorCode}, ${hold.kind})`;
   return arrived < total ? 'signups arrive' : 'all signups have arrived; the rest is processed';
 }

@@ -1,10 +1,14 @@
-import { spawn } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
 import { openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
-import { type Child, unexpectedEnd } from './child.ts';
-import { DemoError, type Output } from './output.ts';
+import { type Child, DemoError } from './child.ts';
+import type { Output } from './progress.ts';
+
+const run = promisify(execFile);
 
 const WHAT_TO_INSTALL =
   'redis-server 6.2 or newer is needed on the PATH: install it (Debian, Ubuntu: ' +
@@ -14,7 +18,6 @@ const APT_STEPS: readonly (readonly string[])[] = [
   ['update', '-qq'],
   ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'],
 ];
-const PROGRESS_EVERY_MS = { terminal: 1_000, otherwise: 10_000 };
 const START_MS = 3_000;
 const START_TRIES = 3;
 
@@ -34,14 +37,13 @@ export async function findRedisServer(
   output.line('redis-server is not installed. The demo installs it with apt-get; this takes a moment.');
   const startedMs = performance.now();
   const seconds = (): number => Math.round((performance.now() - startedMs) / 1_000);
-  const showProgress = (): void => {
-    const text = `installing redis-server … ${seconds()} s`;
-    if (output.isTerminal) output.block([text]);
-    else output.line(text);
-  };
   const timer = setInterval(
-    showProgress,
-    output.isTerminal ? PROGRESS_EVERY_MS.terminal : PROGRESS_EVERY_MS.otherwise,
+    () => {
+      const text = `installing redis-server … ${seconds()} s`;
+      if (output.isTerminal) output.block([text]);
+      else output.line(text);
+    },
+    output.isTerminal ? 1_000 : 10_000,
   );
   try {
     for (const args of APT_STEPS) await runApt(apt, args, env, signal);
@@ -71,35 +73,21 @@ function isExecutable(path: string): boolean {
 }
 
 /** Rejects with a DemoError that quotes the end of apt-get's output. */
-function runApt(
+async function runApt(
   apt: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(apt, args, {
-      env: { ...env, DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      signal,
-    });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (chunk: string) => {
-        output = (output + chunk).slice(-2_000);
-      });
-    }
-    const failed = (how: string): void => {
-      const last = output.trim().split('\n').slice(-3).join(' | ');
-      const quote = last === '' ? '' : `: ${last}`;
-      reject(new DemoError(`apt-get ${args[0]} ${how}${quote}. ${WHAT_TO_INSTALL}`, true));
-    };
-    child.once('error', (error) => failed(`could not be run (${error.message})`));
-    child.once('close', (code) => {
-      if (code === 0) resolve();
-      else failed(`failed with exit code ${code}`);
-    });
-  });
+  try {
+    await run(apt, args, { env: { ...env, DEBIAN_FRONTEND: 'noninteractive' }, signal });
+  } catch (error) {
+    const { code, message, stdout = '', stderr = '' } = error as ExecFileException;
+    const last = `${stdout}${stderr}`.trim().split('\n').slice(-3).join(' | ');
+    const how = typeof code === 'number' ? `failed with exit code ${code}` : `could not be run (${message})`;
+    const quote = last === '' ? '' : `: ${last}`;
+    throw new DemoError(`apt-get ${args[0]} ${how}${quote}. ${WHAT_TO_INSTALL}`, true);
+  }
 }
 
 export interface RunningRedis {
@@ -135,7 +123,7 @@ export async function startRedisServer(
     if (problem === '' && child.isRunning) return { redis, url, child };
     redis.disconnect();
     await child.stop();
-    if (attempt === START_TRIES) throw unexpectedEnd(child, problem);
+    if (attempt === START_TRIES) throw child.unexpectedEnd(problem);
   }
 }
 
@@ -146,13 +134,11 @@ function redisArgs(port: number, folder: string): string[] {
   ];
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }

@@ -6,14 +6,66 @@ import { fileURLToPath } from 'node:url';
 import { readPresence } from '../ops/presence.ts';
 import { closeRedis, type RedisClient } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { type Child, startChild, unexpectedEnd, urlInLog, waitForChild } from './child.ts';
-import { DemoError } from './output.ts';
+import { Child, DemoError } from './child.ts';
 import { startRedisServer } from './redis-server.ts';
-import { createSimulatorControl, type SimulatorControl } from './simulator-control.ts';
 
 /** The demo's app. It is a sample and belongs to no one. */
 export const DEMO_APP_ID = 1400000000;
-const WORKERS = ['worker-1', 'worker-2'] as const;
+const WORKERS = ['worker-1', 'worker-2'];
+const CONTROL_TIMEOUT_MS = 20_000;
+
+/** The part of the simulator's report that the demo shows. */
+export interface SimulatorFacts {
+  readonly accounts: number;
+  readonly longestStallMs: number;
+  readonly commands: Readonly<Record<string, CommandFacts | undefined>>;
+}
+
+interface CommandFacts {
+  readonly calls: number;
+  readonly accepted: number;
+  readonly items: number;
+  readonly startedLastSecond: number;
+  readonly maxInRollingSecond: number;
+  /** Without arrivals that share a second only because of late timestamps of the simulator. */
+  readonly maxSurelyInRollingSecond: number;
+  readonly byErrorCode: Readonly<Record<string, number>>;
+}
+
+/** A client of the simulator's control API under /_sim/. */
+export class SimulatorControl {
+  readonly url: string;
+  readonly #token: string;
+
+  constructor(url: string, token: string) {
+    this.url = url;
+    this.#token = token;
+  }
+
+  async report(): Promise<SimulatorFacts> {
+    return JSON.parse(await this.#request('report')) as SimulatorFacts;
+  }
+
+  /** Replaces the scenario. Its times count from now. */
+  async setScenario(scenario: object): Promise<void> {
+    const headers = { Authorization: `Bearer ${this.#token}` };
+    await this.#request('faults', { method: 'PUT', headers, body: JSON.stringify(scenario) });
+  }
+
+  /** Returns the nick of every account by user ID, or '' for an account without one. */
+  async accounts(): Promise<ReadonlyMap<string, string>> {
+    const lines = (await this.#request('accounts')).split('\n').filter((line) => line !== '');
+    const accounts = lines.map((line) => JSON.parse(line) as { userId: string; nick?: string });
+    return new Map(accounts.map(({ userId, nick = '' }) => [userId, nick]));
+  }
+
+  async #request(path: string, init: RequestInit = {}): Promise<string> {
+    const signal = AbortSignal.timeout(CONTROL_TIMEOUT_MS);
+    const response = await fetch(`${this.url}/_sim/${path}`, { ...init, signal });
+    if (!response.ok) throw new Error(`The simulator answered ${response.status} to /_sim/${path}.`);
+    return response.text();
+  }
+}
 
 /**
  * Everything that the demo runs: a folder, a Redis, a simulator and workers.
@@ -62,19 +114,15 @@ export class Stage {
     writeFileSync(this.#tokenFile, token, { mode: 0o600 });
     const files = ['--scenario', scenarioFile, '--control-token-file', this.#tokenFile];
     const child = this.#startImsync('simulator', ['simulate', '--port', '0', ...files]);
-    const url = await waitForChild(child, 'start', () => urlInLog(child.output(), 'simulator is ready'));
+    const url = await child.until('start', () => child.urlInLog('simulator is ready'));
     this.#settings.IMSYNC_BASE_URL = url;
-    return createSimulatorControl(url, token);
+    return new SimulatorControl(url, token);
   }
 
   /** Resolves when every worker has written its presence to Redis. */
-  async startWorkers(): Promise<void> {
+  async startWorkers(redis: RedisClient): Promise<void> {
     const workers = WORKERS.map((name) => this.#startImsync(name, ['worker']));
-    const [first] = workers;
-    const redis = this.#redis;
-    if (first === undefined || redis === undefined)
-      throw new RangeError('Redis must start before the workers.');
-    await waitForChild(first, 'start', async () => {
+    await workers[0]?.until('start', async () => {
       const present = await readPresence(redis, keysOf(DEMO_APP_ID), Date.now());
       return present.length >= workers.length ? present : undefined;
     });
@@ -87,7 +135,7 @@ export class Stage {
 
   /** Returns the base URLs of the workers' ops servers. */
   opsUrls(): readonly string[] {
-    return this.#workers().flatMap((child) => urlInLog(child.output(), 'ops server listens') ?? []);
+    return this.#workers().flatMap((child) => child.urlInLog('ops server listens') ?? []);
   }
 
   /** Stops everything. `keepFolder` keeps the logs. A second call does nothing more. */
@@ -124,7 +172,7 @@ export class Stage {
 
   #start(name: string, command: string, args: readonly string[]): Child {
     if (this.#closing !== undefined) throw new DemoError('The demo is being stopped.');
-    const child = startChild({ name, command, args, env: childEnv(this.#settings), folder: this.folder });
+    const child = new Child(name, command, args, childEnv(this.#settings), this.folder);
     this.#children.push(child);
     return child;
   }
@@ -132,7 +180,7 @@ export class Stage {
   /** From now on the process must run until the stage closes. */
   #watch(child: Child): void {
     child.ended.then((how) => {
-      if (this.#closing === undefined) this.#reportBroken(unexpectedEnd(child, how));
+      if (this.#closing === undefined) this.#reportBroken(child.unexpectedEnd(how));
     });
   }
 }

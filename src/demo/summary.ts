@@ -2,13 +2,12 @@ import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import type { Status } from '../ops/status.ts';
 import type { PlannedSignup } from './plan.ts';
 import { accountsPerCall, BATCH_COMMAND, count, counted, retriesOf } from './progress.ts';
-import type { SimulatorFacts } from './simulator-control.ts';
+import type { SimulatorFacts } from './stage.ts';
 
 /** Compares the signups with the accounts of the simulator, independently of the workers' own counts. */
 export interface Audit {
   /** How many accounts there should be, by the signups and the dead letters. */
   readonly expected: number;
-  readonly accounts: number;
   /** Users who have neither an account nor a dead letter. */
   readonly missing: readonly string[];
   /** Users whose account has an old nick although no dead letter explains it. */
@@ -38,7 +37,7 @@ export function auditAccounts(
     } else if (accountNick !== nick && !bare.has(userId)) stale.push(userId);
   }
   const unknown = [...accounts.keys()].filter((userId) => !newestNick.has(userId));
-  return { expected, accounts: accounts.size, missing, stale, unknown };
+  return { expected, missing, stale, unknown };
 }
 
 /** Everything the demo knows after its last signup has ended. */
@@ -53,7 +52,7 @@ export interface Outcome {
   readonly audit: Audit;
 }
 
-export interface Check {
+interface Check {
   readonly ok: boolean;
   readonly text: string;
 }
@@ -102,10 +101,7 @@ export function summaryLines(outcome: Outcome): string[] {
   return [
     `${count(total)} signups in ${(elapsedMs / 1_000).toFixed(1)} s:`,
     ...sums.map(([name, n, text]) => `  ${name.padEnd(14)}${count(n).padStart(width)}  ${text}`.trimEnd()),
-    ...groupsOf(letters).flatMap(({ title, size, example }) => [
-      `    ${count(size).padStart(5)} × ${title}`,
-      `            for example ${example}`,
-    ]),
+    ...letterLines(letters),
     '',
     ...callLines(facts),
     holdLine(heldMs),
@@ -118,11 +114,8 @@ function quotaCheck(command: string, quota: number, facts: SimulatorFacts): Chec
   const of = facts.commands[command];
   if (of === undefined) return [];
   const { maxInRollingSecond: most, maxSurelyInRollingSecond: surely } = of;
-  const stallMs = Math.round(facts.longestStallMs);
-  const stall =
-    most > quota && surely <= quota
-      ? ` (at least ${surely}: the simulator stalled for ${stallMs} ms and counted late)`
-      : '';
+  const late = `the simulator stalled for ${Math.round(facts.longestStallMs)} ms and counted late`;
+  const stall = most > quota && surely <= quota ? ` (at least ${surely}: ${late})` : '';
   return [
     { ok: surely <= quota, text: `${command}: most calls in any second ${most} of ${quota} allowed${stall}` },
   ];
@@ -150,12 +143,6 @@ function holdLine(heldMs: number): string {
     : `  ${(heldMs / 1_000).toFixed(1)} s of hold for an app fault: events waited, and work resumed by itself`;
 }
 
-interface LetterGroup {
-  readonly title: string;
-  readonly size: number;
-  readonly example: string;
-}
-
 const REASONS: Readonly<Record<StoredLetter['reason'], string>> = {
   invalid: 'never sent, because no account can have this ID',
   rejected: 'refused by the API',
@@ -164,24 +151,17 @@ const REASONS: Readonly<Record<StoredLetter['reason'], string>> = {
   unknown: 'an answer without a documented meaning',
 };
 
-/** Groups the dead letters by reason and code, the most frequent first. */
-function groupsOf(letters: readonly StoredLetter[]): LetterGroup[] {
-  const groups = new Map<string, StoredLetter[]>();
+/** Describes the dead letters by reason and code, the most frequent first, each with an example. */
+function letterLines(letters: readonly StoredLetter[]): string[] {
+  const groups = new Map<string, { size: number; first: StoredLetter }>();
   for (const letter of letters) {
     const name = `${letter.reason}${letter.errorCode === 0 ? '' : ` ${letter.errorCode}`}`;
-    groups.set(name, [...(groups.get(name) ?? []), letter]);
+    const { size, first } = groups.get(name) ?? { size: 0, first: letter };
+    groups.set(name, { size: size + 1, first });
   }
-  return [...groups]
-    .sort(([, a], [, b]) => b.length - a.length)
-    .flatMap(([name, [first, ...rest]]) =>
-      first === undefined
-        ? []
-        : [
-            {
-              title: `${name}: ${REASONS[first.reason]}`,
-              size: rest.length + 1,
-              example: `${JSON.stringify(first.userId)}: ${first.errorInfo}`,
-            },
-          ],
-    );
+  const sorted = [...groups].sort(([, a], [, b]) => b.size - a.size);
+  return sorted.flatMap(([name, { size, first }]) => [
+    `    ${count(size).padStart(5)} × ${name}: ${REASONS[first.reason]}`,
+    `            for example ${JSON.stringify(first.userId)}: ${first.errorInfo}`,
+  ]);
 }

@@ -1,4 +1,7 @@
 import { fileURLToPath } from 'node:url';
+import type { SimulatorOptions } from '../../simulator/options.ts';
+import type { Scenario } from '../../simulator/scenario/scenario.ts';
+import type { Simulator } from '../../simulator/simulator.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import {
   closeRedis,
@@ -8,9 +11,6 @@ import {
   whenReady,
 } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
-import type { SimulatorOptions } from '../../src/simulator/options.ts';
-import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
-import type { Simulator } from '../../src/simulator/simulator.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from '../support/process.ts';

@@ -1,7 +1,7 @@
+import { stickyFraction } from '../../simulator/randomness.ts';
+import type { Rule, Scenario } from '../../simulator/scenario/scenario.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
-import { stickyFraction } from '../../src/simulator/randomness.ts';
-import type { Rule, Scenario } from '../../src/simulator/scenario/scenario.ts';
 
 /** How an event must end if nothing newer of its user was imported; null: it can be imported. */
 export type Fate = { readonly reason: string; readonly errorCode: number } | null;

@@ -1,4 +1,4 @@
-import { seededRandom } from '../../src/simulator/randomness.ts';
+import { seededRandom } from '../../simulator/randomness.ts';
 import { runRow } from './arena.ts';
 import type { Row, RowResult } from './row.ts';
 import { apiRows } from './rows/api.ts';

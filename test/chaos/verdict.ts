@@ -1,9 +1,9 @@
+import type { Account } from '../../simulator/accounts/account-store.ts';
 import { compareEventIds } from '../../src/event/event-id.ts';
 import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import type { Totals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
-import type { Account } from '../../src/simulator/accounts/account-store.ts';
 import type { Fate, Sent } from './flow.ts';
 
 /** What the end of a row is judged by. */

@@ -1,9 +1,9 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Simulator } from '../../simulator/simulator.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis, whenReady } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
-import type { Simulator } from '../../src/simulator/simulator.ts';
 import { imsyncRun } from '../support/process.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';

@@ -1,6 +1,6 @@
+import type { Simulator } from '../../simulator/simulator.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
-import type { Simulator } from '../../src/simulator/simulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { type OpsWorker, startOpsWorker, workerEnv } from '../support/ops.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';

@@ -128,6 +128,9 @@ test('the command runs from the installed package', async () => {
     env: { PATH: process.env.PATH, IMSYNC_REDIS_URL: server.url, IMSYNC_SDK_APP_ID: '1400000000' },
   });
   expect(await redis.xrange(stream, stdout.trim(), stdout.trim())).toHaveLength(1);
+  // It loads a component with a build of its own.
+  const help = await run(process.execPath, [cli, 'simulate', '--help']);
+  expect(help.stdout).toContain('Usage: imsync simulate');
 }, 60_000);
 
 let projects = 0;

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
+import type { Scenario } from '../../simulator/scenario/scenario.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { imsyncRun } from '../support/process.ts';
 

@@ -1,3 +1,5 @@
+import type { Scenario } from '../../simulator/scenario/scenario.ts';
+import type { Simulator } from '../../simulator/simulator.ts';
 import { createImClient, type ImClient } from '../../src/im/client.ts';
 import { spacingMicros } from '../../src/pace/budget.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
@@ -5,8 +7,6 @@ import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { SlotQueue } from '../../src/pace/slot-queue.ts';
-import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
-import type { Simulator } from '../../src/simulator/simulator.ts';
 import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
 import { eventually } from '../support/eventually.ts';
 import { callUrl, postJson, simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';

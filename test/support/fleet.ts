@@ -1,9 +1,9 @@
+import type { SimulatorOptions } from '../../simulator/options.ts';
+import type { Simulator } from '../../simulator/simulator.ts';
 import { readTotals, type Totals } from '../../src/ledger/totals.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
-import type { SimulatorOptions } from '../../src/simulator/options.ts';
-import type { Simulator } from '../../src/simulator/simulator.ts';
 import { eventually } from './eventually.ts';
 import { type ImsyncProcess, imsync } from './process.ts';
 import { startRedis, type TestRedis } from './redis-server.ts';

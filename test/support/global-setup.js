@@ -10,7 +10,6 @@ export default async function ensureRedisServer() {
   const { findRedisServer } = await import('../../dist/demo/redis-server.js');
   const output = {
     isTerminal: false,
-    columns: 80,
     line: (text = '') => process.stdout.write(`${text}\n`),
     block: () => undefined,
   };

@@ -1,3 +1,5 @@
+import type { SimulatorOptions } from '../../simulator/options.ts';
+import { type Simulator, startSimulator } from '../../simulator/simulator.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { UserInput } from '../../src/event/fields.ts';
 import { readTotals, type Totals } from '../../src/ledger/totals.ts';
@@ -5,8 +7,6 @@ import { createLogger } from '../../src/logging/log.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
-import type { SimulatorOptions } from '../../src/simulator/options.ts';
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { type RunningWorker, startWorker } from '../../src/worker.ts';
 import { audit } from './audit.ts';
 import { eventually } from './eventually.ts';

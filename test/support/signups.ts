@@ -1,6 +1,6 @@
+import { seededRandom, stickyFraction } from '../../simulator/randomness.ts';
+import type { Scenario } from '../../simulator/scenario/scenario.ts';
 import type { DeadReason } from '../../src/ledger/letters/dead-letters.ts';
-import { seededRandom, stickyFraction } from '../../src/simulator/randomness.ts';
-import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 
 /** How an event must be found in the end, if nothing newer of its user was imported. */
 export interface Fate {

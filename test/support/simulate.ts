@@ -1,8 +1,7 @@
-import type { Account } from '../../src/simulator/accounts/account-store.ts';
-import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
-import type { CallEntry } from '../../src/simulator/traffic/call-log.ts';
-import type { Quotas } from '../../src/simulator/traffic/quotas.ts';
-import type { SimulatorReport } from '../../src/simulator/traffic/statistics.ts';
+import type { Account } from '../../simulator/accounts/account-store.ts';
+import type { Scenario } from '../../simulator/scenario/scenario.ts';
+import type { Quotas } from '../../simulator/traffic/quotas.ts';
+import type { CallEntry, SimulatorReport } from '../../simulator/traffic/statistics.ts';
 import { type ImsyncProcess, imsync } from './process.ts';
 import { TEST_APP } from './simulator.ts';
 

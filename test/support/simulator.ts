@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { deflateSync } from 'node:zlib';
-import type { SimulatorOptions } from '../../src/simulator/options.ts';
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
+import type { SimulatorOptions } from '../../simulator/options.ts';
+import { type Simulator, startSimulator } from '../../simulator/simulator.ts';
 
 /** The app of the simulators that tests start. The key is a public sample, no secret. */
 export const TEST_APP = {

@@ -1,8 +1,8 @@
+import type { SimulatorOptions } from '../../simulator/options.ts';
+import type { Simulator } from '../../simulator/simulator.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
-import type { SimulatorOptions } from '../../src/simulator/options.ts';
-import type { Simulator } from '../../src/simulator/simulator.ts';
 import { eventually } from './eventually.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from './process.ts';
 import { startRedis, type TestRedis } from './redis-server.ts';

@@ -1,4 +1,4 @@
-import type { Rule, Scenario } from '../../../src/simulator/scenario/scenario.ts';
+import type { Rule, Scenario } from '../../../simulator/scenario/scenario.ts';
 import { type Arena, QUOTA } from '../arena.ts';
 import type { Row } from '../row.ts';
 

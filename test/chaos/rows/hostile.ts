@@ -1,4 +1,4 @@
-import type { Rule } from '../../../src/simulator/scenario/scenario.ts';
+import type { Rule } from '../../../simulator/scenario/scenario.ts';
 import { parseMetrics } from '../../support/metrics.ts';
 import type { Arena } from '../arena.ts';
 import type { Fate } from '../flow.ts';

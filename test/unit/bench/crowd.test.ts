@@ -1,6 +1,6 @@
 import { userOf, valueBytes, wrongAccounts, wrongBooks } from '../../../bench/stage/crowd.ts';
+import type { Account } from '../../../simulator/accounts/account-store.ts';
 import type { Totals } from '../../../src/ledger/totals.ts';
-import type { Account } from '../../../src/simulator/accounts/account-store.ts';
 
 const crowd = { prefix: 'u', count: 3 };
 

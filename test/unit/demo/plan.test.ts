@@ -1,6 +1,6 @@
+import { readScenario } from '../../../simulator/scenario/scenario.ts';
 import { planOf, SENSITIVE_WORD, scenarioOf, type Trouble } from '../../../src/demo/plan.ts';
 import { validateUser } from '../../../src/event/validate.ts';
-import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
 
 const rules = { adminId: 'administrator', form: 'current' } as const;
 

@@ -121,7 +121,8 @@ describe('docs/architecture.md', () => {
 });
 
 test('every file and folder that the documents name exists', () => {
-  const named = /(?<![\w./-])(?:src|test|scripts|docs|deploy|bench|config|examples)\/[\w./-]*[\w-]/g;
+  const named =
+    /(?<![\w./-])(?:src|simulator|test|scripts|docs|deploy|bench|config|examples)\/[\w./-]*[\w-]/g;
   const problems = [...architecture, ...glossary, ...index].flatMap(({ at, text }) =>
     [...text.matchAll(named)]
       .map(([path]) => path)
@@ -134,7 +135,7 @@ test('every file and folder that the documents name exists', () => {
 test('every file that the other documents name exists', () => {
   const others = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
   const named =
-    /(?<![\w./-])(?:src|test|scripts|docs|deploy|bench)\/[\w./-]*\.(?:ts|js|lua|c|md|yml|yaml|json)\b/g;
+    /(?<![\w./-])(?:src|simulator|test|scripts|docs|deploy|bench)\/[\w./-]*\.(?:ts|js|lua|c|md|yml|yaml|json)\b/g;
   const problems = ['README.md', 'README.zh-CN.md', ...others.map((name) => `docs/${name}`)].flatMap((path) =>
     linesOf(path).flatMap(({ at, text }) =>
       [...text.matchAll(named)]
@@ -142,6 +143,16 @@ test('every file that the other documents name exists', () => {
         .filter((file) => !existsSync(join(root, file)))
         .map((file) => `${at}: ${file} does not exist${guess(file)}`),
     ),
+  );
+  expect(problems).toEqual([]);
+});
+
+test('every file and folder that simulator/README.md names exists', () => {
+  const problems = linesOf('simulator/README.md').flatMap(({ at, text }) =>
+    [...text.matchAll(/`([\w/.-]+(?:\.ts|\/))`/g)]
+      .map(([, path = '']) => path)
+      .filter((path) => ![path, `simulator/${path}`].some((one) => existsSync(join(root, one))))
+      .map((path) => `${at}: ${path} does not exist${guess(`simulator/${path}`)}`),
   );
   expect(problems).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('../../../scripts/check-rooms.js', import.meta.url));
 const manifest = {
+  imports: { '#simulator': './dist/simulator/command.js' },
   dependencies: { bullmq: '1', got: '1', ioredis: '1', pino: '1', '@scope/known': '1' },
   devDependencies: { 'type-fest': '1', '@types/convict': '1' },
 };
@@ -16,11 +17,19 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Writes the files below src/ and checks that tree; `said` is all output, a line each. */
-function check(files: Readonly<Record<string, string>>): { code: number | null; said: string[] } {
+/** Writes the files below src/ and simulator/ and checks both; `said` is all output, a line each. */
+function check(
+  files: Readonly<Record<string, string>>,
+  simulator: Readonly<Record<string, string>> = { 'a.ts': "import 'node:http';\nexport const a = 1;\n" },
+): { code: number | null; said: string[] } {
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
-  for (const [name, content] of Object.entries(files)) {
-    const path = join(folder, 'src', name);
+  const paths = [
+    ...Object.entries(files).map(([name, content]) => [join(folder, 'src', name), content] as const),
+    ...Object.entries(simulator).map(
+      ([name, content]) => [join(folder, 'simulator', name), content] as const,
+    ),
+  ];
+  for (const [path, content] of paths) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content);
   }
@@ -48,7 +57,7 @@ const rooms = Object.fromEntries(
     'tasks',
     'ops',
   ]
-    .concat(['cli', 'simulator'])
+    .concat(['cli'])
     .map((room) => [`${room}/a.ts`, 'export const a = 1;\nexport type A = 1;\n']),
 );
 
@@ -70,10 +79,9 @@ test('every import that is allowed is counted and goes well', () => {
     'pace/b.ts': "import type { C } from 'convict';\ntype P = import('../event/a.ts').A;\n",
     'worker.ts': "import './ops/a.ts';\nawait import('./calls/a.ts');\nexport { a } from './intake/a.ts';\n",
     'index.ts': "export * from './producer/a.ts';\nexport type { A } from './config/a.ts';\n",
-    'cli.ts': "import './cli/a.ts';\nimport './worker.ts';\nawait import(`./simulator/a.ts`);\n",
-    'simulator/b.ts': "import './a.ts';\nimport 'node:http';\n",
+    'cli.ts': "import './cli/a.ts';\nimport './worker.ts';\nawait import(`#simulator`);\n",
   });
-  expect(said).toEqual(['23 modules, 22 imports, rooms in order']);
+  expect(said).toEqual(['22 modules, 21 imports, rooms in order']);
   expect(code).toBe(0);
 });
 
@@ -89,10 +97,10 @@ test('every offence is found, at its line', () => {
     'intake/b.ts': "import { Queue } from 'bullmq';\nimport type { Job } from 'bullmq/dist/x';\n",
     'delivery/b.ts': "import { Redis } from 'ioredis';\nimport { type Redis as R } from 'ioredis';\n",
     'tasks/b.ts': "import got from 'got';\nimport type { Got } from 'got';\n",
-    'ops/b.ts': "import '../worker.ts';\nimport '../cli/a.ts';\nimport '../simulator/a.ts';\n",
+    'ops/b.ts':
+      "import '../worker.ts';\nimport '../cli/a.ts';\nimport '#simulator';\nimport '../../simulator/a.ts';\n",
     'worker.ts': "import './index.ts';\n",
     'index.ts': "import './producer/a.ts';\nimport './im/a.ts';\nimport './worker.ts';\n",
-    'simulator/b.ts': "import '../config/a.ts';\n",
     'cli/b.ts':
       "import './gone.ts';\nimport './a';\nimport './a.js';\nimport '../cli';\nimport '../../package.json';\n",
     'cli/c.ts':
@@ -105,7 +113,7 @@ test('every offence is found, at its line', () => {
   const noFile = 'which cannot be resolved to a file (extensions are written out).';
   const unlisted = (name: string): string => `package.json does not list ${name} in dependencies.`;
   const first = 'config, lifecycle, event, im, redis, producer, pace, ledger, calls, intake, delivery';
-  const everyRoom = `${first}, logging, tasks, ops, http-intake, doctor, worker, worker.ts, index.ts, demo, cli, simulator`;
+  const everyRoom = `${first}, logging, tasks, ops, http-intake, doctor, worker, worker.ts, index.ts, demo, cli`;
   expect(said.slice(0, 1)).toEqual([`src/attic/a.ts:1: belongs to no room; rooms are ${everyRoom}.`]);
   expect(said.filter((line) => !line.startsWith('src/attic') && !line.startsWith('src/tasks/c.ts'))).toEqual([
     'src/calls/b.ts:1: calls may not import delivery, which stands below it.',
@@ -131,9 +139,9 @@ test('every offence is found, at its line', () => {
     'src/ledger/b.ts:2: ledger may not import intake, which stands below it.',
     'src/ops/b.ts:1: ops may not import worker.ts, which stands below it.',
     'src/ops/b.ts:2: ops may not import cli, which stands below it.',
-    'src/ops/b.ts:3: only cli imports simulator, but this is ops.',
+    'src/ops/b.ts:3: only cli imports the simulator, but this is ops.',
+    "src/ops/b.ts:4: imports '../../simulator/a.ts', which lies outside src/.",
     'src/pace/b.ts:1: pace may not import calls, which stands below it.',
-    'src/simulator/b.ts:1: simulator imports nothing of ours, but this is of config.',
     `src/stray.ts:1: belongs to no room; rooms are ${everyRoom}.`,
     "src/tasks/b.ts:1: only im imports 'got'.",
     "src/tasks/b.ts:2: only im imports 'got'.",
@@ -141,6 +149,22 @@ test('every offence is found, at its line', () => {
   ]);
   expect(said.filter((line) => line.startsWith('src/tasks/c.ts'))).toEqual([
     expect.stringContaining('src/tasks/c.ts:1: cannot be parsed: '),
+  ]);
+  expect(code).toBe(1);
+});
+
+test('the simulator imports itself, Node and listed packages, and nothing of src/', () => {
+  const src = { 'config/a.ts': "import 'node:fs';\n" };
+  const fine = { 'a.ts': "import './b/b.ts';\nimport 'node:http';\n", 'b/b.ts': "import '@scope/known';\n" };
+  expect(check(src, fine).said).toEqual(['3 modules, 4 imports, rooms in order']);
+  const { code, said } = check(src, {
+    'a.ts': "import '../src/config/a.ts';\nimport 'ioredis';\nimport 'nowhere';\nimport '#simulator';\n",
+  });
+  expect(said).toEqual([
+    "simulator/a.ts:1: imports '../src/config/a.ts', which lies outside simulator/.",
+    "simulator/a.ts:2: only redis imports 'ioredis' (elsewhere only `import type`).",
+    "simulator/a.ts:3: imports 'nowhere', which cannot be resolved: package.json does not list nowhere in dependencies.",
+    'simulator/a.ts:4: only cli imports the simulator, but this is simulator.',
   ]);
   expect(code).toBe(1);
 });
@@ -156,7 +180,7 @@ test('comments, strings and members are no imports', () => {
       "import 'pino';",
     ].join('\n'),
   });
-  expect(said).toEqual(['1 modules, 1 imports, rooms in order']);
+  expect(said).toEqual(['2 modules, 2 imports, rooms in order']);
   expect(code).toBe(0);
 });
 
@@ -166,5 +190,10 @@ test('finding nothing to check is a failure', () => {
   expect(check({ 'config/a.ts': 'export {};' })).toEqual({
     code: 1,
     said: [`${folder}/src: holds modules but no import was found in them.`],
+  });
+  rmSync(join(folder, 'simulator'), { recursive: true });
+  expect(check({ 'config/a.ts': "import 'node:fs';" }, {})).toEqual({
+    code: 1,
+    said: [`${folder}/simulator: holds no modules, so nothing was checked.`],
   });
 });

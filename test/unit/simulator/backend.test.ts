@@ -1,14 +1,13 @@
-import type { AccountItem } from '../../../src/simulator/accounts/account-item.ts';
-import { AccountStore } from '../../../src/simulator/accounts/account-store.ts';
-import { Backend } from '../../../src/simulator/accounts/backend.ts';
-import { NO_FAULTS } from '../../../src/simulator/scenario/fault-selector.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../src/simulator/scenario/settings.ts';
+import { type AccountItem, AccountStore } from '../../../simulator/accounts/account-store.ts';
+import { Backend } from '../../../simulator/accounts/backend.ts';
+import { NO_FAULTS } from '../../../simulator/scenario/fault-selector.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../simulator/scenario/scenario.ts';
 
 const NOW_MS = Date.UTC(2025, 3, 3);
 const DAY_MS = 86_400_000;
 
 function backendOf(settings: Partial<Settings> = {}): Backend {
-  return new Backend(new AccountStore(), 'administrator', true, { ...DEFAULT_SETTINGS, ...settings });
+  return new Backend(new AccountStore(), 'administrator', { ...DEFAULT_SETTINGS, ...settings });
 }
 
 function item(userId: string, profile: Partial<AccountItem> = {}): AccountItem {
@@ -39,8 +38,8 @@ describe('Backend, imports', () => {
       lastImportedAt: '2025-04-03T00:00:00.000Z',
       imports: 4,
     });
-    expect(backend.store.profiles).toBe(1);
-    expect(backend.store.maxImports).toBe(4);
+    expect(backend.store.counts.profiles).toBe(1);
+    expect(backend.store.counts.maxImports).toBe(4);
   });
 
   test('an empty text replaces the old value', () => {
@@ -54,7 +53,7 @@ describe('Backend, imports', () => {
     const backend = backendOf();
     batch(backend, [item('a', { nick: 'first' }), item('a', { nick: 'last' })]);
     expect(backend.store.accounts.get('a')).toMatchObject({ nick: 'last', imports: 2 });
-    expect(backend.store.importedMoreThanOnce).toBe(1);
+    expect(backend.store.counts.importedMoreThanOnce).toBe(1);
   });
 
   test.each<[string, AccountItem, number]>([
@@ -103,7 +102,7 @@ describe('Backend, imports', () => {
     });
     expect(one(backend, item('d'))).toBe(70398);
     expect(one(backend, item('a', { nick: 'x' }))).toBe(0);
-    backend.changeSettings({ ...DEFAULT_SETTINGS, maxAccounts: null });
+    backend.settings = { ...DEFAULT_SETTINGS, maxAccounts: null };
     expect(one(backend, item('d'))).toBe(0);
   });
 
@@ -128,7 +127,7 @@ describe('Backend, other commands', () => {
       { UserID: 'a', ResultCode: 0, ResultInfo: '' },
       { UserID: 'b', ResultCode: 70107 },
     ]);
-    expect(backend.store.profiles).toBe(0);
+    expect(backend.store.counts.profiles).toBe(0);
     expect(one(backend, item('a'), NOW_MS + 90 * DAY_MS)).toBe(70399);
     expect(batch(backend, [item('a'), item('c')], NOW_MS + 90 * DAY_MS).failAccounts).toEqual(['a']);
     expect(one(backend, item('a'), Date.UTC(2025, 6, 3))).toBe(0);

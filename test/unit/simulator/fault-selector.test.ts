@@ -1,8 +1,7 @@
-import type { AccountItem } from '../../../src/simulator/accounts/account-item.ts';
-import { bareItem } from '../../../src/simulator/accounts/account-item.ts';
-import { seededRandom, stickyFraction } from '../../../src/simulator/randomness.ts';
-import { FaultSelector } from '../../../src/simulator/scenario/fault-selector.ts';
-import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
+import { type AccountItem, bareItem } from '../../../simulator/accounts/account-store.ts';
+import { seededRandom, stickyFraction } from '../../../simulator/randomness.ts';
+import { FaultSelector } from '../../../simulator/scenario/fault-selector.ts';
+import { readScenario } from '../../../simulator/scenario/scenario.ts';
 
 const SEED = 42;
 const SINCE_MS = 1_000_000;

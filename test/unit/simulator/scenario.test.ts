@@ -1,4 +1,4 @@
-import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
+import { readScenario } from '../../../simulator/scenario/scenario.ts';
 
 describe('readScenario', () => {
   test('accepts every documented part unchanged', () => {

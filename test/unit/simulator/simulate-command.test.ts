@@ -1,30 +1,31 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readScenario } from '../../../src/simulator/scenario/scenario.ts';
+import { readScenario } from '../../../simulator/scenario/scenario.ts';
 import { callUrl, postJson, TEST_APP } from '../../support/simulator.ts';
-import { SimulateProgram } from './simulate-process.ts';
+import { SimulateRun } from './simulate-process.ts';
 
 const ENV = {
   IMSYNC_SDK_APP_ID: String(TEST_APP.sdkAppId),
   IMSYNC_SDK_SECRET_KEY: TEST_APP.secretKey,
 };
 
-let program: SimulateProgram;
+let folder: string;
 beforeAll(() => {
-  program = new SimulateProgram();
+  folder = mkdtempSync(join(tmpdir(), 'imsync-simulate-'));
 });
-afterAll(() => program.remove());
+afterAll(() => rmSync(folder, { recursive: true }));
 
 function fileOf(name: string, text: string): string {
-  const file = join(program.folder, name);
+  const file = join(folder, name);
   writeFileSync(file, text);
   return file;
 }
 
 describe('imsync simulate', () => {
   test('runs until SIGTERM and prints its URL and its report', async () => {
-    const reportFile = join(program.folder, 'report.json');
-    const run = program.run(['--port', '0', '--max-accounts', '1', '--report-file', reportFile], ENV);
+    const reportFile = join(folder, 'report.json');
+    const run = new SimulateRun(['--port', '0', '--max-accounts', '1', '--report-file', reportFile], ENV);
     const ready = JSON.parse((await run.line()) ?? '');
     expect(ready).toMatchObject({ msg: 'simulator is ready', controlUrl: `${ready.url}/_sim/` });
 
@@ -60,7 +61,7 @@ describe('imsync simulate', () => {
         IMSYNC_SDK_APP_ID: ENV.IMSYNC_SDK_APP_ID,
         IMSYNC_SDK_SECRET_KEY_FILE: fileOf('key.txt', `${TEST_APP.secretKey}\n`),
       };
-      const run = program.run(args, env);
+      const run = new SimulateRun(args, env);
       const ready = JSON.parse((await run.line()) ?? '');
       expect(ready).not.toHaveProperty('controlToken');
       const url = callUrl(ready.url, 'multiaccount_import');
@@ -91,16 +92,16 @@ describe('imsync simulate', () => {
     ['a quota of nothing', ['--quota', 'kick=1'], ENV, /unknown key "kick"/],
     ['a scenario that is not there', ['--scenario', '/no/file'], ENV, /--scenario cannot be read/],
   ])('exits 2 for %s', async (_name, args, env, sentence) => {
-    const run = program.run(args, env);
+    const run = new SimulateRun(args, env);
     expect(await run.ended).toBe(2);
     expect(run.stderr).toMatch(sentence);
     expect(await run.line()).toBeUndefined();
   });
 
   test('warns if other machines can reach it, and exits 1 if the port is taken', async () => {
-    const open = program.run(['--port', '0', '--host', '0.0.0.0'], ENV);
+    const open = new SimulateRun(['--port', '0', '--host', '0.0.0.0'], ENV);
     const { url } = JSON.parse((await open.line()) ?? '');
-    const second = program.run(['--port', new URL(url).port], ENV);
+    const second = new SimulateRun(['--port', new URL(url).port], ENV);
     expect(await second.ended).toBe(1);
     expect(second.stderr).toMatch(/cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
     open.process.kill('SIGTERM');
@@ -109,7 +110,7 @@ describe('imsync simulate', () => {
   });
 
   test('--help explains the options and shows a valid scenario', async () => {
-    const run = program.run(['--help'], {});
+    const run = new SimulateRun(['--help'], {});
     let help = '';
     for (let line = await run.line(); line !== undefined; line = await run.line()) help += `${line}\n`;
     expect(await run.ended).toBe(0);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import type { Simulator } from '../../../src/simulator/simulator.ts';
+import type { Simulator } from '../../../simulator/simulator.ts';
 import { callUrl, postJson, simulatorForTest, userSigForTest } from '../../support/simulator.ts';
 import { until } from './until.ts';
 

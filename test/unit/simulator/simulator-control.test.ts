@@ -1,4 +1,4 @@
-import type { Simulator } from '../../../src/simulator/simulator.ts';
+import type { Simulator } from '../../../simulator/simulator.ts';
 import { callUrl, postJson, readReply, simulatorForTest } from '../../support/simulator.ts';
 
 let simulator: Simulator;

@@ -1,6 +1,6 @@
-import type { RuleAction } from '../../../src/simulator/scenario/rule-action.ts';
-import type { RuleMatch, Scenario } from '../../../src/simulator/scenario/scenario.ts';
-import type { Simulator } from '../../../src/simulator/simulator.ts';
+import type { RuleAction } from '../../../simulator/scenario/rule-action.ts';
+import type { RuleMatch, Scenario } from '../../../simulator/scenario/scenario.ts';
+import type { Simulator } from '../../../simulator/simulator.ts';
 import { callUrl, postJson, simulatorForTest } from '../../support/simulator.ts';
 import { until } from './until.ts';
 
