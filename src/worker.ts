@@ -2,22 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config, ReadFile } from './config/config.ts';
 import { type Hosts, openApi } from './im/open-api.ts';
-import { logHostSwitch } from './logging/host-log.ts';
+import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
-import { countDroppedLines } from './logging/log-output.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import { createAccountChecks } from './tasks/checks/account-checks.ts';
 import { startCalls } from './worker/calls.ts';
-import { capacityOf } from './worker/capacity.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
-import { openPacing } from './worker/pacing.ts';
+import { capacityOf, openPacing } from './worker/pacing.ts';
 import { openServers } from './worker/servers.ts';
 
 export interface RunningWorker {
   readonly id: string;
-  /** Finishes what is on the wire, leaves the rest to others; resolves when all is closed. Twice is once. */
+  /** Finishes what is on the wire, leaves the rest to others, and resolves when all is closed. */
   stop(): Promise<void>;
 }
 
@@ -27,10 +25,10 @@ export async function startWorker(options: {
   readonly readFile: ReadFile;
   readonly version: string;
   readonly log: Logger;
-  /** Of `log`, for the metrics. */
+  /** How many lines `log` has lost, for the metrics. */
   readonly droppedLines?: () => number;
   readonly random?: () => number;
-  /** Stand in for the hosts that the configuration leads to. */
+  /** Replace the hosts that the configuration names. */
   readonly hosts?: Hosts;
 }): Promise<RunningWorker> {
   const { config, readFile, version, log, droppedLines = () => 0, hosts, random = Math.random } = options;
@@ -41,7 +39,7 @@ export async function startWorker(options: {
   // Redis first: whatever else is wrong, nothing can be done without it.
   const connections = await openConnections({ config, readFile, keys, log });
   const [servers, pacing] = await Promise.all([
-    openServers({ config, readFile, version, connections, keys, log }),
+    openServers({ config, readFile, version, connections, keys, droppedLines, log }),
     openPacing(config, connections, keys, capacity.commands),
   ]).catch(async (error: unknown) => {
     connections.log.close();
@@ -49,9 +47,9 @@ export async function startWorker(options: {
     throw error;
   });
   const { ops, intake, lookup } = servers;
-  countDroppedLines(ops.registry, droppedLines);
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
-  const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, ops, random, log });
+  const { metrics } = ops;
+  const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, metrics, random, log });
   if (config.api.form !== 'hosted') {
     lookup.askThrough(
       createAccountChecks({

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog, type Logger } from '../logging/log.ts';
-import { OutOfReachError, UnfitError } from '../worker/start-errors.ts';
+import { OutOfReachError, UnfitError } from '../worker/connections.ts';
 import { startWorker } from '../worker.ts';
 import { CliError, EXIT } from './fail.ts';
 import { loadForCommand, readTextFile } from './load-config.ts';

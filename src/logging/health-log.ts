@@ -1,4 +1,5 @@
 import type { Swept } from '../calls/sweep.ts';
+import type { HostSwitch } from '../im/host-choice.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { SlotClient } from '../pace/slot.ts';
 import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
@@ -135,4 +136,15 @@ export function createSweepLog(log: Logger): (swept: Swept) => void {
       );
     lastUnaccounted = unaccounted;
   };
+}
+
+/** Logs each change between the two hosts of a region. */
+export function logHostSwitch(log: Logger): (change: HostSwitch) => void {
+  return ({ from, to, why }) =>
+    log.warn(
+      { from: new URL(from).host, to: new URL(to).host },
+      why === 'trial'
+        ? "the region's main host is tried again"
+        : 'the host gives no connections: calls go to the other host of the region',
+    );
 }

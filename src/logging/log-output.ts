@@ -1,6 +1,5 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { Counter, type Registry } from 'prom-client';
 
 /** Lines that were dropped between two others. */
 export interface Gap {
@@ -166,16 +165,4 @@ function openAgain(): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-export function countDroppedLines(registry: Registry, droppedLines: () => number): void {
-  new Counter({
-    name: 'imsync_log_lines_dropped_total',
-    help: 'Log lines that were dropped because standard output could not be written.',
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(droppedLines());
-    },
-  });
 }

@@ -10,7 +10,7 @@ export interface RedisLog {
   /** A change of the main connection, which stands for all. */
   connection(change: ConnectionChange): void;
   /** A change that the heartbeat found: Redis hangs or refuses, although its connections are open. */
-  heartbeat(change: 'silent' | 'refuses' | 'answers', silentMs?: number, refusal?: string): void;
+  heartbeat(change: 'silent' | 'refuses' | 'answers', refusal?: string): void;
   /** The error handler of the loop called `what`. */
   trouble(what: string): (error: Error) => void;
   /** The process stops: what breaks from now on is not logged. */
@@ -96,7 +96,7 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock): RedisL
       if (change.state === 'lost') lose(change.reason);
       else reach();
     },
-    heartbeat(change, _silentMs, refusal = '') {
+    heartbeat(change, refusal = '') {
       isRefusing = change === 'refuses';
       if (isRefusing) leave(refusal, refusing(refusalOf(refusal) ?? 'see the reason'));
       else if (change === 'silent') leave('it does not answer, though its connection stands');

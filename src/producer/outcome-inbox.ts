@@ -1,6 +1,11 @@
 import { type Outcome, readOutcome } from '../event/outcome.ts';
 import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/connect.ts';
-import type { ImportOutcome } from './results.ts';
+
+/**
+ * How an event ended. `pending` means that this was not known in time: the event is safe in Redis, and a
+ * worker will import it later.
+ */
+export type ImportOutcome = Outcome | (Omit<Outcome, 'outcome' | 'reason'> & { readonly outcome: 'pending' });
 
 export interface OutcomeInboxOptions {
   /** The private channel of this process. Its events name it as `replyTo`. */

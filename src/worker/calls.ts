@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type CallWorker, startCallWorker } from '../calls/bullmq/call-worker.ts';
+import { startCallWorker } from '../calls/bullmq/call-worker.ts';
 import { type CallQueues, openCallQueues } from '../calls/bullmq/queues.ts';
 import { createLocalCalls } from '../calls/local-calls.ts';
 import { startSweeper, sweep } from '../calls/sweep.ts';
@@ -23,22 +23,17 @@ import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
 import { runningDeadline, type WatchedLoop } from '../ops/liveness.ts';
+import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { Capacity } from './capacity.ts';
 import type { Connections } from './connections.ts';
-import type { Pacing } from './pacing.ts';
-import type { Servers } from './servers.ts';
-
-/** The loops that carry events from the intake to the end of each. */
-export interface Calls {
-  readonly loops: readonly WatchedLoop[];
-  /** Cuts, sweeps and probes no more; then nothing new is fetched, and what is on the wire is finished. */
-  close(): Promise<void>;
-}
+import type { Capacity, Pacing } from './pacing.ts';
 
 const SWEEP_EVERY_MS = 5_000;
-/** Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms apart or more. */
+/**
+ * Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms
+ * apart or more.
+ */
 const READY = { places: 12, patienceMs: 3_000 };
 
 /** What the loops are made of. */
@@ -51,21 +46,21 @@ interface Parts {
   readonly keys: Keys;
   readonly pacing: Pacing;
   readonly api: Api;
-  readonly ops: Servers['ops'];
+  readonly metrics: ProcessMetrics;
   readonly random: () => number;
   readonly log: Logger;
 }
 
-export function startCalls(parts: Parts): Calls {
-  const { capacity, id, connections, keys, pacing, api, ops } = parts;
+/** Starts the loops that carry events from the intake to their ends. */
+export function startCalls(parts: Parts) {
+  const { capacity, id, connections, keys, pacing, api, metrics } = parts;
   const { batch, commands } = capacity;
-  const { watch, slotQueues } = pacing;
   const redis = connections.commands;
   const { trouble } = connections.log;
   const queues = openCallQueues(redis, keys, commands, trouble('the call queue'));
   const callBroke = trouble('a call (it is kept and will be made again)');
   const failed = (command: ImportCommand, error: Error): void => {
-    ops.runFailed(command);
+    metrics.runFailed(command);
     callBroke(error);
   };
   const localCalls = createLocalCalls({
@@ -78,9 +73,8 @@ export function startCalls(parts: Parts): Calls {
   const admission = createAdmission({ ...READY, nowMs: () => performance.now() });
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
   const coalescer = new Coalescer({
-    redis,
+    ...{ redis, keys },
     blocking: connections.intake,
-    keys,
     limits: cutLimits(parts),
     processId: id,
     async place() {
@@ -89,52 +83,45 @@ export function startCalls(parts: Parts): Calls {
     },
     nextClaim: createCallClaims(randomUUID),
     expectCall: () => api.client.expectCall(),
-    take(call, release) {
-      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release));
-    },
+    take: (call, release) => localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release)),
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),
   });
   coalescer.start();
-  watch.onChange(() => {
+  pacing.watch.onChange(() => {
     admission.openAll();
     coalescer.nudge();
   });
-  const prober = probing(parts);
-  const workers: CallWorker[] = commands.map((command) =>
+  const prober = startProber(parts);
+  const workers = commands.map((command) =>
     startCallWorker({
-      command,
-      connection: redis,
-      keys,
+      ...{ command, connection: redis, keys },
       concurrency: capacity.concurrency(command),
       run: (callId, kind) => deliver(delivery, callId, kind),
       onFailed: (_callId, error) => failed(command, error),
       onTrouble: trouble('the call worker'),
     }),
   );
-  const sweeper = sweeping(parts, queues);
+  const sweeper = startSweeping(parts, queues);
+  const loops = { coalescer, 'calls in hand': localCalls, sweeper, prober };
   return {
     loops: [
-      { name: 'coalescer', deadline: coalescer.deadline },
-      { name: 'calls in hand', deadline: localCalls.deadline },
-      { name: 'sweeper', deadline: sweeper.deadline },
-      { name: 'prober', deadline: prober.deadline },
-      ...slotQueues.map(({ command, slotQueue }) => ({
+      ...Object.entries(loops).map(([name, { deadline }]): WatchedLoop => ({ name, deadline })),
+      ...pacing.slotQueues.map(({ command, slotQueue }) => ({
         name: `slot queue of ${command}`,
         deadline: slotQueue.deadline,
       })),
       ...workers.map((worker, i) => ({
         name: `call worker of ${commands[i]}`,
-        deadline: runningDeadline(worker, performance.now.bind(performance)),
+        deadline: runningDeadline(worker, () => performance.now()),
       })),
     ],
-    async close() {
-      const ended = [coalescer, sweeper, prober].map((loop) => loop.close());
-      // Workers close first, so that nothing new is fetched. Calls that wait for a slot leave before the coalescer is
-      // waited for: the coalescer may wait for their places.
-      ended.push(...workers.map((worker) => worker.close()));
+    /** Stops cutting, sweeping, probing and fetching. Then it finishes what is on the wire. */
+    async close(): Promise<void> {
+      const ended = [coalescer, sweeper, prober, ...workers].map((loop) => loop.close());
+      // Calls that wait for a slot leave before the coalescer is waited for: it may wait for their places.
       admission.close();
-      for (const { slotQueue } of slotQueues) slotQueue.close();
+      for (const { slotQueue } of pacing.slotQueues) slotQueue.close();
       await Promise.all(ended);
       await localCalls.close();
       await queues.close();
@@ -159,19 +146,17 @@ function cutLimits({ config, capacity }: Parts): CutLimits {
 
 /** What every run of a call record needs. `nudge`: entries came back to the intake. */
 function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void): DeliveryOptions {
-  const { config, capacity, connections, keys, pacing, api, ops, random, log } = parts;
+  const { config, capacity, connections, keys, pacing, api, metrics, random, log } = parts;
   const { batch, single } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
   return {
-    redis,
-    keys,
+    ...{ redis, keys, admission, random },
     client: api.client,
     limiters: { ...pacing.limiters, account_check: pacing.checkLimiter },
     hold: pacing.hold,
     watch: pacing.watch,
     commands: { form: config.api.form, batch, single },
-    admission,
     overrides: config.verdicts,
     culprits: trackRefusalRate(redis, keys, trouble('counting refused users')),
     chance: createChance(() => performance.now()),
@@ -179,12 +164,11 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
-    random,
     allOutcomes: config.outcomes === 'all',
     signAnew: api.signAnewInDoubt,
     readSecretAnew: api.signAnew,
     report: allOf(
-      [ops.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
+      [metrics.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
       trouble('a report'),
     ),
   };
@@ -197,15 +181,12 @@ async function addJobs(
   calls: readonly CutCall[],
 ): Promise<void> {
   for (const command of commands) {
-    const ofCommand = calls.filter((call) => call.command === command);
-    await queues.add(
-      command,
-      ofCommand.map(({ callId }) => callId),
-    );
+    const ofCommand = calls.filter((call) => call.command === command).map(({ callId }) => callId);
+    await queues.add(command, ofCommand);
   }
 }
 
-function probing({ pacing, api, connections, keys, ops, random, log }: Parts): Prober {
+function startProber({ pacing, api, connections, keys, metrics, random, log }: Parts): Prober {
   const redis = connections.commands;
   const prober = new Prober({
     client: api.client,
@@ -216,7 +197,7 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
     random,
     waitingUsers: () => waitingUsers(redis, keys, random()),
     onProbe: (verdict, answer, durationMs) => {
-      ops.probed('account_check', verdict, answer, durationMs);
+      metrics.probed('account_check', verdict, answer, durationMs);
       const { errorCode, errorInfo, meaning } = verdict;
       log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
     },
@@ -226,13 +207,13 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
   return prober;
 }
 
-function sweeping({ config, connections, keys, ops, log }: Parts, queues: CallQueues) {
+function startSweeping({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
   return startSweeper({
     sweepOnce: () => sweep(connections.commands, keys, queues, config.retry.maxMs),
     everyMs: SWEEP_EVERY_MS,
     onSwept: (swept) => {
-      ops.swept(swept);
+      metrics.swept(swept);
       logSweep(swept);
     },
     onTrouble: connections.log.trouble('the sweep'),
