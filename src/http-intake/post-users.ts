@@ -5,7 +5,7 @@ import type { Outcome } from '../event/outcome.ts';
 import { within } from '../lifecycle/wait.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
 import type { ImportOutcome } from '../producer/outcome-inbox.ts';
-import { InvalidUserError, type NotAcceptedError, type UserCreatedProducer } from '../producer/producer.ts';
+import { type Accepted, InvalidUserError, type UserCreatedProducer } from '../producer/producer.ts';
 import { hasRoomForIntake, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
 import { type BodyForm, BodyMemory, bodyFormOf, type ReadUser, readBody, readUser, usersOf } from './body.ts';
 import { REDIS_AWAY_SECONDS, RefusedRequest, redisAway } from './refused-request.ts';
@@ -26,10 +26,10 @@ const NOT_ACCEPTED =
   'Redis did not acknowledge the event, so that it may be lost. Send this user again; a repeat does no harm.';
 
 /** How an event ended, for a request that waits. */
-interface ReportedOutcome extends Pick<Outcome, 'errorCode' | 'reason' | 'hasAccount'> {
+type ReportedOutcome = Pick<Outcome, 'errorCode' | 'reason' | 'hasAccount'> & {
   /** `pending`: not known in time. The event is worked off all the same. */
-  readonly outcome: Outcome['outcome'] | 'pending';
-}
+  readonly outcome: ImportOutcome['outcome'];
+};
 
 /** What became of one user of a request. */
 export type UserResult = {
@@ -45,20 +45,16 @@ export type UserResult = {
     }
 );
 
-interface PostUsersOptions {
+/** The handler of POST /v1/users. It throws RefusedRequest for a request that is refused as a whole. */
+export function createPostUsers(options: {
   readonly sender: Sender;
   readonly memory: MemoryWatermark;
   readonly heartbeat: Heartbeat;
   readonly metrics: IntakeMetrics;
   readonly log: IntakeLog;
   /** Resolves when the worker stops: requests that wait are answered with what is known. */
-  readonly stopped: Promise<void>;
-}
-
-/** The handler of POST /v1/users. It throws RefusedRequest for a request that is refused as a whole. */
-export function createPostUsers(
-  options: PostUsersOptions,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
+  readonly stopped: Promise<unknown>;
+}): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
   const { sender, memory, heartbeat, metrics, log, stopped } = options;
   const bodies = new BodyMemory();
   let waitingRequests = 0;
@@ -137,9 +133,7 @@ export function waitSecondsOf(prefer: string | readonly string[] | undefined): n
 export type Sender = Pick<UserCreatedProducer, 'addMany' | 'importMany'>;
 
 /** A producer's answer for one user; with `outcome` when the request waits for it. */
-type SendAnswer =
-  | { readonly ok: true; readonly eventId: string; readonly outcome?: Promise<ImportOutcome> }
-  | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
+type SendAnswer = Accepted & { readonly outcome?: Promise<ImportOutcome> };
 
 /** Users that were sent, and the outcomes still to come. */
 interface Sent {
@@ -221,18 +215,17 @@ function withoutChannel(read: ReadUser): ReadUser {
  */
 export async function withOutcomes(
   { results, outcomes }: Sent,
-  stopped: Promise<void>,
+  stopped: Promise<unknown>,
 ): Promise<UserResult[]> {
   const known = new Map<number, ReportedOutcome>();
   const all = [...outcomes].map(async ([index, coming]) => {
-    const { outcome, errorCode, reason, hasAccount } = { reason: undefined, ...(await coming) };
-    known.set(index, { outcome, errorCode, hasAccount, ...(reason !== undefined && { reason }) });
+    const { eventId: _eventId, userId: _userId, ...outcome } = await coming;
+    known.set(index, outcome);
   });
   await Promise.race([Promise.all(all), stopped]);
-  return results.map((result) => {
-    if (!('eventId' in result)) return result;
-    return { ...result, ...(known.get(result.index) ?? PENDING) };
-  });
+  return results.map((result) =>
+    'eventId' in result ? { ...result, ...(known.get(result.index) ?? PENDING) } : result,
+  );
 }
 
 /**

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -21,7 +22,7 @@ import {
   type IntakeLog,
   type IntakeMetrics,
 } from './request-report.ts';
-import { createTokenKeeper, type TokenKeeper } from './tokens.ts';
+import { createTokenCheck, type TokenCheck } from './tokens.ts';
 
 /** Requests in hand get this long to finish, or a third of the time to stop if that is less. */
 const CLOSE_MS = 5_000;
@@ -42,15 +43,10 @@ const INTAKE_WORDS = {
   portVariable: 'IMSYNC_INTAKE_PORT',
 };
 
-/** The HTTP intake of one worker. */
-export interface Intake {
-  /** `http://host:port`, with the port that is in use. */
-  readonly url: string;
-  /** Answers requests in hand, at once those that wait for outcomes, then closes. */
-  close(): Promise<void>;
-}
-
-/** Rejects with ListenError when it cannot listen, with ConfigError when a token is too short. */
+/**
+ * Opens the HTTP intake of one worker. Rejects with ListenError when it cannot listen, with ConfigError when a
+ * token is too short.
+ */
 export async function openIntake(options: {
   readonly config: Config & { readonly intake: { readonly port: number } };
   readonly readFile: ReadFile;
@@ -61,13 +57,13 @@ export async function openIntake(options: {
   /** Where a user is. Throws RefusedRequest. */
   readonly findUser: (userId: string) => Promise<object>;
   readonly log: Logger;
-}): Promise<Intake> {
+}) {
   const { config, readFile, version, memory, heartbeat, findUser } = options;
   const readTokens = (): readonly string[] => readSecrets(config, readFile).intakeTokens;
   refuseOn(shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', readTokens()));
   const log = createIntakeLog(options.log);
   const metrics = createIntakeMetrics(options.registry);
-  const tokens = createTokenKeeper(readTokens, log.tokens);
+  const isAdmitted = createTokenCheck(readTokens, log.tokens);
   const producer = new UserCreatedProducer({
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
@@ -75,12 +71,9 @@ export async function openIntake(options: {
     redis: redisSettings(config, readFile),
     maxWaiting: MAX_WAITED_FOR,
   });
-  let closing = false;
-  let endWaits: () => void = () => undefined;
-  const stopped = new Promise<void>((resolve) => {
-    endWaits = resolve;
-  });
-  const app = createApp(tokens, metrics, log, () => closing);
+  const stopping = new AbortController();
+  const stopped = once(stopping.signal, 'abort');
+  const app = createApp(isAdmitted, metrics, log, stopping.signal);
   app.post('/v1/users', createPostUsers({ sender: producer, memory, heartbeat, metrics, log, stopped }));
   app.get<{ Params: { id: string } }>('/v1/users/:id', ({ params }) => findUser(params.id));
   // It says nothing that the public documentation does not, and tools read it without a token.
@@ -100,10 +93,11 @@ export async function openIntake(options: {
     );
   }
   return {
+    /** `http://host:port`, with the port that is in use. */
     url,
-    async close() {
-      closing = true;
-      endWaits();
+    /** Answers requests in hand, at once those that wait for outcomes, then closes. */
+    async close(): Promise<void> {
+      stopping.abort();
       const withinMs = Math.min(CLOSE_MS, config.shutdownTimeoutMs / 3);
       const timer = setTimeout(() => app.server.closeAllConnections(), withinMs);
       await app.close();
@@ -122,10 +116,10 @@ declare module 'fastify' {
 
 /** The application without routes: its time limits, tokens, and one form for all errors. */
 function createApp(
-  tokens: TokenKeeper,
+  isAdmitted: TokenCheck,
   metrics: IntakeMetrics,
   log: IntakeLog,
-  isClosing: () => boolean,
+  stopping: AbortSignal,
 ): FastifyInstance {
   const answerError = (error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const { status, error: word, message, retryAfterSeconds } = refusalOf(error, log);
@@ -150,16 +144,16 @@ function createApp(
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addHook('onRequest', async (request) => {
-    if (isClosing()) throw new RefusedRequest(503, 'stopping', 'This worker is stopping. Try again.', 1);
+    if (stopping.aborted) throw new RefusedRequest(503, 'stopping', 'This worker is stopping. Try again.', 1);
     if (request.is404 || request.routeOptions.config.open === true) return;
-    if (!tokens.admits(request.headers.authorization)) {
+    if (!isAdmitted(request.headers.authorization)) {
       const message = 'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.';
       throw new RefusedRequest(401, 'unauthorized', message);
     }
   });
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store');
-    if (isClosing()) reply.header('connection', 'close');
+    if (stopping.aborted) reply.header('connection', 'close');
   });
   app.addHook('onResponse', async (_request, reply) => metrics.answered(reply.statusCode));
   app.setErrorHandler(answerError);

@@ -72,10 +72,7 @@ export class OutcomeInbox {
     if (this.#isClosed) throw new Error('it is closed');
     clearTimeout(this.#idleTimer);
     this.#adding++;
-    let ended = false;
     const end = (): void => {
-      if (ended) return;
-      ended = true;
       this.#adding--;
       this.#whenIdle();
     };
@@ -136,27 +133,25 @@ export class OutcomeInbox {
   #whenIdle(): void {
     if (this.#waiting.size > 0 || this.#adding > 0) return;
     this.#unclaimed.clear();
-    this.#stopLooking();
-    clearTimeout(this.#idleTimer);
+    this.#stopTimers();
     this.#idleTimer = setTimeout(() => void this.#disconnect(), this.#options.idleMs ?? IDLE_MS).unref();
   }
 
-  #stopLooking(): void {
+  #stopTimers(): void {
+    clearTimeout(this.#idleTimer);
     clearInterval(this.#lookTimer);
     this.#lookTimer = undefined;
   }
 
   async #disconnect(): Promise<void> {
-    clearTimeout(this.#idleTimer);
-    this.#stopLooking();
+    this.#stopTimers();
     const listener = this.#listener;
     this.#listener = undefined;
     if (listener !== undefined) await closeRedis(listener.client);
   }
 
   /**
-   * Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries
-   * again.
+   * Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries again.
    */
   async #readMissed(): Promise<void> {
     const { commands } = this.#options;
@@ -177,16 +172,17 @@ export class OutcomeInbox {
       // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is
       // active.
       if (isSubscribed)
-        client.subscribe(this.channel).then(
+        void client.subscribe(this.channel).then(
           () => this.#readMissed(),
           () => undefined,
         );
     });
-    const listening = whenReady(client, this.#options.connectTimeoutMs)
-      .then(() => listenOn(client, this.channel))
-      .then(() => {
-        isSubscribed = true;
-      });
+    const subscribe = async (): Promise<void> => {
+      await whenReady(client, this.#options.connectTimeoutMs);
+      await listenOn(client, this.channel);
+      isSubscribed = true;
+    };
+    const listening = subscribe();
     const listener = { client, listening };
     this.#listener = listener;
     listening.catch(() => {

@@ -10,7 +10,7 @@ import {
   withOutcomes,
 } from '../../../src/http-intake/post-users.ts';
 import { createIntakeLog, createIntakeMetrics } from '../../../src/http-intake/request-report.ts';
-import { createTokenKeeper } from '../../../src/http-intake/tokens.ts';
+import { createTokenCheck } from '../../../src/http-intake/tokens.ts';
 import { createLogger } from '../../../src/logging/log.ts';
 import type { ImportOutcome } from '../../../src/producer/outcome-inbox.ts';
 import { type Importing, InvalidUserError, NotAcceptedError } from '../../../src/producer/producer.ts';
@@ -40,7 +40,7 @@ describe('tokens', () => {
   const keeper = (read: () => readonly string[]) => {
     const said: (string | null)[] = [];
     let nowMs = 0;
-    const { admits } = createTokenKeeper(
+    const admits = createTokenCheck(
       read,
       (problem) => said.push(problem),
       () => nowMs,
