@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config, ReadFile } from './config/config.ts';
-import { type Hosts, openApi } from './im/open-api.ts';
+import { type Api, type Hosts, openApi } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
-import { createAccountChecks } from './tasks/checks/account-checks.ts';
+import { type AccountChecks, createAccountChecks } from './tasks/checks/account-checks.ts';
 import { startCalls } from './worker/calls.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
-import { capacityOf, openPacing } from './worker/pacing.ts';
+import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
 import { openServers } from './worker/servers.ts';
 
 export interface RunningWorker {
@@ -50,20 +50,7 @@ export async function startWorker(options: {
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const { metrics } = ops;
   const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, metrics, random, log });
-  if (config.api.form !== 'hosted') {
-    lookup.askThrough(
-      createAccountChecks({
-        ...{ client: api.client, watch: pacing.watch, random },
-        limiter: pacing.checkLimiter,
-        slotClass: 'live',
-        otherSlots: Object.values(pacing.limiters).map(({ slots }) => slots),
-        overrides: config.verdicts,
-        signAnew: api.signAnew,
-        maxFailures: 2,
-        report: { again() {}, answered() {} },
-      }),
-    );
-  }
+  if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const changeLogs = startChangeLogs({
     ...{ config, id, version, connections, keys, pacing, log },
     intakeUrl: intake?.url,
@@ -84,7 +71,7 @@ export async function startWorker(options: {
     'worker started',
   );
 
-  const stopOnce = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
@@ -97,9 +84,23 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
   return {
     id,
-    stop: () => {
-      stopped ??= stopOnce();
+    stop() {
+      stopped ??= stop();
       return stopped;
     },
   };
+}
+
+/** Asks the API whether a user has an account, for the HTTP intake. */
+function accountChecks(config: Config, api: Api, pacing: Pacing, random: () => number): AccountChecks {
+  return createAccountChecks({
+    ...{ client: api.client, watch: pacing.watch, random },
+    limiter: pacing.checkLimiter,
+    slotClass: 'live',
+    otherSlots: Object.values(pacing.limiters).map(({ slots }) => slots),
+    overrides: config.verdicts,
+    signAnew: api.signAnew,
+    maxFailures: 2,
+    report: { again() {}, answered() {} },
+  });
 }

@@ -70,8 +70,8 @@ interface LogOutputOptions {
 
 /**
  * Takes whole lines. A line is written at once. One that cannot be written waits and is tried again; up to
- * `maxBytes` wait. Beyond that, this line and all later ones are dropped until nothing waits, so that there is
- * one gap, reported at its place.
+ * `maxBytes` wait. Beyond that, this line and all later ones are dropped until nothing waits, so that there
+ * is one gap, reported at its place.
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;

@@ -14,7 +14,7 @@ const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
   brake: true,
 };
 
-/** The metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract. */
+/** Metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract. */
 export function createFleetMetrics() {
   const registry = new Registry();
   const gauge = <T extends string>(name: string, help: string, labelNames: readonly T[] = []): Gauge<T> =>

@@ -67,7 +67,7 @@ const SILENT_AFTER_MS = 3_000;
 const ASLEEP_AFTER_MS = 3 * BEAT_EVERY_MS;
 
 interface HeartbeatOptions {
-  /** Resolves when Redis did what was asked, however late. Rejects when it refused, or the connection broke. */
+  /** Resolves when Redis did what was asked, however late. Rejects when it refused or is out of reach. */
   readonly ping: () => Promise<unknown>;
   /** Called once for each change. `refusal`: the words of Redis, if it refuses. */
   readonly onChange: (change: 'silent' | 'refuses' | 'answers', refusal?: string) => void;

@@ -108,7 +108,7 @@ export async function openOps(options: {
   };
 }
 
-/** A read of Redis that clients may ask for at any rate. It ends in time, and fails in words for an operator. */
+/** A read of Redis that may be asked for at any rate. It ends in time, and fails in words for operators. */
 function boundedRead<T>(redis: RedisClient, read: () => Promise<T>): () => Promise<T> {
   const cached = createCachedRead(read, FRESH_MS);
   return () =>

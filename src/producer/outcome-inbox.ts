@@ -150,9 +150,7 @@ export class OutcomeInbox {
     if (listener !== undefined) await closeRedis(listener.client);
   }
 
-  /**
-   * Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries again.
-   */
+  /** Reads outcomes published while nobody listened. If Redis is away, the next look tries again. */
   async #readMissed(): Promise<void> {
     const { commands } = this.#options;
     try {

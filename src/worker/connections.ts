@@ -37,8 +37,8 @@ export type Connections = Awaited<ReturnType<typeof openConnections>>;
 const REDIS_START_MS = 10_000;
 
 /**
- * Connects, and checks whether this Redis may be used: a missing right or a replica is better reported once now
- * than by every loop. Rejects with OutOfReachError or UnfitError, and then leaves nothing open.
+ * Connects, and checks whether this Redis may be used: a missing right or a replica is better reported once
+ * now than by every loop. Rejects with OutOfReachError or UnfitError, and then leaves nothing open.
  */
 export async function openConnections(options: {
   readonly config: Config;
