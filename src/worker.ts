@@ -1,23 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config, ReadFile } from './config/config.ts';
-import { type Hosts, openApi } from './im/open-api.ts';
-import { logHostSwitch } from './logging/host-log.ts';
+import { type Api, type Hosts, openApi } from './im/open-api.ts';
+import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
-import { countDroppedLines } from './logging/log-output.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
-import { createAccountChecks } from './tasks/account-checks.ts';
+import { type AccountChecks, createAccountChecks } from './tasks/account-checks.ts';
 import { startCalls } from './worker/calls.ts';
-import { capacityOf } from './worker/capacity.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
-import { openPacing } from './worker/pacing.ts';
+import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
 import { openServers } from './worker/servers.ts';
 
 export interface RunningWorker {
   readonly id: string;
-  /** Finishes what is on the wire, leaves the rest to others; resolves when all is closed. Twice is once. */
+  /** Finishes what is on the wire, leaves the rest to others, and resolves when all is closed. */
   stop(): Promise<void>;
 }
 
@@ -27,10 +25,10 @@ export async function startWorker(options: {
   readonly readFile: ReadFile;
   readonly version: string;
   readonly log: Logger;
-  /** Of `log`, for the metrics. */
+  /** How many lines `log` has lost, for the metrics. */
   readonly droppedLines?: () => number;
   readonly random?: () => number;
-  /** Stand in for the hosts that the configuration leads to. */
+  /** Replace the hosts that the configuration names. */
   readonly hosts?: Hosts;
 }): Promise<RunningWorker> {
   const { config, readFile, version, log, droppedLines = () => 0, hosts, random = Math.random } = options;
@@ -41,7 +39,7 @@ export async function startWorker(options: {
   // Redis first: whatever else is wrong, nothing can be done without it.
   const connections = await openConnections({ config, readFile, keys, log });
   const [servers, pacing] = await Promise.all([
-    openServers({ config, readFile, version, connections, keys, log }),
+    openServers({ config, readFile, version, connections, keys, droppedLines, log }),
     openPacing(config, connections, keys, capacity.commands),
   ]).catch(async (error: unknown) => {
     connections.log.close();
@@ -49,23 +47,10 @@ export async function startWorker(options: {
     throw error;
   });
   const { ops, intake, lookup } = servers;
-  countDroppedLines(ops.registry, droppedLines);
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
-  const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, ops, random, log });
-  if (config.api.form !== 'hosted') {
-    lookup.askThrough(
-      createAccountChecks({
-        ...{ client: api.client, watch: pacing.watch, random },
-        limiter: pacing.checkLimiter,
-        slotClass: 'live',
-        otherSlots: Object.values(pacing.limiters).map(({ slots }) => slots),
-        overrides: config.verdicts,
-        signAnew: api.signAnew,
-        maxFailures: 2,
-        report: { again() {}, answered() {} },
-      }),
-    );
-  }
+  const { metrics } = ops;
+  const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, metrics, random, log });
+  if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const changeLogs = startChangeLogs({
     ...{ config, id, version, connections, keys, pacing, log },
     intakeUrl: intake?.url,
@@ -86,7 +71,7 @@ export async function startWorker(options: {
     'worker started',
   );
 
-  const stopOnce = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
@@ -99,9 +84,23 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
   return {
     id,
-    stop: () => {
-      stopped ??= stopOnce();
+    stop() {
+      stopped ??= stop();
       return stopped;
     },
   };
+}
+
+/** Asks the API whether a user has an account, for the HTTP intake. */
+function accountChecks(config: Config, api: Api, pacing: Pacing, random: () => number): AccountChecks {
+  return createAccountChecks({
+    ...{ client: api.client, watch: pacing.watch, random },
+    limiter: pacing.checkLimiter,
+    slotClass: 'live',
+    otherSlots: Object.values(pacing.limiters).map(({ slots }) => slots),
+    overrides: config.verdicts,
+    signAnew: api.signAnew,
+    maxFailures: 2,
+    report: { again() {}, answered() {} },
+  });
 }

@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { requireForRedis } from '../config/requirements.ts';
 import type { UserInput } from '../event/fields.ts';
-import { UserCreatedProducer } from '../producer/producer.ts';
-import { InvalidUserError, NotAcceptedError } from '../producer/results.ts';
+import { InvalidUserError, NotAcceptedError, UserCreatedProducer } from '../producer/producer.ts';
 import { isDatabaseWrong } from '../redis/database.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { loadForCommand, readTextFile } from './context.ts';

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog } from '../logging/log.ts';
-import { OutOfReachError, UnfitError } from '../worker/start-errors.ts';
+import { OutOfReachError, UnfitError } from '../worker/connections.ts';
 import { startWorker } from '../worker.ts';
 import { loadForCommand, readTextFile } from './context.ts';
 import { CliError, EXIT } from './fail.ts';

@@ -5,27 +5,20 @@ import type { AccountChecks, Presence } from '../tasks/account-checks.ts';
 import { findUser, type UserReport } from '../tasks/find-user.ts';
 import { busy, redisAway } from './refused-request.ts';
 
-/** Answers GET /v1/users/{id}: where a user is. */
-export interface UserLookup {
-  /** Throws RefusedRequest when too many look at once, or when Redis does not answer. */
-  find(userId: string): Promise<UserReport>;
-  /** From now on the API is asked as well. */
-  askThrough(checks: Pick<AccountChecks, 'ask'>): void;
-}
-
 /** Lookups at once. One reads up to 20,000 waiting events. */
 const MAX_LOOKUPS = 16;
 /** Questions to the API at once. They share the quota of account_check with other users of it. */
 const MAX_QUESTIONS = 20;
 const ANSWER_WITHIN_MS = 3_000;
 
+/** Answers GET /v1/users/{id}: where a user is. */
 export function createUserLookup(options: {
   /** A client that fails at once while Redis is away. */
   readonly redis: RedisClient;
   readonly keys: Keys;
   /** Why the API cannot be asked, until `askThrough` is called. */
   readonly whyNot: string;
-}): UserLookup {
+}) {
   const { redis, keys } = options;
   let checks: Pick<AccountChecks, 'ask'> | undefined;
   let lookups = 0;
@@ -46,7 +39,8 @@ export function createUserLookup(options: {
   };
 
   return {
-    async find(userId) {
+    /** Throws RefusedRequest when too many look at once, or when Redis does not answer. */
+    async find(userId: string): Promise<UserReport> {
       if (lookups >= MAX_LOOKUPS) throw busy('As many users are looked for as can be at once.');
       lookups++;
       const api = checks;
@@ -61,7 +55,8 @@ export function createUserLookup(options: {
         lookups--;
       }
     },
-    askThrough(api) {
+    /** From now on the API is asked as well. */
+    askThrough(api: Pick<AccountChecks, 'ask'>): void {
       checks = api;
     },
   };

@@ -1,5 +1,3 @@
-import type { RefusalKind } from './request-log.ts';
-
 /** Thrown to answer a request as a whole, without results for its users. */
 export class RefusedRequest extends Error {
   override readonly name = 'RefusedRequest';
@@ -16,10 +14,12 @@ export class RefusedRequest extends Error {
 
 /** The words in an answer's `error`. They are for programs; its `message` is for people. */
 export const REQUEST_ERRORS = [
-  ...['unauthorized', 'not-found', 'malformed', 'too-large', 'too-many-users'],
-  ...['unsupported-media-type', 'busy', 'internal', 'unavailable', 'memory', 'stopping'],
-] as const satisfies readonly RequestErrorWord[];
-export type RequestErrorWord = Exclude<RefusalKind, 'invalid-users'> | 'unavailable' | 'memory' | 'stopping';
+  ...(['unauthorized', 'not-found', 'malformed', 'too-large', 'too-many-users'] as const),
+  ...(['unsupported-media-type', 'busy', 'internal', 'unavailable', 'memory', 'stopping'] as const),
+] as const;
+type RequestErrorWord = (typeof REQUEST_ERRORS)[number];
+/** Why a request, or a user of one, was refused, for the log. */
+export type RefusalKind = Exclude<RequestErrorWord, 'unavailable' | 'memory' | 'stopping'> | 'invalid-users';
 
 /** `Retry-After` while Redis is away, in seconds. */
 export const REDIS_AWAY_SECONDS = 2;

@@ -1,28 +1,33 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { ListenError, listenProblem } from '../lifecycle/listen-problem.ts';
+import { type Config, type ReadFile, refuseOn } from '../config/config.ts';
+import { isLoopback } from '../config/formats.ts';
+import { shortTokenProblems } from '../config/requirements.ts';
+import { readSecrets } from '../config/secrets.ts';
+import { listen } from '../lifecycle/listen.ts';
+import type { Logger } from '../logging/log.ts';
+import type { Heartbeat } from '../ops/liveness.ts';
+import type { Ops } from '../ops/server.ts';
+import { UserCreatedProducer } from '../producer/producer.ts';
+import type { MemoryWatermark } from '../redis/memory-watermark.ts';
+import { redisSettings } from '../redis/settings.ts';
+import { openapiDocument } from './openapi.ts';
+import { createPostUsers } from './post-users.ts';
 import { RefusedRequest } from './refused-request.ts';
-import type { IntakeLog } from './request-log.ts';
-import type { IntakeMetrics } from './request-metrics.ts';
-import type { TokenKeeper } from './tokens.ts';
+import {
+  createIntakeLog,
+  createIntakeMetrics,
+  type IntakeLog,
+  type IntakeMetrics,
+} from './request-report.ts';
+import { createTokenCheck, type TokenCheck } from './tokens.ts';
 
-/** The listener of the HTTP intake: tokens, time limits, errors and the end. */
-export interface IntakeServer {
-  /** `http://host:port`, with the port that is in use. */
-  readonly url: string;
-  /** Finishes the requests in hand. Their connections are closed after `withinMs`. */
-  close(withinMs: number): Promise<void>;
-}
-
-export interface IntakeRoutes {
-  /** Answers POST /v1/users. Throws RefusedRequest. */
-  postUsers(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
-  /** Answers GET /v1/users/{id}. Throws RefusedRequest. */
-  getUser(userId: string): Promise<object>;
-  readonly openapi: object;
-}
-
+/** Requests in hand get this long to finish, or a third of the time to stop if that is less. */
+const CLOSE_MS = 5_000;
+/** Outcomes waited for at once. Those beyond are reported as pending at once. */
+const MAX_WAITED_FOR = 100_000;
 /** Time for a whole request to arrive; a body of 1 MiB then needs 35 KB/s. */
 const REQUEST_MS = 30_000;
 const HEADERS_MS = 10_000;
@@ -31,84 +36,75 @@ const KEEP_ALIVE_MS = 75_000;
 /** How often Node looks for requests that are too slow. */
 const LOOK_EVERY_MS = 2_000;
 const MAX_CONNECTIONS = 2_000;
+const INTAKE_WORDS = {
+  what: 'HTTP intake',
+  inUse: 'Give it another one with IMSYNC_INTAKE_PORT, or 0 for any free one.',
+  hostVariable: 'IMSYNC_INTAKE_HOST',
+  portVariable: 'IMSYNC_INTAKE_PORT',
+};
 
-/** Rejects with ListenError when it cannot listen. */
-export async function startIntakeServer(options: {
-  readonly host: string;
-  readonly port: number;
-  readonly routes: IntakeRoutes;
-  readonly tokens: TokenKeeper;
-  readonly metrics: IntakeMetrics;
-  readonly log: IntakeLog;
-}): Promise<IntakeServer> {
-  const { host, port, routes, tokens, metrics, log } = options;
-  const app = createApp(metrics, log);
-  let closing = false;
-  app.addHook('onRequest', async (request) => {
-    if (closing) throw new RefusedRequest(503, 'stopping', 'This worker is stopping. Try again.', 1);
-    if (request.is404 || request.routeOptions.config.open === true) return;
-    if (!tokens.admits(request.headers.authorization)) {
-      const message = 'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.';
-      throw new RefusedRequest(401, 'unauthorized', message);
-    }
+/**
+ * Opens the HTTP intake of one worker. Rejects with ListenError when it cannot listen, with ConfigError when
+ * a token is too short.
+ */
+export async function openIntake(options: {
+  readonly config: Config & { readonly intake: { readonly port: number } };
+  readonly readFile: ReadFile;
+  readonly version: string;
+  readonly memory: MemoryWatermark;
+  readonly heartbeat: Heartbeat;
+  readonly registry: Ops['metrics']['registry'];
+  /** Where a user is. Throws RefusedRequest. */
+  readonly findUser: (userId: string) => Promise<object>;
+  readonly log: Logger;
+}) {
+  const { config, readFile, version, memory, heartbeat, findUser } = options;
+  const readTokens = (): readonly string[] => readSecrets(config, readFile).intakeTokens;
+  refuseOn(shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', readTokens()));
+  const log = createIntakeLog(options.log);
+  const metrics = createIntakeMetrics(options.registry);
+  const isAdmitted = createTokenCheck(readTokens, log.tokens);
+  const producer = new UserCreatedProducer({
+    sdkAppId: config.app.sdkAppId,
+    adminId: config.app.adminId,
+    api: config.api.form,
+    redis: redisSettings(config, readFile),
+    maxWaiting: MAX_WAITED_FOR,
   });
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store');
-    if (closing) reply.header('connection', 'close');
+  const stopping = new AbortController();
+  const stopped = once(stopping.signal, 'abort');
+  const app = createApp(isAdmitted, metrics, log, stopping.signal);
+  app.post('/v1/users', createPostUsers({ sender: producer, memory, heartbeat, metrics, log, stopped }));
+  app.get<{ Params: { id: string } }>('/v1/users/:id', ({ params }) => findUser(params.id));
+  // It says nothing that the public documentation does not, and tools read it without a token.
+  const document = openapiDocument(version);
+  app.get('/openapi.json', { config: { open: true } }, async () => document);
+  const { host, port } = config.intake;
+  const start = () => app.listen({ host, port });
+  const url = await listen(app.server, { host, port }, INTAKE_WORDS, start).catch(async (error: Error) => {
+    await producer.close();
+    throw error;
   });
-  addRoutes(app, routes);
-  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-    throw new ListenError(listenProblem(error, host, port, INTAKE_WORDS));
-  });
-  const bound = app.server.address() as AddressInfo;
-  const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  options.log.info({ url }, 'HTTP intake listens: POST /v1/users, GET /v1/users/{id}, /openapi.json');
+  if (!isLoopback(host)) {
+    options.log.warn(
+      { host },
+      'HTTP intake can be reached from other machines and speaks plain HTTP: put something that speaks TLS before it',
+    );
+  }
   return {
-    url: `http://${shownHost}:${bound.port}`,
-    async close(withinMs) {
-      closing = true;
+    /** `http://host:port`, with the port that is in use. */
+    url,
+    /** Answers requests in hand, at once those that wait for outcomes, then closes. */
+    async close(): Promise<void> {
+      stopping.abort();
+      const withinMs = Math.min(CLOSE_MS, config.shutdownTimeoutMs / 3);
       const timer = setTimeout(() => app.server.closeAllConnections(), withinMs);
       await app.close();
       clearTimeout(timer);
+      await producer.close();
     },
   };
-}
-
-/** The application without routes: its time limits, and one form for all errors. */
-function createApp(metrics: IntakeMetrics, log: IntakeLog): FastifyInstance {
-  const app = fastify({
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    return503OnClosing: false,
-    routerOptions: { maxParamLength: 1_000 },
-    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
-    // A path that cannot be decoded reaches no route.
-    frameworkErrors: (error, request, reply) => {
-      answerError(refusalOf(error, log), request, reply, log);
-    },
-    clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
-  });
-  app.server.maxConnections = MAX_CONNECTIONS;
-  // Fastify must not read bodies: the route reads its own once it knows that it will use it.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  app.addHook('onResponse', async (_request, reply) => metrics.answered(reply.statusCode));
-  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) =>
-    answerError(refusalOf(error, log), request, reply, log),
-  );
-  app.setNotFoundHandler((request, reply) => {
-    const message = 'There is nothing here. POST /v1/users, GET /v1/users/{id} or GET /openapi.json.';
-    return answerError(new RefusedRequest(404, 'not-found', message), request, reply, log);
-  });
-  return app;
-}
-
-function addRoutes(app: FastifyInstance, routes: IntakeRoutes): void {
-  app.post('/v1/users', (request, reply) => routes.postUsers(request, reply));
-  app.get<{ Params: { id: string } }>('/v1/users/:id', async (request, reply) =>
-    reply.send(await routes.getUser(request.params.id)),
-  );
-  // It says nothing that the public documentation does not, and tools read it without a token.
-  app.get('/openapi.json', { config: { open: true } }, (_request, reply) => reply.send(routes.openapi));
 }
 
 declare module 'fastify' {
@@ -118,12 +114,55 @@ declare module 'fastify' {
   }
 }
 
-const INTAKE_WORDS = {
-  what: 'HTTP intake',
-  inUse: 'Give it another one with IMSYNC_INTAKE_PORT, or 0 for any free one.',
-  hostVariable: 'IMSYNC_INTAKE_HOST',
-  portVariable: 'IMSYNC_INTAKE_PORT',
-};
+/** The application without routes: its time limits, tokens, and one form for all errors. */
+function createApp(
+  isAdmitted: TokenCheck,
+  metrics: IntakeMetrics,
+  log: IntakeLog,
+  stopping: AbortSignal,
+): FastifyInstance {
+  const answerError = (error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const { status, error: word, message, retryAfterSeconds } = refusalOf(error, log);
+    if (word === 'unavailable' || word === 'memory') log.available(message);
+    else if (word !== 'stopping' && word !== 'internal') log.refused(word, status, request.ip);
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    if (status === 401) reply.header('www-authenticate', 'Bearer');
+    return reply.code(status).send({ error: word, message });
+  };
+  const app = fastify({
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 1_000 },
+    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
+    // A path that cannot be decoded reaches no route.
+    frameworkErrors: answerError,
+    clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  // Fastify must not read bodies: the route reads its own once it knows that it will use it.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.addHook('onRequest', async (request) => {
+    if (stopping.aborted) throw new RefusedRequest(503, 'stopping', 'This worker is stopping. Try again.', 1);
+    if (request.is404 || request.routeOptions.config.open === true) return;
+    if (!isAdmitted(request.headers.authorization)) {
+      const message = 'Send Authorization: Bearer and a token of IMSYNC_INTAKE_TOKENS.';
+      throw new RefusedRequest(401, 'unauthorized', message);
+    }
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store');
+    if (stopping.aborted) reply.header('connection', 'close');
+  });
+  app.addHook('onResponse', async (_request, reply) => metrics.answered(reply.statusCode));
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) => {
+    const message = 'There is nothing here. POST /v1/users, GET /v1/users/{id} or GET /openapi.json.';
+    return answerError(new RefusedRequest(404, 'not-found', message), request, reply);
+  });
+  return app;
+}
 
 /** Turns an error of Fastify about the request into our form. Any other error is a bug. */
 function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): RefusedRequest {
@@ -135,19 +174,6 @@ function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): Refu
   const message =
     'The answer cannot be given: a bug, please report it. Users may or may not have been accepted.';
   return new RefusedRequest(500, 'internal', message);
-}
-
-function answerError(
-  { status, error, message, retryAfterSeconds }: RefusedRequest,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  log: IntakeLog,
-): FastifyReply {
-  if (error === 'unavailable' || error === 'memory') log.available(message);
-  else if (error !== 'stopping' && error !== 'internal') log.refused(error, status, request.ip);
-  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
-  return reply.code(status).send({ error, message });
 }
 
 /** Answers on the bare connection when its bytes are not HTTP, or came too slowly. */

@@ -1,11 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { shortTokenProblems } from '../config/requirements.ts';
 
-/** Decides whether a request may use the HTTP intake. */
-export interface TokenKeeper {
-  /** Whether an `Authorization` header has a token that is valid now. */
-  admits(authorization: string | undefined): boolean;
-}
+/** Whether an `Authorization` header has a token that is valid now. */
+export type TokenCheck = (authorization: string | undefined) => boolean;
 
 /** The file of tokens is read at most this often. */
 const FRESH_MS = 1_000;
@@ -17,11 +14,11 @@ const GRACE_MS = 60_000;
  * and null once the tokens can be read again. Tokens are compared as digests of equal length, all of them
  * every time, so that the time of an answer tells nothing about them.
  */
-export function createTokenKeeper(
+export function createTokenCheck(
   read: () => readonly string[],
   onChange: (problem: string | null) => void,
   nowMs: () => number = () => performance.now(),
-): TokenKeeper {
+): TokenCheck {
   let digests: readonly Buffer[] = [];
   let readAtMs = Number.NEGATIVE_INFINITY;
   let goodAtMs = Number.NEGATIVE_INFINITY;
@@ -46,16 +43,12 @@ export function createTokenKeeper(
     problem = now;
   };
 
-  return {
-    admits(authorization) {
-      refresh();
-      const token = /^Bearer +([^\s]+)$/i.exec(authorization ?? '')?.[1];
-      if (token === undefined) return false;
-      const given = digestOf(token);
-      let found = false;
-      for (const digest of digests) if (timingSafeEqual(digest, given)) found = true;
-      return found;
-    },
+  return (authorization) => {
+    refresh();
+    const token = /^Bearer +([^\s]+)$/i.exec(authorization ?? '')?.[1];
+    if (token === undefined) return false;
+    const given = digestOf(token);
+    return digests.filter((digest) => timingSafeEqual(digest, given)).length > 0;
   };
 }
 

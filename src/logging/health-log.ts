@@ -1,4 +1,5 @@
 import type { Swept } from '../calls/sweep.ts';
+import type { HostSwitch } from '../im/host-choice.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { SlotClient } from '../pace/slot.ts';
 import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
@@ -20,21 +21,26 @@ export function createClockLog(log: Logger): (aheadMs: number) => void {
   let differed = false;
   return (aheadMs) => {
     const differs = Math.abs(aheadMs) > CLOCK_DIFFERENCE_MS;
-    if (differs && !differed)
+    if (differs === differed) return;
+    differed = differs;
+    if (!differs) log.info("this machine's clock and that of Redis agree again");
+    else
       log.warn(
         { aheadMs: Math.round(aheadMs) },
         "this machine's clock and that of Redis are apart: set both by NTP, or UserSigs made here may be refused",
       );
-    if (!differs && differed) log.info("this machine's clock and that of Redis agree again");
-    differed = differs;
   };
 }
 
-const MEMORY_SENTENCES: Readonly<Record<MemoryLevel, string>> = {
-  ample: 'there is room for all again',
-  high: 'backfill and redrive wait. Raise its maxmemory, or find what fills it',
-  full: 'backfill and redrive wait, and the HTTP intake refuses. Raise its maxmemory, or find what fills it',
-};
+const MEMORY_LINES = {
+  ample: { write: 'info', sentence: 'there is room for all again' },
+  high: { write: 'warn', sentence: 'backfill and redrive wait. Raise its maxmemory, or find what fills it' },
+  full: {
+    write: 'error',
+    sentence:
+      'backfill and redrive wait, and the HTTP intake refuses. Raise its maxmemory, or find what fills it',
+  },
+} as const;
 const MEMORY_LOOK_EVERY_MS = 5_000;
 
 /**
@@ -52,18 +58,11 @@ export function startMemoryLog(
     const { level, usedRatio } = memory;
     if (level === logged) return;
     logged = level;
-    const fields = {
-      memory: level,
-      usedRatio: usedRatio === null ? null : Math.round(usedRatio * 1000) / 1000,
-    };
-    const sentence = `${memoryText(memory)}: ${MEMORY_SENTENCES[level]}`;
-    if (level === 'ample') log.info(fields, sentence);
-    else if (level === 'high') log.warn(fields, sentence);
-    else log.error(fields, sentence);
+    const ratio = usedRatio === null ? null : Math.round(usedRatio * 1000) / 1000;
+    const { write, sentence } = MEMORY_LINES[level];
+    log[write]({ memory: level, usedRatio: ratio }, `${memoryText(memory)}: ${sentence}`);
   };
-  const lookNow = (): void => {
-    look().catch(onTrouble);
-  };
+  const lookNow = (): void => void look().catch(onTrouble);
   lookNow();
   const timer = setInterval(lookNow, MEMORY_LOOK_EVERY_MS);
   return { close: () => clearInterval(timer) };
@@ -78,7 +77,7 @@ export function createRateLog(
   commands: readonly { readonly command: string; readonly slots: SlotClient; readonly quota: Quota }[],
   log: Logger,
 ): () => Promise<void> {
-  const logged = new Map<string, 'full' | 'lower' | 'throttled'>();
+  const logged = new Map<string, keyof typeof RATE_SENTENCES>();
   return async () => {
     for (const { command, slots, quota } of commands) {
       const inForce = await slots.rate();
@@ -90,17 +89,17 @@ export function createRateLog(
       logged.set(command, now);
       if (now === before) continue;
       const rates = { command, ratePerSecond: rounded(inForce.ratePerSecond), configured: rounded(own) };
-      if (now === 'lower') {
-        log.warn(rates, 'another worker is configured to a lower quota, which counts: give all the same');
-      } else if (now === 'throttled') {
-        log.warn(
-          rates,
-          'calls are slowed down because the API said "too often"; the rate recovers by itself',
-        );
-      } else log.info(rates, 'calls go at the full configured rate again');
+      if (now === 'full') log.info(rates, RATE_SENTENCES.full);
+      else log.warn(rates, RATE_SENTENCES[now]);
     }
   };
 }
+
+const RATE_SENTENCES = {
+  full: 'calls go at the full configured rate again',
+  lower: 'another worker is configured to a lower quota, which counts: give all the same',
+  throttled: 'calls are slowed down because the API said "too often"; the rate recovers by itself',
+};
 
 function rounded(rate: number): number {
   return Math.round(rate * 10) / 10;
@@ -135,4 +134,15 @@ export function createSweepLog(log: Logger): (swept: Swept) => void {
       );
     lastUnaccounted = unaccounted;
   };
+}
+
+/** Logs each change between the two hosts of a region. */
+export function logHostSwitch(log: Logger): (change: HostSwitch) => void {
+  return ({ from, to, why }) =>
+    log.warn(
+      { from: new URL(from).host, to: new URL(to).host },
+      why === 'trial'
+        ? "the region's main host is tried again"
+        : 'the host gives no connections: calls go to the other host of the region',
+    );
 }

@@ -5,6 +5,9 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Logger } from './log.ts';
 
+type Hold = FleetState['hold'];
+type Pause = FleetState['pause'];
+
 /** What an operator can do about a hold, by its kind. */
 const ADVICE: Readonly<Record<string, string>> = {
   credentials:
@@ -51,13 +54,7 @@ export function startHoldLog(options: {
   lookNext();
 }
 
-function logHoldChange(
-  log: Logger,
-  before: FleetState['hold'],
-  now: FleetState['hold'],
-  waiting: number,
-  nowMs: number,
-): void {
+function logHoldChange(log: Logger, before: Hold, now: Hold, waiting: number, nowMs: number): void {
   if (now !== null && now.kind !== before?.kind) {
     const { kind, errorCode, errorInfo, since } = now;
     log.error(
@@ -71,19 +68,10 @@ function logHoldChange(
   }
 }
 
-function logPauseChange(
-  log: Logger,
-  before: FleetState['pause'],
-  now: FleetState['pause'],
-  waiting: number,
-  nowMs: number,
-): void {
+function logPauseChange(log: Logger, before: Pause, now: Pause, waiting: number, nowMs: number): void {
   if (now !== null && before === null) {
-    const { reason, since } = now;
-    log.warn(
-      { reason, since: iso(since), waiting },
-      'paused by an operator, events are kept: imsync resume goes on',
-    );
+    const fields = { reason: now.reason, since: iso(now.since), waiting };
+    log.warn(fields, 'paused by an operator, events are kept: imsync resume goes on');
   }
   if (now === null && before !== null) {
     log.info({ since: iso(before.since), until: iso(nowMs), waiting }, 'resumed by an operator');

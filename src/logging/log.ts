@@ -1,5 +1,6 @@
+import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
-import { createLogOutput, standardOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
@@ -8,20 +9,13 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 /** An exit waits this long for a slow reader: less than a worker reserves of its shutdown time. */
 const LAST_WORD_MS = 200;
 
-/** The log on standard output. */
-export interface StandardLog {
-  readonly log: Logger;
-  /** How many lines were dropped since the start. */
-  droppedLines(): number;
-}
-
 /**
  * Writes JSON on standard output, at once and from this thread. A transport of pino would lose its last lines
  * at exit, and pino's default, which writes from another thread, puts them before earlier ones. When standard
  * output cannot be written, lines are dropped, counted and reported; nothing else suffers.
  */
-export function createStandardLog(level: string, bindings: Record<string, unknown>): StandardLog {
-  const output = createLogOutput({
+export function createStandardLog(level: string, bindings: Record<string, unknown>) {
+  const output = new LogOutput({
     write: standardOutput(),
     maxBytes: MAX_WAITING_BYTES,
     onGapOver: ({ lines, since, error }) =>
@@ -35,6 +29,8 @@ export function createStandardLog(level: string, bindings: Record<string, unknow
   return { log, droppedLines: () => output.droppedLines };
 }
 
+const SECRETS = ['secretKey', 'userSig', 'password', 'token'];
+
 /** Secrets are removed where texts are made (im/redact.ts). The paths here are a second guard. */
 export function createLogger(
   level: string,
@@ -46,20 +42,163 @@ export function createLogger(
     base: bindings,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    redact: {
-      paths: [
-        'secretKey',
-        'userSig',
-        'usersig',
-        'password',
-        'token',
-        '*.secretKey',
-        '*.userSig',
-        '*.password',
-        '*.token',
-      ],
-      censor: '(secret)',
-    },
+    redact: { paths: [...SECRETS, 'usersig', ...SECRETS.map((name) => `*.${name}`)], censor: '(secret)' },
   };
   return pino(options, destination);
+}
+
+/** Lines that were dropped between two others. */
+export interface Gap {
+  readonly lines: number;
+  readonly since: Date;
+  /** The code of the last failed write: EAGAIN when the reader is slow, ENOSPC when the disk is full. */
+  readonly error: string;
+}
+
+const FIRST_RETRY_MS = 10;
+const LAST_RETRY_MS = 1_000;
+/** Waiting lines are written in batches of PIPE_BUF: a pipe takes each whole or not at all. */
+const BATCH_BYTES = 4_096;
+
+interface LogOutputOptions {
+  /** Returns how many bytes it took. Throws when it took none. */
+  readonly write: (text: string | Uint8Array) => number;
+  readonly maxBytes: number;
+  /** Reports the gap; it may write a line. */
+  readonly onGapOver: (gap: Gap) => void;
+}
+
+/**
+ * Takes whole lines. A line is written at once. One that cannot be written waits and is tried again; up to
+ * `maxBytes` wait. Beyond that, this line and all later ones are dropped until nothing waits, so that there
+ * is one gap, reported at its place.
+ */
+export class LogOutput {
+  readonly #options: LogOutputOptions;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #gap: { lines: number; readonly since: Date } | undefined;
+  #droppedLines = 0;
+  /** A partial write throws nothing and also means that the reader is slow. */
+  #error = 'EAGAIN';
+  #retryMs = FIRST_RETRY_MS;
+  #retrying = false;
+
+  constructor(options: LogOutputOptions) {
+    this.#options = options;
+  }
+
+  /** Never waits and never throws. */
+  write(line: string): void {
+    if (this.#waiting.length === 0) {
+      const written = this.#tryToWrite(line);
+      if (written === Buffer.byteLength(line)) return;
+      this.#wait(Buffer.from(line).subarray(written));
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#retryLater();
+      return;
+    }
+    const bytes = Buffer.from(line);
+    if (this.#gap === undefined && this.#waitingBytes + bytes.length <= this.#options.maxBytes) {
+      this.#wait(bytes);
+      return;
+    }
+    this.#gap ??= { lines: 0, since: new Date() };
+    this.#gap.lines++;
+    this.#droppedLines++;
+  }
+
+  /** Since the start. */
+  get droppedLines(): number {
+    return this.#droppedLines;
+  }
+
+  /** For the exit: waits up to `forMs` for a slow reader, and blocks the process meanwhile. */
+  finish(forMs: number): void {
+    const until = performance.now() + forMs;
+    // Only a slow reader is worth waiting for, not a full disk or a reader that is gone.
+    while (!this.#drain() && this.#error === 'EAGAIN' && performance.now() < until)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_RETRY_MS / 2);
+  }
+
+  #tryToWrite(text: string | Uint8Array): number {
+    try {
+      return this.#options.write(text);
+    } catch (thrown) {
+      this.#error = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
+      return 0;
+    }
+  }
+
+  #wait(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  /** Writes what waits. True when nothing is left. */
+  #drain(): boolean {
+    const before = this.#waitingBytes;
+    let done = 0;
+    while (done < this.#waiting.length) {
+      const lines = this.#waiting.slice(done, endOfBatch(this.#waiting, done));
+      const bytes = Buffer.concat(lines);
+      const written = this.#tryToWrite(bytes);
+      this.#waitingBytes -= written;
+      done += lines.length;
+      if (written < bytes.length) {
+        // The rest of a partly written line goes first, so that no other line tears it.
+        this.#waiting[--done] = bytes.subarray(written);
+        break;
+      }
+    }
+    this.#waiting = this.#waiting.slice(done);
+    this.#retryMs = this.#waitingBytes < before ? FIRST_RETRY_MS : Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    if (this.#waiting.length > 0) return false;
+    if (this.#gap !== undefined) {
+      const over = { ...this.#gap, error: this.#error };
+      this.#gap = undefined;
+      this.#options.onGapOver(over);
+    }
+    return this.#waiting.length === 0;
+  }
+
+  #retryLater(): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
+    // This timer must not keep the process alive; `finish` writes the rest at the exit.
+    setTimeout(() => {
+      this.#retrying = false;
+      if (!this.#drain()) this.#retryLater();
+    }, this.#retryMs).unref();
+  }
+}
+
+function endOfBatch(lines: readonly Buffer[], start: number): number {
+  let end = start;
+  let bytes = 0;
+  do bytes += lines[end++]?.length ?? 0;
+  while (end < lines.length && bytes + (lines[end]?.length ?? 0) <= BATCH_BYTES);
+  return end;
+}
+
+/**
+ * Writes to standard output without ever waiting for its reader: a write to a full pipe must fail with
+ * EAGAIN. A thread of Node could wait instead, but a waiting thread keeps the process from its end.
+ * O_NONBLOCK belongs to the open pipe, which other processes share, and each Node process that ends resets
+ * it. So the pipe is opened a second time for this process alone, and so is a terminal, which Ctrl-S stops.
+ * Where that is refused (a socket, a pipe of another user, no /proc), `process.stdout` sets O_NONBLOCK when
+ * it is first used. A file has no reader.
+ */
+export function standardOutput(): (text: string | Uint8Array) => number {
+  const fd = openAgain() ?? process.stdout.fd;
+  return (text) => (typeof text === 'string' ? writeSync(fd, text) : writeSync(fd, text));
+}
+
+function openAgain(): number | undefined {
+  if (!fstatSync(1).isFIFO() && !isatty(1)) return undefined;
+  try {
+    return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return undefined;
+  }
 }

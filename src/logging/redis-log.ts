@@ -3,29 +3,13 @@ import { isDatabaseRefused } from '../redis/database.ts';
 import type { Logger } from './log.ts';
 
 /**
- * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
- * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
- */
-export interface RedisLog {
-  /** A change of the main connection, which stands for all. */
-  connection(change: ConnectionChange): void;
-  /** A change that the heartbeat found: Redis hangs or refuses, although its connections are open. */
-  heartbeat(change: 'silent' | 'refuses' | 'answers', silentMs?: number, refusal?: string): void;
-  /** The error handler of the loop called `what`. */
-  trouble(what: string): (error: Error) => void;
-  /** The process stops: what breaks from now on is not logged. */
-  close(): void;
-}
-
-/**
  * Connections do not break in the same millisecond, so an error may come before the change to `lost`. With
  * the connection open, that change comes from the heartbeat, this much later at most.
  */
 const EXPLANATION_WITHIN_MS = 3_000;
 /**
- * A connection that led to a replica was made again, and stands. Whether it leads to a primary now the
- * heartbeat knows after two beats at most. Until then "Redis is back" is not logged, or each try would be two
- * lines.
+ * A connection that led to a replica stands again. The heartbeat knows after two beats at most whether it now
+ * leads to a primary. "Redis is back" is not logged before, or each try would be two lines.
  */
 const PROVEN_AFTER_MS = 5_000;
 /** Other connections come back later than the main one. Their errors in this time are not logged. */
@@ -40,7 +24,16 @@ interface LogClock {
   readonly after: (ms: number, then: () => void) => void;
 }
 
-export function createRedisLog(log: Logger, clock: LogClock = realClock): RedisLog {
+const realClock: LogClock = {
+  nowMs: () => performance.now(),
+  after: (ms, then) => void setTimeout(then, ms).unref(),
+};
+
+/**
+ * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
+ * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
+ */
+export function createRedisLog(log: Logger, clock: LogClock = realClock) {
   const { nowMs, after } = clock;
   let awaySinceMs: number | null = null;
   let isLost = false;
@@ -60,10 +53,8 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock): RedisL
     if (awaySinceMs === null || closed) return;
     backAtMs = nowMs();
     // Redis may first have been silent and then have closed the connection: the return names that reason.
-    log.info(
-      { awayMs: Math.round(sinceMs - awaySinceMs), ...(lostBy && { connection: lostBy }) },
-      'Redis is back',
-    );
+    const fields = { awayMs: Math.round(sinceMs - awaySinceMs), ...(lostBy && { connection: lostBy }) };
+    log.info(fields, 'Redis is back');
     lostBy = '';
     awaySinceMs = null;
   };
@@ -91,23 +82,27 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock): RedisL
   };
 
   return {
-    connection(change) {
+    /** A change of the main connection, which stands for all. */
+    connection(change: ConnectionChange): void {
       isLost = change.state === 'lost';
       if (change.state === 'lost') lose(change.reason);
       else reach();
     },
-    heartbeat(change, _silentMs, refusal = '') {
+    /** A change that the heartbeat found: Redis hangs or refuses, although its connections are open. */
+    heartbeat(change: 'silent' | 'refuses' | 'answers', refusal = ''): void {
       isRefusing = change === 'refuses';
       if (isRefusing) leave(refusal, refusing(refusalOf(refusal) ?? 'see the reason'));
       else if (change === 'silent') leave('it does not answer, though its connection stands');
       else if (!isLost) comeBack();
     },
-    trouble: (what) =>
+    /** The error handler of the loop called `what`. */
+    trouble: (what: string) =>
       createTroubleLog(log, clock, what, {
         isClosed: () => closed,
         isExplained: () => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS,
       }),
-    close() {
+    /** The process stops: what breaks from now on is not logged. */
+    close(): void {
       closed = true;
     },
   };
@@ -144,19 +139,10 @@ function createTroubleLog(
 
 const refusing = (why: string): string => `Redis refuses to work: ${why}; waiting for it`;
 
-const CODES: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-]);
+const CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH'];
 
-function isOfConnection(error: Error): boolean {
-  return (
-    CODES.has((error as NodeJS.ErrnoException).code ?? '') ||
-    /^Connection is closed|ECONN/.test(error.message)
-  );
+function isOfConnection({ code = '', message }: NodeJS.ErrnoException): boolean {
+  return CODES.includes(code) || /^Connection is closed|ECONN/.test(message);
 }
 
 /** Errors by which the whole server refuses, and what to do. Scripts put words of their own around them. */
@@ -166,7 +152,7 @@ const REFUSALS: readonly (readonly [code: RegExp, sentence: string])[] = [
   [/READONLY/, 'it is a replica and takes no writes (see where the Redis settings lead)'],
   [/MISCONF/, 'it cannot write its append-only file or its snapshot (look at its log and its disk)'],
   [/NOREPLICAS/, 'too few replicas follow it (min-replicas-to-write)'],
-  [/LOADING|BUSYLOADING/, 'it is still loading its data'],
+  [/LOADING/, 'it is still loading its data'],
   [
     /CLUSTERDOWN|Cluster redirections|slots cache|MASTERDOWN|TRYAGAIN|UNBLOCKED/,
     'its cluster has no primary for our keys at present',
@@ -181,10 +167,3 @@ const REFUSALS: readonly (readonly [code: RegExp, sentence: string])[] = [
 function refusalOf(message: string): string | undefined {
   return REFUSALS.find(([code]) => code.test(message))?.[1];
 }
-
-const realClock = {
-  nowMs: () => performance.now(),
-  after: (ms: number, then: () => void) => {
-    setTimeout(then, ms).unref();
-  },
-};

@@ -3,14 +3,6 @@ import type { HoldKind } from '../im/verdict-rows.ts';
 import { deadReasons } from '../ledger/letters/dead-letters.ts';
 import type { Status } from './status.ts';
 
-/**
- * The metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract.
- */
-export interface FleetMetrics {
-  readonly registry: Registry;
-  show(status: Status): void;
-}
-
 const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
   credentials: true,
   quota: true,
@@ -22,7 +14,8 @@ const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
   brake: true,
 };
 
-export function createFleetMetrics(): FleetMetrics {
+/** Metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract. */
+export function createFleetMetrics() {
   const registry = new Registry();
   const gauge = <T extends string>(name: string, help: string, labelNames: readonly T[] = []): Gauge<T> =>
     new Gauge({ name, help: `${help} Fleet-wide: aggregate with max.`, labelNames, registers: [registry] });
@@ -54,7 +47,7 @@ export function createFleetMetrics(): FleetMetrics {
 
   return {
     registry,
-    show(status) {
+    show(status: Status): void {
       // A series that is gone, such as a command of another API form, must not keep its last value.
       registry.resetMetrics();
       waiting.set(status.intake.waiting);

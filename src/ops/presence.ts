@@ -36,12 +36,8 @@ export function startPresence(options: {
   const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {
-    const [isNew, seenMs] = (await runScript(
-      redis,
-      signScript,
-      [keys.workers],
-      [id, version, intakeUrl],
-    )) as [number, string];
+    const args = [id, version, intakeUrl];
+    const [isNew, seenMs] = (await runScript(redis, signScript, [keys.workers], args)) as [number, string];
     if (isNew === 1 && isKnown) onForgotten();
     isKnown = true;
     onClock(Date.now() - Number(seenMs));

@@ -6,21 +6,6 @@ import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
 import { isListedCode, type Verdict } from '../im/verdicts.ts';
 
-/** The metrics of this process: its own work, and Node's. Names are a contract. */
-export interface ProcessMetrics {
-  readonly registry: Registry;
-  /** Feeds them. */
-  readonly report: DeliveryReport;
-  /** Counts the probe of a hold: a call that carries no user's event. */
-  probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void;
-  /** Counts what a sweep found. */
-  swept(swept: Swept): void;
-  /** Counts a run of a call that an error broke off: a bug, or Redis. The call is kept. */
-  runFailed(command: CommandName): void;
-  /** Whether Redis answered this scrape. */
-  redisReachable(reachable: boolean): void;
-}
-
 /** From a lone event on an idle system to one that waited a day for the API. */
 const LATENCY_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400];
 /** The service gives up after 3 s, a call after IMSYNC_CALL_TIMEOUT_MS. */
@@ -33,27 +18,35 @@ const USERS_BUCKETS = [1, 2, 5, 10, 20, 40, 60, 80, 90, 99, 100];
  */
 const LAG_EVERY_MS = 20;
 
-export function createProcessMetrics(version: string, commands: readonly CommandName[]): ProcessMetrics {
+/** The metrics of this process: its own work, and Node's. Names are a contract. */
+export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
+
+/** `droppedLines`: how many lines the log has lost since the start. */
+export function createProcessMetrics(
+  version: string,
+  commands: readonly CommandName[],
+  droppedLines: () => number,
+) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
-  const calls = createCallMetrics(registry, commands);
-  const events = createEventMetrics(registry);
-  const health = createHealthMetrics(registry, version, commands);
+  const { countCall, gaveUp, throttled } = createCallMetrics(registry, commands);
+  const report: DeliveryReport = {
+    called: ({ command, verdict, fault, users, durationMs }) =>
+      countCall(command, verdict, fault, durationMs, users.length),
+    gaveUp,
+    settled: createEventMetrics(registry),
+    throttled,
+    foreign() {},
+  };
   return {
     registry,
-    report: {
-      called({ command, verdict, fault, users, durationMs }) {
-        calls.count(command, verdict, fault, durationMs, users.length);
-      },
-      gaveUp: () => calls.slotGivenUp(),
-      settled: events.settled,
-      throttled: (command) => calls.throttled(command),
-      foreign() {},
+    /** Feeds the metrics. */
+    report,
+    /** Counts the probe of a hold: a call that carries no user's event. */
+    probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void {
+      countCall(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
     },
-    probed(command, verdict, answer, durationMs) {
-      calls.count(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
-    },
-    ...health,
+    ...createHealthMetrics(registry, version, commands, droppedLines),
   };
 }
 
@@ -100,7 +93,7 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
   }
   return {
     /** `usersInCall` is left out for a probe, which carries no user's event. */
-    count(
+    countCall(
       command: CommandName,
       verdict: Verdict,
       fault: FaultName | undefined,
@@ -113,7 +106,7 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
       durations.observe({ command }, durationMs / 1000);
       if (usersInCall !== undefined) users.observe({ command }, usersInCall);
     },
-    slotGivenUp: () => givenUp.inc(),
+    gaveUp: () => givenUp.inc(),
     throttled: (command: CommandName) => throttles.inc({ command }),
   };
 }
@@ -126,19 +119,15 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
  */
 function errorLabel(command: CommandName, verdict: Verdict, fault: FaultName | undefined): string {
   if (fault !== undefined) return fault;
-  const { httpStatus, errorCode } = verdict;
-  if (httpStatus !== 200) return httpLabel(httpStatus);
-  return isListedCode(command, errorCode) ? String(errorCode) : 'other';
-}
-
-function httpLabel(status: number): string {
+  const { httpStatus: status, errorCode } = verdict;
+  if (status === 200) return isListedCode(command, errorCode) ? String(errorCode) : 'other';
   if (status === 429) return 'http-429';
   if (status >= 400 && status < 500) return 'http-4xx';
   return status >= 500 && status < 600 ? 'http-5xx' : 'http-other';
 }
 
 /** Events and dead letters, as calls settle them. */
-function createEventMetrics(registry: Registry): Pick<DeliveryReport, 'settled'> {
+function createEventMetrics(registry: Registry): DeliveryReport['settled'] {
   const registers = [registry];
   const events = new Counter({
     name: 'imsync_events_total',
@@ -158,17 +147,14 @@ function createEventMetrics(registry: Registry): Pick<DeliveryReport, 'settled'>
     registers,
   });
   for (const outcome of ['imported', 'superseded', 'dead-lettered']) events.inc({ outcome }, 0);
-  return {
-    settled(_callId, { imported, superseded, dead }, settled) {
-      if (settled.kind === 'lost') return;
-      events.inc({ outcome: 'imported' }, imported.length);
-      events.inc({ outcome: 'superseded' }, superseded);
-      events.inc({ outcome: 'dead-lettered' }, dead.length);
-      resolved.inc(settled.resolved);
-      for (const { eventId } of [...imported, ...dead]) {
-        latency.observe(Math.max(0, settled.nowMs - eventIdMs(eventId)) / 1000);
-      }
-    },
+  return (_callId, { imported, superseded, dead }, settled) => {
+    if (settled.kind === 'lost') return;
+    events.inc({ outcome: 'imported' }, imported.length);
+    events.inc({ outcome: 'superseded' }, superseded);
+    events.inc({ outcome: 'dead-lettered' }, dead.length);
+    resolved.inc(settled.resolved);
+    for (const { eventId } of [...imported, ...dead])
+      latency.observe(Math.max(0, settled.nowMs - eventIdMs(eventId)) / 1000);
   };
 }
 
@@ -177,7 +163,8 @@ function createHealthMetrics(
   registry: Registry,
   version: string,
   commands: readonly CommandName[],
-): Pick<ProcessMetrics, 'swept' | 'runFailed' | 'redisReachable'> {
+  droppedLines: () => number,
+) {
   const registers = [registry];
   const runsFailed = new Counter({
     name: 'imsync_call_runs_failed_total',
@@ -200,6 +187,15 @@ function createHealthMetrics(
     help: '1 when Redis answered this scrape; the fleet-wide metrics are missing otherwise.',
     registers,
   });
+  new Counter({
+    name: 'imsync_log_lines_dropped_total',
+    help: 'Log lines that were dropped because standard output could not be written.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(droppedLines());
+    },
+  });
   new Gauge({
     name: 'imsync_build_info',
     help: 'Always 1; the labels say what runs.',
@@ -208,11 +204,14 @@ function createHealthMetrics(
   }).set({ version, node: process.versions.node }, 1);
   for (const command of commands) runsFailed.inc({ command }, 0);
   return {
-    swept(found) {
+    /** Counts what a sweep found. */
+    swept(found: Swept): void {
       putBack.inc(found.putBack);
       unaccounted.set(found.unaccounted);
     },
-    runFailed: (command) => runsFailed.inc({ command }),
-    redisReachable: (yes) => reachable.set(yes ? 1 : 0),
+    /** Counts a run of a call that an error broke off: a bug, or Redis. The call is kept. */
+    runFailed: (command: CommandName) => runsFailed.inc({ command }),
+    /** Whether Redis answered this scrape. */
+    redisReachable: (yes: boolean) => reachable.set(yes ? 1 : 0),
   };
 }

@@ -1,29 +1,26 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { isNativeError } from 'node:util/types';
-import { ListenError, listenProblem } from '../lifecycle/listen-problem.ts';
-import type { StuckLoop } from './liveness.ts';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { CallQueues } from '../calls/bullmq/queues.ts';
+import type { Config } from '../config/config.ts';
+import type { ImportCommand } from '../im/bodies.ts';
+import { listen } from '../lifecycle/listen.ts';
+import { createCachedRead, within } from '../lifecycle/wait.ts';
+import type { Logger } from '../logging/log.ts';
+import { quotasOf } from '../pace/budget.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { ownerInfo } from '../redis/owner.ts';
+import { parseServerFacts, redisProblems, writeProblems } from '../redis/requirements.ts';
+import { createFleetMetrics } from './fleet-metrics.ts';
+import { type Heartbeat, stuckLoops, type WatchedLoop } from './liveness.ts';
+import { createProcessMetrics, type ProcessMetrics } from './process-metrics.ts';
+import { readStatus, type Status } from './status.ts';
 
-/** What the ops server shows. It only reads. */
-export interface OpsSources {
-  /** Loops that are stuck. Looks at nothing outside this process. */
-  stuckLoops(): readonly StuckLoop[];
-  /** Why no event could be accepted now; empty when one could. Rejects when that is not known in time. */
-  readinessProblems(): Promise<readonly string[]>;
-  /** Rejects when Redis does not answer in time. */
-  status(): Promise<object>;
-  /** Never rejects. */
-  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
-}
-
-export interface OpsServer {
-  /** `http://host:port`, with the port that is in use. */
-  readonly url: string;
-  readonly host: string;
-  readonly port: number;
-  close(): Promise<void>;
-}
-
+/** Scrapes and probes within this time share one read of Redis. */
+const FRESH_MS = 1_000;
+/** A probe waits no longer for Redis than this. */
+const PATIENCE_MS = 1_500;
+const TOO_LATE = `Redis did not answer within ${PATIENCE_MS} ms. Look whether it runs and is reachable from here.`;
 /** Probes and scrapers need few connections. */
 const MAX_CONNECTIONS = 100;
 const REQUEST_MS = 5_000;
@@ -34,43 +31,101 @@ const OPS_WORDS = {
   portVariable: 'IMSYNC_OPS_PORT',
 };
 
-/**
- * Rejects with ListenError when it cannot listen. It uses Node's own server: five paths without parameters
- * need no framework, which every worker would load at its start (docs/decisions/0092).
- */
-export async function startOpsServer(
-  sources: OpsSources,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<OpsServer> {
-  const routes = routesOf(sources);
-  const server = createServer(
-    { requestTimeout: REQUEST_MS, keepAliveTimeout: 6 * REQUEST_MS },
-    (request, response) => {
-      void serve(routes, request, response);
+/** The ops server of a worker and its metrics. */
+export type Ops = Awaited<ReturnType<typeof openOps>>;
+
+/** Rejects with ListenError when the ops server cannot listen. */
+export async function openOps(options: {
+  readonly config: Config;
+  /** A connection of its own, which fails at once while Redis is away. */
+  readonly redis: RedisClient;
+  /** Why connections of this process cannot be used although Redis answers. */
+  readonly refusals: () => readonly string[];
+  readonly keys: Keys;
+  readonly version: string;
+  readonly heartbeat: Heartbeat;
+  readonly droppedLines: () => number;
+  readonly log: Logger;
+}) {
+  const { config, redis, refusals, keys, version, heartbeat, droppedLines, log } = options;
+  const quotas = quotasOf(config);
+  const commands = Object.keys(quotas) as ImportCommand[];
+  // The owner of `redis` hears of its connection errors; the queues share that connection.
+  const queues = new CallQueues(redis, keys, commands, () => undefined);
+  const metrics = createProcessMetrics(version, commands, droppedLines);
+  let phase: 'starting' | 'running' | 'stopping' = 'starting';
+  let loops: readonly WatchedLoop[] = [];
+  const status = boundedRead(redis, () => readStatus(redis, keys, queues, config.app.sdkAppId, quotas));
+  const redisIsReady = boundedRead(redis, () => readinessProblems(redis, keys, config.redis.allowVolatile));
+  const readiness = async (): Promise<readonly string[]> => {
+    if (phase === 'starting') return ['The worker is starting. Wait a moment.'];
+    if (phase === 'stopping') return ['The worker is stopping.'];
+    const refused = refusals().map((reason) => `Redis refuses: ${reason}.`);
+    return refused.length > 0 ? refused : redisIsReady();
+  };
+  const livez = (): OpsAnswer => livenessAnswer(stuckLoops(loops, heartbeat, performance.now()));
+  const server = serve({
+    '/livez': livez,
+    '/healthz': livez,
+    '/readyz': async () => {
+      const problems = await readiness().catch((error: Error) => [error.message]);
+      return problems.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'unready', problems });
     },
-  );
-  server.setTimeout(6 * REQUEST_MS);
-  server.maxConnections = MAX_CONNECTIONS;
-  await listens(server, host, port);
-  const bound = server.address() as AddressInfo;
-  const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+    '/status': () =>
+      status().then(
+        (read) => json(200, read),
+        (error: Error) => json(503, { error: error.message }),
+      ),
+    '/metrics': createScrape(metrics, status),
+  });
+  const url = await listen(server, config.ops, OPS_WORDS, () =>
+    once(server.listen(config.ops), 'listening'),
+  ).catch(async (error: Error) => {
+    await queues.close();
+    throw error;
+  });
+  log.info({ url }, 'ops server listens: /livez, /readyz, /status, /metrics');
   return {
-    url: `http://${shownHost}:${bound.port}`,
-    host,
-    port: bound.port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    metrics,
+    /** The loops run: from now on /livez watches them, and /readyz may be green. */
+    started(running: readonly WatchedLoop[]): void {
+      loops = running;
+      phase = 'running';
+    },
+    /** /readyz turns red. The other paths go on answering. */
+    stopping(): void {
+      phase = 'stopping';
+    },
+    /** To be called before Redis is closed. */
+    async close(): Promise<void> {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+      await queues.close();
+    },
   };
 }
 
-function listens(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new ListenError(listenProblem(error, host, port, OPS_WORDS))));
-    server.listen({ host, port }, resolve);
-  });
+/** A read of Redis that may be asked for at any rate. It ends in time, and fails in words for operators. */
+function boundedRead<T>(redis: RedisClient, read: () => Promise<T>): () => Promise<T> {
+  const cached = createCachedRead(read, FRESH_MS);
+  return () =>
+    within(cached(), PATIENCE_MS, TOO_LATE).catch((error: Error) => {
+      // A client's own words about its connection mean nothing to an operator.
+      if (error.message === TOO_LATE) throw error;
+      if (redis.status === 'ready') throw new Error(`Redis answers with an error: ${error.message}`);
+      throw new Error('Redis cannot be reached at present. Look whether it runs and is reachable from here.');
+    });
+}
+
+/**
+ * Why an event could not be accepted now, in sentences; empty when it could: Redis answers, takes writes and
+ * keeps them. A hold or a pause is no reason: events are accepted and wait.
+ */
+async function readinessProblems(redis: RedisClient, keys: Keys, allowVolatile: boolean): Promise<string[]> {
+  const info = await ownerInfo(redis, keys);
+  return [...writeProblems(info), ...redisProblems(parseServerFacts(info), allowVolatile)];
 }
 
 interface OpsAnswer {
@@ -79,55 +134,67 @@ interface OpsAnswer {
   readonly text: string;
 }
 
-type Routes = ReadonlyMap<string, () => OpsAnswer | Promise<OpsAnswer>>;
-
-function routesOf(sources: OpsSources): Routes {
-  const livez = (): OpsAnswer => {
-    const stuck = sources.stuckLoops().map(({ loop, stuckForMs }) => ({
-      loop,
-      since: new Date(Date.now() - stuckForMs).toISOString(),
-      stuckForMs,
-    }));
-    return stuck.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'stuck', stuck });
-  };
-  const readyz = async (): Promise<OpsAnswer> => {
-    const problems = await sources.readinessProblems().catch((error: Error) => [error.message]);
-    return problems.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'unready', problems });
-  };
-  const status = async (): Promise<OpsAnswer> => {
-    const status = await sources.status().catch((error: Error) => error);
-    return isNativeError(status) ? json(503, { error: status.message }) : json(200, status);
-  };
-  const metrics = async (): Promise<OpsAnswer> => ({ status: 200, ...(await sources.metrics()) });
-  return new Map(
-    Object.entries({
-      '/livez': livez,
-      '/healthz': livez,
-      '/readyz': readyz,
-      '/status': status,
-      '/metrics': metrics,
-    }),
-  );
-}
-
-/** Answers by method and path alone; no body is read. Never rejects. */
-async function serve(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const [path = ''] = (request.url ?? '').split('?');
-  const route = request.method === 'GET' || request.method === 'HEAD' ? routes.get(path) : undefined;
-  const answer =
-    route === undefined
-      ? json(404, { error: 'There is nothing here. GET /livez, /readyz, /status or /metrics.' })
-      : await Promise.resolve()
-          .then(route)
-          .catch(() => json(500, { error: 'The answer cannot be given: a bug, please report it.' }));
-  response.writeHead(answer.status, {
-    'cache-control': 'no-store',
-    'content-type': answer.contentType,
-    'content-length': Buffer.byteLength(answer.text),
-  });
-  response.end(request.method === 'HEAD' ? undefined : answer.text);
-}
-
 function json(status: number, body: object): OpsAnswer {
   return { status, contentType: 'application/json; charset=utf-8', text: JSON.stringify(body) };
+}
+
+function livenessAnswer(stuck: ReturnType<typeof stuckLoops>): OpsAnswer {
+  if (stuck.length === 0) return json(200, { status: 'ok' });
+  const sinceOf = (stuckForMs: number): string => new Date(Date.now() - stuckForMs).toISOString();
+  return json(503, {
+    status: 'stuck',
+    stuck: stuck.map(({ loop, stuckForMs }) => ({ loop, since: sinceOf(stuckForMs), stuckForMs })),
+  });
+}
+
+/** Answers a scrape: this process's metrics, and the fleet's as long as Redis answers. */
+function createScrape(own: ProcessMetrics, status: () => Promise<Status>): () => Promise<OpsAnswer> {
+  const fleet = createFleetMetrics();
+  const fleetText = async (): Promise<string> => {
+    try {
+      fleet.show(await status());
+      own.redisReachable(true);
+      return await fleet.registry.metrics();
+    } catch {
+      // Old values would look like present ones, so the fleet's metrics are left out.
+      own.redisReachable(false);
+      return '';
+    }
+  };
+  return async () => {
+    const shared = await fleetText();
+    const text = `${await own.registry.metrics()}\n${shared}`;
+    return { status: 200, contentType: own.registry.contentType, text };
+  };
+}
+
+/**
+ * A server that answers by method and path alone; no body is read. It is Node's own: five paths without
+ * parameters need no framework, which every worker would load at its start (docs/decisions/0092).
+ */
+function serve(routes: Readonly<Record<string, () => OpsAnswer | Promise<OpsAnswer>>>) {
+  const paths = new Map(Object.entries(routes));
+  const answer = async ({ url = '', method }: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const route = method === 'GET' || method === 'HEAD' ? paths.get(url.split('?', 1)[0] ?? '') : undefined;
+    const { status, contentType, text } = await Promise.resolve()
+      .then(route ?? nothingHere)
+      .catch(() => json(500, { error: 'The answer cannot be given: a bug, please report it.' }));
+    response.writeHead(status, {
+      'cache-control': 'no-store',
+      'content-type': contentType,
+      'content-length': Buffer.byteLength(text),
+    });
+    response.end(method === 'HEAD' ? undefined : text);
+  };
+  const server = createServer(
+    { requestTimeout: REQUEST_MS, keepAliveTimeout: 6 * REQUEST_MS },
+    (request, response) => void answer(request, response),
+  );
+  server.setTimeout(6 * REQUEST_MS);
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
+}
+
+function nothingHere(): OpsAnswer {
+  return json(404, { error: 'There is nothing here. GET /livez, /readyz, /status or /metrics.' });
 }

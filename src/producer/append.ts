@@ -22,20 +22,18 @@ const HALF_A_PAIR = /\\ud[89a-f]/i;
 /** The text that Redis appends to an error inside a script. */
 const WHERE_IN_THE_SCRIPT = /\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/;
 
-/** Adds events to the stream, in the order of the calls. */
-export interface Appender {
-  /**
-   * Each entry is field, value, field, value, … Resolves to a stream ID or Redis's error per entry, in their
-   * order. Rejects if the connection breaks; then it is unknown which entries arrived.
-   */
-  append(entries: readonly (readonly string[])[]): Promise<(string | Error)[]>;
-}
+/**
+ * Adds entries to the stream, in the order of the calls. Each entry is field, value, field, value, … Resolves
+ * to a stream ID or Redis's error per entry. Rejects if the connection breaks; then it is unknown which
+ * entries arrived.
+ */
+export type Append = (entries: readonly (readonly string[])[]) => Promise<(string | Error)[]>;
 
 /**
  * Sends lists as JSON to a script, 250 entries per call: one command per entry would cost the sender five
  * times as much CPU. If the Redis user may not run scripts, it sends one command per entry.
  */
-export function createAppender(redis: RedisClient, stream: string): Appender {
+export function createAppend(redis: RedisClient, stream: string): Append {
   let scripts: Promise<boolean> | undefined;
 
   const mayRunScripts = async (): Promise<boolean> => {
@@ -49,7 +47,7 @@ export function createAppender(redis: RedisClient, stream: string): Appender {
     }
   };
 
-  const byCommands = async (entries: readonly (readonly string[])[]): Promise<(string | Error)[]> => {
+  const byCommands: Append = async (entries) => {
     const pipeline = redis.pipeline();
     for (const fields of entries) pipeline.xadd(stream, '*', ...fields);
     const replies = (await pipeline.exec()) ?? [];
@@ -59,7 +57,7 @@ export function createAppender(redis: RedisClient, stream: string): Appender {
     });
   };
 
-  const byScript = async (entries: readonly (readonly string[])[]): Promise<(string | Error)[]> => {
+  const byScript: Append = async (entries) => {
     const json = JSON.stringify(entries);
     if (HALF_A_PAIR.test(json)) return byCommands(entries);
     try {
@@ -67,32 +65,26 @@ export function createAppender(redis: RedisClient, stream: string): Appender {
       const ids = (await redis.eval(APPEND, 1, stream, json)) as unknown[];
       return entries.map((_, i) => idOf(ids[i]));
     } catch (error) {
-      if (!isReply(error)) throw error;
-      const refused = new Error(error.message.replace(WHERE_IN_THE_SCRIPT, ''));
+      const { name, message } = error as Error;
+      // An error of the connection, not an answer of Redis.
+      if (name !== 'ReplyError') throw error;
+      const refused = new Error(message.replace(WHERE_IN_THE_SCRIPT, ''));
       return entries.map(() => refused);
     }
   };
 
-  return {
-    async append(entries) {
-      if (entries.length >= LIST_ENTRIES) scripts ??= mayRunScripts();
-      // Calls that come meanwhile wait as well, so that the order is kept.
-      const scripted = scripts !== undefined && (await scripts);
-      if (!scripted || entries.length < LIST_ENTRIES) return byCommands(entries);
-      const steps: Promise<(string | Error)[]>[] = [];
-      for (let from = 0; from < entries.length; from += STEP_ENTRIES) {
-        steps.push(byScript(entries.slice(from, from + STEP_ENTRIES)));
-      }
-      return (await Promise.all(steps)).flat();
-    },
+  return async (entries) => {
+    if (entries.length >= LIST_ENTRIES) scripts ??= mayRunScripts();
+    // Calls that come meanwhile wait as well, so that the order is kept.
+    const scripted = scripts !== undefined && (await scripts);
+    if (!scripted || entries.length < LIST_ENTRIES) return byCommands(entries);
+    const steps: Promise<(string | Error)[]>[] = [];
+    for (let from = 0; from < entries.length; from += STEP_ENTRIES)
+      steps.push(byScript(entries.slice(from, from + STEP_ENTRIES)));
+    return (await Promise.all(steps)).flat();
   };
 }
 
 function idOf(id: unknown): string | Error {
   return typeof id === 'string' ? id : new Error('Redis gave no answer');
-}
-
-/** Whether Redis answered with this error, as opposed to an error of the connection. */
-function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError';
 }

@@ -1,6 +1,11 @@
 import { type Outcome, readOutcome } from '../event/outcome.ts';
 import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/connect.ts';
-import type { ImportOutcome } from './results.ts';
+
+/**
+ * How an event ended. `pending` means that this was not known in time: the event is safe in Redis, and a
+ * worker will import it later.
+ */
+export type ImportOutcome = Outcome | (Omit<Outcome, 'outcome' | 'reason'> & { readonly outcome: 'pending' });
 
 export interface OutcomeInboxOptions {
   /** The private channel of this process. Its events name it as `replyTo`. */
@@ -67,10 +72,7 @@ export class OutcomeInbox {
     if (this.#isClosed) throw new Error('it is closed');
     clearTimeout(this.#idleTimer);
     this.#adding++;
-    let ended = false;
     const end = (): void => {
-      if (ended) return;
-      ended = true;
       this.#adding--;
       this.#whenIdle();
     };
@@ -131,28 +133,24 @@ export class OutcomeInbox {
   #whenIdle(): void {
     if (this.#waiting.size > 0 || this.#adding > 0) return;
     this.#unclaimed.clear();
-    this.#stopLooking();
-    clearTimeout(this.#idleTimer);
+    this.#stopTimers();
     this.#idleTimer = setTimeout(() => void this.#disconnect(), this.#options.idleMs ?? IDLE_MS).unref();
   }
 
-  #stopLooking(): void {
+  #stopTimers(): void {
+    clearTimeout(this.#idleTimer);
     clearInterval(this.#lookTimer);
     this.#lookTimer = undefined;
   }
 
   async #disconnect(): Promise<void> {
-    clearTimeout(this.#idleTimer);
-    this.#stopLooking();
+    this.#stopTimers();
     const listener = this.#listener;
     this.#listener = undefined;
     if (listener !== undefined) await closeRedis(listener.client);
   }
 
-  /**
-   * Reads the outcomes that were published while nobody listened. If Redis is away, the next look tries
-   * again.
-   */
+  /** Reads outcomes published while nobody listened. If Redis is away, the next look tries again. */
   async #readMissed(): Promise<void> {
     const { commands } = this.#options;
     try {
@@ -172,16 +170,17 @@ export class OutcomeInbox {
       // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is
       // active.
       if (isSubscribed)
-        client.subscribe(this.channel).then(
+        void client.subscribe(this.channel).then(
           () => this.#readMissed(),
           () => undefined,
         );
     });
-    const listening = whenReady(client, this.#options.connectTimeoutMs)
-      .then(() => listenOn(client, this.channel))
-      .then(() => {
-        isSubscribed = true;
-      });
+    const subscribe = async (): Promise<void> => {
+      await whenReady(client, this.#options.connectTimeoutMs);
+      await listenOn(client, this.channel);
+      isSubscribed = true;
+    };
+    const listening = subscribe();
     const listener = { client, listening };
     this.#listener = listener;
     listening.catch(() => {

@@ -3,16 +3,38 @@ import { type EventRules, isAbsent } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
-import { type Keys, keysOf } from '../redis/keys.ts';
-import { type Appender, createAppender } from './append.ts';
-import { type Expectation, OutcomeInbox } from './outcome-inbox.ts';
-import {
-  type Accepted,
-  type Importing,
-  type ImportOutcome,
-  InvalidUserError,
-  NotAcceptedError,
-} from './results.ts';
+import { keysOf } from '../redis/keys.ts';
+import { type Append, createAppend } from './append.ts';
+import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
+
+/** The user is not valid, so nothing was sent. `problems` has one entry for each thing to change. */
+export class InvalidUserError extends Error {
+  override readonly name = 'InvalidUserError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('; '));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Redis did not accept the event: it is away, or it refused the event, for instance because its memory is
+ * full. After a broken connection the event may have arrived. So add the user again: a repeat does no harm.
+ */
+export class NotAcceptedError extends Error {
+  override readonly name = 'NotAcceptedError';
+}
+
+type Refused = { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
+
+/** The result of `addMany` for one user: the ID of the event, or the error. */
+export type Accepted = { readonly ok: true; readonly eventId: string } | Refused;
+
+/** The result of `importMany` for one user. `outcome` resolves when it is known; it never rejects. */
+export type Importing =
+  | { readonly ok: true; readonly eventId: string; readonly outcome: Promise<ImportOutcome> }
+  | Refused;
 
 /** Options of `importUser` and `importMany`. */
 export interface WaitOptions {
@@ -73,8 +95,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
  */
 export class UserCreatedProducer {
   readonly #client: RedisClient;
-  readonly #keys: Keys;
-  readonly #appender: Appender;
+  readonly #append: Append;
   readonly #rules: EventRules;
   readonly #connectTimeoutMs: number;
   readonly #inbox: OutcomeInbox;
@@ -90,7 +111,7 @@ export class UserCreatedProducer {
         `sdkAppId must be the app's SDKAppID, a positive whole number, not ${String(options.sdkAppId)}`,
       );
     }
-    this.#keys = keysOf(options.sdkAppId);
+    const keys = keysOf(options.sdkAppId);
     const form = options.api ?? (options.hosted === true ? 'hosted' : undefined);
     this.#rules = { adminId: options.adminId ?? 'administrator', form };
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
@@ -107,9 +128,9 @@ export class UserCreatedProducer {
       if (change.state === 'lost') this.#lostReason = change.reason;
       options.onConnection?.(change.state, change.state === 'lost' ? change.reason : undefined);
     });
-    this.#appender = createAppender(this.#client, this.#keys.stream);
+    this.#append = createAppend(this.#client, keys.stream);
     this.#inbox = new OutcomeInbox({
-      channel: this.#keys.replyPrefix + randomUUID(),
+      channel: keys.replyPrefix + randomUUID(),
       open: () => openRedis(settings, 'oneshot', 'outcomes', () => undefined),
       commands: this.#client,
       connectTimeoutMs: this.#connectTimeoutMs,
@@ -132,8 +153,7 @@ export class UserCreatedProducer {
    * }
    */
   async add(user: UserInput): Promise<string> {
-    const [accepted] = await this.addMany([user]);
-    if (accepted === undefined) throw new NotAcceptedError('Redis gave no answer');
+    const [accepted = noAnswer()] = await this.addMany([user]);
     if (!accepted.ok) throw accepted.error;
     return accepted.eventId;
   }
@@ -149,7 +169,9 @@ export class UserCreatedProducer {
   async addMany(users: readonly UserInput[]): Promise<Accepted[]> {
     const results: Accepted[] = [];
     for (let from = 0; from < users.length; from += LIST_USERS) {
-      results.push(...(await this.#addChunk(users.slice(from, from + LIST_USERS))));
+      const list = users.slice(from, from + LIST_USERS);
+      const problems = list.map((user) => problemsOf(user, this.#rules));
+      results.push(...(await forValid(list, problems, (valid) => this.#send(valid))));
     }
     return results;
   }
@@ -173,8 +195,7 @@ export class UserCreatedProducer {
    * else if (outcome === 'pending') await welcomeLater('alice');
    */
   async importUser(user: UserInput, options: WaitOptions = {}): Promise<ImportOutcome> {
-    const [importing] = await this.importMany([user], options);
-    if (importing === undefined) throw new NotAcceptedError('Redis gave no answer');
+    const [importing = noAnswer()] = await this.importMany([user], options);
     if (!importing.ok) throw importing.error;
     return importing.outcome;
   }
@@ -190,15 +211,7 @@ export class UserCreatedProducer {
       throw new RangeError(`timeoutMs must be 0 to ${MAX_TIMEOUT_MS} milliseconds, not ${String(timeoutMs)}`);
     const untilMs = performance.now() + timeoutMs;
     const problems = users.map((user) => [...problemsOf(user, this.#rules), ...replyToProblems(user)]);
-    const importing = await this.#importValid(
-      users.filter((_, i) => problems[i]?.length === 0),
-      untilMs,
-    );
-    let next = 0;
-    return problems.map((found): Importing => {
-      if (found.length > 0) return { ok: false, error: new InvalidUserError(found) };
-      return importing[next++] ?? { ok: false, error: new NotAcceptedError('Redis gave no answer') };
-    });
+    return forValid(users, problems, (valid) => this.#importValid(valid, untilMs));
   }
 
   /**
@@ -212,14 +225,13 @@ export class UserCreatedProducer {
 
   /** Listens for outcomes before it adds, so that no outcome comes too early. */
   async #importValid(users: readonly UserInput[], untilMs: number): Promise<Importing[]> {
-    if (users.length === 0) return [];
     let expectation: Expectation;
     try {
       await this.#connected();
       expectation = await this.#inbox.expect();
     } catch (error) {
-      const reason = `its outcome cannot be listened for: ${(error as Error).message}`;
-      return users.map(() => ({ ok: false, error: notAccepted(reason) }));
+      const refused = notAccepted(`its outcome cannot be listened for: ${(error as Error).message}`);
+      return users.map(() => refused);
     }
     try {
       const accepted = await this.addMany(users.map((user) => ({ ...user, replyTo: this.#inbox.channel })));
@@ -234,35 +246,16 @@ export class UserCreatedProducer {
     }
   }
 
-  async #addChunk(users: readonly UserInput[]): Promise<Accepted[]> {
-    const problems = users.map((user) => problemsOf(user, this.#rules));
-    const valid = users.filter((_, i) => problems[i]?.length === 0);
-    const replies = await this.#send(valid);
-    let next = 0;
-    return problems.map((found): Accepted => {
-      if (found.length > 0) return { ok: false, error: new InvalidUserError(found) };
-      const reply = replies[next++];
-      return reply instanceof NotAcceptedError || reply === undefined
-        ? { ok: false, error: reply ?? new NotAcceptedError('Redis gave no answer for this event') }
-        : { ok: true, eventId: reply };
-    });
-  }
-
-  async #send(users: readonly UserInput[]): Promise<(string | NotAcceptedError)[]> {
-    if (users.length === 0) return [];
-    // Errors are made only where they are needed, since an error costs more than an event.
-    const failed = (reason: string): NotAcceptedError[] => users.map(() => notAccepted(reason));
+  async #send(users: readonly UserInput[]): Promise<Accepted[]> {
     try {
       await this.#connected();
+      const replies = await this.#append(users.map(toFields));
+      return replies.map((reply) =>
+        typeof reply === 'string' ? { ok: true, eventId: reply } : notAccepted(reply.message),
+      );
     } catch (error) {
-      return failed((error as Error).message);
-    }
-    const entries = users.map(toFields);
-    try {
-      const replies = await this.#appender.append(entries);
-      return replies.map((reply) => (typeof reply === 'string' ? reply : notAccepted(reply.message)));
-    } catch (error) {
-      return failed((error as Error).message);
+      const refused = notAccepted((error as Error).message);
+      return users.map(() => refused);
     }
   }
 
@@ -276,8 +269,27 @@ export class UserCreatedProducer {
   }
 }
 
-function notAccepted(reason: string): NotAcceptedError {
-  return new NotAcceptedError(`Redis did not take the event: ${reason}. Try again; a repeat does no harm.`);
+/** Does `work` for the users without problems, and returns a result for each user, in order. */
+async function forValid<T>(
+  users: readonly UserInput[],
+  problems: readonly (readonly string[])[],
+  work: (valid: readonly UserInput[]) => Promise<T[]>,
+): Promise<(T | Refused)[]> {
+  const valid = users.filter((_, i) => problems[i]?.length === 0);
+  const results = valid.length === 0 ? [] : await work(valid);
+  let next = 0;
+  return problems.map((found) =>
+    found.length > 0 ? { ok: false, error: new InvalidUserError(found) } : (results[next++] ?? noAnswer()),
+  );
+}
+
+function notAccepted(reason: string): Refused {
+  const message = `Redis did not take the event: ${reason}. Try again; a repeat does no harm.`;
+  return { ok: false, error: new NotAcceptedError(message) };
+}
+
+function noAnswer(): Refused {
+  return { ok: false, error: new NotAcceptedError('Redis gave no answer') };
 }
 
 function problemsOf(user: UserInput, rules: EventRules): string[] {

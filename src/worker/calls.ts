@@ -20,22 +20,17 @@ import { waitingUsers } from '../ledger/waiting-users.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
-import { runningDeadline, type WatchedLoop } from '../ops/liveness.ts';
+import { runningDeadline } from '../ops/liveness.ts';
+import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { Capacity } from './capacity.ts';
 import type { Connections } from './connections.ts';
-import type { Pacing } from './pacing.ts';
-import type { Servers } from './servers.ts';
+import type { Capacity, Pacing } from './pacing.ts';
 
-/** The loops that carry events from the intake to the end of each. */
-export interface Calls {
-  readonly loops: readonly WatchedLoop[];
-  /** Cuts, sweeps and probes no more; then nothing new is fetched, and what is on the wire is finished. */
-  close(): Promise<void>;
-}
-
-/** Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms apart or more. */
+/**
+ * Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms
+ * apart or more.
+ */
 const READY = { places: 12, patienceMs: 3_000 };
 
 /** What the loops are made of. */
@@ -48,21 +43,21 @@ interface Parts {
   readonly keys: Keys;
   readonly pacing: Pacing;
   readonly api: Api;
-  readonly ops: Servers['ops'];
+  readonly metrics: ProcessMetrics;
   readonly random: () => number;
   readonly log: Logger;
 }
 
-export function startCalls(parts: Parts): Calls {
-  const { capacity, id, connections, keys, pacing, api, ops } = parts;
+/** Starts the loops that carry events from the intake to their ends. */
+export function startCalls(parts: Parts) {
+  const { capacity, id, connections, keys, pacing, api, metrics } = parts;
   const { batch, commands } = capacity;
-  const { watch, slotQueues } = pacing;
   const redis = connections.commands;
   const { trouble } = connections.log;
   const queues = new CallQueues(redis, keys, commands, trouble('the call queue'));
   const callBroke = trouble('a call (it is kept and will be made again)');
   const failed = (command: ImportCommand, error: Error): void => {
-    ops.runFailed(command);
+    metrics.runFailed(command);
     callBroke(error);
   };
   const localCalls = new LocalCalls({
@@ -75,9 +70,8 @@ export function startCalls(parts: Parts): Calls {
   const admission = new Admission({ ...READY, nowMs: () => performance.now() });
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
   const coalescer = new Coalescer({
-    redis,
+    ...{ redis, keys },
     blocking: connections.intake,
-    keys,
     limits: cutLimits(parts),
     processId: id,
     async place() {
@@ -86,53 +80,49 @@ export function startCalls(parts: Parts): Calls {
     },
     nextClaim: createCallClaims(randomUUID),
     expectCall: () => api.client.expectCall(),
-    take(call, release) {
-      localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release));
-    },
+    take: (call, release) => localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release)),
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),
   });
   coalescer.start();
-  watch.onChange(() => {
+  pacing.watch.onChange(() => {
     admission.openAll();
     coalescer.nudge();
   });
-  const prober = probing(parts);
-  const workers: CallWorker[] = commands.map(
+  const prober = startProber(parts);
+  const workers = commands.map(
     (command) =>
       new CallWorker({
-        command,
-        connection: redis,
-        keys,
+        ...{ command, connection: redis, keys },
         concurrency: capacity.concurrency(command),
         run: (callId, kind) => deliver(delivery, callId, kind),
         onFailed: (_callId, error) => failed(command, error),
         onTrouble: trouble('the call worker'),
       }),
   );
-  const sweeper = sweeping(parts, queues);
+  const sweeper = startSweeping(parts, queues);
   return {
     loops: [
       { name: 'coalescer', deadline: coalescer.deadline },
       { name: 'calls in hand', deadline: localCalls.deadline },
       { name: 'sweeper', deadline: sweeper },
       { name: 'prober', deadline: prober.deadline },
-      ...slotQueues.map(({ command, slotQueue }) => ({
+      ...pacing.slotQueues.map(({ command, slotQueue }) => ({
         name: `slot queue of ${command}`,
         deadline: slotQueue,
       })),
       ...workers.map((worker, i) => ({
         name: `call worker of ${commands[i]}`,
-        deadline: runningDeadline(worker, performance.now.bind(performance)),
+        deadline: runningDeadline(worker, () => performance.now()),
       })),
     ],
-    async close() {
+    /** Stops cutting, sweeping, probing and fetching. Then it finishes what is on the wire. */
+    async close(): Promise<void> {
       const ended = [coalescer.close(), sweeper.stop(), prober.close()];
-      // Workers close first, so that nothing new is fetched. Calls that wait for a slot leave before the coalescer is
-      // waited for: the coalescer may wait for their places.
       ended.push(...workers.map((worker) => worker.close()));
+      // Calls that wait for a slot leave before the coalescer is waited for: it may wait for their places.
       admission.close();
-      for (const { slotQueue } of slotQueues) slotQueue.close();
+      for (const { slotQueue } of pacing.slotQueues) slotQueue.close();
       await Promise.all(ended);
       await localCalls.close();
       await queues.close();
@@ -157,31 +147,28 @@ function cutLimits({ config, capacity }: Parts): CutLimits {
 
 /** What every run of a call record needs. `nudge`: entries came back to the intake. */
 function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void): DeliveryOptions {
-  const { config, capacity, connections, keys, pacing, api, ops, random, log } = parts;
+  const { config, capacity, connections, keys, pacing, api, metrics, random, log } = parts;
   const { batch, single } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
   return {
-    redis,
-    keys,
+    ...{ redis, keys, admission, random },
     client: api.client,
     limiters: { ...pacing.limiters, account_check: pacing.checkLimiter },
     hold: pacing.hold,
     watch: pacing.watch,
     commands: { form: config.api.form, batch, single },
-    admission,
     overrides: config.verdicts,
     batchSize: new BatchSize(redis, keys, trouble('noting how large a call may be')),
     chance: new Chance(() => performance.now()),
     rules: { adminId: config.app.adminId, form: config.api.form },
     onProfileFault: config.onProfileFault,
     retry: config.retry,
-    random,
     allOutcomes: config.outcomes === 'all',
     signAnew: api.signAnewInDoubt,
     readSecretAnew: api.signAnew,
     report: allOf(
-      [ops.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
+      [metrics.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
       trouble('a report'),
     ),
   };
@@ -194,15 +181,12 @@ async function addJobs(
   calls: readonly CutCall[],
 ): Promise<void> {
   for (const command of commands) {
-    const ofCommand = calls.filter((call) => call.command === command);
-    await queues.add(
-      command,
-      ofCommand.map(({ callId }) => callId),
-    );
+    const ofCommand = calls.filter((call) => call.command === command).map(({ callId }) => callId);
+    await queues.add(command, ofCommand);
   }
 }
 
-function probing({ pacing, api, connections, keys, ops, random, log }: Parts): Prober {
+function startProber({ pacing, api, connections, keys, metrics, random, log }: Parts): Prober {
   const redis = connections.commands;
   const prober = new Prober({
     client: api.client,
@@ -213,7 +197,7 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
     random,
     waitingUsers: () => waitingUsers(redis, keys, random()),
     onProbe: (verdict, answer, durationMs) => {
-      ops.probed('account_check', verdict, answer, durationMs);
+      metrics.probed('account_check', verdict, answer, durationMs);
       const { errorCode, errorInfo, meaning } = verdict;
       log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
     },
@@ -223,12 +207,12 @@ function probing({ pacing, api, connections, keys, ops, random, log }: Parts): P
   return prober;
 }
 
-function sweeping({ config, connections, keys, ops, log }: Parts, queues: CallQueues) {
+function startSweeping({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
   return startSweeper(
     () => sweep(connections.commands, keys, queues, config.retry.maxMs),
     (swept) => {
-      ops.swept(swept);
+      metrics.swept(swept);
       logSweep(swept);
     },
     connections.log.trouble('the sweep'),

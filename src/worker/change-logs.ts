@@ -9,14 +9,10 @@ import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import type { Connections } from './connections.ts';
 import type { Pacing } from './pacing.ts';
 
-/** Those who say what changes: this worker's presence to the fleet; holds, rates, clocks and memory to the log. */
-export interface ChangeLogs {
-  close(): Promise<void>;
-}
-
+/** Tells the fleet that this worker lives, and the log what changes: holds, rates, clocks and memory. */
 export function startChangeLogs(options: {
   readonly config: Config;
-  /** Of this process. */
+  /** ID of this process. */
   readonly id: string;
   readonly version: string;
   readonly connections: Connections;
@@ -25,13 +21,13 @@ export function startChangeLogs(options: {
   readonly intakeUrl: string | undefined;
   readonly clockIsAhead: (ms: number) => void;
   readonly log: Logger;
-}): ChangeLogs {
+}): { close(): Promise<void> } {
   const { config, id, version, connections, keys, pacing, intakeUrl, clockIsAhead, log } = options;
   const redis = connections.commands;
   const { trouble } = connections.log;
   const { hold, watch, limiters } = pacing;
   startHoldLog({ hold, watch, redis, keys, log, onTrouble: trouble('reading the hold') });
-  const sayRates = createRateLog(
+  const logRates = createRateLog(
     Object.values(limiters).map(({ command, slots }) => ({
       command,
       slots,
@@ -39,22 +35,18 @@ export function startChangeLogs(options: {
     })),
     log,
   );
-  const sayClock = createClockLog(log);
+  const logClock = createClockLog(log);
   const presence = startPresence({
-    redis,
-    keys,
-    id,
-    version,
+    ...{ redis, keys, id, version, intakeUrl },
     onForgotten: () =>
       log.error(
         'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
           'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
       ),
-    intakeUrl,
-    alongside: sayRates,
+    alongside: logRates,
     onClock: (aheadMs) => {
       clockIsAhead(aheadMs);
-      sayClock(aheadMs);
+      logClock(aheadMs);
     },
     onTrouble: trouble('the sign of life'),
   });

@@ -1,11 +1,51 @@
 import type { Config } from '../config/config.ts';
 import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
+import { commandPair, type Quota, quotasOf, ratePerSecond } from '../pace/budget.ts';
 import { createHoldState, type HoldState } from '../pace/hold/hold-state.ts';
 import { type HoldWatch, watchHold } from '../pace/hold/hold-watch.ts';
 import { type CommandLimiter, openLimiter } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Connections } from './connections.ts';
+
+/** Seconds of budget that may stand open as calls, over the fleet. Beyond that, events wait in the stream. */
+const OPEN_SECONDS = 2;
+/** As many as may stand open, so that no new call waits for a worker while others are split or resolved. */
+const CONCURRENCY = { atLeast: 8, atMost: 200 };
+/**
+ * Users in a record of hosted mode, where each has a call of their own: enough to make jobs cheap, few enough
+ * to leave little behind when a worker dies.
+ */
+const HOSTED_RECORD_USERS = 20;
+
+/** How much this worker takes on, by its configuration. */
+export type Capacity = ReturnType<typeof capacityOf>;
+
+export function capacityOf(config: Config) {
+  const { batch, single } = commandPair(config.api.form);
+  const quotas = quotasOf(config);
+  const isHosted = config.api.form === 'hosted';
+  const callsInRecord = isHosted ? HOSTED_RECORD_USERS : 1;
+  const quota = (command: ImportCommand): Quota => {
+    const found = quotas[command];
+    if (found === undefined)
+      throw new RangeError(`no quota is known for ${command}: a bug, please report it`);
+    return found;
+  };
+  const openRecords = (command: ImportCommand): number =>
+    Math.ceil((OPEN_SECONDS * ratePerSecond(quota(command))) / callsInRecord);
+  return {
+    ...{ batch, single, quota },
+    /** The commands that carry events, each once. */
+    commands: [...new Set<ImportCommand>([batch, single])] as const,
+    usersInRecord: isHosted ? HOSTED_RECORD_USERS : config.batch.maxSize,
+    /** Records that may stand open, over the fleet. */
+    openRecords,
+    /** Jobs that this process works on at a time. The batch command has as many local calls besides. */
+    concurrency: (command: ImportCommand): number =>
+      Math.min(CONCURRENCY.atMost, Math.max(CONCURRENCY.atLeast, openRecords(command))),
+  };
+}
 
 /** When this process may call: the fleet's hold, and a limiter for each command. */
 export interface Pacing {

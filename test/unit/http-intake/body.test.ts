@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { MAX_USER_BYTES, readUser } from '../../../src/http-intake/accept.ts';
 import {
   type BodyForm,
   bodyFormOf,
   MAX_BODY_BYTES,
+  MAX_USER_BYTES,
   MAX_USERS,
+  readUser,
   usersOf,
 } from '../../../src/http-intake/body.ts';
 import { RefusedRequest } from '../../../src/http-intake/refused-request.ts';

@@ -1,25 +1,19 @@
 import { Registry } from 'prom-client';
+import { type BodyForm, BodyMemory, readUser, usersOf } from '../../../src/http-intake/body.ts';
 import {
   bodyOf,
-  readUser,
   type Sender,
   sendUsers,
   statusOf,
   type UserResult,
+  waitSecondsOf,
   withOutcomes,
-} from '../../../src/http-intake/accept.ts';
-import { type BodyForm, createBodyMemory, usersOf } from '../../../src/http-intake/body.ts';
-import { waitSecondsOf } from '../../../src/http-intake/post-users.ts';
-import { createIntakeLog } from '../../../src/http-intake/request-log.ts';
-import { createIntakeMetrics } from '../../../src/http-intake/request-metrics.ts';
-import { createTokenKeeper } from '../../../src/http-intake/tokens.ts';
+} from '../../../src/http-intake/post-users.ts';
+import { createIntakeLog, createIntakeMetrics } from '../../../src/http-intake/request-report.ts';
+import { createTokenCheck } from '../../../src/http-intake/tokens.ts';
 import { createLogger } from '../../../src/logging/log.ts';
-import {
-  type Importing,
-  type ImportOutcome,
-  InvalidUserError,
-  NotAcceptedError,
-} from '../../../src/producer/results.ts';
+import type { ImportOutcome } from '../../../src/producer/outcome-inbox.ts';
+import { type Importing, InvalidUserError, NotAcceptedError } from '../../../src/producer/producer.ts';
 
 test.each<[string | string[] | undefined, number | undefined]>([
   ['wait=2', 2],
@@ -46,7 +40,7 @@ describe('tokens', () => {
   const keeper = (read: () => readonly string[]) => {
     const said: (string | null)[] = [];
     let nowMs = 0;
-    const { admits } = createTokenKeeper(
+    const admits = createTokenCheck(
       read,
       (problem) => said.push(problem),
       () => nowMs,
@@ -226,7 +220,7 @@ describe('sending', () => {
 });
 
 test('the bytes of bodies held at once are bounded, and can be held again once released', () => {
-  const memory = createBodyMemory();
+  const memory = new BodyMemory();
   expect(memory.hold(60 * 1024 * 1024)).toBe(true);
   expect(memory.hold(8 * 1024 * 1024)).toBe(false);
   memory.release(60 * 1024 * 1024);

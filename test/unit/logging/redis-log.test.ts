@@ -85,13 +85,13 @@ describe('the log about Redis', () => {
     ['the heartbeat notices first', 0],
   ])('has two lines for a replica, however often the connection is made again: %s', (_, noticedAfterMs) => {
     const { redisLog, lines, pass } = setUp();
-    if (noticedAfterMs === 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
+    if (noticedAfterMs === 0) redisLog.heartbeat('refuses', toReplica.reason);
     for (let look = 0; look < 10; look++) {
       redisLog.connection(toReplica);
       pass(20);
       redisLog.connection({ state: 'reachable' });
       pass(noticedAfterMs);
-      if (look === 0 && noticedAfterMs > 0) redisLog.heartbeat('refuses', 0, toReplica.reason);
+      if (look === 0 && noticedAfterMs > 0) redisLog.heartbeat('refuses', toReplica.reason);
       pass(6_000);
     }
     expect(lines).toEqual([refuses]);
@@ -182,7 +182,7 @@ describe('the log about Redis', () => {
     const cut = redisLog.trouble('cutting calls');
     cut(readonly);
     pass(2_000);
-    redisLog.heartbeat('refuses', 0, readonly.message);
+    redisLog.heartbeat('refuses', readonly.message);
     for (let second = 0; second < 3_600; second++) {
       cut(readonly);
       redisLog.connection({ state: 'lost', reason: 'the connection was closed' });

@@ -1,5 +1,5 @@
 import { createLoopDeadline, type LoopDeadline } from '../../../src/lifecycle/loop.ts';
-import { runningDeadline, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
+import { createHeartbeat, runningDeadline, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
 
 const MINUTE = 60_000;
 const awake = { answeringSinceMs: 0, awakeSinceMs: 0 };
@@ -82,5 +82,123 @@ describe('liveness', () => {
     expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
     now += 1;
     expect(stuckLoops(named(deadline), awake, now)).toHaveLength(1);
+  });
+});
+
+/** A Redis whose answers the test gives, and a clock that it turns. */
+function startBeating() {
+  let now = 0;
+  let asked = 0;
+  let settle: { resolve: () => void; reject: (error: Error) => void } = {
+    resolve: () => {},
+    reject: () => {},
+  };
+  const changes: string[] = [];
+  const heartbeat = createHeartbeat(
+    {
+      ping: () => {
+        asked++;
+        return new Promise<void>((resolve, reject) => {
+          settle = { resolve, reject };
+        });
+      },
+      onChange: (change, refusal = '') => changes.push(`${now} ${change}${refusal}`),
+    },
+    () => now,
+  );
+  return {
+    heartbeat,
+    changes,
+    asked: () => asked,
+    beatAfter(ms: number) {
+      now += ms;
+      heartbeat.beat();
+    },
+    sleep(ms: number) {
+      now += ms;
+    },
+    async end(how: 'resolve' | 'reject' | 'refuse') {
+      if (how === 'resolve') settle.resolve();
+      else if (how === 'reject') settle.reject(new Error('gone'));
+      else settle.reject(Object.assign(new Error(' READONLY'), { name: 'ReplyError' }));
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+describe('heartbeat', () => {
+  it('knows since when Redis answers without a break', async () => {
+    const { heartbeat, changes, beatAfter, end } = startBeating();
+    for (let i = 0; i < 5; i++) {
+      beatAfter(2_000);
+      await end('resolve');
+    }
+    expect(heartbeat.answeringSinceMs).toBe(0);
+    expect(changes).toEqual([]);
+  });
+
+  it('reports once that Redis is silent, sends nothing meanwhile, and reports once that it answers', async () => {
+    const { heartbeat, changes, asked, beatAfter, end } = startBeating();
+    for (let i = 0; i < 10; i++) beatAfter(2_000);
+    expect(asked()).toBe(1);
+    expect(heartbeat.answeringSinceMs).toBeNull();
+    expect(changes).toEqual(['6000 silent']);
+    await end('resolve');
+    expect(heartbeat.answeringSinceMs).toBe(20_000);
+    expect(changes).toEqual(['6000 silent', '20000 answers']);
+  });
+
+  it('takes a broken connection for silence, and asks again', async () => {
+    const { heartbeat, changes, beatAfter, end } = startBeating();
+    beatAfter(2_000);
+    await end('reject');
+    expect(heartbeat.answeringSinceMs).toBeNull();
+    beatAfter(2_000);
+    await end('resolve');
+    expect(heartbeat.answeringSinceMs).toBe(4_000);
+    expect(changes).toHaveLength(2);
+  });
+
+  it('reports one silence, however many questions get no answer', async () => {
+    const { changes, beatAfter, end } = startBeating();
+    for (let i = 0; i < 3; i++) {
+      beatAfter(2_000);
+      await end('reject');
+    }
+    beatAfter(2_000);
+    await end('resolve');
+    expect(changes).toEqual(['2000 silent', '8000 answers']);
+  });
+
+  it('reports once that Redis refuses, and why; a silence after that is not reported', async () => {
+    const { heartbeat, changes, beatAfter, end } = startBeating();
+    for (const how of ['refuse', 'refuse', 'reject', 'refuse'] as const) {
+      beatAfter(2_000);
+      await end(how);
+    }
+    expect(heartbeat.answeringSinceMs).toBeNull();
+    expect(changes).toEqual(['2000 refuses READONLY']);
+    beatAfter(2_000);
+    await end('resolve');
+    expect(changes.slice(1)).toEqual(['10000 answers']);
+  });
+
+  it('does not count the time in which the process slept as a silence of Redis', async () => {
+    const { heartbeat, changes, beatAfter, sleep } = startBeating();
+    beatAfter(2_000);
+    sleep(3_600_000);
+    expect(heartbeat.awakeSinceMs).toBe(3_602_000);
+    beatAfter(2_000);
+    expect(changes).toEqual([]);
+    beatAfter(2_000);
+    expect(changes).toEqual(['3606000 silent']);
+  });
+
+  it('notices its sleep at the next beat, if no one asked before', () => {
+    const { heartbeat, changes, beatAfter } = startBeating();
+    beatAfter(2_000);
+    beatAfter(3_600_000);
+    expect(changes).toEqual([]);
+    expect(heartbeat.awakeSinceMs).toBe(3_602_000);
   });
 });

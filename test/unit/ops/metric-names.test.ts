@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createIntakeMetrics } from '../../../src/http-intake/request-metrics.ts';
-import { countDroppedLines } from '../../../src/logging/log-output.ts';
+import { createIntakeMetrics } from '../../../src/http-intake/request-report.ts';
 import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';
 import { createProcessMetrics } from '../../../src/ops/process-metrics.ts';
 
@@ -9,9 +8,8 @@ const own = (names: readonly { readonly name: string }[]): string[] =>
   names.map(({ name }) => name).filter((name) => name.startsWith('imsync_'));
 
 describe('names of metrics', () => {
-  const { registry } = createProcessMetrics('0', ['account_import']);
+  const { registry } = createProcessMetrics('0', ['account_import'], () => 0);
   createIntakeMetrics(registry);
-  countDroppedLines(registry, () => 0);
   const known = new Set([
     ...own(registry.getMetricsAsArray()),
     ...own(createFleetMetrics().registry.getMetricsAsArray()),

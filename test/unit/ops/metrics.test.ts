@@ -33,7 +33,7 @@ const code = (errorCode: number): Answer =>
   readAnswer(200, {}, JSON.stringify({ ActionStatus: errorCode ? 'FAIL' : 'OK', ErrorCode: errorCode }));
 
 describe('metrics of a process', () => {
-  const create = () => createProcessMetrics('1.2.3', [COMMAND]);
+  const create = () => createProcessMetrics('1.2.3', [COMMAND], () => 0);
 
   it('has its series from the start', async () => {
     const { registry } = create();

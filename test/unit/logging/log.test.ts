@@ -1,4 +1,4 @@
-import { createLogOutput, type Gap } from '../../../src/logging/log-output.ts';
+import { type Gap, LogOutput } from '../../../src/logging/log.ts';
 
 const { jest } = import.meta;
 
@@ -6,7 +6,7 @@ const { jest } = import.meta;
 function setUp(maxBytes: number) {
   const sink = { room: 0, code: 'EAGAIN', text: '' };
   const gaps: Gap[] = [];
-  const output = createLogOutput({
+  const output = new LogOutput({
     write(text) {
       const bytes = Buffer.from(text);
       if (sink.room === 0) throw Object.assign(new Error('full'), { code: sink.code });
