@@ -13,7 +13,7 @@ import {
   cutCalls,
   type LocalCall,
 } from './cut.ts';
-import { type ArrivalRate, createArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
+import { ArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
 
 /** Gives back the place of a local call. */
 export type ReleasePlace = () => void;
@@ -70,7 +70,7 @@ const GIVE_WAY_MS = 3;
 export class Coalescer {
   readonly #options: CoalescerOptions;
   readonly #loop: Loop;
-  readonly #rate: ArrivalRate = createArrivalRate();
+  readonly #rate = new ArrivalRate();
   readonly #patienceMs: number;
   /** Cuts whose answers the loop does not wait for, and when each was asked for, ms; oldest first. */
   readonly #late = new Map<Promise<unknown>, number>();
@@ -130,9 +130,9 @@ export class Coalescer {
     if (isLone && this.#cutLast) this.#options.expectCall();
     const askedAtMs = performance.now();
     const cutting = this.#cut(release);
-    if (this.#moreWaits && this.#late.size < MOST_LATE && !(await endsWithin(cutting, this.#patienceMs))) {
-      this.#endLater(cutting, askedAtMs);
-      return;
+    if (this.#moreWaits && this.#late.size < MOST_LATE) {
+      const isLate = sleep(this.#patienceMs, true, { ref: false });
+      if (await Promise.race([cutting.then(() => false), isLate])) return this.#endLater(cutting, askedAtMs);
     }
     const answer = await cutting;
     if (isLone) this.#cutLast = answer.kind === 'cut';
@@ -144,16 +144,13 @@ export class Coalescer {
     switch (answer.kind) {
       case 'cut':
         return;
-      case 'linger': {
-        const { waiting, dueInMs } = answer;
-        this.#rate.saw(waiting, performance.now());
-        const arrivalsPerMs = this.#rate.perMs;
-        return this.#loop.rest(nextLookMs({ arrivalsPerMs, waiting, dueInMs, maxUsers, maxWaitMs }));
-      }
-      case 'watched': {
-        const { waiting, dueInMs, waitMs } = answer;
-        return this.#loop.rest(secondLookMs({ waitMs, waiting, dueInMs, maxUsers, maxWaitMs }));
-      }
+      case 'linger':
+        this.#rate.saw(answer.waiting, performance.now());
+        return this.#loop.rest(
+          nextLookMs({ arrivalsPerMs: this.#rate.perMs, maxUsers, maxWaitMs, ...answer }),
+        );
+      case 'watched':
+        return this.#loop.rest(secondLookMs({ maxUsers, maxWaitMs, ...answer }));
       case 'empty':
         return this.#restUntilSomethingWaits();
       case 'blocked':
@@ -196,7 +193,7 @@ export class Coalescer {
       const answer = await cutCalls(redis, keys, limits, processId, nextClaim());
       this.#moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
-      const { localCalls: local, calls } = answer;
+      const { local, calls } = answer;
       if (local !== undefined) {
         taken = true;
         take(local, release);
@@ -222,18 +219,5 @@ export class Coalescer {
       })
       .finally(() => this.#late.delete(ended));
     this.#late.set(ended, askedAtMs);
-  }
-}
-
-/** Answers false when the work takes longer; the work goes on. */
-async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,16 +1,10 @@
--- check-balance: does every event that the books count in calls stand in an open call? Reads only.
---
--- Joined with: redis/prelude.lua.
--- KEYS  open, books
--- ARGV  1 call prefix  2 most open calls to look at
---
--- Answers the events that the books count in calls less those that the open records hold: 0 when nothing is
--- orphaned, and 0 when more calls are open than are looked at.
--- One step, since calls open and close all the time. Cost: O(open calls), some hundred.
+-- check-balance: the events that the books count in calls, less those that the open records hold. 0 when nothing is
+-- orphaned, and 0 when more calls are open than are looked at (request: mostOpen). Reads only, in one step, since calls
+-- open and close all the time. Cost: O(open calls), some hundred.
 
-nameKeys('open', 'books')
-keys.callPrefix = ARGV[1]
-if redis.call('ZCARD', keys.open) > tonumber(ARGV[2]) then
+nameKeys('open', 'books', 'callPrefix')
+readRequest()
+if redis.call('ZCARD', keys.open) > request.mostOpen then
   return 0
 end
 local held = 0

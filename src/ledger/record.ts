@@ -88,12 +88,9 @@ export function readRecord(
   };
 }
 
-const NO_SUSPECTS: ReadonlyMap<string, Suspicion> = new Map();
-
 /** Reads the field `suspects` of a record. */
 export function readSuspects(field: string | null | undefined): ReadonlyMap<string, Suspicion> {
-  if (!field) return NO_SUSPECTS;
-  return new Map(Object.entries(JSON.parse(field) as Record<string, Suspicion>));
+  return new Map(Object.entries(JSON.parse(field || '{}') as Record<string, Suspicion>));
 }
 
 /** A live record as it was cut at `cutAtMs`, of which no call was made yet. */
@@ -103,23 +100,11 @@ export function freshRecord(
   packed: string,
   cutAtMs: number,
 ): CallRecord {
-  return {
-    callId,
-    command,
-    slotClass: 'live',
-    packed,
-    cutAtMs,
-    tries: 0,
-    attempts: [],
-    suspects: NO_SUSPECTS,
-    sentAtMs: 0,
-    firstSentAtMs: 0,
-    heldMsAtFirst: 0,
-    readAtMs: cutAtMs,
-  };
+  const fields = { command, entries: packed, cutAt: String(cutAtMs) };
+  return readRecord(callId, cutAtMs, new Map(Object.entries(fields)));
 }
 
-/** Reads a record's entries anew each time. Throws a SyntaxError when its text is none of ours. */
+/** Reads a record's entries, each time once more. Throws a SyntaxError when its text is none of ours. */
 export function entriesOf({ packed }: Pick<CallRecord, 'packed'>): RawEntry[] {
   // What is left of an entry without its ID are its fields.
   return (JSON.parse(packed) as string[][]).map((fields) => ({ eventId: fields.shift() ?? '', fields }));

@@ -1,14 +1,10 @@
 -- totals: where every event is, at one moment. Reads only.
 --
--- Joined with: redis/prelude.lua.
--- KEYS  stream, returned, books, deadCounts, deadByTime, openSince, isolated
--- ARGV  1 call prefix
--- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', books..., dead-counts...,
---   when the oldest event in an open call was accepted (ms) or '', calls in which all users are suspected}
--- with the two hashes as lists of their own. Cost: O(distinct error codes among the letters).
+-- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', {books ...},
+--   {dead-counts ...}, when the oldest event in an open call was accepted (ms) or '', calls in which all users are
+--   suspected}. Cost: O(distinct error codes among the letters).
 
-nameKeys('stream', 'returned', 'books', 'deadCounts', 'deadByTime', 'openSince', 'isolated')
-keys.callPrefix = ARGV[1]
+nameKeys('stream', 'returned', 'books', 'deadCounts', 'deadByTime', 'openSince', 'isolated', 'callPrefix')
 readClock()
 local oldest = ''
 local head = redis.call('XRANGE', keys.stream, '-', '+', 'COUNT', 1)

@@ -1,6 +1,6 @@
 -- slot: may a call start, and when?
 --
--- Joined with: redis/prelude.lua, ledger/writes/call-run.lua, slot/rate.lua, slot/hold-gate.lua, slot/gcra.lua,
+-- Joined with: redis/prelude.lua, ledger/record.lua, slot/rate.lua, slot/hold-gate.lua, slot/gcra.lua,
 --   slot/turns.lua. Each lists the fields of pace:<command> that it writes; give-up.lua, left-late.lua and
 --   throttle.lua write the rest.
 -- KEYS     hold     see hold/hold-change.lua

@@ -9,7 +9,7 @@ import { createReservationLead, type ReservationLead } from './reservation-lead.
 const slotScript = loadScript(
   import.meta.url,
   '../redis/prelude.lua',
-  '../ledger/writes/call-run.lua',
+  '../ledger/record.lua',
   'slot/rate.lua',
   'slot/hold-gate.lua',
   'slot/gcra.lua',

@@ -6,7 +6,8 @@
 -- that a search for one finds all who write it.
 local keys = {}
 
--- Names KEYS[1], KEYS[2], ... in this order.
+-- Names KEYS[1], KEYS[2], ... in this order. A prefix may be one of them, since what begins with it lies in the same slot
+-- of a cluster. askScript in redis/script.ts reads the names here.
 local function nameKeys(...)
   for i, name in ipairs({ ... }) do
     keys[name] = KEYS[i]

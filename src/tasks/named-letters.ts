@@ -1,5 +1,4 @@
-import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { deathSpan, isMeant, type LetterFilter } from '../ledger/letters/letter-filter.ts';
+import { deathSpan, isMeant, type LetterFilter, type StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';

@@ -5,8 +5,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCallQueues } from '../calls/bullmq/queues.ts';
 import type { Config } from '../config/config.ts';
-import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import type { LetterFilter } from '../ledger/letters/letter-filter.ts';
+import type { LetterFilter, StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { listDeadLetters, newestDeathMs, readLetters } from '../ledger/letters/letter-store.ts';
 import {
   beginRun,

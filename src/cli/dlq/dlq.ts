@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { listDeadLetters, readLetters } from '../../ledger/letters/letter-store.ts';
-import { summarizeLetters } from '../../ledger/letters/letter-summary.ts';
+import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { withRedis } from '../with-redis.ts';

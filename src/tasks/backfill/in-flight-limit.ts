@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Backlog, readBacklog } from '../../ledger/backlog.ts';
+import { type Backlog, readBacklog } from '../../ledger/open-calls.ts';
 import type { CommandPair } from '../../pace/quotas.ts';
 import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';

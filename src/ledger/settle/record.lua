@@ -1,10 +1,12 @@
--- release: users who leave a call, and what is parked behind users. Functions for settle.lua.
+-- record: what a settlement does to the record and to its users. Functions for settle.lua.
 
 -- Returns what is parked behind a user to the head of the intake's front, in order. To the head, since a cut may have
 -- stopped in the middle of what the user had there: the part that it parked is older than the part that it left.
 local function returnParked(user)
   local parked = keys.parkedPrefix .. user
-  noteReturn()
+  if redis.call('LLEN', keys.returned) == 0 then
+    redis.call('HSET', keys.cutter, 'returnedSince', nowText)
+  end
   local entries = redis.call('LRANGE', parked, 0, -1)
   for k = #entries, 1, -1 do
     redis.call('LPUSH', keys.returned, entries[k])
@@ -16,12 +18,7 @@ end
 
 -- Releases the users of whom no event stays. Answers how many entries went back to the intake.
 local function releaseUsers()
-  local released, returned = request.released or {}, 0
-  if not request.released then
-    for i = 1, #request.imported, 2 do
-      released[#released + 1] = request.imported[i]
-    end
-  end
+  local released, returned = request.released, 0
   if #released == 0 then
     return 0
   end
@@ -59,4 +56,27 @@ local function adoptParked(keep)
     end
   end
   return adopted
+end
+
+-- What stays is called again at dueAtMs.
+local function keepRecord(keep, events, isRedrive)
+  redis.call('HSET', keys.call, 'entries', keep.entries, 'users', keep.users, 'events', events, 'tries', keep.tries,
+    'attempts', keep.attempts, 'dueAt', text(keep.dueAtMs), 'firstSentAt', text(keep.firstSentAtMs),
+    'heldMsAtFirst', text(keep.heldMsAtFirst))
+  if not keep.onWire then
+    redis.call('HDEL', keys.call, 'sentAt')
+  end
+  if keep.suspects then
+    redis.call('HSET', keys.call, 'suspects', keep.suspects)
+  end
+  local dueAt = text(math.max(nowMs, keep.dueAtMs))
+  redis.call('ZADD', keys.open, dueAt, request.callId)
+  if not isRedrive then
+    redis.call('ZADD', keys.openSince, text(keep.oldestMs), request.callId)
+  end
+  if keep.isIsolated then
+    -- A version that does not know this list leaves there what it has closed.
+    redis.call('ZREMRANGEBYSCORE', keys.isolated, '-inf', '(' .. text(nowMs - 3600000))
+    redis.call('ZADD', keys.isolated, dueAt, request.callId)
+  end
 end
