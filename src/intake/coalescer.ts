@@ -67,7 +67,7 @@ const GIVE_WAY_MS = 3;
  * Under a backlog the loop does not wait for an answer that is long in coming: it asks for the next cut
  * (docs/decisions/0095).
  */
-export class Coalescer {
+export class Coalescer implements LoopDeadline {
   readonly #options: CoalescerOptions;
   readonly #loop: Loop;
   readonly #rate = new ArrivalRate();
@@ -110,15 +110,9 @@ export class Coalescer {
   }
 
   /** Idle only while it waits for a place; due since its oldest cut without an answer. */
-  get deadline(): LoopDeadline {
-    const loop = this.#loop;
-    const late = this.#late;
-    return {
-      get dueMs() {
-        const [oldestMs] = late.values();
-        return oldestMs ?? loop.dueMs;
-      },
-    };
+  get dueMs(): number | null {
+    const [oldestMs] = this.#late.values();
+    return oldestMs ?? this.#loop.dueMs;
   }
 
   async #turn(): Promise<void> {

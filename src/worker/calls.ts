@@ -114,7 +114,7 @@ export function startCalls(parts: Parts): Calls {
   const sweeper = sweeping(parts, queues);
   return {
     loops: [
-      { name: 'coalescer', deadline: coalescer.deadline },
+      { name: 'coalescer', deadline: coalescer },
       { name: 'calls in hand', deadline: localCalls.deadline },
       { name: 'sweeper', deadline: sweeper.deadline },
       { name: 'prober', deadline: prober.deadline },

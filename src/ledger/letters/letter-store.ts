@@ -1,7 +1,7 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
-import { askScript, loadScript, runScript } from '../../redis/script.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
 import {
   type DeadReason,
   type DeathSpan,
@@ -16,7 +16,6 @@ import {
   type StoredLetter,
 } from './dead-letters.ts';
 
-const pageScript = loadScript(import.meta.url, 'letter-page.lua');
 const deleteScript = loadScript(
   import.meta.url,
   '../../redis/prelude.lua',
@@ -104,17 +103,24 @@ async function* pagesByTime(
   // The other lists are ordered by another time than that of the death. A letter dies before it is redriven or
   // resolved, so one that came into these lists since the beginning may be meant: they are read up to the present.
   const untilMs = state === 'dead' ? span.toMs : Math.floor(await ownerTimeMs(redis, keys));
-  const fromMs = state === 'dead' ? span.fromMs : 0;
-  let last: readonly [time: string, eventId: string] = ['', ''];
-  for (;;) {
-    const flat = (await runScript(redis, pageScript, [key], [...last, fromMs, pageSize])) as string[];
-    const eventIds: string[] = [];
-    for (let i = 0; i + 1 < flat.length; i += 2) {
-      last = [flat[i + 1] ?? '', flat[i] ?? ''];
-      if (Number(last[0]) <= untilMs) eventIds.push(last[1]);
-    }
-    if (eventIds.length > 0) yield eventIds;
-    if (flat.length === 0 || Number(last[0]) > untilMs) return;
+  for (let from = state === 'dead' ? String(span.fromMs) : '0'; ; ) {
+    const page = await redis.zrange(
+      key,
+      from,
+      String(untilMs),
+      'BYSCORE',
+      'LIMIT',
+      0,
+      pageSize,
+      'WITHSCORES',
+    );
+    const last = page.at(-1);
+    if (last === undefined) return;
+    // Ranks shift when letters go meanwhile, but times stay. So a page takes in all of its last millisecond.
+    const rest = await redis.zrange(key, last, last, 'BYSCORE');
+    const eventIds = [...new Set([...page.filter((_, i) => i % 2 === 0), ...rest])];
+    for (let at = 0; at < eventIds.length; at += pageSize) yield eventIds.slice(at, at + pageSize);
+    from = `(${last}`;
   }
 }
 
