@@ -48,14 +48,14 @@ const TROUBLE_WAIT_MS = 500;
 /** Cuts whose answers the loop does not wait for, at most. The places for calls bound them as well. */
 const MOST_LATE = 8;
 /**
- * A lone event wakes all idle processes. The one that cut last goes first. The others look a little later, in case
- * that one is gone or busy, and leave it the processor meanwhile.
+ * A lone event wakes all idle processes. The one that cut last goes first. The others look a little later, in
+ * case that one is gone or busy, and leave it the processor meanwhile.
  */
 const GIVE_WAY_MS = 3;
 
 /**
- * The loop that turns waiting events into calls. Every process runs one. The script decides, so it does not matter
- * which process asks.
+ * The loop that turns waiting events into calls. Every process runs one. The script decides, so it does not
+ * matter which process asks.
  *
  * Each turn asks for one cut and goes by the answer:
  * - `cut`: the call goes to a run of this process; the next turn follows at once.

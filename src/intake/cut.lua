@@ -9,9 +9,9 @@
 --          maxIsolated    calls of suspected users that back-pressure leaves out, at most
 --          maxBytes       of entries in a call
 --          maxLooked      entries that a cut looks at: many events of few users must not stall Redis
---          run            that takes the batch call in hand (calls/local-calls.ts), '' for none: then a job runs it
---          callId         of the call that is taken in hand. Asked for once more it is answered once more, without the
---                         single calls that were cut beside it: the sweep makes their jobs
+--          run            that takes the batch call in hand (calls/local-calls.ts); '': a job runs it
+--          callId         of the call that is taken in hand. Asked for once more it is answered once more,
+--                         without the single calls that were cut beside it: the sweep makes their jobs
 -- Answers a word and the entries still waiting:
 --   {'cut', waiting, parked now, now ms, entries (JSON) of the call in hand or '', users in it,
 --           {{callId, command, users}, ...} the other calls}   look again at once
@@ -20,8 +20,8 @@
 --   {'empty', 0}                      nothing waits
 --   {'blocked', waiting, 'paused' | 'held' | 'open-calls'}
 -- Cost: O(entries moved). A cut of 100 took 1.3 ms on a slow core.
--- Atomic, so that no entry is ever in two places or in none, and a user is in one call only, whatever the number of
---   processes that cut at the same time.
+-- Atomic, so that no entry is ever in two places or in none, and a user is in one call only, however many
+--   processes cut at the same time.
 
 nameKeys('stream', 'returned', 'owners', 'parkedPrefix', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'isolated',
   'books', 'cutter', 'hold', 'startedPrefix', 'culprits', 'bodyLimit')
@@ -43,8 +43,8 @@ if inHandRun ~= '' then
   end
 end
 
--- While many users are refused together with their calls, smaller calls carry more (delivery/refusal-rate.lua). And
--- something on the way refused a larger body of late (delivery/body-limit.ts); entries are longer than what is sent.
+-- While many users are refused along with their calls, smaller ones carry more (delivery/refusal-rate.lua).
+-- Something on the way may refuse large bodies (delivery/body-limit.ts); entries are longer than bodies.
 batch.maxUsers = math.min(request.maxUsers, tonumber(redis.call('HGET', keys.culprits, 'size') or request.maxUsers))
 batch.maxBytes = math.min(request.maxBytes, tonumber(redis.call('GET', keys.bodyLimit) or request.maxBytes))
 
@@ -64,8 +64,8 @@ if answer then
   return answer
 end
 
--- Places entries: lists of their fields, which begin at `first`, and of their packed forms. Answers how many found a
--- place, and whether no more can.
+-- Places entries: lists of their fields, which begin at `first`, and of their packed forms. Answers how many
+-- found a place, and whether no more can.
 local function placeChunk(first, fields, packed)
   local users = {}
   for i = 1, #fields do
@@ -86,7 +86,7 @@ local function goesOn()
   return not isFull and batch.users < batch.maxUsers and looked < request.maxLooked
 end
 
--- First those that came back from parking. They were taken off the stream, and counted, when they were first cut.
+-- First those that came back from parking. They were counted when they were taken off the stream.
 while returned > 0 and goesOn() do
   local packed, fields, used = redis.call('LRANGE', keys.returned, 0, batch.maxUsers - 1), {}, 0
   for i = 1, #packed do
@@ -104,7 +104,7 @@ while returned == 0 and goesOn() do
   end
   local packed, fields, used = {}, {}, 0
   for i, entry in ipairs(chunk) do
-    -- Packed as JSON, [eventId, name, value, ...], without another table. An entry of a stream has a field at least.
+    -- Packed as JSON, [eventId, name, value, ...]. An entry of a stream has a field at least.
     fields[i], packed[i] = entry[2], '["' .. entry[1] .. '",' .. string.sub(cjson.encode(entry[2]), 2)
   end
   used, isFull = placeChunk(1, fields, packed)

@@ -27,8 +27,8 @@ export interface CutLimits {
   /** Open calls at most, over the fleet: back-pressure. */
   readonly maxOpenCalls: number;
   /**
-   * What the batch call cannot carry goes alone: in the old form every profile and every robot. In the other forms a robot
-   * is invalid, and rides along to its dead letter as whatever does not hold up.
+   * What the batch call cannot carry goes alone: in the old form every profile and every robot. In the other
+   * forms a robot is invalid, and rides along to its dead letter as whatever does not hold up.
    */
   readonly alone: 'nobody' | 'profile-or-robot';
 }
@@ -40,7 +40,7 @@ export interface CutCall {
   readonly users: number;
 }
 
-/** Who works off the batch call that is cut: a run of the asking process, under an ID that nobody else uses. */
+/** A run of the asking process that works off the batch call, under an ID that nobody else uses. */
 export interface CallClaim {
   readonly callId: string;
   readonly run: string;
@@ -68,19 +68,20 @@ export type CutAnswer = { readonly waiting: number } & (
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
 
-/** Bytes of entries in a record, at most (a single larger entry goes alone). 100 full profiles take 110 KB. */
+/** Bytes of entries in a record (a single larger entry goes alone). 100 full profiles take 110 KB. */
 const MAX_CALL_BYTES = 512 * 1024;
 /**
- * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every minute
- * or so. What lies beyond holds up the intake, so that Redis does not fill up.
+ * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every
+ * minute or so. What lies beyond holds up the intake, so that Redis does not fill up.
  */
 const MAX_ISOLATED = 10_000;
 /** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
 const MAX_LOOKED = 1_000;
 
 /**
- * Cuts at most one batch call (and any number of single ones that stand before its end). With a `claim` the batch call is
- * taken in hand by it; asked again with the same claim, after an answer that was lost, it answers the same call.
+ * Cuts at most one batch call (and any number of single ones that stand before its end). With a `claim` the
+ * batch call is taken in hand by it; asked again with the same claim, after an answer that was lost, it
+ * answers the same call.
  */
 export async function cutCalls(
   redis: RedisClient,
@@ -133,8 +134,8 @@ function readCutReply(reply: CutReply, batchCommand: ImportCommand, claim: CallC
 }
 
 /**
- * Names the calls that this process takes in hand. `uuid`: random, 36 characters. A call has the process's name and its
- * number, so that no two processes and no two starts of one name the same; each run is of its own.
+ * Names the calls that this process takes in hand. `uuid`: random, 36 characters. A call has the name of
+ * this start of the process and a number, so no two calls have the same name.
  */
 export function createCallClaims(uuid: () => string): () => CallClaim {
   const process = uuid().replaceAll('-', '').slice(0, 12);

@@ -2,8 +2,8 @@
 --
 -- Request  commands, whose calls started in the last second are asked for
 -- Answers {entries that wait, held (JSON) or '', paused (JSON) or '', {calls started, of each command},
---   command, users, calls, ...}: the calls that wait for their slot, by command. A call on the wire stands in nobody's
---   way, nor does one that is to be retried later.
+--   command, users, calls, ...}: the calls that wait for their slot, by command. A call on the wire stands in
+--   nobody's way, nor does one that is to be retried later.
 -- Cost: a look at each open record, of which there are some hundreds at most.
 
 nameKeys('stream', 'returned', 'open', 'hold', 'callPrefix', 'startedPrefix')

@@ -4,7 +4,7 @@
 -- Answers {'gone'}                     finished work
 --         {'foreign', format}          another version wrote it: left for that version
 --         {'early', wait ms}           not due yet (its job came back from a worker that died)
---         {'yours', now ms, when the newest call that passed started (ms) or '0', field, value, field, value, ...}
+--         {'yours', now ms, when the newest call that passed started (ms) or '0', field, value, ...}
 -- Atomic, so that of two runs the later one owns the record and the earlier one can do nothing more.
 
 nameKeys('callPrefix', 'open', 'hold')

@@ -7,7 +7,7 @@ const claimScript = loadScript(import.meta.url, '../redis/prelude.lua', 'claim.l
 const keepAliveScript = loadScript(import.meta.url, '../redis/prelude.lua', 'keep-alive.lua');
 
 export type Claim =
-  /** `passedAtMs`: when the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
+  /** `passedAtMs`: when the fleet's newest call that passed started, ms since 1970 in Redis; 0 for none. */
   | { readonly kind: 'yours'; readonly record: CallRecord; readonly passedAtMs: number }
   /** Finished work: its job has nothing to do. */
   | { readonly kind: 'gone' }
@@ -17,8 +17,8 @@ export type Claim =
   | { readonly kind: 'early'; readonly waitMs: number };
 
 /**
- * Takes the record over for `run`; an earlier run of it can change nothing from here on. `maxWaitMs`: the longest that a
- * retry is put off; a due time further away comes from another clock.
+ * Takes the record over for `run`; an earlier run of it can change nothing from here on. `maxWaitMs`: the
+ * longest that a retry is put off; a due time further away comes from another clock.
  */
 export async function claimRecord(
   redis: RedisClient,
@@ -48,7 +48,7 @@ export async function claimRecord(
   }
 }
 
-/** Says that these open calls are being worked on; of one that is closed or put off by now it says nothing. */
+/** Says that these calls are being worked on. What was closed or put off meanwhile stays as it is. */
 export async function keepCallsAlive(
   redis: RedisClient,
   keys: Keys,

@@ -1,5 +1,5 @@
--- keep-alive: a process still works on these calls (request: callIds). Without it the sweep would give them to another
--- one. It never brings a call forward that was put off meanwhile, nor one back that is closed.
+-- keep-alive: a process still works on these calls (request: callIds). Without it the sweep would give them
+-- to another one. It never brings a call forward that was put off meanwhile, nor one back that is closed.
 
 nameKeys('open')
 readRequest()

@@ -10,7 +10,7 @@ const backlogScript = loadScript(import.meta.url, '../redis/prelude.lua', 'backl
 export interface Backlog {
   /** Entries in the intake. */
   readonly waiting: number;
-  /** Calls that wait for their slot, by command; those on the wire, and those to be retried later, do not count. */
+  /** Calls that wait for their slot, by command, without those on the wire and those to be retried later. */
   readonly calls: Readonly<
     Partial<Record<ImportCommand, { readonly calls: number; readonly users: number }>>
   >;
@@ -67,8 +67,8 @@ export async function listSuspects(redis: RedisClient, keys: Keys, limit: number
 const MAX_USERS = 100;
 
 /**
- * A call that stands open, with its users; undefined when none does. `random` (0 ≤ r < 1) chooses which, so that
- * one call whose users are of no use is not chosen for ever.
+ * A call that stands open, with its users; undefined when none does. `random` (0 ≤ r < 1) chooses which, so
+ * that one call whose users are of no use is not chosen for ever.
  */
 export async function waitingUsers(
   redis: RedisClient,

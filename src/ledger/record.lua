@@ -1,16 +1,16 @@
--- record: how call records are made, owned and closed, and how entries leave the intake for them. Functions for this
--- room's scripts, intake/cut.lua and pace/slot.lua, so that these structures are written in one place. Each function
--- needs the keys that it uses.
+-- record: how call records are made, owned and closed, and how entries leave the intake for them. Functions
+-- for this room's scripts, intake/cut.lua and pace/slot.lua, so that these structures are written in one
+-- place. Each function needs the keys that it uses.
 --
--- The fields of a record: v (format), command, class, cutAt, users, events, entries, run; sentAt; and those of
--- keepRecord in settle/record.lua.
+-- The fields of a record: v (format), command, class, cutAt, users, events, entries, run; sentAt; and those
+-- of keepRecord in settle/record.lua.
 
 local function newCallId()
   return 'c' .. text(redis.call('HINCRBY', keys.books, 'callsCut', 1))
 end
 
--- Seals a record: its membership never grows again. `oldest`: when its oldest event was accepted (ms, text). `run`: the
--- run that works on it from now on, '' for none.
+-- Seals a record: its membership never grows again. `oldest`: when its oldest event was accepted (ms, text).
+-- `run`: the run that works on it from now on, '' for none.
 local function sealCall(callId, command, class, packed, users, events, oldest, run)
   redis.call('HSET', keys.callPrefix .. callId, 'v', request.format, 'command', command, 'class', class, 'cutAt', nowText,
     'users', users, 'events', events, 'entries', packed, unpack(run ~= '' and { 'run', run } or {}))
@@ -55,8 +55,8 @@ local function takeReturned(count)
   redis.call('LTRIM', keys.returned, count, -1)
 end
 
--- Takes the first `count` entries of a chunk off the stream. All entries up to the last of them have been moved, so
--- they go together, by their range.
+-- Takes the first `count` entries of a chunk off the stream. All entries up to the last of them have been
+-- moved, so they go together, by their range.
 local function takeOffStream(chunk, count)
   local ms, seq = string.match(chunk[count][1], '^(%d+)%-(%d+)$')
   if #seq < 15 then

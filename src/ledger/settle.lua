@@ -1,10 +1,10 @@
 -- settle: how did each event end?
 --
--- Takes what a run learned of its call and moves every event concerned to its end, releases the users, brings their
--- parked entries back and closes or shortens the record.
+-- Takes what a run learned of its call and moves every event concerned to its end, releases the users, brings
+-- their parked entries back and closes or shortens the record.
 --
--- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when the event
--- is imported or superseded, dead once more when it is refused once more.
+-- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
+-- the event is imported or superseded, dead once more when it is refused once more.
 --
 -- Joined with: record.lua, letters/letter-index.lua, pace/hold/hold-end.lua, settle/letters.lua,
 --   settle/record.lua.
@@ -12,17 +12,16 @@
 --          imported      [userId, eventId, userId, eventId, ...]
 --          superseded    number of older events of imported users
 --          dead          [{eventId, userId, reason, code, letter (JSON text)}, ...]
---          passedAt      absent, or when the newest call started in which accounts passed (ms); a probe tells hold.lua
+--          passedAt      absent, or when the newest call started in which accounts passed (ms)
 --          released      [userId, ...]: users none of whose events stay in the record
---          keep          absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON
---                        text), suspects (JSON text, or absent), isIsolated, oldestMs, dueAtMs, firstSentAtMs,
---                        heldMsAtFirst, onWire}
+--          keep          absent when nothing stays, or {users, events, tries, isIsolated, oldestMs, dueAtMs,
+--                        firstSentAtMs, heldMsAtFirst, onWire, and as JSON text entries, attempts, suspects}
 --          publish       [channel, message, ...]
---          outcomes      absent unless all outcomes are asked for, else [[field, value, field, value, ...], ...]
+--          outcomes      absent unless all outcomes are asked for, else [[field, value, ...], ...]
 --          outcomesKept  entries that the stream of outcomes keeps
 --          tallies       [tally key, counter, number, ...]
--- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}. An error when events would
---   appear or vanish: the record is left as it is.
+-- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}. An error when
+--   events would appear or vanish: the record is left as it is.
 -- Atomic, so that the books balance at any moment and a run that lost the record changes nothing.
 
 nameKeys('callPrefix', 'owners', 'parkedPrefix', 'parkedCounts', 'open', 'books', 'returned', 'cutter', 'deadPrefix',
@@ -37,8 +36,8 @@ local function tellOutcome(fields)
   redis.call('XADD', keys.outcomes, 'MAXLEN', '~', request.outcomesKept, '*', unpack(fields))
 end
 
--- A tally counts an event when it ends for the first time, and only where the tally stands: so nobody who writes events
--- makes keys.
+-- A tally counts an event when it ends for the first time, and only where the tally stands: so nobody who
+-- writes events makes keys.
 local function countTallies()
   for i = 1, #request.tallies, 3 do
     local tally = request.tallies[i]
@@ -48,9 +47,9 @@ local function countTallies()
   end
 end
 
--- A producer's own channel that nobody listens on just now: its connection may be coming back (producer/outcome-inbox.ts),
--- so the message is kept for a minute. On a cluster the listeners of other nodes are not counted; a message that is heard
--- twice does no harm.
+-- A producer's own channel that nobody listens on just now: its connection may be coming back
+-- (producer/outcome-inbox.ts), so the message is kept for a minute. On a cluster the listeners of other nodes
+-- are not counted; a message that is heard twice does no harm.
 local function publishOutcomes()
   for i = 1, #request.publish, 2 do
     local reply, message = request.publish[i], request.publish[i + 1]

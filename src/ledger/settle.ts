@@ -18,7 +18,9 @@ const settleScript = loadScript(
   'settle.lua',
 );
 
-/** An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record. */
+/**
+ * An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record.
+ */
 export interface DeadEvent {
   readonly eventId: string;
   readonly userId: string;
@@ -71,8 +73,9 @@ export interface Settlement {
   readonly outcomes: readonly Outcome[];
   readonly tallies?: readonly TallyCount[];
   /**
-   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none did, or the
-   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold/hold-end.lua).
+   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none
+   * did, or the hold has been told already. It ends what went wrong in a row before, and a hold that began
+   * earlier (pace/hold/hold-end.lua).
    */
   readonly passedAtMs?: number;
 }

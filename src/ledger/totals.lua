@@ -1,10 +1,10 @@
 -- totals: where every event is, at one moment. Reads only.
 --
 -- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', {books ...},
---   {dead-counts ...}, when the oldest event in an open call was accepted (ms) or '', calls in which all users are
---   suspected, unaccounted events}.
--- Request  mostOpen: if no more calls are open, the events that the books count in calls less those that the open records
---          hold are the unaccounted ones; else, and without it, 0 is answered for them
+--   {dead-counts ...}, when the oldest event in an open call was accepted (ms) or '',
+--   calls in which all users are suspected, unaccounted events}
+-- Request  mostOpen: while no more calls are open, the events that the books count in calls, less those
+--          that the open records hold, are answered as unaccounted; otherwise 0
 -- Cost: O(distinct error codes among the letters), and O(open calls) with mostOpen.
 
 nameKeys('stream', 'returned', 'books', 'deadCounts', 'deadByTime', 'open', 'openSince', 'isolated', 'callPrefix')

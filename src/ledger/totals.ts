@@ -13,7 +13,9 @@ export interface Totals {
   readonly nowMs: number;
   /** Entries in the stream or back from parking. */
   readonly waiting: number;
-  /** Entries held back because a call of their user is on its way; older ones that ride along in it included. */
+  /**
+   * Entries held back because a call of their user is on its way; older ones that ride along in it included.
+   */
   readonly parked: number;
   /** Users in call records, by command; each stands for the one event that is sent for it. */
   readonly usersInCalls: Readonly<Record<string, number>>;
@@ -27,7 +29,7 @@ export interface Totals {
   readonly superseded: number;
   /** Events that ended as a dead letter and were not made up for since. */
   readonly deadLettered: number;
-  /** Of those: events that somebody had erased while they were on their way (user forget). */
+  /** Dead-lettered ones that somebody had erased while they were on their way (user forget). */
   readonly forgotten: number;
   readonly deadByReason: Readonly<Record<string, number>>;
   readonly deadByCode: Readonly<Record<string, number>>;
@@ -67,7 +69,10 @@ export async function readTotals(redis: RedisClient, keys: Keys): Promise<Totals
   };
 }
 
-/** The greatest age of these times in ms; '' stands for none. A clock that was set back makes nothing younger than now. */
+/**
+ * The greatest age of these times in ms; '' stands for none. A clock that was set back makes nothing younger
+ * than now.
+ */
 function ageOf(nowMs: number, times: readonly string[]): number | null {
   const known = times.filter((time) => time !== '').map(Number);
   return known.length === 0 ? null : Math.max(0, nowMs - Math.min(...known));
@@ -82,8 +87,8 @@ function withPrefix(counts: ReadonlyMap<string, string>, prefix: string): Record
 const MOST_OPEN = 20_000;
 
 /**
- * Events that the books count in calls, less those that the open calls hold. 0, or there is a bug of ours: above 0
- * a record is orphaned, which nothing would ever work on.
+ * Events that the books count in calls, less those that the open calls hold. 0, or there is a bug of ours:
+ * above 0 a record is orphaned, which nothing would ever work on.
  */
 export async function unaccountedEvents(redis: RedisClient, keys: Keys): Promise<number> {
   return ((await askScript(redis, totalsScript, keys, { mostOpen: MOST_OPEN })) as Reply)[9];

@@ -5,7 +5,9 @@ import { type CallRecord, entriesOf, namedUser, RECORD_FORMAT, readRecord } from
 
 const placesScript = loadScript(import.meta.url, '../redis/prelude.lua', 'user-places.lua');
 
-/** Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock. */
+/**
+ * Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock.
+ */
 export interface UserPlaces {
   readonly nowMs: number;
   /** The call that the user is in; null in none. */

@@ -1,16 +1,16 @@
--- due: whether what waits is to be cut now. Functions for cut.lua. Back-pressure comes first. Then a call is due when it
--- is full, when its oldest event has waited for maxWaitMs, or when the system is quiet.
+-- due: whether what waits is to be cut now. Functions for cut.lua. Back-pressure comes first. Then a call is
+-- due when it is full, when its oldest event has waited for maxWaitMs, or when the system is quiet.
 --
--- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms) is ledger/settle/record.lua's.
+-- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms) of settle/record.lua.
 
 -- Fresh calls of a hold may pass the bound by so many.
 local MOST_FRESH = 50
 
--- While the fleet is held, one call may stand ready for the probe. The rest waits in the stream, where it is small and
--- goes on coalescing.
+-- While the fleet is held, one call may stand ready for the probe. The rest waits in the stream, where it is
+-- small and goes on coalescing.
 --
--- Answers nil and why nothing may be cut ('paused', 'held', 'open-calls'); or how many calls may be opened and how
--- many stand open.
+-- Answers nil and why nothing may be cut ('paused', 'held', 'open-calls'); or how many calls may be opened,
+-- and how many stand open.
 local function roomForCalls()
   local hold = readFields(keys.hold, 'held', 'paused', 'kind', 'probes', 'freshAt', 'proof')
   if hold.paused then
@@ -46,8 +46,8 @@ local function waitedMs(waiting, returned)
   return isFromAnotherClock(since, nowMs, 1000) and request.maxWaitMs or nowMs - since
 end
 
--- Quiet: no waiting for company. But slots lie apart, so what comes within one spacing shares the next. Otherwise a rush
--- would begin with many small calls, and the full ones behind them would wait for all their slots.
+-- Quiet: no waiting for company. But slots lie apart, so what comes within one spacing shares the next.
+-- Otherwise a rush would begin with many small calls, whose slots the full ones behind them would wait for.
 local function dueWhenQuietMs(dueInMs, open, lastCutAt)
   local started = redis.call('ZCOUNT', keys.started, text(nowMicros - 1000000), '+inf')
   if math.max(started, open) >= request.eagerCalls then

@@ -1,16 +1,16 @@
 -- place: which call an entry goes into. Functions for cut.lua. The user '' stands for none.
 
--- What this cut has made so far. `room`: calls that may still be opened; `here`: the call of each user that this cut
--- has seen; `claims`: owners to set, as user, callId, ...; `others`: the calls beside the one in hand, each
--- {callId, command, users}.
+-- What this cut has made so far. `room`: calls that may still be opened; `here`: the call of each user that
+-- this cut has seen; `claims`: owners to set, as user, callId, ...; `others`: the calls beside the one in
+-- hand, each {callId, command, users}.
 local cut = { room = 0, parked = 0, here = {}, claims = {}, others = {}, entriesInHand = '' }
 -- The batch call that is being filled.
 local batch = { entries = {}, users = 0, events = 0, bytes = 0, maxUsers = 0, maxBytes = 0 }
 -- The run that takes the batch call in hand; '' for none.
 local inHandRun
 
--- Only a well-formed ID can own anything (event/user-id.ts); any other entry goes along unowned and is dead-lettered by
--- its reader.
+-- Only a well-formed ID can own anything (event/user-id.ts); any other entry goes along unowned and is
+-- dead-lettered by its reader.
 local function claimedUser(entry, first)
   local user = namedUser(entry, first) or ''
   return #user >= 1 and #user <= 32 and not string.find(user, '[^\33-\126]') and user or ''
@@ -96,8 +96,8 @@ local function placeInBatch(user, packed)
   return true
 end
 
--- Places one entry. `owner`: the call that its user was in before this cut, false for none. Answers false when the batch
--- is full, or no call may be opened for it: then the entry stays where it is.
+-- Places one entry. `owner`: the call that its user was in before this cut, false for none. Answers false
+-- when the batch is full, or no call may be opened for it: then the entry stays where it is.
 local function place(fields, first, packed, user, owner)
   local here = cut.here[user]
   if (owner and owner ~= batch.callId) or (here and here ~= batch.callId) then

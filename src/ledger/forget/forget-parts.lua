@@ -1,7 +1,7 @@
 -- forget-parts: functions for forget.lua and forget-entries.lua.
 
--- Counts an event that ends here in the tally of its import, if that still stands: a wait for the import must not last
--- for ever. `entry` has names and values from `first` on.
+-- Counts an event that ends here in the tally of its import, if that still stands: a wait for the import must
+-- not last for ever. `entry` has names and values from `first` on.
 local function countInTally(entry, first)
   local name = valueOf(entry, first, 'tally')
   if not name or #name > 64 or not string.find(name, '^[%w_-]+$') then
@@ -23,8 +23,8 @@ local function splitEntries(entries)
   return own, others
 end
 
--- For how many ms the call may be on the wire; 0 if it is not. One that was sent in the future was sent by another clock:
--- a run that is alive settles within the same time.
+-- For how many ms the call may be on the wire; 0 if it is not. One that was sent in the future was sent by
+-- another clock: a run that is alive settles within the same time.
 local function onWireMs(record)
   local landsAt = tonumber(record.sentAt or 0) + request.landingMs
   return record.sentAt and landsAt > nowMs and landsAt <= nowMs + 2 * request.landingMs and landsAt - nowMs or 0

@@ -1,14 +1,14 @@
 -- forget: takes what is on its way for one user out of calls, parking and the front of the intake.
 --
--- A forgotten event ends as a dead letter that was deleted at once: books and status balance at any moment, for
--- the version before, too (docs/decisions/0060). `forgotten` counts them besides.
+-- A forgotten event ends as a dead letter that was deleted at once: books and status balance at any moment,
+-- for the version before, too (docs/decisions/0060). `forgotten` counts them besides.
 --
--- The list of returned entries is looked through from its tail, page by page: it grows and shrinks at its head
--- alone, so that no entry slips past. With the last page, in the same step, the rest is done: then nothing of the
--- user is in any of these places, whatever moved meanwhile.
+-- The list of returned entries is looked through from its tail, page by page: it grows and shrinks at its
+-- head alone, so that no entry slips past. With the last page, in the same step, the rest is done: then
+-- nothing of the user is in any of these places, whatever moved meanwhile.
 --
--- A call that may be on the wire is left alone: a newer event of the user must not overtake it. From any other
--- the user's events are taken, and the record is taken from its run, which has the others' calls made again.
+-- A call that may be on the wire is left alone: a newer event of the user must not overtake it. From any
+-- other the user's events are taken, and the record is taken from its run, and the others are called again.
 --
 -- Joined with: forget-parts.lua, ledger/record.lua.
 -- Request  userId
@@ -19,7 +19,7 @@
 --          pageSize    entries to look at
 --          forgotten   the total `forgotten` when they were looked at (text)
 --          dryRun      counts only
--- Answers {word, number, total `forgotten`, returned, parked, in calls, entries of the tail looked at}. Words:
+-- Answers {word, number, total `forgotten`, returned, parked, in calls, entries of the tail looked at}:
 --   more     there are further pages
 --   again    somebody else took entries out meanwhile: begin once more with the tail
 --   done     nothing is left here
@@ -55,7 +55,7 @@ local function countEnds(entries, isRedriven)
   end
 end
 
--- Looks at a page of the returned entries, from the tail. Answers the user's entries, and whether there are more pages.
+-- Looks at a page of returned entries, from the tail. Answers the user's, and whether there are more pages.
 local function takeReturnedPage()
   local length = redis.call('LLEN', keys.returned)
   local first, last = math.max(0, length - looked - request.pageSize), length - looked - 1

@@ -37,8 +37,8 @@ export interface TakenOut {
 type Reply = ['more' | 'again' | TakenOut['kind'], number, string, number, number, number, number];
 
 /**
- * Takes a user's events out of calls, parking and the front of the intake. `landingMs`: how long after its slot a
- * call may take effect. `dryRun` counts only.
+ * Takes a user's events out of calls, parking and the front of the intake. `landingMs`: how long after its
+ * slot a call may take effect. `dryRun` counts only.
  */
 export async function takeOut(
   redis: RedisClient,

@@ -29,7 +29,7 @@ export interface Letter {
   readonly event: Readonly<Record<string, string>>;
   /** True when `event` is not all that came (cut, ambiguous, half a field): then it cannot be tried again. */
   readonly partial?: boolean;
-  /** Fields that are secret and kept nowhere: trying again needs them given anew. */
+  /** Fields that are secret and kept nowhere: a redrive has to be given them. */
   readonly withheld?: readonly string[];
   /** True when the user has an account all the same: it was imported without the refused profile, say. */
   readonly hasAccount?: boolean;
@@ -108,7 +108,7 @@ export interface DeathSpan {
   readonly toMs: number;
 }
 
-/** What dies after the listing began is not of it: it would never end, and a redrive would meet its own deaths. */
+/** What dies later does not come: the listing would never end, and a redrive would meet its own deaths. */
 export function deathSpan(filter: LetterFilter, nowMs: number): DeathSpan {
   return {
     fromMs: filter.newerThanMs === undefined ? 0 : Math.max(0, nowMs - filter.newerThanMs + 1),

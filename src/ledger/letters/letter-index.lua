@@ -1,6 +1,6 @@
--- letter-index: what the scripts that move dead letters share. Kept in one place, so that no script forgets an index or
--- a count. The index is six keys, which these scripts name: deadByTime, deadByUser, deadByCode, deadByReason, deadUsers
--- and deadCounts.
+-- letter-index: what the scripts that move dead letters share. Kept in one place, so that no script forgets
+-- an index or a count. The index is six keys, which these scripts name: deadByTime, deadByUser, deadByCode,
+-- deadByReason, deadUsers and deadCounts.
 
 local function listLetter(eventId, user, reason, code, deadAt)
   redis.call('ZADD', keys.deadByTime, deadAt, eventId)
@@ -27,7 +27,7 @@ local function unlistLetter(eventId, user, reason, code)
   end
 end
 
--- Whether event a was accepted before event b. As text, since the parts are 64-bit numbers, which Lua's lack room for.
+-- Whether event a was accepted before event b. As text, since Lua's numbers do not hold 64-bit integers.
 local function isOlder(a, b)
   local function sortable(eventId)
     local ms, seq = string.match(eventId, '^(%d+)%-(%d+)$')

@@ -27,9 +27,9 @@ const deleteScript = loadScript(
 const PAGE_SIZE = 100;
 
 /**
- * Letters, oldest first, page by page, so that millions of them fit in no memory at once. A letter that is meant
- * from the beginning to the end comes exactly once, whatever comes, goes and dies meanwhile; what dies after the
- * beginning does not come. With state `all` the states come one after another: dead, redriving, resolved.
+ * Letters, oldest first, page by page, so that millions of them fit in no memory at once. A letter that is
+ * meant from the beginning to the end comes exactly once, whatever comes, goes and dies meanwhile; what dies
+ * after the beginning does not come. With state `all` the states come in turn: dead, redriving, resolved.
  */
 export async function* listDeadLetters(
   redis: RedisClient,
@@ -100,8 +100,8 @@ async function* pagesByTime(
   pageSize: number,
 ): AsyncGenerator<string[]> {
   const key = { dead: keys.deadByTime, redriving: keys.deadRedriving, resolved: keys.deadResolved }[state];
-  // The other lists are ordered by another time than that of the death. A letter dies before it is redriven or
-  // resolved, so one that came into these lists since the beginning may be meant: they are read up to the present.
+  // The other lists are ordered by another time than that of the death. A letter dies before it is redriven
+  // or resolved, so one that came into these lists since the beginning may be meant: they are read up to now.
   const untilMs = state === 'dead' ? span.toMs : Math.floor(await ownerTimeMs(redis, keys));
   for (let from = state === 'dead' ? String(span.fromMs) : '0'; ; ) {
     const page = await redis.zrange(

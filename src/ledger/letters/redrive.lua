@@ -1,15 +1,16 @@
 -- redrive: dead letters go into calls again.
 --
--- Moves all letters of each user that can be tried again into a call record of class redrive, newest to decide
--- as in every call. One step, so that an event is never dead and in a call at once, nor in neither; and only for
--- a user who is in no call, so that what is older cannot overtake what is newer: whatever of the user comes
--- meanwhile is parked behind this call, and a newer event that was imported has resolved the letter before.
+-- Moves all letters of each user that can be tried again into a call record of class redrive, newest to
+-- decide as in every call. One step, so that an event is never dead and in a call at once, nor in neither;
+-- and only for a user who is in no call, so that what is older cannot overtake what is newer: whatever of the
+-- user comes meanwhile is parked behind this call, and a newer event that was imported has resolved the
+-- letter before.
 --
 -- Joined with: letter-index.lua, ledger/record.lua.
 -- Request  RedriveRequest of redrive.ts, and format (of the records);
---          maxEvents, maxBytes: of one user's letters in a call; the newest go, the others wait for another redrive
--- Answers {state of the fleet ('', 'held' or 'paused'), {word, letters, word, letters, ...} in the order of users,
---   {callId, command, callId, command, ...}}. The words are those of redrive.ts.
+--          maxEvents, maxBytes: of one user's letters in a call; the newest go, the others have to wait
+-- Answers {state of the fleet ('', 'held' or 'paused'), {word, letters, word, letters, ...} in the order of
+--   users, {callId, command, callId, command, ...}}. The words are those of redrive.ts.
 -- Cost: O(letters of the users).
 
 nameKeys('owners', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'books', 'hold', 'deadPrefix', 'deadByTime',
@@ -19,8 +20,8 @@ readClock()
 local open = tonumber(redis.call('HGET', keys.books, 'redriveCalls') or 0)
 local calls, batch = {}, { entries = {}, users = {}, bytes = 0 }
 
--- The letters of a user that can go, newest first: {eventId, packed, reason, code}, with `bytes` of them all, and
--- `alone` when they need a call of their own. Without any, `left` says why.
+-- The letters of a user that can go, newest first: {eventId, packed, reason, code}, with `bytes` of them all,
+-- and `alone` when they need a call of their own. Without any, `left` says why.
 local function lettersOf(user)
   local prefix = user .. ' '
   local ids = redis.call('ZREVRANGEBYLEX', keys.deadByUser, '(' .. user .. '!', '[' .. prefix, 'LIMIT', 0, 1000)
@@ -55,8 +56,8 @@ local function lettersOf(user)
         break
       end
       found.bytes = found.bytes + #packed
-      -- The batch call carries no robot. And what died without a reason of its own may have died of a neighbour in its
-      -- call: letters that died together go apart.
+      -- The batch call carries no robot. And what died without a reason of its own may have died of a
+      -- neighbour in its call: letters that died together go apart.
       if #found == 0 then
         found.alone = letter.event.type == '1'
       end

@@ -1,10 +1,12 @@
--- letters: events that end as dead letters, and letters that an import makes up for. Functions for settle.lua.
+-- letters: events that end as dead letters, and letters that an import makes up for. Functions for
+-- settle.lua.
 
--- The history of a letter whose event dies once more keeps the attempts before: the first few and the newest ones.
+-- The history of a letter whose event dies once more keeps the attempts before: the first few and the newest
+-- ones.
 local MOST_ATTEMPTS, FIRST_ATTEMPTS = 50, 10
 
--- Keeps of such a letter its attempts, too. A date before which trying is useless (the account was deleted) stays the
--- first one: trying too early moves nothing.
+-- Keeps of such a letter its attempts, too. A date before which trying is useless (the account was deleted)
+-- stays the first one: trying too early moves nothing.
 local function keepHistory(deadLetter, letter)
   local was = readFields(deadLetter, 'letter', 'earlier', 'notBefore')
   local readable, old = pcall(cjson.decode, was.letter)
@@ -49,8 +51,9 @@ local function resolveLetter(eventId, by)
   redis.call('ZADD', keys.deadResolved, nowText, eventId)
 end
 
--- The events of a redrive (their letters are redriving) that are done: {eventId, event whose import made up for it, ...}.
--- An event that is neither imported, dead nor kept was superseded. Or nil and what is wrong. Reads only.
+-- The events of a redrive (their letters are redriving) that are done: {eventId, event whose import made up
+-- for it, ...}. An event that is neither imported, dead nor kept was superseded. Or nil and what is wrong.
+-- Reads only.
 local function redrivenEnds()
   local ends, elsewhere, importOf = {}, {}, {}
   for i = 1, #request.imported, 2 do

@@ -1,7 +1,8 @@
 -- record: what a settlement does to the record and to its users. Functions for settle.lua.
 
--- Returns what is parked behind a user to the head of the intake's front, in order. To the head, since a cut may have
--- stopped in the middle of what the user had there: the part that it parked is older than the part that it left.
+-- Returns what is parked behind a user to the head of the intake's front, in order. To the head, since a cut
+-- may have stopped in the middle of what the user had there: the part that it parked is older than the part
+-- that it left.
 local function returnParked(user)
   local parked = keys.parkedPrefix .. user
   if redis.call('LLEN', keys.returned) == 0 then
@@ -34,8 +35,8 @@ local function releaseUsers()
   return returned
 end
 
--- A suspect stays for as long as an event may be tried, and a newer event may be the one that passes. So what is parked
--- behind a suspect joins the call, and goes first next time. Answers how many entries joined.
+-- A suspect stays for as long as an event may be tried, and a newer event may be the one that passes. So what
+-- is parked behind a suspect joins the call, and goes first next time. Answers how many entries joined.
 local function adoptParked(keep)
   local ADOPTED_AT_ONCE = 100
   local adopted = 0
