@@ -1,5 +1,5 @@
-import { unaccountedEvents } from '../ledger/check-balance.ts';
 import { RECORD_FORMAT } from '../ledger/record.ts';
+import { unaccountedEvents } from '../ledger/totals.ts';
 import { Loop } from '../lifecycle/loop.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';

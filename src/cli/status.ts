@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
-import { listSuspects, type Suspect } from '../ledger/suspects.ts';
+import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';

@@ -35,7 +35,7 @@ const LINE_EVERY_MS = 2_000;
 const FINISH_MS = 90_000;
 /** Signups are pushed at this interval. */
 const PUSH_EVERY_MS = 50;
-const KEYS = keysOf(DEMO_APP_ID);
+const keys = keysOf(DEMO_APP_ID);
 
 export interface DemoOptions {
   readonly signups: number;
@@ -62,8 +62,8 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
 
   const { config } = loadConfig({ env: stage.settings(), readFile });
   const quotas = quotasOf(config);
-  const queues = new CallQueues(redis, KEYS, Object.keys(quotas) as ImportCommand[], () => undefined);
-  const readFleet = () => readStatus(redis, KEYS, queues, DEMO_APP_ID, quotas);
+  const queues = new CallQueues(redis, keys, Object.keys(quotas) as ImportCommand[], () => undefined);
+  const readFleet = () => readStatus(redis, keys, queues, DEMO_APP_ID, quotas);
   const producer = new UserCreatedProducer({
     sdkAppId: DEMO_APP_ID,
     redis: { url: stage.settings().IMSYNC_REDIS_URL ?? '' },
@@ -87,11 +87,11 @@ export async function playDemo(options: DemoOptions): Promise<boolean> {
     const elapsedMs = performance.now() - startedMs;
 
     const letters = [];
-    for await (const letter of listDeadLetters(redis, KEYS)) letters.push(letter);
+    for await (const letter of listDeadLetters(redis, keys)) letters.push(letter);
     const outcome = {
       total: signups,
       elapsedMs,
-      heldMs: readFleetState(await redis.hgetall(KEYS.hold)).heldMs,
+      heldMs: readFleetState(await redis.hgetall(keys.hold)).heldMs,
       status: await readFleet(),
       facts: await simulator.report(),
       letters,
@@ -126,7 +126,7 @@ async function pushSignups(
       if (!result.ok) throw new DemoError(`The producer refused a signup: ${result.error.message}`);
     }
     for (const { user } of due.filter((signup) => !signup.checked)) {
-      await redis.xadd(KEYS.stream, '*', ...toFields(user));
+      await redis.xadd(keys.stream, '*', ...toFields(user));
     }
     pushed.arrived += due.length;
     await sleep(PUSH_EVERY_MS, undefined, { signal });

@@ -12,7 +12,7 @@ import {
   cutCalls,
   type LocalCall,
 } from './cut.ts';
-import { type ArrivalRate, createArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
+import { ArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
 
 /** Gives back the place of a local call. */
 export type ReleasePlace = () => void;
@@ -47,14 +47,14 @@ const TROUBLE_WAIT_MS = 500;
 /** Cuts whose answers the loop does not wait for, at most. The places for calls bound them as well. */
 const MOST_LATE = 8;
 /**
- * A lone event wakes all idle processes. The one that cut last goes first. The others look a little later, in case
- * that one is gone or busy, and leave it the processor meanwhile.
+ * A lone event wakes all idle processes. The one that cut last goes first. The others look a little later, in
+ * case that one is gone or busy, and leave it the processor meanwhile.
  */
 const GIVE_WAY_MS = 3;
 
 /**
- * The loop that turns waiting events into calls. Every process runs one. The script decides, so it does not matter
- * which process asks.
+ * The loop that turns waiting events into calls. Every process runs one. The script decides, so it does not
+ * matter which process asks.
  *
  * Each turn asks for one cut and goes by the answer:
  * - `cut`: the call goes to a run of this process; the next turn follows at once.
@@ -66,10 +66,10 @@ const GIVE_WAY_MS = 3;
  * Under a backlog the loop does not wait for an answer that is long in coming: it asks for the next cut
  * (docs/decisions/0095).
  */
-export class Coalescer {
+export class Coalescer implements LoopDeadline {
   readonly #options: CoalescerOptions;
   readonly #loop: Loop;
-  readonly #rate: ArrivalRate = createArrivalRate();
+  readonly #rate = new ArrivalRate();
   readonly #patienceMs: number;
   /** Cuts whose answers the loop does not wait for, and when each was asked for, ms; oldest first. */
   readonly #late = new Map<Promise<unknown>, number>();
@@ -109,15 +109,9 @@ export class Coalescer {
   }
 
   /** Idle only while it waits for a place; due since its oldest cut without an answer. */
-  get deadline(): LoopDeadline {
-    const loop = this.#loop;
-    const late = this.#late;
-    return {
-      get dueMs() {
-        const [oldestMs] = late.values();
-        return oldestMs ?? loop.dueMs;
-      },
-    };
+  get dueMs(): number | null {
+    const [oldestMs] = this.#late.values();
+    return oldestMs ?? this.#loop.dueMs;
   }
 
   async #turn(): Promise<void> {
@@ -129,9 +123,9 @@ export class Coalescer {
     if (isLone && this.#cutLast) this.#options.expectCall();
     const askedAtMs = performance.now();
     const cutting = this.#cut(release);
-    if (this.#moreWaits && this.#late.size < MOST_LATE && !(await endsWithin(cutting, this.#patienceMs))) {
-      this.#endLater(cutting, askedAtMs);
-      return;
+    if (this.#moreWaits && this.#late.size < MOST_LATE) {
+      const isLate = sleep(this.#patienceMs, true, { ref: false });
+      if (await Promise.race([cutting.then(() => false), isLate])) return this.#endLater(cutting, askedAtMs);
     }
     const answer = await cutting;
     if (isLone) this.#cutLast = answer.kind === 'cut';
@@ -143,16 +137,13 @@ export class Coalescer {
     switch (answer.kind) {
       case 'cut':
         return;
-      case 'linger': {
-        const { waiting, dueInMs } = answer;
-        this.#rate.saw(waiting, performance.now());
-        const arrivalsPerMs = this.#rate.perMs;
-        return this.#loop.rest(nextLookMs({ arrivalsPerMs, waiting, dueInMs, maxUsers, maxWaitMs }));
-      }
-      case 'watched': {
-        const { waiting, dueInMs, waitMs } = answer;
-        return this.#loop.rest(secondLookMs({ waitMs, waiting, dueInMs, maxUsers, maxWaitMs }));
-      }
+      case 'linger':
+        this.#rate.saw(answer.waiting, performance.now());
+        return this.#loop.rest(
+          nextLookMs({ arrivalsPerMs: this.#rate.perMs, maxUsers, maxWaitMs, ...answer }),
+        );
+      case 'watched':
+        return this.#loop.rest(secondLookMs({ maxUsers, maxWaitMs, ...answer }));
       case 'empty':
         return this.#restUntilSomethingWaits();
       case 'blocked':
@@ -195,7 +186,7 @@ export class Coalescer {
       const answer = await cutCalls(redis, keys, limits, processId, nextClaim());
       this.#moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
-      const { localCalls: local, calls } = answer;
+      const { local, calls } = answer;
       if (local !== undefined) {
         taken = true;
         take(local, release);
@@ -221,18 +212,5 @@ export class Coalescer {
       })
       .finally(() => this.#late.delete(ended));
     this.#late.set(ended, askedAtMs);
-  }
-}
-
-/** Answers false when the work takes longer; the work goes on. */
-async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

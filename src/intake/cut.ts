@@ -2,16 +2,13 @@ import type { ImportCommand } from '../im/bodies.ts';
 import { type CallRecord, freshRecord, RECORD_FORMAT } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
+import { askScript, loadScript } from '../redis/script.ts';
 
 const cutScript = loadScript(
   import.meta.url,
   '../redis/prelude.lua',
-  '../ledger/writes/call-record.lua',
-  '../ledger/writes/owners.lua',
-  '../ledger/writes/intake-entries.lua',
+  '../ledger/record.lua',
   '../pace/hold/hold-shared.lua',
-  'cut/back-pressure.lua',
   'cut/due.lua',
   'cut/place.lua',
   'cut.lua',
@@ -30,8 +27,8 @@ export interface CutLimits {
   /** Open calls at most, over the fleet: back-pressure. */
   readonly maxOpenCalls: number;
   /**
-   * What the batch call cannot carry goes alone: in the old form every profile and every robot. In the other forms a robot
-   * is invalid, and rides along to its dead letter as whatever does not hold up.
+   * What the batch call cannot carry goes alone: in the old form every profile and every robot. In the other
+   * forms a robot is invalid, and rides along to its dead letter as whatever does not hold up.
    */
   readonly alone: 'nobody' | 'profile-or-robot';
 }
@@ -43,7 +40,7 @@ export interface CutCall {
   readonly users: number;
 }
 
-/** Who works off the batch call that is cut: a run of the asking process, under an ID that nobody else uses. */
+/** A run of the asking process that works off the batch call, under an ID that nobody else uses. */
 export interface CallClaim {
   readonly callId: string;
   readonly run: string;
@@ -61,7 +58,7 @@ export type CutAnswer = { readonly waiting: number } & (
       readonly kind: 'cut';
       readonly parked: number;
       readonly calls: readonly CutCall[];
-      readonly localCalls?: LocalCall;
+      readonly local?: LocalCall;
     }
   /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
   | { readonly kind: 'linger'; readonly dueInMs: number }
@@ -71,19 +68,20 @@ export type CutAnswer = { readonly waiting: number } & (
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
 
-/** Bytes of entries in a record, at most (a single larger entry goes alone). 100 full profiles take 110 KB. */
+/** Bytes of entries in a record (a single larger entry goes alone). 100 full profiles take 110 KB. */
 const MAX_CALL_BYTES = 512 * 1024;
 /**
- * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every minute
- * or so. What lies beyond holds up the intake, so that Redis does not fill up.
+ * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every
+ * minute or so. What lies beyond holds up the intake, so that Redis does not fill up.
  */
 const MAX_ISOLATED = 10_000;
 /** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
 const MAX_LOOKED = 1_000;
 
 /**
- * Cuts at most one batch call (and any number of single ones that stand before its end). With a `claim` the batch call is
- * taken in hand by it; asked again with the same claim, after an answer that was lost, it answers the same call.
+ * Cuts at most one batch call (and any number of single ones that stand before its end). With a `claim` the
+ * batch call is taken in hand by it; asked again with the same claim, after an answer that was lost, it
+ * answers the same call.
  */
 export async function cutCalls(
   redis: RedisClient,
@@ -94,8 +92,6 @@ export async function cutCalls(
 ): Promise<CutAnswer> {
   // The spread stands last: in the first place it would make hidden classes with each call (decision 94).
   const request = {
-    callPrefix: keys.callPrefix,
-    parkedPrefix: keys.parkedPrefix,
     format: RECORD_FORMAT,
     process: processId,
     maxIsolated: MAX_ISOLATED,
@@ -105,60 +101,47 @@ export async function cutCalls(
     callId: claim?.callId ?? '',
     ...limits,
   };
-  const reply = (await runScript(
-    redis,
-    cutScript,
-    [
-      keys.stream,
-      keys.returned,
-      keys.owners,
-      keys.parkedCounts,
-      keys.open,
-      keys.books,
-      keys.cutter,
-      keys.hold,
-      keys.startedPrefix + limits.batchCommand,
-      keys.culprits,
-      keys.isolated,
-      keys.bodyLimit,
-      keys.openSince,
-    ],
-    [JSON.stringify(request)],
-  )) as [string, number, ...(string | number)[]];
+  const reply = (await askScript(redis, cutScript, keys, request)) as CutReply;
   return readCutReply(reply, limits.batchCommand, claim);
 }
 
-function readCutReply(
-  [word, waiting, first, ...rest]: readonly [string, number, ...(string | number)[]],
-  batchCommand: ImportCommand,
-  claim: CallClaim | undefined,
-): CutAnswer {
-  switch (word) {
+type CutReply =
+  | ['cut', number, number, string, string, number, [string, ImportCommand, number][]]
+  | ['linger', number, number]
+  | ['watched', number, number, number]
+  | ['empty', number]
+  | ['blocked', number, 'paused' | 'held' | 'open-calls'];
+
+function readCutReply(reply: CutReply, batchCommand: ImportCommand, claim: CallClaim | undefined): CutAnswer {
+  const waiting = reply[1];
+  switch (reply[0]) {
     case 'cut': {
-      const [nowMs, entries, users, ...others] = rest;
-      const calls: CutCall[] = [];
-      for (let i = 0; i + 2 < others.length; i += 3) {
-        calls.push({
-          callId: String(others[i]),
-          command: others[i + 1] as ImportCommand,
-          users: Number(others[i + 2]),
-        });
-      }
-      const parked = Number(first);
+      const [, , parked, nowMs, entries, users, others] = reply;
+      const calls = others.map(([callId, command, users]): CutCall => ({ callId, command, users }));
       if (claim === undefined || entries === '') return { kind: 'cut', waiting, parked, calls };
-      const record = freshRecord(claim.callId, batchCommand, String(entries), Number(nowMs));
-      const localCalls = { record, run: claim.run, users: Number(users) };
-      return { kind: 'cut', waiting, parked, calls, localCalls };
+      const record = freshRecord(claim.callId, batchCommand, entries, Number(nowMs));
+      return { kind: 'cut', waiting, parked, calls, local: { record, run: claim.run, users } };
     }
     case 'linger':
-      return { kind: 'linger', waiting, dueInMs: Number(first) };
+      return { kind: 'linger', waiting, dueInMs: reply[2] };
     case 'watched':
-      return { kind: 'watched', waiting, waitMs: Number(first), dueInMs: Number(rest[0]) };
+      return { kind: 'watched', waiting, waitMs: reply[2], dueInMs: reply[3] };
     case 'empty':
       return { kind: 'empty', waiting };
     case 'blocked':
-      return { kind: 'blocked', waiting, by: first as 'paused' | 'held' | 'open-calls' };
-    default:
-      throw new Error(`cut.lua answered ${word}, which this version does not know: a bug, please report it`);
+      return { kind: 'blocked', waiting, by: reply[2] };
   }
+}
+
+/**
+ * Names the calls that this process takes in hand. `uuid`: random, 36 characters. A call has the name of
+ * this start of the process and a number, so no two calls have the same name.
+ */
+export function createCallClaims(uuid: () => string): () => CallClaim {
+  const process = uuid().replaceAll('-', '').slice(0, 12);
+  let number = 0;
+  return () => {
+    number += 1;
+    return { callId: `c${process}-${number.toString(36)}`, run: uuid() };
+  };
 }

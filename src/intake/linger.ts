@@ -1,46 +1,43 @@
 /** When to look again at events that are not due yet. Pure. */
 
-/** Entries a millisecond, as the watching process sees them arrive. */
-export interface ArrivalRate {
-  /** Feeds what a look at the intake saw. */
-  saw(waiting: number, nowMs: number): void;
-  /**
-   * A cut came when `waiting` entries were there, and took some away: differences start anew. It may raise the
-   * estimate and never lowers it, since another process may have cut before. (Not counted at all, a rate that had risen
-   * was never learned: each look came so late that it found a full call, and no two looks lay between two cuts.)
-   */
-  cut(waiting: number, nowMs: number): void;
-  readonly perMs: number;
-}
-
 /**
- * What was seen so long ago counts half. By time and not by looks: those of one millisecond, in which nothing happened to
- * come, must not make a quick stream look slow, and the next look come late.
+ * What was seen so long ago counts half. By time and not by looks: those of one millisecond, in which nothing
+ * happened to come, must not make a quick stream look slow, and the next look come late.
  */
 const HALF_LIFE_MS = 10;
 
-export function createArrivalRate(): ArrivalRate {
-  let perMs = 0;
-  let last: { waiting: number; atMs: number } | undefined;
-  return {
-    saw(waiting, nowMs) {
-      if (last !== undefined && nowMs > last.atMs) {
-        const seen = Math.max(0, waiting - last.waiting) / (nowMs - last.atMs);
-        const kept = perMs === 0 ? 0 : 2 ** ((last.atMs - nowMs) / HALF_LIFE_MS);
-        perMs = kept * perMs + (1 - kept) * seen;
-      }
-      last = { waiting, atMs: nowMs };
-    },
-    cut(waiting, nowMs) {
-      if (last !== undefined && nowMs > last.atMs) {
-        perMs = Math.max(perMs, (waiting - last.waiting) / (nowMs - last.atMs));
-      }
-      last = undefined;
-    },
-    get perMs() {
-      return perMs;
-    },
-  };
+/** Entries a millisecond, as the watching process sees them arrive. */
+export class ArrivalRate {
+  #perMs = 0;
+  #last: { waiting: number; atMs: number } | undefined;
+
+  get perMs(): number {
+    return this.#perMs;
+  }
+
+  /** A look at the intake found `waiting` entries. */
+  saw(waiting: number, nowMs: number): void {
+    const last = this.#last;
+    if (last !== undefined && nowMs > last.atMs) {
+      const seen = Math.max(0, waiting - last.waiting) / (nowMs - last.atMs);
+      const kept = this.#perMs === 0 ? 0 : 2 ** ((last.atMs - nowMs) / HALF_LIFE_MS);
+      this.#perMs = kept * this.#perMs + (1 - kept) * seen;
+    }
+    this.#last = { waiting, atMs: nowMs };
+  }
+
+  /**
+   * A cut came when `waiting` entries were there, and took some away: no difference goes back beyond it. It
+   * may raise the estimate and never lowers it, since another process may have cut before. (Not counted at
+   * all, a rate that had risen was never learned: each look came so late that it found a full call, and no
+   * two looks lay between two cuts.)
+   */
+  cut(waiting: number, nowMs: number): void {
+    const last = this.#last;
+    if (last !== undefined && nowMs > last.atMs)
+      this.#perMs = Math.max(this.#perMs, (waiting - last.waiting) / (nowMs - last.atMs));
+    this.#last = undefined;
+  }
 }
 
 /** What is known of events that linger. */
@@ -68,9 +65,10 @@ const NEAR_MS = 3;
 const STRIDE = 0.6;
 
 /**
- * Milliseconds until the watching process looks again: whole ones, at least one. Not only when the call should be full: a
- * guess that was too low (the producer, or this process, had been held up) would leave full calls lying for as long as it is
- * wrong. So it comes nearer by strides: three or four looks for each call that fills up.
+ * Milliseconds until the watching process looks again: whole ones, at least one. Not only when the call
+ * should be full: a guess that was too low (the producer, or this process, had been held up) would leave full
+ * calls lying for as long as it is wrong. So it comes nearer by strides: three or four looks for each call
+ * that fills up.
  */
 export function nextLookMs(state: Lingering & { readonly arrivalsPerMs: number }): number {
   const fullInMs = untilFullMs(state, state.arrivalsPerMs);
@@ -82,8 +80,8 @@ export function nextLookMs(state: Lingering & { readonly arrivalsPerMs: number }
 const GRACE_MS = 5;
 
 /**
- * Milliseconds until a process looks that has not the watch: soon after the call should be full, since the one that has
- * the watch may be held up; and when the watch ends (`waitMs`).
+ * Milliseconds until a process looks that has not the watch: soon after the call should be full, since the
+ * one that has the watch may be held up; and when the watch ends (`waitMs`).
  */
 export function secondLookMs(state: Lingering & { readonly waitMs: number }): number {
   const lookMs = Math.max(1, Math.ceil(endMs(state, untilFullMs(state))));

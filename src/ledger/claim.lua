@@ -1,16 +1,15 @@
 -- claim: a run takes a call record over.
 --
--- Joined with: redis/prelude.lua.
--- KEYS     call, open, hold
 -- Request  callId, run, format (of the records), maxWaitMs (the longest that a retry is put off)
 -- Answers {'gone'}                     finished work
---         {'foreign', format}          a newer version wrote it: left for who understands it
+--         {'foreign', format}          another version wrote it: left for that version
 --         {'early', wait ms}           not due yet (its job came back from a worker that died)
---         {'yours', now ms, when the newest call that passed started (ms) or '0', field, value, field, value, ...}
+--         {'yours', now ms, when the newest call that passed started (ms) or '0', field, value, ...}
 -- Atomic, so that of two runs the later one owns the record and the earlier one can do nothing more.
 
-nameKeys('call', 'open', 'hold')
+nameKeys('callPrefix', 'open', 'hold')
 readRequest()
+keys.call = keys.callPrefix .. request.callId
 writeNothing('HDEL', keys.call)
 
 local record = readFields(keys.call, 'v', 'dueAt')
@@ -19,7 +18,7 @@ if not record.v then
 end
 readClock()
 if tonumber(record.v) ~= request.format then
-  -- It does not stand in the way of others meanwhile: see back-pressure in cut.lua.
+  -- It does not stand in the way of others meanwhile: see back-pressure in intake/cut/due.lua.
   redis.call('ZADD', keys.open, text(nowMs + 5000), request.callId)
   return { 'foreign', record.v }
 end

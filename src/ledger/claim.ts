@@ -1,12 +1,13 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
+import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 import { type CallRecord, RECORD_FORMAT, readRecord } from './record.ts';
 
 const claimScript = loadScript(import.meta.url, '../redis/prelude.lua', 'claim.lua');
+const keepAliveScript = loadScript(import.meta.url, '../redis/prelude.lua', 'keep-alive.lua');
 
 export type Claim =
-  /** `passedAtMs`: when the newest call of the fleet that passed started, ms since 1970, Redis's clock; 0 for none. */
+  /** `passedAtMs`: when the fleet's newest call that passed started, ms since 1970 in Redis; 0 for none. */
   | { readonly kind: 'yours'; readonly record: CallRecord; readonly passedAtMs: number }
   /** Finished work: its job has nothing to do. */
   | { readonly kind: 'gone' }
@@ -16,9 +17,8 @@ export type Claim =
   | { readonly kind: 'early'; readonly waitMs: number };
 
 /**
- * `maxWaitMs`: the longest that a retry is put off; a due time further away comes from another clock.
- *
- * Takes the record over for `run`; an earlier run of it can change nothing from here on.
+ * Takes the record over for `run`; an earlier run of it can change nothing from here on. `maxWaitMs`: the
+ * longest that a retry is put off; a due time further away comes from another clock.
  */
 export async function claimRecord(
   redis: RedisClient,
@@ -27,27 +27,32 @@ export async function claimRecord(
   run: string,
   maxWaitMs: number,
 ): Promise<Claim> {
-  const reply = (await runScript(
+  const request = { callId, run, format: RECORD_FORMAT, maxWaitMs: Math.ceil(maxWaitMs) };
+  const [word, second, passedAt, ...fields] = (await askScript(
     redis,
     claimScript,
-    [keys.callPrefix + callId, keys.open, keys.hold],
-    [JSON.stringify({ callId, run, format: RECORD_FORMAT, maxWaitMs: Math.ceil(maxWaitMs) })],
-  )) as (string | number)[];
-  switch (reply[0]) {
+    keys,
+    request,
+  )) as string[];
+  switch (word) {
     case 'gone':
       return { kind: 'gone' };
     case 'foreign':
-      return { kind: 'foreign', format: String(reply[1]) };
+      return { kind: 'foreign', format: String(second) };
     case 'early':
-      return { kind: 'early', waitMs: Number(reply[1]) };
+      return { kind: 'early', waitMs: Number(second) };
     default: {
-      const fields = new Map<string, string>();
-      for (let i = 3; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
-      return {
-        kind: 'yours',
-        record: readRecord(callId, Number(reply[1]), fields),
-        passedAtMs: Number(reply[2]),
-      };
+      const record = readRecord(callId, Number(second), fieldsOf(fields));
+      return { kind: 'yours', record, passedAtMs: Number(passedAt) };
     }
   }
+}
+
+/** Says that these calls are being worked on. What was closed or put off meanwhile stays as it is. */
+export async function keepCallsAlive(
+  redis: RedisClient,
+  keys: Keys,
+  callIds: readonly string[],
+): Promise<void> {
+  await askScript(redis, keepAliveScript, keys, { callIds });
 }

@@ -1,14 +1,10 @@
--- keep-alive: a process still works on these calls. Without it the sweep would give them to another one.
---
--- Joined with: redis/prelude.lua.
--- KEYS  open
--- ARGV  callIds
---
--- Never brings a call forward that was put off meanwhile, nor one back that is closed. Cost: O(calls · log open calls).
+-- keep-alive: a process still works on these calls (request: callIds). Without it the sweep would give them
+-- to another one. It never brings a call forward that was put off meanwhile, nor one back that is closed.
 
 nameKeys('open')
+readRequest()
 writeNothing('ZREM', keys.open)
 readClock()
-for i = 1, #ARGV do
-  redis.call('ZADD', keys.open, 'XX', 'GT', nowText, ARGV[i])
+for _, callId in ipairs(request.callIds) do
+  redis.call('ZADD', keys.open, 'XX', 'GT', nowText, callId)
 end

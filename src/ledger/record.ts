@@ -24,15 +24,15 @@ export interface Attempt {
 }
 
 /**
- * A user whose calls failed while those of others passed, in a way that no code names. From then on they are called
- * alone, so that they hold up nobody.
+ * A user whose calls failed while those of others passed, in a way that no code names. From then on they are
+ * called alone, so that they hold up nobody.
  */
 export interface Suspicion {
   /** ms since 1970, Redis's clock. */
   readonly since: number;
   /** Calls for this user alone that failed, while others passed or nobody else failed. */
   readonly failures: number;
-  /** Of the last of them, as in Attempt; `errorInfo` is one safe line. */
+  /** The last failure, as in Attempt; `errorInfo` is one safe line. */
   readonly errorCode: number;
   readonly httpStatus: number;
   readonly errorInfo: string;
@@ -46,8 +46,8 @@ export interface CallRecord {
   readonly command: ImportCommand;
   readonly slotClass: Extract<SlotClass, 'live' | 'redrive'>;
   /**
-   * Its entries as one text, for `entriesOf`: while a call is on its way that costs less to keep than its hundreds of parts.
-   * Fixed when it is cut; settled ones leave it.
+   * Its entries as one text, for `entriesOf`: while a call is on its way that costs less to keep than its
+   * hundreds of parts. Fixed when it is cut; settled ones leave it.
    */
   readonly packed: string;
   readonly cutAtMs: number;
@@ -88,12 +88,9 @@ export function readRecord(
   };
 }
 
-const NO_SUSPECTS: ReadonlyMap<string, Suspicion> = new Map();
-
 /** Reads the field `suspects` of a record. */
 export function readSuspects(field: string | null | undefined): ReadonlyMap<string, Suspicion> {
-  if (!field) return NO_SUSPECTS;
-  return new Map(Object.entries(JSON.parse(field) as Record<string, Suspicion>));
+  return new Map(Object.entries(JSON.parse(field || '{}') as Record<string, Suspicion>));
 }
 
 /** A live record as it was cut at `cutAtMs`, of which no call was made yet. */
@@ -103,23 +100,11 @@ export function freshRecord(
   packed: string,
   cutAtMs: number,
 ): CallRecord {
-  return {
-    callId,
-    command,
-    slotClass: 'live',
-    packed,
-    cutAtMs,
-    tries: 0,
-    attempts: [],
-    suspects: NO_SUSPECTS,
-    sentAtMs: 0,
-    firstSentAtMs: 0,
-    heldMsAtFirst: 0,
-    readAtMs: cutAtMs,
-  };
+  const fields = { command, entries: packed, cutAt: String(cutAtMs) };
+  return readRecord(callId, cutAtMs, new Map(Object.entries(fields)));
 }
 
-/** Reads a record's entries anew each time. Throws a SyntaxError when its text is none of ours. */
+/** Reads a record's entries, each time once more. Throws a SyntaxError when its text is none of ours. */
 export function entriesOf({ packed }: Pick<CallRecord, 'packed'>): RawEntry[] {
   // What is left of an entry without its ID are its fields.
   return (JSON.parse(packed) as string[][]).map((fields) => ({ eventId: fields.shift() ?? '', fields }));
@@ -131,8 +116,8 @@ export function packEntries(entries: readonly RawEntry[]): string {
 }
 
 /**
- * The user whom an entry claims for its call, as cut.lua sees it before the entry is validated. '' when it claims
- * nobody; such an entry cannot be valid.
+ * The user whom an entry claims for its call, as cut.lua sees it before the entry is validated. '' when it
+ * claims nobody; such an entry cannot be valid.
  */
 export function claimedUser(fields: readonly string[]): string {
   const userId = namedUser(fields);
@@ -151,7 +136,9 @@ export function namedUser(fields: readonly string[]): string {
 /** Of calls for many users, the first and the last that are kept; and of calls for one user of many. */
 const KEPT = { shared: { first: 10, last: 40 }, single: { first: 3, last: 9 } } as const;
 
-/** Appends, and bounds: a day of retries is thousands of attempts, of which the first and the last tell most. */
+/**
+ * Appends, and bounds: a day of retries is thousands of attempts, of which the first and the last tell most.
+ */
 export function withAttempt(attempts: readonly Attempt[], attempt: Attempt): Attempt[] {
   const { first, last } = attempt.userId === undefined ? KEPT.shared : KEPT.single;
   const own = attempts.filter(({ userId }) => userId === attempt.userId);

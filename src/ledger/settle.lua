@@ -1,43 +1,77 @@
 -- settle: how did each event end?
 --
--- Takes what a run learned of its call and moves every event concerned to its end, releases the users, brings their
--- parked entries back and closes or shortens the record.
+-- Takes what a run learned of its call and moves every event concerned to its end, releases the users, brings
+-- their parked entries back and closes or shortens the record.
 --
--- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when the event
--- is imported or superseded, dead once more when it is refused once more.
+-- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
+-- the event is imported or superseded, dead once more when it is refused once more.
 --
--- Joined with: redis/prelude.lua, letters/letter-index.lua, pace/hold/hold-shared.lua, intake/returned-since.lua,
---   settle/{outcomes,redriven,letters,release,keep}.lua.
--- KEYS     call, owners, parkedCounts, open, books, returned, cutter, deadByTime, deadByUser, deadByCode, deadByReason,
---          deadUsers, deadCounts, deadResolved, deadRedriving, outcomes, hold, openSince, isolated
--- Request  callId, run, parkedPrefix, deadPrefix, replyPrefix, holdChannel
+-- Joined with: record.lua, letters/letter-index.lua, pace/hold/hold-shared.lua, settle/letters.lua,
+--   settle/record.lua.
+-- Request  callId, run
 --          imported      [userId, eventId, userId, eventId, ...]
 --          superseded    number of older events of imported users
 --          dead          [{eventId, userId, reason, code, letter (JSON text)}, ...]
---          passedAt      absent, or when the newest call started in which accounts passed (ms); a probe tells hold.lua
---          released      [userId, ...]: users none of whose events stay in the record; absent: all who are imported
---          keep          absent when nothing stays, else {entries (JSON text), users, events, tries, attempts (JSON
---                        text), suspects (JSON text, or absent), isolated, oldest (ms), dueAt, firstSentAt,
---                        heldMsAtFirst, onWire}
+--          passedAt      absent, or when the newest call started in which accounts passed (ms)
+--          released      [userId, ...]: users none of whose events stay in the record
+--          keep          absent when nothing stays, or {users, events, tries, isIsolated, oldestMs, dueAtMs,
+--                        firstSentAtMs, heldMsAtFirst, onWire, and as JSON text entries, attempts, suspects}
 --          publish       [channel, message, ...]
---          outcomes      absent unless all outcomes are asked for, else [[field, value, field, value, ...], ...]
+--          outcomes      absent unless all outcomes are asked for, else [[field, value, ...], ...]
 --          outcomesKept  entries that the stream of outcomes keeps
---          tallies       absent, or [tally key, counter, number, ...]
--- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}. An error when events would
---   appear or vanish: the record is left as it is.
+--          tallies       [tally key, counter, number, ...]
+-- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}. An error when
+--   events would appear or vanish: the record is left as it is.
 -- Atomic, so that the books balance at any moment and a run that lost the record changes nothing.
 
-nameKeys('call', 'owners', 'parkedCounts', 'open', 'books', 'returned', 'cutter', 'deadByTime', 'deadByUser', 'deadByCode',
-  'deadByReason', 'deadUsers', 'deadCounts', 'deadResolved', 'deadRedriving', 'outcomes', 'hold', 'openSince', 'isolated')
+nameKeys('callPrefix', 'owners', 'parkedPrefix', 'parkedCounts', 'open', 'books', 'returned', 'cutter', 'deadPrefix',
+  'deadByTime', 'deadByUser', 'deadByCode', 'deadByReason', 'deadUsers', 'deadCounts', 'deadResolved', 'deadRedriving',
+  'outcomes', 'replyPrefix', 'hold', 'holdChannel', 'openSince', 'isolated')
 readRequest()
-keys.parkedPrefix, keys.deadPrefix, keys.holdChannel = request.parkedPrefix, request.deadPrefix, request.holdChannel
+keys.call = keys.callPrefix .. request.callId
 writeNothing('HDEL', keys.books)
+
+-- The stream of outcomes, for those who follow all of them.
+local function tellOutcome(fields)
+  redis.call('XADD', keys.outcomes, 'MAXLEN', '~', request.outcomesKept, '*', unpack(fields))
+end
+
+-- A tally counts an event when it ends for the first time, and only where the tally stands: so nobody who
+-- writes events makes keys.
+local function countTallies()
+  for i = 1, #request.tallies, 3 do
+    local tally = request.tallies[i]
+    if redis.call('EXISTS', tally) == 1 then
+      redis.call('HINCRBY', tally, request.tallies[i + 1], request.tallies[i + 2])
+    end
+  end
+end
+
+-- A producer's own channel that nobody listens on just now: its connection may be coming back
+-- (producer/outcome-inbox.ts), so the message is kept for a minute. On a cluster the listeners of other nodes
+-- are not counted; a message that is heard twice does no harm.
+local function publishOutcomes()
+  for i = 1, #request.publish, 2 do
+    local reply, message = request.publish[i], request.publish[i + 1]
+    if redis.call('PUBLISH', reply, message) == 0 and string.sub(reply, 1, #keys.replyPrefix) == keys.replyPrefix then
+      redis.call('RPUSH', reply, message)
+      redis.call('LTRIM', reply, -10000, -1)
+      redis.call('PEXPIRE', reply, 60000)
+    end
+  end
+end
+
+local function count(name, number)
+  if number ~= 0 then
+    redis.call('HINCRBY', keys.books, name, number)
+  end
+end
 
 local record = readFields(keys.call, 'command', 'users', 'events', 'class', 'run', 'suspects')
 if record.run ~= request.run then
   return { 'lost' }
 end
-local usersBefore, eventsBefore, isRedrive = tonumber(record.users), tonumber(record.events), record.class == 'redrive'
+local eventsBefore, isRedrive = tonumber(record.events), record.class == 'redrive'
 local imports, deaths, keep = #request.imported / 2, #request.dead, request.keep
 local usersAfter, eventsAfter = keep and keep.users or 0, keep and keep.events or 0
 if eventsBefore ~= imports + request.superseded + deaths + eventsAfter then
@@ -46,12 +80,14 @@ if eventsBefore ~= imports + request.superseded + deaths + eventsAfter then
     .. eventsAfter .. ' after')
 end
 readClock()
-local redriven = isRedrive and redrivenEnds(request.callId) or {}
-if problem then
-  return redis.error_reply(problem)
+if isRedrive then
+  local ends, problem = redrivenEnds()
+  if problem then
+    return redis.error_reply(problem)
+  end
+  resolveRedriven(ends)
 end
 
-resolveRedriven(redriven)
 writeLetters()
 local resolved = makeUpFor()
 if request.passedAt then
@@ -62,25 +98,27 @@ if keep then
   if keep.suspects and not isRedrive then
     eventsAfter = eventsAfter + adoptParked(keep)
   end
-  keepRecord(keep, usersAfter, eventsAfter, isRedrive)
+  keepRecord(keep, eventsAfter, isRedrive)
 else
-  closeRecord(record.suspects, isRedrive)
+  closeCall(request.callId, isRedrive, record.suspects)
 end
 
-local function count(name, number)
-  if number ~= 0 then
-    redis.call('HINCRBY', keys.books, name, number)
+redis.call('HINCRBY', keys.books, 'events', eventsAfter - eventsBefore)
+redis.call('HINCRBY', keys.books, 'users:' .. record.command, usersAfter - tonumber(record.users))
+count('imported', imports)
+count('superseded', request.superseded + #resolved)
+count('dead', deaths - #resolved)
+count('parked', -returned)
+if request.outcomes then
+  for _, r in ipairs(resolved) do
+    tellOutcome({ 'eventId', r.eventId, 'userId', r.user, 'outcome', 'superseded', 'errorCode', '0', 'hasAccount', 'true' })
+  end
+  for _, fields in ipairs(request.outcomes) do
+    tellOutcome(fields)
   end
 end
-redis.call('HINCRBY', keys.books, 'events', eventsAfter - eventsBefore)
-redis.call('HINCRBY', keys.books, 'users:' .. record.command, usersAfter - usersBefore)
-count('imported', imports)
-count('superseded', request.superseded + resolved)
-count('dead', deaths - resolved)
-count('parked', -returned)
-for _, fields in ipairs(request.outcomes or {}) do
-  tellOutcome(fields)
+if not isRedrive then
+  countTallies()
 end
-countTallies(isRedrive)
 publishOutcomes()
-return { 'settled', returned, resolved, nowText }
+return { 'settled', returned, #resolved, nowText }

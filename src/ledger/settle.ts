@@ -3,25 +3,24 @@ import { eventIdMs } from '../event/event-id.ts';
 import type { Outcome } from '../event/outcome.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
+import { askScript, loadScript } from '../redis/script.ts';
 import type { DeadReason } from './letters/dead-letters.ts';
 import { type Attempt, packEntries, type Suspicion } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
   '../redis/prelude.lua',
+  'record.lua',
   'letters/letter-index.lua',
   '../pace/hold/hold-shared.lua',
-  '../intake/returned-since.lua',
-  'settle/outcomes.lua',
-  'settle/redriven.lua',
   'settle/letters.lua',
-  'settle/release.lua',
-  'settle/keep.lua',
+  'settle/record.lua',
   'settle.lua',
 );
 
-/** An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record. */
+/**
+ * An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record.
+ */
 export interface DeadEvent {
   readonly eventId: string;
   readonly userId: string;
@@ -72,8 +71,9 @@ export interface Settlement {
   readonly outcomes: readonly Outcome[];
   readonly tallies?: readonly TallyCount[];
   /**
-   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none did, or the
-   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold/hold-shared.lua).
+   * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none
+   * did, or the hold has been told already. It ends what went wrong in a row before, and a hold that began
+   * earlier (pace/hold/hold-shared.lua).
    */
   readonly passedAtMs?: number;
 }
@@ -95,81 +95,37 @@ export async function settleRecord(
   settlement: Settlement,
   allOutcomes = false,
 ): Promise<Settled> {
-  const { kept, released } = settlement;
-  const imported: string[] = [];
-  for (const { userId, eventId } of settlement.imported) imported.push(userId, eventId);
-  // The usual end of a call: who is released is who was imported, and stands there already.
-  const sameUsers =
-    released.length * 2 === imported.length && released.every((userId, i) => userId === imported[2 * i]);
+  const { kept, imported, superseded, dead, released, publish, tallies = [], passedAtMs } = settlement;
   const request = {
     callId,
     run,
-    parkedPrefix: keys.parkedPrefix,
-    deadPrefix: keys.deadPrefix,
-    replyPrefix: keys.replyPrefix,
-    holdChannel: keys.holdChannel,
     outcomesKept: OUTCOMES_KEPT,
-    imported,
-    superseded: settlement.superseded,
-    dead: settlement.dead.map(({ letter, ...dead }) => ({ ...dead, letter: JSON.stringify(letter) })),
-    ...(!sameUsers && { released }),
-    ...(settlement.passedAtMs && { passedAt: Math.round(settlement.passedAtMs) }),
-    publish: settlement.publish.flatMap(({ channel, message }) => [channel, message]),
+    imported: imported.flatMap(({ userId, eventId }) => [userId, eventId]),
+    superseded,
+    dead: dead.map(({ letter, ...one }) => ({ ...one, letter: JSON.stringify(letter) })),
+    released,
+    publish: publish.flatMap(({ channel, message }) => [channel, message]),
+    tallies: tallies.flatMap(({ tally, name, count }) => [keys.tallyPrefix + tally, name, count]),
+    ...(passedAtMs && { passedAt: Math.round(passedAtMs) }),
     ...(allOutcomes && {
       outcomes: settlement.outcomes.map((outcome) =>
-        Object.entries(outcome).flatMap(([k, v]) => [k, String(v)]),
+        Object.entries(outcome).flatMap(([name, value]) => [name, String(value)]),
       ),
     }),
-    ...((settlement.tallies ?? []).length > 0 && {
-      tallies: settlement.tallies?.flatMap(({ tally, name, count }) => [
-        keys.tallyPrefix + tally,
-        name,
-        count,
-      ]),
-    }),
-    ...(kept && {
-      keep: {
-        entries: packEntries(kept.entries),
-        users: kept.users,
-        events: kept.entries.length,
-        tries: kept.tries,
-        attempts: JSON.stringify(kept.attempts),
-        ...(kept.suspects.size > 0 && { suspects: JSON.stringify(Object.fromEntries(kept.suspects)) }),
-        isolated: kept.isIsolated,
-        oldest: Math.min(...kept.entries.map(({ eventId }) => eventIdMs(eventId))),
-        dueAt: Math.round(kept.dueAtMs),
-        firstSentAt: Math.round(kept.firstSentAtMs),
-        heldMsAtFirst: Math.round(kept.heldMsAtFirst),
-        onWire: kept.onWire === true,
-      },
-    }),
+    ...(kept && { keep: keepRequest(kept) }),
   };
-  const [word, returned, resolved, nowMs] = (await runScript(
-    redis,
-    settleScript,
-    [
-      keys.callPrefix + callId,
-      keys.owners,
-      keys.parkedCounts,
-      keys.open,
-      keys.books,
-      keys.returned,
-      keys.cutter,
-      keys.deadByTime,
-      keys.deadByUser,
-      keys.deadByCode,
-      keys.deadByReason,
-      keys.deadUsers,
-      keys.deadCounts,
-      keys.deadResolved,
-      keys.deadRedriving,
-      keys.outcomes,
-      keys.hold,
-      keys.openSince,
-      keys.isolated,
-    ],
-    [JSON.stringify(request)],
-  )) as [string, number, number, string];
-  if (word === 'lost') return { kind: 'lost' };
-  return { kind: 'settled', returned: Number(returned), resolved: Number(resolved), nowMs: Number(nowMs) };
+  const reply = (await askScript(redis, settleScript, keys, request)) as [string, number, number, string];
+  const [word, returned, resolved, nowMs] = reply;
+  return word === 'lost' ? { kind: 'lost' } : { kind: 'settled', returned, resolved, nowMs: Number(nowMs) };
+}
+
+function keepRequest({ entries, attempts, suspects, ...kept }: Kept): object {
+  return {
+    entries: packEntries(entries),
+    events: entries.length,
+    oldestMs: Math.min(...entries.map(({ eventId }) => eventIdMs(eventId))),
+    attempts: JSON.stringify(attempts),
+    suspects: suspects.size > 0 ? JSON.stringify(Object.fromEntries(suspects)) : undefined,
+    ...kept,
+  };
 }

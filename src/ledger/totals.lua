@@ -1,14 +1,14 @@
 -- totals: where every event is, at one moment. Reads only.
 --
--- Joined with: redis/prelude.lua.
--- KEYS  stream, returned, books, deadCounts, deadByTime, openSince, isolated
--- ARGV  1 call prefix
--- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', books..., dead-counts...,
---   when the oldest event in an open call was accepted (ms) or '', calls in which all users are suspected}
--- with the two hashes as lists of their own. Cost: O(distinct error codes among the letters).
+-- Answers {now ms, stream length, returned, oldest waiting ms or '', oldest letter ms or '', {books ...},
+--   {dead-counts ...}, when the oldest event in an open call was accepted (ms) or '',
+--   calls in which all users are suspected, unaccounted events}
+-- Request  mostOpen: while no more calls are open, the events that the books count in calls, less those
+--          that the open records hold, are answered as unaccounted; otherwise 0
+-- Cost: O(distinct error codes among the letters), and O(open calls) with mostOpen.
 
-nameKeys('stream', 'returned', 'books', 'deadCounts', 'deadByTime', 'openSince', 'isolated')
-keys.callPrefix = ARGV[1]
+nameKeys('stream', 'returned', 'books', 'deadCounts', 'deadByTime', 'open', 'openSince', 'isolated', 'callPrefix')
+readRequest()
 readClock()
 local oldest = ''
 local head = redis.call('XRANGE', keys.stream, '-', '+', 'COUNT', 1)
@@ -35,10 +35,17 @@ for i = 1, #open, 2 do
     break
   end
 end
+local unaccounted = 0
+if redis.call('ZCARD', keys.open) <= (request.mostOpen or -1) then
+  unaccounted = tonumber(redis.call('HGET', keys.books, 'events') or 0)
+  for _, callId in ipairs(redis.call('ZRANGE', keys.open, 0, -1)) do
+    unaccounted = unaccounted - tonumber(redis.call('HGET', keys.callPrefix .. callId, 'events') or 0)
+  end
+end
 local letter = redis.call('ZRANGE', keys.deadByTime, 0, 0, 'WITHSCORES')
 return {
   nowText,
   redis.call('XLEN', keys.stream), returned, oldest, letter[2] or '',
   redis.call('HGETALL', keys.books), redis.call('HGETALL', keys.deadCounts),
-  oldestOpen, redis.call('ZCARD', keys.isolated),
+  oldestOpen, redis.call('ZCARD', keys.isolated), unaccounted,
 }

@@ -1,32 +1,19 @@
 -- user-places: where the events of one user are, but for the stream. Reads only.
 --
--- Joined with: redis/prelude.lua.
--- KEYS     owners, parkedCounts, returned, hold
--- Request  userId, callPrefix, parkedPrefix
+-- Request  userId
 --          maxParked     parked entries to answer
 --          maxReturned   returned entries to look at from either end
---
--- Answers {now ms, {callId, field, value, field, value, ...} or {}, number parked, {packed entry, ...} parked,
+-- Answers {now ms, callId or '', {field, value, ...} of the call, number parked, {packed entry, ...} parked,
 --   number returned, number of those looked at, {packed entry, ...} returned and perhaps the user's,
 --   {field, value, ...} of the hold}.
 -- One step, since entries move from one of these places to the next. Cost: O(entries looked at).
 
-nameKeys('owners', 'parkedCounts', 'returned', 'hold')
+nameKeys('owners', 'parkedCounts', 'returned', 'hold', 'callPrefix', 'parkedPrefix')
 readRequest()
-keys.callPrefix, keys.parkedPrefix = request.callPrefix, request.parkedPrefix
 readClock()
-local user = request.userId
-local call = {}
+local user, most = request.userId, request.maxReturned
 local callId = redis.call('HGET', keys.owners, user)
-if callId then
-  call = redis.call('HGETALL', keys.callPrefix .. callId)
-  call[#call + 1] = ''
-  call[#call + 1] = callId
-end
-local parked = redis.call('LRANGE', keys.parkedPrefix .. user, 0, request.maxParked - 1)
-
 -- What holds the ID in its text may be the user's; who reads it looks closer.
-local most = request.maxReturned
 local total = redis.call('LLEN', keys.returned)
 local needle = string.gsub(cjson.encode(user), '^"(.*)"$', '%1')
 local found = {}
@@ -42,7 +29,8 @@ if total > most then
   look(math.max(most, total - most), -1)
 end
 return {
-  nowText, call,
-  tonumber(redis.call('HGET', keys.parkedCounts, user) or 0), parked, total, math.min(total, 2 * most), found,
+  nowText, callId or '', callId and redis.call('HGETALL', keys.callPrefix .. callId) or {},
+  tonumber(redis.call('HGET', keys.parkedCounts, user) or 0),
+  redis.call('LRANGE', keys.parkedPrefix .. user, 0, request.maxParked - 1), total, math.min(total, 2 * most), found,
   redis.call('HGETALL', keys.hold),
 }

@@ -1,12 +1,13 @@
-import type { RawEntry } from '../event/event.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
+import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 import { type CallRecord, entriesOf, namedUser, RECORD_FORMAT, readRecord } from './record.ts';
 
 const placesScript = loadScript(import.meta.url, '../redis/prelude.lua', 'user-places.lua');
 
-/** Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock. */
+/**
+ * Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock.
+ */
 export interface UserPlaces {
   readonly nowMs: number;
   /** The call that the user is in; null in none. */
@@ -37,58 +38,42 @@ export interface UserInCall {
 const MAX_PARKED_SHOWN = 100;
 const RETURNED_LOOKED = 5_000;
 
+type Reply = [string, string, string[], number, string[], number, number, string[], string[]];
+
 export async function findPlaces(redis: RedisClient, keys: Keys, userId: string): Promise<UserPlaces> {
-  const [now, call, parked, parkedEntries, returnedTotal, returnedLooked, found, fleet] = (await runScript(
-    redis,
-    placesScript,
-    [keys.owners, keys.parkedCounts, keys.returned, keys.hold],
-    [
-      JSON.stringify({
-        userId,
-        callPrefix: keys.callPrefix,
-        parkedPrefix: keys.parkedPrefix,
-        maxParked: MAX_PARKED_SHOWN,
-        maxReturned: RETURNED_LOOKED,
-      }),
-    ],
-  )) as [string, string[], number, string[], number, number, string[], string[]];
+  const request = { userId, maxParked: MAX_PARKED_SHOWN, maxReturned: RETURNED_LOOKED };
+  const reply = (await askScript(redis, placesScript, keys, request)) as Reply;
+  const [now, callId, call, parked, parkedEntries, returnedTotal, returnedLooked, found, hold] = reply;
   return {
     nowMs: Number(now),
-    call: call.length === 0 ? null : readCall(userId, Number(now), pairs(call)),
+    call: callId === '' ? null : readCall(userId, callId, Number(now), fieldsOf(call)),
     parked,
-    parkedIds: parkedEntries.map((packed) => readPacked(packed).eventId),
-    returnedIds: found
-      .map(readPacked)
-      .filter(({ fields }) => namedUser(fields) === userId)
-      .map(({ eventId }) => eventId),
+    parkedIds: entriesOf({ packed: `[${parkedEntries}]` }).map(({ eventId }) => eventId),
+    returnedIds: ownIds(userId, `[${found}]`),
     returnedTotal,
     returnedLooked,
-    fleet: Object.fromEntries(pairs(fleet)),
+    fleet: Object.fromEntries(fieldsOf(hold)),
   };
 }
 
-function readCall(userId: string, nowMs: number, fields: ReadonlyMap<string, string>): UserInCall {
-  const callId = fields.get('') ?? '';
-  const known = Number(fields.get('v')) === RECORD_FORMAT;
-  const record = known ? readRecord(callId, nowMs, fields) : null;
-  const own = record === null ? [] : entriesOf(record).filter((entry) => namedUser(entry.fields) === userId);
+function readCall(
+  userId: string,
+  callId: string,
+  nowMs: number,
+  fields: ReadonlyMap<string, string>,
+): UserInCall {
+  const isKnown = Number(fields.get('v')) === RECORD_FORMAT;
+  const record = isKnown ? readRecord(callId, nowMs, fields) : null;
   return {
     callId,
     record,
     dueAtMs: Number(fields.get('dueAt') ?? 0),
     users: Number(fields.get('users') ?? 0),
-    eventIds: own.map(({ eventId }) => eventId),
+    eventIds: record === null ? [] : ownIds(userId, record.packed),
   };
 }
 
-/** An entry as the scripts keep it. */
-export function readPacked(packed: string): RawEntry {
-  const [eventId = '', ...fields] = JSON.parse(packed) as string[];
-  return { eventId, fields };
-}
-
-function pairs(flat: readonly string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] ?? '', flat[i + 1] ?? '');
-  return map;
+function ownIds(userId: string, packed: string): string[] {
+  const own = entriesOf({ packed }).filter(({ fields }) => namedUser(fields) === userId);
+  return own.map(({ eventId }) => eventId);
 }

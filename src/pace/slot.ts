@@ -8,7 +8,7 @@ import { createReservationLead, type RedisClock } from './redis-clock.ts';
 const slotScript = loadScript(
   import.meta.url,
   '../redis/prelude.lua',
-  '../ledger/writes/call-run.lua',
+  '../ledger/record.lua',
   'slot/rate.lua',
   'slot/hold-gate.lua',
   'slot/gcra.lua',

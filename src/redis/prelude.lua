@@ -1,12 +1,13 @@
--- prelude: what all scripts share. It stands in front of a script's own text (redis/script.ts), because Redis has
--- no modules for EVAL. It only defines names: it sends no command until a function is called.
+-- prelude: what all scripts share. redis/script.ts joins it in front of a script's own text, because Redis
+-- has no modules for EVAL. It only defines names: it sends no command until a function is called.
 
 -- The keys of a script by their names in redis/keys.ts. One structure below a prefix goes by the prefix's
 -- first word: `call` is a call record, whose key begins with callPrefix. Scripts address Redis by these names
 -- alone, so that a search for one finds all who write it.
 local keys = {}
 
--- Names KEYS[1], KEYS[2], ... in this order.
+-- Names KEYS[1], KEYS[2], ... in this order. A prefix may be one of them, since what begins with it lies in
+-- the same slot of a cluster. askScript in redis/script.ts reads the names here.
 local function nameKeys(...)
   for i, name in ipairs({ ... }) do
     keys[name] = KEYS[i]
@@ -70,7 +71,8 @@ local function isUpcoming(at, now, most)
   return at > now and at < now + most
 end
 
--- The value of a field in an entry, whose names and values begin at `first`. Of a repeated field the last counts.
+-- The value of a field in an entry, whose names and values begin at `first`. The last of a repeated field
+-- counts.
 local function valueOf(entry, first, field)
   local value
   for i = first, #entry - 1, 2 do
@@ -81,7 +83,8 @@ local function valueOf(entry, first, field)
   return value
 end
 
--- The user that an entry names, valid or not (ledger/record.ts: namedUser); nil for none.
+-- The user that an entry names, whether that is a valid ID or not (ledger/record.ts: namedUser); nil for
+-- none.
 local function namedUser(entry, first)
   return valueOf(entry, first, 'userId')
 end

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
 
 /** A Lua script. Its file is beside the module that runs it. */
 export interface Script {
   readonly name: string;
   readonly lua: string;
   readonly sha: string;
+  /** The names in its `nameKeys(...)`, in the order of KEYS. */
+  readonly keyNames: readonly string[];
 }
 
 /**
@@ -15,7 +18,31 @@ export interface Script {
  */
 export function loadScript(moduleUrl: string, ...names: readonly [string, ...string[]]): Script {
   const lua = names.map((name) => readFileSync(new URL(name, moduleUrl), 'utf8')).join('\n');
-  return { name: names.at(-1) ?? '', lua, sha: createHash('sha1').update(lua).digest('hex') };
+  const [, keyList = ''] = /^nameKeys\(([^)]*)\)/m.exec(lua) ?? [];
+  return {
+    name: names.at(-1) ?? '',
+    lua,
+    sha: createHash('sha1').update(lua).digest('hex'),
+    keyNames: [...keyList.matchAll(/'(\w+)'/g)].map(([, name = '']) => name),
+  };
+}
+
+/** Runs a script with the keys that it names itself, prefixes among them, and with its arguments by name. */
+export function askScript(
+  redis: Redis | Cluster,
+  script: Script,
+  keys: Keys,
+  request: object = {},
+): Promise<unknown> {
+  const named = script.keyNames.map((name) => keys[name as keyof Keys]);
+  return runScript(redis, script, named, [JSON.stringify(request)]);
+}
+
+/** The names and values of a flat reply, such as HGETALL's within a script. */
+export function fieldsOf(flat: readonly string[]): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] ?? '', flat[i + 1] ?? '');
+  return fields;
 }
 
 /**

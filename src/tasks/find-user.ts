@@ -1,7 +1,7 @@
 import { compareEventIds } from '../event/event-id.ts';
 import { checkUserId } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { findLetters, type UserLetters } from '../ledger/letters/user-letters.ts';
+import { findLetters, type UserLetters } from '../ledger/letters/letter-store.ts';
 import { type Attempt, attemptsOf, namedUser, type Suspicion } from '../ledger/record.ts';
 import { findPlaces, type UserInCall, type UserPlaces } from '../ledger/user-places.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';

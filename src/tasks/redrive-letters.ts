@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { deathSpan, isMeant, type LetterFilter } from '../ledger/letters/letter-filter.ts';
+import { deathSpan, isMeant, type LetterFilter } from '../ledger/letters/dead-letters.ts';
 import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { RedisClient } from '../redis/connect.ts';

@@ -12,11 +12,10 @@ import { Chance } from '../delivery/policy/chance.ts';
 import { Prober } from '../delivery/prober.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
-import { createCallClaims } from '../intake/call-claims.ts';
 import { Coalescer } from '../intake/coalescer.ts';
-import type { CutCall, CutLimits } from '../intake/cut.ts';
-import { keepCallsAlive } from '../ledger/keep-alive.ts';
-import { waitingUsers } from '../ledger/waiting-users.ts';
+import { type CutCall, type CutLimits, createCallClaims } from '../intake/cut.ts';
+import { keepCallsAlive } from '../ledger/claim.ts';
+import { waitingUsers } from '../ledger/open-calls.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
@@ -103,7 +102,7 @@ export function startCalls(parts: Parts) {
   const sweeper = startSweeping(parts, queues);
   return {
     loops: [
-      { name: 'coalescer', deadline: coalescer.deadline },
+      { name: 'coalescer', deadline: coalescer },
       { name: 'calls in hand', deadline: localCalls.deadline },
       { name: 'sweeper', deadline: sweeper },
       { name: 'prober', deadline: prober.deadline },

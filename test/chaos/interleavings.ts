@@ -483,8 +483,8 @@ class World {
     this.taken += 1;
     const claim = { callId: `chand-${this.taken}`, run: `hand-${this.taken}` };
     const answer = await cutCalls(this.redis, this.keys, limits, 'test', claim);
-    if (answer.kind === 'cut' && answer.localCalls !== undefined)
-      this.start(claim.callId, stops, false, stops > 0, false, answer.localCalls);
+    if (answer.kind === 'cut' && answer.local !== undefined)
+      this.start(claim.callId, stops, false, stops > 0, false, answer.local);
   }
 
   /** Until nothing is on its way: the dead stay dead, those asleep wake up, and the API is well. */

@@ -1,4 +1,4 @@
-import { readBacklog } from '../../src/ledger/backlog.ts';
+import { readBacklog } from '../../src/ledger/open-calls.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { callsOf, oldForm, user, users, useStages } from './stage.ts';
 

@@ -1,5 +1,5 @@
-import { createCallClaims } from '../../src/intake/call-claims.ts';
 import { Coalescer } from '../../src/intake/coalescer.ts';
+import { createCallClaims } from '../../src/intake/cut.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FarProxy, startFarProxy } from '../support/far-proxy.ts';
 import { limits, users, useStages } from './stage.ts';

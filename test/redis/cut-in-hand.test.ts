@@ -1,8 +1,7 @@
 import { CallQueues } from '../../src/calls/bullmq/queues.ts';
 import { sweep } from '../../src/calls/sweep.ts';
-import type { CutAnswer } from '../../src/intake/cut.ts';
-import { cutCalls } from '../../src/intake/cut.ts';
-import { keepCallsAlive } from '../../src/ledger/keep-alive.ts';
+import { type CutAnswer, cutCalls } from '../../src/intake/cut.ts';
+import { keepCallsAlive } from '../../src/ledger/claim.ts';
 import { entriesOf } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { settlementBy } from './settlements.ts';
@@ -16,9 +15,9 @@ const cutBy = ({ redis, keys }: Stage, who = claim(), changed = {}): Promise<Cut
   cutCalls(redis, keys, { ...limits, ...changed }, 'p1', who);
 
 function inHandOf(answer: CutAnswer) {
-  if (answer.kind !== 'cut' || answer.localCalls === undefined)
+  if (answer.kind !== 'cut' || answer.local === undefined)
     throw new Error(`nothing was taken in hand: ${JSON.stringify(answer)}`);
-  return answer.localCalls;
+  return answer.local;
 }
 
 test('the answer is the record as a claim would read it, and its run owns it', async () => {
@@ -69,7 +68,7 @@ test('a name that another call has is not taken: the call is for a job', async (
   await stage.add(...users(4));
   inHandOf(await cutBy(stage, claim(), { maxUsers: 2 }));
   const other = await cutBy(stage, { ...claim(), run: 'another' }, { maxUsers: 2 });
-  expect(other.kind === 'cut' && other.localCalls).toBe(undefined);
+  expect(other.kind === 'cut' && other.local).toBe(undefined);
   expect(other).toMatchObject({ waiting: 0, calls: [{ command: BATCH, users: 2 }] });
   expect(await stage.redis.zcard(stage.keys.open)).toBe(2);
   expect(await stage.problems()).toEqual([]);

@@ -1,7 +1,10 @@
 import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
-import { deleteLetters } from '../../src/ledger/letters/delete-letters.ts';
-import { listDeadLetters, readLetters } from '../../src/ledger/letters/letter-store.ts';
-import { summarizeLetters } from '../../src/ledger/letters/letter-summary.ts';
+import {
+  deleteLetters,
+  listDeadLetters,
+  readLetters,
+  summarizeLetters,
+} from '../../src/ledger/letters/letter-store.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { audit } from '../support/audit.ts';

@@ -1,6 +1,5 @@
 import type { StoredLetter } from '../../src/ledger/letters/dead-letters.ts';
-import { deleteLetters } from '../../src/ledger/letters/delete-letters.ts';
-import { readLetters } from '../../src/ledger/letters/letter-store.ts';
+import { deleteLetters, readLetters } from '../../src/ledger/letters/letter-store.ts';
 import { type RedriveRequest, redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { entriesOf, readRecord } from '../../src/ledger/record.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';

@@ -1,4 +1,4 @@
-import { listSuspects } from '../../src/ledger/suspects.ts';
+import { listSuspects } from '../../src/ledger/open-calls.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';

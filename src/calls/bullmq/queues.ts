@@ -122,10 +122,14 @@ export class CallQueues {
   }
 
   async counts(command: ImportCommand): Promise<CallCounts> {
-    const { open, callPrefix } = this.#keys;
     const [counts, localCalls] = await Promise.all([
       this.#queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
-      runScript(this.#redis, localCallsScript, [open], [callPrefix, command, this.#keyOf(command, '')]),
+      runScript(
+        this.#redis,
+        localCallsScript,
+        [this.#keys.open],
+        [this.#keys.callPrefix, command, this.#keyOf(command, '')],
+      ),
     ]);
     return {
       waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),

@@ -1,7 +1,11 @@
 import { Command } from 'commander';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
-import { type Deletion, deleteLetters } from '../../ledger/letters/delete-letters.ts';
-import { listDeadLetters, readLetters } from '../../ledger/letters/letter-store.ts';
+import {
+  type Deletion,
+  deleteLetters,
+  listDeadLetters,
+  readLetters,
+} from '../../ledger/letters/letter-store.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted } from '../format.ts';

@@ -2,10 +2,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   type DeadReason,
   deadReasons,
+  type LetterFilter,
   type LetterState,
   letterStates,
 } from '../../ledger/letters/dead-letters.ts';
-import type { LetterFilter } from '../../ledger/letters/letter-filter.ts';
 
 export interface FilterFlags {
   readonly code?: number;

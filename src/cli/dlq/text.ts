@@ -1,5 +1,5 @@
 import type { DeadReason, StoredLetter } from '../../ledger/letters/dead-letters.ts';
-import type { LetterSummary } from '../../ledger/letters/letter-summary.ts';
+import type { LetterSummary } from '../../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
 import type { GivenUp, LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
 import { attemptText, counted, isoTime, type NamedValue, namedLines } from '../format.ts';

@@ -1,22 +1,19 @@
--- place: which call an entry goes into. Functions for cut.lua.
+-- place: which call an entry goes into. Functions for cut.lua. The user '' stands for none.
 
--- What this cut has made so far. `room`: calls that may still be opened; `here`: the call of each user that this cut
--- has seen; `claims`: owners to set, as user, callId, ...; `others`: the calls beside the one in hand, as callId,
--- command, users, ...
+-- What this cut has made so far. `room`: calls that may still be opened; `here`: the call of each user that
+-- this cut has seen; `claims`: owners to set, as user, callId, ...; `others`: the calls beside the one in
+-- hand, each {callId, command, users}.
 local cut = { room = 0, parked = 0, here = {}, claims = {}, others = {}, entriesInHand = '' }
 -- The batch call that is being filled.
 local batch = { entries = {}, users = 0, events = 0, bytes = 0, maxUsers = 0, maxBytes = 0 }
 -- The run that takes the batch call in hand; '' for none.
 local inHandRun
 
--- Only a well-formed ID can own anything (event/user-id.ts); any other entry goes along unowned and is dead-lettered by
--- its reader.
+-- Only a well-formed ID can own anything (event/user-id.ts); any other entry goes along unowned and is
+-- dead-lettered by its reader.
 local function claimedUser(entry, first)
-  local user = namedUser(entry, first)
-  if user and #user >= 1 and #user <= 32 and not string.find(user, '[^\33-\126]') then
-    return user
-  end
-  return nil
+  local user = namedUser(entry, first) or ''
+  return #user >= 1 and #user <= 32 and not string.find(user, '[^\33-\126]') and user or ''
 end
 
 local function seal(callId, command, entries, users, run)
@@ -29,12 +26,9 @@ local function seal(callId, command, entries, users, run)
   sealCall(callId, command, 'live', packed, users, #entries, text(oldestMs), run)
   if run ~= '' then
     cut.entriesInHand = packed
-    return
+  else
+    cut.others[#cut.others + 1] = { callId, command, users }
   end
-  local others = cut.others
-  others[#others + 1] = callId
-  others[#others + 1] = command
-  others[#others + 1] = users
 end
 
 local function openBatch()
@@ -49,27 +43,12 @@ local function sealBatch()
   end
 end
 
-local function park(user, packed)
-  parkEntry(user, packed)
-  cut.parked = cut.parked + 1
-  return true
-end
-
--- Whether the batch call of the old form cannot carry the entry: it has a profile or is a robot. Of a repeated field the
--- last counts, as for the reader of the entry.
+-- Whether the batch call of the old form cannot carry the entry: it has a profile or is a robot.
 local function goesAlone(fields, first)
-  local robot, nick, face = false, false, false
-  for i = first, #fields - 1, 2 do
-    local name, value = fields[i], fields[i + 1]
-    if name == 'type' then
-      robot = value == '1'
-    elseif name == 'nick' then
-      nick = value ~= ''
-    elseif name == 'faceUrl' then
-      face = value ~= ''
-    end
+  local function has(name)
+    return (valueOf(fields, first, name) or '') ~= ''
   end
-  return robot or nick or face
+  return valueOf(fields, first, 'type') == '1' or has('nick') or has('faceUrl')
 end
 
 -- Users who go alone, each a call of their own, must not slip past the back-pressure.
@@ -99,12 +78,12 @@ local function placeInBatch(user, packed)
   if batch.events == 0 and not openRoom() then
     return false
   end
-  if not (user and cut.here[user]) then
+  if not cut.here[user] then
     if batch.users >= batch.maxUsers then
       return false
     end
     batch.users = batch.users + 1
-    if user then
+    if user ~= '' then
       openBatch()
       cut.here[user] = batch.callId
       cut.claims[#cut.claims + 1] = user
@@ -117,18 +96,17 @@ local function placeInBatch(user, packed)
   return true
 end
 
--- Places one entry. `owner`: the call that its user was in before this cut. Answers false when the batch is full, or no
--- call may be opened for it: then the entry stays where it is.
+-- Places one entry. `owner`: the call that its user was in before this cut, false for none. Answers false
+-- when the batch is full, or no call may be opened for it: then the entry stays where it is.
 local function place(fields, first, packed, user, owner)
-  local here = user and cut.here[user]
-  if user and owner and owner ~= batch.callId then
-    return park(user, packed)
+  local here = cut.here[user]
+  if (owner and owner ~= batch.callId) or (here and here ~= batch.callId) then
+    parkEntry(user, packed)
+    cut.parked = cut.parked + 1
+    return true
   end
-  if user and not here and request.alone == 'profile-or-robot' and goesAlone(fields, first) then
+  if user ~= '' and not here and request.alone == 'profile-or-robot' and goesAlone(fields, first) then
     return placeAlone(user, packed)
-  end
-  if here and here ~= batch.callId then
-    return park(user, packed)
   end
   return placeInBatch(user, packed)
 end

@@ -1,15 +1,12 @@
 -- forget-entries: takes entries off the stream that are not to become calls.
 --
--- Joined with: redis/prelude.lua, forget-tally.lua.
--- KEYS     stream, books
--- Request  tallyPrefix
---          eventIds     [eventId, ...]
+-- Joined with: forget-parts.lua.
+-- Request  eventIds     [eventId, ...]
 -- Answers how many were there. They end as forget.lua says.
 -- Cost: O(entries). Atomic, so that an entry is either cut or forgotten, and counted once.
 
-nameKeys('stream', 'books')
+nameKeys('stream', 'books', 'tallyPrefix')
 readRequest()
-keys.tallyPrefix = request.tallyPrefix
 writeNothing('HDEL', keys.books)
 
 local gone = 0

@@ -1,26 +1,25 @@
 -- forget: takes what is on its way for one user out of calls, parking and the front of the intake.
 --
--- A forgotten event ends as a dead letter that was deleted at once: books and status balance at any moment, for
--- the version before, too (docs/decisions/0060). `forgotten` counts them besides.
+-- A forgotten event ends as a dead letter that was deleted at once: books and status balance at any moment,
+-- for the version before, too (docs/decisions/0060). `forgotten` counts them besides.
 --
--- The list of returned entries is looked through from its tail, page by page: it grows and shrinks at its head
--- alone, so that no entry slips past. With the last page, in the same step, the rest is done: then nothing of the
--- user is in any of these places, whatever moved meanwhile.
+-- The list of returned entries is looked through from its tail, page by page: it grows and shrinks at its
+-- head alone, so that no entry slips past. With the last page, in the same step, the rest is done: then
+-- nothing of the user is in any of these places, whatever moved meanwhile.
 --
--- A call that may be on the wire is left alone: a newer event of the user must not overtake it. From any other
--- the user's events are taken, and the record is taken from its run, which has the others' calls made again.
+-- A call that may be on the wire is left alone: a newer event of the user must not overtake it. From any
+-- other the user's events are taken, and the record is taken from its run, and the others are called again.
 --
--- Joined with: redis/prelude.lua, forget-tally.lua, forget-call.lua.
--- KEYS     books, owners, parkedCounts, open, returned, deadRedriving, isolated, openSince
--- Request  userId, callPrefix, parkedPrefix, deadPrefix, tallyPrefix
+-- Joined with: forget-parts.lua, ledger/record.lua.
+-- Request  userId
 --          run         that owns what is left of the call
 --          format      of the records
 --          landingMs   how long a call may take effect
 --          looked      entries of the tail that were looked at
---          page        entries to look at
+--          pageSize    entries to look at
 --          forgotten   the total `forgotten` when they were looked at (text)
---          isDryRun    counts only
--- Answers {word, number, total `forgotten`, returned, parked, in calls, entries of the tail looked at}. Words:
+--          dryRun      counts only
+-- Answers {word, number, total `forgotten`, returned, parked, in calls, entries of the tail looked at}:
 --   more     there are further pages
 --   again    somebody else took entries out meanwhile: begin once more with the tail
 --   done     nothing is left here
@@ -28,14 +27,13 @@
 --   foreign  the user's call was written by another version
 -- Cost: O(entries of a page + parked + entries of the call).
 
-nameKeys('books', 'owners', 'parkedCounts', 'open', 'returned', 'deadRedriving', 'isolated', 'openSince')
+nameKeys('books', 'owners', 'parkedPrefix', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'isolated', 'returned',
+  'deadPrefix', 'deadRedriving', 'tallyPrefix')
 readRequest()
-keys.callPrefix, keys.parkedPrefix, keys.deadPrefix, keys.tallyPrefix =
-  request.callPrefix, request.parkedPrefix, request.deadPrefix, request.tallyPrefix
 writeNothing('HDEL', keys.books)
 readClock()
 
-local user, isDryRun, looked = request.userId, request.isDryRun, request.looked
+local user, isDryRun, looked = request.userId, request.dryRun, request.looked
 
 local function total()
   return redis.call('HGET', keys.books, 'forgotten') or '0'
@@ -57,10 +55,10 @@ local function countEnds(entries, isRedriven)
   end
 end
 
--- Looks at a page of the returned entries, from the tail. Answers the user's entries, and whether there are more pages.
+-- Looks at a page of returned entries, from the tail. Answers the user's, and whether there are more pages.
 local function takeReturnedPage()
   local length = redis.call('LLEN', keys.returned)
-  local first, last = math.max(0, length - looked - request.page), length - looked - 1
+  local first, last = math.max(0, length - looked - request.pageSize), length - looked - 1
   local found = {}
   if last < 0 then
     return found, false

@@ -1,19 +1,19 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
 const forgetScript = loadScript(
   import.meta.url,
   '../../redis/prelude.lua',
-  'forget-tally.lua',
-  'forget-call.lua',
+  '../record.lua',
+  'forget-parts.lua',
   'forget.lua',
 );
 const entriesScript = loadScript(
   import.meta.url,
   '../../redis/prelude.lua',
-  'forget-tally.lua',
+  'forget-parts.lua',
   'forget-entries.lua',
 );
 
@@ -34,52 +34,26 @@ export interface TakenOut {
   readonly waitMs: number;
 }
 
+type Reply = ['more' | 'again' | TakenOut['kind'], number, string, number, number, number, number];
+
 /**
- * Takes a user's events out of calls, parking and the front of the intake. `landingMs`: how long after its slot a
- * call may take effect. `dryRun` counts only.
+ * Takes a user's events out of calls, parking and the front of the intake. `landingMs`: how long after its
+ * slot a call may take effect. `dryRun` counts only.
  */
 export async function takeOut(
   redis: RedisClient,
   keys: Keys,
   options: { userId: string; run: string; landingMs: number; dryRun: boolean; pageSize?: number },
 ): Promise<TakenOut> {
-  const { userId, run, landingMs, dryRun, pageSize = PAGE } = options;
   const taken = { returned: 0, parked: 0, inCalls: 0 };
   let looked = 0;
   let forgotten = '0';
   for (;;) {
-    const [word, waitMs, total, returned, parked, inCalls, lookedAt] = (await runScript(
-      redis,
-      forgetScript,
-      [
-        keys.books,
-        keys.owners,
-        keys.parkedCounts,
-        keys.open,
-        keys.returned,
-        keys.deadRedriving,
-        keys.isolated,
-        keys.openSince,
-      ],
-      [
-        JSON.stringify({
-          userId,
-          callPrefix: keys.callPrefix,
-          parkedPrefix: keys.parkedPrefix,
-          deadPrefix: keys.deadPrefix,
-          tallyPrefix: keys.tallyPrefix,
-          run,
-          format: RECORD_FORMAT,
-          landingMs,
-          looked,
-          page: pageSize,
-          forgotten,
-          isDryRun: dryRun,
-        }),
-      ],
-    )) as ['more' | 'again' | TakenOut['kind'], number, string, number, number, number, number];
-    // What is only counted is counted anew when the counting begins anew.
-    if (word === 'again' && dryRun) taken.returned = 0;
+    const request = { format: RECORD_FORMAT, looked, forgotten, pageSize: PAGE, ...options };
+    const reply = (await askScript(redis, forgetScript, keys, request)) as Reply;
+    const [word, waitMs, total, returned, parked, inCalls, lookedAt] = reply;
+    // What is only counted is counted once more when the counting begins again.
+    if (word === 'again' && options.dryRun) taken.returned = 0;
     taken.returned += returned;
     taken.parked += parked;
     taken.inCalls += inCalls;
@@ -96,10 +70,5 @@ export async function takeOffStream(
   eventIds: readonly string[],
 ): Promise<number> {
   if (eventIds.length === 0) return 0;
-  return (await runScript(
-    redis,
-    entriesScript,
-    [keys.stream, keys.books],
-    [JSON.stringify({ tallyPrefix: keys.tallyPrefix, eventIds })],
-  )) as number;
+  return (await askScript(redis, entriesScript, keys, { eventIds })) as number;
 }

@@ -1,3 +1,4 @@
+import { hasUserIdForm } from '../../event/user-id.ts';
 import type { CommandName } from '../../im/commands.ts';
 import type { Attempt } from '../record.ts';
 
@@ -28,7 +29,7 @@ export interface Letter {
   readonly event: Readonly<Record<string, string>>;
   /** True when `event` is not all that came (cut, ambiguous, half a field): then it cannot be tried again. */
   readonly partial?: boolean;
-  /** Fields that are secret and kept nowhere: trying again needs them given anew. */
+  /** Fields that are secret and kept nowhere: a redrive has to be given them. */
   readonly withheld?: readonly string[];
   /** True when the user has an account all the same: it was imported without the refused profile, say. */
   readonly hasAccount?: boolean;
@@ -83,4 +84,63 @@ export function readLetter(fields: Readonly<Record<string, string>>): StoredLett
     ...(fields.resolvedAt !== undefined && { resolvedAt: Number(fields.resolvedAt) }),
     ...(fields.resolvedBy !== undefined && { resolvedBy: fields.resolvedBy }),
   };
+}
+
+/** Which letters are meant; what is absent does not matter. Pure. */
+export interface LetterFilter {
+  readonly state: LetterState | 'all';
+  readonly errorCode?: number;
+  readonly reason?: DeadReason;
+  readonly userId?: string;
+  /** Last death at least so long ago. */
+  readonly olderThanMs?: number;
+  /** Last death less than this ago. */
+  readonly newerThanMs?: number;
+  /** As things were at this time: what died later is not meant, and ages are counted from it. */
+  readonly asOfMs?: number;
+  /** Letters at most. */
+  readonly limit?: number;
+}
+
+/** Times of death that a listing which began at `nowMs` takes in: from `fromMs` up to and with `toMs`. */
+export interface DeathSpan {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** What dies later does not come: the listing would never end, and a redrive would meet its own deaths. */
+export function deathSpan(filter: LetterFilter, nowMs: number): DeathSpan {
+  return {
+    fromMs: filter.newerThanMs === undefined ? 0 : Math.max(0, nowMs - filter.newerThanMs + 1),
+    toMs: nowMs - (filter.olderThanMs ?? 0),
+  };
+}
+
+/** Whether a letter, as it stands now, is meant; an index has been a guide only. */
+export function isMeant(letter: StoredLetter, filter: LetterFilter, span: DeathSpan): boolean {
+  return (
+    (filter.state === 'all' || letter.state === filter.state) &&
+    (filter.errorCode === undefined || letter.errorCode === filter.errorCode) &&
+    (filter.reason === undefined || letter.reason === filter.reason) &&
+    (filter.userId === undefined || letter.userId === filter.userId) &&
+    letter.deadSince >= span.fromMs &&
+    letter.deadSince <= span.toMs
+  );
+}
+
+/** The index that leads to the letters of a state with the fewest others on the way. */
+export type LetterIndex =
+  | { readonly by: 'user' | 'code' | 'reason'; readonly prefix: string }
+  | { readonly by: 'time'; readonly state: LetterState };
+
+export function indexOf(filter: LetterFilter, state: LetterState): LetterIndex {
+  // Only unresolved letters are indexed by more than time.
+  if (state !== 'dead') return { by: 'time', state };
+  const { userId, reason, errorCode } = filter;
+  // An ID that is none owns nothing: its letters stand together under no user.
+  if (userId !== undefined) return { by: 'user', prefix: hasUserIdForm(userId) ? userId : '' };
+  if (reason !== undefined)
+    return { by: 'reason', prefix: errorCode === undefined ? reason : `${reason} ${errorCode}` };
+  if (errorCode !== undefined) return { by: 'code', prefix: String(errorCode) };
+  return { by: 'time', state };
 }

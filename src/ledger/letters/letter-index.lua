@@ -1,8 +1,6 @@
--- letter-index: what the scripts that move dead letters share. Kept in one place, so that no script forgets an index or
--- a count.
-
--- The index of letters is six keys: keys.deadByTime, deadByUser, deadByCode, deadByReason, deadUsers and deadCounts.
--- The scripts that join this file name them.
+-- letter-index: what the scripts that move dead letters share. Kept in one place, so that no script forgets
+-- an index or a count. The index is six keys, which these scripts name: deadByTime, deadByUser, deadByCode,
+-- deadByReason, deadUsers and deadCounts.
 
 local function listLetter(eventId, user, reason, code, deadAt)
   redis.call('ZADD', keys.deadByTime, deadAt, eventId)
@@ -29,17 +27,11 @@ local function unlistLetter(eventId, user, reason, code)
   end
 end
 
--- Whether event a was accepted before event b. By digits, since the parts are 64-bit numbers, which Lua's lack
--- room for; stream IDs have no leading zeros.
+-- Whether event a was accepted before event b. As text, since Lua's numbers do not hold 64-bit integers.
 local function isOlder(a, b)
-  local aMs, aSeq = string.match(a, '^(%d+)%-(%d+)$')
-  local bMs, bSeq = string.match(b, '^(%d+)%-(%d+)$')
-  local function compare(x, y)
-    if #x ~= #y then
-      return #x - #y
-    end
-    return x == y and 0 or (x < y and -1 or 1)
+  local function sortable(eventId)
+    local ms, seq = string.match(eventId, '^(%d+)%-(%d+)$')
+    return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq
   end
-  local ms = compare(aMs, bMs)
-  return ms < 0 or (ms == 0 and compare(aSeq, bSeq) < 0)
+  return sortable(a) < sortable(b)
 end

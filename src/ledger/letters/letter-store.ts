@@ -1,19 +1,35 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
-import { type LetterState, letterStates, readLetter, type StoredLetter } from './dead-letters.ts';
-import { type DeathSpan, deathSpan, indexOf, isMeant, type LetterFilter } from './letter-filter.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
+import {
+  type DeadReason,
+  type DeathSpan,
+  deadReasons,
+  deathSpan,
+  indexOf,
+  isMeant,
+  type LetterFilter,
+  type LetterState,
+  letterStates,
+  readLetter,
+  type StoredLetter,
+} from './dead-letters.ts';
 
-const pageScript = loadScript(import.meta.url, 'letter-page.lua');
+const deleteScript = loadScript(
+  import.meta.url,
+  '../../redis/prelude.lua',
+  'letter-index.lua',
+  'delete-letters.lua',
+);
 
 /** A letter may take a few hundred KB at worst, so that a page stays small and Redis is never long at it. */
 const PAGE_SIZE = 100;
 
 /**
- * Letters, oldest first, page by page, so that millions of them fit in no memory at once. A letter that is meant
- * from the beginning to the end comes exactly once, whatever comes, goes and dies meanwhile; what dies after the
- * beginning does not come. With state `all` the states come one after another: dead, redriving, resolved.
+ * Letters, oldest first, page by page, so that millions of them fit in no memory at once. A letter that is
+ * meant from the beginning to the end comes exactly once, whatever comes, goes and dies meanwhile; what dies
+ * after the beginning does not come. With state `all` the states come in turn: dead, redriving, resolved.
  */
 export async function* listDeadLetters(
   redis: RedisClient,
@@ -24,9 +40,15 @@ export async function* listDeadLetters(
   const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(redis, keys)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
+  const byName = { user: keys.deadByUser, code: keys.deadByCode, reason: keys.deadByReason };
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
     const own = { ...filter, state };
-    for await (const eventIds of pages(redis, keys, own, state, span, pageSize)) {
+    const index = indexOf(own, state);
+    const pages =
+      index.by === 'time'
+        ? pagesByTime(redis, keys, state, span, pageSize)
+        : pagesByName(redis, byName[index.by], index.prefix, pageSize);
+    for await (const eventIds of pages) {
       for (const letter of await readLetters(redis, keys, eventIds)) {
         if (!isMeant(letter, own, span)) continue;
         yield letter;
@@ -43,34 +65,11 @@ export async function readLetters(
   keys: Keys,
   eventIds: readonly string[],
 ): Promise<StoredLetter[]> {
-  const replies = await redis
-    .pipeline(eventIds.map((eventId) => ['hgetall', keys.deadPrefix + eventId]))
-    .exec();
-  const letters: StoredLetter[] = [];
-  for (const [error, fields] of replies ?? []) {
+  const replies = await redis.pipeline(eventIds.map((id) => ['hgetall', keys.deadPrefix + id])).exec();
+  return (replies ?? []).flatMap(([error, fields]) => {
     if (error) throw error;
-    const letter = readLetter(fields as Record<string, string>);
-    if (letter !== undefined) letters.push(letter);
-  }
-  return letters;
-}
-
-async function* pages(
-  redis: RedisClient,
-  keys: Keys,
-  filter: LetterFilter,
-  state: LetterState,
-  span: DeathSpan,
-  pageSize: number,
-): AsyncGenerator<string[]> {
-  const index = indexOf(filter, state);
-  if (index.by !== 'time') {
-    const key = { user: keys.deadByUser, code: keys.deadByCode, reason: keys.deadByReason }[index.by];
-    yield* pagesByName(redis, key, index.prefix, pageSize);
-    return;
-  }
-  // The other lists are ordered by another time than that of the death.
-  yield* pagesByTime(redis, keys, state === 'dead' ? span : { fromMs: 0, toMs: span.toMs }, state, pageSize);
+    return readLetter(fields as Record<string, string>) ?? [];
+  });
 }
 
 /** Members `prefix eventId`, in the order of the bytes: going on after the last one is stable by itself. */
@@ -84,32 +83,44 @@ async function* pagesByName(
   for (;;) {
     const members = await redis.zrange(key, after, `(${prefix}!`, 'BYLEX', 'LIMIT', 0, pageSize);
     if (members.length === 0) return;
-    yield members.map((member) => member.slice(member.lastIndexOf(' ') + 1));
+    yield members.map(eventIdIn);
     after = `(${members.at(-1)}`;
   }
+}
+
+function eventIdIn(member: string): string {
+  return member.slice(member.lastIndexOf(' ') + 1);
 }
 
 async function* pagesByTime(
   redis: RedisClient,
   keys: Keys,
-  span: DeathSpan,
   state: LetterState,
+  span: DeathSpan,
   pageSize: number,
 ): AsyncGenerator<string[]> {
   const key = { dead: keys.deadByTime, redriving: keys.deadRedriving, resolved: keys.deadResolved }[state];
-  // A letter dies before it is redriven or resolved: those who came into these lists since the beginning may be
-  // meant. They come to an end with their list's growth at the beginning.
+  // The other lists are ordered by another time than that of the death. A letter dies before it is redriven
+  // or resolved, so one that came into these lists since the beginning may be meant: they are read up to now.
   const untilMs = state === 'dead' ? span.toMs : Math.floor(await ownerTimeMs(redis, keys));
-  let last: readonly [time: string, eventId: string] = ['', ''];
-  for (;;) {
-    const flat = (await runScript(redis, pageScript, [key], [...last, span.fromMs, pageSize])) as string[];
-    const eventIds: string[] = [];
-    for (let i = 0; i + 1 < flat.length; i += 2) {
-      last = [flat[i + 1] ?? '', flat[i] ?? ''];
-      if (Number(last[0]) <= untilMs) eventIds.push(last[1]);
-    }
-    if (eventIds.length > 0) yield eventIds;
-    if (flat.length === 0 || Number(last[0]) > untilMs) return;
+  for (let from = state === 'dead' ? String(span.fromMs) : '0'; ; ) {
+    const page = await redis.zrange(
+      key,
+      from,
+      String(untilMs),
+      'BYSCORE',
+      'LIMIT',
+      0,
+      pageSize,
+      'WITHSCORES',
+    );
+    const last = page.at(-1);
+    if (last === undefined) return;
+    // Ranks shift when letters go meanwhile, but times stay. So a page takes in all of its last millisecond.
+    const rest = await redis.zrange(key, last, last, 'BYSCORE');
+    const eventIds = [...new Set([...page.filter((_, i) => i % 2 === 0), ...rest])];
+    for (let at = 0; at < eventIds.length; at += pageSize) yield eventIds.slice(at, at + pageSize);
+    from = `(${last}`;
   }
 }
 
@@ -117,4 +128,125 @@ async function* pagesByTime(
 export async function newestDeathMs(redis: RedisClient, keys: Keys): Promise<number> {
   const [, newest = '0'] = await redis.zrange(keys.deadByTime, '-1', '-1', 'WITHSCORES');
   return Math.max(Math.floor(await ownerTimeMs(redis, keys)), Number(newest));
+}
+
+/** Letters of one user. Resolved ones have no index by user: the newest of all are looked through. */
+export interface UserLetters {
+  /** Newest death first. */
+  readonly letters: readonly StoredLetter[];
+  /** Resolved letters there are, of everybody, and how many of them were looked at. */
+  readonly resolvedTotal: number;
+  readonly resolvedLooked: number;
+  /** There are more unresolved ones than are answered. */
+  readonly cut: boolean;
+}
+
+const MAX_USER_LETTERS = 100;
+const RESOLVED_LOOKED = 10_000;
+const RESOLVED_PAGE = 1_000;
+
+/** `inCall`: events of the user that are in a call, whose letters may be those of a redrive. */
+export async function findLetters(
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+  inCall: readonly string[],
+): Promise<UserLetters> {
+  const letters = await readLetters(redis, keys, inCall);
+  const filter = { state: 'dead', userId, limit: MAX_USER_LETTERS + 1 } as const;
+  for await (const letter of listDeadLetters(redis, keys, filter)) letters.push(letter);
+  const cut = letters.length - inCall.length > MAX_USER_LETTERS;
+  let looked = 0;
+  while (looked < RESOLVED_LOOKED) {
+    const page = await redis.zrevrange(keys.deadResolved, looked, looked + RESOLVED_PAGE - 1);
+    if (page.length === 0) break;
+    looked += page.length;
+    letters.push(...(await ownLetters(redis, keys, userId, page)).slice(0, MAX_USER_LETTERS));
+  }
+  const known = new Map(letters.map((letter) => [letter.eventId, letter]));
+  return {
+    letters: [...known.values()].sort((a, b) => b.deadSince - a.deadSince),
+    resolvedTotal: await redis.zcard(keys.deadResolved),
+    resolvedLooked: looked,
+    cut,
+  };
+}
+
+/** Those of these letters that are the user's. */
+export async function ownLetters(
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+  eventIds: readonly string[],
+): Promise<StoredLetter[]> {
+  const replies = await redis.pipeline(eventIds.map((id) => ['hget', keys.deadPrefix + id, 'userId'])).exec();
+  const own = eventIds.filter((_, i) => {
+    const [error, found] = replies?.[i] ?? [];
+    if (error) throw error;
+    // Of an ID that is none, only the letter itself knows.
+    return found === userId || found === '';
+  });
+  const letters = own.length === 0 ? [] : await readLetters(redis, keys, own);
+  return letters.filter((letter) => letter.userId === userId);
+}
+
+/** Unresolved letters of one reason and error code. */
+export interface LetterGroup {
+  readonly reason: DeadReason;
+  readonly errorCode: number;
+  readonly count: number;
+  /** The letter of the newest event; null when it went while it was read. */
+  readonly newest: StoredLetter | null;
+}
+
+export interface LetterSummary {
+  /** Unresolved letters. */
+  readonly total: number;
+  /** Most letters first. */
+  readonly groups: readonly LetterGroup[];
+  /** Letters whose event is in a call again. */
+  readonly redriving: number;
+  readonly resolved: number;
+}
+
+/** From the indexes alone: the cost grows with the number of distinct codes, not with that of the letters. */
+export async function summarizeLetters(redis: RedisClient, keys: Keys): Promise<LetterSummary> {
+  const codes = Object.keys(await redis.hgetall(keys.deadCounts)).flatMap((name) =>
+    name.startsWith('code:') ? [name.slice('code:'.length)] : [],
+  );
+  const groups: LetterGroup[] = [];
+  for (const reason of deadReasons) {
+    for (const code of codes) {
+      const [from, to] = [`[${reason} ${code} `, `(${reason} ${code}!`];
+      const count = await redis.zlexcount(keys.deadByReason, from, to);
+      if (count === 0) continue;
+      const [member = ''] = await redis.zrevrangebylex(keys.deadByReason, to, from, 'LIMIT', 0, 1);
+      const [newest = null] = await readLetters(redis, keys, [eventIdIn(member)]);
+      groups.push({ reason, errorCode: Number(code), count, newest });
+    }
+  }
+  return {
+    total: groups.reduce((sum, { count }) => sum + count, 0),
+    groups: groups.sort((a, b) => b.count - a.count),
+    redriving: await redis.zcard(keys.deadRedriving),
+    resolved: await redis.zcard(keys.deadResolved),
+  };
+}
+
+/**
+ * - `gone`: was deleted meanwhile.
+ * - `redriving`: its event is in a call, which decides about it.
+ * - `changed`: it died again since it was read, so it may not be what was meant.
+ */
+export type Deletion = 'deleted' | 'gone' | 'redriving' | 'changed';
+
+/** Forgets letters as they were read: one answer for each. A hundred or so at a time. */
+export async function deleteLetters(
+  redis: RedisClient,
+  keys: Keys,
+  letters: readonly Pick<StoredLetter, 'eventId' | 'deadSince'>[],
+): Promise<Deletion[]> {
+  if (letters.length === 0) return [];
+  const request = { letters: letters.flatMap(({ eventId, deadSince }) => [eventId, String(deadSince)]) };
+  return (await askScript(redis, deleteScript, keys, request)) as Deletion[];
 }

@@ -1,42 +1,72 @@
 -- redrive: dead letters go into calls again.
 --
--- Moves all letters of each user that can be tried again into a call record of class redrive, newest to decide
--- as in every call. One step, so that an event is never dead and in a call at once, nor in neither; and only for
--- a user who is in no call, so that what is older cannot overtake what is newer: whatever of the user comes
--- meanwhile is parked behind this call, and a newer event that was imported has resolved the letter before.
+-- Moves all letters of each user that can be tried again into a call record of class redrive, newest to
+-- decide as in every call. One step, so that an event is never dead and in a call at once, nor in neither;
+-- and only for a user who is in no call, so that what is older cannot overtake what is newer: whatever of the
+-- user comes meanwhile is parked behind this call, and a newer event that was imported has resolved the
+-- letter before.
 --
--- Joined with: redis/prelude.lua, letter-index.lua, redrivable.lua, ledger/writes/{call-record,owners}.lua.
--- KEYS     owners, parkedCounts, open, books, hold, deadByTime, deadByUser, deadByCode, deadByReason, deadUsers,
---          deadCounts, deadRedriving, openSince
--- Request  callPrefix, deadPrefix, batchCommand, singleCommand, format (of the records)
---   users      [userId, ...] each once; as many as a batch call takes, at most
---   by         who asks, for the letter's history
---   dryRun     true: answers what it would do, and changes nothing
---   early      true: letters before their not-before date, too
---   invalid    true: letters of reason invalid, too
---   maxOpen    redrive calls that may be open at a time, over the fleet
---   maxEvents, maxBytes  of one user's letters in a call; the newest go, the others wait for another redrive
---   password   hosted mode: what the letters do not hold; absent otherwise
---
+-- Joined with: letter-index.lua, ledger/record.lua.
+-- Request  RedriveRequest of redrive.ts, and format (of the records);
+--          maxEvents, maxBytes: of one user's letters in a call; the newest go, the others have to wait
 -- Answers {state of the fleet ('', 'held' or 'paused'), {word, letters, word, letters, ...} in the order of
--- users, {callId, command, callId, command, ...}}. Words:
---   redriven   so many letters are in a call now
---   full       enough redrive calls are open: ask again later
---   busy       the user is in a call now: ask again later
---   none       the user has no dead letter (any more)
---   early      a letter of the user must not be tried yet
---   invalid    all of them are invalid, and those were not asked for
---   partial    all of them hold less than what was sent: only a new push helps
+--   users, {callId, command, callId, command, ...}}. The words are those of redrive.ts.
 -- Cost: O(letters of the users).
 
-nameKeys('owners', 'parkedCounts', 'open', 'books', 'hold', 'deadByTime', 'deadByUser', 'deadByCode', 'deadByReason',
-  'deadUsers', 'deadCounts', 'deadRedriving', 'openSince')
+nameKeys('owners', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'books', 'hold', 'deadPrefix', 'deadByTime',
+  'deadByUser', 'deadByCode', 'deadByReason', 'deadUsers', 'deadCounts', 'deadRedriving')
 readRequest()
-keys.callPrefix, keys.deadPrefix = request.callPrefix, request.deadPrefix
 readClock()
 local open = tonumber(redis.call('HGET', keys.books, 'redriveCalls') or 0)
-local answers, calls = {}, {}
-local batch = { entries = {}, users = {}, bytes = 0 }
+local calls, batch = {}, { entries = {}, users = {}, bytes = 0 }
+
+-- The letters of a user that can go, newest first: {eventId, packed, reason, code}, with `bytes` of them all,
+-- and `alone` when they need a call of their own. Without any, `left` says why.
+local function lettersOf(user)
+  local prefix = user .. ' '
+  local ids = redis.call('ZREVRANGEBYLEX', keys.deadByUser, '(' .. user .. '!', '[' .. prefix, 'LIMIT', 0, 1000)
+  for i = 1, #ids do
+    ids[i] = string.sub(ids[i], #prefix + 1)
+  end
+  table.sort(ids, function(a, b) return isOlder(b, a) end)
+  local found = { left = 'none', count = #ids, bytes = 0, alone = false }
+  for _, eventId in ipairs(ids) do
+    local h = readFields(keys.deadPrefix .. eventId, 'state', 'reason', 'code', 'letter', 'notBefore')
+    local readable, letter = pcall(cjson.decode, h.letter or '')
+    if h.state == 'dead' and h.reason == 'invalid' and not request.invalid then
+      found.left = 'invalid'
+    elseif h.state == 'dead' and (not readable or letter.partial == true) then
+      found.left = found.left == 'none' and 'partial' or found.left
+    elseif h.state == 'dead' then
+      local notBefore = tonumber(h.notBefore) or letter.notBefore
+      if type(notBefore) == 'number' and notBefore > nowMs and not request.early then
+        return { left = 'early', count = #ids }
+      end
+      local entry = { eventId }
+      for name, value in pairs(letter.event) do
+        entry[#entry + 1] = name
+        entry[#entry + 1] = value
+      end
+      if request.password then
+        entry[#entry + 1] = 'password'
+        entry[#entry + 1] = request.password
+      end
+      local packed = cjson.encode(entry)
+      if #found > 0 and (#found >= request.maxEvents or found.bytes + #packed > request.maxBytes) then
+        break
+      end
+      found.bytes = found.bytes + #packed
+      -- The batch call carries no robot. And what died without a reason of its own may have died of a
+      -- neighbour in its call: letters that died together go apart.
+      if #found == 0 then
+        found.alone = letter.event.type == '1'
+      end
+      found.alone = found.alone or h.reason == 'expired' or h.reason == 'unknown'
+      found[#found + 1] = { eventId, packed, h.reason, h.code }
+    end
+  end
+  return found
+end
 
 local function seal(command, entries, users)
   local callId, claims = newCallId(), {}
@@ -59,56 +89,60 @@ local function sealBatch()
   batch = { entries = {}, users = {}, bytes = 0 }
 end
 
-local function take(user, letters, alone, bytes)
+-- Notes in the letter who has it tried again.
+local function markRedriven(user, eventId, reason, code)
+  local deadLetter = keys.deadPrefix .. eventId
+  unlistLetter(eventId, user, reason, code)
+  local redrives = cjson.decode(redis.call('HGET', deadLetter, 'redrives') or '[]')
+  redrives[#redrives + 1] = { at = nowMs, by = request.by }
+  while #redrives > 50 do
+    table.remove(redrives, 2)
+  end
+  redis.call('HSET', deadLetter, 'state', 'redriving', 'redrives', cjson.encode(redrives))
+  redis.call('ZADD', keys.deadRedriving, nowText, eventId)
+end
+
+local function take(user, letters)
   local packed = {}
   for i, letter in ipairs(letters) do
-    local deadLetter = keys.deadPrefix .. letter[1]
-    unlistLetter(letter[1], user, letter[3], letter[4])
-    local redrives = cjson.decode(redis.call('HGET', deadLetter, 'redrives') or '[]')
-    redrives[#redrives + 1] = { at = nowMs, by = request.by }
-    while #redrives > 50 do
-      table.remove(redrives, 2)
-    end
-    redis.call('HSET', deadLetter, 'state', 'redriving', 'redrives', cjson.encode(redrives))
-    redis.call('ZADD', keys.deadRedriving, nowText, letter[1])
+    markRedriven(user, letter[1], letter[3], letter[4])
     packed[i] = letter[2]
   end
-  if alone then
+  if letters.alone then
     seal(request.singleCommand, packed, { user })
     return
   end
-  if batch.bytes + bytes > request.maxBytes then
+  if batch.bytes + letters.bytes > request.maxBytes then
     sealBatch()
   end
-  batch.bytes = batch.bytes + bytes
+  batch.bytes = batch.bytes + letters.bytes
   batch.users[#batch.users + 1] = user
   for _, entry in ipairs(packed) do
     batch.entries[#batch.entries + 1] = entry
   end
 end
 
-for _, user in ipairs(request.users) do
-  local word, count
+-- Answers the word for a user, and how many letters it is about.
+local function redrive(user)
   if redis.call('HEXISTS', keys.owners, user) == 1 or redis.call('HEXISTS', keys.parkedCounts, user) == 1 then
-    word, count = 'busy', 0
-  else
-    local letters, left, found, alone, bytes = lettersOf(user)
-    local filling = #batch.users > 0
-    local planned = #calls / 2 + (filling and 1 or 0) + ((alone or not filling) and 1 or 0)
-    if #letters == 0 then
-      word, count = left, found
-    elseif request.dryRun then
-      word, count = 'redriven', #letters
-    elseif open + planned > request.maxOpen then
-      word, count = 'full', #letters
-    else
-      take(user, letters, alone, bytes)
-      word, count = 'redriven', #letters
-    end
+    return 'busy', 0
   end
-  answers[#answers + 1] = word
-  answers[#answers + 1] = count
+  local letters, filling = lettersOf(user), #batch.users > 0
+  local planned = #calls / 2 + (filling and 1 or 0) + ((letters.alone or not filling) and 1 or 0)
+  if #letters == 0 then
+    return letters.left, letters.count
+  elseif open + planned > request.maxOpenCalls and not request.dryRun then
+    return 'full', #letters
+  elseif not request.dryRun then
+    take(user, letters)
+  end
+  return 'redriven', #letters
+end
+
+local answers = {}
+for _, user in ipairs(request.users) do
+  answers[#answers + 1], answers[#answers + 2] = redrive(user)
 end
 sealBatch()
-local h = redis.call('HMGET', keys.hold, 'held', 'paused')
-return { h[2] and 'paused' or (h[1] and 'held' or ''), answers, calls }
+local hold = readFields(keys.hold, 'held', 'paused')
+return { hold.paused and 'paused' or (hold.held and 'held' or ''), answers, calls }

@@ -1,16 +1,14 @@
 import type { ImportCommand } from '../../im/bodies.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
+import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
 const redriveScript = loadScript(
   import.meta.url,
   '../../redis/prelude.lua',
   'letter-index.lua',
-  'redrivable.lua',
-  '../writes/call-record.lua',
-  '../writes/owners.lua',
+  '../record.lua',
   'redrive.lua',
 );
 
@@ -67,36 +65,13 @@ export async function redriveUsers(
   keys: Keys,
   request: RedriveRequest,
 ): Promise<RedriveAnswer> {
-  const { maxOpenCalls, ...rest } = request;
-  const options = {
-    ...rest,
-    callPrefix: keys.callPrefix,
-    deadPrefix: keys.deadPrefix,
+  const reply = await askScript(redis, redriveScript, keys, {
     format: RECORD_FORMAT,
-    maxOpen: maxOpenCalls,
     maxEvents: MAX_USER_EVENTS,
     maxBytes: MAX_CALL_BYTES,
-  };
-  const [stopped, words, calls] = (await runScript(
-    redis,
-    redriveScript,
-    [
-      keys.owners,
-      keys.parkedCounts,
-      keys.open,
-      keys.books,
-      keys.hold,
-      keys.deadByTime,
-      keys.deadByUser,
-      keys.deadByCode,
-      keys.deadByReason,
-      keys.deadUsers,
-      keys.deadCounts,
-      keys.deadRedriving,
-      keys.openSince,
-    ],
-    [JSON.stringify(options)],
-  )) as ['' | 'held' | 'paused', (string | number)[], string[]];
+    ...request,
+  });
+  const [stopped, words, calls] = reply as ['' | 'held' | 'paused', (string | number)[], string[]];
   return {
     stopped: stopped === '' ? null : stopped,
     users: request.users.map((userId, i) => ({
@@ -104,12 +79,6 @@ export async function redriveUsers(
       word: words[2 * i] as RedriveWord,
       letters: Number(words[2 * i + 1]),
     })),
-    calls: pairsOf(calls).map(([callId, command]) => ({ callId, command: command as ImportCommand })),
+    calls: [...fieldsOf(calls)].map(([callId, command]) => ({ callId, command: command as ImportCommand })),
   };
-}
-
-function pairsOf(flat: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] ?? '', flat[i + 1] ?? '']);
-  return pairs;
 }

@@ -1,9 +1,12 @@
--- letters: events that end as dead letters, and older letters that an import makes up for. Functions for settle.lua.
+-- letters: events that end as dead letters, and letters that an import makes up for. Functions for
+-- settle.lua.
 
--- What is kept of a letter whose event dies once more: the attempts before, the first death, the redrives. A date
--- before which trying is useless (the account was deleted) stays the first one: trying too early moves nothing.
+-- The history of a letter whose event dies once more keeps the attempts before: the first few and the newest
+-- ones.
 local MOST_ATTEMPTS, FIRST_ATTEMPTS = 50, 10
 
+-- Keeps of such a letter its attempts, too. A date before which trying is useless (the account was deleted)
+-- stays the first one: trying too early moves nothing.
 local function keepHistory(deadLetter, letter)
   local was = readFields(deadLetter, 'letter', 'earlier', 'notBefore')
   local readable, old = pcall(cjson.decode, was.letter)
@@ -43,31 +46,68 @@ local function writeLetters()
   end
 end
 
--- Resolves the letters of a user that are older than the imported event. Answers how many.
-local function resolveOlder(user, importedId)
-  local resolved, prefix = 0, user .. ' '
+local function resolveLetter(eventId, by)
+  redis.call('HSET', keys.deadPrefix .. eventId, 'state', 'resolved', 'resolvedAt', nowText, 'resolvedBy', by)
+  redis.call('ZADD', keys.deadResolved, nowText, eventId)
+end
+
+-- The events of a redrive (their letters are redriving) that are done: {eventId, event whose import made up
+-- for it, ...}. An event that is neither imported, dead nor kept was superseded. Or nil and what is wrong.
+-- Reads only.
+local function redrivenEnds()
+  local ends, elsewhere, importOf = {}, {}, {}
+  for i = 1, #request.imported, 2 do
+    importOf[request.imported[i]] = request.imported[i + 1]
+  end
+  for _, dead in ipairs(request.dead) do
+    elsewhere[dead.eventId] = true
+  end
+  for _, entry in ipairs(request.keep and cjson.decode(request.keep.entries) or {}) do
+    elsewhere[entry[1]] = true
+  end
+  for _, entry in ipairs(cjson.decode(redis.call('HGET', keys.call, 'entries'))) do
+    if not elsewhere[entry[1]] then
+      local by = importOf[namedUser(entry, 2) or '']
+      if not by then
+        return nil, 'IMSYNC settlement of ' .. request.callId .. ' leaves out event ' .. entry[1]
+      end
+      ends[#ends + 1] = entry[1]
+      ends[#ends + 1] = by
+    end
+  end
+  return ends
+end
+
+local function resolveRedriven(ends)
+  for i = 1, #ends, 2 do
+    if redis.call('HGET', keys.deadPrefix .. ends[i], 'state') == 'redriving' then
+      redis.call('ZREM', keys.deadRedriving, ends[i])
+      resolveLetter(ends[i], ends[i + 1])
+    end
+  end
+end
+
+-- Resolves the letters of a user that are older than the imported event, and adds them to `resolved`.
+local function resolveOlder(user, importedId, resolved)
+  local prefix = user .. ' '
   for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.deadByUser, '[' .. prefix, '(' .. user .. '!')) do
     local eventId = string.sub(member, #prefix + 1)
     if isOlder(eventId, importedId) then
-      local letter = redis.call('HMGET', keys.deadPrefix .. eventId, 'state', 'reason', 'code')
-      if letter[1] == 'dead' then
-        unlistLetter(eventId, user, letter[2], letter[3])
+      local letter = readFields(keys.deadPrefix .. eventId, 'state', 'reason', 'code')
+      if letter.state == 'dead' then
+        unlistLetter(eventId, user, letter.reason, letter.code)
         resolveLetter(eventId, importedId)
-        resolved = resolved + 1
-        if request.outcomes then
-          tellOutcome({ 'eventId', eventId, 'userId', user, 'outcome', 'superseded', 'errorCode', '0', 'hasAccount', 'true' })
-        end
+        resolved[#resolved + 1] = { eventId = eventId, user = user }
       end
     end
   end
-  return resolved
 end
 
--- An import makes up for the older letters of its user: those events end superseded. Answers how many.
+-- An import makes up for the older letters of its user: those events end superseded. Answers them.
 local function makeUpFor()
-  local imported, users, resolved = request.imported, {}, 0
+  local imported, users, resolved = request.imported, {}, {}
   if #imported == 0 or redis.call('HLEN', keys.deadUsers) == 0 then
-    return 0
+    return resolved
   end
   for i = 1, #imported, 2 do
     users[#users + 1] = imported[i]
@@ -75,7 +115,7 @@ local function makeUpFor()
   local counts = redis.call('HMGET', keys.deadUsers, unpack(users))
   for i = 1, #users do
     if counts[i] then
-      resolved = resolved + resolveOlder(users[i], imported[2 * i])
+      resolveOlder(users[i], imported[2 * i], resolved)
     end
   end
   return resolved

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Backlog, readBacklog } from '../../ledger/backlog.ts';
+import { type Backlog, readBacklog } from '../../ledger/open-calls.ts';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import type { CommandPair } from '../../pace/budget.ts';
 import type { SlotClient } from '../../pace/slot.ts';

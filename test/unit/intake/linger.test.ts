@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { createArrivalRate, nextLookMs, secondLookMs } from '../../../src/intake/linger.ts';
+import { ArrivalRate, nextLookMs, secondLookMs } from '../../../src/intake/linger.ts';
 
 describe('arrival rate', () => {
   it('is learned from what waits, and smoothed', () => {
-    const rate = createArrivalRate();
+    const rate = new ArrivalRate();
     expect(rate.perMs).toBe(0);
     rate.saw(10, 0);
     expect(rate.perMs).toBe(0);
@@ -14,7 +14,7 @@ describe('arrival rate', () => {
   });
 
   it('goes by time: a moment in which nothing came says little', () => {
-    const rate = createArrivalRate();
+    const rate = new ArrivalRate();
     rate.saw(0, 0);
     rate.saw(90, 10);
     for (let at = 11; at <= 13; at++) rate.saw(90, at);
@@ -24,7 +24,7 @@ describe('arrival rate', () => {
   });
 
   it('does not take a cut for arrivals that stopped', () => {
-    const rate = createArrivalRate();
+    const rate = new ArrivalRate();
     rate.saw(10, 0);
     rate.saw(30, 10);
     rate.cut(30, 12);
@@ -35,7 +35,7 @@ describe('arrival rate', () => {
   });
 
   it('is learned from a cut that comes late, too, or it would go on coming late', () => {
-    const rate = createArrivalRate();
+    const rate = new ArrivalRate();
     rate.saw(0, 0);
     rate.saw(1, 10);
     expect(rate.perMs).toBe(0.1);
@@ -47,7 +47,7 @@ describe('arrival rate', () => {
   });
 
   it('is not lowered by a cut that found less, after another process cut', () => {
-    const rate = createArrivalRate();
+    const rate = new ArrivalRate();
     rate.saw(0, 0);
     rate.saw(50, 10);
     rate.cut(20, 20);
@@ -57,7 +57,7 @@ describe('arrival rate', () => {
   });
 
   it('another process may cut meanwhile, and a look may come twice in a moment', () => {
-    const rate = createArrivalRate();
+    const rate = new ArrivalRate();
     rate.saw(100, 0);
     rate.saw(5, 10);
     expect(rate.perMs).toBe(0);

@@ -1,4 +1,4 @@
-import type { Backlog } from '../../../../src/ledger/backlog.ts';
+import type { Backlog } from '../../../../src/ledger/open-calls.ts';
 import {
   expectedRate,
   headroomOf,

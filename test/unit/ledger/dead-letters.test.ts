@@ -1,5 +1,10 @@
-import type { StoredLetter } from '../../../src/ledger/letters/dead-letters.ts';
-import { deathSpan, indexOf, isMeant, type LetterFilter } from '../../../src/ledger/letters/letter-filter.ts';
+import {
+  deathSpan,
+  indexOf,
+  isMeant,
+  type LetterFilter,
+  type StoredLetter,
+} from '../../../src/ledger/letters/dead-letters.ts';
 
 const letter: StoredLetter = {
   eventId: '1000-0',

@@ -1,4 +1,17 @@
--- forget-call: takes the events of one user out of the call that they are in. Functions for forget.lua.
+-- forget-parts: functions for forget.lua and forget-entries.lua.
+
+-- Counts an event that ends here in the tally of its import, if that still stands: a wait for the import must
+-- not last for ever. `entry` has names and values from `first` on.
+local function countInTally(entry, first)
+  local name = valueOf(entry, first, 'tally')
+  if not name or #name > 64 or not string.find(name, '^[%w_-]+$') then
+    return
+  end
+  local tally = keys.tallyPrefix .. name
+  if redis.call('EXISTS', tally) == 1 then
+    redis.call('HINCRBY', tally, 'dead-lettered', 1)
+  end
+end
 
 -- Answers the entries of the record that are the user's, and the others.
 local function splitEntries(entries)
@@ -10,28 +23,22 @@ local function splitEntries(entries)
   return own, others
 end
 
--- For how many ms the call may be on the wire; 0 if it is not. One that was sent in the future was sent by another clock:
--- a run that is alive settles within the same time.
+-- For how many ms the call may be on the wire; 0 if it is not. One that was sent in the future was sent by
+-- another clock: a run that is alive settles within the same time.
 local function onWireMs(record)
   local landsAt = tonumber(record.sentAt or 0) + request.landingMs
   return record.sentAt and landsAt > nowMs and landsAt <= nowMs + 2 * request.landingMs and landsAt - nowMs or 0
 end
 
-local function closeEmptyCall(call, callId, isRedrive)
-  redis.call('DEL', call)
-  redis.call('ZREM', keys.open, callId)
-  redis.call('ZREM', keys.isolated, callId)
-  redis.call('ZREM', keys.openSince, callId)
-  if isRedrive then
-    redis.call('HINCRBY', keys.books, 'redriveCalls', -1)
-  end
+local function packed(list)
+  return '[' .. table.concat(list, ',') .. ']'
 end
 
 -- The record is taken from its run, which has the calls of the others made again.
 local function keepOthers(call, record, others, ownCount)
-  local packed, attempts = {}, {}
+  local entries, attempts = {}, {}
   for i = 1, #others do
-    packed[i] = cjson.encode(others[i])
+    entries[i] = cjson.encode(others[i])
   end
   for _, attempt in ipairs(cjson.decode(record.attempts or '[]')) do
     if attempt.userId ~= request.userId then
@@ -39,8 +46,7 @@ local function keepOthers(call, record, others, ownCount)
     end
   end
   redis.call('HSET', call, 'run', request.run, 'users', tonumber(record.users) - 1,
-    'events', tonumber(record.events) - ownCount, 'entries', '[' .. table.concat(packed, ',') .. ']',
-    'attempts', '[' .. table.concat(attempts, ',') .. ']')
+    'events', tonumber(record.events) - ownCount, 'entries', packed(entries), 'attempts', packed(attempts))
   if record.suspects then
     local suspects = cjson.decode(record.suspects)
     suspects[request.userId] = nil
@@ -50,19 +56,17 @@ end
 
 -- Takes the user's entries out of the record.
 local function takeOutOfCall(callId, record, own, others)
-  local call, isRedrive = keys.callPrefix .. callId, record.class == 'redrive'
+  local isRedrive = record.class == 'redrive'
   redis.call('HDEL', keys.owners, request.userId)
   redis.call('HINCRBY', keys.books, 'events', -#own)
   redis.call('HINCRBY', keys.books, 'users:' .. record.command, -1)
-  if isRedrive then
-    for _, entry in ipairs(own) do
-      redis.call('DEL', keys.deadPrefix .. entry[1])
-      redis.call('ZREM', keys.deadRedriving, entry[1])
-    end
+  for _, entry in ipairs(isRedrive and own or {}) do
+    redis.call('DEL', keys.deadPrefix .. entry[1])
+    redis.call('ZREM', keys.deadRedriving, entry[1])
   end
   if #others == 0 then
-    closeEmptyCall(call, callId, isRedrive)
+    closeCall(callId, isRedrive, true)
   else
-    keepOthers(call, record, others, #own)
+    keepOthers(keys.callPrefix .. callId, record, others, #own)
   end
 end

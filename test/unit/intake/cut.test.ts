@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createCallClaims } from '../../../src/intake/call-claims.ts';
+import { createCallClaims } from '../../../src/intake/cut.ts';
 
 /** UUIDs whose first part counts: 00000001-…, 00000002-…. */
 function counted(): () => string {
