@@ -1,5 +1,5 @@
 import { type Config, refuseOn } from './config.ts';
-import { redisUrlParts } from './urls.ts';
+import { redisUrlParts } from './formats.ts';
 
 /** The API's own time-out for a call. A caller that waits no longer than this may miss the outcome. */
 const apiTimeoutMs = 3000;

@@ -1,70 +1,90 @@
 import {
-  apiForms,
-  type FullConfig,
-  logLevels,
-  outcomePolicies,
-  profileFaultPolicies,
-  type QuotaCommand,
-  redisModes,
-  regionNames,
-  verdictClasses,
-} from './config.ts';
-import {
   bool,
+  type Format,
   filePath,
   host,
   hostPortList,
+  httpUrl,
   matching,
   oneOf,
   orAbsent,
-  type SchemaOf,
-  type Setting,
-  secret,
-  secretFile,
-  setting,
+  redisUrl,
   share,
   tokenList,
   wholeNumber,
   wordByKey,
 } from './formats.ts';
-import { httpUrl, redisUrl } from './urls.ts';
 
-const credential = orAbsent(matching('printable ASCII characters without blanks', /^[!-~]+$/), '');
-const password = orAbsent(matching('a text of one line', /^[^\0\r\n]+$/), '');
+/** A leaf of the schema: convict's members (default, doc, env, sensitive, format) and the strict reader. */
+export interface Setting<T> {
+  readonly default: T;
+  readonly doc: string;
+  /** The environment variable; `''` if only a file can set it. */
+  readonly env: string;
+  readonly sensitive: boolean;
+  readonly format: (value: unknown) => void;
+  readonly reader: Format<T>;
+  /** Describes the default in tables, where its value alone does not. */
+  readonly defaultText: string | undefined;
+}
 
-const port = wholeNumber(0, 65_535);
+function setting<T>(
+  env: string,
+  reader: Format<T>,
+  fallback: NoInfer<T>,
+  doc: string,
+  defaultText?: string,
+): Setting<T> {
+  const format = (value: unknown): void => {
+    if (reader.fromJson(value) === undefined) throw new Error(`must be ${reader.allowed}`);
+  };
+  return { default: fallback, doc, env, sensitive: reader.hidden !== undefined, format, reader, defaultText };
+}
+
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
 
-function quotaOf(command: QuotaCommand): Setting<number | null> {
+const port = wholeNumber(0, 65_535);
+const credential = orAbsent(matching('printable ASCII characters without blanks', /^[!-~]+$/, 'value'), '');
+const password = orAbsent(matching('a text of one line', /^[^\0\r\n]+$/, 'value'), '');
+const secretFile = filePath('path');
+
+function quotaOf(command: string): Setting<number | null> {
   return setting(
     `IMSYNC_QUOTA_${command.toUpperCase()}_PER_SECOND`,
     orAbsent(wholeNumber(1, 100_000), null),
     null,
     `Calls of ${command} a second, over all processes. Processes that disagree follow the lowest.`,
-    { defaultText: 'the documented one of the API form' },
+    'the documented one of the API form',
   );
 }
 
-/** The convict schema: each setting with its variable, default, meaning and strict format. */
-export const schema: SchemaOf<FullConfig> = {
+/** Classes that an operator can declare an error code to have. */
+const verdictClasses = ['retry', 'account', 'body', 'app', 'throttle'] as const;
+
+/**
+ * The convict schema: each setting with its variable, format, default and meaning. Names carry units (`…Ms`).
+ * An optional text that was not given is `''`; an optional number is `null`.
+ */
+export const schema = {
   redis: {
     url: setting(
       'IMSYNC_REDIS_URL',
       redisUrl,
       'redis://127.0.0.1:6379',
       'Where Redis is; rediss:// for TLS. A number at its end (/3) is the database: that one or none; a cluster has only 0.',
-      {
-        hidden: 'address',
-      },
     ),
-    mode: setting('IMSYNC_REDIS_MODE', oneOf(redisModes), 'standalone', 'How Redis is run.'),
+    mode: setting(
+      'IMSYNC_REDIS_MODE',
+      oneOf(['standalone', 'cluster', 'sentinel']),
+      'standalone',
+      'How Redis is run.',
+    ),
     nodes: setting(
       'IMSYNC_REDIS_NODES',
       hostPortList,
       [],
       'Nodes of the cluster to start from, or the sentinels.',
-      { hidden: 'address' },
     ),
     sentinelName: setting(
       'IMSYNC_REDIS_SENTINEL_NAME',
@@ -72,15 +92,14 @@ export const schema: SchemaOf<FullConfig> = {
       '',
       'The name the sentinels know the primary by.',
     ),
-    password: setting('IMSYNC_REDIS_PASSWORD', password, '', "Redis's password.", secret),
+    password: setting('IMSYNC_REDIS_PASSWORD', password, '', "Redis's password."),
     passwordFile: setting(
       'IMSYNC_REDIS_PASSWORD_FILE',
-      filePath,
+      secretFile,
       '',
       "The file that holds Redis's password.",
-      secretFile,
     ),
-    caFile: setting('IMSYNC_REDIS_CA_FILE', filePath, '', "The CA certificate (PEM) that signed Redis's."),
+    caFile: setting('IMSYNC_REDIS_CA_FILE', filePath(), '', "The CA certificate (PEM) that signed Redis's."),
     allowVolatile: setting(
       'IMSYNC_REDIS_ALLOW_VOLATILE',
       bool,
@@ -94,7 +113,7 @@ export const schema: SchemaOf<FullConfig> = {
       orAbsent(wholeNumber(1, Number.MAX_SAFE_INTEGER), 0),
       0,
       "The app's SDKAppID.",
-      { defaultText: 'must be given' },
+      'must be given',
     ),
     adminId: setting(
       'IMSYNC_ADMIN_ID',
@@ -109,34 +128,31 @@ export const schema: SchemaOf<FullConfig> = {
       credential,
       '',
       "The app's key, which signs UserSigs. Either this or a UserSig.",
-      secret,
     ),
     secretKeyFile: setting(
       'IMSYNC_SDK_SECRET_KEY_FILE',
-      filePath,
+      secretFile,
       '',
       "The file that holds the app's key.",
-      secretFile,
     ),
-    userSig: setting('IMSYNC_USER_SIG', credential, '', "The admin's UserSig, made elsewhere.", secret),
+    userSig: setting('IMSYNC_USER_SIG', credential, '', "The admin's UserSig, made elsewhere."),
     userSigFile: setting(
       'IMSYNC_USER_SIG_FILE',
-      filePath,
+      secretFile,
       '',
       'The file that holds the UserSig; read again before each probe.',
-      secretFile,
     ),
   },
   api: {
     form: setting(
       'IMSYNC_API',
-      oneOf(apiForms),
+      oneOf(['current', 'legacy', 'hosted']),
       'current',
       'The form of the calls: `current` (AccountList, UserID), `legacy` (Accounts, Identifier; the only one that makes robots) or `hosted` (register_account_v1).',
     ),
     region: setting(
       'IMSYNC_REGION',
-      oneOf(regionNames),
+      oneOf(['china', 'singapore', 'seoul', 'tokyo', 'frankfurt', 'silicon-valley', 'jakarta', 'mumbai']),
       'china',
       "The app's home, which names the API's host.",
     ),
@@ -145,7 +161,7 @@ export const schema: SchemaOf<FullConfig> = {
       orAbsent(httpUrl, ''),
       '',
       'Where the API is, instead of the host of the region.',
-      { hidden: 'address', defaultText: 'by region' },
+      'by region',
     ),
     callTimeoutMs: setting(
       'IMSYNC_CALL_TIMEOUT_MS',
@@ -218,7 +234,7 @@ export const schema: SchemaOf<FullConfig> = {
   ),
   onProfileFault: setting(
     'IMSYNC_ON_PROFILE_FAULT',
-    oneOf(profileFaultPolicies),
+    oneOf(['import-bare', 'dead-letter']),
     'import-bare',
     'A refused nick or picture: import the user without it, or only write a dead letter.',
   ),
@@ -238,25 +254,29 @@ export const schema: SchemaOf<FullConfig> = {
       orAbsent(port, null),
       null,
       "The HTTP intake's port; 0 is any free one, named in the log.",
-      { defaultText: 'no HTTP intake' },
+      'no HTTP intake',
     ),
-    tokens: setting('IMSYNC_INTAKE_TOKENS', tokenList, [], 'Bearer tokens the HTTP intake accepts.', secret),
+    tokens: setting('IMSYNC_INTAKE_TOKENS', tokenList, [], 'Bearer tokens the HTTP intake accepts.'),
     tokensFile: setting(
       'IMSYNC_INTAKE_TOKENS_FILE',
-      filePath,
+      secretFile,
       '',
       'The file that holds the tokens, one a line.',
-      secretFile,
     ),
   },
   outcomes: setting(
     'IMSYNC_OUTCOMES',
-    oneOf(outcomePolicies),
+    oneOf(['reply-to', 'all']),
     'reply-to',
     'Whose outcome is published: of events with `replyTo`, on their channel; or of all, on a capped stream too.',
   ),
   log: {
-    level: setting('IMSYNC_LOG_LEVEL', oneOf(logLevels), 'info', 'The least level that is logged.'),
+    level: setting(
+      'IMSYNC_LOG_LEVEL',
+      oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+      'info',
+      'The least level that is logged.',
+    ),
   },
   verdicts: setting(
     '',
@@ -269,3 +289,43 @@ export const schema: SchemaOf<FullConfig> = {
     'What error codes of the API mean, where it differs from the built-in tables.',
   ),
 };
+
+/** A setting with its path, such as `redis.url`. */
+export interface PlacedSetting extends Setting<unknown> {
+  readonly path: string;
+}
+
+/** All settings, in the order of the schema. */
+export const settings: readonly PlacedSetting[] = leaves(schema, '');
+
+function leaves(group: object, prefix: string): PlacedSetting[] {
+  return Object.entries(group).flatMap(([key, node]) =>
+    isSetting(node) ? [{ ...node, path: prefix + key }] : leaves(node, `${prefix}${key}.`),
+  );
+}
+
+/** Whether a node of the schema is a setting, and not a group of settings. */
+export function isSetting(node: object): node is Setting<unknown> {
+  return 'reader' in node;
+}
+
+/** A secret and the setting that names its file. Only one of the two may be given. */
+export interface SecretTwin {
+  readonly inline: PlacedSetting;
+  readonly file: PlacedSetting;
+}
+
+export const secretTwins: readonly SecretTwin[] = settings.flatMap((inline) => {
+  const file = settings.find(({ path }) => path === `${inline.path}File`);
+  return inline.reader.hidden === 'value' && file !== undefined ? [{ inline, file }] : [];
+});
+
+/** The value of a tree at a path such as `redis.url`, or undefined. */
+export function valueAt(tree: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
+}
+
+/** Whether a value is an object and not a list. */
+export function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

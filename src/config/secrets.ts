@@ -1,5 +1,5 @@
 import { type Config, type ReadFile, refuseOn } from './config.ts';
-import { type SecretTwin, secretTwins, valueAt } from './settings.ts';
+import { type SecretTwin, secretTwins, valueAt } from './schema.ts';
 
 /** The secrets as they are now. One that is not given is undefined or an empty list. */
 export interface Secrets {

@@ -1,8 +1,8 @@
 import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
+import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
-import { redisUrlParts } from '../config/urls.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readPresence } from '../ops/presence.ts';
 import { readFleetState } from '../pace/hold/hold-state.ts';
