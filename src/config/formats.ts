@@ -29,14 +29,17 @@ export interface Format<T> {
   readonly fromJson: (value: unknown) => T | undefined;
 }
 
-/** Makes a format whose texts `parse` turns into what a JSON file would hold. */
+interface Options extends Pick<Format<unknown>, 'range' | 'words' | 'hidden'> {
+  /** Turns a text into what a JSON file would hold. Default: the text itself. */
+  readonly parse?: (text: string) => unknown;
+}
+
 function format<T>(
   allowed: string,
   fromJson: Format<T>['fromJson'],
-  parse: (text: string) => unknown = (text) => text,
-  more: Pick<Format<T>, 'range' | 'words' | 'hidden'> = {},
+  { parse = (text) => text, ...shown }: Options = {},
 ): Format<T> {
-  return { allowed, ...more, fromText: (text) => fromJson(parse(text)), fromJson };
+  return { allowed, ...shown, fromText: (text) => fromJson(parse(text)), fromJson };
 }
 
 /** A whole number from `min` to `max`, both included. As text it consists of plain decimal digits. */
@@ -46,8 +49,10 @@ export function wholeNumber(min: number, max: number): Format<number> {
     isOpen ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`,
     (value) =>
       Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined,
-    (text) => (/^(?:0|[1-9]\d*)$/.test(text) ? Number(text) : undefined),
-    { range: isOpen ? `${min} or more` : `${min} to ${max}` },
+    {
+      range: isOpen ? `${min} or more` : `${min} to ${max}`,
+      parse: (text) => (/^(?:0|[1-9]\d*)$/.test(text) ? Number(text) : undefined),
+    },
   );
 }
 
@@ -55,31 +60,28 @@ export function wholeNumber(min: number, max: number): Format<number> {
 export const share: Format<number> = format(
   'a number from 0 to 1',
   (value) => (typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined),
-  (text) => (/^(?:\d+|\d*\.\d+)$/.test(text) ? Number(text) : undefined),
-  { range: '0 to 1' },
+  { range: '0 to 1', parse: (text) => (/^(?:\d+|\d*\.\d+)$/.test(text) ? Number(text) : undefined) },
 );
 
 export const bool: Format<boolean> = format(
   'true or false',
   (value) => (typeof value === 'boolean' ? value : undefined),
-  (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-  { range: 'true, false', words: ['true', 'false'] },
+  {
+    range: 'true, false',
+    words: ['true', 'false'],
+    parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  },
 );
 
 /** One of the words, exactly as written here. */
 export function oneOf<const T extends string>(words: readonly T[]): Format<T> {
   const range = words.join(', ');
-  return format(`one of ${range}`, (value) => words.find((word) => word === value), undefined, {
-    range,
-    words,
-  });
+  return format(`one of ${range}`, (value) => words.find((word) => word === value), { range, words });
 }
 
 /** A text that `read` accepts; `read` may also normalize it. */
 function text(allowed: string, read: (given: string) => string | undefined, hidden?: Hidden): Format<string> {
-  return format(allowed, (value) => (typeof value === 'string' ? read(value) : undefined), undefined, {
-    hidden,
-  });
+  return format(allowed, (value) => (typeof value === 'string' ? read(value) : undefined), { hidden });
 }
 
 /** A text that matches `pattern`. */
@@ -120,8 +122,7 @@ interface HostPort {
 export const hostPortList: Format<readonly HostPort[]> = format(
   'host:port pairs separated by commas (in a file: a list of them), IPv6 as [address]:port',
   (value) => (Array.isArray(value) ? every(value, hostPort) : undefined),
-  (given) => given.split(','),
-  { hidden: 'address' },
+  { hidden: 'address', parse: (given) => given.split(',') },
 );
 
 const portNumber = wholeNumber(1, 65_535);
@@ -145,11 +146,13 @@ function hostAndPort(name: unknown, port: number | undefined): HostPort | undefi
 export const tokenList: Format<readonly string[]> = format(
   'tokens of printable ASCII characters separated by commas (in a file: a list of them)',
   (value) => (Array.isArray(value) ? every(value, token.fromJson) : undefined),
-  (given) => {
-    const tokens = given.split(/[\s,]+/).filter((one) => one !== '');
-    return tokens.length === 0 ? undefined : tokens;
+  {
+    hidden: 'value',
+    parse: (given) => {
+      const tokens = given.split(/[\s,]+/).filter((one) => one !== '');
+      return tokens.length === 0 ? undefined : tokens;
+    },
   },
-  { hidden: 'value' },
 );
 
 const token = matching('a token', /^[!-+\--~]+$/);

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import convict from 'convict';
 import { type Config, type ReadFile, refuseOn } from './config.ts';
 import { quoted } from './mask.ts';
-import { isSetting, isTree, type Setting, schema, secretTwins, settings, valueAt } from './schema.ts';
+import { isSetting, isTree, type PlacedSetting, type Setting, schema, settings, valueAt } from './schema.ts';
 import { errorCode } from './secrets.ts';
 
 export interface Sources {
@@ -44,15 +44,17 @@ export function loadConfig(sources: Sources): LoadedConfig {
   const holder = convict<Config>(schema, { env: variables as NodeJS.ProcessEnv, args: [] });
   for (const { tree } of files) holder.load(tree);
   const config = holder.getProperties();
-  const originOf = ({ env, path }: { env: string; path: string }): string => {
+  const originOf = ({ env, path }: PlacedSetting): string => {
     if (env in variables) return `environment ${env}`;
     const file = files.findLast(({ tree }) => valueAt(tree, path) !== undefined);
     return file === undefined ? 'default' : `file ${file.name}`;
   };
-  for (const { inline, file } of secretTwins) {
-    if (String(valueAt(config, inline.path)) === '' || valueAt(config, file.path) === '') continue;
+  for (const secret of settings.filter(({ reader }) => reader.hidden === 'value')) {
+    const file = settings.find(({ path }) => path === `${secret.path}File`);
+    const isGiven = ({ path }: PlacedSetting): boolean => String(valueAt(config, path)) !== '';
+    if (file === undefined || !isGiven(secret) || !isGiven(file)) continue;
     problems.push(
-      `${inline.env} (from ${originOf(inline)}) and ${file.env} (from ${originOf(file)}) are both given; give one of them.`,
+      `${secret.env} (from ${originOf(secret)}) and ${file.env} (from ${originOf(file)}) are both given; give one of them.`,
     );
   }
   refuseOn(problems);

@@ -309,17 +309,6 @@ export function isSetting(node: object): node is Setting<unknown> {
   return 'reader' in node;
 }
 
-/** A secret and the setting that names its file. Only one of the two may be given. */
-export interface SecretTwin {
-  readonly inline: PlacedSetting;
-  readonly file: PlacedSetting;
-}
-
-export const secretTwins: readonly SecretTwin[] = settings.flatMap((inline) => {
-  const file = settings.find(({ path }) => path === `${inline.path}File`);
-  return inline.reader.hidden === 'value' && file !== undefined ? [{ inline, file }] : [];
-});
-
 /** The value of a tree at a path such as `redis.url`, or undefined. */
 export function valueAt(tree: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
