@@ -1,6 +1,5 @@
-import { isAbsent, isKnownField, KNOWN_FIELDS } from '../event/event.ts';
+import { isAbsent, isKnownField, KNOWN_FIELDS, type Outcome } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
-import type { Outcome } from '../event/outcome.ts';
 import { byteLength, cut } from '../event/text.ts';
 import { kindOf } from '../event/user-id.ts';
 import type { UserCreatedProducer } from '../producer/producer.ts';

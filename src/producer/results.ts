@@ -1,4 +1,4 @@
-import type { Outcome } from '../event/outcome.ts';
+import type { Outcome } from '../event/event.ts';
 
 /** The user is not valid, so nothing was sent. `problems` has one entry for each thing to change. */
 export class InvalidUserError extends Error {

@@ -1,5 +1,4 @@
-import type { RawEntry, ValidEntry } from '../../event/event.ts';
-import type { Outcome } from '../../event/outcome.ts';
+import type { Outcome, RawEntry, ValidEntry } from '../../event/event.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { type Attempt, claimedUser } from '../../ledger/record.ts';
 import type { DeadEvent, Kept, Settlement } from '../../ledger/settle.ts';
