@@ -1,12 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { type Answer, type FaultName, readAnswer } from './answers.ts';
+import { type Answer, type FaultName, fault, readAnswer } from './answers.ts';
 import { COMMANDS, type CommandName } from './commands.ts';
-import { fault } from './faults.ts';
+import { type Agents, HostConnections, IDLE_MS, type OpenRequest } from './connections.ts';
 import { createHostChoice, type HostSwitch } from './host-choice.ts';
-import { createHostConnections, type HostConnections, IDLE_MS } from './host-connections.ts';
-import type { Agents, OpenRequest } from './open-request.ts';
 import { redact, secretsIn } from './redact.ts';
 
 export interface ImClientOptions {
@@ -71,10 +69,10 @@ export function createImClient(options: ImClientOptions): ImClient {
   const nowMs = options.nowMs ?? (() => performance.now());
   const agents = createAgents(options.maxSockets, options.ca);
   const choice = createHostChoice(options.baseUrl, options.backupUrl, options.onSwitch);
-  const main = createHostConnections(options.baseUrl, agents, callTimeoutMs);
+  const main = new HostConnections(options.baseUrl, agents, callTimeoutMs);
   const backup =
     options.backupUrl && options.backupUrl !== options.baseUrl
-      ? createHostConnections(options.backupUrl, agents, callTimeoutMs)
+      ? new HostConnections(options.backupUrl, agents, callTimeoutMs)
       : main;
   const hosts = new Set([main, backup]);
   const currentHost = (): HostConnections => (choice.current(nowMs()) === backup.url ? backup : main);
