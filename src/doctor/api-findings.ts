@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { withoutPassword } from '../config/mask.ts';
-import { backupHostOf, REGION_NAMES } from '../im/regions.ts';
-import { readUserSig } from '../im/user-sig.ts';
+import { REGIONS } from '../im/open-api.ts';
+import { readUserSig } from '../im/signer.ts';
 import type { HoldKind } from '../im/verdict-rows.ts';
 import { type ApiProbe, apiAddress } from './api-probe.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
@@ -44,7 +44,7 @@ function unreachable(config: Config, { answer, verdict }: ApiProbe, address: str
   const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
   const backup =
     config.api.baseUrl === ''
-      ? ` Or try the region's other host: IMSYNC_BASE_URL=https://${backupHostOf(config.api.region)}`
+      ? ` Or try the region's other host: IMSYNC_BASE_URL=${REGIONS[config.api.region].backupUrl}`
       : '';
   const [problem, todo] =
     answer.kind === 'fault'
@@ -84,7 +84,9 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   }
   if (verdict.class === 'app' && verdict.holdKind === 'region') {
     const { region, baseUrl } = config.api;
-    const others = REGION_NAMES.filter((name) => name !== region).join(', ');
+    const others = Object.keys(REGIONS)
+      .filter((name) => name !== region)
+      .join(', ');
     const [text, todo] =
       baseUrl === ''
         ? [

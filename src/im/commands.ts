@@ -1,13 +1,6 @@
-/** API commands that this project calls. */
-export type CommandName =
-  | 'multiaccount_import'
-  | 'account_import'
-  | 'account_check'
-  | 'account_delete'
-  | 'register_account_v1';
+import type { ApiForm, CommandName } from '../config/config.ts';
 
-/** The generation of the API that the app uses. */
-export type ApiForm = 'current' | 'legacy' | 'hosted';
+export type { ApiForm, CommandName };
 
 export interface Command {
   readonly name: CommandName;
