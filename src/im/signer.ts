@@ -4,7 +4,7 @@ import { deflateSync, inflateSync } from 'node:zlib';
 /** The app's key, or a UserSig that was made elsewhere. */
 export type Secret = { readonly secretKey: string } | { readonly userSig: string };
 
-export interface SignerOptions {
+interface SignerOptions {
   readonly sdkAppId: number;
   readonly adminId: string;
   /** Called at each signing, so that a rotated secret file takes effect without a restart. It may throw. */
@@ -14,7 +14,7 @@ export interface SignerOptions {
   readonly expireSeconds: number;
 }
 
-export interface Signer {
+interface Signer {
   /** The UserSig for a call that starts now. Without an earlier one, it throws what `readSecret` throws. */
   current(): string;
   /** Forgets the cached UserSig. The next `current` reads the secret and signs again. */
@@ -34,14 +34,9 @@ export function createSigner(options: SignerOptions): Signer {
   function make(now: number): string {
     const secret = readSecret();
     if ('userSig' in secret) return secret.userSig;
+    const { secretKey } = secret;
     const nowSeconds = Math.floor(now / 1000);
-    return signUserSig({
-      sdkAppId,
-      identifier: adminId,
-      secretKey: secret.secretKey,
-      nowSeconds,
-      expireSeconds,
-    });
+    return signUserSig({ sdkAppId, identifier: adminId, secretKey, nowSeconds, expireSeconds });
   }
 
   return {
@@ -66,7 +61,7 @@ export function createSigner(options: SignerOptions): Signer {
  * The clock by which a UserSig is signed. It is this machine's until the service says that a new signature
  * has expired. Then one of the two clocks is wrong by days, and the service's clock is tried. Pure.
  */
-export interface SigningClock {
+interface SigningClock {
   nowMs(): number;
   /** Tells how far this machine's clock is ahead of the service's, in ms. */
   isAhead(aheadMs: number): void;
@@ -97,8 +92,11 @@ export function createSigningClock(ownMs: () => number, elapsedMs: () => number)
   };
 }
 
-/** The parts of a UserSig. */
-interface UserSigInput {
+/**
+ * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: it gives
+ * the admin's rights until it expires. Throws a RangeError for a number that is not whole and positive.
+ */
+export function signUserSig(input: {
   readonly sdkAppId: number;
   /** The account that the UserSig is for. The REST API wants the app admin. */
   readonly identifier: string;
@@ -106,21 +104,7 @@ interface UserSigInput {
   readonly secretKey: string;
   readonly nowSeconds: number;
   readonly expireSeconds: number;
-}
-
-/** The claims of a UserSig, which can be read without the key. */
-interface UserSigClaims {
-  readonly identifier: string;
-  readonly sdkAppId: number;
-  readonly issuedAtSeconds: number;
-  readonly expireSeconds: number;
-}
-
-/**
- * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: it gives
- * the admin's rights until it expires. Throws a RangeError for a number that is not whole and positive.
- */
-export function signUserSig(input: UserSigInput): string {
+}): string {
   const { sdkAppId, identifier, secretKey, nowSeconds, expireSeconds } = input;
   for (const [name, value] of Object.entries({ sdkAppId, nowSeconds, expireSeconds })) {
     if (!Number.isSafeInteger(value) || value <= 0)
@@ -146,18 +130,25 @@ export function signUserSig(input: UserSigInput): string {
     .replaceAll('=', '_');
 }
 
+/** The claims of a UserSig, which can be read without the key. */
+interface UserSigClaims {
+  readonly identifier: string;
+  readonly sdkAppId: number;
+  readonly issuedAtSeconds: number;
+  readonly expireSeconds: number;
+}
+
 /** Reads the claims of a UserSig; undefined if it is none. The signature is not checked. */
 export function readUserSig(userSig: string): UserSigClaims | undefined {
   const base64 = userSig.replaceAll('*', '+').replaceAll('-', '/').replaceAll('_', '=');
   try {
     const inflated = inflateSync(Buffer.from(base64, 'base64'), { maxOutputLength: 65_536 });
-    const claims: unknown = JSON.parse(inflated.toString('utf8'));
-    if (typeof claims !== 'object' || claims === null) return undefined;
-    const values = claims as Record<string, unknown>;
-    const identifier = values['TLS.identifier'];
-    const sdkAppId = Number(values['TLS.sdkappid']);
-    const issuedAtSeconds = Number(values['TLS.time']);
-    const expireSeconds = Number(values['TLS.expire']);
+    // Anything but an object has none of these members, and null throws.
+    const claims: Record<string, unknown> = JSON.parse(inflated.toString('utf8'));
+    const identifier = claims['TLS.identifier'];
+    const sdkAppId = Number(claims['TLS.sdkappid']);
+    const issuedAtSeconds = Number(claims['TLS.time']);
+    const expireSeconds = Number(claims['TLS.expire']);
     const numbers = [sdkAppId, issuedAtSeconds, expireSeconds];
     if (typeof identifier !== 'string' || !numbers.every(Number.isSafeInteger)) return undefined;
     return { identifier, sdkAppId, issuedAtSeconds, expireSeconds };
