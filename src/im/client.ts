@@ -65,15 +65,11 @@ const MAX_IDLE = 256;
  * signature or an address.
  */
 export function createImClient(options: ImClientOptions): ImClient {
-  const { userSig, callTimeoutMs } = options;
-  const nowMs = options.nowMs ?? (() => performance.now());
-  const agents = createAgents(options.maxSockets, options.ca);
-  const choice = createHostChoice(options.baseUrl, options.backupUrl, options.onSwitch);
-  const main = new HostConnections(options.baseUrl, agents, callTimeoutMs);
-  const backup =
-    options.backupUrl && options.backupUrl !== options.baseUrl
-      ? new HostConnections(options.backupUrl, agents, callTimeoutMs)
-      : main;
+  const { baseUrl, backupUrl, userSig, callTimeoutMs, nowMs = () => performance.now() } = options;
+  const agents = createAgents(options);
+  const choice = createHostChoice(baseUrl, backupUrl, options.onSwitch);
+  const main = new HostConnections(baseUrl, agents, callTimeoutMs);
+  const backup = backupUrl === undefined ? main : new HostConnections(backupUrl, agents, callTimeoutMs);
   const hosts = new Set([main, backup]);
   const currentHost = (): HostConnections => (choice.current(nowMs()) === backup.url ? backup : main);
   const pathOf = createPaths(options);
@@ -99,7 +95,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
       return reply;
     }
-    choice.reached(host.url, nowMs());
+    choice.reached(host.url);
     const secrets = secretsIn(sig, command, body);
     return readAnswer(reply.httpStatus, reply.headers, reply.bodyText, (text) => redact(text, secrets));
   }
@@ -169,19 +165,16 @@ const closedCall: PreparedCall = {
   abandon() {},
 };
 
-function createAgents(maxSockets: number | undefined, ca: string | undefined): Agents {
+function createAgents({ maxSockets, ca }: ImClientOptions): Agents {
   const common = {
     keepAlive: true,
     noDelay: true,
     scheduling: 'lifo' as const,
+    maxSockets,
     maxFreeSockets: MAX_IDLE,
     timeout: IDLE_MS,
-    ...(maxSockets !== undefined && { maxSockets }),
   };
-  return {
-    http: new HttpAgent(common),
-    https: new HttpsAgent({ ...common, ...(ca !== undefined && { ca }) }),
-  };
+  return { http: new HttpAgent(common), https: new HttpsAgent({ ...common, ca }) };
 }
 
 /** Closes idle sockets only. Agent.destroy() would also break the calls on the wire. */

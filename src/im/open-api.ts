@@ -70,17 +70,15 @@ export function openApi(
 ): Api {
   const signingClock = createSigningClock(Date.now, () => performance.now());
   const signer = createSigner({
-    sdkAppId: config.app.sdkAppId,
-    adminId: config.app.adminId,
+    ...config.app,
     readSecret: () => readSigningSecret(config, readFile),
     nowMs: signingClock.nowMs,
     expireSeconds: options.signatureSeconds ?? SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
     ...(options.hosts ?? hostsOf(config)),
-    ...(options.onSwitch !== undefined && { onSwitch: options.onSwitch }),
-    sdkAppId: config.app.sdkAppId,
-    adminId: config.app.adminId,
+    ...config.app,
+    onSwitch: options.onSwitch,
     userSig: () => signer.current(),
     callTimeoutMs: options.callTimeoutMs ?? config.api.callTimeoutMs,
   });

@@ -14,20 +14,12 @@ interface SignerOptions {
   readonly expireSeconds: number;
 }
 
-interface Signer {
-  /** The UserSig for a call that starts now. Without an earlier one, it throws what `readSecret` throws. */
-  current(): string;
-  /** Forgets the cached UserSig. The next `current` reads the secret and signs again. */
-  renew(): void;
-}
-
 /**
  * Signs once and keeps the result for half its life. A UserSig made elsewhere is read again as often. It also
  * signs again when the clock steps back, since the service refuses a signature from the future. If the secret
  * cannot be read at a routine renewal, the earlier signature is used while it lasts; after `renew` it is not.
  */
-export function createSigner(options: SignerOptions): Signer {
-  const { sdkAppId, adminId, readSecret, nowMs, expireSeconds } = options;
+export function createSigner({ sdkAppId, adminId, readSecret, nowMs, expireSeconds }: SignerOptions) {
   const lifeMs = expireSeconds * 1000;
   let cached: { readonly userSig: string; readonly signedAtMs: number } | undefined;
 
@@ -40,7 +32,8 @@ export function createSigner(options: SignerOptions): Signer {
   }
 
   return {
-    current() {
+    /** The UserSig for a call that starts now. Without an earlier one, it throws what `readSecret` throws. */
+    current(): string {
       const now = nowMs();
       const ageMs = cached === undefined ? Number.POSITIVE_INFINITY : now - cached.signedAtMs;
       if (cached !== undefined && ageMs >= 0 && ageMs < lifeMs / 2) return cached.userSig;
@@ -51,7 +44,8 @@ export function createSigner(options: SignerOptions): Signer {
       }
       return cached.userSig;
     },
-    renew() {
+    /** Forgets the cached UserSig. The next `current` reads the secret and signs again. */
+    renew(): void {
       cached = undefined;
     },
   };
@@ -60,30 +54,25 @@ export function createSigner(options: SignerOptions): Signer {
 /**
  * The clock by which a UserSig is signed. It is this machine's until the service says that a new signature
  * has expired. Then one of the two clocks is wrong by days, and the service's clock is tried. Pure.
+ *
+ * `elapsedMs` is a clock that never goes back.
  */
-interface SigningClock {
-  nowMs(): number;
-  /** Tells how far this machine's clock is ahead of the service's, in ms. */
-  isAhead(aheadMs: number): void;
-  /**
-   * Reports that a signature was refused as expired, and switches to the other clock. `sentAtMs` is when the
-   * refused call was sent. Returns false and does nothing for a call that was sent before the last switch:
-   * several calls that were on the wire together would switch back and forth.
-   */
-  doubt(sentAtMs: number): boolean;
-}
-
-/** `elapsedMs` is a clock that never goes back, the one of `sentAtMs`. */
-export function createSigningClock(ownMs: () => number, elapsedMs: () => number): SigningClock {
+export function createSigningClock(ownMs: () => number, elapsedMs: () => number) {
   let knownAheadMs = 0;
   let byOther = false;
   let doubtedAtMs = Number.NEGATIVE_INFINITY;
   return {
-    nowMs: () => ownMs() - (byOther ? knownAheadMs : 0),
-    isAhead: (aheadMs) => {
+    nowMs: (): number => ownMs() - (byOther ? knownAheadMs : 0),
+    /** Tells how far this machine's clock is ahead of the service's, in ms. */
+    isAhead(aheadMs: number): void {
       knownAheadMs = aheadMs;
     },
-    doubt: (sentAtMs) => {
+    /**
+     * Reports that a signature was refused as expired, and switches to the other clock. `sentAtMs` is when the
+     * refused call was sent, by `elapsedMs`. Returns false and does nothing for a call that was sent before
+     * the last switch: several calls that were on the wire together would switch back and forth.
+     */
+    doubt(sentAtMs: number): boolean {
       if (sentAtMs < doubtedAtMs) return false;
       doubtedAtMs = elapsedMs();
       byOther = !byOther;
