@@ -118,7 +118,7 @@ interface HostPort {
   readonly port: number;
 }
 
-/** Pairs `host:port`. A variable separates them by commas; a file has a list of such texts or of {host, port}. */
+/** Pairs `host:port`. A variable separates them by commas; a file has a list of texts or of {host, port}. */
 export const hostPortList: Format<readonly HostPort[]> = format(
   'host:port pairs separated by commas (in a file: a list of them), IPv6 as [address]:port',
   (value) => (Array.isArray(value) ? every(value, hostPort) : undefined),
@@ -157,14 +157,14 @@ export const tokenList: Format<readonly string[]> = format(
 
 const token = matching('a token', /^[!-+\--~]+$/);
 
-/** An object whose keys match `key` and whose values are words of a choice. */
+/** An object whose keys match `key` and whose values are words of a choice. `what` names it. */
 export function wordByKey<const T extends string>(
-  allowed: string,
+  what: string,
   key: RegExp,
   words: readonly T[],
 ): Format<Readonly<Record<string, T>>> {
   const word = oneOf(words);
-  return format(allowed, (value) => {
+  return format(`${what}, each to ${word.allowed}`, (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
     const entries = every(Object.entries(value), ([name, given]): [string, T] | undefined => {
       const known = word.fromJson(given);

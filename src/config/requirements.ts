@@ -9,7 +9,7 @@ const minTokenLength = 16;
 /** What must not be, and the sentence that says what to do. */
 type Rule = readonly [isBroken: boolean, sentence: string];
 
-/** Checks what a verb needs that uses only Redis. Throws ConfigError with all that is missing or contradictory. */
+/** Checks what a verb needs that uses only Redis. Throws ConfigError with all that is missing or wrong. */
 export function requireForRedis(config: Config): void {
   refuseOn(broken(redisRules(config)));
 }

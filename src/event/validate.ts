@@ -13,8 +13,9 @@ const TYPES = ['0', '1'];
 const IDENTIFIER_TYPES = ['1', '2', '3'];
 
 /**
- * A user as it was given, before any check. null and '' mean that a field is absent. `occurredAt` is RFC 3339,
- * milliseconds (a number or digits) or a Date; `occurredAtMs` is that of a parsed event; `extra` is text by name.
+ * A user as it was given, before any check. null and '' mean that a field is absent. `occurredAt` is RFC
+ * 3339, milliseconds (a number or digits) or a Date; a parsed event has `occurredAtMs`. `extra` is text by
+ * name.
  */
 export type UserFacts = { readonly [Name in FieldName | 'occurredAtMs' | 'extra']?: unknown };
 
@@ -153,9 +154,9 @@ const rfc3339 =
 const MAX_MS = 8_640_000_000_000_000;
 
 /**
- * Reads when an event happened: a Date, an RFC 3339 time or a whole number of milliseconds since 1970, which is
- * what it returns. Returns undefined for anything else, also for dates that do not exist and times before 1970.
- * Fractions below a millisecond are cut off. A leap second counts as the second after it.
+ * Reads when an event happened: a Date, an RFC 3339 time or a whole number of milliseconds since 1970.
+ * Returns such a number, or undefined for anything else, also for dates that do not exist and times before
+ * 1970. Fractions below a millisecond are cut off. A leap second counts as the second after it.
  */
 export function readOccurredAtMs(value: unknown): number | undefined {
   if (value instanceof Date) return within(value.getTime());

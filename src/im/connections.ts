@@ -180,7 +180,7 @@ const MAX_SPARES = 16;
 /** Common gateways drop an idle connection after 60 s. We close it before. */
 export const IDLE_MS = 55_000;
 
-/** The connections to one host: those in use, those given up unsent, and one that is made ahead of its call. */
+/** The connections to one host: those in use, those given up unsent, and one made ahead of its call. */
 export class HostConnections {
   readonly url: string;
   /** The path before /v4. */
