@@ -113,7 +113,7 @@ export function isLoopback(name: string): boolean {
 }
 
 /** One address of a cluster node or a sentinel; IPv6 without brackets. */
-interface HostPort {
+export interface HostPort {
   readonly host: string;
   readonly port: number;
 }
