@@ -1,7 +1,7 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT, explain } from './cli/fail.ts';
-import { packageVersion } from './cli/version.ts';
 
 /** Each verb is loaded only when it is named: the modules of a worker alone take most of a second. */
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
@@ -12,8 +12,8 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./cli/status.ts')).statusCommand(),
   dlq: async () => (await import('./cli/dlq/dlq.ts')).dlqCommand(),
   user: async () => (await import('./cli/user/user.ts')).userCommand(),
-  pause: async () => (await import('./cli/pause.ts')).pauseCommand(),
-  resume: async () => (await import('./cli/pause.ts')).resumeCommand(),
+  pause: async () => (await import('./cli/status.ts')).pauseCommand(),
+  resume: async () => (await import('./cli/status.ts')).resumeCommand(),
   config: async () => (await import('./cli/config.ts')).configCommand(),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(),
   simulate: async () => (await import('./cli/simulate.ts')).simulateCommand(),
@@ -65,8 +65,7 @@ try {
   }
 }
 
-// The verb has ended and closes what it opened. Anything that stays open is reported and does not keep the
-// process.
+// The verb has ended and closes what it opened. What stays open is reported and does not keep the process.
 setTimeout(() => {
   const open = [...new Set(process.getActiveResourcesInfo())].filter((name) => !STDIO.has(name)).join(', ');
   process.stderr.write(`imsync: ended with open resources (${open}): this is a bug, please report it\n`);
@@ -86,4 +85,10 @@ function overrideExits(command: Command): void {
   command.exitOverride();
   command.showHelpAfterError('(see --help)');
   for (const sub of command.commands) overrideExits(sub);
+}
+
+/** The version of this package. package.json is one folder above both src/cli.ts and dist/cli.js. */
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,4 +1,4 @@
-import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../lifecycle/loop.ts';
 import type { RunEnd } from './bullmq/call-worker.ts';
 
 /**

@@ -1,7 +1,6 @@
 import { unaccountedEvents } from '../ledger/check-balance.ts';
 import { RECORD_FORMAT } from '../ledger/record.ts';
-import { Loop } from '../lifecycle/loop.ts';
-import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';

@@ -1,26 +1,16 @@
 import { Command } from 'commander';
-import { ConfigError } from '../config/config.ts';
 import { type MaskedSetting, maskedView } from '../config/mask.ts';
-import { loadForCommand } from './load-config.ts';
+import { loadForCommand } from './context.ts';
 
-/**
- * `imsync config` prints every setting without secrets. It exits with 2 when the configuration cannot be
- * used.
- */
+/** `imsync config` prints every setting without secrets. */
 export function configCommand(): Command {
   return new Command('config')
     .description('print the configuration: every setting, its value and where it comes from')
     .option('--json', 'print one JSON list of {path, variable, value, origin, doc}')
     .action((options: { json?: boolean }, command: Command) => {
-      const { writeOut, writeErr } = command.configureOutput();
-      try {
-        const view = maskedView(loadForCommand(command));
-        writeOut?.(options.json === true ? `${JSON.stringify(view, null, 2)}\n` : alignedTable(view));
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        for (const problem of error.problems) writeErr?.(`imsync: ${problem}\n`);
-        process.exitCode = 2;
-      }
+      const view = maskedView(loadForCommand(command));
+      const text = options.json === true ? `${JSON.stringify(view, null, 2)}\n` : alignedTable(view);
+      command.configureOutput().writeOut?.(text);
     });
 }
 

@@ -3,8 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { playDemo } from '../demo/demo.ts';
 import { createOutput, DemoError } from '../demo/output.ts';
 import { Stage } from '../demo/stage.ts';
+import { readTextFile } from './context.ts';
 import { CliError, EXIT } from './fail.ts';
-import { readTextFile } from './load-config.ts';
 
 interface Flags {
   readonly keep?: boolean;
@@ -29,99 +29,68 @@ export function demoCommand(): Command {
     .addHelpText('after', HELP)
     .action(async ({ keep = false, signups }: Flags) => {
       const output = createOutput(process.stdout);
-      const interrupted = new AbortController();
       const stage = new Stage();
-      const release = stopOnSignals(interrupted, stage);
+      const leave = (): void => stage.abandon();
+      process.on('exit', leave);
+      const interruption = interruptible();
+      const { signal } = interruption;
       let keepFolder = false;
       try {
-        const { signal } = interrupted;
         const played = playDemo({ signups, keep, output, stage, readFile: readTextFile, signal });
-        const balanced = await firstOf(stage.broken, played, aborted(signal)).catch((error: unknown) =>
-          likelyCause(error, stage),
+        const balanced = await Promise.race([stage.broken, played, interruption.interrupted]).catch(
+          (error: unknown) => likelyCause(error, stage),
         );
         if (keep) {
-          await firstOf(stage.broken, aborted(signal)).catch(rethrowUnlessInterrupted);
+          await Promise.race([stage.broken, interruption.interrupted]).catch((error: unknown) => {
+            // Ctrl-C is the normal end of --keep.
+            if (!(error instanceof Interrupted)) throw error;
+          });
           output.line('Stopping, and removing everything that was started.');
         }
         if (!balanced) throw new DemoError('The totals do not balance: see the lines marked ✗ above.');
       } catch (error) {
         output.block([]);
-        if (error instanceof Interrupted) {
+        if (error instanceof Interrupted)
           throw new CliError(
             EXIT.failed,
             'The demo was stopped before its end. Everything that it started was removed.',
           );
-        }
         if (error instanceof DemoError && error.outOfReach)
           throw new CliError(EXIT.outOfReach, error.message);
         keepFolder = true;
         throw new CliError(EXIT.failed, `${(error as Error).message}\nThe logs are kept in ${stage.folder}`);
       } finally {
         // This ends what still runs, such as signups after a worker died.
-        interrupted.abort(new Interrupted());
+        interruption.interrupt();
         await stage.close(keepFolder);
-        release();
+        process.off('exit', leave);
       }
     });
 }
 
-/** Ctrl-C was pressed, or the reader of the output has gone. */
+/** A signal such as Ctrl-C ended the demo. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/**
- * The first signal ends the demo in order, the second one at once. A broken pipe counts as a signal. No child
- * process outlives this one in any case.
- */
-function stopOnSignals(interrupted: AbortController, stage: Stage): () => void {
-  const stop = (): void => {
-    if (interrupted.signal.aborted) process.exit(EXIT.failed);
-    interrupted.abort(new Interrupted());
-  };
-  const brokenPipe = (): void => {
-    if (!interrupted.signal.aborted) interrupted.abort(new Interrupted());
-  };
-  const leave = (): void => stage.abandon();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, stop);
-  process.stdout.on('error', brokenPipe);
-  process.on('exit', leave);
-  return () => {
-    for (const signal of signals) process.off(signal, stop);
-    process.off('exit', leave);
-  };
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const tell = (): void => reject(signal.reason);
-    if (signal.aborted) tell();
-    else signal.addEventListener('abort', tell, { once: true });
+/** The first signal ends the demo in order, the second one at once. The exit handler then kills all children. */
+function interruptible(): { signal: AbortSignal; interrupted: Promise<never>; interrupt: () => void } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
   });
+  const interrupt = (): void => controller.abort(new Interrupted());
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => (signal.aborted ? process.exit(EXIT.failed) : interrupt()));
+  return { signal, interrupted, interrupt };
 }
 
-/** Settles as the first promise does. Later rejections of the others are ignored. */
-function firstOf<T>(...promises: readonly Promise<T>[]): Promise<Awaited<T>> {
-  for (const promise of promises) promise.catch(() => undefined);
-  return Promise.race(promises);
-}
-
-/**
- * A child process that dies also breaks the step that uses it. This waits for the cause, which may come
- * later.
- */
+/** A child process that dies also breaks the step that uses it. Waits for the cause, which may come later. */
 async function likelyCause(error: unknown, stage: Stage): Promise<never> {
-  const certain = error instanceof Interrupted || (error instanceof DemoError && error.outOfReach);
-  if (!certain) {
-    await firstOf(stage.broken, sleep(CAUSE_WITHIN_MS));
-  }
+  const isCertain = error instanceof Interrupted || (error instanceof DemoError && error.outOfReach);
+  if (!isCertain) await Promise.race([stage.broken, sleep(CAUSE_WITHIN_MS)]);
   throw error;
-}
-
-/** Ctrl-C is the normal end of `--keep`. */
-function rethrowUnlessInterrupted(error: unknown): void {
-  if (!(error instanceof Interrupted)) throw error;
 }
 
 function signupCount(text: string): number {

@@ -3,8 +3,9 @@ import { ConfigError } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { examine, unreadable } from '../doctor/examine.ts';
 import { type Finding, findingLines, verdictOfFindings } from '../doctor/finding.ts';
+import { loadForCommand, readTextFile } from './context.ts';
 import { EXIT } from './fail.ts';
-import { loadForCommand, readTextFile } from './load-config.ts';
+import { printResult } from './format.ts';
 
 const HELP = `
 Changes nothing. Sends a few commands to Redis and one call to the API: account_check of an ID that does not exist.
@@ -27,11 +28,8 @@ export function doctorCommand(): Command {
     .action(async (options: { json?: boolean }, command: Command) => {
       const findings = await findingsOf(command);
       const [exitCode, summary] = ENDS[verdictOfFindings(findings)];
-      process.stdout.write(
-        options.json === true
-          ? `${JSON.stringify({ ok: exitCode === EXIT.done, exitCode, checks: findings })}\n`
-          : `${[...findingLines(findings), '', summary].join('\n')}\n`,
-      );
+      const result = { ok: exitCode === EXIT.done, exitCode, checks: findings };
+      printResult(options.json, result, `${[...findingLines(findings), '', summary].join('\n')}\n`);
       process.exitCode = exitCode;
     });
 }

@@ -1,13 +1,18 @@
-/** How numbers, times and columns are printed for a person. Pure. */
+/** How verbs print their results: numbers, times, columns, JSON. */
 
 const NAME_CHARS = 11;
 const COUNTED_NAME_CHARS = 15;
 
-/** A name and its value: a line of `imsync dlq show` or `imsync user show`. */
+/** A line of `imsync dlq show` or `imsync user show`. */
 export type NamedValue = readonly [name: string, value: string];
 
-/** A name, a count and a note (may be empty): a line of the summary of an import or a verification. */
+/** A line of the summary of an import or a verification. The note may be empty. */
 export type NamedCount = readonly [name: string, count: number, note: string];
+
+/** Prints a result: with `--json` as one line of JSON, otherwise as text for a person. */
+export function printResult(json: boolean | undefined, result: unknown, text: string): void {
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : text);
+}
 
 /** The values stand in one column. A row without a value is left out. */
 export function namedLines(rows: readonly NamedValue[]): string {
@@ -37,7 +42,7 @@ export function counted(count: number, noun: string): string {
 
 /** 1,234,567 */
 export function grouped(number: number): string {
-  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+  return number.toLocaleString('en-US');
 }
 
 /** 45 s, 3 min 20 s, 2 h 5 min */
@@ -46,4 +51,19 @@ export function duration(seconds: number): string {
   if (whole < 60) return `${whole} s`;
   if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`;
+}
+
+interface AnswerCode {
+  readonly errorCode: number;
+  readonly httpStatus: number;
+}
+
+/** The code of an API answer; without one its HTTP status: 70399, HTTP 502, HTTP none. */
+export function answerText({ errorCode, httpStatus }: AnswerCode): string {
+  return errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
+}
+
+/** An attempt to import a user, as one line. */
+export function attemptText(attempt: AnswerCode & { readonly at: number; readonly command: string }): string {
+  return `${isoTime(attempt.at)}  ${attempt.command}  ${answerText(attempt)}`;
 }

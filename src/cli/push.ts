@@ -5,8 +5,8 @@ import { UserCreatedProducer } from '../producer/producer.ts';
 import { InvalidUserError, NotAcceptedError } from '../producer/results.ts';
 import { isDatabaseWrong } from '../redis/database.ts';
 import { redisSettings } from '../redis/settings.ts';
+import { loadForCommand, readTextFile } from './context.ts';
 import { CliError, EXIT } from './fail.ts';
-import { loadForCommand, readTextFile } from './load-config.ts';
 
 interface PushOptions {
   readonly userId: string;

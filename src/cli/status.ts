@@ -2,9 +2,14 @@ import { Command } from 'commander';
 import { openCallQueues } from '../calls/bullmq/queues.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/suspects.ts';
+import { readTotals } from '../ledger/totals.ts';
 import { readStatus, type Status } from '../ops/status.ts';
-import { quotasOf } from '../pace/quotas.ts';
-import { withRedis } from './with-redis.ts';
+import { quotasOf } from '../pace/budget.ts';
+import { createHoldState } from '../pace/hold/hold-state.ts';
+import { withRedis } from './context.ts';
+import { answerText, isoTime, printResult } from './format.ts';
+
+const SUSPECTS_SHOWN = 10;
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -15,8 +20,7 @@ export function statusCommand(): Command {
     .action(async (options: { json?: boolean }, command: Command) => {
       const [status, suspects] = await withRedis(command, async ({ config, redis, keys }) => {
         const quotas = quotasOf(config);
-        const commands = Object.keys(quotas) as ImportCommand[];
-        const queues = openCallQueues(redis, keys, commands, () => undefined);
+        const queues = openCallQueues(redis, keys, Object.keys(quotas) as ImportCommand[], () => undefined);
         try {
           return [
             await readStatus(redis, keys, queues, config.app.sdkAppId, quotas),
@@ -27,76 +31,104 @@ export function statusCommand(): Command {
         }
       });
       const all = { ...status, suspects: { ...status.suspects, users: suspects } };
-      process.stdout.write(options.json ? `${JSON.stringify(all)}\n` : statusText(status, suspects));
+      printResult(options.json, all, statusText(status, suspects));
     });
 }
 
-const SUSPECTS_SHOWN = 10;
-
-/** The status as text for a person. */
-export function statusText(status: Status, suspects: readonly Suspect[] = []): string {
-  const { intake, totals, deadLetters, hold, workers } = status;
-  const age = (ms: number | null): string => (ms === null ? '' : `, the oldest for ${seconds(ms)}`);
-  const lines = [
-    `app          ${status.sdkAppId}`,
-    `state        ${state(status)}`,
-    `waiting      ${intake.waiting}${age(intake.oldestAgeMs)}`,
+function statusText(status: Status, suspects: readonly Suspect[]): string {
+  const { intake, totals, deadLetters, hold, workers, redis } = status;
+  const lines = [`app          ${status.sdkAppId}`, `state        ${stateText(status)}`];
+  if (hold !== null)
+    lines.push(`             ${hold.errorCode} ${hold.errorInfo}; next probe ${isoTime(hold.nextProbeAt)}`);
+  lines.push(
+    `waiting      ${intake.waiting}${ageText(intake.oldestAgeMs)}`,
     `parked       ${intake.parked} (events whose user is in a call)`,
     ...Object.entries(status.calls).map(
       ([command, c]) =>
         `${command}: ${c.users} users in calls (${c.waiting} waiting, ${c.active} active, ${c.delayed} to be retried); ` +
         `${c.startedLastSecond} calls in the last second, ${c.rate.toFixed(1)} allowed`,
     ),
-    ...suspectLines(status, suspects),
+    ...suspectLines(status.suspects.calls, suspects),
     `accepted     ${totals.accepted}`,
     `imported     ${totals.imported}`,
     `superseded   ${totals.superseded} (by a newer event of the user)`,
-    `dead letters ${deadLetters.total}${age(deadLetters.oldestAgeMs)}${counts(deadLetters.byReason)}`,
-    ...(status.redis.memory === 'ample'
-      ? []
-      : [
-          `memory       Redis is ${Math.floor((status.redis.memoryUsedRatio ?? 0) * 100)} % full: raise maxmemory, or find what fills it`,
-        ]),
-    ...(totals.forgotten > 0 ? [`forgotten    ${totals.forgotten} (erased by user forget)`] : []),
-    `workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`,
-  ];
-  for (const { id, intake: url } of workers) {
+    `dead letters ${deadLetters.total}${ageText(deadLetters.oldestAgeMs)}${reasonsText(deadLetters.byReason)}`,
+  );
+  if (redis.memory !== 'ample') {
+    const percent = Math.floor((redis.memoryUsedRatio ?? 0) * 100);
+    lines.push(`memory       Redis is ${percent} % full: raise maxmemory, or find what fills it`);
+  }
+  if (totals.forgotten > 0) lines.push(`forgotten    ${totals.forgotten} (erased by user forget)`);
+  lines.push(`workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`);
+  for (const { id, intake: url } of workers)
     if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
-  }
-  if (hold !== null) {
-    lines.splice(
-      2,
-      0,
-      `             ${hold.errorCode} ${hold.errorInfo}; next probe ${new Date(hold.nextProbeAt).toISOString()}`,
-    );
-  }
   return `${lines.join('\n')}\n`;
 }
 
+function stateText({ hold, paused }: Status): string {
+  const words = [
+    ...(paused ? ['paused by an operator'] : []),
+    ...(hold === null ? [] : [`held (${hold.kind}) since ${isoTime(hold.since)}`]),
+  ];
+  return words.join(', ') || 'running';
+}
+
 /** Users whose calls fail while the calls of others succeed. */
-function suspectLines({ suspects: { calls } }: Status, suspects: readonly Suspect[]): string[] {
+function suspectLines(calls: number, suspects: readonly Suspect[]): string[] {
   if (calls === 0) return [];
-  const shown = suspects.map(({ userId, failures, errorCode, httpStatus, errorInfo, hasAccount, since }) => {
-    const answer = errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
+  const shown = suspects.map(({ userId, failures, errorInfo, hasAccount, since, ...answer }) => {
     const account = hasAccount ? '; the account exists, but its profile is refused' : '';
-    return `             ${JSON.stringify(userId)} failed ${failures} times since ${new Date(since).toISOString()}: ${answer} ${errorInfo}${account}`;
+    return `             ${JSON.stringify(userId)} failed ${failures} times since ${isoTime(since)}: ${answerText(answer)} ${errorInfo}${account}`;
   });
   return [`suspects     ${calls} calls fail while others succeed; each is retried alone`, ...shown];
 }
 
-function state({ hold, paused }: Status): string {
-  const words = [
-    ...(paused ? ['paused by an operator'] : []),
-    ...(hold === null ? [] : [`held (${hold.kind}) since ${new Date(hold.since).toISOString()}`]),
-  ];
-  return words.length === 0 ? 'running' : words.join(', ');
+function ageText(ms: number | null): string {
+  if (ms === null) return '';
+  return `, the oldest for ${ms < 10_000 ? (ms / 1_000).toFixed(1) : Math.round(ms / 1_000)} s`;
 }
 
-function counts(byReason: Readonly<Record<string, number>>): string {
+function reasonsText(byReason: Readonly<Record<string, number>>): string {
   const parts = Object.entries(byReason).map(([reason, n]) => `${n} ${reason}`);
   return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
 }
 
-function seconds(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
+const MAX_REASON_CHARS = 200;
+
+export function pauseCommand(): Command {
+  return new Command('pause')
+    .description('stop all calls of the fleet until `imsync resume`; events are still accepted')
+    .option('--reason <text>', 'reason, shown by imsync status', '')
+    .addHelpText(
+      'after',
+      '\nThe pause survives restarts and deploys. It is independent of a hold: ending one does not end the other.\nCalls that are on the wire are finished.\n\nExample:\n  imsync pause --reason "provider maintenance until 14:00"',
+    )
+    .action(async ({ reason }: { reason: string }, command: Command) => {
+      await withRedis(command, async ({ redis, keys }) => {
+        const state = createHoldState(redis, keys);
+        const { nowMs } = await readTotals(redis, keys);
+        if ((await state.pause(reason.slice(0, MAX_REASON_CHARS), nowMs)) === 'paused') {
+          process.stdout.write('paused: no calls are made until imsync resume\n');
+          return;
+        }
+        const { pause } = await state.read();
+        const when = pause === null ? '' : ` since ${isoTime(pause.since)}`;
+        process.stdout.write(`already paused${when}${pause?.reason ? `: ${pause.reason}` : ''}\n`);
+      });
+    });
+}
+
+export function resumeCommand(): Command {
+  return new Command('resume')
+    .description('let the fleet make calls again after `imsync pause`')
+    .action(async (_options: unknown, command: Command) => {
+      await withRedis(command, async ({ redis, keys }) => {
+        const state = createHoldState(redis, keys);
+        const result = await state.resume();
+        const { hold } = await state.read();
+        process.stdout.write(result === 'resumed' ? 'resumed\n' : 'was not paused\n');
+        if (hold !== null)
+          process.stdout.write(`calls are still held (${hold.kind}, ${hold.errorCode}): see imsync status\n`);
+      });
+    });
 }

@@ -24,7 +24,7 @@ export interface Interruption {
   release(): void;
 }
 
-const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * The first signal calls `onFirst` and aborts. The second one ends the process at once. SIGHUP never counts
@@ -33,26 +33,21 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export function onInterrupt(onFirst: () => void = () => undefined): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
-  const handlers = Object.entries(SIGNALS).map(([name, code]) => {
-    const handler = (): void => {
-      if (exitCode !== undefined) {
-        if (name !== 'SIGHUP') process.exit(exitCode);
-        return;
-      }
-      exitCode = code;
+  const handle = (name: NodeJS.Signals, number: number): void => {
+    if (exitCode === undefined) {
+      exitCode = 128 + number;
       onFirst();
       controller.abort();
-    };
-    process.on(name, handler);
-    return [name, handler] as const;
-  });
+    } else if (name !== 'SIGHUP') process.exit(exitCode);
+  };
+  for (const name of SIGNALS) process.on(name, handle);
   return {
     signal: controller.signal,
     get exitCode() {
       return exitCode;
     },
     release() {
-      for (const [name, handler] of handlers) process.off(name, handler);
+      for (const name of SIGNALS) process.off(name, handle);
     },
   };
 }

@@ -1,10 +1,83 @@
-import type { Config } from '../config/config.ts';
+import { randomBytes } from 'node:crypto';
+import type { Config, ReadFile } from '../config/config.ts';
 import { withoutPassword } from '../config/mask.ts';
-import { REGIONS } from '../im/open-api.ts';
+import type { Answer } from '../im/answers.ts';
+import { encodeCheck } from '../im/bodies.ts';
+import { hostsOf, openApi, REGIONS } from '../im/open-api.ts';
 import { readUserSig } from '../im/signer.ts';
 import type { HoldKind } from '../im/verdict-rows.ts';
-import { type ApiProbe, apiAddress } from './api-probe.ts';
+import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { waitUntil } from '../lifecycle/wait.ts';
+import { openSlots } from '../pace/open-limiter.ts';
+import { withoutRecord } from '../pace/slot.ts';
+import { type RedisClient, whenReady } from '../redis/connect.ts';
+import { keysOf } from '../redis/keys.ts';
 import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
+
+interface ApiProbe {
+  readonly answer: Answer;
+  readonly verdict: Verdict;
+  readonly roundTripMs: number;
+  /** The API's clock less ours, within a second or so. Undefined when the answer had no Date header. */
+  readonly clockAheadMs: number | undefined;
+}
+
+const CONNECT_MS = 5_000;
+const REDIS_REACH_MS = 1_000;
+const SLOT_TIMEOUT_MS = 3_000;
+/** Long enough for one call. */
+const SIGNATURE_SECONDS = 600;
+/** The Date header tells whole seconds: on average half of one has passed. */
+const HALF_A_SECOND_MS = 500;
+
+/**
+ * Checks an account that does not exist, once connected and when its slot has come. Changes nothing. Asks the
+ * main host only: the finding is about the address that is configured. Never rejects.
+ */
+export async function probeApi(
+  config: Config,
+  readFile: ReadFile,
+  redis: RedisClient | undefined,
+): Promise<ApiProbe> {
+  const { client } = openApi(config, readFile, {
+    hosts: { baseUrl: hostsOf(config).baseUrl },
+    callTimeoutMs: Math.min(config.api.callTimeoutMs, CONNECT_MS),
+    signatureSeconds: SIGNATURE_SECONDS,
+  });
+  const userId = `imsync-doctor-${randomBytes(8).toString('hex')}`;
+  const call = client.prepare('account_check', encodeCheck([userId]));
+  // Without a slot the call is made all the same. The findings about Redis contain the error.
+  await Promise.all([call.connected, redis && slotHasCome(config, redis).catch(() => undefined)]);
+  const startedMs = performance.now();
+  const answer = await call.send();
+  const roundTripMs = performance.now() - startedMs;
+  const sentAtMs = Date.now() - roundTripMs / 2;
+  client.close();
+  const serverTimeMs = answer.kind === 'fault' ? undefined : answer.serverTimeMs;
+  return {
+    answer,
+    verdict: verdictOf('account_check', answer),
+    roundTripMs,
+    clockAheadMs: serverTimeMs === undefined ? undefined : serverTimeMs + HALF_A_SECOND_MS - sentAtMs,
+  };
+}
+
+/**
+ * Waits for a slot of account_check, so that the doctor's call stays within the quota of all processes.
+ * Resolves without a slot if Redis cannot grant one within 3 s, or if calls are held or paused: then no worker
+ * calls, and the API's answer is what the operator needs to know.
+ */
+async function slotHasCome(config: Config, redis: RedisClient): Promise<void> {
+  const giveUpAtMs = performance.now() + SLOT_TIMEOUT_MS;
+  await whenReady(redis, REDIS_REACH_MS);
+  const slots = openSlots(config, redis, keysOf(config.app.sdkAppId), 'account_check');
+  while (performance.now() < giveUpAtMs) {
+    const answer = await slots.ask([withoutRecord('live')]);
+    if (answer.kind === 'slot') return waitUntil(answer.slot.atLocalMs);
+    if (answer.kind !== 'later') return;
+    await waitUntil(Math.min(giveUpAtMs, performance.now() + answer.waitMs));
+  }
+}
 
 /** With a larger difference, a UserSig signed here may be from the API's future or have expired. */
 const MAX_CLOCK_MS = 30_000;
@@ -22,55 +95,48 @@ const API_CHECKS = {
   'api.clock': "The API's clock was",
 } as const;
 
-/** Returns what one call shows about the API, the app's region, the credentials and the clock. */
+/** What one call shows about the API, the app's region, the credentials and the clock. */
 export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
-  const { answer, verdict } = probe;
-  const address = withoutPassword(apiAddress(config));
-  if (answer.kind === 'fault' || verdict.class === 'retry') return unreachable(config, probe, address);
-  if (answer.kind === 'http' && verdict.class === 'app') return notTheApi(config, probe, address);
-  return [
-    ok('api.reachable', `The API answers at ${address} within ${Math.round(probe.roundTripMs)} ms`),
-    ...identityFindings(config, probe),
-    clockFinding(probe),
-  ];
+  const reachable = reachableFinding(config, probe);
+  if (reachable.state === 'ok') return [reachable, ...identityFindings(config, probe), clockFinding(probe)];
+  const why =
+    reachable.cause === 'out-of-reach'
+      ? 'the API gave no usable answer'
+      : 'something other than the API answered';
+  return [reachable, ...apiSkipped(why).filter(({ name }) => name !== reachable.name)];
 }
 
-/** Returns the findings when the API was not called. `why` is a clause. */
+/** The findings when the API was not called. `why` is a clause. */
 export function apiSkipped(why: string): Finding[] {
   return Object.entries(API_CHECKS).map(([name, words]) => skipped(name, `${words} not checked: ${why}`));
 }
 
-function unreachable(config: Config, { answer, verdict }: ApiProbe, address: string): Finding[] {
-  const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
-  const backup =
-    config.api.baseUrl === ''
-      ? ` Or try the region's other host: IMSYNC_BASE_URL=${REGIONS[config.api.region].backupUrl}`
-      : '';
-  const [problem, todo] =
-    answer.kind === 'fault'
-      ? [
-          'does not answer',
-          'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network between this machine and the API.',
-        ]
-      : ['has a temporary fault', 'Run the doctor again in a few minutes.'];
-  const text = `The API at ${address} ${problem}: ${said || verdict.meaning}`;
-  return [
-    wrong('api.reachable', text, todo + backup, 'out-of-reach'),
-    ...otherChecks('api.reachable', 'the API gave no usable answer'),
-  ];
-}
-
-function notTheApi(config: Config, { answer }: ApiProbe, address: string): Finding[] {
-  const named = config.api.baseUrl === '' ? 'IMSYNC_REGION' : 'IMSYNC_BASE_URL';
-  const status = answer.kind === 'fault' ? '' : answer.httpStatus;
-  return [
-    wrong(
-      'api.reachable',
-      `Something answers at ${address}, but it is not the API: HTTP ${status}`,
-      `Check ${named}, and any proxy or gateway between this machine and the API.`,
-    ),
-    ...otherChecks('api.reachable', 'something other than the API answered'),
-  ];
+function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiProbe): Finding {
+  const name = 'api.reachable';
+  const isOwnAddress = config.api.baseUrl !== '';
+  const address = withoutPassword(hostsOf(config).baseUrl);
+  if (answer.kind === 'fault' || verdict.class === 'retry') {
+    const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
+    const [problem, todo] =
+      answer.kind === 'fault'
+        ? [
+            'does not answer',
+            'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network between this machine and the API.',
+          ]
+        : ['has a temporary fault', 'Run the doctor again in a few minutes.'];
+    const text = `The API at ${address} ${problem}: ${said || verdict.meaning}`;
+    const backup = isOwnAddress
+      ? ''
+      : ` Or try the region's other host: IMSYNC_BASE_URL=${REGIONS[config.api.region].backupUrl}`;
+    return wrong(name, text, todo + backup, 'out-of-reach');
+  }
+  if (answer.kind === 'http' && verdict.class === 'app')
+    return wrong(
+      name,
+      `Something answers at ${address}, but it is not the API: HTTP ${answer.httpStatus}`,
+      `Check ${isOwnAddress ? 'IMSYNC_BASE_URL' : 'IMSYNC_REGION'}, and any proxy or gateway between this machine and the API.`,
+    );
+  return ok(name, `The API answers at ${address} within ${Math.round(roundTripMs)} ms`);
 }
 
 function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
@@ -113,7 +179,7 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
     ];
   }
   const why = `the API answered ${words}; run the doctor again in a few minutes`;
-  return otherChecks('api.reachable', why).filter(({ name }) => name !== 'api.clock');
+  return apiSkipped(why).filter(({ name }) => name === 'api.region' || name === 'api.credentials');
 }
 
 /** What to do about an answer that refuses every call, by its kind. */
@@ -140,10 +206,6 @@ function clockFinding({ clockAheadMs }: ApiProbe): Finding {
     `This machine's clock is ${duration(off)} ${clockAheadMs > 0 ? 'behind' : 'ahead of'} the API's`,
     'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
   );
-}
-
-function otherChecks(except: string, why: string): Finding[] {
-  return apiSkipped(why).filter(({ name }) => name !== except);
 }
 
 /** Checks how long a UserSig made elsewhere is still valid. One that is signed here renews itself. */

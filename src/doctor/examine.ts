@@ -3,17 +3,13 @@ import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
-import { readTotals } from '../ledger/totals.ts';
-import { readPresence } from '../ops/presence.ts';
-import { readFleetState } from '../pace/hold/hold-state.ts';
-import { quotasOf } from '../pace/quotas.ts';
+import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
-import { apiFindings, apiSkipped, userSigFinding } from './api-findings.ts';
-import { probeApi, waitForProbeSlot } from './api-probe.ts';
+import { apiFindings, apiSkipped, probeApi, userSigFinding } from './api-findings.ts';
 import { type Finding, ok, skipped, wrong } from './finding.ts';
-import { fleetFindings, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
+import { examineFleet, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
 const REACH_MS = 3_000;
@@ -21,21 +17,21 @@ const REACH_MS = 3_000;
 /** Checks everything that a worker with these settings depends on. Changes nothing, rejects for no problem. */
 export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
   const [secrets, problems] = settingsProblems(config, readFile);
-  const findings = configurationFindings(config, problems);
-  findings.push(...(await redisAndFleet(config, readFile)));
-  if (secrets === undefined) {
-    findings.push(...apiSkipped('the settings are incomplete'));
-    findings.push(skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'));
-  } else {
-    const now = Date.now();
-    const slot = waitForProbeSlot(config, readFile);
-    findings.push(...apiFindings(config, await probeApi(config, readFile, slot)));
-    findings.push(userSigFinding(secrets.userSig, config.app, now));
+  const redis = openedRedis(config, readFile);
+  try {
+    return [
+      ...configurationFindings(config, problems),
+      ...(await examineRedis(config, redis)),
+      ...(await examineApi(config, readFile, secrets, redis)),
+      ...quotaFindings(quotasOf(config)),
+      planHint(),
+    ];
+  } finally {
+    if (redis !== undefined) await closeRedis(redis);
   }
-  return [...findings, ...quotaFindings(quotasOf(config)), planHint()];
 }
 
-/** Returns the findings if the settings cannot be read. Then nothing else can be checked. */
+/** The findings if the settings cannot be read. Then nothing else can be checked. */
 export function unreadable(problems: readonly string[]): Finding[] {
   return [
     ...problems.map(configurationProblem),
@@ -56,66 +52,63 @@ function configurationProblem(problem: string): Finding {
   return wrong('configuration', problem, 'See every setting and its source: imsync config', 'configuration');
 }
 
-/** Returns the secrets, or undefined and the problems that keep a worker from starting. */
+/** The secrets, or undefined and the problems that keep a worker from starting. */
 function settingsProblems(config: Config, readFile: ReadFile): [Secrets | undefined, string[]] {
-  const problems: string[] = [];
-  let secrets: Secrets | undefined;
-  for (const step of [
-    () => requireForWorker(config),
-    () => {
-      secrets = readSecrets(config, readFile);
-    },
-  ]) {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
-    }
-  }
+  const [, incomplete] = attempt(() => requireForWorker(config));
+  const [secrets, unread] = attempt(() => readSecrets(config, readFile));
+  const problems = [...incomplete, ...unread];
   return [problems.length === 0 ? secrets : undefined, problems];
 }
 
-async function redisAndFleet(config: Config, readFile: ReadFile): Promise<Finding[]> {
-  const address = withoutPassword(config.redis.url);
-  const { database } = redisUrlParts(config.redis.url);
-  let redis: RedisClient;
+function attempt<T>(step: () => T): [T | undefined, readonly string[]] {
   try {
-    requireForRedis(config);
-    redis = openRedis(redisSettings(config, readFile), 'oneshot', 'doctor', () => undefined);
-  } catch {
-    // The configuration findings contain this error.
-    return [skipped('redis', 'Redis was not checked: its settings are incomplete'), ...fleetSkipped()];
-  }
-  try {
-    await whenReady(redis, REACH_MS);
-    const facts = await readRedisFacts(redis, keysOf(config.app.sdkAppId));
-    const found = redisFindings(facts, address, database, config.redis.allowVolatile);
-    return [...found, ...(await fleetOf(redis, config))];
+    return [step(), []];
   } catch (error) {
-    return [...redisAway(address, (error as Error).message), ...fleetSkipped()];
-  } finally {
-    await closeRedis(redis);
+    if (error instanceof ConfigError) return [undefined, error.problems];
+    throw error;
   }
 }
 
-async function fleetOf(redis: RedisClient, config: Config): Promise<Finding[]> {
+function openedRedis(config: Config, readFile: ReadFile): RedisClient | undefined {
+  try {
+    requireForRedis(config);
+    return openRedis(redisSettings(config, readFile), 'oneshot', 'doctor', () => undefined);
+  } catch {
+    // The configuration findings contain this error.
+    return undefined;
+  }
+}
+
+async function examineRedis(config: Config, redis: RedisClient | undefined): Promise<Finding[]> {
+  if (redis === undefined)
+    return [skipped('redis', 'Redis was not checked: its settings are incomplete'), ...fleetSkipped()];
+  const address = withoutPassword(config.redis.url);
+  const { database } = redisUrlParts(config.redis.url);
   const keys = keysOf(config.app.sdkAppId);
   try {
-    const totals = await readTotals(redis, keys);
-    return fleetFindings({
-      totals,
-      state: readFleetState(await redis.hgetall(keys.hold)),
-      workers: await readPresence(redis, keys, totals.nowMs),
-    });
+    await whenReady(redis, REACH_MS);
+    const facts = await readRedisFacts(redis, keys);
+    const found = redisFindings(facts, address, database, config.redis.allowVolatile);
+    return [...found, ...(await examineFleet(redis, keys))];
   } catch (error) {
-    const text = `The workers' data in Redis cannot be read: ${(error as Error).message}`;
-    return [
-      wrong(
-        'workers',
-        text,
-        `Allow the Redis user to run scripts and to use keys such as ${keys.stream} (docs/security.md).`,
-      ),
-    ];
+    return [...redisAway(address, (error as Error).message), ...fleetSkipped()];
   }
+}
+
+async function examineApi(
+  config: Config,
+  readFile: ReadFile,
+  secrets: Secrets | undefined,
+  redis: RedisClient | undefined,
+): Promise<Finding[]> {
+  if (secrets === undefined)
+    return [
+      ...apiSkipped('the settings are incomplete'),
+      skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'),
+    ];
+  const nowMs = Date.now();
+  return [
+    ...apiFindings(config, await probeApi(config, readFile, redis)),
+    userSigFinding(secrets.userSig, config.app, nowMs),
+  ];
 }

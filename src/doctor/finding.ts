@@ -32,7 +32,7 @@ export function hint(name: string, text: string): Finding {
 }
 
 /**
- * Returns the verdict that decides the exit code. Wrong settings come first, because they may be the reason
+ * The verdict that decides the exit code. Wrong settings come first, because they may be the reason
  * why something is out of reach. What is out of reach comes second.
  */
 export function verdictOfFindings(
@@ -46,7 +46,7 @@ export function verdictOfFindings(
 
 const SIGNS: Readonly<Record<Finding['state'], string>> = { ok: '✓', wrong: '✗', skipped: '–', hint: '·' };
 
-/** Returns the report for a person: one line for each finding, and below it what to do. */
+/** The report for a person: one line for each finding, and below it what to do. */
 export function findingLines(findings: readonly Finding[]): string[] {
   return findings.flatMap(({ state, text, todo }) => [
     `${SIGNS[state]} ${text}`,
@@ -54,7 +54,7 @@ export function findingLines(findings: readonly Finding[]): string[] {
   ]);
 }
 
-/** Formats a duration, such as `2.5 h`. The smallest unit is a second. */
+/** Such as `2.5 h`. The smallest unit is a second. */
 export function duration(ms: number): string {
   const units: readonly (readonly [number, string])[] = [
     [86_400_000, 'days'],

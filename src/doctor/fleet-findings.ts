@@ -1,8 +1,10 @@
 import type { ImportCommand } from '../im/bodies.ts';
-import type { Totals } from '../ledger/totals.ts';
-import type { WorkerPresence } from '../ops/presence.ts';
+import { readTotals, type Totals } from '../ledger/totals.ts';
+import { readPresence, type WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import type { FleetState } from '../pace/hold/hold-state.ts';
+import { type FleetState, readFleetState } from '../pace/hold/hold-state.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
 
 /** What the workers have written into Redis about themselves. */
@@ -10,6 +12,25 @@ interface FleetFacts {
   readonly totals: Totals;
   readonly state: FleetState;
   readonly workers: readonly WorkerPresence[];
+}
+
+export async function examineFleet(redis: RedisClient, keys: Keys): Promise<Finding[]> {
+  try {
+    const totals = await readTotals(redis, keys);
+    return fleetFindings({
+      totals,
+      state: readFleetState(await redis.hgetall(keys.hold)),
+      workers: await readPresence(redis, keys, totals.nowMs),
+    });
+  } catch (error) {
+    return [
+      wrong(
+        'workers',
+        `The workers' data in Redis cannot be read: ${(error as Error).message}`,
+        `Allow the Redis user to run scripts and to use keys such as ${keys.stream} (docs/security.md).`,
+      ),
+    ];
+  }
 }
 
 export function fleetFindings({ totals, state, workers }: FleetFacts): Finding[] {
@@ -33,7 +54,7 @@ export function fleetSkipped(): Finding[] {
   );
 }
 
-/** Returns the quota of each command by these settings. */
+/** The quota of each command by these settings. */
 export function quotaFindings(quotas: Readonly<Partial<Record<ImportCommand, Quota>>>): Finding[] {
   return (Object.entries(quotas) as [ImportCommand, Quota][]).map(([command, quota]) => {
     const { perSecond, share, margin } = quota;

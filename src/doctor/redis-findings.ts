@@ -1,12 +1,12 @@
-import { redisAdvice } from '../redis/advice.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import type { Keys } from '../redis/keys.ts';
-import { ownerInfo, ownerTimeMs } from '../redis/owner.ts';
+import { infoField, ownerInfo, ownerTimeMs } from '../redis/owner.ts';
 import {
   aofProblem,
   parseServerFacts,
   policyProblem,
+  redisAdvice,
   type ServerFacts,
   versionProblem,
 } from '../redis/requirements.ts';
@@ -44,16 +44,15 @@ export async function readRedisFacts(redis: RedisClient, keys: Keys): Promise<Re
 }
 
 export function parseRedisFacts(info: string): Omit<RedisFacts, 'roundTripMs' | 'clockAheadMs'> {
-  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
   return {
     ...parseServerFacts(info),
-    role: field('role'),
-    aofWritable: field('aof_last_write_status') !== 'err',
-    systemMemoryBytes: Number(field('total_system_memory') || 0),
+    role: infoField(info, 'role'),
+    aofWritable: infoField(info, 'aof_last_write_status') !== 'err',
+    systemMemoryBytes: Number(infoField(info, 'total_system_memory') || 0),
   };
 }
 
-/** Returns the findings about a Redis that answers. `address` contains no password. */
+/** The findings about a Redis that answers. `address` contains no password. */
 export function redisFindings(
   facts: RedisFacts,
   address: string,
@@ -89,7 +88,7 @@ export function redisFindings(
   ];
 }
 
-/** Returns the findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
+/** The findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
 export function redisAway(address: string, reason: string): Finding[] {
   const problem = wrong(
     isDatabaseRefused(reason) ? 'redis.database' : 'redis.reachable',

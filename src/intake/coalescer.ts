@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Loop } from '../lifecycle/loop.ts';
-import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';

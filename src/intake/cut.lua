@@ -2,7 +2,7 @@
 --
 -- Moves entries off the intake into call records whose membership never changes again.
 --
--- Joined with: redis/prelude.lua, ledger/writes/{call-record,owners,intake-entries}.lua, pace/hold/fresh-call.lua,
+-- Joined with: redis/prelude.lua, ledger/writes/{call-record,owners,intake-entries}.lua, pace/hold/hold-shared.lua,
 --   cut/back-pressure.lua, cut/due.lua, cut/place.lua.
 -- KEYS     stream, returned, owners, parkedCounts, open, books, cutter, hold, started (of the batch command), culprits,
 --          isolated, bodyLimit, openSince

@@ -10,7 +10,7 @@ const cutScript = loadScript(
   '../ledger/writes/call-record.lua',
   '../ledger/writes/owners.lua',
   '../ledger/writes/intake-entries.lua',
-  '../pace/hold/fresh-call.lua',
+  '../pace/hold/hold-shared.lua',
   'cut/back-pressure.lua',
   'cut/due.lua',
   'cut/place.lua',

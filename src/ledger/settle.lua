@@ -6,7 +6,7 @@
 -- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when the event
 -- is imported or superseded, dead once more when it is refused once more.
 --
--- Joined with: redis/prelude.lua, letters/letter-index.lua, pace/hold/hold-end.lua, intake/returned-since.lua,
+-- Joined with: redis/prelude.lua, letters/letter-index.lua, pace/hold/hold-shared.lua, intake/returned-since.lua,
 --   settle/{outcomes,redriven,letters,release,keep}.lua.
 -- KEYS     call, owners, parkedCounts, open, books, returned, cutter, deadByTime, deadByUser, deadByCode, deadByReason,
 --          deadUsers, deadCounts, deadResolved, deadRedriving, outcomes, hold, openSince, isolated

@@ -9,7 +9,7 @@ const settleScript = loadScript(
   import.meta.url,
   '../redis/prelude.lua',
   'letters/letter-index.lua',
-  '../pace/hold/hold-end.lua',
+  '../pace/hold/hold-shared.lua',
   '../intake/returned-since.lua',
   'settle/outcomes.lua',
   'settle/redriven.lua',
@@ -73,7 +73,7 @@ export interface Settlement {
   readonly tallies?: readonly TallyCount[];
   /**
    * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none did, or the
-   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold/hold-end.lua).
+   * hold has been told already. It ends what went wrong in a row before, and a hold that began earlier (pace/hold/hold-shared.lua).
    */
   readonly passedAtMs?: number;
 }

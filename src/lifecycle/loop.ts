@@ -1,8 +1,48 @@
 import { performance } from 'node:perf_hooks';
-import { createLoopDeadline, type LoopDeadline, type LoopDeadlineSetter } from './loop-deadline.ts';
+
+/**
+ * By when a loop must turn next. Liveness (ops/liveness.ts) compares it with the clock: a loop that is past
+ * its deadline had something to do and did not turn. A loop that rests for a time it set itself is well,
+ * however long that is.
+ */
+export interface LoopDeadline {
+  /** On `performance.now()`: when the loop turned last, or when its rest ends. Null: it has nothing to do. */
+  readonly dueMs: number | null;
+}
+
+/** A deadline whose loop says what it does. It starts idle. */
+export function createLoopDeadline(nowMs: () => number = () => performance.now()) {
+  let dueMs: number | null = null;
+  return {
+    get dueMs() {
+      return dueMs;
+    },
+    turn() {
+      dueMs = nowMs();
+    },
+    /** The loop rests for so long, unless it is woken earlier. */
+    rest(ms: number) {
+      dueMs = nowMs() + ms;
+    },
+    /** The loop has nothing to do until it is asked. */
+    idle() {
+      dueMs = null;
+    },
+  };
+}
 
 /** setTimeout fires at once for a longer delay, which would make a loop spin. */
 const LONGEST_REST_MS = 2_147_483_647;
+
+export interface LoopOptions {
+  /** One turn. `loop` offers its rests. */
+  readonly turn: (loop: Loop) => Promise<void>;
+  /** How long the loop rests after a turn that rejected. */
+  readonly errorRestMs: number;
+  /** Is told each error of a turn, except after `stop`. Must not throw. */
+  readonly onError: (error: Error) => void;
+  readonly nowMs?: () => number;
+}
 
 /**
  * A background loop: it runs one turn after another until it is stopped.
@@ -11,18 +51,14 @@ const LONGEST_REST_MS = 2_147_483_647;
  *
  * - A turn decides how long the loop rests: it awaits `rest` before it returns. A turn that returns without a
  *   rest is followed by the next one at once.
- * - A turn that rejects is reported to `onError`, and a rest of `errorRestMs` follows. No error ends the
- *   loop.
- * - `wake` is never lost: one that comes during a turn ends the next rest before it begins. Several count
- *   once.
+ * - A turn that rejects is reported, and a rest of `errorRestMs` follows. No error ends the loop.
+ * - `wake` is never lost: during a turn it ends the next rest before it begins. Several count once.
  * - `stop` lets the turn at hand finish. It is safe twice, before `run`, and while the loop starts. A stopped
  *   loop never turns again.
- * - `dueMs` is what liveness looks at (ops/liveness.ts): when the present turn began, or when the rest is to
- *   end.
  */
 export class Loop implements LoopDeadline {
   readonly #options: LoopOptions;
-  readonly #deadline: LoopDeadlineSetter;
+  readonly #deadline: ReturnType<typeof createLoopDeadline>;
   #ended: Promise<void> | undefined;
   #stopping = false;
   #wokenEarly = false;
@@ -30,7 +66,7 @@ export class Loop implements LoopDeadline {
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    this.#deadline = createLoopDeadline(options.nowMs ?? (() => performance.now()));
+    this.#deadline = createLoopDeadline(options.nowMs);
   }
 
   /** Starts the loop; the first turn begins after the caller's own step. Later calls change nothing. */
@@ -113,15 +149,4 @@ export class Loop implements LoopDeadline {
     }
     this.#deadline.idle();
   }
-}
-
-export interface LoopOptions {
-  /** One turn. `loop` offers its rests. */
-  readonly turn: (loop: Loop) => Promise<void>;
-  /** How long the loop rests after a turn that rejected, in ms. */
-  readonly errorRestMs: number;
-  /** Is told each error of a turn, except after `stop`. Must not throw. */
-  readonly onError: (error: Error) => void;
-  /** The clock of `dueMs`; default `performance.now()`. */
-  readonly nowMs?: () => number;
 }

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** Waits: until a time, and for work that must end in time. */
+/** Waits: until a time, for work that must end in time, and for a read that many share. */
 
 /**
  * Waits until `atMs` on `performance.now()`, and never returns early. A timer may fire a millisecond early
@@ -27,4 +27,27 @@ export async function within<T>(work: Promise<T>, ms: number, tooLate: string): 
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * A read that may be asked for at any rate: one read at a time runs, all who ask meanwhile share it, and its
+ * result serves for `forMs`. A failure is not kept: the next call tries again.
+ */
+export function createCachedRead<T>(read: () => Promise<T>, forMs: number): () => Promise<T> {
+  let reading: Promise<T> | undefined;
+  let servesUntilMs = 0;
+  return () => {
+    if (reading !== undefined && performance.now() < servesUntilMs) return reading;
+    servesUntilMs = Number.POSITIVE_INFINITY;
+    reading = read();
+    reading.then(
+      () => {
+        servesUntilMs = performance.now() + forMs;
+      },
+      () => {
+        servesUntilMs = 0;
+      },
+    );
+    return reading;
+  };
 }

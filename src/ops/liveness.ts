@@ -1,4 +1,4 @@
-import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import type { LoopDeadline } from '../lifecycle/loop.ts';
 import type { Heartbeat } from './heartbeat.ts';
 
 /** A loop that /livez watches. */

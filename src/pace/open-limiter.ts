@@ -2,17 +2,14 @@ import type { Config } from '../config/config.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { spacingMicros } from './budget.ts';
+import { quotaOf, spacingMicros } from './budget.ts';
 import type { HoldState } from './hold/hold-state.ts';
 import type { HoldWatch } from './hold/hold-watch.ts';
-import { quotaOf } from './quotas.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createSlotClient, type SlotClient } from './slot.ts';
 import { SlotQueue } from './slot-queue.ts';
 
-/**
- * The rate limit of one command in this process: the fleet's budget, and the queue of calls that wait for it.
- */
+/** The rate limit of one command in this process: the fleet's budget, and the calls that wait for it. */
 export interface CommandLimiter {
   readonly command: DeliveryCommand;
   readonly slots: SlotClient;
@@ -45,11 +42,6 @@ export function openLimiter(options: {
 }): CommandLimiter {
   const { config, redis, keys, command, clock, hold, watch, onTrouble } = options;
   const slots = openSlots(config, redis, keys, command, clock);
-  const slotQueue = new SlotQueue({
-    slots,
-    watch,
-    onUnusedProbe: (slot) => hold.missed(slot),
-    onTrouble,
-  });
+  const slotQueue = new SlotQueue({ slots, watch, onUnusedProbe: hold.missed, onTrouble });
   return { command, slots, slotQueue };
 }

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { LoopDeadline } from '../lifecycle/loop-deadline.ts';
+import type { LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs, SLOT_CLASSES, type SlotClass } from './budget.ts';
 import type { HoldWatch } from './hold/hold-watch.ts';
 import type { Candidate, Slot, SlotAnswer, SlotClient } from './slot.ts';
@@ -20,7 +20,7 @@ interface Rest {
 export interface SlotQueueOptions {
   readonly slots: SlotClient;
   readonly watch: HoldWatch;
-  /** A probe's slot came when nobody could use it any more: its lease is to be given back. */
+  /** The slot of a probe came too late to be used: its lease is to be given back. */
   readonly onUnusedProbe: (slot: Slot) => Promise<unknown>;
   readonly onTrouble: (error: Error) => void;
 }
@@ -34,15 +34,17 @@ const TROUBLE_WAIT_MS = 500;
 const AT_ONCE = Number.NEGATIVE_INFINITY;
 
 /**
- * Asks for slots of one command in a process, and hands them to the calls that wait, best class first. So a process asks
- * once for each slot, however many of its calls wait. An answer that takes longer than two slots lie apart is not waited
- * for: the next question goes out meanwhile, for others. Where Redis is far away a process would have one slot a round
- * trip otherwise (docs/decisions/0095).
+ * Asks for slots of one command in a process, and hands them to the calls that wait, best class first. So a
+ * process asks once for each slot, however many of its calls wait. If an answer takes longer than two slots
+ * lie apart, the next question goes out meanwhile, for others. Where Redis is far away a process would have
+ * one slot a round trip otherwise (docs/decisions/0095).
+ *
+ * As a loop it is idle while no call waits for a slot, and due since its oldest question that has no answer.
  */
-export class SlotQueue {
+export class SlotQueue implements LoopDeadline {
   readonly #options: SlotQueueOptions;
   readonly #patienceMs: number;
-  readonly #waiting = new Map<SlotClass, Waiter[]>(SLOT_CLASSES.map((slotClass) => [slotClass, []]));
+  readonly #waiting: Record<SlotClass, Waiter[]> = { live: [], retry: [], split: [], redrive: [] };
   #isClosed = false;
   /** When each question was asked that has no answer yet, oldest first. */
   readonly #onTheWay: number[] = [];
@@ -50,35 +52,30 @@ export class SlotQueue {
   /** By the newest answer nothing is to be had before. */
   #restUntilMs = AT_ONCE;
   #isRestWakeable = false;
-  /** Counts what changed: the answer to a question of before that is no ground to rest on. */
+  /** Counts what changed: the answer to an earlier question is no reason to rest. */
   #changes = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = AT_ONCE;
-  /** Idle while nobody waits for a slot; due since its oldest question that has no answer. */
-  readonly deadline: LoopDeadline;
 
   constructor(options: SlotQueueOptions) {
     this.#options = options;
     this.#patienceMs = patienceMs(options.slots.spacingMs);
-    const dueMs = (): number | null =>
-      this.#onTheWay[0] ?? (this.#timer === undefined ? null : this.#timerDueMs);
-    this.deadline = {
-      get dueMs() {
-        return dueMs();
-      },
-    };
     options.watch.onChange(() => this.#changed());
   }
 
+  get dueMs(): number | null {
+    return this.#onTheWay[0] ?? (this.#timer === undefined ? null : this.#timerDueMs);
+  }
+
   /**
-   * Resolves with a slot, or 'lost' when another run owns the record by now, or 'closing' when this process
-   * stops. While the fleet is held or paused it resolves to nothing: waiting is not failing. `again`: it had a slot and
-   * missed it, so it goes before the others of its class.
+   * Resolves with a slot, with 'lost' when another run owns the record by now, or with 'closing' when this
+   * process stops. It stays pending while the fleet is held or paused: waiting is not failing. `again`: the
+   * call had a slot and missed it, so it goes before the others of its class.
    */
   take(candidate: Candidate, again = false): Promise<Slot | 'lost' | 'closing'> {
     if (this.#isClosed) return Promise.resolve('closing');
     return new Promise((resolve) => {
-      const queue = this.#queueOf(candidate.slotClass);
+      const queue = this.#waiting[candidate.slotClass];
       const waiter = { candidate, resolve, isAsked: false };
       if (again) queue.unshift(waiter);
       else queue.push(waiter);
@@ -89,36 +86,38 @@ export class SlotQueue {
     });
   }
 
-  /** Nobody waits: a call that comes now is asked for at once. */
-  get isIdle(): boolean {
-    return this.#nobodyWaits() && this.#onTheWay.length === 0;
-  }
-
-  /** Answers everyone who waits with 'closing', and everyone who comes. */
+  /** Answers every call that waits, and every later one, with 'closing'. */
   close(): void {
     this.#isClosed = true;
-    for (const waiters of this.#waiting.values()) {
-      for (const waiter of waiters.splice(0)) waiter.resolve('closing');
+    for (const queue of Object.values(this.#waiting)) {
+      for (const waiter of queue.splice(0)) waiter.resolve('closing');
     }
     this.#changed();
   }
 
-  /** Asks for those who wait, now or when it is time. Called whenever something has changed. */
+  #changed(): void {
+    this.#changes += 1;
+    if (this.#isRestWakeable) this.#restUntilMs = AT_ONCE;
+    this.#next();
+  }
+
+  /** Asks for the calls that wait, now or when it is time. Called whenever something has changed. */
   #next(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#isClosed || this.#nobodyWaits()) {
+    if (this.#isClosed || SLOT_CLASSES.every((slotClass) => this.#waiting[slotClass].length === 0)) {
       this.#restUntilMs = AT_ONCE;
       return;
     }
-    const asking = this.#heads();
-    // The answer to one that is on its way calls this again.
+    // The first of each class for which no question is on its way.
+    const asking = SLOT_CLASSES.flatMap(
+      (slotClass) => this.#waiting[slotClass].find(({ isAsked }) => !isAsked) ?? [],
+    );
+    // The answer to a question that is on its way calls this again.
     if (asking.length === 0 || this.#onTheWay.length === MOST_ASKED) return;
     const nowMs = performance.now();
-    const dueMs =
-      this.#onTheWay.length === 0
-        ? this.#restUntilMs
-        : Math.max(this.#restUntilMs, this.#askedAtMs + this.#patienceMs);
+    const patientUntilMs = this.#onTheWay.length === 0 ? AT_ONCE : this.#askedAtMs + this.#patienceMs;
+    const dueMs = Math.max(this.#restUntilMs, patientUntilMs);
     if (dueMs > nowMs) {
       this.#timerDueMs = dueMs;
       this.#timer = setTimeout(() => this.#next(), Math.ceil(dueMs - nowMs));
@@ -127,32 +126,33 @@ export class SlotQueue {
     this.#onTheWay.push(nowMs);
     this.#askedAtMs = nowMs;
     void this.#ask(asking, nowMs);
-    // For those who are left, should the answer be long in coming.
+    // For the calls that are left, should the answer be long in coming.
     this.#next();
   }
 
   async #ask(asking: readonly Waiter[], nowMs: number): Promise<void> {
-    const { slots, watch, onTrouble } = this.#options;
-    let rest: Rest | undefined;
+    const { slots, watch, onUnusedProbe, onTrouble } = this.#options;
+    const candidates = asking.map(({ candidate }) => candidate);
+    // Calls for which a question is on its way count as well: an answer that crosses this question may put
+    // them off.
+    const more = SLOT_CLASSES.filter((slotClass) => this.#waiting[slotClass].length > 1);
     const changesBefore = this.#changes;
+    let rest: Rest | undefined;
+    for (const waiter of asking) waiter.isAsked = true;
     try {
-      const answering = slots.ask(
-        asking.map(({ candidate }) => candidate),
-        this.#classesWithMore(),
-      );
-      for (const waiter of asking) waiter.isAsked = true;
-      const answer = await answering;
+      const answer = await slots.ask(candidates, more);
       if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
-      for (const waiter of asking) waiter.isAsked = false;
-      if (answer.kind === 'slot' && (this.#isClosed || asking[answer.index] === undefined)) {
-        await this.#giveBack(answer.slot);
-      } else if (!this.#isClosed) rest = this.#handOut(answer, asking);
+      if (!this.#isClosed) rest = this.#handOut(answer, asking);
+      else if (answer.kind === 'slot') {
+        await slots.giveUp(answer.slot);
+        if (answer.slot.probe) await onUnusedProbe(answer.slot);
+      }
       if (rest?.isWakeable && this.#changes !== changesBefore) rest = undefined;
     } catch (error) {
-      for (const waiter of asking) waiter.isAsked = false;
       onTrouble(error as Error);
       rest = { ms: TROUBLE_WAIT_MS, isWakeable: false };
     }
+    for (const waiter of asking) waiter.isAsked = false;
     this.#onTheWay.splice(this.#onTheWay.indexOf(nowMs), 1);
     // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
     this.#restUntilMs = rest === undefined || rest.ms <= 0 ? AT_ONCE : performance.now() + Math.ceil(rest.ms);
@@ -160,29 +160,15 @@ export class SlotQueue {
     this.#next();
   }
 
-  async #giveBack(slot: Slot): Promise<void> {
-    const { slots, onUnusedProbe } = this.#options;
-    await slots.giveUp(slot);
-    if (slot.probe) await onUnusedProbe(slot);
-  }
-
   /** Hands out what the answer grants. In one step: the answers of one write come together. */
   #handOut(answer: SlotAnswer, asking: readonly Waiter[]): Rest | undefined {
     switch (answer.kind) {
-      case 'slot': {
-        const waiter = asking[answer.index];
-        if (waiter === undefined) return;
-        this.#remove(waiter);
-        waiter.resolve(answer.slot);
+      case 'slot':
+        this.#end(asking[answer.index], answer.slot);
         return { ms: answer.nextMs, isWakeable: false };
-      }
-      case 'lost': {
-        const waiter = asking[answer.index];
-        if (waiter === undefined) return;
-        this.#remove(waiter);
-        waiter.resolve('lost');
+      case 'lost':
+        this.#end(asking[answer.index], 'lost');
         return;
-      }
       case 'later':
         return { ms: answer.waitMs, isWakeable: false };
       case 'held':
@@ -193,9 +179,20 @@ export class SlotQueue {
     }
   }
 
-  /** The call that is to be the probe goes to the head of its class; false if it was asked for, or is not here. */
+  #end(waiter: Waiter | undefined, end: Slot | 'lost'): void {
+    if (waiter === undefined) return;
+    const queue = this.#waiting[waiter.candidate.slotClass];
+    // It may not be the first any more: another call may have come again meanwhile.
+    queue.splice(queue.indexOf(waiter), 1);
+    waiter.resolve(end);
+  }
+
+  /**
+   * The call that is to be the probe goes to the head of its class. False if it was asked for, or is not
+   * here.
+   */
   #bringsForward(callId: string, asked: readonly Waiter[]): boolean {
-    for (const queue of this.#waiting.values()) {
+    for (const queue of Object.values(this.#waiting)) {
       const at = queue.findIndex(({ candidate }) => candidate.callId === callId);
       const wanted = queue[at];
       if (wanted === undefined) continue;
@@ -204,38 +201,5 @@ export class SlotQueue {
       return true;
     }
     return false;
-  }
-
-  #queueOf(slotClass: SlotClass): Waiter[] {
-    return this.#waiting.get(slotClass) ?? [];
-  }
-
-  #nobodyWaits(): boolean {
-    return SLOT_CLASSES.every((slotClass) => this.#queueOf(slotClass).length === 0);
-  }
-
-  /** The first of each class for whom no question is on its way. */
-  #heads(): Waiter[] {
-    return SLOT_CLASSES.flatMap(
-      (slotClass) => this.#queueOf(slotClass).find(({ isAsked }) => !isAsked) ?? [],
-    );
-  }
-
-  /** Counts those for whom a question is on its way, too: by an answer that crossed this question they may have to wait. */
-  #classesWithMore(): SlotClass[] {
-    return SLOT_CLASSES.filter((slotClass) => this.#queueOf(slotClass).length > 1);
-  }
-
-  #remove(waiter: Waiter): void {
-    const queue = this.#queueOf(waiter.candidate.slotClass);
-    // Not always the first any more: another call may have come again meanwhile.
-    const at = queue.indexOf(waiter);
-    if (at >= 0) queue.splice(at, 1);
-  }
-
-  #changed(): void {
-    this.#changes += 1;
-    if (this.#isRestWakeable) this.#restUntilMs = AT_ONCE;
-    this.#next();
   }
 }

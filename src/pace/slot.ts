@@ -3,8 +3,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 import { SLOT_CLASSES, SLOTS_AHEAD, type SlotClass } from './budget.ts';
-import type { RedisClock } from './redis-clock.ts';
-import { createReservationLead, type ReservationLead } from './reservation-lead.ts';
+import { createReservationLead, type RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(
   import.meta.url,
@@ -21,8 +20,8 @@ const leftLateScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot
 const throttleScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/throttle.lua');
 
 /**
- * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a call
- * that has no record.
+ * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a
+ * call that has no record.
  */
 export interface Candidate {
   readonly callId: string;
@@ -30,10 +29,7 @@ export interface Candidate {
   readonly slotClass: SlotClass;
 }
 
-/**
- * A call that delivers no events: it obeys quota, throttle, pause and hold like every other, and is never the probe
- * of a hold.
- */
+/** A call that delivers no events. It obeys quota, throttle, pause and hold, and is never a probe. */
 export function withoutRecord(slotClass: SlotClass): Candidate {
   return { callId: '', run: '', slotClass };
 }
@@ -63,51 +59,20 @@ export type SlotAnswer =
   | { readonly kind: 'paused' }
   | { readonly kind: 'lost'; readonly index: number };
 
-/** What is in force for a command, whatever this process is configured to. */
-export interface RateInForce {
-  readonly ratePerSecond: number;
-  /** By the lowest quota of the processes heard of lately, before any throttling. */
-  readonly fullRatePerSecond: number;
-}
-
-type Asked = { readonly epoch: string; readonly askedAtMs: number };
-
-/** The shared budget of one command: asks Redis, never waits. */
-export interface SlotClient {
-  /** Between two slots, by this process's configuration. */
-  readonly spacingMs: number;
-  /**
-   * `candidates`: one of each waiting class, best class first. `more`: the classes of which more wait in this process.
-   */
-  ask(candidates: readonly Candidate[], more?: readonly SlotClass[]): Promise<SlotAnswer & Asked>;
-  /** A slot for the check that probes a hold; granted only while one is due. */
-  askForCheck(): Promise<SlotAnswer & Asked>;
-  /** Tells the rate in force, and that this process is there with its quota. */
-  rate(): Promise<RateInForce>;
-  /** Tells the rate in force to somebody who makes no calls. */
-  look(): Promise<RateInForce>;
-  /**
-   * The slot was missed: it does not count as a started call, and the slots after it make up for its time. The
-   * lease of a probe is given back by `HoldState.missed`.
-   */
-  giveUp(slot: Slot): Promise<void>;
-  /** The slot was used, but the call left `lateMs` after it: its second counts from then. */
-  leftLate(slot: Slot, lateMs: number): Promise<void>;
-  /**
-   * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts for
-   * `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
-   */
-  throttle(slot: Slot, retryAfterMs: number): Promise<number | null>;
-}
+/** The answer with the fleet's epoch, '' where it is not told. */
+type Answered = SlotAnswer & { readonly epoch: string; readonly askedAtMs: number };
 
 /**
- * A probe that was not heard of for so long is replaced: its process died, or the API hangs. More than the service's
- * own time-out of 3 s (REST API overview), less than a call may take: a hold must not outlast its reason by the
- * time-out of a call that went out just before. What comes late still counts. An outage and a brake say less (hold.lua).
+ * A probe that was not heard of for so long is replaced: its process died, or the API hangs. It is more than
+ * the service's own time-out of 3 s (REST API overview), and less than a call may take: a hold must not
+ * outlast its reason by the time-out of a call. What comes late still counts. Some holds say less (hold.lua).
  */
 const PROBE_LEASE_MS = 5_000;
 /** A server that asks for more is not believed: somebody would notice only the next day. */
 const MAX_RETRY_AFTER_MS = 60_000;
+
+/** The shared budget of one command: asks Redis, never waits. */
+export type SlotClient = Readonly<ReturnType<typeof createSlotClient>>;
 
 /** `ownSpacingMicros`: the distance of two calls by this process's configuration. */
 export function createSlotClient(
@@ -116,19 +81,21 @@ export function createSlotClient(
   command: string,
   clock: RedisClock,
   ownSpacingMicros: number,
-  lead: ReservationLead = createReservationLead(),
-): SlotClient {
+  lead = createReservationLead(),
+) {
   const pace = keys.pacePrefix + command;
   const started = keys.startedPrefix + command;
+  const recordOf = ({ callId, run }: Candidate): string =>
+    run === '' ? keys.hold : keys.callPrefix + callId;
 
+  /** Each reply begins with a word and Redis's time. */
   const run = async (
     mode: 'calls' | 'check' | 'rate' | 'look',
-    candidates: readonly Candidate[],
+    candidates: readonly Candidate[] = [],
     more: readonly SlotClass[] = [],
-  ): Promise<Reply> => {
-    const recordOf = ({ callId, run }: Candidate): string =>
-      run === '' ? keys.hold : keys.callPrefix + callId;
-    return (await runScript(
+  ): Promise<readonly (string | number)[]> => {
+    const askedAtMs = performance.now();
+    const reply = (await runScript(
       redis,
       slotScript,
       [keys.hold, pace, started, ...candidates.map(recordOf)],
@@ -137,55 +104,99 @@ export function createSlotClient(
         ownSpacingMicros,
         SLOTS_AHEAD,
         PROBE_LEASE_MS,
-        Math.ceil(clock.settlesInMs(performance.now()) * 1000),
+        Math.ceil(clock.settlesInMs(askedAtMs) * 1000),
         Math.round(lead.ms * 1000),
         more.map((slotClass) => SLOT_CLASSES.indexOf(slotClass)).join(''),
         ...candidates.flatMap(({ slotClass, run }) => [SLOT_CLASSES.indexOf(slotClass), run]),
       ],
-    )) as Reply;
+    )) as (string | number)[];
+    clock.sample(askedAtMs, performance.now(), Number(reply[1]) / 1000);
+    return reply;
   };
 
   const ask = async (
     mode: 'calls' | 'check',
-    candidates: readonly Candidate[],
-    more: readonly SlotClass[] = [],
-  ): Promise<SlotAnswer & Asked> => {
+    candidates?: readonly Candidate[],
+    more?: readonly SlotClass[],
+  ): Promise<Answered> => {
     const askedAtMs = performance.now();
-    const { answer, epoch, redisNowMs } = readSlotReply(await run(mode, candidates, more));
-    const repliedAtMs = performance.now();
-    clock.sample(askedAtMs, repliedAtMs, redisNowMs);
-    lead.saw(repliedAtMs - clock.toLocalMs(redisNowMs));
-    if (answer.kind === 'held') {
-      const wanted = answer.wanted.slice(keys.callPrefix.length);
-      return { epoch, askedAtMs, ...answer, wanted };
-    }
-    if (answer.kind !== 'slot') return { epoch, askedAtMs, ...answer };
-    const slot = { ...answer.slot, atLocalMs: clock.slotAtLocalMs(answer.slot.atRedisMs) };
-    return { epoch, askedAtMs, ...answer, slot };
+    const [word = '', now, epoch = '', ...facts] = await run(mode, candidates, more);
+    lead.saw(performance.now() - clock.toLocalMs(Number(now) / 1000));
+    return { ...answerOf(String(word), String(epoch), facts), epoch: String(epoch), askedAtMs };
   };
 
-  const inForce = async (mode: 'rate' | 'look'): Promise<RateInForce> => {
-    const askedAtMs = performance.now();
-    const [, now, rate, lowestSpacing] = await run(mode, []);
-    clock.sample(askedAtMs, performance.now(), Number(now) / 1000);
-    return { ratePerSecond: Number(rate), fullRatePerSecond: 1_000_000 / Number(lowestSpacing) };
+  const answerOf = (word: string, epoch: string, facts: readonly (string | number)[]): SlotAnswer => {
+    switch (word) {
+      case 'slot': {
+        const [index, time, probe, heldMs, number, rate, next] = facts;
+        const atRedisMs = Number(time) / 1000;
+        const slot: Slot = {
+          atRedisMs,
+          atLocalMs: clock.slotAtLocalMs(atRedisMs),
+          epoch,
+          probe: Number(probe) === 1,
+          heldMs: Number(heldMs),
+          number: String(number),
+          ratePerSecond: Number(rate),
+        };
+        return { kind: word, index: Number(index), slot, nextMs: Number(next) / 1000 };
+      }
+      case 'later':
+        return { kind: word, waitMs: Number(facts[0]) / 1000 };
+      case 'held': {
+        const wanted = String(facts[1] ?? '').slice(keys.callPrefix.length);
+        return { kind: word, waitMs: Number(facts[0]) / 1000, wanted };
+      }
+      case 'paused':
+        return { kind: word };
+      case 'lost':
+        return { kind: word, index: Number(facts[0]) };
+      default:
+        throw new Error(
+          `slot.lua answered ${word}, which this version does not know: a bug, please report it`,
+        );
+    }
+  };
+
+  /** What is in force for the command, whatever this process is configured to. */
+  const inForce = async (mode: 'rate' | 'look') => {
+    const [, , rate, lowestSpacing] = await run(mode);
+    return {
+      ratePerSecond: Number(rate),
+      /** By the lowest quota of the processes heard of lately, before any throttling. */
+      fullRatePerSecond: 1_000_000 / Number(lowestSpacing),
+    };
   };
 
   return {
+    /** Between two slots, by this process's configuration. */
     spacingMs: ownSpacingMicros / 1000,
-    ask: (candidates, more) => ask('calls', candidates, more),
-    askForCheck: () => ask('check', []),
+    /** `candidates`: one of each waiting class, best first. `more`: the classes of which more wait here. */
+    ask: (candidates: readonly Candidate[], more?: readonly SlotClass[]) => ask('calls', candidates, more),
+    /** A slot for the check that probes a hold; granted only while one is due. */
+    askForCheck: () => ask('check'),
+    /** Tells the rate in force, and that this process is there with its quota. */
     rate: () => inForce('rate'),
+    /** Tells the rate in force to a process that makes no calls. */
     look: () => inForce('look'),
-    async giveUp(slot) {
+    /**
+     * The slot was missed: it does not count as a started call, and the slots after it make up for its time.
+     * The lease of a probe is given back by `HoldState.missed`.
+     */
+    async giveUp(slot: Slot): Promise<void> {
       const spacing = Math.floor(1_000_000 / slot.ratePerSecond);
       await runScript(redis, giveUpScript, [started, pace], [slot.number, spacing]);
     },
-    async leftLate(slot, lateMs) {
+    /** The slot was used, but the call left `lateMs` after it: its second counts from then. */
+    async leftLate(slot: Slot, lateMs: number): Promise<void> {
       const leftAtMicros = Math.round((slot.atRedisMs + lateMs) * 1000);
       await runScript(redis, leftLateScript, [started, pace], [slot.number, leftAtMicros]);
     },
-    async throttle(slot, retryAfterMs) {
+    /**
+     * The API answered "too often" to the call of this slot: the shared rate goes down, and nothing starts
+     * for `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
+     */
+    async throttle(slot: Slot, retryAfterMs: number): Promise<number | null> {
       const full = 1_000_000 / ownSpacingMicros;
       const request = {
         slotMicros: Math.round(slot.atRedisMs * 1000),
@@ -194,59 +205,8 @@ export function createSlotClient(
         retryAfterMicros: Math.round(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) * 1000),
         rate: slot.ratePerSecond,
       };
-      const reply = await runScript(redis, throttleScript, [pace], [JSON.stringify(request)]);
-      const milliRate = Number(reply);
+      const milliRate = Number(await runScript(redis, throttleScript, [pace], [JSON.stringify(request)]));
       return milliRate === 0 ? null : milliRate / 1000;
     },
   };
-}
-
-type Reply = readonly (string | number)[];
-
-interface ToldSlot {
-  readonly redisNowMs: number;
-  readonly epoch: string;
-  readonly answer: SlotAnswer;
-}
-
-function readSlotReply(reply: Reply): ToldSlot {
-  const word = String(reply[0]);
-  switch (word) {
-    case 'slot': {
-      const [, index, time, now, epoch, probe, heldMs, number, rate, next] = reply;
-      const atRedisMs = Number(time) / 1000;
-      const slot: Slot = {
-        atRedisMs,
-        atLocalMs: Number.NaN,
-        epoch: String(epoch),
-        probe: Number(probe) === 1,
-        heldMs: Number(heldMs),
-        number: String(number),
-        ratePerSecond: Number(rate),
-      };
-      return {
-        redisNowMs: Number(now) / 1000,
-        epoch: slot.epoch,
-        answer: { kind: 'slot', index: Number(index), slot, nextMs: Number(next) / 1000 },
-      };
-    }
-    case 'later':
-      return told(reply[1], '', { kind: 'later', waitMs: Number(reply[2]) / 1000 });
-    case 'held':
-      return told(reply[1], reply[3], {
-        kind: 'held',
-        waitMs: Number(reply[2]) / 1000,
-        wanted: String(reply[4] ?? ''),
-      });
-    case 'paused':
-      return told(reply[1], reply[2], { kind: 'paused' });
-    case 'lost':
-      return told(reply[1], '', { kind: 'lost', index: Number(reply[2]) });
-    default:
-      throw new Error(`slot.lua answered ${word}, which this version does not know: a bug, please report it`);
-  }
-}
-
-function told(now: unknown, epoch: unknown, answer: SlotAnswer): ToldSlot {
-  return { redisNowMs: Number(now) / 1000, epoch: String(epoch ?? ''), answer };
 }

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
 
@@ -22,14 +23,13 @@ export interface RedisSettings {
 /**
  * The purpose of a connection.
  * - `loop`: for a worker. Commands wait until Redis is back, without a limit.
- * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, so that the caller can
- *   report it.
+ * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, for the caller to report.
  */
 export type ConnectionRole = 'loop' | 'oneshot';
 
 /**
  * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to
- * connect. A Redis that comes back and refuses the database gives one more `lost`.
+ * connect. One that comes back and refuses the database gives one more.
  */
 export type ConnectionChange =
   | { readonly state: 'reachable' }
@@ -41,9 +41,8 @@ const SEEK_AGAIN_MS = { first: 500, most: 30_000 };
 const SEEK_CALM_MS = 120_000;
 
 /**
- * After a failover, the host name or the sentinels lead to another server, while the connection still leads
- * to the old one, which is a replica now. This reconnects at growing intervals until a primary answers.
- * ioredis then sends a loop's command again (2) and lets a one-shot's command fail (1).
+ * After a failover the connection still leads to the old server, which is a replica now. This reconnects at
+ * growing intervals until a primary answers. ioredis then repeats a loop's command (2); a one-shot's fails (1).
  */
 function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
   let waitMs = 0;
@@ -62,24 +61,19 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
 }
 
 /** Time-outs that detect a dead connection. */
-export interface Patience {
+export const PATIENCE = {
   /**
    * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps
    * the connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more
-   * than the longest block (BullMQ's, 10 s), so that a connection that only waits survives. ioredis
-   * reconnects and sends a loop's commands again, as after every loss.
+   * than the longest block (BullMQ's, 10 s), so that a connection that only waits survives.
    */
-  readonly deadAfterMs: number;
+  deadAfterMs: 15_000,
   /** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
-  readonly listenerAsksEveryMs: number;
-}
+  listenerAsksEveryMs: 5_000,
+};
+export type Patience = Readonly<typeof PATIENCE>;
 
-export const PATIENCE: Patience = { deadAfterMs: 15_000, listenerAsksEveryMs: 5_000 };
-
-/**
- * Options for ioredis, which BullMQ's connections share with ours. Throws a RangeError if the address does
- * not name a usable database.
- */
+/** Options for ioredis. Throws a RangeError if the address does not name a usable database. */
 export function redisOptions(
   settings: RedisSettings,
   role: ConnectionRole,
@@ -87,7 +81,7 @@ export function redisOptions(
   { deadAfterMs }: Patience = PATIENCE,
 ): RedisOptions {
   const url = new URL(settings.url);
-  const tls = url.protocol === 'rediss:' ? { ...(settings.ca && { ca: settings.ca }) } : undefined;
+  const tls = url.protocol === 'rediss:' && { ...(settings.ca && { ca: settings.ca }) };
   const password = settings.password || decodeURIComponent(url.password);
   const shared: RedisOptions = {
     connectionName: `imsync-${name}`,
@@ -125,10 +119,9 @@ export function redisOptions(
 }
 
 /**
- * Opens a connection, which connects by itself and again after every loss. `onChange` is called once per
- * change. A connection that is ready is always in the database of the settings. Throws a RangeError if the
- * address does not name a usable database. Nothing else in the project opens connections; BullMQ gets those
- * made here.
+ * Opens a connection, which connects by itself and again after every loss. Once it is ready it is in the
+ * database of the settings. Throws a RangeError if the address does not name a usable one. Nothing else in
+ * the project opens connections; BullMQ gets those made here.
  */
 export function openRedis(
   settings: RedisSettings,
@@ -139,7 +132,7 @@ export function openRedis(
 ): RedisClient {
   const options = redisOptions(settings, role, name, patience);
   const { reconnectOnError } = options;
-  // The error because of which we close the connection: it leads to a replica.
+  // The error because of which the connection is closed: it leads to a replica.
   let demotedBy = '';
   options.reconnectOnError = (error) => {
     const again = reconnectOnError?.(error) ?? false;
@@ -176,9 +169,8 @@ function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
 }
 
 /**
- * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s.
- * Rejects as `subscribe` does. (On Cluster, ioredis owns the subscriber's connection, which cannot be
- * pinged.)
+ * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s. (On
+ * Cluster, ioredis owns the subscriber's connection, which cannot be pinged.)
  */
 export async function listenOn(
   client: RedisClient,
@@ -220,12 +212,11 @@ const FAILOVER_MS = 30_000;
 const FAILOVER_LOOK_MS = 200;
 
 function openCluster(settings: RedisSettings, options: RedisOptions, role: ConnectionRole): Cluster {
-  const { host, port, db: _db, ...redisOptionsOfNodes } = options;
+  const { host, port, db: _db, ...redisOptions } = options;
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
   return new Cluster(nodes, {
-    redisOptions: redisOptionsOfNodes,
-    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait for
-    // its end.
+    redisOptions,
+    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait longer.
     ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
     retryDelayOnFailover: FAILOVER_LOOK_MS,
     retryDelayOnClusterDown: FAILOVER_LOOK_MS,
@@ -262,21 +253,11 @@ export function whenReady(client: RedisClient, timeoutMs: number): Promise<void>
 
 /** Closes the connection. It waits at most 1 s, and not at all if Redis is away. Never rejects. */
 export async function closeRedis(client: RedisClient): Promise<void> {
-  if (client.status !== 'ready') {
-    client.disconnect();
-    return;
+  if (client.status === 'ready') {
+    // A connection that breaks during QUIT is closed as well.
+    await Promise.race([client.quit().catch(() => undefined), sleep(1_000, undefined, { ref: false })]);
+    // disconnect() on a closed connection would wait for `disconnectTimeout`.
+    if ((client.status as string) === 'end') return;
   }
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, 1_000);
-  });
-  // A connection that breaks during QUIT is closed as well.
-  await Promise.race([client.quit().catch(() => undefined), tooLong]);
-  clearTimeout(timer);
-  // disconnect() on a closed connection would wait for `disconnectTimeout`.
-  if (!isClosed(client)) client.disconnect();
-}
-
-function isClosed({ status }: RedisClient): boolean {
-  return status === 'end';
+  client.disconnect();
 }

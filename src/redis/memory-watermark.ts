@@ -1,7 +1,7 @@
-import { createCachedRead } from '../lifecycle/cached-read.ts';
+import { createCachedRead } from '../lifecycle/wait.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
-import { ownerInfo } from './owner.ts';
+import { infoField, ownerInfo } from './owner.ts';
 
 /**
  * How full Redis is. A full Redis refuses every write, also of live signups. So others stop earlier: backfill
@@ -18,7 +18,7 @@ export interface Memory {
 
 /** The share of maxmemory at which backfill and redrive wait. */
 export const HIGH_SHARE = 0.85;
-/** The share of maxmemory at which the HTTP intake refuses. The rest is for work on accepted events. */
+/** The share at which the HTTP intake refuses. The rest is for work on accepted events. */
 export const FULL_SHARE = 0.92;
 /** A level ends only this far below its mark, so that it does not change with every call. */
 const SLACK = 0.02;
@@ -39,8 +39,7 @@ export function memoryOf(info: string, before: MemoryLevel): Memory {
 
 /** The bytes that count for the memory limit; `maxBytes` is 0 without a limit. Pure. */
 export function countedMemory(info: string): { readonly usedBytes: number; readonly maxBytes: number } {
-  const field = (name: string): number =>
-    Number(new RegExp(`^${name}:(\\d+)\\r?$`, 'm').exec(info)?.[1] ?? 0);
+  const field = (name: string): number => Number(infoField(info, name) || 0);
   return {
     usedBytes: field('used_memory') - field('mem_not_counted_for_evict'),
     maxBytes: field('maxmemory'),
@@ -62,13 +61,13 @@ export function memoryText({ usedRatio }: Memory): string {
   return usedRatio === null ? 'Redis has no memory limit' : `Redis is ${Math.floor(usedRatio * 100)} % full`;
 }
 
-/** Reads Redis's memory at most once per second, regardless of how often `look` is called. */
-export interface MemoryWatermark {
-  /** Rejects if Redis does not answer. */
-  look(): Promise<Memory>;
-}
+export type MemoryWatermark = Readonly<ReturnType<typeof createMemoryWatermark>>;
 
-export function createMemoryWatermark(redis: RedisClient, keys: Keys): MemoryWatermark {
+/**
+ * Reads Redis's memory at most once per second, however often `look` is called. It rejects if Redis does not
+ * answer.
+ */
+export function createMemoryWatermark(redis: RedisClient, keys: Keys) {
   let level: MemoryLevel = 'ample';
   const look = createCachedRead(async () => {
     const memory = memoryOf(await ownerInfo(redis, keys), level);

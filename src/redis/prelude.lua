@@ -1,9 +1,9 @@
--- prelude: what all scripts share. redis/script.ts joins it in front of a script's own text, because Redis has
+-- prelude: what all scripts share. It stands in front of a script's own text (redis/script.ts), because Redis has
 -- no modules for EVAL. It only defines names: it sends no command until a function is called.
 
--- The keys of a script by their names in redis/keys.ts. One structure below a prefix goes by the prefix's first
--- word: `call` is a call record, whose key begins with callPrefix. Scripts address Redis by these names alone, so
--- that a search for one finds all who write it.
+-- The keys of a script by their names in redis/keys.ts. One structure below a prefix goes by the prefix's
+-- first word: `call` is a call record, whose key begins with callPrefix. Scripts address Redis by these names
+-- alone, so that a search for one finds all who write it.
 local keys = {}
 
 -- Names KEYS[1], KEYS[2], ... in this order.
@@ -36,8 +36,8 @@ local function readClock()
 end
 
 -- A full Redis refuses a script at its first command that may need memory, unless the script has written
--- before. So each script that moves events on begins with this write, which changes nothing and needs no memory
--- (docs/decisions/0050). `command` is HDEL or ZREM, by the type of the key.
+-- before. So each script that moves events on begins with this write, which changes nothing and needs no
+-- memory (docs/decisions/0050). `command` is HDEL or ZREM, by the type of the key.
 local function writeNothing(command, key)
   redis.call(command, key, '')
 end
@@ -51,8 +51,8 @@ local function readFields(hash, ...)
   return fields
 end
 
--- Guards against a Redis whose clock was set back (an NTP step, a failover): what stands in Redis then seems to
--- come from the future, and would count until the clock has caught up. The row of docs/reliability.md that
+-- Guards against a Redis whose clock was set back (an NTP step, a failover): what stands in Redis then seems
+-- to come from the future, and would count until the clock has caught up. The row of docs/reliability.md that
 -- promises this is "a Redis whose clock was set back"; test/redis/clock-set-back.test.ts holds it.
 
 -- The time lies further ahead than anybody writes one: another clock wrote it.
@@ -70,7 +70,7 @@ local function isUpcoming(at, now, most)
   return at > now and at < now + most
 end
 
--- The value of a field in an entry, whose names and values begin at `first`. The last of a repeated field counts.
+-- The value of a field in an entry, whose names and values begin at `first`. Of a repeated field the last counts.
 local function valueOf(entry, first, field)
   local value
   for i = first, #entry - 1, 2 do
@@ -81,7 +81,7 @@ local function valueOf(entry, first, field)
   return value
 end
 
--- The user that an entry names, whether that is a valid ID or not (ledger/record.ts: namedUser); nil for none.
+-- The user that an entry names, valid or not (ledger/record.ts: namedUser); nil for none.
 local function namedUser(entry, first)
   return valueOf(entry, first, 'userId')
 end

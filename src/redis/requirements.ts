@@ -1,34 +1,29 @@
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { countedMemory } from './memory-watermark.ts';
-import { ownerInfo } from './owner.ts';
+import { infoField, ownerInfo } from './owner.ts';
+
+/** What is wrong with a Redis, in sentences that say what to change. */
 
 /** The facts of INFO that decide whether a server is durable. */
-export interface ServerFacts {
-  readonly version: string;
-  readonly maxmemoryPolicy: string;
-  readonly aofEnabled: boolean;
-  readonly maxmemoryBytes: number;
-  readonly usedMemoryBytes: number;
-}
+export type ServerFacts = Readonly<ReturnType<typeof parseServerFacts>>;
 
 /** Reads INFO and not CONFIG, since managed Redis refuses CONFIG. */
 export async function readServerFacts(redis: RedisClient, keys: Keys): Promise<ServerFacts> {
   return parseServerFacts(await ownerInfo(redis, keys));
 }
 
-export function parseServerFacts(info: string): ServerFacts {
-  const field = (name: string): string => infoField(info, name);
+export function parseServerFacts(info: string) {
   return {
-    version: field('redis_version'),
-    maxmemoryPolicy: field('maxmemory_policy'),
-    aofEnabled: field('aof_enabled') === '1',
-    maxmemoryBytes: Number(field('maxmemory') || 0),
-    usedMemoryBytes: Number(field('used_memory') || 0),
+    version: infoField(info, 'redis_version'),
+    maxmemoryPolicy: infoField(info, 'maxmemory_policy'),
+    aofEnabled: infoField(info, 'aof_enabled') === '1',
+    maxmemoryBytes: Number(infoField(info, 'maxmemory') || 0),
+    usedMemoryBytes: Number(infoField(info, 'used_memory') || 0),
   };
 }
 
-/** The reasons not to start, one sentence each with what to change. [] if the server is durable. */
+/** The reasons not to start; [] if the server is durable. */
 export function redisProblems(facts: ServerFacts, allowVolatile: boolean): string[] {
   const problems = [
     versionProblem(facts),
@@ -59,30 +54,63 @@ export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
   );
 }
 
-/**
- * Tells from INFO why this server would refuse an event now, one sentence per reason with what to change. []
- * if it takes writes.
- */
+/** Why this server would refuse an event now, by its INFO; [] if it takes writes. */
 export function writeProblems(info: string): string[] {
-  const field = (name: string): string => infoField(info, name);
-  const problems: string[] = [];
-  if (field('loading') === '1') {
-    problems.push('Redis is still loading its data. Wait until it has.');
-  }
-  if (field('role') === 'slave') {
-    problems.push('Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.');
-  }
-  if (field('aof_enabled') === '1' && field('aof_last_write_status') === 'err') {
-    problems.push('Redis cannot write its append-only file and refuses events. Look at its disk.');
-  }
+  const is = (name: string, value: string): boolean => infoField(info, name) === value;
   const { usedBytes, maxBytes } = countedMemory(info);
-  if (maxBytes > 0 && usedBytes >= maxBytes) {
-    problems.push('Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.');
-  }
-  return problems;
+  const problems: readonly (readonly [applies: boolean, sentence: string])[] = [
+    [is('loading', '1'), 'Redis is still loading its data. Wait until it has.'],
+    [is('role', 'slave'), 'Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.'],
+    [
+      is('aof_enabled', '1') && is('aof_last_write_status', 'err'),
+      'Redis cannot write its append-only file and refuses events. Look at its disk.',
+    ],
+    [
+      maxBytes > 0 && usedBytes >= maxBytes,
+      'Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.',
+    ],
+  ];
+  return problems.flatMap(([applies, sentence]) => (applies ? [sentence] : []));
 }
 
-/** The value of a field of INFO; '' if it is missing. */
-function infoField(info: string, name: string): string {
-  return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+/** What to do about a Redis that cannot be used, by the text of the error. */
+export function redisAdvice(reason: string): string {
+  return (
+    ADVICE.find(([words]) => words.test(reason))?.[1] ?? 'Check IMSYNC_REDIS_URL, and that Redis runs there.'
+  );
 }
+
+const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
+  // The error itself says what to do (database.ts).
+  [/database \S+ cannot be used/, 'The number stands at the end of IMSYNC_REDIS_URL.'],
+  [
+    /WRONGPASS|NOAUTH|\bAUTH\b|invalid password/,
+    'Check IMSYNC_REDIS_PASSWORD (or its _FILE), and the user in IMSYNC_REDIS_URL.',
+  ],
+  [/NOPERM|no permissions/i, 'Give the Redis user the rights that docs/security.md lists.'],
+  [/certificate has expired|not yet valid/, "Renew Redis's certificate, and check this machine's clock."],
+  [
+    /altnames|does not match/,
+    "Redis's certificate is for another name: use that name in IMSYNC_REDIS_URL, or issue one for this address.",
+  ],
+  [
+    /certificate|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/,
+    "The authority that signed Redis's certificate is not known here: set IMSYNC_REDIS_CA_FILE to its certificate.",
+  ],
+  [
+    /no answer|connection was closed|Connection is closed/,
+    'Check IMSYNC_REDIS_URL, and that Redis runs there; a port with TLS wants rediss://, one without it redis://.',
+  ],
+  [
+    /wrong version number|packet length too long|SSL|EPROTO/,
+    'There is no TLS at this port: use redis:// instead of rediss://, or the port that speaks TLS.',
+  ],
+  [
+    /sentinels? (are|is) unreachable|All sentinels/i,
+    'Check IMSYNC_REDIS_NODES (the sentinels) and IMSYNC_REDIS_SENTINEL_NAME.',
+  ],
+  [
+    /slots cache|startup nodes/,
+    'Check IMSYNC_REDIS_NODES, and that the cluster is up. A single server wants IMSYNC_REDIS_MODE=standalone.',
+  ],
+];

@@ -16,7 +16,7 @@ import {
   type RedriveRun,
   SIGN_EVERY_MS,
 } from '../ledger/letters/redrive-history.ts';
-import { commandPair, quotaOf } from '../pace/quotas.ts';
+import { commandPair, quotaOf } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../redis/memory-watermark.ts';

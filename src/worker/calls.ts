@@ -121,7 +121,7 @@ export function startCalls(parts: Parts): Calls {
       { name: 'prober', deadline: prober.deadline },
       ...slotQueues.map(({ command, slotQueue }) => ({
         name: `slot queue of ${command}`,
-        deadline: slotQueue.deadline,
+        deadline: slotQueue,
       })),
       ...workers.map((worker, i) => ({
         name: `call worker of ${commands[i]}`,

@@ -1,7 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { ImportCommand } from '../im/bodies.ts';
-import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import { commandPair, quotasOf } from '../pace/quotas.ts';
+import { commandPair, type Quota, quotasOf, ratePerSecond } from '../pace/budget.ts';
 
 /** How much this worker takes on, by its configuration. */
 export interface Capacity {

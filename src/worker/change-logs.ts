@@ -3,7 +3,7 @@ import { createClockLog, createRateLog, startMemoryLog } from '../logging/health
 import { startHoldLog } from '../logging/hold-log.ts';
 import type { Logger } from '../logging/log.ts';
 import { startPresence } from '../ops/presence.ts';
-import { quotaOf } from '../pace/quotas.ts';
+import { quotaOf } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import type { Connections } from './connections.ts';

@@ -1,7 +1,6 @@
 import type { Config, ReadFile } from '../config/config.ts';
 import type { Logger } from '../logging/log.ts';
 import { createRedisLog } from '../logging/redis-log.ts';
-import { redisAdvice } from '../redis/advice.ts';
 import {
   type ConnectionChange,
   type ConnectionRole,
@@ -13,7 +12,7 @@ import {
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import type { Keys } from '../redis/keys.ts';
 import { writeNothing } from '../redis/owner.ts';
-import { readServerFacts, redisProblems } from '../redis/requirements.ts';
+import { readServerFacts, redisAdvice, redisProblems } from '../redis/requirements.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { OutOfReachError, UnfitError } from './start-errors.ts';
 

@@ -548,8 +548,7 @@ function dispenserOf(slots: SlotClient, run: Run): CommandLimiter['slotQueue'] {
       }
     },
     close: () => undefined,
-    isIdle: true,
-    deadline: { dueMs: null },
+    dueMs: null,
   };
 }
 

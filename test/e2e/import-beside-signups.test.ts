@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ImportSummary } from '../../src/cli/import/text.ts';
+import type { ImportSummary } from '../../src/cli/import/run-import.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';

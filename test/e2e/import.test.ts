@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { ImportSummary } from '../../src/cli/import/text.ts';
+import type { ImportSummary } from '../../src/cli/import/run-import.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { Scenario } from '../../src/simulator/scenario/scenario.ts';
 import { booksProblems } from '../support/audit.ts';

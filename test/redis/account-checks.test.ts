@@ -74,8 +74,7 @@ async function asker(
       slotQueue: {
         take,
         close: () => slotQueue.close(),
-        isIdle: false,
-        deadline: slotQueue.deadline,
+        dueMs: null,
       },
     },
     watch,

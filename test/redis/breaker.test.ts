@@ -39,10 +39,9 @@ function scene(): Scene {
     command,
     slots: books[command],
     slotQueue: {
-      isIdle: true,
       take: never,
       close: never,
-      deadline: { turn: never, rest: never, idle: never } as never,
+      dueMs: null,
     },
   });
   let signed = 0;

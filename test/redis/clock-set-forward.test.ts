@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { readTextFile } from '../../src/cli/load-config.ts';
+import { readTextFile } from '../../src/cli/context.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/logging/log.ts';
 import { createRedisLog } from '../../src/logging/redis-log.ts';

@@ -1,4 +1,4 @@
-import { userText } from '../../src/cli/user/text.ts';
+import { userText } from '../../src/cli/user/user.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { Presence } from '../../src/tasks/checks/account-checks.ts';

@@ -190,7 +190,7 @@ test('closing answers those who wait and those who come, and uses no slot', asyn
   expect(await waiting).toBe('closing');
   expect(await slotQueue.take(one)).toBe('closing');
   // It was asking when it was closed: it does not sleep through the 5 s of a pause on the answer.
-  await eventually('the loop has ended', () => slotQueue.deadline.dueMs === null, 4_000);
+  await eventually('the loop has ended', () => slotQueue.dueMs === null, 4_000);
 }, 60_000);
 
 test('a slot that is granted to a process that stops is given up', async () => {

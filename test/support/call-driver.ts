@@ -83,8 +83,7 @@ export function createCallDriver(
         ratePerSecond: 100,
       }),
       close: () => undefined,
-      isIdle: true,
-      deadline: { dueMs: null },
+      dueMs: null,
     },
   });
   const options: DeliveryOptions = {

@@ -1,6 +1,6 @@
 import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
-import { createLoopDeadline, type LoopDeadline } from '../../lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../../lifecycle/loop.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { loadScript, runScript } from '../../redis/script.ts';

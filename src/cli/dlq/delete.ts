@@ -2,10 +2,10 @@ import { Command } from 'commander';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import { type Deletion, deleteLetters } from '../../ledger/letters/delete-letters.ts';
 import { listDeadLetters, readLetters } from '../../ledger/letters/letter-store.ts';
+import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted } from '../format.ts';
 import { isConfirmed } from '../terminal.ts';
-import { withRedis } from '../with-redis.ts';
 import {
   addEventId,
   addFilterOptions,
@@ -52,21 +52,14 @@ export function deleteCommand(): Command {
         const remove = async (letters: readonly StoredLetter[]): Promise<void> => {
           for (const word of await deleteLetters(redis, keys, letters)) counts[word]++;
         };
-        if (eventIds.length > 0) {
-          const found = await readLetters(redis, keys, eventIds);
-          counts.gone += eventIds.length - found.length;
-          for (let from = 0; from < found.length; from += AT_A_TIME)
-            await remove(found.slice(from, from + AT_A_TIME));
-        } else {
-          let batch: StoredLetter[] = [];
-          for await (const letter of listDeadLetters(redis, keys, filterOf(flags))) {
-            batch.push(letter);
-            if (batch.length < AT_A_TIME) continue;
-            await remove(batch);
-            batch = [];
-          }
-          await remove(batch);
+        const named = eventIds.length > 0 ? await readLetters(redis, keys, eventIds) : undefined;
+        if (named !== undefined) counts.gone = eventIds.length - named.length;
+        const batch: StoredLetter[] = [];
+        for await (const letter of named ?? listDeadLetters(redis, keys, filterOf(flags))) {
+          batch.push(letter);
+          if (batch.length === AT_A_TIME) await remove(batch.splice(0));
         }
+        await remove(batch);
         process.stdout.write(resultText(counts));
         if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;
       });
@@ -91,9 +84,9 @@ function checkUsage(eventIds: readonly string[], flags: DeleteFlags): void {
 }
 
 function questionOf(flags: DeleteFlags): string {
-  const { state, limit, ...narrowing } = filterOf(flags);
-  const isNarrow = Object.keys(narrowing).length > 0 || limit !== undefined;
-  return `Delete all letters${isNarrow ? ' that match the filter' : ''} (state: ${state})? This cannot be undone.`;
+  const { state, ...others } = filterOf(flags);
+  const matching = Object.keys(others).length > 0 ? ' that match the filter' : '';
+  return `Delete all letters${matching} (state: ${state})? This cannot be undone.`;
 }
 
 function resultText({ deleted, gone, redriving, changed }: Record<Deletion, number>): string {

@@ -1,12 +1,17 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { isNativeError } from 'node:util/types';
 import { Command } from 'commander';
 import { listDeadLetters, readLetters } from '../../ledger/letters/letter-store.ts';
 import { summarizeLetters } from '../../ledger/letters/letter-summary.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
+import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { withRedis } from '../with-redis.ts';
+import { printResult } from '../format.ts';
 import { deleteCommand } from './delete.ts';
 import { addEventId, addFilterOptions, FILTER_HELP, type FilterFlags, filterOf } from './filter.ts';
-import { type Output, standardOutput, writeFileWhole } from './output.ts';
 import { redriveCommand } from './redrive.ts';
 import { letterLine, letterText, runLine, summaryText } from './text.ts';
 
@@ -30,20 +35,16 @@ Examples:
   imsync dlq export --output letters.ndjson`;
 
 export function dlqCommand(): Command {
-  const dlq = new Command('dlq')
+  return new Command('dlq')
     .description('dead letters: events that ended without an account, or without their profile')
-    .addHelpText('after', DLQ_HELP);
-  dlq.addCommand(summaryCommand(), { isDefault: true });
-  for (const command of [
-    listCommand(),
-    showCommand(),
-    redriveCommand(),
-    redrivesCommand(),
-    deleteCommand(),
-    exportCommand(),
-  ])
-    dlq.addCommand(command);
-  return dlq;
+    .addHelpText('after', DLQ_HELP)
+    .addCommand(summaryCommand(), { isDefault: true })
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(redriveCommand())
+    .addCommand(redrivesCommand())
+    .addCommand(deleteCommand())
+    .addCommand(exportCommand());
 }
 
 function summaryCommand(): Command {
@@ -52,7 +53,7 @@ function summaryCommand(): Command {
     .option('--json', 'print one JSON object')
     .action(async ({ json }: { json?: boolean }, command: Command) => {
       const summary = await withRedis(command, ({ redis, keys }) => summarizeLetters(redis, keys));
-      await standardOutput().write(json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
+      printResult(json, summary, summaryText(summary));
     });
 }
 
@@ -73,13 +74,12 @@ function listCommand(): Command {
   return addFilterOptions(command, true).action(
     async (flags: FilterFlags & { json?: boolean }, self: Command) => {
       await withRedis(self, async ({ redis, keys }) => {
-        const output = standardOutput();
         let count = 0;
         for await (const letter of listDeadLetters(redis, keys, filterOf(flags))) {
           count++;
-          if (!(await output.write(flags.json ? `${JSON.stringify(letter)}\n` : letterLine(letter)))) return;
+          await print(flags.json ? `${JSON.stringify(letter)}\n` : letterLine(letter));
         }
-        if (count === 0 && !flags.json) await output.write('no letters match\n');
+        if (count === 0 && !flags.json) await print('no letters match\n');
       });
     },
   );
@@ -98,7 +98,7 @@ function showCommand(): Command {
           EXIT.failed,
           `There is no letter for event ${eventId}. imsync dlq list shows all letters.`,
         );
-      await standardOutput().write(json ? `${JSON.stringify(letter)}\n` : letterText(letter, Date.now()));
+      printResult(json, letter, letterText(letter, Date.now()));
     });
 }
 
@@ -120,14 +120,14 @@ function exportCommand(): Command {
     async (flags: FilterFlags & { output?: string }, self: Command) => {
       await withRedis(self, async ({ redis, keys }) => {
         let count = 0;
-        const writeAll = async (output: Output): Promise<void> => {
+        const lines = async function* () {
           for await (const letter of listDeadLetters(redis, keys, filterOf(flags))) {
-            if (!(await output.write(`${JSON.stringify(letter)}\n`))) return;
+            yield `${JSON.stringify(letter)}\n`;
             count++;
           }
         };
-        if (flags.output === undefined) await writeAll(standardOutput());
-        else await writeFileWhole(flags.output, writeAll);
+        if (flags.output !== undefined) await writeFileWhole(flags.output, lines());
+        else for await (const line of lines()) await print(line);
         process.stderr.write(`${count} letters exported\n`);
       });
     },
@@ -148,9 +148,32 @@ function redrivesCommand(): Command {
     .addHelpText('after', REDRIVES_HELP)
     .action(async ({ json }: { json?: boolean }, command: Command) => {
       const runs = await withRedis(command, ({ redis, keys }) => listRuns(redis, keys));
-      const output = standardOutput();
-      for (const run of runs)
-        if (!(await output.write(json ? `${JSON.stringify(run)}\n` : runLine(run)))) return;
-      if (runs.length === 0 && !json) await output.write('there were no redrives yet\n');
+      for (const run of runs) await print(json ? `${JSON.stringify(run)}\n` : runLine(run));
+      if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });
+}
+
+/** Waits while the reader is slow. A reader that has gone ends the process: see src/cli.ts. */
+async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
+/**
+ * Writes a file that appears complete or not at all. Only its owner can read it, because letters hold users'
+ * data. An existing file is replaced.
+ */
+async function writeFileWhole(path: string, lines: AsyncIterable<string>): Promise<void> {
+  const unfinished = `${path}.unfinished-${process.pid}`;
+  try {
+    await pipeline(lines, createWriteStream(unfinished, { mode: 0o600, flags: 'wx' }));
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    if (isNativeError(error) && 'syscall' in error && 'path' in error)
+      throw new CliError(
+        EXIT.failed,
+        `${path} cannot be written: ${error.message}. Choose another file with --output.`,
+      );
+    throw error;
+  }
 }

@@ -7,7 +7,6 @@ import {
 } from '../../ledger/letters/dead-letters.ts';
 import type { LetterFilter } from '../../ledger/letters/letter-filter.ts';
 
-/** The filter options as commander gives them. */
 export interface FilterFlags {
   readonly code?: number;
   readonly reason?: DeadReason;
@@ -49,14 +48,10 @@ export function filterOf(flags: FilterFlags): LetterFilter {
   };
 }
 
-/**
- * Whether the filter selects letters. A limit alone does not say which; the states dead and all mean all of
- * them.
- */
+/** Whether the filter selects letters. A limit alone does not say which; the states dead and all mean all. */
 export function isNarrowed(flags: FilterFlags): boolean {
-  const { code, reason, user, olderThan, newerThan, state } = flags;
-  if ([code, reason, user, olderThan, newerThan].some((given) => given !== undefined)) return true;
-  return state === 'resolved';
+  const { state, limit: _limit, ...others } = filterOf(flags);
+  return state === 'resolved' || Object.keys(others).length > 0;
 }
 
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;

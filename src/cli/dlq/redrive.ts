@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { RedriveReport } from '../../tasks/redrive.ts';
 import { RunRefusedError, type RunRequest, runRedrive } from '../../tasks/redrive-run.ts';
+import { readTextFile, withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { readTextFile } from '../load-config.ts';
+import { printResult } from '../format.ts';
 import { startProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
-import { withRedis } from '../with-redis.ts';
 import {
   addEventId,
   addFilterOptions,
@@ -86,12 +86,10 @@ export function redriveCommand(): Command {
     async (eventIds: readonly string[], flags: RedriveFlags, self: Command) => {
       const request = requestOf(eventIds, flags);
       const { report, runId } = await run(request, flags, self);
-      const id = runId === undefined ? {} : { id: runId };
-      process.stdout.write(
-        flags.json
-          ? `${JSON.stringify({ ...report, ...id })}\n`
-          : redriveText(report, flags.dryRun === true, isResumable(request) ? runId : undefined),
-      );
+      // The history does not store the names of letters that were named one by one.
+      const isResumable = eventIds.length === 0 && flags.user === undefined;
+      const text = redriveText(report, flags.dryRun === true, isResumable ? runId : undefined);
+      printResult(flags.json, { ...report, id: runId }, text);
       if (report.givenUp !== null) process.exitCode = EXIT.failed;
     },
   );
@@ -144,23 +142,7 @@ function requestOf(eventIds: readonly string[], flags: RedriveFlags): RunRequest
   if (flags.resume !== undefined && isNarrowed)
     refuse('--resume continues with the filter of that redrive: leave the filter out.');
   if (flags.file !== undefined && flags.all === true) refuse('Give --file or --all, not both.');
-  return {
-    filter,
-    eventIds,
-    force: flags.force === true,
-    ...(flags.file !== undefined && { file: flags.file }),
-    ...(flags.rate !== undefined && { rate: flags.rate }),
-    ...(flags.resume !== undefined && { resume: flags.resume }),
-    ...(flags.as !== undefined && { as: flags.as }),
-  };
-}
-
-/**
- * The history does not store the names of letters that were named one by one, so such a run cannot be
- * resumed.
- */
-function isResumable({ eventIds, filter }: RunRequest): boolean {
-  return eventIds.length === 0 && filter.userId === undefined;
+  return { ...flags, filter, eventIds, force: flags.force === true };
 }
 
 function readShare(text: string): number {

@@ -3,7 +3,7 @@ import type { LetterSummary } from '../../ledger/letters/letter-summary.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
 import type { LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
 import type { GivenUp } from '../../tasks/redrive-policy.ts';
-import { counted, isoTime, type NamedValue, namedLines } from '../format.ts';
+import { attemptText, counted, isoTime, type NamedValue, namedLines } from '../format.ts';
 
 /** Dead letters and redrives as text for a person. Pure; times are ISO, UTC. */
 
@@ -62,12 +62,7 @@ export function letterText(letter: StoredLetter, nowMs: number): string {
     ['first seen', isoTime(letter.firstSeenAt)],
     ['dead since', deadSinceText(letter)],
     ['call', command === '' ? 'none was made' : `${command}, HTTP ${httpStatus || 'none'}`],
-    ...letter.attempts.map(
-      ({ at, command, errorCode, httpStatus }): NamedValue => [
-        'attempt',
-        `${isoTime(at)}  ${command}  ${errorCode || `HTTP ${httpStatus || 'none'}`}`,
-      ],
-    ),
+    ...letter.attempts.map((attempt): NamedValue => ['attempt', attemptText(attempt)]),
     ...letter.redrives.map(({ at, by }): NamedValue => ['redriven', `${isoTime(at)}  by ${by}`]),
     ...Object.entries(letter.event).map(
       ([name, value]): NamedValue => ['field', `${name} = ${JSON.stringify(value)}`],

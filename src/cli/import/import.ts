@@ -1,21 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { needsOwnCall } from '../../tasks/backfill/connect.ts';
-import { dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
+import { type DryRun, dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
+import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
-import { loadForCommand } from '../load-config.ts';
-import { onInterrupt } from '../terminal.ts';
-import {
-  addRowsOptions,
-  openedRows,
-  openedText,
-  ROWS_HELP,
-  rowsError,
-  rulesOf,
-  watchRows,
-} from './rows-input.ts';
-import { startRowsProgress } from './rows-progress.ts';
+import { duration, grouped, printResult } from '../format.ts';
+import { addRowsOptions, openedText, ROWS_HELP, rulesOf, withRows } from './rows-input.ts';
 import { checkImport, type ImportFlags, runImport } from './run-import.ts';
-import { dryRunText } from './text.ts';
 
 const HELP = `${ROWS_HELP}
 
@@ -44,7 +34,7 @@ export function importCommand(): Command {
   const command = new Command('import')
     .description('import existing users from a file')
     .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
-  addRowsOptions(command)
+  return addRowsOptions(command)
     .option('--update', 'add every row, and overwrite the profiles of existing accounts')
     .option('--dry-run', 'read and count all rows; change nothing and make no calls')
     .option('--wait', 'wait until every event has ended, and report how')
@@ -60,7 +50,6 @@ export function importCommand(): Command {
         ? await runDryRun(file, flags, self)
         : await runImport(file, flags, self);
     });
-  return command;
 }
 
 function rowNumber(text: string): number {
@@ -71,36 +60,49 @@ function rowNumber(text: string): number {
 /** Reads all rows; needs neither Redis nor the API. Resolves to the exit code. */
 async function runDryRun(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
-  const rows = await openedRows(file, flags);
-  const progress = startRowsProgress('dry run');
-  const interruption = onInterrupt(() => rows.close());
-  const watched = watchRows(rows);
-  try {
+  return withRows({ verb: 'dry run', file }, flags, async ({ rows, watched, progress, signal }) => {
     progress.say(openedText(rows));
-    const found = await dryRun(
-      watched.rows(),
-      rulesOf(config, flags),
-      needsOwnCall(config.api.form),
-      (done) =>
-        progress.show({ rows: done, estimatedRows: watched.estimatedRows(), words: 'nothing is changed' }),
-      interruption.signal,
+    const onProgress = (done: number): void =>
+      progress.show({ rows: done, estimatedRows: watched.estimatedRows(), words: 'nothing is changed' });
+    const isAlone = needsOwnCall(config.api.form);
+    const found = await dryRun(watched.rows(), rulesOf(config, flags), isAlone, onProgress, signal).catch(
+      (error: Error) => {
+        // The interruption closes the file, and reading a closed file fails.
+        if (!signal.aborted) throw error;
+      },
     );
+    if (found === undefined) return EXIT.failed;
     progress.end();
     const warnings = watched.warnings();
     const seconds = secondsAtQuota(config, found);
-    process.stdout.write(
-      flags.json
-        ? `${JSON.stringify({ file, dryRun: true, ...found, warnings, secondsAtQuota: seconds })}\n`
-        : dryRunText(found, warnings, seconds),
+    const result = { file, dryRun: true, ...found, warnings, secondsAtQuota: seconds };
+    printResult(flags.json, result, dryRunText(found, warnings, seconds));
+    return found.rejected > 0 ? EXIT.failed : EXIT.done;
+  });
+}
+
+/** `secondsAtQuota`: the time that all valid rows take. */
+function dryRunText(found: DryRun, warnings: readonly string[], secondsAtQuota: number): string {
+  const { rows, valid, rejected, reasons, withNick, withFaceUrl, longProfiles, alone } = found;
+  const lines = [
+    ...warnings.map((warning) => `Warning: ${warning}`),
+    `rows           ${grouped(rows)}`,
+    `valid          ${grouped(valid)}  ${grouped(withNick)} with a nick, ${grouped(withFaceUrl)} with a picture`,
+    `rejected       ${grouped(rejected)}`,
+    ...reasons.map(
+      ({ reason, rows: count, firstLine }) => `  ${grouped(count)}: ${reason} (first in line ${firstLine})`,
+    ),
+  ];
+  if (longProfiles > 0)
+    lines.push(
+      `${grouped(longProfiles)} have a nick or picture over 500 bytes: their accounts are created without it.`,
     );
-    return interruption.exitCode ?? (found.rejected > 0 ? EXIT.failed : EXIT.done);
-  } catch (error) {
-    // The interruption closes the file, and reading a closed file fails.
-    if (interruption.exitCode !== undefined) return interruption.exitCode;
-    throw rowsError(error, '');
-  } finally {
-    progress.end();
-    interruption.release();
-    rows.close();
-  }
+  if (alone > 0)
+    lines.push(
+      `${grouped(alone)} need a call of their own (legacy form: robots and users with a profile; hosted mode: all users).`,
+    );
+  lines.push(
+    `At the full quota the import takes ${duration(secondsAtQuota)} if no account exists yet. Nothing was changed, and no calls were made.`,
+  );
+  return `${lines.join('\n')}\n`;
 }

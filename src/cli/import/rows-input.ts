@@ -11,8 +11,10 @@ import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/
 import { createDigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
+import { type RowsProgress, startRowsProgress } from '../progress.ts';
+import { onInterrupt } from '../terminal.ts';
 
-/** The file of an import or a verification: its options, opening it, watching its rows, and its errors. */
+/** What the verbs that read a file share: options, opening, watching the rows, errors, Ctrl-C. */
 
 /** The options that say how a file is read, as commander gives them. */
 export interface RowsFlags {
@@ -76,19 +78,38 @@ function delimiter(text: string): string {
   return found;
 }
 
-/** Opens the file. Throws a CliError for a file that cannot be used. */
-export async function openedRows(file: string, flags: RowsFlags): Promise<OpenRows> {
-  try {
-    return await openRows(file, {
-      ...(flags.format !== undefined && { format: flags.format }),
-      ...(flags.encoding !== undefined && { encoding: flags.encoding }),
-      ...(flags.delimiter !== undefined && { delimiter: flags.delimiter }),
-      mapping: flags.map ?? {},
-      header: flags.header,
-      quotes: flags.quotes,
-    });
-  } catch (error) {
+/** What a verb that reads a file works with. */
+export interface RowsRun {
+  readonly rows: OpenRows;
+  readonly watched: WatchedRows;
+  readonly progress: RowsProgress;
+  /** Aborted by Ctrl-C. Then the file is closed, too. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens the file for `work`, and closes it at the end. Resolves to the exit code. Throws a CliError.
+ * `advice`: what to do when the API refuses account_check.
+ */
+export async function withRows(
+  { verb, file, advice = '' }: { verb: string; file: string; advice?: string },
+  flags: RowsFlags,
+  work: (run: RowsRun) => Promise<number>,
+): Promise<number> {
+  const rows = await openRows(file, { ...flags, mapping: flags.map ?? {} }).catch((error: Error) => {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
+  });
+  const progress = startRowsProgress(verb);
+  const interruption = onInterrupt(() => rows.close());
+  try {
+    const exitCode = await work({ rows, watched: watchRows(rows), progress, signal: interruption.signal });
+    return interruption.exitCode ?? exitCode;
+  } catch (error) {
+    throw rowsError(error, advice);
+  } finally {
+    progress.end();
+    interruption.release();
+    rows.close();
   }
 }
 
@@ -124,7 +145,7 @@ export interface WatchedRows {
   warnings(): string[];
 }
 
-export function watchRows(open: OpenRows): WatchedRows {
+function watchRows(open: OpenRows): WatchedRows {
   const digits = createDigitWatch();
   let read = 0;
   let isDone = false;
@@ -158,11 +179,8 @@ export function watchRows(open: OpenRows): WatchedRows {
   };
 }
 
-/**
- * Gives an error of a verb that reads a file its exit code. `advice`: what to do when the API refuses
- * account_check.
- */
-export function rowsError(error: unknown, advice: string): unknown {
+/** Gives an error its exit code. */
+function rowsError(error: unknown, advice: string): unknown {
   if (error instanceof UnreadableRowsError || error instanceof CheckpointError)
     return new CliError(EXIT.failed, error.message);
   if (error instanceof ChecksRefusedError)

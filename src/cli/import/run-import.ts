@@ -4,35 +4,22 @@ import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
 import {
   type Checkpoint,
+  type ImportCounts,
   identityOf,
   newCheckpoint,
   readCheckpoint,
   removeCheckpoint,
   writeCheckpoint,
 } from '../../tasks/backfill/checkpoint.ts';
-import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
+import { type Backfill, needsOwnCall } from '../../tasks/backfill/connect.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
-import { openRejectFile } from '../../tasks/backfill/reject-file.ts';
-import { awaitTally, openTally, readTally, type Tally } from '../../tasks/backfill/tally.ts';
-import type { OpenRows } from '../../tasks/rows/open-rows.ts';
+import { openRejectFile, type RejectFile } from '../../tasks/backfill/reject-file.ts';
+import { awaitTally, openTally, readTally, type Tally, underWay } from '../../tasks/backfill/tally.ts';
+import { loadForCommand } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { grouped } from '../format.ts';
-import { loadForCommand, readTextFile } from '../load-config.ts';
-import { type Interruption, onInterrupt } from '../terminal.ts';
-import { notReached } from '../with-redis.ts';
-import {
-  openedRows,
-  openedText,
-  type RowsFlags,
-  rejectShape,
-  rowsError,
-  rulesOf,
-  type WatchedRows,
-  watchRows,
-} from './rows-input.ts';
-import { type RowsProgress, startRowsProgress } from './rows-progress.ts';
-import { createStallReporter, type StallReporter } from './stall-reporter.ts';
-import { type ImportSummary, outcomeOf, progressWords, summaryText } from './text.ts';
+import { countedLines, duration, grouped, type NamedCount, printResult } from '../format.ts';
+import { openedText, type RowsFlags, type RowsRun, rejectShape, rulesOf, withRows } from './rows-input.ts';
+import { type StallReporter, withBackfill } from './with-backfill.ts';
 
 export interface ImportFlags extends RowsFlags {
   readonly update?: boolean;
@@ -57,48 +44,49 @@ export function checkImport(file: string, flags: ImportFlags): void {
       throw new CliError(EXIT.usage, `${own} is the file to be imported: name another file.`);
 }
 
-/** One import: what it reads, where it writes, and where it begins. */
+/** One import: what it works with, where it writes, and how far it has come. */
 interface ImportJob {
   readonly file: string;
   readonly flags: ImportFlags;
   readonly config: Config;
-  readonly rows: OpenRows;
-  readonly rejectFile: string;
+  readonly run: RowsRun;
+  readonly rejects: RejectFile;
   /** Undefined for standard input. */
   readonly checkpointFile: string | undefined;
   readonly from: Checkpoint;
-  /** Whether account_check is asked which accounts exist. */
-  readonly withChecks: boolean;
-}
-
-/** What an import prints to while it runs, and what watches it. */
-interface ImportView {
-  readonly progress: RowsProgress;
-  readonly stalls: StallReporter;
-  readonly watched: WatchedRows;
-  readonly interruption: Interruption;
   /** The checkpoint of the rows that are done. */
   at: Checkpoint;
 }
 
-/** Imports a file. Resolves to the exit code. */
+/** Resolves to the exit code. */
 export async function runImport(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
   // In hosted mode registering an existing account changes nothing, so no account needs to be asked for.
   const withChecks = !(flags.update || config.api.form === 'hosted');
   if (withChecks) requireForWorker(config);
   else requireForRedis(config);
-  const rows = await openedRows(file, flags);
-  try {
+  const advice = ' Then run the same command again, or import without asking: --update.';
+  return withRows({ verb: 'import', file, advice }, flags, async (run) => {
+    const { rows, progress, signal } = run;
     const rejectFile = flags.rejects ?? `${file === '-' ? 'imsync-import' : file}.rejects.${rows.format}`;
     const checkpointFile = file === '-' ? undefined : (flags.checkpoint ?? `${file}.imsync-checkpoint`);
     const from = await firstCheckpoint(file, flags, config, checkpointFile);
-    return await work({ file, flags, config, rows, rejectFile, checkpointFile, from, withChecks });
-  } catch (error) {
-    throw rowsError(error, ' Then run the same command again, or import without asking: --update.');
-  } finally {
-    rows.close();
-  }
+    signal.addEventListener('abort', () =>
+      progress.say('Stopping after the current step. A second Ctrl-C stops at once.'),
+    );
+    if (from.rejectBytes === 0) await rm(rejectFile, { force: true });
+    const rejects = openRejectFile(rejectFile, rejectShape(rows), from.rejectBytes);
+    const job = { file, flags, config, run, rejects, checkpointFile, from, at: from };
+    try {
+      return await importAll(job, withChecks);
+    } catch (error) {
+      progress.end();
+      if (job.at.rows > from.rows) process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
+      throw error;
+    } finally {
+      await rejects.close();
+    }
+  });
 }
 
 /** Where the import begins or continues. Throws CheckpointError. */
@@ -116,70 +104,44 @@ async function firstCheckpoint(
   return found ?? { ...newCheckpoint(identity), rows: skipRows };
 }
 
-async function work(job: ImportJob): Promise<number> {
-  const { file, flags, config, rows, from, withChecks } = job;
+async function importAll(job: ImportJob, withChecks: boolean): Promise<number> {
+  const { file, flags, config, run, rejects } = job;
   const startedMs = performance.now();
-  const progress = startRowsProgress('import');
-  const stalls = createStallReporter((text) => progress.say(text));
-  let backfill: Backfill | undefined;
-  const interruption = onInterrupt(() => {
-    progress.say('Stopping after the current step. A second Ctrl-C stops at once.');
-    rows.close();
-    backfill?.checks?.close();
-  });
-  const { signal } = interruption;
-  const view: ImportView = { progress, stalls, watched: watchRows(rows), interruption, at: from };
-  if (from.rejectBytes === 0) await rm(job.rejectFile, { force: true });
-  const rejects = openRejectFile(job.rejectFile, rejectShape(rows), from.rejectBytes);
-  try {
-    for (const text of greetings(job)) progress.say(text);
-    const { report } = stalls;
-    backfill = await openBackfill({ config, readFile: readTextFile, withChecks, signal, report }).catch(
-      (error: Error) => {
-        throw notReached(config, error);
-      },
-    );
-    const outcome = await addAndWait(job, view, backfill, rejects);
-    const complete = !signal.aborted;
-    if (complete && job.checkpointFile !== undefined) await removeCheckpoint(job.checkpointFile);
-    const summary: ImportSummary = {
-      file,
-      complete,
-      counts: view.at.counts,
-      rejectFile: rejects.bytes > 0 ? rejects.path : undefined,
-      warnings: view.watched.warnings(),
-      outcome: outcome && outcomeOf(outcome),
-      seconds: (performance.now() - startedMs) / 1_000,
-    };
-    progress.end();
-    process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
-    if (!complete) process.stderr.write(`${resumeText(file, view.at.rows)}\n`);
-    return interruption.exitCode ?? exitCodeOf(summary);
-  } catch (error) {
-    progress.end();
-    if (view.at.rows > from.rows) process.stderr.write(`${resumeText(file, view.at.rows)}\n`);
-    throw error;
-  } finally {
-    stalls.close();
-    interruption.release();
-    await rejects.close();
-    await backfill?.close();
-  }
+  for (const text of greetings(job)) run.progress.say(text);
+  const tally = await withBackfill(config, withChecks, run, (backfill, stalls) =>
+    addAndWait(job, backfill, stalls),
+  );
+  const complete = !run.signal.aborted;
+  if (complete && job.checkpointFile !== undefined) await removeCheckpoint(job.checkpointFile);
+  const summary: ImportSummary = {
+    file,
+    complete,
+    counts: job.at.counts,
+    rejectFile: rejects.bytes > 0 ? rejects.path : undefined,
+    warnings: run.watched.warnings(),
+    outcome: tally && { ...tally, underWay: underWay(tally) },
+    seconds: (performance.now() - startedMs) / 1_000,
+  };
+  run.progress.end();
+  printResult(flags.json, summary, summaryText(summary));
+  if (!complete) process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
+  const { counts, outcome } = summary;
+  const bad = counts.rejected + counts.unasked + (outcome?.deadLettered ?? 0) + (outcome?.underWay ?? 0);
+  return bad > 0 ? EXIT.failed : EXIT.done;
 }
 
 /** Adds the rows; with --wait it then waits until their events have ended. Resolves to how they ended. */
 async function addAndWait(
-  { flags, config, from, checkpointFile }: ImportJob,
-  view: ImportView,
+  job: ImportJob,
   { redis, keys, hold, checks, limit, writer }: Backfill,
-  rejects: ReturnType<typeof openRejectFile>,
+  stalls: StallReporter,
 ): Promise<Tally | undefined> {
-  const { progress, stalls, watched } = view;
-  const { signal } = view.interruption;
+  const { flags, config, rejects, from, checkpointFile } = job;
+  const { progress, watched, signal } = job.run;
   await openTally(redis, keys, from.tally);
   let ended = 0;
-  stalls.watch(hold, () => view.at.counts.rows + ended);
-  view.at = await importRows({
+  stalls.watch(hold, () => job.at.counts.rows + ended);
+  job.at = await importRows({
     rows: watched.rows(),
     rules: rulesOf(config, flags),
     checks,
@@ -192,7 +154,7 @@ async function addAndWait(
       if (checkpointFile !== undefined) await writeCheckpoint(checkpointFile, checkpoint);
     },
     onProgress: (checkpoint) => {
-      view.at = checkpoint;
+      job.at = checkpoint;
       const words = progressWords(checkpoint.counts, stalls.words);
       progress.show({ rows: checkpoint.rows, estimatedRows: watched.estimatedRows(), words });
     },
@@ -204,14 +166,14 @@ async function addAndWait(
   const onLook = (tally: Tally): void => {
     ended = tally.imported + tally.superseded + tally.deadLettered;
     const words = `${grouped(ended)} of ${grouped(tally.accepted)} events have ended`;
-    progress.show({ rows: view.at.rows, estimatedRows: view.at.rows, words });
+    progress.show({ rows: job.at.rows, estimatedRows: job.at.rows, words });
   };
   return awaitTally({ redis, keys, tally: from.tally, signal, onLook });
 }
 
 /** What is said before the first row. */
-function greetings({ file, flags, config, rows, from }: ImportJob): string[] {
-  const found = [openedText(rows)];
+function greetings({ file, flags, config, run, from }: ImportJob): string[] {
+  const found = [openedText(run.rows)];
   if (config.api.form === 'hosted')
     found.push('Hosted mode: no account is asked for, since registering an account twice changes nothing.');
   if (from.rows > 0) found.push(`Continuing after row ${grouped(from.rows)}.`);
@@ -226,7 +188,60 @@ function resumeText(file: string, rows: number): string {
   return `Stopped after row ${rows}. To continue: ${how}.`;
 }
 
-function exitCodeOf({ counts, outcome }: ImportSummary): number {
-  const bad = counts.rejected + counts.unasked + (outcome?.deadLettered ?? 0) + (outcome?.underWay ?? 0);
-  return bad > 0 ? EXIT.failed : EXIT.done;
+/** The result of an import. `--json` prints it as it is. */
+export interface ImportSummary {
+  readonly file: string;
+  /** False when the import was interrupted. */
+  readonly complete: boolean;
+  readonly counts: ImportCounts;
+  /** Undefined when no row was rejected. */
+  readonly rejectFile: string | undefined;
+  readonly warnings: readonly string[];
+  /** How the events of all runs of this import ended; undefined without --wait. */
+  readonly outcome: (Tally & { readonly underWay: number }) | undefined;
+  readonly seconds: number;
+}
+
+function summaryText({ complete, counts, rejectFile, warnings, outcome, seconds }: ImportSummary): string {
+  const rows: NamedCount[] = [
+    ['rows', counts.rows, complete ? '' : 'so far'],
+    ['added', counts.added, outcome === undefined && counts.added > 0 ? 'the workers import them' : ''],
+    ['existing', counts.there, counts.there > 0 ? 'not changed; --update overwrites their profiles' : ''],
+    ['rejected', counts.rejected, counts.rejected > 0 ? `in ${rejectFile}` : ''],
+  ];
+  if (counts.unasked > 0)
+    rows.push(['not checked', counts.unasked, `the API does not say whether they exist; in ${rejectFile}`]);
+  if (outcome !== undefined) {
+    const more = outcome.accepted - counts.added;
+    const twice = more > 0 ? `${grouped(more)} of them added twice, because the import was killed` : '';
+    rows.push(
+      ['events', outcome.accepted, twice],
+      ['  imported', outcome.imported, ''],
+      ['  superseded', outcome.superseded, outcome.superseded > 0 ? 'by a newer event of the user' : ''],
+      ['  dead letters', outcome.deadLettered, reasonsText(outcome)],
+    );
+    if (outcome.underWay > 0)
+      rows.push(['  not counted', outcome.underWay, complete ? UNCOUNTED : 'not ended yet']);
+  }
+  const lines = [...warnings.map((warning) => `Warning: ${warning}`), ...countedLines(rows)];
+  return `${[...lines, `It took ${duration(seconds)}.`].join('\n')}\n`;
+}
+
+const UNCOUNTED =
+  'ended by workers of a version that does not count them; imsync verify shows which accounts exist';
+
+function reasonsText({ deadByReason, deadLettered }: Tally): string {
+  if (deadLettered === 0) return '';
+  const parts = Object.entries(deadByReason).map(([reason, count]) => `${count} ${reason}`);
+  return `${parts.join(', ')}; see imsync dlq list`;
+}
+
+/** What happened to the rows so far. The progress line shows it. */
+function progressWords(counts: ImportCounts, obstacle: string): string {
+  const bad = counts.rejected + counts.unasked;
+  const parts = [`${grouped(counts.added)} added`];
+  if (counts.there > 0) parts.push(`${grouped(counts.there)} existing`);
+  if (bad > 0) parts.push(`${grouped(bad)} rejected`);
+  if (obstacle !== '') parts.push(obstacle);
+  return parts.join(', ');
 }

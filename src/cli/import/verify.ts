@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
-import type { UserInput } from '../../event/fields.ts';
-import { type Backfill, needsOwnCall, openBackfill } from '../../tasks/backfill/connect.ts';
+import { type Backfill, needsOwnCall } from '../../tasks/backfill/connect.ts';
+import { addAll } from '../../tasks/backfill/import-rows.ts';
 import { openRejectFile, type Reject, type RejectFile } from '../../tasks/backfill/reject-file.ts';
 import {
   type RowState,
@@ -11,25 +11,20 @@ import {
   type VerifyCounts,
   verifyRows,
 } from '../../tasks/backfill/verify-rows.ts';
+import { loadForCommand } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { countedLines, grouped, type NamedCount } from '../format.ts';
-import { loadForCommand, readTextFile } from '../load-config.ts';
-import { onInterrupt } from '../terminal.ts';
-import { notReached } from '../with-redis.ts';
+import { countedLines, grouped, type NamedCount, printResult } from '../format.ts';
 import {
   addRowsOptions,
-  openedRows,
   openedText,
   ROWS_HELP,
   type RowsFlags,
+  type RowsRun,
   rejectShape,
-  rowsError,
   rulesOf,
-  type WatchedRows,
-  watchRows,
+  withRows,
 } from './rows-input.ts';
-import { type RowsProgress, startRowsProgress } from './rows-progress.ts';
-import { createStallReporter, type StallReporter } from './stall-reporter.ts';
+import { type StallReporter, withBackfill } from './with-backfill.ts';
 
 interface VerifyFlags extends RowsFlags {
   readonly enqueueMissing?: boolean;
@@ -58,7 +53,7 @@ export function verifyCommand(): Command {
   const command = new Command('verify')
     .description('check whether the users of a file have accounts')
     .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
-  addRowsOptions(command)
+  return addRowsOptions(command)
     .option('--enqueue-missing', 'add the missing users to the intake')
     .option('--missing-file <file>', 'write the users without an account to this file')
     .option('--json', 'print the summary as one JSON object')
@@ -66,66 +61,33 @@ export function verifyCommand(): Command {
     .action(async (file: string, flags: VerifyFlags, self: Command) => {
       process.exitCode = await runVerify(file, flags, self);
     });
-  return command;
 }
 
-/** What a verification works with. */
-interface VerifyJob {
-  readonly flags: VerifyFlags;
-  readonly config: Config;
-  readonly watched: WatchedRows;
-  readonly missing: RejectFile;
-  readonly progress: RowsProgress;
-  readonly stalls: StallReporter;
-  readonly signal: AbortSignal;
-}
-
-/** Verifies a file. Resolves to the exit code. */
+/** Resolves to the exit code. */
 async function runVerify(file: string, flags: VerifyFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
+  const { missingFile } = flags;
   checkVerify(file, flags, config);
   requireForWorker(config);
-  const rows = await openedRows(file, flags);
-  const progress = startRowsProgress('verify');
-  const stalls = createStallReporter((text) => progress.say(text));
-  const watched = watchRows(rows);
-  let backfill: Backfill | undefined;
-  const interruption = onInterrupt(() => {
-    rows.close();
-    backfill?.checks?.close();
+  return withRows({ verb: 'verify', file }, flags, async (run) => {
+    const { rows, watched, progress, signal } = run;
+    if (missingFile !== undefined) await rm(missingFile, { force: true });
+    const missing = openRejectFile(missingFile ?? '', rejectShape(rows), 0);
+    try {
+      progress.say(openedText(rows));
+      const counts = await withBackfill(config, true, run, (backfill, stalls) =>
+        verifyAll({ flags, config, run, missing }, backfill, stalls),
+      );
+      progress.end();
+      const complete = !signal.aborted;
+      const warnings = watched.warnings();
+      const text = summaryText(counts, warnings, flags, complete);
+      printResult(flags.json, { file, complete, counts, missingFile, warnings }, text);
+      return counts.imported === counts.rows ? EXIT.done : EXIT.failed;
+    } finally {
+      await missing.close();
+    }
   });
-  const { signal } = interruption;
-  if (flags.missingFile !== undefined) await rm(flags.missingFile, { force: true });
-  const missing = openRejectFile(flags.missingFile ?? '', rejectShape(rows), 0);
-  try {
-    progress.say(openedText(rows));
-    const { report } = stalls;
-    backfill = await openBackfill({ config, readFile: readTextFile, withChecks: true, signal, report }).catch(
-      (error: Error) => {
-        throw notReached(config, error);
-      },
-    );
-    const job = { flags, config, watched, missing, progress, stalls, signal };
-    const counts = await verifyAll(job, backfill);
-    progress.end();
-    const complete = !signal.aborted;
-    const warnings = watched.warnings();
-    process.stdout.write(
-      flags.json
-        ? `${JSON.stringify({ file, complete, counts, missingFile: flags.missingFile, warnings })}\n`
-        : summaryText(counts, warnings, flags, complete),
-    );
-    return interruption.exitCode ?? (counts.imported === counts.rows ? EXIT.done : EXIT.failed);
-  } catch (error) {
-    progress.end();
-    throw rowsError(error, '');
-  } finally {
-    stalls.close();
-    interruption.release();
-    rows.close();
-    await missing.close();
-    await backfill?.close();
-  }
 }
 
 function checkVerify(file: string, flags: VerifyFlags, config: Config): void {
@@ -138,13 +100,23 @@ function checkVerify(file: string, flags: VerifyFlags, config: Config): void {
     throw new CliError(EXIT.usage, `${file} is the file to be verified: name another --missing-file.`);
 }
 
+interface VerifyJob {
+  readonly flags: VerifyFlags;
+  readonly config: Config;
+  readonly run: RowsRun;
+  readonly missing: RejectFile;
+}
+
 /** Checks every row; writes and enqueues the missing users as the flags say. */
-async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCounts> {
-  const { flags, config, watched, progress, stalls, signal } = job;
-  const { checks, redis, keys, hold } = backfill;
+async function verifyAll(
+  { flags, config, run, missing }: VerifyJob,
+  { checks, redis, keys, hold, limit, writer }: Backfill,
+  stalls: StallReporter,
+): Promise<VerifyCounts> {
   if (checks === undefined)
     throw new RangeError('verify runs without account_check: a bug, please report it');
-  const enqueue = enqueuerOf(config, backfill);
+  const { watched, progress, signal } = run;
+  const intake = { limit, writer: writer(), isAlone: needsOwnCall(config.api.form) };
   let done = 0;
   stalls.watch(hold, () => done);
   return verifyRows({
@@ -154,9 +126,11 @@ async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCoun
     redis,
     keys,
     onRows: async (found) => {
-      if (flags.missingFile !== undefined) await job.missing.add(found.flatMap(withoutAccount));
+      if (flags.missingFile !== undefined) await missing.add(found.flatMap(withoutAccount));
       if (!flags.enqueueMissing) return 0;
-      return enqueue(found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : [])));
+      const users = found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : []));
+      await addAll(intake, users);
+      return users.length;
     },
     onProgress: (counts) => {
       done = counts.rows;
@@ -165,24 +139,6 @@ async function verifyAll(job: VerifyJob, backfill: Backfill): Promise<VerifyCoun
     },
     signal,
   });
-}
-
-/** Adds users to the intake as fast as the in-flight limit allows. Resolves to their number. */
-function enqueuerOf(
-  config: Config,
-  { limit, writer: openWriter }: Backfill,
-): (users: readonly UserInput[]) => Promise<number> {
-  const isAlone = needsOwnCall(config.api.form);
-  const writer = openWriter();
-  return async (users) => {
-    for (let from = 0; from < users.length; ) {
-      const rest = users.slice(from);
-      const room = await limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));
-      await writer.write(rest.slice(0, room));
-      from += room;
-    }
-    return users.length;
-  };
 }
 
 /** Written as a reject is, with line and reason before its own columns, so that it can be imported again. */

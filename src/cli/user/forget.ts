@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
+import { withRedis } from '../context.ts';
 import { readAge } from '../dlq/filter.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { counted } from '../format.ts';
+import { counted, printResult } from '../format.ts';
 import { isConfirmed } from '../terminal.ts';
-import { withRedis } from '../with-redis.ts';
 
 interface ForgetFlags {
   readonly yes?: boolean;
@@ -71,7 +71,7 @@ export function forgetCommand(): Command {
         process.stdout.write('nothing was erased\n');
         return;
       }
-      process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : forgetText(report));
+      printResult(flags.json, report, forgetText(report));
       if (!report.complete && !report.dryRun) process.exitCode = EXIT.failed;
     });
 }

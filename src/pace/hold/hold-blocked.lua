@@ -1,5 +1,4 @@
--- hold-blocked: what the fleet concludes from an answer that says "no call can succeed". The operation `blocked` of
--- hold.lua.
+-- hold-blocked: the operation `blocked` of hold.lua, for an answer that says "no call can succeed".
 
 -- While calls passed of late: so many answers in a row say that no call can succeed before that is believed,
 -- because each of them may follow one user of its call.
@@ -49,7 +48,7 @@ function answers.blocked()
     redis.call('HSET', keys.hold, 'thenProof', proof)
     return beginHold(kind, 'import', 0, first, most)
   end
-  -- Held once more for the same reason as soon as it was let go: the proof was not good enough, the gap goes on.
+  -- Held once more for the same reason soon after: the proof was not good enough, and the gap goes on growing.
   local last = readFields(keys.hold, 'clearedAt', 'clearedCode', 'clearedGapMs', 'clearedBy')
   local isFlap = last.clearedAt and last.clearedCode == text(request.errorCode) and last.clearedBy ~= 'call'
     and math.abs(nowMs - tonumber(last.clearedAt)) < FLAP_MS

@@ -5,31 +5,30 @@
 --   epoch                         grows at every change that stops or frees the fleet
 --   held (JSON), kind, proof      why no call can succeed, and what proves that it is over
 --   heldSince, nextProbeAt        and probeGapMs, firstGapMs, maxGapMs: the gaps between probes
---   probeUntil                    lease of the probe that is out; leaseMs: its length where it is shorter than slot.ts has it
+--   probeUntil                    lease of the probe that is out; leaseMs: its length, if shorter than in slot.ts
 --   probes                        probes that failed in this hold
---   newcomer, newcomerUntil       the call record that is the next probe, for a while; proves: its import is the proof
---   freshAt                       the count of probes for which cut.lua sent a fresh call ahead (fresh-call.lua)
+--   newcomer, newcomerUntil       the call record that is the next probe, for a while; proves: it is the proof
+--   freshAt                       the count of probes for which cut.lua sent a fresh call ahead
 --   heldMs                        milliseconds of holds and pauses that ended
 --   clearedAt, clearedCode,       of the last hold, to tell a recovery from a flap
 --   clearedGapMs, clearedBy
 --   paused (JSON), stoppedFrom    an operator's pause, and from when on it is not counted in heldMs yet
---   causeAt                       when the call started whose answer began the hold
---   passedAt                      when the newest call started that imported an account (hold-end.lua)
---   newPassedAt                   when the newest call started that made an account that did not exist
---   failedBy, appFailures         the call record that failed since then ('*': several did), and how many answers said
---                                 since then that no call can succeed
+--   causeAt                       start of the call whose answer began the hold
+--   passedAt, newPassedAt         start of the newest call that imported an account; that made a new one
+--   failedBy, appFailures         the call record that failed since then ('*': several did), and how many answers
+--                                 said since then that no call can succeed
 --   failedProbe                   the call record whose call failed last as a probe, or began the hold
 --   thenProof                     what proves the end of the hold once its quick probes have failed
---   badCalls, badUsers            answers in a row that would dead-letter, and the users whose first answer was among them
+--   badCalls, badUsers            answers in a row that would dead-letter, and the users they spoke of first
 --   troubleSince, troubleCalls,   transient failures in a row
 --   troubleAt
 
--- Somebody passed a moment ago. Then the first probes of a hold go out without a gap.
+-- If a call passed a moment ago, so many probes of a hold go out without a gap.
 local QUICK_PROBES = 3
 local SHORT_GAP_MS, SHORT_MAX_GAP_MS = 1000, 3000
--- A hold whose gaps are short must not outlast its reason by the lease of a probe that went out just before: a
--- fresh probe goes out beside one that hangs. Other holds keep the longer lease of slot.ts, because a signature
--- that is refused too often is punished for it.
+-- A hold whose gaps are short must not outlast its reason by the lease of a probe that went out just before:
+-- a fresh probe goes out beside one that hangs. Other holds keep the longer lease of slot.ts, because a
+-- signature that is refused too often is punished for it.
 local SHORT_LEASE_MS = 2000
 
 -- The fields that hold.lua has read. `isProbe`: the answer is that of the probe of this epoch.

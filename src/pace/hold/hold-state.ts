@@ -14,28 +14,27 @@ import { loadScript, runScript } from '../../redis/script.ts';
  * - *running*: calls get slots.
  * - *held(kind)*: no slot is granted. Calls on the wire finish; what they say comes from an older epoch and
  *   changes nothing. Events wait in the stream. Time held counts against no event.
- * - *probing*: one call of the fleet is out, under a lease. A prober that dies is replaced when the lease ends.
+ * - *probing*: one call of the fleet is out, under a lease. If its process dies, another one probes then.
  *
  * What starts a hold, and what its probes must prove:
- * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an ID
- *   that does not exist must pass. If calls are held again right after, the check was not proof enough: from
- *   then on a waiting call is the probe.
- * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the calls
- *   that wait, and that call is the probe: existing accounts pass whatever the plan says.
+ * - an answer of class `app` (credentials, region, permission, disabled, configuration): account_check of an
+ *   ID that does not exist must pass. If calls are held again right after, the check was not proof enough:
+ *   from then on a waiting call is the probe.
+ * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the
+ *   calls that wait, and that call is the probe: existing accounts pass whatever the plan says.
  * - `outage`, 5 s of transport faults, silence or transient answers without a success: any answer of the API.
- * - `brake`, five answers in a row that would dead-letter, over 100 different users, without a success: one account
- *   must be imported. Its probes are single accounts (scouts), the first three without a gap: if accounts are
- *   at fault and not the app, one of them passes at once.
+ * - `brake`, five answers in a row that would dead-letter, over 100 different users, without a success: one
+ *   account must be imported. Its probes are single accounts (scouts), the first three without a gap: if
+ *   accounts are at fault and not the app, one of them passes at once.
  *
- * State and script: hold.lua. All of it lives in Redis, so it outlives every process.
+ * Fields: hold-change.lua. Script: hold.lua. All of it lives in Redis, so it outlives every process.
  */
 
 const holdScript = loadScript(
   import.meta.url,
   '../../redis/prelude.lua',
-  'hold-end.lua',
+  'hold-shared.lua',
   'hold-change.lua',
-  'whose-fault.lua',
   'hold-answers.lua',
   'hold-blocked.lua',
   'hold.lua',
@@ -68,10 +67,14 @@ export interface FleetState {
   readonly heldMs: number;
 }
 
-/** An answer of class `app`, with what its hold is called. */
-export interface Blocked {
+/** What the API said, or what is said in its place. */
+interface ApiWords {
   readonly errorCode: number;
   readonly errorInfo: string;
+}
+
+/** An answer of class `app`, with what its hold is called. */
+export interface Blocked extends ApiWords {
   readonly kind: string;
   readonly minProbeGapMs?: number;
 }
@@ -86,21 +89,12 @@ const NEWCOMER_MS = 10_000;
 /**
  * - `set`, `postponed`, `waiting`: the fleet is held. `held`: it is, and the answer is from before that.
  * - `cleared`: it was held until this answer. `noted`: it is not held.
- * - `others-pass`: it is not held, and calls of others have passed since these users failed: the fault follows them.
- * - `lone`: it is not held, and of late this call record alone has failed, suspects aside, and none has passed.
+ * - `others-pass`: not held, and calls of others have passed since these users failed: the fault is theirs.
+ * - `lone`: not held, and of late this call record alone has failed, suspects aside, and none has passed.
  */
 export type HoldWord =
-  | 'set'
-  | 'postponed'
-  | 'waiting'
-  | 'held'
-  | 'cleared'
-  | 'noted'
-  | 'others-pass'
-  | 'lone'
-  | 'paused'
-  | 'resumed'
-  | 'same';
+  | ('set' | 'postponed' | 'waiting' | 'held' | 'cleared' | 'noted' | 'others-pass' | 'lone')
+  | ('paused' | 'resumed' | 'same');
 
 /** The slot that an answer belongs to. */
 export interface HeardSlot {
@@ -117,48 +111,16 @@ export interface Failing {
   readonly failedAtMs: number;
 }
 
-/** Tells the fleet's state machine what was heard. Every step is one script; changes are told to all processes. */
-export interface HoldState {
-  /** `callId`: the record whose call imported somebody; '' for a check. */
-  success(slot: HeardSlot, callId?: string): Promise<HoldWord>;
-  /** `newUsers`: users that no earlier answer of their record spoke of. */
-  bad(slot: HeardSlot, newUsers: number, answer: ApiWords, failing?: Failing): Promise<HoldWord>;
-  trouble(slot: HeardSlot, answer: ApiWords, failing?: Failing): Promise<HoldWord>;
-  /** A call has been on the wire for seconds: if no success comes meanwhile, an outage is counted from now. */
-  silent(slot: HeardSlot): Promise<HoldWord>;
-  blocked(slot: HeardSlot, why: Blocked, failing?: Failing): Promise<HoldWord>;
-  /**
-   * A user who is suspected already failed alone once more: that says nothing about the fleet. `proved`: others were
-   * seen to pass after a failure of this kind.
-   */
-  suspect(slot: HeardSlot, failing: Failing, proved: boolean): Promise<HoldWord>;
-  /** Whose fault a refused call seems to be; `lone` only while others have passed of late. */
-  compare(slot: HeardSlot, failing: Failing): Promise<HoldWord>;
-  /**
-   * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet. One
-   * that holds none passes and proves nothing, but makes room for another.
-   */
-  newcomer(slot: HeardSlot, callId: string, proves: boolean): Promise<HoldWord>;
-  /** The slot of a probe was not used. */
-  missed(slot: HeardSlot): Promise<HoldWord>;
-  pause(reason: string, sinceMs: number): Promise<HoldWord>;
-  resume(): Promise<HoldWord>;
-  read(): Promise<FleetState>;
-}
-
-/** What the API said, or what is said in its place. */
-interface ApiWords {
-  readonly errorCode: number;
-  readonly errorInfo: string;
-}
-
 const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
 
-export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
+/** Tells the fleet's state machine what was heard. Every step is one script; all processes hear of changes. */
+export type HoldState = Readonly<ReturnType<typeof createHoldState>>;
+
+export function createHoldState(redis: RedisClient, keys: Keys) {
   const run = async (
     op: string,
     slot: HeardSlot,
-    { callId, failedAtMs }: Failing,
+    { callId, failedAtMs }: Failing = NO_RECORD,
     more: Readonly<Record<string, string | number | boolean>> = {},
   ): Promise<HoldWord> => {
     const startMs = Math.round(slot.atRedisMs ?? 0);
@@ -176,36 +138,46 @@ export function createHoldState(redis: RedisClient, keys: Keys): HoldState {
   };
   const nobody: HeardSlot = { epoch: '', probe: false };
   return {
-    success: (slot, callId = '') => run('success', slot, { callId, failedAtMs: 0 }),
-    bad: (slot, newUsers, answer, failing = NO_RECORD) =>
+    /** `callId`: the record whose call imported somebody; '' for a check. */
+    success: (slot: HeardSlot, callId = '') => run('success', slot, { callId, failedAtMs: 0 }),
+    /** `newUsers`: users that no earlier answer of their record spoke of. */
+    bad: (slot: HeardSlot, newUsers: number, answer: ApiWords, failing?: Failing) =>
       run('bad', slot, failing, { newUsers, held: words('brake', answer) }),
-    trouble: (slot, answer, failing = NO_RECORD) =>
+    trouble: (slot: HeardSlot, answer: ApiWords, failing?: Failing) =>
       run('trouble', slot, failing, { held: words('outage', answer) }),
-    silent: (slot) => run('silent', slot, NO_RECORD),
-    suspect: (slot, failing, proved) => run('suspect', slot, failing, { proved }),
-    compare: (slot, failing) => run('compare', slot, failing),
-    blocked: (slot, { minProbeGapMs = 0, ...why }, failing = NO_RECORD) => {
-      const firstGapMs = Math.max(why.kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
-      const proof: Proof = why.kind === 'quota' ? 'new' : 'check';
-      return run('blocked', slot, failing, {
-        held: words(why.kind, why),
-        kind: why.kind,
-        proof,
-        errorCode: why.errorCode,
-        firstGapMs,
-        maxGapMs: Math.max(firstGapMs, MAX_GAP_MS),
-      });
+    /** A call has been on the wire for seconds: unless a success comes, an outage is counted from now. */
+    silent: (slot: HeardSlot) => run('silent', slot),
+    blocked(slot: HeardSlot, { minProbeGapMs = 0, ...why }: Blocked, failing?: Failing) {
+      const { kind, errorCode } = why;
+      const firstGapMs = Math.max(kind === 'quota' ? FIRST_QUOTA_GAP_MS : FIRST_GAP_MS, minProbeGapMs);
+      const maxGapMs = Math.max(firstGapMs, MAX_GAP_MS);
+      const proof: Proof = kind === 'quota' ? 'new' : 'check';
+      const held = words(kind, why);
+      return run('blocked', slot, failing, { held, kind, proof, errorCode, firstGapMs, maxGapMs });
     },
-    newcomer: (slot, callId, proves) =>
+    /**
+     * A user who is suspected already failed alone once more: that says nothing about the fleet. `proved`:
+     * others were seen to pass after a failure of this kind.
+     */
+    suspect: (slot: HeardSlot, failing: Failing, proved: boolean) =>
+      run('suspect', slot, failing, { proved }),
+    /** Whose fault a refused call seems to be; `lone` only while others have passed of late. */
+    compare: (slot: HeardSlot, failing: Failing) => run('compare', slot, failing),
+    /**
+     * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet.
+     * One that holds none passes and proves nothing, but makes room for another.
+     */
+    newcomer: (slot: HeardSlot, callId: string, proves: boolean) =>
       run('newcomer', slot, NO_RECORD, {
         call: keys.callPrefix + callId,
         forMs: NEWCOMER_MS,
         proves: proves ? '1' : '0',
       }),
-    missed: (slot) => run('missed', slot, NO_RECORD),
-    pause: (reason, sinceMs) =>
+    /** The slot of a probe was not used. */
+    missed: (slot: HeardSlot) => run('missed', slot),
+    pause: (reason: string, sinceMs: number) =>
       run('pause', nobody, NO_RECORD, { paused: JSON.stringify({ reason, since: sinceMs }) }),
-    resume: () => run('resume', nobody, NO_RECORD),
+    resume: () => run('resume', nobody),
     read: async () => readFleetState(await redis.hgetall(keys.hold)),
   };
 }

@@ -1,32 +1,31 @@
--- hold: what the fleet concludes from an answer, and what an operator asks for. hold-state.ts has the machine in
--- words and as a picture; hold-change.lua lists the fields.
+-- hold: what the fleet concludes from an answer, and what an operator asks for. hold-state.ts draws the machine;
+-- hold-change.lua lists the fields.
 --
--- Joined with: redis/prelude.lua, hold-end.lua (shared with settle.lua), hold-change.lua, whose-fault.lua,
---   hold-answers.lua, hold-blocked.lua.
+-- Joined with: redis/prelude.lua, hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
 -- KEYS     hold
 -- Request  op, holdChannel
 --          epoch           of the slot
 --          isProbe         the answer is that of a probe
 --          startMs         start of the call, 0 if unknown
 --          callId          its call record, '' for none
---          failedSinceMs   since when its users have failed: the start of their earlier failure, or of this call
+--          failedSinceMs   start of the earlier failure of its users, or of this call
 --   and by operation:
 --          success         an account was imported, or a check passed
---          bad             an answer that would dead-letter somebody: held, newUsers (users not spoken of before)
+--          bad             an answer that would dead-letter a user: held, newUsers (not spoken of before)
 --          trouble         no answer, or a transient one: held
 --          silent          a call has had no answer for seconds, and may have one yet
 --          blocked         no call can succeed: held, kind, proof, errorCode, firstGapMs, maxGapMs
---          suspect         a suspected user failed once more, alone: proved (others were seen to pass after such a failure)
+--          suspect         a suspected user failed alone once more: proved (others passed after such a failure)
 --          compare         asks only whose fault a refused call seems to be
---          newcomer        this call is the next probe: call (its key), forMs, proves ('1' if it holds an account
---                          that does not exist yet, '0' if no waiting call does)
+--          newcomer        this call is the next probe: call (its key), forMs, proves ('1' if it holds an
+--                          account that does not exist yet, '0' if no waiting call does)
 --          missed          a probe's slot was not used
 --          pause           paused (JSON)
 --          resume
 --   `held` is the text that is kept of the hold (JSON).
 -- Answers one word, see HoldWord in hold-state.ts.
--- Cost: O(1). Atomic, because several processes hear answers at the same time: a hold is set once, an answer from
---   an older epoch neither sets nor clears anything, and failures in a row are counted over the fleet.
+-- Cost: O(1). Atomic, because several processes hear answers at the same time: a hold is set once, an answer of
+--   an older epoch changes nothing, and failures in a row are counted over the fleet.
 
 local operations = answers
 

@@ -1,22 +1,21 @@
 -- gcra: the time of the next slot. GCRA without burst on Redis's clock: the slots of a command lie one spacing
--- apart, whoever asks. Functions for slot.lua; they need keys.pace, keys.started, the clock, and the fields below,
--- which slot.lua reads.
+-- apart over the fleet. Functions for slot.lua; they need keys.pace, keys.started, the clock, and the fields
+-- below, which slot.lua reads.
 --
--- The time of slots that were given up is made up for, and of moments in which nobody asked: the next slots lie
--- nearer to each other, by a quarter of a spacing at most. What a rolling second holds is then bounded by
--- counting, not by the spacing alone: of the slots that were used, the one n back is at least n spacings ago
--- (docs/decisions/0022).
+-- Slots that were given up are made up for, and moments in which no process asked: the next slots lie nearer to
+-- each other, by a quarter of a spacing at most. What a rolling second holds is then bounded by counting, not by
+-- the spacing alone: the slot that was used n slots ago is at least n spacings old (docs/decisions/0022).
 --
--- Fields of pace:<command>, times in us: next (here nextAt: one spacing after the last slot), notBefore, lead and
--- leadAt (how far ahead a distant process asks), behind and behindAt (what is to be made up for, and when that
--- changed), nearAt (the last slot nearer than a spacing).
+-- Fields of pace:<command>, times in us: next (here nextAt: one spacing after the last slot), notBefore, lead
+-- and leadAt (how far ahead a distant process asks), behind and behindAt (what is to be made up for, and when
+-- that changed), nearAt (the last slot nearer than a spacing).
 
 local nextAt, notBefore, lead, leadAt, behind, behindAt, nearAt
 
 -- Constants stand within the functions here: each name that several functions share costs this script time.
 
--- How far ahead a slot may be reserved. The slot of a distant asker lies further ahead; so that the time before it
--- is not lost, all may reserve so far then. `leadMicros`: how far ahead the asker needs its slot.
+-- How far ahead a slot may be reserved. The slot of a distant asker lies further ahead; so that the time
+-- before it is not lost, all may reserve so far then. `leadMicros`: how far ahead the asker needs its slot.
 local function reservationHorizon(spacing, leadMicros)
   local LEAD_FORGOTTEN_US, LEAD_TOLD_EVERY_US = 5000000, 1000000
   local horizon, toldAt = tonumber(lead or 0), tonumber(leadAt or 0)
@@ -32,7 +31,7 @@ end
 
 -- Answers the time one spacing after the last slot, and how much is to be made up for.
 local function lastSlotAnd(spacing, horizon)
-  -- Slots in which nobody asked that are made up for, at most.
+  -- So many slots for which no process asked are made up for, at most.
   local SECOND_US, MADE_UP_SLOTS = 1000000, 5
   local nextSlot = tonumber(nextAt or -1)
   -- What has been left to make up for longer than a second would be a burst of its own.
@@ -40,8 +39,8 @@ local function lastSlotAnd(spacing, horizon)
   if not isRecent(tonumber(behindAt or 0), nowMicros, SECOND_US) then
     late = 0
   end
-  -- No stored time (first start, flush) or one from another clock (set back, failover): calls may have started
-  -- in this second that nobody here remembers, so a second is waited.
+  -- No stored time (first start, flush) or one from another clock (set back, failover): calls may have
+  -- started in this second that nobody here remembers, so a second is waited.
   if nextSlot < 0 or isFromAnotherClock(nextSlot, nowMicros, horizon + spacing + SECOND_US) then
     nextSlot, late = nowMicros + SECOND_US, 0
     redis.call('DEL', keys.started)
@@ -65,8 +64,8 @@ local function earliestStart()
     earliest = nowMicros + MOST_NOT_BEFORE_US
     redis.call('HSET', keys.pace, 'notBefore', text(earliest))
   end
-  -- The asker saw Redis's clock set forward: nobody gets a slot until that has settled, since a process that has
-  -- just started did not see it (redis-clock.ts).
+  -- The asker saw Redis's clock set forward: nobody gets a slot until that has settled, since a process that
+  -- has just started did not see it (redis-clock.ts).
   local settles = request.settlesMicros
   if settles > 0 and nowMicros + settles > earliest then
     earliest = nowMicros + settles

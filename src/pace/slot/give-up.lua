@@ -1,10 +1,10 @@
--- give-up: a slot was missed. It does not count as a started call, and the slots are behind by its time: the next
--- ones lie nearer to each other until it is made up for, within what a rolling second has room for (gcra.lua).
+-- give-up: a slot was missed. It does not count as a started call, and the next slots lie nearer to each other
+-- until it is made up for, within what a rolling second has room for (gcra.lua).
 --
 -- Joined with: redis/prelude.lua.
 -- KEYS  started, pace: of the command
 -- ARGV  1 slot number   2 spacing (us) in force when it was granted
--- A script and not a transaction, since a full Redis refuses a transaction: the first write here needs no memory.
+-- A full Redis would refuse a transaction, but not this script: its first write needs no memory.
 
 nameKeys('started', 'pace')
 if redis.call('ZREM', keys.started, ARGV[1]) == 0 then

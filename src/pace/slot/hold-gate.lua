@@ -22,7 +22,7 @@ local function othersWait()
 end
 
 local function refuse(waitMicros, wanted)
-  return nil, { 'held', nowMicrosText, text(waitMicros), fleet.epoch or '0', wanted }
+  return nil, { 'held', nowMicrosText, fleet.epoch or '0', text(waitMicros), wanted }
 end
 
 -- Whether a held fleet lets a call pass as the probe; answers as passHold.
@@ -41,8 +41,8 @@ local function passAsProbe(mode)
   end
 
   -- Calls of one user and calls of many take turns as the probe, and calls that have not failed go before those
-  -- that have (cut.lua cuts one). So a fault of everybody is told from a fault of one call or one user. Any answer
-  -- ends an outage. Answers whether calls take turns, and whether it is the turn of a call for many users.
+  -- that have (cut.lua cuts one): so a fault of all is told from a fault of one call or user. Any answer ends an
+  -- outage. Answers whether calls take turns, and whether it is the turn of a call for many users.
   local function turns()
     local isBrake = hold.proof == 'scout'
     local takesTurns = isBrake or (hold.proof == 'import' and hold.kind ~= 'outage')
@@ -53,8 +53,8 @@ local function passAsProbe(mode)
 
   hold = readFields(keys.hold, 'nextProbeAt', 'probeUntil', 'proof', 'newcomer', 'newcomerUntil', 'probes', 'maxGapMs',
     'leaseMs', 'kind', 'failedProbe')
-  -- For the proof `new` a check finds the record that holds an account which does not exist yet; that call is the
-  -- probe then, while it may still come for its slot (10 s, hold-state.ts).
+  -- For the proof `new` a check finds the record that holds an account which does not exist yet; that call is
+  -- the probe then, while it may still come for its slot (10 s, hold-state.ts).
   local newcomer = hold.proof == 'new' and hold.newcomer and isUpcoming(tonumber(hold.newcomerUntil), nowMs, 60000)
     and hold.newcomer
   -- A call that cannot give the proof waits for the change, which is told on the channel.

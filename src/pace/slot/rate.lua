@@ -1,13 +1,13 @@
--- rate: the calls a second in force for a command. Functions for slot.lua; they need keys.pace, the clock, and the
--- fields below, which slot.lua reads.
+-- rate: the calls a second in force for a command. Functions for slot.lua; they need keys.pace, the clock,
+-- and the fields below, which slot.lua reads.
 --
 -- Fields of pace:<command>: slowest (us) and slowestAt (us) are written here; cutAt (us), cutBase, cutCeiling
 -- (calls/s), cutSince (us) and refusedAt (us) by throttle.lua, and cleared here.
 
 local slowest, slowestAt, cutAt
 
--- Processes that disagree about the quota: the lowest counts, for as long as one of them is alive. `own` is the
--- spacing (us) of the asker as text; one who only looks is not counted. Answers the greatest spacing.
+-- If processes disagree about the quota, the lowest counts while one that has it is alive. `own` is the spacing
+-- (us) of the asker as text; a process that only looks is not counted. Answers the greatest spacing.
 local function lowestQuota(own, onlyLooks)
   -- A process that has not told its quota for so long counts no more.
   local QUOTA_FORGOTTEN_US, QUOTA_TOLD_EVERY_US = 15000000, 1000000

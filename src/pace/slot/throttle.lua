@@ -1,19 +1,19 @@
 -- throttle: the API answered "too often". The command's shared rate goes down, and recovers by itself (rate.lua).
 --
 -- Joined with: redis/prelude.lua.
--- KEYS     pace: hash pace:<command>; written here: cutAt (us), cutBase, cutCeiling (calls/s), notBefore (us),
---          refusedAt (us: the last refusal that said something new), cutSince (us: when the full rate was refused)
+-- KEYS     pace: hash pace:<command>. Written here: cutBase, cutCeiling (calls/s); in us cutAt, notBefore,
+--          refusedAt (the last refusal that said something new), cutSince (when the full rate was refused)
 -- Request  slotMicros         time of the refused call's slot
 --          full, least        calls/s at full rate, and at least
 --          retryAfterMicros   Retry-After, 0 if none
 --          rate               calls/s in force when the slot was granted
 -- Answers the new rate in thousandths of calls/s, or 0 when the answer changed nothing.
 --
--- Only a call that was granted after the last cut says anything about the rate since: the refusals of one moment
--- count once. The first refusal after a calm halves the rate. One that comes while the rate is creeping back up to
--- where it was refused takes little off, since the limit is near. What is refused within the second after is an
--- echo: that second was full already. The rate goes down further, but the limit is not learned from an echo: a
--- limit that is believed to be lower than it is would be overrun (docs/decisions/0023).
+-- Only a call that was granted after the last cut says anything about the rate since: the refusals of one
+-- moment count once. The first refusal after a calm halves the rate. One that comes while the rate is
+-- creeping back up to where it was refused takes little off, since the limit is near. What is refused within
+-- the second after is an echo: that second was full already. The rate goes down further, but the limit is not
+-- learned from an echo: a limit believed to be lower than it is would be overrun (docs/decisions/0023).
 
 local CALM_US, NEAR, ECHO_US, MOST_RETRY_AFTER_US = 30000000, 0.85, 1200000, 60000000
 

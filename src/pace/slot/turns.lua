@@ -1,12 +1,12 @@
--- turns: which class gets the slot, and when the others ask again. Functions for slot.lua; they need keys.pace, the
--- clock and the candidates.
+-- turns: which class gets the slot, and when the others ask again. Functions for slot.lua; they need keys.pace,
+-- the clock and the candidates.
 --
--- Fields of pace:<command>: turn:<class> (number of the last slot of the class), want:<class> (us: when a call of
--- the class last went on waiting), told (us: until when a process was told to ask again at a time of its own).
+-- Fields of pace:<command>: turn:<class> (number of its last slot), want:<class> (us: when a call of the class
+-- last went on waiting), told (us: until when a process was told to ask again at a time of its own).
 
 local told
 
--- A class that goes on waiting is remembered for a moment, so that a lower class elsewhere does not take its place.
+-- A class that goes on waiting is remembered for a moment: a lower class elsewhere does not take its place.
 local function want(class)
   redis.call('HSET', keys.pace, 'want:' .. class, nowMicrosText)
 end
@@ -19,8 +19,8 @@ local function wantAllBut(index)
   end
 end
 
--- Strict classes, best first, but every waiting class gets one slot in ten. Answers the class, which may be that of
--- another process, and the index of the candidate of each class that may go.
+-- Strict classes, best first, but every waiting class gets one slot in ten. Answers the class, which may be
+-- that of another process, and the index of the candidate of each class that may go.
 local function chooseClass(number, spacing, pass)
   local turns = redis.call('HMGET', keys.pace,
     'turn:0', 'turn:1', 'turn:2', 'turn:3', 'want:0', 'want:1', 'want:2', 'want:3')
@@ -43,8 +43,8 @@ local function chooseClass(number, spacing, pass)
   return starved or chosen, mine
 end
 
--- As a probe goes the best class that is here. Single users of a call that failed wait as split (class 2). In an outage
--- the classes take turns: a call that is told "too often" comes back in its class again and again.
+-- As a probe goes the best class that is here. Single users of a call that failed wait as split (class 2). In
+-- an outage the classes take turns: a call that is told "too often" comes back in its class again and again.
 local function chooseProbe(pass, mine)
   if pass.takesTurns and mine[2] and not pass.isTurnOfMany then
     return 2
@@ -59,9 +59,9 @@ local function chooseProbe(pass, mine)
   return present[turn % math.max(1, #present) + 1] or 3
 end
 
--- When to ask for a slot that comes within reach in so many us. Processes that wait are told times that lie a spacing
--- apart: at the same time all would ask, and all but one in vain. Nobody is told to wait while a slot could be had,
--- nor so long that what is reserved ahead would run out: a process that does not come costs nothing.
+-- When to ask for a slot that comes within reach in so many us. Processes that wait are told times that lie a
+-- spacing apart: at the same time all would ask, and all but one in vain. None is told to wait while a slot could
+-- be had, nor so long that what is reserved ahead runs out: so a process that does not come costs nothing.
 local function askIn(reach, spacing)
   if reach <= 0 then
     return '0'

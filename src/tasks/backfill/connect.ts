@@ -1,9 +1,9 @@
 import type { Config, ReadFile } from '../../config/config.ts';
 import { isAbsent } from '../../event/event.ts';
 import type { UserInput } from '../../event/fields.ts';
+import { commandPair } from '../../pace/budget.ts';
 import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { openSlots } from '../../pace/open-limiter.ts';
-import { commandPair } from '../../pace/quotas.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
 import { type Keys, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';

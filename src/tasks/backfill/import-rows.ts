@@ -103,7 +103,11 @@ async function refreshed(
   return missing.length === 0 ? presence : new Map([...presence, ...(await checks.ask(missing))]);
 }
 
-async function addAll({ limit, writer, isAlone }: ImportParts, users: readonly UserInput[]): Promise<void> {
+/** Adds users to the intake as fast as the in-flight limit allows. */
+export async function addAll(
+  { limit, writer, isAlone }: Pick<ImportParts, 'limit' | 'writer' | 'isAlone'>,
+  users: readonly UserInput[],
+): Promise<void> {
   for (let from = 0; from < users.length; ) {
     const rest = users.slice(from);
     const headroom = await limit.headroom(rest.length, (at) => isAlone(rest[at] as UserInput));

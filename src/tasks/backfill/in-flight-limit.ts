@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backlog, readBacklog } from '../../ledger/backlog.ts';
-import type { CommandPair } from '../../pace/quotas.ts';
+import type { CommandPair } from '../../pace/budget.ts';
 import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';

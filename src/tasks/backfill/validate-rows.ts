@@ -4,8 +4,7 @@ import type { UserInput } from '../../event/fields.ts';
 import { MAX_PROFILE_BYTES } from '../../event/fields.ts';
 import { byteLength } from '../../event/text.ts';
 import { validateUser } from '../../event/validate.ts';
-import { ratePerSecond } from '../../pace/budget.ts';
-import { commandPair, quotaOf } from '../../pace/quotas.ts';
+import { commandPair, quotaOf, ratePerSecond } from '../../pace/budget.ts';
 import type { Row } from '../rows/columns.ts';
 import { spreadsheetDamage } from '../rows/spreadsheet-damage.ts';
 

@@ -1,10 +1,9 @@
 import type { Config, ReadFile } from '../../config/config.ts';
 import { openApi } from '../../im/open-api.ts';
-import type { SlotClass } from '../../pace/budget.ts';
+import { commandPair, type SlotClass } from '../../pace/budget.ts';
 import { createHoldState } from '../../pace/hold/hold-state.ts';
 import { watchHold } from '../../pace/hold/hold-watch.ts';
 import { openLimiter, openSlots } from '../../pace/open-limiter.ts';
-import { commandPair } from '../../pace/quotas.ts';
 import { createRedisClock } from '../../pace/redis-clock.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';

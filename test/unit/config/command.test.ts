@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { configCommand } from '../../../src/cli/config.ts';
+import { explain } from '../../../src/cli/fail.ts';
 
 /**
  * Runs `imsync [global] config [args]` in this process, with nothing but `env` of ours in the environment.
@@ -11,25 +12,23 @@ function run(
   args: readonly string[],
   env: Record<string, string>,
 ): { out: string; err: string; code: unknown } {
-  const before = { env: process.env, code: process.exitCode };
+  const before = process.env;
   const said = { out: '', err: '' };
   const command = configCommand().configureOutput({
     writeOut: (text) => {
       said.out += text;
     },
-    writeErr: (text) => {
-      said.err += text;
-    },
   });
   const program = new Command('imsync').option('--config <file>').exitOverride().addCommand(command);
   try {
     process.env = env;
-    process.exitCode = undefined;
     program.parse([...args], { from: 'user' });
-    return { ...said, code: process.exitCode };
+    return { ...said, code: 0 };
+  } catch (error) {
+    const { lines, exitCode } = explain(error);
+    return { ...said, err: lines.join('\n'), code: exitCode };
   } finally {
-    process.env = before.env;
-    process.exitCode = before.code;
+    process.env = before;
   }
 }
 
@@ -41,7 +40,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test('prints an aligned table', () => {
   const { out, err, code } = run(['config'], { IMSYNC_SDK_SECRET_KEY: 'geheim' });
-  expect([err, code]).toEqual(['', undefined]);
+  expect([err, code]).toEqual(['', 0]);
   const lines = out.trimEnd().split('\n');
   const column = lines[0]?.indexOf('FROM') ?? 0;
   for (const line of lines) expect(line.slice(column - 2, column)).toBe('  ');
@@ -61,11 +60,11 @@ test('prints JSON, and takes the file of --config before or after the verb', () 
   });
 });
 
-test('exits with 2 and prints one line per problem', () => {
+test('exits with 2 and has one line per problem', () => {
   const { out, err, code } = run(['config'], { IMSYNC_OPS_PORT: 'x', IMSYNC_COLOUR: 'red' });
   expect([out, code]).toEqual(['', 2]);
   expect(err).toBe(
-    'imsync: IMSYNC_OPS_PORT is "x"; it must be a whole number from 0 to 65535.\n' +
-      "imsync: IMSYNC_COLOUR is not a variable of imsync. The README's table lists all of them.\n",
+    'IMSYNC_OPS_PORT is "x"; it must be a whole number from 0 to 65535.\n' +
+      "IMSYNC_COLOUR is not a variable of imsync. The README's table lists all of them.",
   );
 });

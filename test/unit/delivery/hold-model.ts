@@ -52,7 +52,7 @@ interface Answered {
 }
 
 /**
- * The fleet's hold without Redis: hold.lua and hold-end.lua rule by rule, on the model's clock. It leaves out what faults do
+ * The fleet's hold without Redis: hold.lua and hold-shared.lua rule by rule, on the model's clock. It leaves out what faults do
  * not touch: pauses, clocks that are set back, and the account quota with its newcomers.
  */
 export class HoldModel implements HoldState {

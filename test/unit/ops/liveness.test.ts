@@ -1,4 +1,4 @@
-import { createLoopDeadline, type LoopDeadline } from '../../../src/lifecycle/loop-deadline.ts';
+import { createLoopDeadline, type LoopDeadline } from '../../../src/lifecycle/loop.ts';
 import { runningDeadline, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
 
 const MINUTE = 60_000;

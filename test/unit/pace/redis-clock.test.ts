@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createRedisClock } from '../../../src/pace/redis-clock.ts';
+import { createRedisClock, createReservationLead } from '../../../src/pace/redis-clock.ts';
 
 const DRIFT = 500e-6;
 
@@ -141,4 +141,29 @@ it('learns nothing false from a reply that is told late', () => {
   clock.sample(0, 20, 10);
   expect(clock.toLocalMs(10_001)).toBe(10_001);
   expect(clock.uncertaintyMs).toBe(1);
+});
+
+describe('the lead of a reservation', () => {
+  it('is none where Redis is near, and before anything is known', () => {
+    const lead = createReservationLead();
+    expect(lead.ms).toBe(0);
+    lead.saw(Number.NaN);
+    for (const delayMs of [0.1, 3.9, 0.2]) lead.saw(delayMs);
+    expect(lead.ms).toBe(0);
+  });
+
+  it('is a little more than the slowest reply of late', () => {
+    const lead = createReservationLead();
+    for (const delayMs of [40, 80, 60]) lead.saw(delayMs);
+    expect(lead.ms).toBeGreaterThan(75);
+    expect(lead.ms).toBeLessThan(90);
+  });
+
+  it('forgets a stall, and what is no distance any more', () => {
+    const lead = createReservationLead();
+    lead.saw(60_000);
+    expect(lead.ms).toBe(500);
+    for (let i = 0; i < 60; i++) lead.saw(1);
+    expect(lead.ms).toBe(0);
+  });
 });

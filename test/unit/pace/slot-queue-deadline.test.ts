@@ -23,7 +23,7 @@ function dispenserWith(ask: () => Promise<SlotAnswer>) {
 }
 
 const stuckAfter = (slotQueue: ReturnType<typeof dispenserWith>, ms: number): unknown[] =>
-  stuckLoops([{ name: 'slotQueue', deadline: slotQueue.deadline }], always, performance.now() + ms);
+  stuckLoops([{ name: 'slotQueue', deadline: slotQueue }], always, performance.now() + ms);
 
 const candidate = { callId: 'c1', run: 'r1', slotClass: 'live' as const };
 

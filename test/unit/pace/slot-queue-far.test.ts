@@ -94,7 +94,7 @@ test('no more than 16 questions are on their way', async () => {
   for (let i = 0; i < 18; i++) take(`c${i}`);
   await eventually('as many as may be', () => questions.length === 16);
   // Full: it waits for an answer, by no timer.
-  expect(slotQueue.deadline.dueMs).toBeLessThanOrEqual(performance.now());
+  expect(slotQueue.dueMs).toBeLessThanOrEqual(performance.now());
   questions[0]?.answer(granted('0'));
   await eventually('one more', () => questions.length === 17);
 });
@@ -105,7 +105,7 @@ test('an answer that says wait is obeyed, also for those who come', async () => 
   await eventually('two questions', () => questions.length === 2);
   questions[0]?.answer(granted('0'));
   questions[1]?.answer({ kind: 'later', waitMs: 3_600_000 });
-  const rests = () => (slotQueue.deadline.dueMs ?? 0) > performance.now() + 3_000_000;
+  const rests = () => (slotQueue.dueMs ?? 0) > performance.now() + 3_000_000;
   await eventually('it rests', rests);
   take('c');
   expect(rests()).toBe(true);
@@ -123,7 +123,7 @@ test('a question that is never answered is seen, whatever others are answered', 
     questions[i]?.answer(granted(String(i)));
   }
   await eventually('all others have theirs', () => questions.length === 4);
-  const stuckSinceMs = slotQueue.deadline.dueMs ?? 0;
+  const stuckSinceMs = slotQueue.dueMs ?? 0;
   expect(stuckSinceMs).toBeGreaterThanOrEqual(startedAtMs);
   expect(stuckSinceMs).toBeLessThanOrEqual(takenAtMs);
 });
@@ -140,7 +140,7 @@ test('the call that is wanted as the probe is asked for at once if the answer di
   // It has asked, in vain: no ground to ask again.
   questions[2]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: 'a' });
   questions[3]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
-  await eventually('it rests', () => (slotQueue.deadline.dueMs ?? 0) > performance.now() + 4_000);
+  await eventually('it rests', () => (slotQueue.dueMs ?? 0) > performance.now() + 4_000);
   expect(questions).toHaveLength(4);
 });
 
@@ -162,11 +162,11 @@ test('closed, what is granted to any question is given up', async () => {
   await eventually('two questions', () => questions.length === 2);
   slotQueue.close();
   expect(await Promise.all(ends)).toEqual(['closing', 'closing']);
-  expect(slotQueue.deadline.dueMs).not.toBeNull();
+  expect(slotQueue.dueMs).not.toBeNull();
   questions.forEach((question, i) => {
     question.answer(granted(String(i)));
   });
-  await eventually('it is idle', () => slotQueue.deadline.dueMs === null);
+  await eventually('it is idle', () => slotQueue.dueMs === null);
   expect(givenUp).toEqual(['0', '1']);
 });
 
@@ -177,7 +177,7 @@ test('a rest for a hold ends for what changed since the question was asked', asy
   questions[0]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
   await eventually('asked again at once', () => questions.length === 2);
   questions[1]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
-  await eventually('it rests', () => (slotQueue.deadline.dueMs ?? 0) > performance.now() + 4_000);
+  await eventually('it rests', () => (slotQueue.dueMs ?? 0) > performance.now() + 4_000);
   // One of another class may be the proof.
   take('new', 'redrive');
   await eventually('asked for the newcomer', () => questions.length === 3);

@@ -1,4 +1,4 @@
-import { createRate, textOf } from '../../../src/cli/import/rows-progress.ts';
+import { createRate, rowsText } from '../../../src/cli/progress.ts';
 
 test('the rate covers the last half minute and starts with the first call', () => {
   const rate = createRate();
@@ -10,7 +10,11 @@ test('the rate covers the last half minute and starts with the first call', () =
 
 test('a progress line shows the share, the rate, the time left and what happened', () => {
   const state = { rows: 250_000, estimatedRows: 1_000_000, words: '249,000 added' };
-  expect(textOf(state, 9_800)).toBe('25 % of about 1,000,000 rows, 9,800/s, 1 min 17 s left, 249,000 added');
-  expect(textOf({ ...state, estimatedRows: undefined }, 9_800)).toBe('250,000 rows, 9,800/s, 249,000 added');
-  expect(textOf(state, 0)).toBe('25 % of about 1,000,000 rows, 0/s, 249,000 added');
+  expect(rowsText(state, 9_800)).toBe(
+    '25 % of about 1,000,000 rows, 9,800/s, 1 min 17 s left, 249,000 added',
+  );
+  expect(rowsText({ ...state, estimatedRows: undefined }, 9_800)).toBe(
+    '250,000 rows, 9,800/s, 249,000 added',
+  );
+  expect(rowsText(state, 0)).toBe('25 % of about 1,000,000 rows, 0/s, 249,000 added');
 });

@@ -1,16 +1,28 @@
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { Config } from '../config/config.ts';
+import type { Config, ReadFile } from '../config/config.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis } from '../config/requirements.ts';
-import { redisAdvice } from '../redis/advice.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import { type Keys, keysOf } from '../redis/keys.ts';
+import { redisAdvice } from '../redis/requirements.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
-import { loadForCommand, readTextFile } from './load-config.ts';
+
+/** What a verb works with: files, the configuration and Redis. */
 
 const REACH_MS = 3_000;
+
+/** Reads a file of the configuration or of a secret. */
+export const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
+
+/** Loads the configuration with the environment and the global option `--config`. Throws ConfigError. */
+export function loadForCommand(command: Command): LoadedConfig {
+  const { config: configFile } = command.optsWithGlobals<{ config?: string }>();
+  return loadConfig({ env: process.env, readFile: readTextFile, ...(configFile && { configFile }) });
+}
 
 /** Runs a verb that needs Redis. Throws a CliError with the reason when Redis is out of reach. */
 export async function withRedis<T>(
@@ -33,7 +45,7 @@ export async function withRedis<T>(
     if (redis.status === 'ready') throw error;
     throw new CliError(
       EXIT.outOfReach,
-      `Redis was lost: ${(error as Error).message}. What was done until then stays done. Run the command again when Redis is back.`,
+      `Redis was lost: ${message}. What was done until then stays done. Run the command again when Redis is back.`,
     );
   } finally {
     await closeRedis(redis);
