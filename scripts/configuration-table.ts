@@ -1,5 +1,5 @@
 import { shown } from '../src/config/mask.ts';
-import { type PlacedSetting, settings } from '../src/config/settings.ts';
+import { type PlacedSetting, settings } from '../src/config/schema.ts';
 
 /** Makes the configuration table of the README as Markdown, without a final line break. */
 export function markdownTable(): string {

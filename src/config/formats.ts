@@ -1,9 +1,16 @@
 import { isIP, isIPv4 } from 'node:net';
-import type { HostPort } from './config.ts';
 
 /**
- * Defines which values a setting accepts. Nothing is coerced, cut or guessed: "12abc" is not 12, "yes" is not
- * true. convict's own formats coerce (`parseInt`, any text but "false" is true), so they are not used.
+ * The part of a value that must not be shown.
+ * - `value`: all of it.
+ * - `address`: the password inside an address.
+ * - `path`: the path of a secret's file, unless it looks like a path. It may be the secret itself by mistake.
+ */
+export type Hidden = 'value' | 'address' | 'path' | undefined;
+
+/**
+ * Which values a setting accepts. Nothing is coerced, cut or guessed: "12abc" is not 12, "yes" is not true.
+ * convict's own formats coerce (`parseInt`, any text but "false" is true), so they are not used.
  *
  * Both readers return `undefined` for a value that is not allowed; neither throws. `fromJson` also accepts
  * what either reader has returned, unchanged.
@@ -15,69 +22,81 @@ export interface Format<T> {
   readonly range?: string;
   /** The allowed words, if the format is a choice. */
   readonly words?: readonly string[];
+  readonly hidden?: Hidden;
   /** Reads an environment variable, which is never empty. */
   readonly fromText: (text: string) => T | undefined;
   /** Reads a value of a JSON file. */
   readonly fromJson: (value: unknown) => T | undefined;
 }
 
+interface Options extends Pick<Format<unknown>, 'range' | 'words' | 'hidden'> {
+  /** Turns a text into what a JSON file would hold. Default: the text itself. */
+  readonly parse?: (text: string) => unknown;
+}
+
+function format<T>(
+  allowed: string,
+  fromJson: Format<T>['fromJson'],
+  { parse = (text) => text, ...shown }: Options = {},
+): Format<T> {
+  return { allowed, ...shown, fromText: (text) => fromJson(parse(text)), fromJson };
+}
+
 /** A whole number from `min` to `max`, both included. As text it consists of plain decimal digits. */
 export function wholeNumber(min: number, max: number): Format<number> {
-  const fromJson = (value: unknown): number | undefined =>
-    Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined;
-  const open = max === Number.MAX_SAFE_INTEGER;
-  return {
-    allowed: open ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`,
-    range: open ? `${min} or more` : `${min} to ${max}`,
-    fromText: (text) => (/^(?:0|[1-9]\d*)$/.test(text) ? fromJson(Number(text)) : undefined),
-    fromJson,
-  };
+  const isOpen = max === Number.MAX_SAFE_INTEGER;
+  return format(
+    isOpen ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`,
+    (value) =>
+      Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined,
+    {
+      range: isOpen ? `${min} or more` : `${min} to ${max}`,
+      parse: (text) => (/^(?:0|[1-9]\d*)$/.test(text) ? Number(text) : undefined),
+    },
+  );
 }
 
 /** A share of a whole, 0 to 1. As text it is a plain decimal number. */
-export const share: Format<number> = (() => {
-  const fromJson = (value: unknown): number | undefined =>
-    typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined;
-  return {
-    allowed: 'a number from 0 to 1',
-    range: '0 to 1',
-    fromText: (text) => (/^(?:\d+|\d*\.\d+)$/.test(text) ? fromJson(Number(text)) : undefined),
-    fromJson,
-  };
-})();
+export const share: Format<number> = format(
+  'a number from 0 to 1',
+  (value) => (typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined),
+  { range: '0 to 1', parse: (text) => (/^(?:\d+|\d*\.\d+)$/.test(text) ? Number(text) : undefined) },
+);
 
-export const bool: Format<boolean> = {
-  allowed: 'true or false',
-  range: 'true, false',
-  words: ['true', 'false'],
-  fromText: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-  fromJson: (value) => (typeof value === 'boolean' ? value : undefined),
-};
+export const bool: Format<boolean> = format(
+  'true or false',
+  (value) => (typeof value === 'boolean' ? value : undefined),
+  {
+    range: 'true, false',
+    words: ['true', 'false'],
+    parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  },
+);
 
 /** One of the words, exactly as written here. */
-export function oneOf<T extends string>(words: readonly T[]): Format<T> {
-  const find = (value: unknown): T | undefined => words.find((word) => word === value);
+export function oneOf<const T extends string>(words: readonly T[]): Format<T> {
   const range = words.join(', ');
-  return { allowed: `one of ${range}`, range, words, fromText: find, fromJson: find };
+  return format(`one of ${range}`, (value) => words.find((word) => word === value), { range, words });
 }
 
 /** A text that `read` accepts; `read` may also normalize it. */
-export function text(allowed: string, read: (given: string) => string | undefined): Format<string> {
-  return {
-    allowed,
-    fromText: read,
-    fromJson: (value) => (typeof value === 'string' ? read(value) : undefined),
-  };
+function text(allowed: string, read: (given: string) => string | undefined, hidden?: Hidden): Format<string> {
+  return format(allowed, (value) => (typeof value === 'string' ? read(value) : undefined), { hidden });
 }
 
 /** A text that matches `pattern`. */
-export function matching(allowed: string, pattern: RegExp): Format<string> {
-  return text(allowed, (given) => (pattern.test(given) ? given : undefined));
+export function matching(allowed: string, pattern: RegExp, hidden?: Hidden): Format<string> {
+  return text(allowed, (given) => (pattern.test(given) ? given : undefined), hidden);
 }
 
 /** Adds to `format` the value `absent`, which means "not given". Only a file can say it. */
-export function orAbsent<T, A extends string | number | null>(format: Format<T>, absent: A): Format<T | A> {
-  return { ...format, fromJson: (value) => (value === absent ? absent : format.fromJson(value)) };
+export function orAbsent<T, A extends string | number | null>(inner: Format<T>, absent: A): Format<T | A> {
+  return { ...inner, fromJson: (value) => (value === absent ? absent : inner.fromJson(value)) };
+}
+
+/** The path of a file; `''` means none. */
+export function filePath(hidden?: Hidden): Format<string> {
+  return orAbsent(matching('the path of a file', /^[^\0\r\n]+$/, hidden), '');
 }
 
 /** A host name or an IP address, IPv6 without brackets. */
@@ -88,29 +107,34 @@ export const host: Format<string> = text('a host name or an IP address', (given)
   return named && !/^\d+$/.test(labels.at(-1) ?? '') ? given : undefined;
 });
 
-const portNumber = wholeNumber(1, 65_535);
+/** Whether a host is the loopback interface, so that no other machine can reach a listener there. */
+export function isLoopback(name: string): boolean {
+  return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
+}
 
-/**
- * `host:port` pairs. A variable separates them by commas; a file has a list of such texts or of {host, port}.
- */
-export const hostPortList: Format<readonly HostPort[]> = {
-  allowed: 'host:port pairs separated by commas (in a file: a list of them), IPv6 as [address]:port',
-  fromText: (given) => every(given.split(','), hostPort),
-  fromJson: (value) => (Array.isArray(value) ? every(value, hostPort) : undefined),
-};
+/** One address of a cluster node or a sentinel; IPv6 without brackets. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Pairs `host:port`. A variable separates them by commas; a file has a list of texts or of {host, port}. */
+export const hostPortList: Format<readonly HostPort[]> = format(
+  'host:port pairs separated by commas (in a file: a list of them), IPv6 as [address]:port',
+  (value) => (Array.isArray(value) ? every(value, hostPort) : undefined),
+  { hidden: 'address', parse: (given) => given.split(',') },
+);
+
+const portNumber = wholeNumber(1, 65_535);
 
 function hostPort(given: unknown): HostPort | undefined {
   if (typeof given === 'string') {
     const parts = /^(?:\[([\da-fA-F:.]+)\]|([^:[\]]+)):(\d+)$/.exec(given.trim());
-    return parts === null
-      ? undefined
-      : hostAndPort(parts[1] ?? parts[2], portNumber.fromText(parts[3] ?? ''));
+    return hostAndPort(parts?.[1] ?? parts?.[2], portNumber.fromText(parts?.[3] ?? ''));
   }
   if (typeof given !== 'object' || given === null) return undefined;
-  const pair = given as Partial<Record<string, unknown>>;
-  return Object.keys(pair).every((key) => key === 'host' || key === 'port')
-    ? hostAndPort(pair.host, portNumber.fromJson(pair.port))
-    : undefined;
+  const { host: name, port, ...rest } = given as Partial<Record<string, unknown>>;
+  return Object.keys(rest).length === 0 ? hostAndPort(name, portNumber.fromJson(port)) : undefined;
 }
 
 function hostAndPort(name: unknown, port: number | undefined): HostPort | undefined {
@@ -119,110 +143,93 @@ function hostAndPort(name: unknown, port: number | undefined): HostPort | undefi
 }
 
 /** Bearer tokens of printable ASCII. A variable separates them by commas or blanks; a file has a list. */
-export const tokenList: Format<readonly string[]> = {
-  allowed: 'tokens of printable ASCII characters separated by commas (in a file: a list of them)',
-  fromText: (given) => {
-    const tokens = given.split(/[\s,]+/).filter((token) => token !== '');
-    return tokens.length === 0 ? undefined : every(tokens, token);
+export const tokenList: Format<readonly string[]> = format(
+  'tokens of printable ASCII characters separated by commas (in a file: a list of them)',
+  (value) => (Array.isArray(value) ? every(value, token.fromJson) : undefined),
+  {
+    hidden: 'value',
+    parse: (given) => {
+      const tokens = given.split(/[\s,]+/).filter((one) => one !== '');
+      return tokens.length === 0 ? undefined : tokens;
+    },
   },
-  fromJson: (value) => (Array.isArray(value) ? every(value, token) : undefined),
-};
+);
 
-function token(given: unknown): string | undefined {
-  return typeof given === 'string' && /^[!-+\--~]+$/.test(given) ? given : undefined;
-}
+const token = matching('a token', /^[!-+\--~]+$/);
 
-/** An object whose keys match `key` and whose values are words of a choice. */
-export function wordByKey<T extends string>(
-  allowed: string,
+/** An object whose keys match `key` and whose values are words of a choice. `what` names it. */
+export function wordByKey<const T extends string>(
+  what: string,
   key: RegExp,
   words: readonly T[],
 ): Format<Readonly<Record<string, T>>> {
   const word = oneOf(words);
-  return {
-    allowed,
-    fromText: () => undefined,
-    fromJson: (value) => {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-      const entries = every(Object.entries(value), ([name, given]): [string, T] | undefined => {
-        const known = word.fromJson(given);
-        return key.test(name) && known !== undefined ? [name, known] : undefined;
-      });
-      return entries === undefined ? undefined : Object.fromEntries(entries);
-    },
-  };
+  return format(`${what}, each to ${word.allowed}`, (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const entries = every(Object.entries(value), ([name, given]): [string, T] | undefined => {
+      const known = word.fromJson(given);
+      return key.test(name) && known !== undefined ? [name, known] : undefined;
+    });
+    return entries === undefined ? undefined : Object.fromEntries(entries);
+  });
 }
 
 /** Reads all items; returns undefined if one of them is refused. */
-function every<A, B>(items: readonly A[], read: (item: A) => B | undefined): B[] | undefined {
-  const known: B[] = [];
-  for (const item of items) {
-    const one = read(item);
-    if (one === undefined) return undefined;
-    known.push(one);
-  }
-  return known;
+function every<A, B extends object | string>(
+  items: readonly A[],
+  read: (item: A) => B | undefined,
+): B[] | undefined {
+  const known = items.map((item) => read(item)).filter((one) => one !== undefined);
+  return known.length === items.length ? known : undefined;
 }
-
-/** Whether a host is the loopback interface, so that no other machine can reach a listener there. */
-export function isLoopback(name: string): boolean {
-  return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
-}
-
-/** The path of a file; `''` means none. */
-export const filePath = orAbsent(matching('the path of a file', /^[^\0\r\n]+$/), '');
 
 /**
- * The part of a value that must not be shown.
- * - `value`: all of it.
- * - `address`: the password inside an address.
- * - `path`: the path of a secret's file, unless it looks like a path. It may be the secret itself by mistake.
+ * A `redis://` or `rediss://` address with a host and optionally port, user, password and database. `family`
+ * is the only query option of ioredis that is allowed, so that no other setting hides in the address.
  */
-export type Hidden = 'value' | 'address' | 'path' | undefined;
+export const redisUrl: Format<string> = text(
+  'a redis:// or rediss:// address such as redis://127.0.0.1:6379, with at most a user, a password and a database number',
+  (given) => {
+    const url = urlOf(given, ['redis:', 'rediss:']);
+    if (url === undefined || url.hash !== '') return undefined;
+    const isPlain = /^(?:\/\d{0,4})?$/.test(url.pathname) && /^(?:\?family=[046])?$/.test(url.search);
+    return isPlain && isDecodable(url.username + url.password) ? given : undefined;
+  },
+  'address',
+);
 
-/** Options of `setting` for a secret, and for the path of a file that holds one. */
-export const secret = { hidden: 'value' } as const;
-export const secretFile = { hidden: 'path' } as const;
-
-/** A leaf of the schema: convict's members (default, doc, env, sensitive, format) and our strict reader. */
-export interface Setting<T> {
-  readonly default: T;
-  readonly doc: string;
-  /** The environment variable; `''` if only a file can set it. */
-  readonly env: string;
-  readonly sensitive: boolean;
-  readonly format: (value: unknown) => void;
-  readonly reader: Format<T>;
-  readonly hidden: Hidden;
-  /** Describes the default in tables, where its value alone does not. */
-  readonly defaultText: string | undefined;
-}
-
-/** Defines a setting: its environment variable, accepted values, default and meaning. */
-export function setting<T>(
-  env: string,
-  reader: Format<T>,
-  fallback: T,
-  doc: string,
-  more: { hidden?: Hidden; defaultText?: string } = {},
-): Setting<T> {
+/** Takes apart a Redis address that {@link redisUrl} has accepted. */
+export function redisUrlParts(given: string): { tls: boolean; hasPassword: boolean; database: number } {
+  const url = new URL(given);
   return {
-    default: fallback,
-    doc,
-    env,
-    sensitive: more.hidden === 'value',
-    format: (value) => {
-      if (reader.fromJson(value) === undefined) throw new Error(`must be ${reader.allowed}`);
-    },
-    reader,
-    hidden: more.hidden,
-    defaultText: more.defaultText,
+    tls: url.protocol === 'rediss:',
+    hasPassword: url.password !== '',
+    database: Number(url.pathname.slice(1)),
   };
 }
 
-type Scalar = string | number | boolean | null;
-type IsLeaf<T> = T extends Scalar | readonly unknown[] ? true : string extends keyof T ? true : false;
-/** The schema of a part of the configuration: the same keys, with a setting in place of each value. */
-export type SchemaOf<T> = {
-  readonly [K in keyof T]: IsLeaf<T[K]> extends false ? SchemaOf<T[K]> : Setting<T[K]>;
-};
+/** An `http://` or `https://` address with a host and optionally port and path. The final slash is removed. */
+export const httpUrl: Format<string> = text(
+  'an http:// or https:// address without user, password and query',
+  (given) => {
+    const url = urlOf(given, ['http:', 'https:']);
+    return url === undefined || /[?#@]/.test(given) ? undefined : given.replace(/\/+$/, '');
+  },
+  'address',
+);
+
+function urlOf(given: string, protocols: readonly string[]): URL | undefined {
+  if (!/^[a-z]+:\/\/[!-~]+$/.test(given) || !URL.canParse(given)) return undefined;
+  const url = new URL(given);
+  const hasHost = host.fromText(url.hostname.replace(/^\[(.*)\]$/, '$1')) !== undefined;
+  return hasHost && url.port !== '0' && protocols.includes(url.protocol) ? url : undefined;
+}
+
+function isDecodable(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded);
+    return true;
+  } catch {
+    return false;
+  }
+}

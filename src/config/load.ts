@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import convict from 'convict';
-import { type Config, type FullConfig, type ReadFile, refuseOn } from './config.ts';
-import { environmentLayer, fileLayer, type Layer, refused } from './layers.ts';
-import { schema } from './schema.ts';
+import { type Config, type ReadFile, refuseOn } from './config.ts';
+import { quoted } from './mask.ts';
+import { isSetting, isTree, type PlacedSetting, type Setting, schema, settings, valueAt } from './schema.ts';
 import { errorCode } from './secrets.ts';
-import { secretTwins, settings } from './settings.ts';
 
 export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -22,6 +21,12 @@ export interface LoadedConfig {
   readonly origins: Readonly<Record<string, string>>;
 }
 
+/** A configuration file with the accepted part of its content. */
+interface ConfigFile {
+  readonly name: string;
+  readonly tree: object;
+}
+
 /** `config/` at the top of the package: two folders up, both from src/config and from dist/config. */
 const packagedDir = fileURLToPath(new URL('../../config', import.meta.url));
 
@@ -32,81 +37,157 @@ const packagedDir = fileURLToPath(new URL('../../config', import.meta.url));
  * Files of secrets are not read here but by `readSecrets`. Throws one ConfigError with all problems.
  */
 export function loadConfig(sources: Sources): LoadedConfig {
-  const holder = convict<FullConfig>(schema, { env: {}, args: [] });
-  const current = (path: string): unknown => holder.get(path as never);
-  const origins = new Map<string, string>(settings.map(({ path }) => [path, 'default']));
   const problems: string[] = [];
-  for (const layer of layersOf(sources)) {
-    for (const [path, { value, origin }] of layer.values) {
-      holder.set(path as never, merged(path, current(path), value) as never);
-      origins.set(path, origin);
-    }
-    problems.push(...layer.problems);
+  const files = readFiles(sources, problems);
+  const variables = readVariables(sources.env, problems);
+  // convict gets values that are read already, since it coerces texts and names no source.
+  const holder = convict<Config>(schema, { env: variables as NodeJS.ProcessEnv, args: [] });
+  for (const { tree } of files) holder.load(tree);
+  const config = holder.getProperties();
+  const originOf = ({ env, path }: PlacedSetting): string => {
+    if (env in variables) return `environment ${env}`;
+    const file = files.findLast(({ tree }) => valueAt(tree, path) !== undefined);
+    return file === undefined ? 'default' : `file ${file.name}`;
+  };
+  for (const secret of settings.filter(({ reader }) => reader.hidden === 'value')) {
+    const file = settings.find(({ path }) => path === `${secret.path}File`);
+    const isGiven = ({ path }: PlacedSetting): boolean => String(valueAt(config, path)) !== '';
+    if (file === undefined || !isGiven(secret) || !isGiven(file)) continue;
+    problems.push(
+      `${secret.env} (from ${originOf(secret)}) and ${file.env} (from ${originOf(file)}) are both given; give one of them.`,
+    );
   }
-  problems.push(...givenTwice(current, origins));
   refuseOn(problems);
-  // The layers have refused every wrong value, since convict coerces texts and names no source. A fault that
-  // convict finds here is a bug in this folder.
-  const full = holder.validate({ allowed: 'strict' }).getProperties();
-  const set = Object.entries(full.quota.perSecond).filter(([, perSecond]) => perSecond !== null);
-  const config: Config = { ...full, quota: { ...full.quota, perSecond: Object.fromEntries(set) } };
-  return deepFreeze({ config, origins: Object.fromEntries(origins) });
+  holder.validate({ allowed: 'strict' });
+  const origins = Object.fromEntries(settings.map((setting) => [setting.path, originOf(setting)]));
+  return deepFreeze({ config, origins });
 }
 
-function layersOf({ env, configFile, configDir = packagedDir, readFile }: Sources): Layer[] {
-  const layers = [optionalFile(configDir, 'default.json', readFile)];
+/** Reads the files in the order in which they override each other. Adds a sentence for each problem. */
+function readFiles(sources: Sources, problems: string[]): ConfigFile[] {
+  const { env, configFile, configDir = packagedDir, readFile } = sources;
+  const files: ConfigFile[] = [];
+  const read = (name: string, path: string, isOptional: boolean): void => {
+    const content = parsedFile(name, path, isOptional, readFile, problems);
+    if (isTree(content)) files.push({ name, tree: accepted(name, content, schema, '', problems) });
+    else if (content !== undefined) problems.push(`${name} must hold a JSON object with the settings.`);
+  };
+  read('default.json', join(configDir, 'default.json'), true);
   const chosenBy = env.IMSYNC_ENV ? 'IMSYNC_ENV' : 'NODE_ENV';
   const environment = env[chosenBy] ?? '';
-  if (/^[\w-]+$/.test(environment)) layers.push(optionalFile(configDir, `${environment}.json`, readFile));
+  if (/^[\w-]+$/.test(environment)) read(`${environment}.json`, join(configDir, `${environment}.json`), true);
   else if (environment !== '') {
     const given = JSON.stringify(environment);
-    layers.push(refused([`${chosenBy} is ${given}; it must be a name of letters, digits, _ and -.`]));
+    problems.push(`${chosenBy} is ${given}; it must be a name of letters, digits, _ and -.`);
   }
-  if (configFile !== undefined) layers.push(readLayer(configFile, configFile, readFile));
-  layers.push(environmentLayer(env));
-  return layers;
+  if (configFile !== undefined) read(configFile, configFile, false);
+  return files;
 }
 
-function optionalFile(dir: string, name: string, readFile: ReadFile): Layer {
-  return readLayer(name, join(dir, name), readFile, refused([]));
-}
-
-/** Reads and parses a JSON file. A missing file is a problem unless `absent` stands for it. */
-function readLayer(name: string, path: string, readFile: ReadFile, absent?: Layer): Layer {
+/** Parses a file; undefined if that fails or the file is optional and missing. */
+function parsedFile(
+  name: string,
+  path: string,
+  isOptional: boolean,
+  readFile: ReadFile,
+  problems: string[],
+): unknown {
   let text: string;
   try {
     text = readFile(path).replace(/^\uFEFF/, '');
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT' && absent !== undefined) return absent;
-    return refused([`The configuration file ${name} cannot be read (${code}).`]);
+    if (code !== 'ENOENT' || !isOptional)
+      problems.push(`The configuration file ${name} cannot be read (${code}).`);
+    return undefined;
   }
-  let content: unknown;
   try {
-    content = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
-    // Only the position is taken from the parser's message: the rest quotes the file, which may hold a
-    // secret.
+    // Only the position is taken from the parser's message: the rest quotes the file, which may hold a secret.
     const position = /at position (\d+)/.exec(String(error))?.[1];
     const line = position === undefined ? '' : text.slice(0, Number(position)).split('\n').length;
-    return refused([`The configuration file ${name} is not valid JSON${line && ` (line ${line})`}.`]);
+    problems.push(`The configuration file ${name} is not valid JSON${line && ` (line ${line})`}.`);
+    return undefined;
   }
-  return fileLayer(name, content);
 }
 
-/** Verdicts of several files are merged; any other setting is replaced. */
-function merged(path: string, before: unknown, value: unknown): unknown {
-  return path === 'verdicts' ? { ...Object(before), ...Object(value) } : value;
+/** The settings of a file that are known and have an accepted value, as the formats have read them. */
+function accepted(
+  file: string,
+  content: Record<string, unknown>,
+  group: object,
+  prefix: string,
+  problems: string[],
+): Record<string, unknown> {
+  const tree: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(content)) {
+    const path = prefix + key;
+    const place: object | undefined = Object.getOwnPropertyDescriptor(group, key)?.value;
+    if (place === undefined) {
+      const known = Object.keys(group);
+      const guess = suggestion(key, known) || ` Known here: ${known.join(', ')}.`;
+      problems.push(`${path} in ${file} is not a setting of imsync.${guess}`);
+    } else if (isSetting(place)) {
+      const known = place.reader.fromJson(value);
+      if (known === undefined) problems.push(refusal(place, `${path} in ${file}`, value));
+      else tree[key] = known;
+    } else if (isTree(value)) tree[key] = accepted(file, value, place, `${path}.`, problems);
+    else problems.push(`${path} in ${file} must be an object that holds ${Object.keys(place).join(', ')}.`);
+  }
+  return tree;
 }
 
-function givenTwice(current: (path: string) => unknown, origins: ReadonlyMap<string, string>): string[] {
-  const given = (path: string): boolean => String(current(path) ?? '') !== '';
-  return secretTwins
-    .filter(({ inline, file }) => given(inline.path) && given(file.path))
-    .map(
-      ({ inline, file }) =>
-        `${inline.env} (from ${origins.get(inline.path)}) and ${file.env} (from ${origins.get(file.path)}) are both given; give one of them.`,
-    );
+/** Variables that are no settings: they choose the file to read. */
+const environmentVariables = ['IMSYNC_ENV'];
+
+const byVariable = new Map(settings.filter(({ env }) => env !== '').map((setting) => [setting.env, setting]));
+
+/**
+ * Reads the `IMSYNC_*` variables. An empty variable counts as not given, since compose files write it so.
+ * An unknown variable is refused even if it is empty.
+ */
+function readVariables(env: Sources['env'], problems: string[]): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, given] of Object.entries(env)) {
+    if (!name.startsWith('IMSYNC_') || environmentVariables.includes(name)) continue;
+    const setting = byVariable.get(name);
+    if (setting === undefined) problems.push(unknownVariable(name));
+    if (setting === undefined || given === undefined || given === '') continue;
+    const value = setting.reader.fromText(given);
+    if (value !== undefined) values[name] = value;
+    else {
+      const hint = /^(?:tcp|udp|sctp):\/\//.test(given) ? ` ${kubernetes}` : '';
+      problems.push(refusal(setting, name, given) + hint);
+    }
+  }
+  return values;
+}
+
+function refusal({ reader }: Setting<unknown>, subject: string, given: unknown): string {
+  const { hidden, allowed, words = [] } = reader;
+  const isSecret = hidden === 'value' || hidden === 'path';
+  const what = isSecret ? 'has a value that is not accepted (not shown)' : `is ${quoted(hidden, given)}`;
+  const guess = typeof given === 'string' ? suggestion(given, words) : '';
+  return `${subject} ${what}; it must be ${allowed}.${guess}`;
+}
+
+const kubernetes =
+  'Kubernetes sets such variables for a Service of that name: say enableServiceLinks: false in the pod.';
+
+function unknownVariable(name: string): string {
+  const guess = suggestion(name, [...byVariable.keys(), ...environmentVariables]);
+  const isOfService =
+    /^IMSYNC_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)$/.test(name);
+  const help = isOfService ? ` ${kubernetes}` : guess || " The README's table lists all of them.";
+  return `${name} is not a variable of imsync.${help}`;
+}
+
+/** ` Did you mean X?` for the candidate that differs only in case or separators; `''` if there is none. */
+function suggestion(given: string, candidates: readonly string[]): string {
+  const bare = (name: string): string => name.toLowerCase().replaceAll(/[_.-]/g, '');
+  const meant = candidates.find((candidate) => bare(candidate) === bare(given));
+  return meant === undefined ? '' : ` Did you mean ${meant}?`;
 }
 
 function deepFreeze<T>(value: T): T {

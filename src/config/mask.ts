@@ -1,6 +1,6 @@
 import type { Config } from './config.ts';
 import type { Hidden } from './formats.ts';
-import { type PlacedSetting, settings, valueAt } from './settings.ts';
+import { type PlacedSetting, settings, valueAt } from './schema.ts';
 
 /** A setting as people may see it. */
 export interface MaskedSetting {
@@ -21,15 +21,15 @@ export function maskedView(loaded: {
   return settings.map((setting) => ({
     path: setting.path,
     variable: setting.env,
-    value: masked(setting, valueAt(loaded.config, setting.path) ?? setting.default),
+    value: masked(setting, valueAt(loaded.config, setting.path)),
     origin: loaded.origins[setting.path] ?? 'default',
     doc: setting.doc,
   }));
 }
 
-function masked({ hidden, default: fallback, defaultText }: PlacedSetting, value: unknown): string {
-  const left = defaultText !== undefined && value === fallback;
-  return left ? `(not set: ${defaultText})` : shown(hidden, value);
+function masked({ reader, default: fallback, defaultText }: PlacedSetting, value: unknown): string {
+  const isLeft = defaultText !== undefined && value === fallback;
+  return isLeft ? `(not set: ${defaultText})` : shown(reader.hidden, value);
 }
 
 /** A value as text for people, without its secret part. An empty value becomes `(not set)`. */

@@ -1,173 +1,146 @@
 import {
-  apiForms,
-  type FullConfig,
-  logLevels,
-  outcomePolicies,
-  profileFaultPolicies,
-  type QuotaCommand,
-  redisModes,
-  regionNames,
-  verdictClasses,
-} from './config.ts';
-import {
   bool,
+  type Format,
   filePath,
   host,
   hostPortList,
+  httpUrl,
   matching,
   oneOf,
   orAbsent,
-  type SchemaOf,
-  type Setting,
-  secret,
-  secretFile,
-  setting,
+  redisUrl,
   share,
   tokenList,
   wholeNumber,
   wordByKey,
 } from './formats.ts';
-import { httpUrl, redisUrl } from './urls.ts';
 
-const credential = orAbsent(matching('printable ASCII characters without blanks', /^[!-~]+$/), '');
-const password = orAbsent(matching('a text of one line', /^[^\0\r\n]+$/), '');
+interface Texts {
+  readonly doc: string;
+  /** Describes the default in tables, where its value alone does not. */
+  readonly defaultText?: string;
+}
 
-const port = wholeNumber(0, 65_535);
+/** A leaf of the schema: convict's members (default, doc, env, sensitive, format) and the strict reader. */
+export interface Setting<T> extends Texts {
+  readonly default: T;
+  /** The environment variable; `''` if only a file can set it. */
+  readonly env: string;
+  readonly sensitive: boolean;
+  readonly format: (value: unknown) => void;
+  readonly reader: Format<T>;
+}
+
+function setting<T>(
+  env: string,
+  reader: Format<T>,
+  fallback: NoInfer<T>,
+  { doc, defaultText }: Texts,
+): Setting<T> {
+  const format = (value: unknown): void => {
+    if (reader.fromJson(value) === undefined) throw new Error(`must be ${reader.allowed}`);
+  };
+  return { default: fallback, doc, env, sensitive: reader.hidden !== undefined, format, reader, defaultText };
+}
+
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
 
-function quotaOf(command: QuotaCommand): Setting<number | null> {
-  return setting(
-    `IMSYNC_QUOTA_${command.toUpperCase()}_PER_SECOND`,
-    orAbsent(wholeNumber(1, 100_000), null),
-    null,
-    `Calls of ${command} a second, over all processes. Processes that disagree follow the lowest.`,
-    { defaultText: 'the documented one of the API form' },
-  );
+const port = wholeNumber(0, 65_535);
+const credential = orAbsent(matching('printable ASCII characters without blanks', /^[!-~]+$/, 'value'), '');
+const password = orAbsent(matching('a text of one line', /^[^\0\r\n]+$/, 'value'), '');
+const secretFile = filePath('path');
+const quota = orAbsent(wholeNumber(1, 100_000), null);
+
+function quotaOf(command: string): Setting<number | null> {
+  return setting(`IMSYNC_QUOTA_${command.toUpperCase()}_PER_SECOND`, quota, null, {
+    doc: `Calls of ${command} a second, over all processes. Processes that disagree follow the lowest.`,
+    defaultText: 'the documented one of the API form',
+  });
 }
 
-/** The convict schema: each setting with its variable, default, meaning and strict format. */
-export const schema: SchemaOf<FullConfig> = {
+/**
+ * The convict schema: each setting with its variable, format, default and meaning. Names carry units (`…Ms`).
+ * An optional text that was not given is `''`; an optional number is `null`.
+ */
+export const schema = {
   redis: {
-    url: setting(
-      'IMSYNC_REDIS_URL',
-      redisUrl,
-      'redis://127.0.0.1:6379',
-      'Where Redis is; rediss:// for TLS. A number at its end (/3) is the database: that one or none; a cluster has only 0.',
-      {
-        hidden: 'address',
-      },
-    ),
-    mode: setting('IMSYNC_REDIS_MODE', oneOf(redisModes), 'standalone', 'How Redis is run.'),
-    nodes: setting(
-      'IMSYNC_REDIS_NODES',
-      hostPortList,
-      [],
-      'Nodes of the cluster to start from, or the sentinels.',
-      { hidden: 'address' },
-    ),
+    url: setting('IMSYNC_REDIS_URL', redisUrl, 'redis://127.0.0.1:6379', {
+      doc: 'Where Redis is; rediss:// for TLS. A number at its end (/3) is the database: that one or none; a cluster has only 0.',
+    }),
+    mode: setting('IMSYNC_REDIS_MODE', oneOf(['standalone', 'cluster', 'sentinel']), 'standalone', {
+      doc: 'How Redis is run.',
+    }),
+    nodes: setting('IMSYNC_REDIS_NODES', hostPortList, [], {
+      doc: 'Nodes of the cluster to start from, or the sentinels.',
+    }),
     sentinelName: setting(
       'IMSYNC_REDIS_SENTINEL_NAME',
       orAbsent(matching('a name of printable ASCII characters without blanks', /^[!-~]+$/), ''),
       '',
-      'The name the sentinels know the primary by.',
+      { doc: 'The name the sentinels know the primary by.' },
     ),
-    password: setting('IMSYNC_REDIS_PASSWORD', password, '', "Redis's password.", secret),
-    passwordFile: setting(
-      'IMSYNC_REDIS_PASSWORD_FILE',
-      filePath,
-      '',
-      "The file that holds Redis's password.",
-      secretFile,
-    ),
-    caFile: setting('IMSYNC_REDIS_CA_FILE', filePath, '', "The CA certificate (PEM) that signed Redis's."),
-    allowVolatile: setting(
-      'IMSYNC_REDIS_ALLOW_VOLATILE',
-      bool,
-      false,
-      'Accept a Redis that may lose events: AOF off, or an eviction policy. For trying things out.',
-    ),
+    password: setting('IMSYNC_REDIS_PASSWORD', password, '', { doc: "Redis's password." }),
+    passwordFile: setting('IMSYNC_REDIS_PASSWORD_FILE', secretFile, '', {
+      doc: "The file that holds Redis's password.",
+    }),
+    caFile: setting('IMSYNC_REDIS_CA_FILE', filePath(), '', {
+      doc: "The CA certificate (PEM) that signed Redis's.",
+    }),
+    allowVolatile: setting('IMSYNC_REDIS_ALLOW_VOLATILE', bool, false, {
+      doc: 'Accept a Redis that may lose events: AOF off, or an eviction policy. For trying things out.',
+    }),
   },
   app: {
-    sdkAppId: setting(
-      'IMSYNC_SDK_APP_ID',
-      orAbsent(wholeNumber(1, Number.MAX_SAFE_INTEGER), 0),
-      0,
-      "The app's SDKAppID.",
-      { defaultText: 'must be given' },
-    ),
+    sdkAppId: setting('IMSYNC_SDK_APP_ID', orAbsent(wholeNumber(1, Number.MAX_SAFE_INTEGER), 0), 0, {
+      doc: "The app's SDKAppID.",
+      defaultText: 'must be given',
+    }),
     adminId: setting(
       'IMSYNC_ADMIN_ID',
       matching('1 to 32 printable ASCII characters without blanks', /^[!-~]{1,32}$/),
       'administrator',
-      "The app's admin, whose UserSig signs the calls.",
+      { doc: "The app's admin, whose UserSig signs the calls." },
     ),
   },
   credentials: {
-    secretKey: setting(
-      'IMSYNC_SDK_SECRET_KEY',
-      credential,
-      '',
-      "The app's key, which signs UserSigs. Either this or a UserSig.",
-      secret,
-    ),
-    secretKeyFile: setting(
-      'IMSYNC_SDK_SECRET_KEY_FILE',
-      filePath,
-      '',
-      "The file that holds the app's key.",
-      secretFile,
-    ),
-    userSig: setting('IMSYNC_USER_SIG', credential, '', "The admin's UserSig, made elsewhere.", secret),
-    userSigFile: setting(
-      'IMSYNC_USER_SIG_FILE',
-      filePath,
-      '',
-      'The file that holds the UserSig; read again before each probe.',
-      secretFile,
-    ),
+    secretKey: setting('IMSYNC_SDK_SECRET_KEY', credential, '', {
+      doc: "The app's key, which signs UserSigs. Either this or a UserSig.",
+    }),
+    secretKeyFile: setting('IMSYNC_SDK_SECRET_KEY_FILE', secretFile, '', {
+      doc: "The file that holds the app's key.",
+    }),
+    userSig: setting('IMSYNC_USER_SIG', credential, '', { doc: "The admin's UserSig, made elsewhere." }),
+    userSigFile: setting('IMSYNC_USER_SIG_FILE', secretFile, '', {
+      doc: 'The file that holds the UserSig; read again before each probe.',
+    }),
   },
   api: {
-    form: setting(
-      'IMSYNC_API',
-      oneOf(apiForms),
-      'current',
-      'The form of the calls: `current` (AccountList, UserID), `legacy` (Accounts, Identifier; the only one that makes robots) or `hosted` (register_account_v1).',
-    ),
+    form: setting('IMSYNC_API', oneOf(['current', 'legacy', 'hosted']), 'current', {
+      doc: 'The form of the calls: `current` (AccountList, UserID), `legacy` (Accounts, Identifier; the only one that makes robots) or `hosted` (register_account_v1).',
+    }),
     region: setting(
       'IMSYNC_REGION',
-      oneOf(regionNames),
+      oneOf(['china', 'singapore', 'seoul', 'tokyo', 'frankfurt', 'silicon-valley', 'jakarta', 'mumbai']),
       'china',
-      "The app's home, which names the API's host.",
+      { doc: "The app's home, which names the API's host." },
     ),
-    baseUrl: setting(
-      'IMSYNC_BASE_URL',
-      orAbsent(httpUrl, ''),
-      '',
-      'Where the API is, instead of the host of the region.',
-      { hidden: 'address', defaultText: 'by region' },
-    ),
-    callTimeoutMs: setting(
-      'IMSYNC_CALL_TIMEOUT_MS',
-      wholeNumber(1, 600_000),
-      8000,
-      "How long a call may take, in ms; the API's own time-out is 3 s, so it must be longer.",
-    ),
+    baseUrl: setting('IMSYNC_BASE_URL', orAbsent(httpUrl, ''), '', {
+      doc: 'Where the API is, instead of the host of the region.',
+      defaultText: 'by region',
+    }),
+    callTimeoutMs: setting('IMSYNC_CALL_TIMEOUT_MS', wholeNumber(1, 600_000), 8000, {
+      doc: "How long a call may take, in ms; the API's own time-out is 3 s, so it must be longer.",
+    }),
   },
   batch: {
-    maxSize: setting('IMSYNC_BATCH_MAX_SIZE', wholeNumber(1, 100), 100, 'Users in a call at most.'),
-    maxWaitMs: setting(
-      'IMSYNC_BATCH_MAX_WAIT_MS',
-      wholeNumber(0, minuteMs),
-      200,
-      'How long an event waits at most for others to share its call, in ms from the first event.',
-    ),
-    eagerShare: setting(
-      'IMSYNC_BATCH_EAGER_SHARE',
-      share,
-      0.2,
-      'While less than this share of the quota is in use, events do not wait for others.',
-    ),
+    maxSize: setting('IMSYNC_BATCH_MAX_SIZE', wholeNumber(1, 100), 100, { doc: 'Users in a call at most.' }),
+    maxWaitMs: setting('IMSYNC_BATCH_MAX_WAIT_MS', wholeNumber(0, minuteMs), 200, {
+      doc: 'How long an event waits at most for others to share its call, in ms from the first event.',
+    }),
+    eagerShare: setting('IMSYNC_BATCH_EAGER_SHARE', share, 0.2, {
+      doc: 'While less than this share of the quota is in use, events do not wait for others.',
+    }),
   },
   quota: {
     perSecond: {
@@ -177,95 +150,93 @@ export const schema: SchemaOf<FullConfig> = {
       account_delete: quotaOf('account_delete'),
       register_account_v1: quotaOf('register_account_v1'),
     },
-    share: setting(
-      'IMSYNC_QUOTA_SHARE',
-      share,
-      1,
-      "The share of each quota to use, more than 0; 0.79 stays below the provider's 80 % alert.",
-    ),
-    margin: setting(
-      'IMSYNC_QUOTA_MARGIN',
-      share,
-      0.01,
-      'The part of the quota left unused so that jitter never breaks it, 0.5 at most.',
-    ),
+    share: setting('IMSYNC_QUOTA_SHARE', share, 1, {
+      doc: "The share of each quota to use, more than 0; 0.79 stays below the provider's 80 % alert.",
+    }),
+    margin: setting('IMSYNC_QUOTA_MARGIN', share, 0.01, {
+      doc: 'The part of the quota left unused so that jitter never breaks it, 0.5 at most.',
+    }),
   },
   retry: {
-    baseMs: setting(
-      'IMSYNC_RETRY_BASE_MS',
-      wholeNumber(1, 60 * minuteMs),
-      1000,
-      'The first delay of a retry, in ms; it doubles from there.',
-    ),
-    maxMs: setting(
-      'IMSYNC_RETRY_MAX_MS',
-      wholeNumber(1, dayMs),
-      minuteMs,
-      'The longest delay of a retry, in ms.',
-    ),
-    maxAgeMs: setting(
-      'IMSYNC_RETRY_MAX_AGE_MS',
-      wholeNumber(1, 90 * dayMs),
-      dayMs,
-      'How long an event is tried, in ms, before it becomes a dead letter; held time does not count.',
-    ),
+    baseMs: setting('IMSYNC_RETRY_BASE_MS', wholeNumber(1, 60 * minuteMs), 1000, {
+      doc: 'The first delay of a retry, in ms; it doubles from there.',
+    }),
+    maxMs: setting('IMSYNC_RETRY_MAX_MS', wholeNumber(1, dayMs), minuteMs, {
+      doc: 'The longest delay of a retry, in ms.',
+    }),
+    maxAgeMs: setting('IMSYNC_RETRY_MAX_AGE_MS', wholeNumber(1, 90 * dayMs), dayMs, {
+      doc: 'How long an event is tried, in ms, before it becomes a dead letter; held time does not count.',
+    }),
   },
-  shutdownTimeoutMs: setting(
-    'IMSYNC_SHUTDOWN_TIMEOUT_MS',
-    wholeNumber(0, 60 * minuteMs),
-    15_000,
-    'How long a stopping worker waits for calls on the wire, in ms.',
-  ),
-  onProfileFault: setting(
-    'IMSYNC_ON_PROFILE_FAULT',
-    oneOf(profileFaultPolicies),
-    'import-bare',
-    'A refused nick or picture: import the user without it, or only write a dead letter.',
-  ),
+  shutdownTimeoutMs: setting('IMSYNC_SHUTDOWN_TIMEOUT_MS', wholeNumber(0, 60 * minuteMs), 15_000, {
+    doc: 'How long a stopping worker waits for calls on the wire, in ms.',
+  }),
+  onProfileFault: setting('IMSYNC_ON_PROFILE_FAULT', oneOf(['import-bare', 'dead-letter']), 'import-bare', {
+    doc: 'A refused nick or picture: import the user without it, or only write a dead letter.',
+  }),
   ops: {
-    host: setting('IMSYNC_OPS_HOST', host, '127.0.0.1', 'Where the ops server listens (the image: 0.0.0.0).'),
-    port: setting(
-      'IMSYNC_OPS_PORT',
-      port,
-      9464,
-      "The ops server's port; 0 is any free one, named in the log.",
-    ),
+    host: setting('IMSYNC_OPS_HOST', host, '127.0.0.1', {
+      doc: 'Where the ops server listens (the image: 0.0.0.0).',
+    }),
+    port: setting('IMSYNC_OPS_PORT', port, 9464, {
+      doc: "The ops server's port; 0 is any free one, named in the log.",
+    }),
   },
   intake: {
-    host: setting('IMSYNC_INTAKE_HOST', host, '127.0.0.1', 'Where the HTTP intake listens.'),
-    port: setting(
-      'IMSYNC_INTAKE_PORT',
-      orAbsent(port, null),
-      null,
-      "The HTTP intake's port; 0 is any free one, named in the log.",
-      { defaultText: 'no HTTP intake' },
-    ),
-    tokens: setting('IMSYNC_INTAKE_TOKENS', tokenList, [], 'Bearer tokens the HTTP intake accepts.', secret),
-    tokensFile: setting(
-      'IMSYNC_INTAKE_TOKENS_FILE',
-      filePath,
-      '',
-      'The file that holds the tokens, one a line.',
-      secretFile,
-    ),
+    host: setting('IMSYNC_INTAKE_HOST', host, '127.0.0.1', { doc: 'Where the HTTP intake listens.' }),
+    port: setting('IMSYNC_INTAKE_PORT', orAbsent(port, null), null, {
+      doc: "The HTTP intake's port; 0 is any free one, named in the log.",
+      defaultText: 'no HTTP intake',
+    }),
+    tokens: setting('IMSYNC_INTAKE_TOKENS', tokenList, [], { doc: 'Bearer tokens the HTTP intake accepts.' }),
+    tokensFile: setting('IMSYNC_INTAKE_TOKENS_FILE', secretFile, '', {
+      doc: 'The file that holds the tokens, one a line.',
+    }),
   },
-  outcomes: setting(
-    'IMSYNC_OUTCOMES',
-    oneOf(outcomePolicies),
-    'reply-to',
-    'Whose outcome is published: of events with `replyTo`, on their channel; or of all, on a capped stream too.',
-  ),
+  outcomes: setting('IMSYNC_OUTCOMES', oneOf(['reply-to', 'all']), 'reply-to', {
+    doc: 'Whose outcome is published: of events with `replyTo`, on their channel; or of all, on a capped stream too.',
+  }),
   log: {
-    level: setting('IMSYNC_LOG_LEVEL', oneOf(logLevels), 'info', 'The least level that is logged.'),
+    level: setting(
+      'IMSYNC_LOG_LEVEL',
+      oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+      'info',
+      { doc: 'The least level that is logged.' },
+    ),
   },
   verdicts: setting(
     '',
-    wordByKey(
-      `an object of error codes, each to one of ${verdictClasses.join(', ')}`,
-      /^[1-9]\d{0,9}$/,
-      verdictClasses,
-    ),
+    wordByKey('an object of error codes', /^[1-9]\d{0,9}$/, ['retry', 'account', 'body', 'app', 'throttle']),
     {},
-    'What error codes of the API mean, where it differs from the built-in tables.',
+    { doc: 'What error codes of the API mean, where it differs from the built-in tables.' },
   ),
 };
+
+/** A setting with its path, such as `redis.url`. */
+export interface PlacedSetting extends Setting<unknown> {
+  readonly path: string;
+}
+
+/** All settings, in the order of the schema. */
+export const settings: readonly PlacedSetting[] = leaves(schema, '');
+
+function leaves(group: object, prefix: string): PlacedSetting[] {
+  return Object.entries(group).flatMap(([key, node]) =>
+    isSetting(node) ? [{ ...node, path: prefix + key }] : leaves(node, `${prefix}${key}.`),
+  );
+}
+
+/** Whether a node of the schema is a setting, and not a group of settings. */
+export function isSetting(node: object): node is Setting<unknown> {
+  return 'reader' in node;
+}
+
+/** The value of a tree at a path such as `redis.url`, or undefined. */
+export function valueAt(tree: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
+}
+
+/** Whether a value is an object and not a list. */
+export function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

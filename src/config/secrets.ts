@@ -1,5 +1,6 @@
 import { type Config, type ReadFile, refuseOn } from './config.ts';
-import { type SecretTwin, secretTwins, valueAt } from './settings.ts';
+import type { Format } from './formats.ts';
+import { schema } from './schema.ts';
 
 /** The secrets as they are now. One that is not given is undefined or an empty list. */
 export interface Secrets {
@@ -18,20 +19,36 @@ export interface Secrets {
  */
 export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
-  const read = new Map<string, unknown>();
-  for (const twin of secretTwins) {
-    const answer = readTwin(config, twin, readFile);
-    if ('problem' in answer) problems.push(answer.problem);
-    else read.set(twin.inline.path, answer.value);
-  }
-  refuseOn(problems);
-  const tokens = read.get('intake.tokens');
-  return {
-    secretKey: textOf(read.get('credentials.secretKey')),
-    userSig: textOf(read.get('credentials.userSig')),
-    redisPassword: textOf(read.get('redis.password')),
-    intakeTokens: Array.isArray(tokens) ? tokens : [],
+  const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined => {
+    if (path === '') return given;
+    let content: string;
+    try {
+      content = readFile(path).trim();
+    } catch (error) {
+      problems.push(`The file of ${pathVariable} cannot be read (${errorCode(error)}).`);
+      return undefined;
+    }
+    const value = content === '' ? undefined : reader.fromText(content);
+    if (value === undefined) {
+      const problem = content === '' ? 'is empty' : `does not hold what it should: ${reader.allowed}`;
+      problems.push(`The file of ${pathVariable} ${problem}.`);
+    }
+    return value;
   };
+  const { redis, credentials: own, intake } = config;
+  const { password } = schema.redis;
+  const { secretKey, userSig } = schema.credentials;
+  const secrets = {
+    redisPassword:
+      read(redis.password, redis.passwordFile, 'IMSYNC_REDIS_PASSWORD_FILE', password.reader) || undefined,
+    secretKey:
+      read(own.secretKey, own.secretKeyFile, 'IMSYNC_SDK_SECRET_KEY_FILE', secretKey.reader) || undefined,
+    userSig: read(own.userSig, own.userSigFile, 'IMSYNC_USER_SIG_FILE', userSig.reader) || undefined,
+    intakeTokens:
+      read(intake.tokens, intake.tokensFile, 'IMSYNC_INTAKE_TOKENS_FILE', schema.intake.tokens.reader) ?? [],
+  };
+  refuseOn(problems);
+  return secrets;
 }
 
 /** Reads the key that signs UserSigs, or a UserSig made elsewhere. Throws as `readSecrets` does. */
@@ -41,30 +58,6 @@ export function readSigningSecret(
 ): { readonly secretKey: string } | { readonly userSig: string } {
   const { secretKey, userSig } = readSecrets(config, readFile);
   return userSig === undefined ? { secretKey: secretKey ?? '' } : { userSig };
-}
-
-function readTwin(
-  config: Config,
-  { inline, file }: SecretTwin,
-  readFile: ReadFile,
-): { value: unknown } | { problem: string } {
-  const path = textOf(valueAt(config, file.path));
-  if (path === undefined) return { value: valueAt(config, inline.path) };
-  let content: string;
-  try {
-    content = readFile(path).trim();
-  } catch (error) {
-    return { problem: `The file of ${file.env} cannot be read (${errorCode(error)}).` };
-  }
-  if (content === '') return { problem: `The file of ${file.env} is empty.` };
-  const value = inline.reader.fromText(content);
-  return value === undefined
-    ? { problem: `The file of ${file.env} does not hold what it should: ${inline.reader.allowed}.` }
-    : { value };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** The code of one of Node's errors, such as `ENOENT`. In tests they are not always `instanceof Error`. */

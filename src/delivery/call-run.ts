@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import type { ParsedEntry } from '../event/event.ts';
-import { parseEntry } from '../event/parse.ts';
+import { parseEntry } from '../event/fields.ts';
 import { decodeCheck } from '../im/bodies.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';

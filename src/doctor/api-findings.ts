@@ -3,9 +3,8 @@ import type { Config, ReadFile } from '../config/config.ts';
 import { withoutPassword } from '../config/mask.ts';
 import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
-import { hostsOf, openApi } from '../im/open-api.ts';
-import { backupHostOf, REGION_NAMES } from '../im/regions.ts';
-import { readUserSig } from '../im/user-sig.ts';
+import { hostsOf, openApi, REGIONS } from '../im/open-api.ts';
+import { readUserSig } from '../im/signer.ts';
 import type { HoldKind } from '../im/verdict-rows.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { waitUntil } from '../lifecycle/wait.ts';
@@ -128,7 +127,7 @@ function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiP
     const text = `The API at ${address} ${problem}: ${said || verdict.meaning}`;
     const backup = isOwnAddress
       ? ''
-      : ` Or try the region's other host: IMSYNC_BASE_URL=https://${backupHostOf(config.api.region)}`;
+      : ` Or try the region's other host: IMSYNC_BASE_URL=${REGIONS[config.api.region].backupUrl}`;
     return wrong(name, text, todo + backup, 'out-of-reach');
   }
   if (answer.kind === 'http' && verdict.class === 'app')
@@ -151,7 +150,9 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   }
   if (verdict.class === 'app' && verdict.holdKind === 'region') {
     const { region, baseUrl } = config.api;
-    const others = REGION_NAMES.filter((name) => name !== region).join(', ');
+    const others = Object.keys(REGIONS)
+      .filter((name) => name !== region)
+      .join(', ');
     const [text, todo] =
       baseUrl === ''
         ? [

@@ -1,8 +1,8 @@
 import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
+import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
-import { redisUrlParts } from '../config/urls.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';

@@ -1,4 +1,4 @@
-/** The *user created* event: its types and field names, which every other room uses. */
+/** The *user created* event: its types, field names, IDs and outcome. Every other room uses them. */
 import type { ApiForm } from '../config/config.ts';
 
 /** A stream entry as Redis holds it. `fields` is flat: [name, value, name, value, …]. */
@@ -103,4 +103,90 @@ export function isAbsent(value: unknown): value is undefined | null | '' {
 /** Returns the name of an import's counters, or undefined if the text is no such name. */
 export function readTally(text: string | undefined): string | undefined {
   return text !== undefined && /^[A-Za-z0-9_-]{1,64}$/.test(text) ? text : undefined;
+}
+
+/**
+ * Orders two event IDs as Redis does: negative if a is older, 0 if they are equal. An event ID is a stream
+ * ID, `<ms>-<seq>`; both parts are unsigned 64-bit numbers, which a JavaScript number cannot hold. So this
+ * compares digits. An ID without a sequence counts as sequence 0.
+ */
+export function compareEventIds(a: string, b: string): number {
+  const [x, y] = [padded(a), padded(b)];
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/** Both parts with 20 digits, as many as 2^64 has. */
+function padded(eventId: string): string {
+  const [ms = '', seq = ''] = eventId.split('-');
+  return ms.padStart(20, '0') + seq.padStart(20, '0');
+}
+
+/** When Redis accepted the event: milliseconds since 1970 by Redis's clock; 0 if the text is no stream ID. */
+export function eventIdMs(eventId: string): number {
+  const ms = Number(eventId.split('-', 1)[0]);
+  return Number.isFinite(ms) ? ms : 0;
+}
+
+/**
+ * Groups the valid entries of a call by user, newest first; users keep the order of their first appearance.
+ * The first entry of a user is sent. The next one takes its place only if the first is dead-lettered.
+ */
+export function newestFirst(entries: Iterable<ValidEntry>): Map<string, ValidEntry[]> {
+  const byUser = new Map<string, ValidEntry[]>();
+  for (const entry of entries) {
+    const own = byUser.get(entry.event.userId);
+    if (own === undefined) byUser.set(entry.event.userId, [entry]);
+    else own.push(entry);
+  }
+  for (const own of byUser.values()) own.sort((a, b) => compareEventIds(b.eventId, a.eventId));
+  return byUser;
+}
+
+/** How an event ended. The worker publishes it on the `replyTo` channel, one JSON object per message. */
+export interface Outcome {
+  readonly eventId: string;
+  /** The given user ID, cut to 200 characters; '' if there was none. */
+  readonly userId: string;
+  /**
+   * - `imported`: the account has this event's profile.
+   * - `superseded`: a newer event of the user was imported in its place.
+   * - `dead-lettered`: the profile or the whole account was not imported; see `reason`.
+   */
+  readonly outcome: 'imported' | 'superseded' | 'dead-lettered';
+  /** The API's error code; 0 if it gave none. */
+  readonly errorCode: number;
+  /**
+   * Why it was dead-lettered; absent otherwise.
+   * - `invalid`: the event itself is wrong.
+   * - `rejected`: the API refuses this account.
+   * - `profile`: the API refuses the nick or the picture.
+   * - `expired`: the event was tried for IMSYNC_RETRY_MAX_AGE_MS without success.
+   * - `unknown`: the API answers with an error code that no table lists.
+   */
+  readonly reason?: 'invalid' | 'rejected' | 'profile' | 'expired' | 'unknown';
+  /**
+   * True if the user certainly has an account now, so that a message can reach them. It is also true when a
+   * newer event was imported instead, and when the account was imported without its refused profile.
+   */
+  readonly hasAccount: boolean;
+}
+
+/** Reads a message; undefined if it is no outcome. Messages of the previous version have no `hasAccount`. */
+export function readOutcome(message: string): Outcome | undefined {
+  let read: Partial<Outcome> | null;
+  try {
+    read = JSON.parse(message) as Partial<Outcome> | null;
+  } catch {
+    return undefined;
+  }
+  if (typeof read?.eventId !== 'string' || typeof read.outcome !== 'string') return undefined;
+  const { eventId, userId = '', outcome, errorCode = 0, reason } = read;
+  return {
+    eventId,
+    userId,
+    outcome,
+    errorCode,
+    ...(reason !== undefined && { reason }),
+    hasAccount: read.hasAccount ?? outcome !== 'dead-lettered',
+  };
 }

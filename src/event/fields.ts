@@ -1,12 +1,18 @@
 import {
   type AccountType,
+  type EventRules,
   type FieldName,
   type IdentifierType,
   isAbsent,
   isKnownField,
   KNOWN_FIELDS,
+  type ParsedEntry,
+  type ProfileField,
+  type RawEntry,
+  readTally,
 } from './event.ts';
-import { readOccurredAtMs } from './instant.ts';
+import { cut, fitsBytes } from './text.ts';
+import { readOccurredAtMs, validateUser } from './validate.ts';
 
 /**
  * A user as a producer adds it. A parsed event fits as well. `undefined`, `null` and `''` mean that a field
@@ -73,4 +79,93 @@ export function toFields(user: UserInput): string[] {
     fields.push(name, value);
   }
   return fields;
+}
+
+/** Most bytes of a profile value (API reference, account_import, error 40601). */
+export const MAX_PROFILE_BYTES = 500;
+const MAX_SHOWN_USER_ID_CHARS = 200;
+
+const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$)/;
+
+/**
+ * Reads one stream entry. An empty field counts as absent. The last value of a repeated field wins, since a
+ * producer may append a correction. Two different userIds make the entry invalid, since they do not tell
+ * whose event it is. Never throws.
+ */
+export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): ParsedEntry {
+  const { facts, userId, problems } = collect(fields);
+  problems.push(...validateUser(facts, rules));
+  if (problems.length > 0) {
+    return { ok: false, eventId, userId: cut(userId, MAX_SHOWN_USER_ID_CHARS), problems };
+  }
+  const { nick, faceUrl, type, occurredAt, traceparent, tally, identifierType } = facts;
+  const tooLong: ProfileField[] = [];
+  if (nick !== undefined && !fitsBytes(nick, MAX_PROFILE_BYTES)) tooLong.push('nick');
+  if (faceUrl !== undefined && !fitsBytes(faceUrl, MAX_PROFILE_BYTES)) tooLong.push('faceUrl');
+  // All fields are set, absent ones to undefined: V8 handles objects of one shape cheaply.
+  return {
+    ok: true,
+    eventId,
+    event: {
+      userId,
+      nick,
+      faceUrl,
+      type: Number(type ?? 0) as AccountType,
+      occurredAtMs: occurredAt === undefined ? undefined : readOccurredAtMs(occurredAt),
+      replyTo: facts.replyTo,
+      traceparent: traceparent !== undefined && traceparentForm.test(traceparent) ? traceparent : undefined,
+      tally: readTally(tally) === undefined ? undefined : tally,
+      identifierType: identifierType === undefined ? undefined : (Number(identifierType) as IdentifierType),
+      password: facts.password,
+      extra: facts.extra,
+    },
+    tooLong,
+  };
+}
+
+const NO_EXTRA: Readonly<Record<string, string>> = Object.freeze({});
+
+/** The non-empty values of the known fields, and the other fields. */
+type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> };
+
+/** V8 handles objects of one shape cheaply, so all begin as copies of this one. */
+const NO_FACTS: Facts = {
+  userId: undefined,
+  nick: undefined,
+  faceUrl: undefined,
+  type: undefined,
+  occurredAt: undefined,
+  replyTo: undefined,
+  traceparent: undefined,
+  tally: undefined,
+  identifierType: undefined,
+  password: undefined,
+  extra: NO_EXTRA,
+};
+
+/** Sorts the fields into the known ones that are not empty and the others. */
+function collect(fields: readonly string[]) {
+  const facts: Facts = { ...NO_FACTS };
+  const others: [string, string][] = [];
+  const problems: string[] = [];
+  let userId: string | undefined;
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    const value = fields[at + 1] ?? '';
+    if (!isKnownField(name)) {
+      others.push([name, value]);
+      continue;
+    }
+    if (name === 'userId') {
+      if (userId !== undefined && userId !== value) {
+        problems.push('userId is given twice, with different values');
+      }
+      userId = value;
+    }
+    facts[name] = value === '' ? undefined : value;
+  }
+  if (fields.length % 2 === 1) problems.push('the entry has a field without a value');
+  // fromEntries and not an assignment, since a field may be called __proto__.
+  if (others.length > 0) facts.extra = Object.fromEntries(others);
+  return { facts, userId: userId ?? '', problems };
 }

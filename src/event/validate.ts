@@ -1,5 +1,4 @@
-import { type EventRules, isAbsent, isKnownField } from './event.ts';
-import { readOccurredAtMs } from './instant.ts';
+import { type EventRules, type FieldName, isAbsent, isKnownField } from './event.ts';
 import { byteLength, fitsBytes, isPrintableAscii, isWellFormed } from './text.ts';
 import { checkUserId, kindOf, whyNoRobots } from './user-id.ts';
 
@@ -13,25 +12,12 @@ const MAX_REPLY_TO_BYTES = 200;
 const TYPES = ['0', '1'];
 const IDENTIFIER_TYPES = ['1', '2', '3'];
 
-/** A user as it was given, before any check. null and '' mean that a field is absent. */
-export interface UserFacts {
-  readonly userId?: unknown;
-  readonly nick?: unknown;
-  readonly faceUrl?: unknown;
-  /** 0 or 1, as a number or as text. */
-  readonly type?: unknown;
-  /** RFC 3339, milliseconds (number or digits), or a Date. */
-  readonly occurredAt?: unknown;
-  /** Milliseconds, as a parsed event has it. */
-  readonly occurredAtMs?: unknown;
-  readonly replyTo?: unknown;
-  readonly traceparent?: unknown;
-  readonly tally?: unknown;
-  readonly identifierType?: unknown;
-  readonly password?: unknown;
-  /** Further fields: text by name. */
-  readonly extra?: unknown;
-}
+/**
+ * A user as it was given, before any check. null and '' mean that a field is absent. `occurredAt` is RFC
+ * 3339, milliseconds (a number or digits) or a Date; a parsed event has `occurredAtMs`. `extra` is text by
+ * name.
+ */
+export type UserFacts = { readonly [Name in FieldName | 'occurredAtMs' | 'extra']?: unknown };
 
 /**
  * Returns all problems of a user as sentences that tell a producer what to change; [] if the user is valid.
@@ -160,4 +146,36 @@ function checkExtra(problems: string[], extra: unknown): void {
   if (bytes > MAX_EXTRA_BYTES) {
     problems.push(`the further fields take ${bytes} bytes; ${MAX_EXTRA_BYTES} is the most an event carries`);
   }
+}
+
+const rfc3339 =
+  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
+/** The last instant that a JavaScript date can hold. */
+const MAX_MS = 8_640_000_000_000_000;
+
+/**
+ * Reads when an event happened: a Date, an RFC 3339 time or a whole number of milliseconds since 1970.
+ * Returns such a number, or undefined for anything else, also for dates that do not exist and times before
+ * 1970. Fractions below a millisecond are cut off. A leap second counts as the second after it.
+ */
+export function readOccurredAtMs(value: unknown): number | undefined {
+  if (value instanceof Date) return within(value.getTime());
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  const text = String(value);
+  if (/^\d{1,16}$/.test(text)) return within(Number(text));
+  const parts = rfc3339.exec(text);
+  if (parts === null) return undefined;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(1, 7).map(Number);
+  const offsetHours = Number(parts[9] ?? 0);
+  const offsetMinutes = Number(parts[10] ?? 0);
+  const daysInMonth = new Date(Date.UTC(year, month, 0)).getUTCDate();
+  if (month < 1 || month > 12 || day < 1 || day > daysInMonth) return undefined;
+  if (hour > 23 || minute > 59 || second > 60 || offsetHours > 23 || offsetMinutes > 59) return undefined;
+  const ms = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3));
+  const offsetMs = (parts[8] === '-' ? -1 : 1) * (offsetHours * 60 + offsetMinutes) * 60_000;
+  return within(Date.UTC(year, month - 1, day, hour, minute, second, ms) - offsetMs);
+}
+
+function within(ms: number): number | undefined {
+  return ms >= 0 && ms <= MAX_MS ? ms : undefined;
 }

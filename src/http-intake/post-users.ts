@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Outcome } from '../event/event.ts';
 import { isAbsent } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
-import type { Outcome } from '../event/outcome.ts';
 import { within } from '../lifecycle/wait.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
 import type { ImportOutcome } from '../producer/outcome-inbox.ts';

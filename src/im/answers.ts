@@ -57,16 +57,9 @@ export function readAnswer(
   clean: (text: string) => string = (text) => text,
 ): Answer {
   const serverTimeMs = readServerTimeMs(headers);
-  const clock = serverTimeMs === undefined ? {} : { serverTimeMs };
   if (httpStatus !== 200) {
-    const retryAfterMs = readRetryAfterMs(headers);
-    return {
-      kind: 'http',
-      httpStatus,
-      errorInfo: oneLine(`HTTP ${httpStatus} ${pageText(clean(bodyText))}`),
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-      ...clock,
-    };
+    const errorInfo = oneLine(`HTTP ${httpStatus} ${pageText(clean(bodyText))}`);
+    return { kind: 'http', httpStatus, errorInfo, retryAfterMs: readRetryAfterMs(headers), serverTimeMs };
   }
   const body = readObject(bodyText, clean);
   if (body === undefined)
@@ -82,15 +75,14 @@ export function readAnswer(
   if (failAccounts === undefined && errorCode === 0) {
     return garbage('ErrorCode 0 with FailAccounts that are not a list of user IDs');
   }
-  const requestId = readRequestId(body);
   return {
     kind: 'api',
     httpStatus,
     errorCode,
     errorInfo: oneLine(body.ErrorInfo),
     failAccounts: failAccounts ?? [],
-    ...(requestId !== undefined && { requestId }),
-    ...clock,
+    requestId: readRequestId(body),
+    serverTimeMs,
     body,
   };
 }
@@ -127,11 +119,8 @@ function readFailAccounts(value: unknown): string[] | undefined {
 }
 
 function readRequestId(body: Readonly<Record<string, unknown>>): string | undefined {
-  for (const candidate of [body.RequestId, body.RequestID]) {
-    if (typeof candidate === 'string' && candidate !== '')
-      return cut(oneLine(candidate), MAX_REQUEST_ID_CHARS);
-  }
-  return undefined;
+  const given = [body.RequestId, body.RequestID].find((one) => typeof one === 'string' && one !== '');
+  return given === undefined ? undefined : cut(oneLine(given), MAX_REQUEST_ID_CHARS);
 }
 
 /** Reads seconds or a date. A date is compared with the answer's own Date header, since clocks differ. */
@@ -154,4 +143,58 @@ function pageText(text: string): string {
   return cut(text, 8192)
     .replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, ' ')
     .replace(/<[^>]*>/g, ' ');
+}
+
+/**
+ * The state of a call when it failed.
+ * - `connecting`: there is no TCP connection yet.
+ * - `securing`: TCP is connected, and the TLS handshake is not done.
+ * - `ready`: it is connected, and nothing is sent.
+ * - `sent`: the request has left.
+ */
+export type Phase = 'connecting' | 'securing' | 'ready' | 'sent';
+
+const DNS_CODES = ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'ENODATA', 'EAI_NODATA'];
+
+const WORDS: Readonly<Record<FaultName, string>> = {
+  dns: 'the name of the host could not be resolved',
+  connect: 'the connection could not be made',
+  tls: 'the secure connection could not be made',
+  reset: 'the connection broke',
+  garbage: 'what came back is not HTTP',
+  timeout: 'no answer in time',
+  aborted: 'the call was given up',
+};
+
+/**
+ * Converts an error of the HTTP client to a fault. It uses the error's code and never its message, since a
+ * message may quote the address with the signature.
+ */
+export function faultOf(error: unknown, phase: Phase): FaultAnswer {
+  const code = codeOf(error);
+  return fault(nameOf(code, phase), phase === 'sent', code);
+}
+
+/** Makes a fault with one of the texts above. `detail` must not hold a secret. */
+export function fault(name: FaultName, sent: boolean, detail = ''): FaultAnswer {
+  const errorInfo = detail === '' ? WORDS[name] : `${WORDS[name]} (${detail})`;
+  return { kind: 'fault', fault: name, errorInfo, sent };
+}
+
+function nameOf(code: string, phase: Phase): FaultName {
+  switch (phase) {
+    case 'connecting':
+      return DNS_CODES.includes(code) ? 'dns' : 'connect';
+    case 'securing':
+      return 'tls';
+    case 'ready':
+      return 'reset';
+    case 'sent':
+      return code.startsWith('HPE_') ? 'garbage' : 'reset';
+  }
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,60}$/.test(code) ? code : '';
 }

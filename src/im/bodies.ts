@@ -1,5 +1,5 @@
 import type { AccountType, IdentifierType } from '../event/event.ts';
-import { type ApiForm, COMMANDS, type CommandName } from './commands.ts';
+import { type ApiForm, COMMANDS, type CommandName, documentedPerSecond } from './commands.ts';
 import { oneLine } from './redact.ts';
 
 /** An account as a call carries it. A parsed event fits. */
@@ -31,9 +31,7 @@ export type DeliveryCommand = ImportCommand | 'account_check';
 export function encodeImport(command: ImportCommand, form: ApiForm, accounts: readonly Account[]): string {
   const users = accounts.map(({ userId }) => userId);
   checkItems(command, users);
-  if (COMMANDS[command].perSecond[form] === undefined) {
-    throw new RangeError(`the ${form} form has no call ${command}`);
-  }
+  documentedPerSecond(form, command);
   if (command === 'multiaccount_import') {
     return JSON.stringify(form === 'legacy' ? { Accounts: users } : { AccountList: accounts.map(newForm) });
   }
@@ -47,12 +45,6 @@ export function encodeImport(command: ImportCommand, form: ApiForm, accounts: re
 export function encodeCheck(userIds: readonly string[]): string {
   checkItems('account_check', userIds);
   return JSON.stringify({ CheckItem: userIds.map((UserID) => ({ UserID })) });
-}
-
-/** Encodes the body of account_delete, which cannot be undone. Throws a RangeError as `encodeImport` does. */
-export function encodeDelete(userIds: readonly string[]): string {
-  checkItems('account_delete', userIds);
-  return JSON.stringify({ DeleteItem: userIds.map((UserID) => ({ UserID })) });
 }
 
 function checkItems(command: CommandName, userIds: readonly string[]): void {
@@ -69,37 +61,32 @@ function newForm({ userId, nick, faceUrl }: Account): object {
   return { UserID: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl) };
 }
 
-function oldForm(account: Account): object {
-  const { userId, nick, faceUrl, type } = account;
-  return {
-    Identifier: userId,
-    Nick: orAbsent(nick),
-    FaceUrl: orAbsent(faceUrl),
-    ...(type === 1 && { Type: 1 }),
-  };
+function oldForm({ userId, nick, faceUrl, type }: Account): object {
+  const Type = type === 1 ? 1 : undefined;
+  return { Identifier: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl), Type };
 }
 
 function hostedForm({ userId, identifierType, password }: Account): object {
   return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
 }
 
-/** JSON.stringify leaves out undefined; objects of one shape are cheap for V8. */
+/** JSON.stringify leaves out undefined. */
 function orAbsent(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** The result of account_check or account_delete for one user. */
+/** The result of account_check for one user. */
 interface UserResult {
   readonly resultCode: number;
   readonly resultInfo: string;
-  /** account_check only; absent if the API did not tell. */
+  /** Absent if the API did not tell. */
   readonly imported?: boolean;
 }
 
 /**
- * Reads the results of account_check or account_delete by user: ResultItem `[{UserID, ResultCode, ResultInfo,
- * AccountStatus: "Imported"|"NotImported"}]` (API reference, account_check). Malformed items are left out.
- * The caller must treat a user that is missing as unknown.
+ * Reads the results of account_check by user: ResultItem `[{UserID, ResultCode, ResultInfo, AccountStatus:
+ * "Imported"|"NotImported"}]` (API reference, account_check). Malformed items are left out. The caller must
+ * treat a user that is missing as unknown.
  */
 export function decodeResults(body: Readonly<Record<string, unknown>>): Map<string, UserResult> {
   const results = new Map<string, UserResult>();

@@ -1,12 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { type Answer, type FaultName, readAnswer } from './answers.ts';
+import { type Answer, type FaultName, fault, readAnswer } from './answers.ts';
 import { COMMANDS, type CommandName } from './commands.ts';
-import { fault } from './faults.ts';
+import { type Agents, HostConnections, IDLE_MS, type OpenRequest } from './connections.ts';
 import { createHostChoice, type HostSwitch } from './host-choice.ts';
-import { createHostConnections, type HostConnections, IDLE_MS } from './host-connections.ts';
-import type { Agents, OpenRequest } from './open-request.ts';
 import { redact, secretsIn } from './redact.ts';
 
 export interface ImClientOptions {
@@ -67,15 +65,11 @@ const MAX_IDLE = 256;
  * signature or an address.
  */
 export function createImClient(options: ImClientOptions): ImClient {
-  const { userSig, callTimeoutMs } = options;
-  const nowMs = options.nowMs ?? (() => performance.now());
-  const agents = createAgents(options.maxSockets, options.ca);
-  const choice = createHostChoice(options.baseUrl, options.backupUrl, options.onSwitch);
-  const main = createHostConnections(options.baseUrl, agents, callTimeoutMs);
-  const backup =
-    options.backupUrl && options.backupUrl !== options.baseUrl
-      ? createHostConnections(options.backupUrl, agents, callTimeoutMs)
-      : main;
+  const { baseUrl, backupUrl, userSig, callTimeoutMs, nowMs = () => performance.now() } = options;
+  const agents = createAgents(options);
+  const choice = createHostChoice(baseUrl, backupUrl, options.onSwitch);
+  const main = new HostConnections(baseUrl, agents, callTimeoutMs);
+  const backup = backupUrl === undefined ? main : new HostConnections(backupUrl, agents, callTimeoutMs);
   const hosts = new Set([main, backup]);
   const currentHost = (): HostConnections => (choice.current(nowMs()) === backup.url ? backup : main);
   const pathOf = createPaths(options);
@@ -101,7 +95,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
       return reply;
     }
-    choice.reached(host.url, nowMs());
+    choice.reached(host.url);
     const secrets = secretsIn(sig, command, body);
     return readAnswer(reply.httpStatus, reply.headers, reply.bodyText, (text) => redact(text, secrets));
   }
@@ -171,19 +165,16 @@ const closedCall: PreparedCall = {
   abandon() {},
 };
 
-function createAgents(maxSockets: number | undefined, ca: string | undefined): Agents {
+function createAgents({ maxSockets, ca }: ImClientOptions): Agents {
   const common = {
     keepAlive: true,
     noDelay: true,
     scheduling: 'lifo' as const,
+    maxSockets,
     maxFreeSockets: MAX_IDLE,
     timeout: IDLE_MS,
-    ...(maxSockets !== undefined && { maxSockets }),
   };
-  return {
-    http: new HttpAgent(common),
-    https: new HttpsAgent({ ...common, ...(ca !== undefined && { ca }) }),
-  };
+  return { http: new HttpAgent(common), https: new HttpsAgent({ ...common, ca }) };
 }
 
 /** Closes idle sockets only. Agent.destroy() would also break the calls on the wire. */

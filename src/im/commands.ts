@@ -1,16 +1,8 @@
-/** API commands that this project calls. */
-export type CommandName =
-  | 'multiaccount_import'
-  | 'account_import'
-  | 'account_check'
-  | 'account_delete'
-  | 'register_account_v1';
+import type { ApiForm, CommandName } from '../config/config.ts';
 
-/** The generation of the API that the app uses. */
-export type ApiForm = 'current' | 'legacy' | 'hosted';
+export type { ApiForm, CommandName };
 
-export interface Command {
-  readonly name: CommandName;
+interface Command {
   /** The path segment before the command: /v4/{service}/{name}. */
   readonly service: 'im_open_login_svc' | 'registration_service';
   /** Most accounts in one call. */
@@ -27,35 +19,30 @@ export interface Command {
  */
 export const COMMANDS: Readonly<Record<CommandName, Command>> = {
   multiaccount_import: {
-    name: 'multiaccount_import',
     service: 'im_open_login_svc',
     maxItems: 100,
     perSecond: { current: 100, legacy: 100 },
     source: 'API reference, multiaccount_import, 2025-04 and its older edition',
   },
   account_import: {
-    name: 'account_import',
     service: 'im_open_login_svc',
     maxItems: 1,
     perSecond: { current: 200, legacy: 100 },
     source: 'API reference, account_import: new form 200 calls a second, old form 100',
   },
   account_check: {
-    name: 'account_check',
     service: 'im_open_login_svc',
     maxItems: 100,
     perSecond: { current: 100, legacy: 100, hosted: 100 },
     source: 'API reference, account_check',
   },
   account_delete: {
-    name: 'account_delete',
     service: 'im_open_login_svc',
     maxItems: 100,
     perSecond: { current: 100, legacy: 100, hosted: 100 },
     source: 'API reference, account_delete',
   },
   register_account_v1: {
-    name: 'register_account_v1',
     service: 'registration_service',
     maxItems: 1,
     perSecond: { hosted: 1000 },
@@ -70,11 +57,4 @@ export function documentedPerSecond(form: ApiForm, command: CommandName): number
   const perSecond = COMMANDS[command].perSecond[form];
   if (perSecond === undefined) throw new RangeError(`the ${form} form has no call ${command}`);
   return perSecond;
-}
-
-/** The commands of a form. */
-export function commandsOf(form: ApiForm): CommandName[] {
-  return Object.values(COMMANDS)
-    .filter(({ perSecond }) => perSecond[form] !== undefined)
-    .map(({ name }) => name);
 }

@@ -1,19 +1,3 @@
-/**
- * Chooses which of a region's two hosts calls go to. Pure: time comes as an argument.
- *
- * main → backup: FAULTS_IN_A_ROW connections to the main host failed in a row, over at least ROW_MS.
- * backup → main: a trial after a while. The first failure of the trial leads back at once, and the next trial
- * waits twice as long. An answer of the main host ends the trial and resets all counts.
- */
-export interface HostChoice {
-  /** The base URL for a call that is prepared at `nowMs`. */
-  current(nowMs: number): string;
-  /** A call reached the host `url`. */
-  reached(url: string, nowMs: number): void;
-  /** No connection to `url` could be made: refused, unreachable, no address, no TLS, or too slow. */
-  missed(url: string, nowMs: number): void;
-}
-
 export interface HostSwitch {
   readonly from: string;
   readonly to: string;
@@ -27,11 +11,18 @@ const ROW_MS = 2_000;
 const FIRST_RETURN_MS = 60_000;
 const MAX_RETURN_MS = 600_000;
 
+/**
+ * Chooses which of a region's two hosts calls go to. Pure: time comes as an argument.
+ *
+ * main → backup: FAULTS_IN_A_ROW connections to the main host failed in a row, over at least ROW_MS.
+ * backup → main: a trial after a while. The first failure of the trial leads back at once, and the next trial
+ * waits twice as long. An answer of the main host ends the trial and resets all counts.
+ */
 export function createHostChoice(
   main: string,
   backup: string | undefined,
   onSwitch: (change: HostSwitch) => void = () => undefined,
-): HostChoice {
+) {
   let url = main;
   let faults = 0;
   let sinceMs = 0;
@@ -53,14 +44,16 @@ export function createHostChoice(
   };
 
   return {
-    current(nowMs) {
+    /** The base URL for a call that is prepared at `nowMs`. */
+    current(nowMs: number): string {
       if (url !== main && nowMs >= returnAtMs) {
         onTrial = true;
         switchTo(main, 'trial');
       }
       return url;
     },
-    reached(from) {
+    /** A call reached the host `from`. */
+    reached(from: string): void {
       // An earlier call to the other host says nothing about this one.
       if (from !== url) return;
       faults = 0;
@@ -68,7 +61,8 @@ export function createHostChoice(
       onTrial = false;
       returnAfterMs = FIRST_RETURN_MS;
     },
-    missed(from, nowMs) {
+    /** No connection to `from` could be made: refused, unreachable, no address, no TLS, or too slow. */
+    missed(from: string, nowMs: number): void {
       if (from !== url || backup === undefined) return;
       if (faults === 0) sinceMs = nowMs;
       faults += 1;

@@ -1,14 +1,33 @@
-import type { Config, ReadFile } from '../config/config.ts';
+import type { Config, ReadFile, RegionName } from '../config/config.ts';
 import { readSigningSecret } from '../config/secrets.ts';
 import { createImClient, type ImClient } from './client.ts';
 import type { HostSwitch } from './host-choice.ts';
-import { baseUrlsOf } from './regions.ts';
 import { createSigner, createSigningClock } from './signer.ts';
 
 /** Where the API is. Without a `backupUrl` there is no other host to go to. */
 export interface Hosts {
   readonly baseUrl: string;
   readonly backupUrl?: string;
+}
+
+/**
+ * The hosts of each region (API reference, multiaccount_import, 2025-04, and REST API overview). An SDKAppID
+ * belongs to one region; the others answer 70016 or 70020.
+ */
+export const REGIONS: Readonly<Record<RegionName, Required<Hosts>>> = {
+  china: region('console.tim.qq.com', 'adminapi.my-imcloud.com'),
+  singapore: region('adminapisgp.im.qcloud.com', 'adminapisgp.my-imcloud.com'),
+  seoul: region('adminapikr.im.qcloud.com', 'adminapikr.my-imcloud.com'),
+  tokyo: region('adminapijpn.im.qcloud.com', 'adminapijpn.my-imcloud.com'),
+  frankfurt: region('adminapiger.im.qcloud.com', 'adminapiger.my-imcloud.com'),
+  'silicon-valley': region('adminapiusa.im.qcloud.com', 'adminapiusa.my-imcloud.com'),
+  jakarta: region('adminapiidn.im.qcloud.com', 'adminapiidn.my-imcloud.com'),
+  /** Only older documents list it. */
+  mumbai: region('adminapiind.im.qcloud.com', 'adminapiind.my-imcloud.com'),
+};
+
+function region(host: string, backupHost: string): Required<Hosts> {
+  return { baseUrl: `https://${host}`, backupUrl: `https://${backupHost}` };
 }
 
 /** The API as this process speaks to it, and what signs its calls. */
@@ -30,7 +49,7 @@ const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
 
 /** The hosts that the configuration leads to: an address of its own, or those of the region. */
 export function hostsOf({ api }: Config): Hosts {
-  return api.baseUrl === '' ? baseUrlsOf(api.region) : { baseUrl: api.baseUrl };
+  return api.baseUrl === '' ? REGIONS[api.region] : { baseUrl: api.baseUrl };
 }
 
 /**
@@ -51,17 +70,15 @@ export function openApi(
 ): Api {
   const signingClock = createSigningClock(Date.now, () => performance.now());
   const signer = createSigner({
-    sdkAppId: config.app.sdkAppId,
-    adminId: config.app.adminId,
+    ...config.app,
     readSecret: () => readSigningSecret(config, readFile),
     nowMs: signingClock.nowMs,
     expireSeconds: options.signatureSeconds ?? SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
     ...(options.hosts ?? hostsOf(config)),
-    ...(options.onSwitch !== undefined && { onSwitch: options.onSwitch }),
-    sdkAppId: config.app.sdkAppId,
-    adminId: config.app.adminId,
+    ...config.app,
+    onSwitch: options.onSwitch,
     userSig: () => signer.current(),
     callTimeoutMs: options.callTimeoutMs ?? config.api.callTimeoutMs,
   });

@@ -1,9 +1,13 @@
+import type { Config } from '../config/config.ts';
 import type { Answer, ApiAnswer, FaultAnswer, HttpAnswer } from './answers.ts';
 import type { CommandName } from './commands.ts';
-import { type HoldKind, VERDICT_TABLES, type VerdictClass, type VerdictRow } from './verdict-rows.ts';
+import { VERDICT_TABLES, type VerdictClass, type VerdictRow } from './verdict-rows.ts';
+
+/** What a verdict takes over from its row. */
+type ForVerdict = 'throttles' | 'holdKind' | 'minProbeGapMs' | 'notBeforeMonths';
 
 /** The meaning of an answer: its class and further facts. */
-export interface Verdict {
+export interface Verdict extends Pick<VerdictRow, ForVerdict> {
   readonly class: VerdictClass;
   /** 0 if there is none. */
   readonly errorCode: number;
@@ -23,27 +27,19 @@ export interface Verdict {
   readonly signAnew: boolean;
   /** Class body: it was refused for its size, so two smaller ones may pass. */
   readonly tooLarge?: true;
-  readonly throttles?: 'command' | 'all';
   readonly retryAfterMs?: number;
-  readonly holdKind?: HoldKind;
-  readonly minProbeGapMs?: number;
-  readonly notBeforeMonths?: number;
 }
 
-const byCode: Readonly<Record<CommandName, ReadonlyMap<number, VerdictRow>>> = {
-  multiaccount_import: index('multiaccount_import'),
-  account_import: index('account_import'),
-  account_check: index('account_check'),
-  account_delete: index('account_delete'),
-  register_account_v1: index('register_account_v1'),
-};
-
-function index(command: CommandName): Map<number, VerdictRow> {
-  return new Map(VERDICT_TABLES[command].flatMap((row) => row.codes.map((code) => [code, row] as const)));
-}
+/** The row of each code, by command. */
+const byCode: ReadonlyMap<CommandName, ReadonlyMap<number, VerdictRow>> = new Map(
+  (Object.keys(VERDICT_TABLES) as CommandName[]).map((command) => [
+    command,
+    new Map(VERDICT_TABLES[command].flatMap((row) => row.codes.map((code) => [code, row]))),
+  ]),
+);
 
 /** Classes that an operator declares for error codes, for every command. Success cannot be declared. */
-export type VerdictOverrides = Readonly<Record<string, Exclude<VerdictClass, 'done' | 'unknown'>>>;
+export type VerdictOverrides = Config['verdicts'];
 
 const NO_OVERRIDES: VerdictOverrides = {};
 
@@ -59,10 +55,10 @@ export function verdictOf(command: CommandName, answer: Answer, overrides = NO_O
   }
 }
 
-/** Every effective row of every command, for documentation and tests. */
+/** Every effective row of every command, for tests. */
 export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRow }> {
-  for (const command of Object.keys(byCode) as CommandName[]) {
-    for (const row of new Set(byCode[command].values())) yield { command, row };
+  for (const [command, rows] of byCode) {
+    for (const row of new Set(rows.values())) yield { command, row };
   }
 }
 
@@ -70,11 +66,11 @@ export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRo
  * Whether a command's table lists the code. Metrics use it, since their labels must not grow without bound.
  */
 export function isListedCode(command: CommandName, errorCode: number): boolean {
-  return byCode[command].has(errorCode);
+  return byCode.get(command)?.has(errorCode) === true;
 }
 
 function rowOf(command: CommandName, errorCode: number, overrides: VerdictOverrides): VerdictRow | undefined {
-  const listed = byCode[command].get(errorCode);
+  const listed = byCode.get(command)?.get(errorCode);
   const declared = Object.hasOwn(overrides, errorCode) ? overrides[errorCode] : undefined;
   return declared === undefined || declared === listed?.class
     ? listed
@@ -105,7 +101,6 @@ function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
   if (row === undefined) {
     return { errorCode, errorInfo, httpStatus, ...plain('unknown', 'a code that no table lists', true) };
   }
-  const { throttles, holdKind, minProbeGapMs, notBeforeMonths } = row;
   return {
     errorCode,
     errorInfo,
@@ -115,10 +110,10 @@ function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
     meaning: row.meaning,
     profileFault: row.profileFault === true,
     signAnew: row.signAnew === true,
-    ...(throttles && { throttles }),
-    ...(holdKind && { holdKind }),
-    ...(minProbeGapMs && { minProbeGapMs }),
-    ...(notBeforeMonths && { notBeforeMonths }),
+    throttles: row.throttles,
+    holdKind: row.holdKind,
+    minProbeGapMs: row.minProbeGapMs,
+    notBeforeMonths: row.notBeforeMonths,
   };
 }
 
@@ -126,7 +121,7 @@ function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
  * The API answers every call with HTTP 200 (API reference). Another status comes from something in between.
  */
 function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdict {
-  const base = { errorCode: 0, errorInfo, httpStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  const base = { errorCode: 0, errorInfo, httpStatus, retryAfterMs };
   if (httpStatus === 429) {
     return { ...plain('throttle', 'too many requests, says HTTP', true), ...base, throttles: 'command' };
   }

@@ -1,6 +1,4 @@
-import type { RawEntry } from '../event/event.ts';
-import { eventIdMs } from '../event/event-id.ts';
-import type { Outcome } from '../event/outcome.ts';
+import { eventIdMs, type Outcome, type RawEntry } from '../event/event.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';

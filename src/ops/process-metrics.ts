@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Swept } from '../calls/sweep.ts';
 import type { DeliveryReport } from '../delivery/delivery-options.ts';
-import { eventIdMs } from '../event/event-id.ts';
+import { eventIdMs } from '../event/event.ts';
 import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
 import { isListedCode, type Verdict } from '../im/verdicts.ts';

@@ -1,4 +1,4 @@
-import { type Outcome, readOutcome } from '../event/outcome.ts';
+import { type Outcome, readOutcome } from '../event/event.ts';
 import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/connect.ts';
 
 /**

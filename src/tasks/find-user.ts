@@ -1,4 +1,4 @@
-import { compareEventIds } from '../event/event-id.ts';
+import { compareEventIds } from '../event/event.ts';
 import { checkUserId } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { findLetters, type UserLetters } from '../ledger/letters/letter-store.ts';

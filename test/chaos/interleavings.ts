@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { deliver, deliverLocal } from '../../src/delivery/deliver.ts';
 import type { DeliveryOptions, DeliveryReport } from '../../src/delivery/delivery-options.ts';
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds } from '../../src/event/event.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';

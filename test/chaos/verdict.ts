@@ -1,5 +1,5 @@
 import type { Account } from '../../simulator/accounts/account-store.ts';
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds } from '../../src/event/event.ts';
 import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import type { Totals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';

@@ -1,4 +1,4 @@
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds } from '../../src/event/event.ts';
 import { InvalidUserError, NotAcceptedError, UserCreatedProducer } from '../../src/index.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';

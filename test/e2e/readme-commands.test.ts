@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { settings } from '../../src/config/settings.ts';
+import { settings } from '../../src/config/schema.ts';
 import { KNOWN_FIELDS } from '../../src/event/event.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { imsyncRun } from '../support/process.ts';

@@ -1,5 +1,4 @@
-import type { RawEntry } from '../../src/event/event.ts';
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds, type RawEntry } from '../../src/event/event.ts';
 import { cutCalls } from '../../src/intake/cut.ts';
 import { claimRecord } from '../../src/ledger/claim.ts';
 import type { CallRecord } from '../../src/ledger/record.ts';

@@ -1,5 +1,4 @@
-import type { RawEntry } from '../../src/event/event.ts';
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds, type RawEntry } from '../../src/event/event.ts';
 import { claimedUser } from '../../src/ledger/record.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import { type ApiModel, isBad } from './crew.ts';

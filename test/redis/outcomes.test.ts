@@ -1,4 +1,4 @@
-import type { Outcome } from '../../src/event/outcome.ts';
+import type { Outcome } from '../../src/event/event.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { OutcomeInbox } from '../../src/producer/outcome-inbox.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds } from '../../src/event/event.ts';
 import { listDeadLetters } from '../../src/ledger/letters/letter-store.ts';
 import { redriveUsers } from '../../src/ledger/letters/redrive.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';

@@ -1,6 +1,4 @@
-import type { RawEntry } from '../../src/event/event.ts';
-import { compareEventIds } from '../../src/event/event-id.ts';
-import type { Outcome } from '../../src/event/outcome.ts';
+import { compareEventIds, type Outcome, type RawEntry } from '../../src/event/event.ts';
 import type { DeadReason } from '../../src/ledger/letters/dead-letters.ts';
 import { type CallRecord, claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import type { DeadEvent, Settlement } from '../../src/ledger/settle.ts';

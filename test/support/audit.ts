@@ -1,4 +1,4 @@
-import { compareEventIds } from '../../src/event/event-id.ts';
+import { compareEventIds } from '../../src/event/event.ts';
 import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';

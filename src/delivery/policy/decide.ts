@@ -1,4 +1,4 @@
-import { MAX_PROFILE_BYTES } from '../../event/parse.ts';
+import { MAX_PROFILE_BYTES } from '../../event/fields.ts';
 import type { ImportCommand } from '../../im/bodies.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';

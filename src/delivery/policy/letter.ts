@@ -1,5 +1,4 @@
-import type { InvalidEntry, RawEntry } from '../../event/event.ts';
-import { eventIdMs } from '../../event/event-id.ts';
+import { eventIdMs, type InvalidEntry, type RawEntry } from '../../event/event.ts';
 import { cut } from '../../event/text.ts';
 import type { CommandName } from '../../im/commands.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';

@@ -1,5 +1,4 @@
-import type { ValidEntry } from '../../event/event.ts';
-import { newestFirst } from '../../event/event-id.ts';
+import { newestFirst, type ValidEntry } from '../../event/event.ts';
 import {
   type Account,
   type DeliveryCommand,

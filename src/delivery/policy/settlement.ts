@@ -1,5 +1,4 @@
-import { type RawEntry, readTally, type ValidEntry } from '../../event/event.ts';
-import type { Outcome } from '../../event/outcome.ts';
+import { type Outcome, type RawEntry, readTally, type ValidEntry } from '../../event/event.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { claimedUser } from '../../ledger/record.ts';
 import type { Kept, Settlement, TallyCount } from '../../ledger/settle.ts';

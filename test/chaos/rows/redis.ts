@@ -1,4 +1,4 @@
-import { compareEventIds } from '../../../src/event/event-id.ts';
+import { compareEventIds } from '../../../src/event/event.ts';
 import { readTotals } from '../../../src/ledger/totals.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../../src/redis/connect.ts';
 import { eventually } from '../../support/eventually.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { quotaCommands } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load.ts';
-import { settings } from '../../../src/config/settings.ts';
+import { settings } from '../../../src/config/schema.ts';
+import { COMMANDS } from '../../../src/im/commands.ts';
 import { loadFrom } from './memory-files.ts';
 
 /** One value for every variable, none of them the default. */
@@ -146,7 +146,13 @@ test('a file may hold everything that a variable can say', () => {
     { host: 'a', port: 1 },
     { host: 'b', port: 2 },
   ]);
-  expect(config.quota.perSecond).toEqual({ account_import: 7 });
+  expect(config.quota.perSecond).toEqual({
+    multiaccount_import: null,
+    account_import: 7,
+    account_check: null,
+    account_delete: null,
+    register_account_v1: null,
+  });
   expect(config.intake).toEqual({ host: '127.0.0.1', port: null, tokens: ['t'], tokensFile: '' });
 });
 
@@ -179,9 +185,9 @@ test.each(['development', 'production', 'test'])('the packaged files are valid f
 
 test('every command with a quota has its variable', () => {
   const given = Object.fromEntries(
-    quotaCommands.map((command) => [`IMSYNC_QUOTA_${command.toUpperCase()}_PER_SECOND`, '3']),
+    Object.keys(COMMANDS).map((command) => [`IMSYNC_QUOTA_${command.toUpperCase()}_PER_SECOND`, '3']),
   );
   expect(loadFrom(given).config.quota.perSecond).toEqual(
-    Object.fromEntries(quotaCommands.map((c) => [c, 3])),
+    Object.fromEntries(Object.keys(COMMANDS).map((command) => [command, 3])),
   );
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { ConfigError } from '../../../src/config/config.ts';
 import { maskedView, quoted, shown, withoutPassword } from '../../../src/config/mask.ts';
-import { settings } from '../../../src/config/settings.ts';
+import { settings } from '../../../src/config/schema.ts';
 import { loadFrom } from './memory-files.ts';
 
 const row = (env: Record<string, string>, path: string) =>

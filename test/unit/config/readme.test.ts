@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { markdownTable } from '../../../scripts/configuration-table.ts';
-import { settings } from '../../../src/config/settings.ts';
+import { settings } from '../../../src/config/schema.ts';
 
 test('the table has a row for every setting and three columns everywhere', () => {
   const lines = markdownTable().split('\n');

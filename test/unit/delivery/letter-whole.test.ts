@@ -2,7 +2,7 @@ import { TOO_LONG } from '../../../src/delivery/policy/decide.ts';
 import type { Refused } from '../../../src/delivery/policy/decision.ts';
 import { invalidLetter, refusedLetter } from '../../../src/delivery/policy/letter.ts';
 import type { RawEntry } from '../../../src/event/event.ts';
-import { parseEntry } from '../../../src/event/parse.ts';
+import { parseEntry } from '../../../src/event/fields.ts';
 import { pendingUsersOf } from './entries.ts';
 
 const rules = { adminId: 'administrator' };

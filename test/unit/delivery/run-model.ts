@@ -8,7 +8,7 @@ import { type ApiRequest, pendingByUser } from '../../../src/delivery/policy/pen
 import { canaryOf, firstRequests } from '../../../src/delivery/policy/split.ts';
 import { runConcurrently, type Step } from '../../../src/delivery/run-concurrently.ts';
 import { Settler } from '../../../src/delivery/settler.ts';
-import { parseEntry } from '../../../src/event/parse.ts';
+import { parseEntry } from '../../../src/event/fields.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';
 import { attemptsOf, type CallRecord, entriesOf } from '../../../src/ledger/record.ts';

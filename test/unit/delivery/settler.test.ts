@@ -1,6 +1,6 @@
 import { pendingByUser } from '../../../src/delivery/policy/pending-user.ts';
 import { Settler } from '../../../src/delivery/settler.ts';
-import { parseEntry } from '../../../src/event/parse.ts';
+import { parseEntry } from '../../../src/event/fields.ts';
 import { entriesOf, freshRecord } from '../../../src/ledger/record.ts';
 import type { Settlement } from '../../../src/ledger/settle.ts';
 import { entryOf, pendingUserOf, verdictFor } from './entries.ts';

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import type { ValidEntry } from '../../../src/event/event.ts';
-import { compareEventIds, eventIdMs, newestFirst } from '../../../src/event/event-id.ts';
+import { compareEventIds, eventIdMs, newestFirst, type ValidEntry } from '../../../src/event/event.ts';
 
 describe('compareEventIds', () => {
   it.each([

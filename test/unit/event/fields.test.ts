@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { isKnownField, type UserCreated } from '../../../src/event/event.ts';
-import { toFields } from '../../../src/event/fields.ts';
-import { parseEntry } from '../../../src/event/parse.ts';
+import { parseEntry, toFields } from '../../../src/event/fields.ts';
 
 const rules = { adminId: 'administrator' };
 

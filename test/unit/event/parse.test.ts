@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { EventRules, ParsedEntry, RawEntry, ValidEntry } from '../../../src/event/event.ts';
-import { parseEntry } from '../../../src/event/parse.ts';
+import { parseEntry } from '../../../src/event/fields.ts';
 
 const rules = { adminId: 'administrator' };
 

@@ -1,5 +1,4 @@
-import { createSigner, type Secret } from '../../../src/im/signer.ts';
-import { readUserSig } from '../../../src/im/user-sig.ts';
+import { createSigner, readUserSig, type Secret } from '../../../src/im/signer.ts';
 
 const START_MS = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;

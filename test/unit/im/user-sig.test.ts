@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { readUserSig, signUserSig } from '../../../src/im/user-sig.ts';
+import { readUserSig, signUserSig } from '../../../src/im/signer.ts';
 
 /** A public sample key (user guide, generating UserSig). */
 const secretKey = '5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e';

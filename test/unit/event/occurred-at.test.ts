@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readInstantMs } from '../../../src/event/instant.ts';
+import { readOccurredAtMs } from '../../../src/event/validate.ts';
 
 it.each([
   ['0', 0],
@@ -11,7 +11,7 @@ it.each([
   ['2024-02-29T00:00:00Z', Date.UTC(2024, 1, 29)],
   ['2016-12-31T23:59:60Z', Date.UTC(2017, 0, 1)],
 ])('%s is %i ms', (text, ms) => {
-  expect(readInstantMs(text)).toBe(ms);
+  expect(readOccurredAtMs(text)).toBe(ms);
 });
 
 it.each([
@@ -34,10 +34,10 @@ it.each([
   '2025-01-01T00:00:00+24:00',
   '1969-12-31T23:59:59Z',
 ])('%p is no instant', (text) => {
-  expect(readInstantMs(text)).toBeUndefined();
+  expect(readOccurredAtMs(text)).toBeUndefined();
 });
 
 it('reads the text that a Date writes', () => {
   const date = fc.date({ min: new Date(0), max: new Date(Date.UTC(9999, 11, 31)), noInvalidDate: true });
-  fc.assert(fc.property(date, (at) => expect(readInstantMs(at.toISOString())).toBe(at.getTime())));
+  fc.assert(fc.property(date, (at) => expect(readOccurredAtMs(at.toISOString())).toBe(at.getTime())));
 });
