@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { answersMarkdown } from './answer-table.ts';
 import { markdownTable } from './configuration-table.ts';
+import { dashboard } from './dashboard.ts';
 
 writeFileSync(new URL('../docs/answers.md', import.meta.url), answersMarkdown());
 process.stdout.write('docs/answers.md written\n');
@@ -16,3 +17,6 @@ writeFileSync(
   page.replace(marks, (_all, start, end) => `${start}\n${markdownTable()}\n\n${end}`),
 );
 process.stdout.write('the table of docs/configuration.md written\n');
+
+writeFileSync(new URL('../deploy/grafana/imsync.json', import.meta.url), dashboard());
+process.stdout.write('deploy/grafana/imsync.json written\n');

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { dashboard, queries } from '../../scripts/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/redis-server.ts';
 import { type Stage, setStage } from '../support/stage.ts';
@@ -20,6 +21,10 @@ const isHere = (process.env.PATH ?? '')
   .some((folder) => existsSync(join(folder, 'promtool')));
 const describeHere = isHere || process.env.IMSYNC_TEST_PROMETHEUS === 'must' ? describe : describe.skip;
 const alertsFile = join(root, 'deploy/prometheus-alerts.yml');
+
+test('the dashboard is the one that scripts/dashboard.ts makes', () => {
+  expect(readFileSync(join(root, 'deploy/grafana/imsync.json'), 'utf8')).toBe(dashboard());
+});
 
 describeHere('promtool', () => {
   test('takes the rules, and each fires and does not fire with the values of its test', async () => {
@@ -141,6 +146,23 @@ describeHere('a Prometheus that scrapes two workers', () => {
     );
     expect(await unseen()).toEqual([]);
   }, 60_000);
+
+  test('answers every query of the dashboard', async () => {
+    const asked = queries.map((query) =>
+      query.replaceAll('$job', '.+').replaceAll('$instance', '.+').replaceAll('$__rate_interval', '30s'),
+    );
+    expect(asked.length).toBeGreaterThan(30);
+    const unanswered = async (): Promise<string[]> => {
+      const found = await Promise.all(
+        asked.map(async (query) => ((await values(query)).length > 0 ? [] : [query])),
+      );
+      return found.flat();
+    };
+    await eventually('all are answered', async () => (await unanswered()).length === 0, 45_000).catch(
+      () => undefined,
+    );
+    expect(await unanswered()).toEqual([]);
+  }, 90_000);
 
   test('a hold, letters and a Redis that is away make their alerts pending; they calm down again', async () => {
     expect(await pending('ImsyncHeld')).toBe(false);
