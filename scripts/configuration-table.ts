@@ -1,7 +1,7 @@
 import { shown } from '../src/config/mask.ts';
 import { type PlacedSetting, settings } from '../src/config/schema.ts';
 
-/** Makes the configuration table of the README as Markdown, without a final line break. */
+/** Makes the table of docs/configuration.md, without a final line break. */
 export function markdownTable(): string {
   const rows = [...settings.map(row), environmentRow];
   return ['| variable | default | meaning |', '|---|---|---|', ...rows.map(line)].join('\n');

@@ -2,16 +2,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { answersMarkdown } from './answer-table.ts';
 import { markdownTable } from './configuration-table.ts';
+import { dashboard } from './dashboard.ts';
 
 writeFileSync(new URL('../docs/answers.md', import.meta.url), answersMarkdown());
 process.stdout.write('docs/answers.md written\n');
 
-const file = new URL('../README.md', import.meta.url);
-const readme = readFileSync(file, 'utf8');
+const file = new URL('../docs/configuration.md', import.meta.url);
+const page = readFileSync(file, 'utf8');
 const marks = /(<!-- config:start -->\n)[\s\S]*?(<!-- config:end -->)/;
-if (!marks.test(readme)) throw new Error('README.md has lost the marks config:start and config:end');
+if (!marks.test(page))
+  throw new Error('docs/configuration.md has lost the marks config:start and config:end');
 writeFileSync(
   file,
-  readme.replace(marks, (_all, start, end) => `${start}\n${markdownTable()}\n\n${end}`),
+  page.replace(marks, (_all, start, end) => `${start}\n${markdownTable()}\n\n${end}`),
 );
-process.stdout.write('the configuration table of README.md written\n');
+process.stdout.write('the table of docs/configuration.md written\n');
+
+writeFileSync(new URL('../deploy/grafana/imsync.json', import.meta.url), dashboard());
+process.stdout.write('deploy/grafana/imsync.json written\n');

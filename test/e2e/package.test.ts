@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
@@ -70,7 +71,7 @@ test('the package holds only code, configuration and documents', async () => {
   const strange = packed.filter(
     (path) =>
       !/^(?:dist\/.*\.(?:js|lua|d\.ts)|dist\/cjs\/package\.json|config\/\w+\.json)$/.test(path) &&
-      !['package.json', 'LICENSE', 'README.md', 'README.zh-CN.md'].includes(path),
+      !['package.json', 'LICENSE', 'README.md', 'README.zh-CN.md', 'CHANGELOG.md'].includes(path),
   );
   expect(strange).toEqual([]);
   expect(packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'README.zh-CN.md', 'dist/cli.js']));
@@ -85,6 +86,13 @@ test('package.json describes the package correctly', async () => {
   const { messages } = await publint({ strict: true, pack: { tarball: buffer } });
   expect(messages).toEqual([]);
 });
+
+test('its types resolve in every way that Node and TypeScript look them up', async () => {
+  const result = await checkPackage(createPackageFromTarballData(await readFile(tarball)));
+  if (!('problems' in result)) throw new Error('the package holds no types');
+  expect(Object.keys(result.entrypoints)).toEqual(['.', './package.json']);
+  expect(result.problems).toEqual([]);
+}, 60_000);
 
 test.each([
   ['module', imports],
