@@ -179,7 +179,7 @@ function unknownVariable(name: string): string {
   const guess = suggestion(name, [...byVariable.keys(), ...environmentVariables]);
   const isOfService =
     /^IMSYNC_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)$/.test(name);
-  const help = isOfService ? ` ${kubernetes}` : guess || " docs/configuration.md lists all of them.";
+  const help = isOfService ? ` ${kubernetes}` : guess || ' docs/configuration.md lists all of them.';
   return `${name} is not a variable of imsync.${help}`;
 }
 

@@ -44,6 +44,9 @@ interface Heard {
   readonly failing: Failing;
 }
 
+/** Failures of a suspect while others passed, after which no code of theirs is the app's. */
+const PROVED_FAILURES = 3;
+
 const HELD: ReadonlySet<HoldWord> = new Set<HoldWord>(['set', 'postponed', 'waiting', 'held']);
 const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
 const AGAIN: BreakerVerdict = { kind: 'again', how: 'same' };
@@ -169,14 +172,23 @@ export class BreakerReporter {
   }
 }
 
-/** A suspect fails as before. However often, that tells nothing of the fleet. A new fault of the app does. */
+/**
+ * A suspect fails as before. However often, that tells nothing of the fleet. A new fault of the app does, but not from a user
+ * who failed so often while others passed: some faults answer with another code each time.
+ */
 function isKnownFault({ users }: ApiRequest, verdict: Verdict): boolean {
   const suspicion = users.length === 1 ? users[0]?.suspicion : undefined;
   if (!suspicion || verdict.class === 'done' || verdict.class === 'account' || verdict.class === 'body') {
     return false;
   }
+  if (verdict.signAnew) return false;
   const isSame = suspicion.errorCode === verdict.errorCode && suspicion.httpStatus === verdict.httpStatus;
-  return isSame || verdict.class === 'retry' || verdict.class === 'unknown';
+  return (
+    isSame ||
+    suspicion.failures >= PROVED_FAILURES ||
+    verdict.class === 'retry' ||
+    verdict.class === 'unknown'
+  );
 }
 
 function whoseFault(word: HoldWord): Whose {

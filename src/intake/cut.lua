@@ -6,7 +6,6 @@
 -- Request  CutLimits of cut.ts, and
 --          process        that asks
 --          format         of the records
---          maxIsolated    calls of suspected users that back-pressure leaves out, at most
 --          maxBytes       of entries in a call
 --          maxLooked      entries that a cut looks at: many events of few users must not stall Redis
 --          run            that takes the batch call in hand (calls/local-calls.ts); '': a job runs it

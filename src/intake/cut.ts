@@ -70,11 +70,6 @@ export type CutAnswer = { readonly waiting: number } & (
 
 /** Bytes of entries in a record (a single larger entry goes alone). 100 full profiles take 110 KB. */
 const MAX_CALL_BYTES = 512 * 1024;
-/**
- * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every
- * minute or so. What lies beyond holds up the intake, so that Redis does not fill up.
- */
-const MAX_ISOLATED = 10_000;
 /** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
 const MAX_LOOKED = 1_000;
 
@@ -94,7 +89,6 @@ export async function cutCalls(
   const request = {
     format: RECORD_FORMAT,
     process: processId,
-    maxIsolated: MAX_ISOLATED,
     maxBytes: MAX_CALL_BYTES,
     maxLooked: MAX_LOOKED,
     run: claim?.run ?? '',

@@ -460,6 +460,45 @@ describe('whose fault it is', () => {
     expect((await s.hold.read()).hold?.errorCode).toBe(70003);
   });
 
+  test('a suspect who was proved says nothing about the fleet with any code, but an expired signature is renewed', async () => {
+    const s = scene();
+    const breaker = s.breaker();
+    const suspicion = {
+      since: 1,
+      failures: 3,
+      errorCode: 0,
+      httpStatus: 403,
+      errorInfo: '',
+      hasAccount: false,
+    };
+    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const app = verdict({ class: 'app', errorCode: 70003, holdKind: 'credentials' });
+    expect(await breaker.report(alone, app, 0, slot())).toMatchObject({ kind: 'judge' });
+    expect((await s.hold.read()).hold).toBeNull();
+    await breaker.report(alone, { ...app, errorCode: 70001, signAnew: true }, 0, slot());
+    expect(s.signedAnew()).toBe(1);
+  });
+
+  test('a suspect as the probe of a hold: the next probe follows soon, and the gap does not grow', async () => {
+    const s = scene();
+    const breaker = s.breaker();
+    const suspicion = {
+      since: 1,
+      failures: 3,
+      errorCode: 0,
+      httpStatus: 403,
+      errorInfo: '',
+      hasAccount: false,
+    };
+    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const probe = await heldWithProbe(s);
+    await s.stage.redis.hset(s.stage.keys.hold, 'probeGapMs', '15000');
+    await breaker.report(alone, verdict({ class: 'app', errorCode: 0, httpStatus: 403 }), 0, probe);
+    expect(await s.stage.redis.hget(s.stage.keys.hold, 'probeGapMs')).toBe('15000');
+    const { nextProbeAt = 0 } = (await s.hold.read()).hold ?? {};
+    expect(nextProbeAt - Date.now()).toBeLessThan(2_000);
+  });
+
   test('a refusal that names the account leaves a suspect as it was: its failures still count', async () => {
     const s = scene();
     const breaker = s.breaker();

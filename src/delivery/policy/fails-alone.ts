@@ -28,6 +28,8 @@ interface Failed {
 const UNKNOWN_TRIES = 3;
 /** With nobody to compare with, a suspect's fault must last so long: it may be everybody's, and pass. */
 const LONE_MS = 40_000;
+/** And for so long more for each call without the profile that must fail as well. */
+const LONE_BARE_MS = 5_000;
 /** Every so many failures of a suspect whose fault may pass, the account is tried without its profile. */
 const BARE_EVERY = 3;
 /** Calls without the profile that must fail too before a suspect's event ends: two, or as chance demands. */
@@ -69,7 +71,7 @@ function suspectFails(failed: Failed): Decision {
     // Every other call of these is without the profile.
     const bareCalls = Math.max(LEAST_BARE_TRIES, 2 * (policy.endAfter - 2));
     if (user.bare === null || isProved(failed, bareCalls)) return refuse(failed);
-  }
+  } else if (policy.expired) return bareOrExpired(failed);
   // What is tried next time is the whole profile once more.
   return { ...nothing, again: behind, later: [{ ...user, bare: null }] };
 }
@@ -84,7 +86,10 @@ function failuresThatCount({ user, policy }: Failed): number {
 function isProved(failed: Failed, more: number): boolean {
   const { whose, endAfter, startedAtMs } = failed.policy;
   const lastsMs = startedAtMs - (failed.user.suspicion?.since ?? startedAtMs);
-  return failuresThatCount(failed) >= endAfter + more && (whose === 'theirs' || lastsMs >= LONE_MS);
+  return (
+    failuresThatCount(failed) >= endAfter + more &&
+    (whose === 'theirs' || lastsMs >= LONE_MS + more * LONE_BARE_MS)
+  );
 }
 
 /** The same call may pass by itself some day. The account quota is the plan's, not the user's. */
@@ -122,16 +127,12 @@ function bareOrExpired(failed: Failed): Decision {
 
 function suspicionOf({ user, verdict, policy }: Failed): Suspicion {
   const before = user.suspicion;
-  const { errorCode, httpStatus } = verdict;
-  const isSame =
-    isTransient(verdict) || (before?.errorCode === errorCode && before.httpStatus === httpStatus);
-  // A new fault that does not pass may be everybody's: it counts from the next time on.
-  const failures = before === null ? 0 : isSame ? before.failures : -1;
   return {
     since: before?.since ?? Math.round(policy.startedAtMs),
-    failures: Math.max(0, failures + (policy.whose === 'theirs' ? 1 : 0)),
-    errorCode,
-    httpStatus,
+    // Whatever the answer: some faults answer with another code each time.
+    failures: (before?.failures ?? 0) + (policy.whose === 'theirs' ? 1 : 0),
+    errorCode: verdict.errorCode,
+    httpStatus: verdict.httpStatus,
     errorInfo: verdict.errorInfo || verdict.meaning,
     hasAccount: before?.hasAccount ?? false,
   };

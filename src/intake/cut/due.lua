@@ -16,8 +16,8 @@ local function roomForCalls()
   if hold.paused then
     return nil, 'paused'
   end
-  -- Suspected users are retried alone for hours and stop nobody: their calls are left out, up to a bound.
-  local open = redis.call('ZCARD', keys.open) - math.min(request.maxIsolated, redis.call('ZCARD', keys.isolated))
+  -- Suspected users are retried alone for hours and stop nobody, however many they are: their calls are left out.
+  local open = redis.call('ZCARD', keys.open) - redis.call('ZCARD', keys.isolated)
   local isFresh = wantsFreshCall(hold) and open < request.maxOpenCalls + MOST_FRESH
   if hold.held and not isFresh then
     -- A call that waits for its retry cannot be the probe; it must not keep the place of one that can.

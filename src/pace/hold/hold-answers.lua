@@ -68,7 +68,7 @@ function answers.suspect()
     return whoseFault()
   end
   if isProbe then
-    postponeProbe()
+    postponeProbe(true)
   end
   return 'held'
 end

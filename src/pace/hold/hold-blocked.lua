@@ -41,7 +41,11 @@ function answers.blocked()
   if not isCurrent or word == 'others-pass' then
     return word
   end
-  if hasPassedOfLate() and kind ~= 'quota' and first <= USUAL_GAP_MS then
+  local last = readFields(keys.hold, 'clearedAt', 'clearedCode', 'clearedGapMs', 'clearedBy')
+  local isAfterHold = last.clearedAt and last.clearedBy ~= 'call'
+    and math.abs(nowMs - tonumber(last.clearedAt)) < FLAP_MS
+  -- Quick probes once, and not over and over because a check passes after each.
+  if hasPassedOfLate() and not isAfterHold and kind ~= 'quota' and first <= USUAL_GAP_MS then
     if redis.call('HINCRBY', keys.hold, 'appFailures', 1) < APP_FAILURES then
       return word
     end
@@ -49,10 +53,7 @@ function answers.blocked()
     return beginHold(kind, 'import', 0, first, most)
   end
   -- Held once more for the same reason soon after: the proof was not good enough, and the gap goes on growing.
-  local last = readFields(keys.hold, 'clearedAt', 'clearedCode', 'clearedGapMs', 'clearedBy')
-  local isFlap = last.clearedAt and last.clearedCode == text(request.errorCode) and last.clearedBy ~= 'call'
-    and math.abs(nowMs - tonumber(last.clearedAt)) < FLAP_MS
-  if not isFlap then
+  if not (isAfterHold and last.clearedCode == text(request.errorCode)) then
     return beginHold(kind, proof, first, first, most)
   end
   if proof == 'check' then

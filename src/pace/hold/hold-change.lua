@@ -65,7 +65,8 @@ local function clearHold()
 end
 
 -- The probe proved nothing. The next one goes out after a longer gap, within the bounds of this kind of hold.
-local function postponeProbe()
+-- The call of a suspect says nothing of the fleet: another probe follows soon, and the gap does not grow.
+local function postponeProbe(isSuspect)
   local h = readFields(keys.hold, 'firstGapMs', 'maxGapMs', 'thenProof')
   local first, most = tonumber(h.firstGapMs or SHORT_GAP_MS), tonumber(h.maxGapMs or SHORT_MAX_GAP_MS)
   local probes = redis.call('HINCRBY', keys.hold, 'probes', 1)
@@ -78,7 +79,11 @@ local function postponeProbe()
     forget('thenProof')
     changed()
   end
-  redis.call('HSET', keys.hold, 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
+  if isSuspect then
+    redis.call('HSET', keys.hold, 'nextProbeAt', text(nowMs + math.min(gap, first)))
+  else
+    redis.call('HSET', keys.hold, 'nextProbeAt', text(nowMs + gap), 'probeGapMs', text(gap))
+  end
   if request.callId ~= '' then
     redis.call('HSET', keys.hold, 'failedProbe', request.callId)
   end

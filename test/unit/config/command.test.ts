@@ -65,6 +65,6 @@ test('exits with 2 and has one line per problem', () => {
   expect([out, code]).toEqual(['', 2]);
   expect(err).toBe(
     'IMSYNC_OPS_PORT is "x"; it must be a whole number from 0 to 65535.\n' +
-      "IMSYNC_COLOUR is not a variable of imsync. docs/configuration.md lists all of them.",
+      'IMSYNC_COLOUR is not a variable of imsync. docs/configuration.md lists all of them.',
   );
 });

@@ -12,7 +12,7 @@ test('one error names every problem of every source', () => {
     'batch.maxSize in default.json is 0; it must be a whole number from 1 to 100.',
     'The configuration file /f.json is not valid JSON (line 1).',
     'IMSYNC_OPS_PORT is "x"; it must be a whole number from 0 to 65535.',
-    "IMSYNC_NOPE is not a variable of imsync. docs/configuration.md lists all of them.",
+    'IMSYNC_NOPE is not a variable of imsync. docs/configuration.md lists all of them.',
     'IMSYNC_API is "new"; it must be one of current, legacy, hosted.',
   ]);
 });
@@ -67,7 +67,7 @@ test('an unknown variable is refused even when empty; other case or separators g
     'IMSYNC_BATCH_MAXSIZE is not a variable of imsync. Did you mean IMSYNC_BATCH_MAX_SIZE?',
   ]);
   expect(ofEnv({ IMSYNC_REDIS_PASWORD: 'geheim' })).toEqual([
-    "IMSYNC_REDIS_PASWORD is not a variable of imsync. docs/configuration.md lists all of them.",
+    'IMSYNC_REDIS_PASWORD is not a variable of imsync. docs/configuration.md lists all of them.',
   ]);
   for (const name of [
     'IMSYNC_SERVICE_HOST',

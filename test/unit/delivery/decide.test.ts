@@ -301,6 +301,19 @@ describe('a suspect whose fault does not pass', () => {
       ]);
   });
 
+  it('ends at the third failure, too, when each answer has another code', () => {
+    const second = decide(suspect(1), httpVerdict(404), [], theirs).later;
+    expect(second).toMatchObject([{ suspicion: { failures: 2, httpStatus: 404 } }]);
+    expect(decide(suspect(2), httpVerdict(405), [], theirs).refused).toMatchObject([{ reason: 'unknown' }]);
+  });
+
+  it('ends when the event is too old, proved or not', () => {
+    for (const whose of ['theirs', 'lone', 'unknown'] as const) {
+      const { refused } = decide(suspect(0), httpVerdict(403), [], { ...policy, whose, expired: true });
+      expect(refused).toMatchObject([{ reason: 'expired', verdict: { httpStatus: 403 } }]);
+    }
+  });
+
   it('with nobody to compare with ends after a while, since what everybody has for that long looks the same', () => {
     const lone: DecisionPolicy = { ...policy, whose: 'lone', sameAnswers: 9 };
     const at = (startedAtMs: number) => decide(suspect(1), httpVerdict(403), [], { ...lone, startedAtMs });

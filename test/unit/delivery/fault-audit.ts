@@ -95,11 +95,12 @@ function wrongEnd(played: Played, userId: string, { kind, by }: UserFault, maxAg
   }
   // With nobody else calling, everybody's answer that is the culprit's own may end them, even for the call without a profile.
   if (endsAsLone(played, letter) || (letter.isLone && play.window?.kind === kind)) return [];
-  const tooEarly = mayPass(kind) && letter.atMs - (pushedMs.get(userId) ?? 0) < maxAgeMs;
+  const ageMs = letter.atMs - (pushedMs.get(userId) ?? 0);
+  const tooEarly = mayPass(kind) && ageMs < maxAgeMs;
   const reasons = reasonsOf(kind, by);
   const keepsAccount = letter.reason !== 'profile' || accounts.has(userId);
-  // Nobody else calls: there is nobody to compare with, however long.
-  const isTooOld = play.signupsMs === 0 && letter.reason === 'expired';
+  // Nobody could be compared with for so long, or chance was too great to tell.
+  const isTooOld = letter.reason === 'expired' && ageMs >= maxAgeMs;
   return tooEarly || (!isTooOld && !reasons.includes(letter.reason)) || !keepsAccount ? [end] : [];
 }
 

@@ -154,7 +154,8 @@ export class HoldModel implements HoldState {
     return 'set';
   }
 
-  #postpone(hold: Kept, callId: string): void {
+  #postpone(hold: Kept, callId: string, isSuspect = false): void {
+    const gapMs = hold.gapMs;
     hold.probes += 1;
     hold.gapMs = Math.min(hold.maxGapMs, Math.max(hold.firstGapMs, 2 * hold.gapMs));
     if (hold.probes < QUICK_PROBES && (hold.kind === 'brake' || hold.thenProof !== undefined)) hold.gapMs = 0;
@@ -162,7 +163,8 @@ export class HoldModel implements HoldState {
       Object.assign(hold, { gapMs: hold.firstGapMs, proof: hold.thenProof, thenProof: undefined });
       this.#epoch += 1;
     }
-    hold.nextProbeAtMs = this.#nowMs() + hold.gapMs;
+    hold.nextProbeAtMs = this.#nowMs() + (isSuspect ? Math.min(hold.gapMs, hold.firstGapMs) : hold.gapMs);
+    if (isSuspect) hold.gapMs = gapMs;
     hold.probeUntilMs = 0;
     if (callId !== '') hold.failedProbe = callId;
     this.#changed();
@@ -175,7 +177,7 @@ export class HoldModel implements HoldState {
   /** A probe that proves nothing, where an answer says nothing new. */
   #proves(slot: HeardSlot, { callId }: Failing): HoldWord | undefined {
     if (this.#held === undefined) return undefined;
-    if (slot.probe && this.#isCurrent(slot)) this.#postpone(this.#held, callId);
+    if (slot.probe && this.#isCurrent(slot)) this.#postpone(this.#held, callId, true);
     return 'held';
   }
 
@@ -274,16 +276,13 @@ export class HoldModel implements HoldState {
     const word = this.#whose(slot, failing);
     if (!this.#isCurrent(slot) || word === 'others-pass') return word;
     // A code that wants quiet gets it at once.
-    if (this.#isRecent() && first <= SHORT_GAP_MS) {
+    const isAfterHold = this.#cleared?.by === 'check' && this.#nowMs() - this.#cleared.atMs < FLAP_MS;
+    if (this.#isRecent() && !isAfterHold && first <= SHORT_GAP_MS) {
       this.#appFailures += 1;
       if (this.#appFailures < APP_FAILURES) return word;
       return this.#begin(slot, kind, 'import', errorCode, [0, first, most], failing, 'check');
     }
-    const isFlap =
-      this.#cleared?.code === errorCode &&
-      this.#cleared.by === 'check' &&
-      this.#nowMs() - this.#cleared.atMs < FLAP_MS;
-    if (!isFlap || this.#cleared === undefined)
+    if (!isAfterHold || this.#cleared?.code !== errorCode)
       return this.#begin(slot, kind, 'check', errorCode, [first, first, most], failing);
     most = Math.max(first, Math.min(most, CALL_MAX_GAP_MS));
     const gap = Math.min(most, Math.max(first, 2 * this.#cleared.gapMs));
