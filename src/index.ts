@@ -1,4 +1,5 @@
 /** The package's interface for app backends. These names and types are stable. */
+export type { AccountType, IdentifierType, Outcome } from './event/event.ts';
 export type { UserInput } from './event/fields.ts';
 export type { ImportOutcome } from './producer/outcome-inbox.ts';
 export {
@@ -10,3 +11,4 @@ export {
   UserCreatedProducer,
   type WaitOptions,
 } from './producer/producer.ts';
+export type { RedisSettings } from './redis/connect.ts';

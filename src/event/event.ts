@@ -7,10 +7,20 @@ export interface RawEntry {
   readonly fields: readonly string[];
 }
 
-/** 0 ordinary, 1 robot. Only the old form of account_import has a Type (API reference). */
+/**
+ * 0 ordinary, 1 robot. Only the old form of account_import has a Type (API reference).
+ *
+ * @example
+ * await producer.add({ userId: '@RBT#helper', type: 1 }); // with IMSYNC_API=legacy
+ */
 export type AccountType = 0 | 1;
 
-/** 1 phone, 2 e-mail, 3 string; hosted mode only (API reference, register_account_v1). */
+/**
+ * 1 phone, 2 e-mail, 3 string; hosted mode only (API reference, register_account_v1).
+ *
+ * @example
+ * await producer.add({ userId: 'alice', identifierType: 3, password });
+ */
 export type IdentifierType = 1 | 2 | 3;
 
 /** The profile fields an event may carry. */
@@ -142,7 +152,14 @@ export function newestFirst(entries: Iterable<ValidEntry>): Map<string, ValidEnt
   return byUser;
 }
 
-/** How an event ended. The worker publishes it on the `replyTo` channel, one JSON object per message. */
+/**
+ * How an event ended. The worker publishes it on the `replyTo` channel, one JSON object per message.
+ *
+ * @example
+ * subscriber.on('message', (_channel, message) => {
+ *   const { eventId, outcome, hasAccount }: Outcome = JSON.parse(message);
+ * });
+ */
 export interface Outcome {
   readonly eventId: string;
   /** The given user ID, cut to 200 characters; '' if there was none. */

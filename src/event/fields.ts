@@ -17,6 +17,9 @@ import { readOccurredAtMs, validateUser } from './validate.ts';
 /**
  * A user as a producer adds it. A parsed event fits as well. `undefined`, `null` and `''` mean that a field
  * is absent; a worker then leaves that field of the account alone.
+ *
+ * @example
+ * const user: UserInput = { userId: 'alice', nick: 'Alice', faceUrl: 'https://example.com/a.png' };
  */
 export interface UserInput {
   /** 1 to 32 bytes of printable ASCII without spaces; case-sensitive. Hosted mode: 4 to 24 characters. */

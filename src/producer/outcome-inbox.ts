@@ -4,6 +4,9 @@ import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/conn
 /**
  * How an event ended. `pending` means that this was not known in time: the event is safe in Redis, and a
  * worker will import it later.
+ *
+ * @example
+ * const { outcome, hasAccount }: ImportOutcome = await producer.importUser({ userId: 'alice' });
  */
 export type ImportOutcome = Outcome | (Omit<Outcome, 'outcome' | 'reason'> & { readonly outcome: 'pending' });
 

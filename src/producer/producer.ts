@@ -7,7 +7,14 @@ import { keysOf } from '../redis/keys.ts';
 import { type Append, createAppend } from './append.ts';
 import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
 
-/** The user is not valid, so nothing was sent. `problems` has one entry for each thing to change. */
+/**
+ * The user is not valid, so nothing was sent. `problems` has one entry for each thing to change.
+ *
+ * @example
+ * await producer.add({ userId: 'has blank' }).catch((error) => {
+ *   if (error instanceof InvalidUserError) console.error(error.problems); // one sentence each
+ * });
+ */
 export class InvalidUserError extends Error {
   override readonly name = 'InvalidUserError';
   readonly problems: readonly string[];
@@ -21,28 +28,64 @@ export class InvalidUserError extends Error {
 /**
  * Redis did not accept the event: it is away, or it refused the event, for instance because its memory is
  * full. After a broken connection the event may have arrived. So add the user again: a repeat does no harm.
+ *
+ * @example
+ * await producer.add(user).catch(async (error) => {
+ *   if (error instanceof NotAcceptedError) await db.markForLater(user.userId);
+ *   else throw error;
+ * });
  */
 export class NotAcceptedError extends Error {
   override readonly name = 'NotAcceptedError';
 }
 
-type Refused = { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
+/**
+ * The result of `addMany` for one user: the ID of the event, or the error.
+ *
+ * @example
+ * for (const accepted of await producer.addMany(users)) {
+ *   if (accepted.ok) console.log(accepted.eventId);
+ *   else console.error(accepted.error.message);
+ * }
+ */
+export type Accepted =
+  | { readonly ok: true; readonly eventId: string }
+  | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
 
-/** The result of `addMany` for one user: the ID of the event, or the error. */
-export type Accepted = { readonly ok: true; readonly eventId: string } | Refused;
-
-/** The result of `importMany` for one user. `outcome` resolves when it is known; it never rejects. */
+/**
+ * The result of `importMany` for one user. `outcome` resolves when it is known; it never rejects.
+ *
+ * @example
+ * const [importing] = await producer.importMany([{ userId: 'alice' }]);
+ * if (importing?.ok) console.log((await importing.outcome).hasAccount);
+ */
 export type Importing =
   | { readonly ok: true; readonly eventId: string; readonly outcome: Promise<ImportOutcome> }
-  | Refused;
+  | { readonly ok: false; readonly error: InvalidUserError | NotAcceptedError };
 
-/** Options of `importUser` and `importMany`. */
+type Refused = Extract<Accepted, { readonly ok: false }>;
+
+/**
+ * Options of `importUser` and `importMany`.
+ *
+ * @example
+ * const options: WaitOptions = { timeoutMs: 2_000 };
+ */
 export interface WaitOptions {
   /** Longest wait for the outcome in ms, including the adding: 0 to 2147483647. Default: 5000. */
   readonly timeoutMs?: number;
 }
 
-/** Options of {@link UserCreatedProducer}. */
+/**
+ * Options of {@link UserCreatedProducer}.
+ *
+ * @example
+ * const options: ProducerOptions = {
+ *   sdkAppId: 1400000000,
+ *   redis: { url: 'rediss://backend@redis:6380/3', password: process.env.REDIS_PASSWORD ?? '' },
+ *   onConnection: (state, reason) => console.warn(state, reason),
+ * };
+ */
 export interface ProducerOptions {
   /** The app's SDKAppID: the number in the provider's console, and the workers' IMSYNC_SDK_APP_ID. */
   readonly sdkAppId: number;
@@ -204,6 +247,10 @@ export class UserCreatedProducer {
    * Adds a list of users as `addMany` does. Resolves when Redis has answered for each user; then `outcome` of
    * each result resolves as that of `importUser`. Rejects only with a RangeError if `timeoutMs` is out of
    * range.
+   *
+   * @example
+   * const importing = await producer.importMany(users, { timeoutMs: 2_000 });
+   * const outcomes = await Promise.all(importing.map((one) => (one.ok ? one.outcome : undefined)));
    */
   async importMany(users: readonly UserInput[], options: WaitOptions = {}): Promise<Importing[]> {
     const { timeoutMs = OUTCOME_TIMEOUT_MS } = options;

@@ -5,7 +5,12 @@ import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
 
 export type RedisClient = Redis | Cluster;
 
-/** Where Redis is and how to log in. */
+/**
+ * Where Redis is and how to log in.
+ *
+ * @example
+ * const redis: Partial<RedisSettings> = { url: 'rediss://backend@redis:6380', password };
+ */
 export interface RedisSettings {
   /** `redis://[user[:password]@]host[:port][/database]`; `rediss://` speaks TLS. */
   readonly url: string;

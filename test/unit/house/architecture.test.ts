@@ -179,7 +179,8 @@ test('every link of the documents leads somewhere', () => {
 
 test('docs/README.md lists every document', () => {
   const documents = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
-    (path) => path.endsWith('.md') && path !== 'README.md',
+    // The pages of the reference are listed by its first one.
+    (path) => path.endsWith('.md') && path !== 'README.md' && !/^reference\/[\w-]+\//.test(path),
   );
   const text = index.map((line) => line.text).join('\n');
   expect(documents.filter((path) => !text.includes(`](${path})`))).toEqual([]);
