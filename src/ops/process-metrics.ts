@@ -7,7 +7,9 @@ import type { CommandName } from '../im/commands.ts';
 import { isListedCode, type Verdict } from '../im/verdicts.ts';
 
 /** From a lone event on an idle system to one that waited a day for the API. */
-const LATENCY_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400];
+const LATENCY_BUCKETS_S = [
+  0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400,
+];
 /** The service gives up after 3 s, a call after IMSYNC_CALL_TIMEOUT_MS. */
 const DURATION_BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 8, 15];
 const USERS_BUCKETS = [1, 2, 5, 10, 20, 40, 60, 80, 90, 99, 100];
