@@ -1,5 +1,5 @@
 import type { ImportCommand } from '../im/bodies.ts';
-import { type CallRecord, freshRecord, RECORD_FORMAT } from '../ledger/record.ts';
+import { type CallRecord, freshRecord, MAX_RECORD_BYTES, RECORD_FORMAT } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
@@ -68,8 +68,6 @@ export type CutAnswer = { readonly waiting: number } & (
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
 
-/** Bytes of entries in a record (a single larger entry goes alone). 100 full profiles take 110 KB. */
-const MAX_CALL_BYTES = 512 * 1024;
 /**
  * Calls of suspected users that back-pressure leaves out, at most: as many as account_import can retry every
  * minute or so. What lies beyond holds up the intake, so that Redis does not fill up.
@@ -95,7 +93,7 @@ export async function cutCalls(
     format: RECORD_FORMAT,
     process: processId,
     maxIsolated: MAX_ISOLATED,
-    maxBytes: MAX_CALL_BYTES,
+    maxBytes: MAX_RECORD_BYTES,
     maxLooked: MAX_LOOKED,
     run: claim?.run ?? '',
     callId: claim?.callId ?? '',
