@@ -1,5 +1,5 @@
 import type { ImportCommand } from '../im/bodies.ts';
-import { type CallRecord, freshRecord, RECORD_FORMAT } from '../ledger/record.ts';
+import { type CallRecord, freshRecord, MAX_RECORD_BYTES, RECORD_FORMAT } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
@@ -68,8 +68,6 @@ export type CutAnswer = { readonly waiting: number } & (
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
 
-/** Bytes of entries in a record (a single larger entry goes alone). 100 full profiles take 110 KB. */
-const MAX_CALL_BYTES = 512 * 1024;
 /** Entries that one cut looks at, at most: many events of few users must not stall Redis. */
 const MAX_LOOKED = 1_000;
 
@@ -89,7 +87,7 @@ export async function cutCalls(
   const request = {
     format: RECORD_FORMAT,
     process: processId,
-    maxBytes: MAX_CALL_BYTES,
+    maxBytes: MAX_RECORD_BYTES,
     maxLooked: MAX_LOOKED,
     run: claim?.run ?? '',
     callId: claim?.callId ?? '',

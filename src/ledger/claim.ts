@@ -1,7 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
-import { type CallRecord, RECORD_FORMAT, readRecord } from './record.ts';
+import { type CallRecord, MAX_RECORD_BYTES, RECORD_FORMAT, readRecord } from './record.ts';
 
 const claimScript = loadScript(import.meta.url, '../redis/prelude.lua', 'claim.lua');
 const keepAliveScript = loadScript(import.meta.url, '../redis/prelude.lua', 'keep-alive.lua');
@@ -17,8 +17,9 @@ export type Claim =
   | { readonly kind: 'early'; readonly waitMs: number };
 
 /**
- * Takes the record over for `run`; an earlier run of it can change nothing from here on. `maxWaitMs`: the
- * longest that a retry is put off; a due time further away comes from another clock.
+ * Takes the record over for `run`; an earlier run of it can change nothing from here on. Newer events of
+ * its suspects join it. `maxWaitMs`: the longest that a retry is put off; a due time further away comes from
+ * another clock.
  */
 export async function claimRecord(
   redis: RedisClient,
@@ -27,7 +28,13 @@ export async function claimRecord(
   run: string,
   maxWaitMs: number,
 ): Promise<Claim> {
-  const request = { callId, run, format: RECORD_FORMAT, maxWaitMs: Math.ceil(maxWaitMs) };
+  const request = {
+    callId,
+    run,
+    format: RECORD_FORMAT,
+    maxWaitMs: Math.ceil(maxWaitMs),
+    maxBytes: MAX_RECORD_BYTES,
+  };
   const [word, second, passedAt, ...fields] = (await askScript(
     redis,
     claimScript,

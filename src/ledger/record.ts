@@ -10,6 +10,9 @@ import type { SlotClass } from '../pace/budget.ts';
  */
 export const RECORD_FORMAT = 1;
 
+/** Bytes of entries in a record (a single larger entry goes alone). 100 full profiles take 110 KB. */
+export const MAX_RECORD_BYTES = 512 * 1024;
+
 /** One call made for a record, and what came of it. */
 export interface Attempt {
   /** ms since 1970, Redis's clock. */
@@ -47,7 +50,7 @@ export interface CallRecord {
   readonly slotClass: Extract<SlotClass, 'live' | 'redrive'>;
   /**
    * Its entries as one text, for `entriesOf`: while a call is on its way that costs less to keep than its
-   * hundreds of parts. Fixed when it is cut; settled ones leave it.
+   * hundreds of parts. Settled ones leave it; newer ones of suspects join it when a run claims it.
    */
   readonly packed: string;
   readonly cutAtMs: number;

@@ -95,10 +95,7 @@ if request.passedAt then
 end
 local returned = releaseUsers()
 if keep then
-  if keep.suspects and not isRedrive then
-    eventsAfter = eventsAfter + adoptParked(keep)
-  end
-  keepRecord(keep, eventsAfter, isRedrive)
+  keepRecord(keep, isRedrive)
 else
   closeCall(request.callId, isRedrive, record.suspects)
 end

@@ -2,7 +2,7 @@ import type { ImportCommand } from '../../im/bodies.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
-import { RECORD_FORMAT } from '../record.ts';
+import { MAX_RECORD_BYTES, RECORD_FORMAT } from '../record.ts';
 
 const redriveScript = loadScript(
   import.meta.url,
@@ -12,8 +12,7 @@ const redriveScript = loadScript(
   'redrive.lua',
 );
 
-/** Bytes of letters in a call, and letters of one user in it; more wait for another redrive. */
-const MAX_CALL_BYTES = 512 * 1024;
+/** Letters of one user in a call; more wait for another redrive, as do those beyond the bytes of a record. */
 const MAX_USER_EVENTS = 100;
 
 export interface RedriveRequest {
@@ -68,7 +67,7 @@ export async function redriveUsers(
   const reply = await askScript(redis, redriveScript, keys, {
     format: RECORD_FORMAT,
     maxEvents: MAX_USER_EVENTS,
-    maxBytes: MAX_CALL_BYTES,
+    maxBytes: MAX_RECORD_BYTES,
     ...request,
   });
   const [stopped, words, calls] = reply as ['' | 'held' | 'paused', (string | number)[], string[]];

@@ -35,33 +35,9 @@ local function releaseUsers()
   return returned
 end
 
--- A suspect stays for as long as an event may be tried, and a newer event may be the one that passes. So what
--- is parked behind a suspect joins the call, and goes first next time. Answers how many entries joined.
-local function adoptParked(keep)
-  local ADOPTED_AT_ONCE = 100
-  local adopted = 0
-  if redis.call('HLEN', keys.parkedCounts) == 0 then
-    return 0
-  end
-  for user in pairs(cjson.decode(keep.suspects)) do
-    local parked = keys.parkedPrefix .. user
-    local entries = redis.call('LRANGE', parked, 0, ADOPTED_AT_ONCE - 1)
-    if #entries > 0 and redis.call('HGET', keys.owners, user) == request.callId then
-      redis.call('LTRIM', parked, #entries, -1)
-      if redis.call('HINCRBY', keys.parkedCounts, user, -#entries) == 0 then
-        redis.call('HDEL', keys.parkedCounts, user)
-      end
-      redis.call('HINCRBY', keys.books, 'parked', -#entries)
-      keep.entries = string.sub(keep.entries, 1, -2) .. ',' .. table.concat(entries, ',') .. ']'
-      adopted = adopted + #entries
-    end
-  end
-  return adopted
-end
-
 -- What stays is called again at dueAtMs.
-local function keepRecord(keep, events, isRedrive)
-  redis.call('HSET', keys.call, 'entries', keep.entries, 'users', keep.users, 'events', events, 'tries', keep.tries,
+local function keepRecord(keep, isRedrive)
+  redis.call('HSET', keys.call, 'entries', keep.entries, 'users', keep.users, 'events', keep.events, 'tries', keep.tries,
     'attempts', keep.attempts, 'dueAt', text(keep.dueAtMs), 'firstSentAt', text(keep.firstSentAtMs),
     'heldMsAtFirst', text(keep.heldMsAtFirst))
   if not keep.onWire then
