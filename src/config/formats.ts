@@ -208,7 +208,7 @@ export function redisUrlParts(given: string): { tls: boolean; hasPassword: boole
   };
 }
 
-/** An `http://` or `https://` address with a host and optionally port and path. The final slash is removed. */
+/** An HTTP or HTTPS address with a host and optionally port and path. The final slash is removed. */
 export const httpUrl: Format<string> = text(
   'an http:// or https:// address without user, password and query',
   (given) => {

@@ -187,7 +187,7 @@ export class HostConnections {
   readonly prefix: string;
   readonly #connect: () => OpenRequest;
   readonly #spares: { readonly open: OpenRequest; readonly expiry: NodeJS.Timeout }[] = [];
-  /** An array and not a Set: a Set with many additions and deletions keeps its outgrown tables (decision 94). */
+  /** An array and not a Set: a Set with many changes keeps its outgrown tables (decision 94). */
   readonly #inUse: OpenRequest[] = [];
   #expected: OpenRequest | undefined;
   #isClosed = false;

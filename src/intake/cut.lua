@@ -43,8 +43,8 @@ if inHandRun ~= '' then
   end
 end
 
--- While many users are refused along with their calls, smaller ones carry more. Something on the way may refuse
--- large bodies (both: delivery/batch-size.ts); entries are longer than bodies.
+-- While many users are refused along with their calls, smaller ones carry more. Something on the way may
+-- refuse large bodies (both: delivery/batch-size.ts); entries are longer than bodies.
 batch.maxUsers = math.min(request.maxUsers, tonumber(redis.call('HGET', keys.culprits, 'size') or request.maxUsers))
 batch.maxBytes = math.min(request.maxBytes, tonumber(redis.call('GET', keys.bodyLimit) or request.maxBytes))
 

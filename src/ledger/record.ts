@@ -133,7 +133,7 @@ export function namedUser(fields: readonly string[]): string {
   return userId;
 }
 
-/** Of calls for many users, the first and the last that are kept; and of calls for one user of many. */
+/** How many first and last attempts are kept: of calls for many users, and of calls for one user of many. */
 const KEPT = { shared: { first: 10, last: 40 }, single: { first: 3, last: 9 } } as const;
 
 /**

@@ -4,8 +4,8 @@
 -- ARGV 1 call prefix   2 command   3 prefix of BullMQ's jobs of the command
 --
 -- Answers the number. It counts the calls that their process works on itself. It also counts those of a
--- process that died, until the sweep has added their jobs. Cost: one look at each open record, some hundreds at
--- most.
+-- process that died, until the sweep has added their jobs. Cost: one look at each open record, some hundreds
+-- at most.
 
 local count = 0
 for _, callId in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do

@@ -1,5 +1,5 @@
--- hold-answers: what the fleet concludes from the answer to a call, or from none. Functions for hold.lua, one for
--- each operation of that name; the operation `blocked` is in hold-blocked.lua.
+-- hold-answers: what the fleet concludes from the answer to a call, or from none. Functions for hold.lua, one
+-- for each operation of that name; the operation `blocked` is in hold-blocked.lua.
 
 -- A call passed so short a time ago: single answers that say "no call can succeed" are not believed yet.
 local RECENT_MS = 5000

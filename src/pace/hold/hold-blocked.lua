@@ -48,7 +48,7 @@ function answers.blocked()
     redis.call('HSET', keys.hold, 'thenProof', proof)
     return beginHold(kind, 'import', 0, first, most)
   end
-  -- Held once more for the same reason soon after: the proof was not good enough, and the gap goes on growing.
+  -- Held once more for the same reason soon after: the proof was not good enough; the gap goes on growing.
   local last = readFields(keys.hold, 'clearedAt', 'clearedCode', 'clearedGapMs', 'clearedBy')
   local isFlap = last.clearedAt and last.clearedCode == text(request.errorCode) and last.clearedBy ~= 'call'
     and math.abs(nowMs - tonumber(last.clearedAt)) < FLAP_MS

@@ -113,7 +113,7 @@ export interface Failing {
 
 const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
 
-/** Tells the fleet's state machine what was heard. Every step is one script; all processes hear of changes. */
+/** Tells the fleet's state machine what was heard. Each step is one script; all processes hear of changes. */
 export type HoldState = Readonly<ReturnType<typeof createHoldState>>;
 
 export function createHoldState(redis: RedisClient, keys: Keys) {

@@ -1,5 +1,5 @@
--- give-up: a slot was missed. It does not count as a started call, and the next slots lie nearer to each other
--- until it is made up for, within what a rolling second has room for (gcra.lua).
+-- give-up: a slot was missed. It does not count as a started call, and the next slots lie nearer to each
+-- other until it is made up for, within what a rolling second has room for (gcra.lua).
 --
 -- Joined with: redis/prelude.lua.
 -- KEYS  started, pace: of the command

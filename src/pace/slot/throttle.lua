@@ -1,4 +1,4 @@
--- throttle: the API answered "too often". The command's shared rate goes down, and recovers by itself (rate.lua).
+-- throttle: the API answered "too often". The command's rate goes down, and recovers by itself (rate.lua).
 --
 -- Joined with: redis/prelude.lua.
 -- KEYS     pace: hash pace:<command>. Written here: cutBase, cutCeiling (calls/s); in us cutAt, notBefore,
