@@ -15,7 +15,6 @@ const AT_A_TIME = 20;
 /** A call may be delayed beyond its retry until an earlier one can no longer take effect. */
 const SLACK_MS = 60_000;
 
-/** What a sweep found. */
 export interface Swept {
   /** Calls without a job that would ever run them. The job was added again. */
   readonly putBack: number;
@@ -23,10 +22,7 @@ export interface Swept {
   readonly overdue: number;
   /** Calls of another version, or of a command that this worker does not make. They were left alone. */
   readonly foreign: number;
-  /**
-   * Events that the totals count in calls and no open call holds. Below 0 it is the other way round. Anything
-   * but 0 is a bug of ours.
-   */
+  /** Events in calls by the totals, less those of the open calls. Anything but 0 is a bug of ours. */
   readonly unaccounted: number;
 }
 
@@ -102,7 +98,6 @@ async function ensureJob(
   }
 }
 
-/** Sweeps every 5 s until it is stopped. */
 export function startSweeper(
   sweepOnce: () => Promise<Swept>,
   onSwept: (swept: Swept) => void,

@@ -69,7 +69,6 @@ export function demoCommand(): Command {
     });
 }
 
-/** A signal such as Ctrl-C ended the demo. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }

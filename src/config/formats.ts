@@ -84,7 +84,6 @@ function text(allowed: string, read: (given: string) => string | undefined, hidd
   return format(allowed, (value) => (typeof value === 'string' ? read(value) : undefined), { hidden });
 }
 
-/** A text that matches `pattern`. */
 export function matching(allowed: string, pattern: RegExp, hidden?: Hidden): Format<string> {
   return text(allowed, (given) => (pattern.test(given) ? given : undefined), hidden);
 }

@@ -57,7 +57,6 @@ export class Child {
     return this.#isRunning;
   }
 
-  /** Returns the output so far. */
   output(): string {
     return readFileSync(this.#logFile, 'utf8');
   }

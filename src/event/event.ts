@@ -16,10 +16,7 @@ export type IdentifierType = 1 | 2 | 3;
 /** The profile fields an event may carry. */
 export type ProfileField = 'nick' | 'faceUrl';
 
-/**
- * A valid event: the whole profile as its producer knows it. Events of one user are not merged field by
- * field.
- */
+/** A valid event: the whole profile. Events of one user are not merged field by field. */
 export interface UserCreated {
   /** 1–32 bytes of printable ASCII without spaces; case-sensitive. */
   readonly userId: string;
@@ -53,7 +50,6 @@ export interface EventRules {
   readonly form?: ApiForm;
 }
 
-/** A valid entry. */
 export interface ValidEntry {
   readonly ok: true;
   readonly eventId: string;
@@ -62,7 +58,6 @@ export interface ValidEntry {
   readonly tooLong: readonly ProfileField[];
 }
 
-/** An invalid entry with all its problems. */
 export interface InvalidEntry {
   readonly ok: false;
   readonly eventId: string;

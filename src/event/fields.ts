@@ -129,19 +129,10 @@ const NO_EXTRA: Readonly<Record<string, string>> = Object.freeze({});
 type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> };
 
 /** V8 handles objects of one shape cheaply, so all begin as copies of this one. */
-const NO_FACTS: Facts = {
-  userId: undefined,
-  nick: undefined,
-  faceUrl: undefined,
-  type: undefined,
-  occurredAt: undefined,
-  replyTo: undefined,
-  traceparent: undefined,
-  tally: undefined,
-  identifierType: undefined,
-  password: undefined,
+const NO_FACTS = {
+  ...Object.fromEntries(KNOWN_FIELDS.map((name) => [name, undefined])),
   extra: NO_EXTRA,
-};
+} as Facts;
 
 /** Sorts the fields into the known ones that are not empty and the others. */
 function collect(fields: readonly string[]) {

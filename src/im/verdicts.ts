@@ -30,7 +30,6 @@ export interface Verdict extends Pick<VerdictRow, ForVerdict> {
   readonly retryAfterMs?: number;
 }
 
-/** The row of each code, by command. */
 const byCode: ReadonlyMap<CommandName, ReadonlyMap<number, VerdictRow>> = new Map(
   (Object.keys(VERDICT_TABLES) as CommandName[]).map((command) => [
     command,

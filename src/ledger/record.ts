@@ -88,7 +88,6 @@ export function readRecord(
   };
 }
 
-/** Reads the field `suspects` of a record. */
 export function readSuspects(field: string | null | undefined): ReadonlyMap<string, Suspicion> {
   return new Map(Object.entries(JSON.parse(field || '{}') as Record<string, Suspicion>));
 }

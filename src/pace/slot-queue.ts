@@ -187,10 +187,7 @@ export class SlotQueue implements LoopDeadline {
     waiter.resolve(end);
   }
 
-  /**
-   * The call that is to be the probe goes to the head of its class. False if it was asked for, or is not
-   * here.
-   */
+  /** Puts the call that is to be the probe at the head of its class. False if asked for, or not here. */
   #bringsForward(callId: string, asked: readonly Waiter[]): boolean {
     for (const queue of Object.values(this.#waiting)) {
       const at = queue.findIndex(({ candidate }) => candidate.callId === callId);

@@ -1,10 +1,7 @@
 import { type Outcome, readOutcome } from '../event/event.ts';
 import { closeRedis, listenOn, type RedisClient, whenReady } from '../redis/connect.ts';
 
-/**
- * How an event ended. `pending` means that this was not known in time: the event is safe in Redis, and a
- * worker will import it later.
- */
+/** How an event ended. `pending`: not known in time; the event is safe in Redis and will be imported. */
 export type ImportOutcome = Outcome | (Omit<Outcome, 'outcome' | 'reason'> & { readonly outcome: 'pending' });
 
 export interface OutcomeInboxOptions {
@@ -21,10 +18,7 @@ export interface OutcomeInboxOptions {
   readonly idleMs?: number;
 }
 
-/**
- * Open while events are being added. Until `end`, the inbox keeps outcomes of events whose ID it does not
- * know yet.
- */
+/** Open while events are added. Until `end`, outcomes of event IDs that are not known yet are kept. */
 export interface Expectation {
   /** Resolves to `pending` after `timeoutMs`. Never rejects. Call it before `end`. */
   outcomeOf(eventId: string, userId: string, timeoutMs: number): Promise<ImportOutcome>;
@@ -55,7 +49,6 @@ export class OutcomeInbox {
   readonly #waiting = new Map<string, Waiter>();
   /** Outcomes that came before the reply of XADD with the ID of their event. */
   readonly #unclaimed = new Map<string, Outcome>();
-  /** Open expectations. */
   #adding = 0;
   #listener: { readonly client: RedisClient; readonly listening: Promise<void> } | undefined;
   #idleTimer: NodeJS.Timeout | undefined;

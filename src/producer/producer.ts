@@ -36,13 +36,11 @@ export type Importing =
   | { readonly ok: true; readonly eventId: string; readonly outcome: Promise<ImportOutcome> }
   | Refused;
 
-/** Options of `importUser` and `importMany`. */
 export interface WaitOptions {
   /** Longest wait for the outcome in ms, including the adding: 0 to 2147483647. Default: 5000. */
   readonly timeoutMs?: number;
 }
 
-/** Options of {@link UserCreatedProducer}. */
 export interface ProducerOptions {
   /** The app's SDKAppID: the number in the provider's console, and the workers' IMSYNC_SDK_APP_ID. */
   readonly sdkAppId: number;
@@ -64,8 +62,7 @@ export interface ProducerOptions {
   /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
   /**
-   * Most events whose outcome is waited for at a time, which limits the memory. Further ones are `pending` at
-   * once. Default: 20000.
+   * Most events whose outcome is waited for at a time. Further ones are `pending` at once. Default: 20000.
    */
   readonly maxWaiting?: number;
   /** Called once when Redis is lost, with the reason, and once when it is back. */

@@ -63,7 +63,6 @@ export async function openConnections(options: {
     ops: open('oneshot', 'ops'),
     /** Subscribed to the news of holds and pauses. */
     watch: open('loop', 'watch'),
-    /** Blocks on the stream. */
     intake: open('loop', 'intake'),
   };
   const close = async (): Promise<void> => {
@@ -98,10 +97,7 @@ async function examine(redis: RedisClient, keys: Keys, allowVolatile: boolean): 
   return facts.version;
 }
 
-/**
- * Redis may refuse the database to one connection alone: a right that was taken away counts when that
- * connection is next made.
- */
+/** One connection may be refused alone: a right that was taken away counts when it is next made. */
 function refusalLog(
   log: ReturnType<typeof createRedisLog>,
   name: string,

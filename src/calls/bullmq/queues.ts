@@ -14,8 +14,7 @@ export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB | typeof AGAIN_JOB;
 
 /**
  * A killed worker's lock expires after this, and the next look for stalled jobs brings its jobs back:
- * together well within the promised 15 s. A run that lost its lock does no harm, since the record names its
- * owner.
+ * together well within the promised 15 s. A run that lost its lock does no harm: the record names its owner.
  */
 export const LOCK_MS = 6_000;
 export const STALLED_CHECK_MS = 3_000;
@@ -70,7 +69,6 @@ export class CallQueues {
     this.#queues = new Map(commands.map((command) => [command, this.#open(command)]));
   }
 
-  /** Whether the queue of this command is open here. */
   knows(command: string | null | undefined): command is ImportCommand {
     return this.#queues.has(command as ImportCommand);
   }
@@ -81,7 +79,6 @@ export class CallQueues {
     await Promise.all(callIds.map((jobId) => this.#queueOf(command).add(jobName, {}, { jobId })));
   }
 
-  /** Adds the job of a call that was local, due after `delayMs`. */
   async addAgain(command: ImportCommand, callId: string, delayMs: number): Promise<void> {
     await this.#queueOf(command).add(AGAIN_JOB, {}, { jobId: callId, delay: delayMs });
   }

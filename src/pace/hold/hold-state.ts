@@ -96,7 +96,6 @@ export type HoldWord =
   | ('set' | 'postponed' | 'waiting' | 'held' | 'cleared' | 'noted' | 'others-pass' | 'lone')
   | ('paused' | 'resumed' | 'same');
 
-/** The slot that an answer belongs to. */
 export interface HeardSlot {
   readonly epoch: string;
   readonly probe: boolean;
