@@ -1,6 +1,5 @@
 -- presence: stores a worker's sign of life with the time of Redis. The worker's own clock may be wrong.
 --
--- Joined with: redis/prelude.lua.
 -- KEYS  workers    hash worker -> JSON of version, lastSeen (ms) and intake (where its HTTP intake listens)
 -- ARGV 1 worker     2 version     3 intake ('' if it has none)
 --

@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const signScript = loadScript(import.meta.url, '../redis/prelude.lua', 'presence.lua');
+const signScript = loadScript(import.meta.url, 'presence.lua');
 
 /** A worker process as others see it. `lastSeen` is in ms since 1970, on Redis's clock. */
 export interface WorkerPresence {

@@ -1,7 +1,7 @@
 -- slot: may a call start, and when?
 --
--- Joined with: redis/prelude.lua, ledger/record.lua, slot/{rate,hold-gate,gcra,turns}.lua. Each lists the
---   fields of pace:<command> that it writes; give-up.lua, left-late.lua and throttle.lua write the rest.
+-- Joined with: ledger/record.lua, slot/{rate,hold-gate,gcra,turns}.lua. Each lists the fields of
+--   pace:<command> that it writes; give-up.lua, left-late.lua and throttle.lua write the rest.
 -- KEYS     hold     see hold/hold-change.lua
 --          pace     hash pace:<command>
 --          started  sorted set started:<command>: slot number -> its time (us), for the last seconds

@@ -7,7 +7,6 @@ import { createReservationLead, type RedisClock } from './redis-clock.ts';
 
 const slotScript = loadScript(
   import.meta.url,
-  '../redis/prelude.lua',
   '../ledger/record.lua',
   'slot/rate.lua',
   'slot/hold-gate.lua',
@@ -15,9 +14,9 @@ const slotScript = loadScript(
   'slot/turns.lua',
   'slot.lua',
 );
-const giveUpScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/give-up.lua');
-const leftLateScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/left-late.lua');
-const throttleScript = loadScript(import.meta.url, '../redis/prelude.lua', 'slot/throttle.lua');
+const giveUpScript = loadScript(import.meta.url, 'slot/give-up.lua');
+const leftLateScript = loadScript(import.meta.url, 'slot/left-late.lua');
+const throttleScript = loadScript(import.meta.url, 'slot/throttle.lua');
 
 /**
  * A call that waits for its slot. `run` is the run that must still own the record `callId`; both are '' for a

@@ -4,13 +4,7 @@ import type { Keys } from '../../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
-const redriveScript = loadScript(
-  import.meta.url,
-  '../../redis/prelude.lua',
-  'letter-index.lua',
-  '../record.lua',
-  'redrive.lua',
-);
+const redriveScript = loadScript(import.meta.url, 'letter-index.lua', '../record.lua', 'redrive.lua');
 
 /** Bytes of letters in a call, and letters of one user in it; more wait for another redrive. */
 const MAX_CALL_BYTES = 512 * 1024;

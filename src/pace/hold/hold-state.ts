@@ -32,7 +32,6 @@ import { loadScript, runScript } from '../../redis/script.ts';
 
 const holdScript = loadScript(
   import.meta.url,
-  '../../redis/prelude.lua',
   'hold-shared.lua',
   'hold-change.lua',
   'hold-answers.lua',

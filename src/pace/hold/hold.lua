@@ -1,7 +1,7 @@
 -- hold: what the fleet concludes from an answer, and what an operator asks for. hold-state.ts draws the
 -- machine; hold-change.lua lists the fields.
 --
--- Joined with: redis/prelude.lua, hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
+-- Joined with: hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
 -- KEYS     hold
 -- Request  op, holdChannel
 --          epoch           of the slot
