@@ -48,8 +48,7 @@ export async function sweep(
       for (const done of ends) if (done !== 'well') found[done]++;
     }
   };
-  // Records that moved in the future and are not delayed: Redis's clock was set back since, and needs hours
-  // to get there.
+  // Records that moved in the future and are not delayed: Redis's clock was set back since.
   const fromAhead = Math.ceil(nowMs + longestRetryMs + SLACK_MS);
   await checkAll(await redis.zrangebyscore(keys.open, fromAhead, '+inf', 'LIMIT', 0, PAGE));
   const untilMs = Math.floor(nowMs - SWEEP_AFTER_MS);

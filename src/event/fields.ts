@@ -56,22 +56,14 @@ export interface UserInput {
  */
 export function toFields(user: UserInput): string[] {
   const occurredAt = isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt;
-  const values: Record<FieldName, unknown> = {
-    userId: user.userId,
-    nick: user.nick,
-    faceUrl: user.faceUrl,
+  const written: Partial<Record<FieldName, unknown>> = {
     // Verbs pass the type as text.
     type: Number(user.type) === 0 ? undefined : user.type,
     occurredAt: isAbsent(occurredAt) ? undefined : (readOccurredAtMs(occurredAt) ?? occurredAt),
-    replyTo: user.replyTo,
-    traceparent: user.traceparent,
-    tally: user.tally,
-    identifierType: user.identifierType,
-    password: user.password,
   };
   const fields: string[] = [];
   for (const name of KNOWN_FIELDS) {
-    const value = values[name];
+    const value = name in written ? written[name] : user[name];
     if (!isAbsent(value)) fields.push(name, String(value));
   }
   for (const [name, value] of Object.entries(user.extra ?? {})) {

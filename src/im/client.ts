@@ -41,10 +41,7 @@ export interface ImClient {
   abort(): void;
 }
 
-export interface PreparedCall {
-  /** Resolves to true once connected (including TLS), to false if that fails. Never rejects. */
-  readonly connected: Promise<boolean>;
-  isConnected(): boolean;
+export interface PreparedCall extends Pick<OpenRequest, 'connected' | 'isConnected'> {
   /**
    * Sends headers and body in this tick and resolves to the answer. Never rejects. An unconnected call fails
    * unsent. `onLeft` is called when the operating system has taken all bytes.

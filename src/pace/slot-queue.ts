@@ -133,8 +133,7 @@ export class SlotQueue implements LoopDeadline {
   async #ask(asking: readonly Waiter[], nowMs: number): Promise<void> {
     const { slots, watch, onUnusedProbe, onTrouble } = this.#options;
     const candidates = asking.map(({ candidate }) => candidate);
-    // Calls for which a question is on its way count as well: an answer that crosses this question may put
-    // them off.
+    // Calls for which a question is on its way count as well: an answer on its way may put them off.
     const more = SLOT_CLASSES.filter((slotClass) => this.#waiting[slotClass].length > 1);
     const changesBefore = this.#changes;
     let rest: Rest | undefined;

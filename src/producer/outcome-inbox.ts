@@ -40,8 +40,7 @@ const LOOK_EVERY_MS = 1_000;
  *
  * Redis does not keep published messages. If nobody listens at that moment, settle keeps the outcome for a
  * minute in a list with the channel's name (settle.lua). The inbox reads the list when the connection is
- * back, and every second while someone waits. An outcome that is missed even so ends as `pending` at its
- * time-out.
+ * back, and every second while someone waits. One that is missed even so ends as `pending`.
  */
 export class OutcomeInbox {
   readonly channel: string;
@@ -160,8 +159,7 @@ export class OutcomeInbox {
     let isSubscribed = false;
     client.on('message', (_channel: string, message: string) => this.#receive(message));
     client.on('ready', () => {
-      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is
-      // active.
+      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells when.
       if (isSubscribed)
         void client.subscribe(this.channel).then(
           () => this.#readMissed(),

@@ -53,8 +53,7 @@ export interface ProducerOptions {
   readonly redis?: Partial<RedisSettings>;
   /**
    * The workers' IMSYNC_API. If given, the producer refuses a robot (`type` 1) unless it is `legacy`, and
-   * checks the fields of hosted mode. If not, robots pass here, and workers of another form dead-letter them
-   * `invalid`.
+   * checks the fields of hosted mode. If not, robots pass here, and other workers dead-letter them.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
   /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
@@ -183,8 +182,7 @@ export class UserCreatedProducer {
    * worker imports the user later: a hold, a backlog or a retry may take longer than your user waits.
    *
    * Rejects as `add` does; the event was not stored then, or after a broken connection this is unknown. Also
-   * rejects with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent, since this method
-   * sets it.
+   * rejects with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent.
    *
    * @example
    * const { outcome, hasAccount } = await producer.importUser({ userId: 'alice' }, { timeoutMs: 2_000 });
@@ -199,8 +197,7 @@ export class UserCreatedProducer {
 
   /**
    * Adds a list of users as `addMany` does. Resolves when Redis has answered for each user; then `outcome` of
-   * each result resolves as that of `importUser`. Rejects only with a RangeError if `timeoutMs` is out of
-   * range.
+   * each result resolves as that of `importUser`. Rejects only for a `timeoutMs` out of range (RangeError).
    */
   async importMany(users: readonly UserInput[], options: WaitOptions = {}): Promise<Importing[]> {
     const { timeoutMs = OUTCOME_TIMEOUT_MS } = options;

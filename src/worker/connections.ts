@@ -1,4 +1,4 @@
-import type { Config, ReadFile } from '../config/config.ts';
+import { type Config, ConfigError, type ReadFile, refuseOn } from '../config/config.ts';
 import type { Logger } from '../logging/log.ts';
 import { createRedisLog } from '../logging/redis-log.ts';
 import {
@@ -20,16 +20,6 @@ export class OutOfReachError extends Error {
   override readonly name = 'OutOfReachError';
 }
 
-/** A dependency answers, but must not be used as it is. */
-export class UnfitError extends Error {
-  override readonly name = 'UnfitError';
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(problems.join(' '));
-    this.problems = problems;
-  }
-}
-
 /** What a worker has open to Redis, and what it logs about it. */
 export type Connections = Awaited<ReturnType<typeof openConnections>>;
 
@@ -37,7 +27,7 @@ const REDIS_START_MS = 10_000;
 
 /**
  * Connects, and checks whether this Redis may be used: a missing right or a replica is better reported once
- * now than by every loop. Rejects with OutOfReachError or UnfitError, and then leaves nothing open.
+ * now than by every loop. Rejects with OutOfReachError or ConfigError, and then leaves nothing open.
  */
 export async function openConnections(options: {
   readonly config: Config;
@@ -85,15 +75,14 @@ async function examine(redis: RedisClient, keys: Keys, allowVolatile: boolean): 
   await whenReady(redis, REDIS_START_MS).catch(({ message }: Error) => {
     const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
     const problem = `${what}: ${message}. ${redisAdvice(message)}`;
-    throw isDatabaseWrong(message) ? new UnfitError([problem]) : new OutOfReachError(problem);
+    throw isDatabaseWrong(message) ? new ConfigError([problem]) : new OutOfReachError(problem);
   });
   const facts = await writeNothing(redis, keys)
     .then(() => readServerFacts(redis, keys))
     .catch(({ message }: Error) => {
       throw new OutOfReachError(`Redis refused: ${message}. ${redisAdvice(message)}`);
     });
-  const problems = redisProblems(facts, allowVolatile);
-  if (problems.length > 0) throw new UnfitError(problems);
+  refuseOn(redisProblems(facts, allowVolatile));
   return facts.version;
 }
 

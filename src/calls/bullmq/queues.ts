@@ -99,8 +99,7 @@ export class CallQueues {
   async bringForward(command: ImportCommand, callId: string): Promise<void> {
     const job = await this.#queueOf(command).getJob(callId);
     await job?.promote().catch((error: Error) => {
-      // The job may have been fetched or removed meanwhile. Any other error must not stop the sweep of
-      // other calls.
+      // The job may have been fetched or removed meanwhile. No other error may stop the sweep.
       if ((error as { code?: unknown }).code !== ErrorCode.JobNotInState) this.#onTrouble(error);
     });
   }

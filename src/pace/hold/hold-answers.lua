@@ -17,8 +17,7 @@ local function whoseFault(passedAt)
     return 'others-pass'
   end
   if request.op == 'suspect' then
-    -- Others were seen to pass once before, and only suspects have failed since. But nobody has passed
-    -- either.
+    -- Others were seen to pass once before, and only suspects have failed since. Nobody passed either.
     return request.proved and not fleet.failedBy and 'lone' or 'noted'
   end
   if isCurrent and request.callId ~= '' and fleet.failedBy ~= request.callId and fleet.failedBy ~= '*' then

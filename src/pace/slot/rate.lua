@@ -23,8 +23,7 @@ end
 
 -- Throttled (docs/decisions/0023): the rate climbs from where it was cut to near where it was refused; the
 -- longer the limit has stood, the slower. Then it feels for the limit for two seconds, by 2 % of the full
--- rate a second. If that is refused nowhere, the limit is gone, whatever seconds it is counted by, and the
--- rate runs up.
+-- rate a second. If that is refused nowhere, the limit is gone, and the rate runs up.
 --
 -- Answers the spacing (us) in force; `spacing` is that of the full rate.
 local function throttled(spacing)
