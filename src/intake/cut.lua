@@ -3,12 +3,9 @@
 -- Moves entries off the intake into call records whose membership never changes again.
 --
 -- Joined with: ledger/record.lua, pace/hold/hold-shared.lua, cut/due.lua, cut/place.lua.
--- Request  CutLimits of cut.ts, and
+-- Request  CutLimits, maxIsolated, maxBytes (of a call) and maxLooked of cut.ts, and
 --          process        that asks
 --          format         of the records
---          maxIsolated    calls of suspected users that back-pressure leaves out, at most
---          maxBytes       of entries in a call
---          maxLooked      entries that a cut looks at: many events of few users must not stall Redis
 --          run            that takes the batch call in hand (calls/local-calls.ts); '': a job runs it
 --          callId         of the call that is taken in hand. Asked for once more it is answered once more,
 --                         without the single calls that were cut beside it: the sweep makes their jobs
