@@ -1,6 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
+import { askScript, loadScript } from '../redis/script.ts';
 
 const signScript = loadScript(import.meta.url, 'presence.lua');
 
@@ -36,8 +36,8 @@ export function startPresence(options: {
   const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {
-    const args = [id, version, intakeUrl];
-    const [isNew, seenMs] = (await runScript(redis, signScript, [keys.workers], args)) as [number, string];
+    const own = { id, version, intake: intakeUrl };
+    const [isNew, seenMs] = (await askScript(redis, signScript, keys, own)) as [number, string];
     if (isNew === 1 && isKnown) onForgotten();
     isKnown = true;
     onClock(Date.now() - Number(seenMs));

@@ -2,7 +2,7 @@ import type { Queue as BullQueue } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
 import { ErrorCode, prepareForBullmq, Queue } from './bullmq.ts';
 
 /** Names of jobs. A name tells the class of the call before its record is read. The record decides. */
@@ -120,12 +120,7 @@ export class CallQueues {
   async counts(command: ImportCommand): Promise<CallCounts> {
     const [counts, localCalls] = await Promise.all([
       this.#queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
-      runScript(
-        this.#redis,
-        localCallsScript,
-        [this.#keys.open],
-        [this.#keys.callPrefix, command, this.#keyOf(command, '')],
-      ),
+      askScript(this.#redis, localCallsScript, this.#keys, { command, queue: queueName(command) }),
     ]);
     return {
       waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),

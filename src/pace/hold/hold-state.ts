@@ -1,6 +1,6 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
 
 /**
  * The hold: a fault of the app is not a fault of its accounts.
@@ -124,7 +124,6 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
     const startMs = Math.round(slot.atRedisMs ?? 0);
     const request = {
       op,
-      holdChannel: keys.holdChannel,
       epoch: slot.epoch,
       isProbe: slot.probe,
       startMs,
@@ -132,7 +131,7 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
       failedSinceMs: failedAtMs > 0 ? Math.round(failedAtMs) : startMs,
       ...more,
     };
-    return (await runScript(redis, holdScript, [keys.hold], [JSON.stringify(request)])) as HoldWord;
+    return (await askScript(redis, holdScript, keys, request)) as HoldWord;
   };
   const nobody: HeardSlot = { epoch: '', probe: false };
   return {

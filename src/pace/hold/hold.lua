@@ -2,8 +2,7 @@
 -- machine; hold-change.lua lists the fields.
 --
 -- Joined with: hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
--- KEYS     hold
--- Request  op, holdChannel
+-- Request  op
 --          epoch           of the slot
 --          isProbe         the answer is that of a probe
 --          startMs         start of the call, 0 if unknown
@@ -71,9 +70,8 @@ function operations.resume()
   return 'resumed'
 end
 
-nameKeys('hold')
+nameKeys('hold', 'holdChannel')
 readRequest()
-keys.holdChannel = request.holdChannel
 writeNothing('HDEL', keys.hold)
 readClock()
 fleet = readFields(keys.hold, 'epoch', 'held', 'kind', 'paused', 'badCalls', 'troubleSince', 'troubleAt',
