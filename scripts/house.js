@@ -127,9 +127,10 @@ function fullFolders(files) {
   return full.length === 0 ? '0' : `${full.length} (${named})`;
 }
 
-/** @param {File} file @returns {number} */
-function longComments({ lines }) {
-  return lines.filter((line) => /^\s*(\/\/|\/?\*|--)/.test(line) && line.length > LONG_COMMENT).length;
+/** @param {File} file @returns {number} in a module `--` begins an option in a help text */
+function longComments({ path, lines }) {
+  const start = path.endsWith('.lua') ? /^\s*--/ : /^\s*(\/\/|\/?\*)/;
+  return lines.filter((line) => start.test(line) && line.length > LONG_COMMENT).length;
 }
 
 /** @param {string} text @param {RegExp} form @returns {number} */

@@ -19,7 +19,7 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Builds one worker process and starts it in order. Rejects with OutOfReachError or UnfitError. */
+/** Builds one worker process and starts it in order. Rejects with OutOfReachError or ConfigError. */
 export async function startWorker(options: {
   readonly config: Config;
   readonly readFile: ReadFile;

@@ -44,10 +44,7 @@ export class LocalCalls {
     return this.#keepAlive;
   }
 
-  /**
-   * Starts the run of a call. `run` rejects only for a bug, or when Redis breaks off. Then the sweep brings
-   * it back.
-   */
+  /** Starts the run of a call. If `run` rejects (a bug, or Redis broke off), the sweep brings it back. */
   take(callId: string, run: () => Promise<RunEnd>): void {
     this.#calls.set(callId, this.#run(callId, run));
     if (!this.#isIdle) return;

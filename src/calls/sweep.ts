@@ -15,7 +15,6 @@ const AT_A_TIME = 20;
 /** A call may be delayed beyond its retry until an earlier one can no longer take effect. */
 const SLACK_MS = 60_000;
 
-/** What a sweep found. */
 export interface Swept {
   /** Calls without a job that would ever run them. The job was added again. */
   readonly putBack: number;
@@ -23,10 +22,7 @@ export interface Swept {
   readonly overdue: number;
   /** Calls of another version, or of a command that this worker does not make. They were left alone. */
   readonly foreign: number;
-  /**
-   * Events that the totals count in calls and no open call holds. Below 0 it is the other way round. Anything
-   * but 0 is a bug of ours.
-   */
+  /** Events in calls by the totals, less those of the open calls. Anything but 0 is a bug of ours. */
   readonly unaccounted: number;
 }
 
@@ -52,8 +48,7 @@ export async function sweep(
       for (const done of ends) if (done !== 'well') found[done]++;
     }
   };
-  // Records that moved in the future and are not delayed: Redis's clock was set back since, and needs hours
-  // to get there.
+  // Records that moved in the future and are not delayed: Redis's clock was set back since.
   const fromAhead = Math.ceil(nowMs + longestRetryMs + SLACK_MS);
   await checkAll(await redis.zrangebyscore(keys.open, fromAhead, '+inf', 'LIMIT', 0, PAGE));
   const untilMs = Math.floor(nowMs - SWEEP_AFTER_MS);
@@ -102,7 +97,6 @@ async function ensureJob(
   }
 }
 
-/** Sweeps every 5 s until it is stopped. */
 export function startSweeper(
   sweepOnce: () => Promise<Swept>,
   onSwept: (swept: Swept) => void,

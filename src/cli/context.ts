@@ -15,7 +15,6 @@ import { CliError, EXIT } from './fail.ts';
 
 const REACH_MS = 3_000;
 
-/** Reads a file of the configuration or of a secret. */
 export const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
 
 /** Loads the configuration with the environment and the global option `--config`. Throws ConfigError. */

@@ -69,12 +69,11 @@ export function demoCommand(): Command {
     });
 }
 
-/** A signal such as Ctrl-C ended the demo. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** The first signal ends the demo in order, the second one at once. The exit handler then kills all children. */
+/** The first signal ends the demo in order, the second at once. The exit handler then kills all children. */
 function interruptible(): { signal: AbortSignal; interrupted: Promise<never>; interrupt: () => void } {
   const controller = new AbortController();
   const { signal } = controller;

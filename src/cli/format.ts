@@ -22,7 +22,6 @@ export function namedLines(rows: readonly NamedValue[]): string {
     .join('');
 }
 
-/** The counts stand in one column, aligned on the right. */
 export function countedLines(rows: readonly NamedCount[]): string[] {
   const width = Math.max(...rows.map(([, count]) => grouped(count).length));
   return rows.map(([name, count, note]) =>
@@ -63,7 +62,6 @@ export function answerText({ errorCode, httpStatus }: AnswerCode): string {
   return errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
 }
 
-/** An attempt to import a user, as one line. */
 export function attemptText(attempt: AnswerCode & { readonly at: number; readonly command: string }): string {
   return `${isoTime(attempt.at)}  ${attempt.command}  ${answerText(attempt)}`;
 }

@@ -5,7 +5,6 @@ import { duration, grouped } from './format.ts';
 export interface Progress {
   /** `share`: how much is done, from 0 to 1. A terminal shows it as a bar; undefined shows no bar. */
   show(text: string, share?: number): void;
-  /** Prints a line that stays. */
   say(text: string): void;
   /** Removes the line from the terminal. May be called twice. */
   end(): void;

@@ -16,7 +16,6 @@ export async function isConfirmed(question: string): Promise<boolean> {
   }
 }
 
-/** The signal that ended a long verb early. */
 export interface Interruption {
   readonly signal: AbortSignal;
   /** The exit code that a shell expects: 130 after Ctrl-C. Undefined until a signal comes. */

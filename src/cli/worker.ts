@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog } from '../logging/log.ts';
-import { OutOfReachError, UnfitError } from '../worker/connections.ts';
+import { OutOfReachError } from '../worker/connections.ts';
 import { startWorker } from '../worker.ts';
 import { loadForCommand, readTextFile } from './context.ts';
 import { CliError, EXIT } from './fail.ts';
@@ -47,7 +47,6 @@ export function workerCommand(): Command {
       const worker = await startWorker({ config, readFile: readTextFile, version, log, droppedLines }).catch(
         (error: unknown) => {
           if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
-          if (error instanceof UnfitError) throw new CliError(EXIT.usage, error.problems.join('\n'));
           throw error;
         },
       );

@@ -2,10 +2,7 @@ import type { Setting, schema } from './schema.ts';
 
 type ValueOf<Node> = Node extends Setting<infer T> ? T : { readonly [Key in keyof Node]: ValueOf<Node[Key]> };
 
-/**
- * The configuration as the rest of the program sees it: the values of the schema. It is read once, complete
- * and deep-frozen.
- */
+/** The configuration as the program sees it: the schema's values, read once, complete and deep-frozen. */
 export type Config = ValueOf<typeof schema>;
 
 /** The form of the import calls. Their field names and limits differ. */
@@ -34,7 +31,6 @@ export class ConfigError extends Error {
   }
 }
 
-/** Throws a {@link ConfigError} if there are problems. */
 export function refuseOn(problems: readonly string[]): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }

@@ -84,7 +84,6 @@ function text(allowed: string, read: (given: string) => string | undefined, hidd
   return format(allowed, (value) => (typeof value === 'string' ? read(value) : undefined), { hidden });
 }
 
-/** A text that matches `pattern`. */
 export function matching(allowed: string, pattern: RegExp, hidden?: Hidden): Format<string> {
   return text(allowed, (given) => (pattern.test(given) ? given : undefined), hidden);
 }
@@ -208,7 +207,7 @@ export function redisUrlParts(given: string): { tls: boolean; hasPassword: boole
   };
 }
 
-/** An `http://` or `https://` address with a host and optionally port and path. The final slash is removed. */
+/** An HTTP or HTTPS address with a host and optionally port and path. The final slash is removed. */
 export const httpUrl: Format<string> = text(
   'an http:// or https:// address without user, password and query',
   (given) => {

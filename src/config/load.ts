@@ -104,7 +104,7 @@ function parsedFile(
   try {
     return JSON.parse(text);
   } catch (error) {
-    // Only the position is taken from the parser's message: the rest quotes the file, which may hold a secret.
+    // Only the position is taken from the parser's message: the rest may quote a secret of the file.
     const position = /at position (\d+)/.exec(String(error))?.[1];
     const line = position === undefined ? '' : text.slice(0, Number(position)).split('\n').length;
     problems.push(`The configuration file ${name} is not valid JSON${line && ` (line ${line})`}.`);

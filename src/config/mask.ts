@@ -2,7 +2,6 @@ import type { Config } from './config.ts';
 import type { Hidden } from './formats.ts';
 import { type PlacedSetting, settings, valueAt } from './schema.ts';
 
-/** A setting as people may see it. */
 export interface MaskedSetting {
   readonly path: string;
   /** Its environment variable; `''` if only a file can set it. */

@@ -236,7 +236,6 @@ export function valueAt(tree: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
 }
 
-/** Whether a value is an object and not a list. */
 export function isTree(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,5 @@
 -- batch-size: notes how large a call should be.
 --
--- Joined with: redis/prelude.lua.
 -- KEYS     culprits    hash users, found (both fade), size (users that a batch call should hold at most)
 --          bodyLimit   string: bytes of a body that pass
 -- Request  either bodyBytes, forMs   the body limit, and how long it stands

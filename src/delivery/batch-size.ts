@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { loadScript, runScript } from '../redis/script.ts';
 
-const batchSizeScript = loadScript(import.meta.url, '../redis/prelude.lua', 'batch-size.lua');
+const batchSizeScript = loadScript(import.meta.url, 'batch-size.lua');
 
 const ESTIMATE = {
   /** Users that the estimate looks back on. */

@@ -125,6 +125,11 @@ export class BreakerReporter {
     if (whose === 'theirs' && request.failures + 1 >= patience) return { kind: 'judge', whose };
     // Others passed of late: until a second call is refused, Retry-After is for these users alone.
     const isOwn = whose !== 'unknown';
+    // Refused once more while others pass: the rate was lowered for these users before.
+    if (whose === 'theirs' && request.failures > 0) {
+      report.throttled(request.command, verdict, null);
+      return { kind: 'again', how: 'failed', afterMs: Math.min(retryAfterMs, MOST_OWN_WAIT_MS) };
+    }
     const lowered = verdict.throttles === 'all' ? Object.values(limiters) : [limiters[request.command]];
     const rates = await Promise.all(
       lowered.map((limiter) => limiter?.slots.throttle(slot, isOwn ? 0 : retryAfterMs) ?? null),

@@ -64,9 +64,9 @@ const LOST: NextStep = { end: { kind: 'finished' }, again: [] };
  *      ▲                                                            ├─▶ again: further requests of this run
  *      └── the record, in its next run ◀──── postponed ◀────────────┘
  *
- * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that may
- * still take effect: a settlement that keeps the record tells Redis, so that a later run waits. The run ends when
- * no request is left, when the record is postponed, when another run owns it, or when its process stops.
+ * State: the settler knows which users are left and what the record keeps. `#callsOnWire` counts calls that
+ * may still take effect: a settlement that keeps the record tells Redis, and a later run waits. The run ends
+ * when no request is left, when the record is postponed, when another run owns it, or when its process stops.
  */
 export class CallRun {
   readonly #options: DeliveryOptions;

@@ -57,7 +57,6 @@ export class Child {
     return this.#isRunning;
   }
 
-  /** Returns the output so far. */
   output(): string {
     return readFileSync(this.#logFile, 'utf8');
   }
@@ -70,8 +69,8 @@ export class Child {
   }
 
   /**
-   * Polls `look` until it returns a value. Rejects with a DemoError after 20 s, or when the process has ended.
-   * `goal` completes the sentence "worker-1 did not …".
+   * Polls `look` until it returns a value. Rejects with a DemoError after 20 s, or when the process has
+   * ended. `goal` completes the sentence "worker-1 did not …".
    */
   async until<T>(goal: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
     const deadline = performance.now() + START_MS;

@@ -47,7 +47,6 @@ export function accountsPerCall(facts: SimulatorFacts): number {
   return batch === undefined || batch.accepted === 0 ? 0 : batch.items / batch.accepted;
 }
 
-/** Counts the answers with a transient error. */
 export function retriesOf(facts: SimulatorFacts): number {
   const counts = Object.values(facts.commands).flatMap((command) =>
     TRANSIENT_ANSWERS.map((answer) => command?.byErrorCode[answer] ?? 0),
@@ -62,7 +61,6 @@ export function isOver({ total, arrived, status }: Progress): boolean {
 
 const BAR_COLUMNS = 30;
 
-/** Returns the block that a terminal redraws. */
 export function progressBlock(progress: Progress): string[] {
   const { total, status, facts } = progress;
   const { imported, superseded, deadLettered } = status.totals;

@@ -57,7 +57,6 @@ export async function findRedisServer(
   return installed;
 }
 
-/** Returns the first executable file of this name on the PATH. */
 function onPath(name: string, env: NodeJS.ProcessEnv): string | undefined {
   const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   return folders.map((folder) => join(folder, name)).find(isExecutable);

@@ -133,7 +133,6 @@ export class Stage {
     return { ...this.#settings };
   }
 
-  /** Returns the base URLs of the workers' ops servers. */
   opsUrls(): readonly string[] {
     return this.#workers().flatMap((child) => child.urlInLog('ops server listens') ?? []);
   }

@@ -88,7 +88,6 @@ export function checksOf({ total, status, facts, letters, audit }: Outcome): Che
   ];
 }
 
-/** Returns the summary as lines of text. */
 export function summaryLines(outcome: Outcome): string[] {
   const { total, elapsedMs, heldMs, status, facts, letters } = outcome;
   const { imported, superseded } = status.totals;

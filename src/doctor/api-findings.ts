@@ -64,8 +64,8 @@ export async function probeApi(
 
 /**
  * Waits for a slot of account_check, so that the doctor's call stays within the quota of all processes.
- * Resolves without a slot if Redis cannot grant one within 3 s, or if calls are held or paused: then no worker
- * calls, and the API's answer is what the operator needs to know.
+ * Resolves without a slot if Redis cannot grant one within 3 s, or if calls are held or paused: then no
+ * worker calls, and the API's answer is what the operator needs to know.
  */
 async function slotHasCome(config: Config, redis: RedisClient): Promise<void> {
   const giveUpAtMs = performance.now() + SLOT_TIMEOUT_MS;

@@ -14,7 +14,7 @@ import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
 const REACH_MS = 3_000;
 
-/** Checks everything that a worker with these settings depends on. Changes nothing, rejects for no problem. */
+/** Checks all that a worker with these settings depends on. Changes nothing, rejects for no problem. */
 export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
   const [secrets, problems] = settingsProblems(config, readFile);
   const redis = openedRedis(config, readFile);

@@ -54,7 +54,6 @@ export function fleetSkipped(): Finding[] {
   );
 }
 
-/** The quota of each command by these settings. */
 export function quotaFindings(quotas: Readonly<Partial<Record<ImportCommand, Quota>>>): Finding[] {
   return (Object.entries(quotas) as [ImportCommand, Quota][]).map(([command, quota]) => {
     const { perSecond, share, margin } = quota;

@@ -26,27 +26,19 @@ export type IdentifierType = 1 | 2 | 3;
 /** The profile fields an event may carry. */
 export type ProfileField = 'nick' | 'faceUrl';
 
-/**
- * A valid event: the whole profile as its producer knows it. Events of one user are not merged field by
- * field.
- */
+/** A valid event (fields: UserInput): the whole profile. Events of one user are not merged field by field. */
 export interface UserCreated {
-  /** 1–32 bytes of printable ASCII without spaces; case-sensitive. */
   readonly userId: string;
   readonly nick?: string;
   readonly faceUrl?: string;
   readonly type: AccountType;
-  /** When it happened, by the producer's clock. It is reported and orders nothing. */
   readonly occurredAtMs?: number;
-  /** The channel on which the outcome is published. */
   readonly replyTo?: string;
   /** W3C trace context. An invalid one is left out, since tracing must not cost an account. */
   readonly traceparent?: string;
   /** The counters of an import that it belongs to. An invalid name is left out. */
   readonly tally?: string;
-  /** Hosted mode only. */
   readonly identifierType?: IdentifierType;
-  /** Hosted mode only. It is a secret and goes only into the API call. */
   readonly password?: string;
   /** Fields that this version does not know. They are carried along. */
   readonly extra: Readonly<Record<string, string>>;
@@ -63,7 +55,6 @@ export interface EventRules {
   readonly form?: ApiForm;
 }
 
-/** A valid entry. */
 export interface ValidEntry {
   readonly ok: true;
   readonly eventId: string;
@@ -72,7 +63,6 @@ export interface ValidEntry {
   readonly tooLong: readonly ProfileField[];
 }
 
-/** An invalid entry with all its problems. */
 export interface InvalidEntry {
   readonly ok: false;
   readonly eventId: string;

@@ -59,22 +59,14 @@ export interface UserInput {
  */
 export function toFields(user: UserInput): string[] {
   const occurredAt = isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt;
-  const values: Record<FieldName, unknown> = {
-    userId: user.userId,
-    nick: user.nick,
-    faceUrl: user.faceUrl,
+  const written: Partial<Record<FieldName, unknown>> = {
     // Verbs pass the type as text.
     type: Number(user.type) === 0 ? undefined : user.type,
     occurredAt: isAbsent(occurredAt) ? undefined : (readOccurredAtMs(occurredAt) ?? occurredAt),
-    replyTo: user.replyTo,
-    traceparent: user.traceparent,
-    tally: user.tally,
-    identifierType: user.identifierType,
-    password: user.password,
   };
   const fields: string[] = [];
   for (const name of KNOWN_FIELDS) {
-    const value = values[name];
+    const value = name in written ? written[name] : user[name];
     if (!isAbsent(value)) fields.push(name, String(value));
   }
   for (const [name, value] of Object.entries(user.extra ?? {})) {
@@ -132,19 +124,10 @@ const NO_EXTRA: Readonly<Record<string, string>> = Object.freeze({});
 type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> };
 
 /** V8 handles objects of one shape cheaply, so all begin as copies of this one. */
-const NO_FACTS: Facts = {
-  userId: undefined,
-  nick: undefined,
-  faceUrl: undefined,
-  type: undefined,
-  occurredAt: undefined,
-  replyTo: undefined,
-  traceparent: undefined,
-  tally: undefined,
-  identifierType: undefined,
-  password: undefined,
+const NO_FACTS = {
+  ...Object.fromEntries(KNOWN_FIELDS.map((name) => [name, undefined])),
   extra: NO_EXTRA,
-};
+} as Facts;
 
 /** Sorts the fields into the known ones that are not empty and the others. */
 function collect(fields: readonly string[]) {

@@ -7,13 +7,11 @@ const MAX_USER_ID_BYTES = 32;
 
 /** Prefixes that the service reserves for itself (user guide, login authentication). */
 const RESERVED_PREFIXES = ['@TGS#', '@TLS#', '@TIM#', '@TOA#'] as const;
-/** The prefix that only robots may have. */
 const ROBOT_PREFIX = '@RBT#';
 
 /**
  * Whether a text has the form of a user ID. The scripts use the same rule to tell whose event an entry is
- * (`userOf` in cut.lua). A text of this form may still be refused; any other owns no call and no dead
- * letters.
+ * (`userOf` in cut.lua). A text of this form may still be refused; any other owns nothing.
  */
 export function hasUserIdForm(text: string): boolean {
   return /^[\x21-\x7e]{1,32}$/.test(text);

@@ -13,9 +13,8 @@ const TYPES = ['0', '1'];
 const IDENTIFIER_TYPES = ['1', '2', '3'];
 
 /**
- * A user as it was given, before any check. null and '' mean that a field is absent. `occurredAt` is RFC
- * 3339, milliseconds (a number or digits) or a Date; a parsed event has `occurredAtMs`. `extra` is text by
- * name.
+ * A user as given. null and '' mean that a field is absent. `occurredAt` is RFC 3339, milliseconds (a number
+ * or digits) or a Date; a parsed event has `occurredAtMs`. `extra` is text by name.
  */
 export type UserFacts = { readonly [Name in FieldName | 'occurredAtMs' | 'extra']?: unknown };
 

@@ -10,9 +10,7 @@ import { busy, RefusedRequest } from './refused-request.ts';
  * that JSON.parse of a whole body keeps the event loop for about 2 ms (docs/decisions/0070).
  */
 
-/** Largest body, in bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024;
-/** Most users of one body. */
 export const MAX_USERS = 1_000;
 /** Largest user: names and texts together, in bytes. All that an event can carry fits. */
 export const MAX_USER_BYTES = 512 * 1024;

@@ -18,10 +18,7 @@ const SENTENCES: Readonly<Record<RefusalKind, string>> = {
   internal: 'a bug of this worker',
 };
 
-/**
- * One line for each change, and at most one a minute for each kind of refusal, so that clients cannot fill
- * the disk.
- */
+/** One line a change, and at most one a minute for each kind of refusal: clients cannot fill the disk. */
 export type IntakeLog = ReturnType<typeof createIntakeLog>;
 
 export function createIntakeLog(log: Logger, nowMs: () => number = () => performance.now()) {
@@ -54,7 +51,6 @@ export function createIntakeLog(log: Logger, nowMs: () => number = () => perform
       const fields = { kind, status, from, ...(unsaid > 0 && { unsaid }) };
       log.warn(fields, `HTTP intake refused: ${SENTENCES[kind]}`);
     },
-    /** Logs a bug with its stack. */
     broke({ message, stack }: Error): void {
       log.error({ reason: message, stack }, 'HTTP intake answered 500: a bug, please report it');
     },

@@ -44,8 +44,7 @@ const INTAKE_WORDS = {
 };
 
 /**
- * Opens the HTTP intake of one worker. Rejects with ListenError when it cannot listen, with ConfigError when
- * a token is too short.
+ * Opens the HTTP intake of one worker. Rejects with ListenError, or ConfigError when a token is too short.
  */
 export async function openIntake(options: {
   readonly config: Config & { readonly intake: { readonly port: number } };

@@ -138,7 +138,6 @@ function readServerTimeMs({ date }: Headers): number | undefined {
   return Number.isFinite(ms) ? ms : undefined;
 }
 
-/** The text of an error page without its markup. */
 function pageText(text: string): string {
   return cut(text, 8192)
     .replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, ' ')

@@ -14,7 +14,6 @@ export interface Account {
   readonly password?: string;
 }
 
-/** Commands that import accounts. */
 export type ImportCommand = 'multiaccount_import' | 'account_import' | 'register_account_v1';
 
 /** Commands that deliver events: those that import, and the check of which accounts exist. */

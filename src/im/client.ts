@@ -18,10 +18,7 @@ export interface ImClientOptions {
   readonly adminId: string;
   /** Called at each send. If it throws, the call is not sent. */
   readonly userSig: () => string;
-  /**
-   * Time from send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long
-   * again.
-   */
+  /** From send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long. */
   readonly callTimeoutMs: number;
   /** Most connections at a time. Default: no limit, since slots limit the calls. */
   readonly maxSockets?: number;
@@ -44,10 +41,7 @@ export interface ImClient {
   abort(): void;
 }
 
-export interface PreparedCall {
-  /** Resolves to true once connected (including TLS), to false if that fails. Never rejects. */
-  readonly connected: Promise<boolean>;
-  isConnected(): boolean;
+export interface PreparedCall extends Pick<OpenRequest, 'connected' | 'isConnected'> {
   /**
    * Sends headers and body in this tick and resolves to the answer. Never rejects. An unconnected call fails
    * unsent. `onLeft` is called when the operating system has taken all bytes.
@@ -61,8 +55,7 @@ export interface PreparedCall {
 const MAX_IDLE = 256;
 
 /**
- * Speaks to the API over HTTP. It reports what came back and judges nothing. No text that it returns holds a
- * signature or an address.
+ * Speaks to the API over HTTP and judges nothing. No text that it returns holds a signature or an address.
  */
 export function createImClient(options: ImClientOptions): ImClient {
   const { baseUrl, backupUrl, userSig, callTimeoutMs, nowMs = () => performance.now() } = options;

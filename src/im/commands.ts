@@ -5,7 +5,6 @@ export type { ApiForm, CommandName };
 interface Command {
   /** The path segment before the command: /v4/{service}/{name}. */
   readonly service: 'im_open_login_svc' | 'registration_service';
-  /** Most accounts in one call. */
   readonly maxItems: number;
   /** Documented calls per second by API form. A form without the command has no entry. */
   readonly perSecond: Readonly<Partial<Record<ApiForm, number>>>;

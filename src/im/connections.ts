@@ -43,8 +43,7 @@ const post = got.extend({
  *
  * A got stream connects when it is created and sends nothing, not even headers, until its body is written. So
  * the connection exists before the call's slot, and at the slot everything leaves in one write. Path and
- * length are set last: no object of got's holds the signature, and an unused request can serve any later
- * call.
+ * length are set last: no object of got's holds the signature, and an unused request can serve another.
  *
  * States: connecting → securing (https only) → ready → sent → over. Each state may go to `over` with a fault.
  */
@@ -187,7 +186,7 @@ export class HostConnections {
   readonly prefix: string;
   readonly #connect: () => OpenRequest;
   readonly #spares: { readonly open: OpenRequest; readonly expiry: NodeJS.Timeout }[] = [];
-  /** An array and not a Set: a Set with many additions and deletions keeps its outgrown tables (decision 94). */
+  /** An array and not a Set: a Set with many changes keeps its outgrown tables (decision 94). */
   readonly #inUse: OpenRequest[] = [];
   #expected: OpenRequest | undefined;
   #isClosed = false;

@@ -52,17 +52,13 @@ export function hostsOf({ api }: Config): Hosts {
   return api.baseUrl === '' ? REGIONS[api.region] : { baseUrl: api.baseUrl };
 }
 
-/**
- * Opens the API as the configuration says. Nothing is sent, and no secret is read, before the first call.
- * The caller closes `client`.
- */
+/** Opens the API. Nothing is sent, and no secret read, before the first call. The caller closes `client`. */
 export function openApi(
   config: Config,
   readFile: ReadFile,
   options: {
     /** Replaces the hosts of the configuration. */
     readonly hosts?: Hosts | undefined;
-    /** Called once at each change between the two hosts. */
     readonly onSwitch?: (change: HostSwitch) => void;
     readonly callTimeoutMs?: number;
     readonly signatureSeconds?: number;

@@ -16,15 +16,11 @@ export function secretsIn(userSig: string, command: CommandName, body: string): 
   return [...new Set(secrets)].filter((secret) => secret !== '');
 }
 
-/** Replaces every secret in a text. */
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets.reduce((clean, secret) => clean.replaceAll(secret, MARK), text);
 }
 
-/**
- * Replaces the user IDs of the call in a foreign text. An ID of fewer than 6 characters is replaced only
- * where it is a whole word.
- */
+/** Replaces the call's user IDs in a foreign text. One of fewer than 6 characters only as a whole word. */
 export function withoutUsers(text: string, users: readonly string[]): string {
   if (text === '') return text;
   const short = new Set<string>();

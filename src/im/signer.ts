@@ -68,9 +68,9 @@ export function createSigningClock(ownMs: () => number, elapsedMs: () => number)
       knownAheadMs = aheadMs;
     },
     /**
-     * Reports that a signature was refused as expired, and switches to the other clock. `sentAtMs` is when the
-     * refused call was sent, by `elapsedMs`. Returns false and does nothing for a call that was sent before
-     * the last switch: several calls that were on the wire together would switch back and forth.
+     * Reports that a signature was refused as expired, and switches to the other clock. `sentAtMs` is when
+     * the refused call was sent, by `elapsedMs`. Returns false and does nothing for a call that was sent
+     * before the last switch: several calls that were on the wire together would switch back and forth.
      */
     doubt(sentAtMs: number): boolean {
       if (sentAtMs < doubtedAtMs) return false;

@@ -15,7 +15,6 @@ export type VerdictClass = 'done' | 'retry' | 'throttle' | 'account' | 'body' | 
 /** The kind of thing that has to change before calls can succeed again. */
 export type HoldKind = 'credentials' | 'quota' | 'disabled' | 'region' | 'permission' | 'configuration';
 
-/** A row of a verdict table. */
 export interface VerdictRow {
   readonly codes: readonly number[];
   readonly meaning: string;

@@ -30,7 +30,6 @@ export interface Verdict extends Pick<VerdictRow, ForVerdict> {
   readonly retryAfterMs?: number;
 }
 
-/** The row of each code, by command. */
 const byCode: ReadonlyMap<CommandName, ReadonlyMap<number, VerdictRow>> = new Map(
   (Object.keys(VERDICT_TABLES) as CommandName[]).map((command) => [
     command,
@@ -90,8 +89,7 @@ function declaredRow(
     source: 'the configuration',
     ...(declared === 'app' && { holdKind: 'configuration' as const }),
     ...(declared === 'throttle' && { throttles: 'command' as const }),
-    // It is unknown whether the service had begun, so nothing newer is sent until the call can no longer
-    // land.
+    // It is unknown whether the service had begun, so nothing newer is sent while it may land.
     ...(declared === 'retry' && { mayStillHappen: true as const }),
   };
 }

@@ -3,11 +3,9 @@
 -- Moves entries off the intake into call records whose membership never changes again.
 --
 -- Joined with: ledger/record.lua, pace/hold/hold-shared.lua, cut/due.lua, cut/place.lua.
--- Request  CutLimits of cut.ts, and
+-- Request  CutLimits, maxBytes (of a call) and maxLooked of cut.ts, and
 --          process        that asks
 --          format         of the records
---          maxBytes       of entries in a call
---          maxLooked      entries that a cut looks at: many events of few users must not stall Redis
 --          run            that takes the batch call in hand (calls/local-calls.ts); '': a job runs it
 --          callId         of the call that is taken in hand. Asked for once more it is answered once more,
 --                         without the single calls that were cut beside it: the sweep makes their jobs
@@ -42,8 +40,8 @@ if inHandRun ~= '' then
   end
 end
 
--- While many users are refused along with their calls, smaller ones carry more. Something on the way may refuse
--- large bodies (both: delivery/batch-size.ts); entries are longer than bodies.
+-- While many users are refused along with their calls, smaller ones carry more. Something on the way may
+-- refuse large bodies (both: delivery/batch-size.ts); entries are longer than bodies.
 batch.maxUsers = math.min(request.maxUsers, tonumber(redis.call('HGET', keys.culprits, 'size') or request.maxUsers))
 batch.maxBytes = math.min(request.maxBytes, tonumber(redis.call('GET', keys.bodyLimit) or request.maxBytes))
 

@@ -6,7 +6,6 @@ import { askScript, loadScript } from '../redis/script.ts';
 
 const cutScript = loadScript(
   import.meta.url,
-  '../redis/prelude.lua',
   '../ledger/record.lua',
   '../pace/hold/hold-shared.lua',
   'cut/due.lua',

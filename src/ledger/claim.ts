@@ -3,8 +3,8 @@ import type { Keys } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 import { type CallRecord, MAX_RECORD_BYTES, RECORD_FORMAT, readRecord } from './record.ts';
 
-const claimScript = loadScript(import.meta.url, '../redis/prelude.lua', 'claim.lua');
-const keepAliveScript = loadScript(import.meta.url, '../redis/prelude.lua', 'keep-alive.lua');
+const claimScript = loadScript(import.meta.url, 'claim.lua');
+const keepAliveScript = loadScript(import.meta.url, 'keep-alive.lua');
 
 export type Claim =
   /** `passedAtMs`: when the fleet's newest call that passed started, ms since 1970 in Redis; 0 for none. */

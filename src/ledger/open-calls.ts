@@ -4,7 +4,7 @@ import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
 import { claimedUser, entriesOf, readSuspects, type Suspicion } from './record.ts';
 
-const backlogScript = loadScript(import.meta.url, '../redis/prelude.lua', 'backlog.lua');
+const backlogScript = loadScript(import.meta.url, 'backlog.lua');
 
 /** What stands before an event that is added now. */
 export interface Backlog {

@@ -91,7 +91,6 @@ export function readRecord(
   };
 }
 
-/** Reads the field `suspects` of a record. */
 export function readSuspects(field: string | null | undefined): ReadonlyMap<string, Suspicion> {
   return new Map(Object.entries(JSON.parse(field || '{}') as Record<string, Suspicion>));
 }
@@ -136,7 +135,7 @@ export function namedUser(fields: readonly string[]): string {
   return userId;
 }
 
-/** Of calls for many users, the first and the last that are kept; and of calls for one user of many. */
+/** How many first and last attempts are kept: of calls for many users, and of calls for one user of many. */
 const KEPT = { shared: { first: 10, last: 40 }, single: { first: 3, last: 9 } } as const;
 
 /**

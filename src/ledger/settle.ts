@@ -7,7 +7,6 @@ import { type Attempt, packEntries, type Suspicion } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
-  '../redis/prelude.lua',
   'record.lua',
   'letters/letter-index.lua',
   '../pace/hold/hold-shared.lua',

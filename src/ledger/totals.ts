@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 
-const totalsScript = loadScript(import.meta.url, '../redis/prelude.lua', 'totals.lua');
+const totalsScript = loadScript(import.meta.url, 'totals.lua');
 
 /**
  * Where every event is at one moment:
@@ -69,10 +69,7 @@ export async function readTotals(redis: RedisClient, keys: Keys): Promise<Totals
   };
 }
 
-/**
- * The greatest age of these times in ms; '' stands for none. A clock that was set back makes nothing younger
- * than now.
- */
+/** The greatest age of these times in ms ('' is none); never below 0, should the clock have been set back. */
 function ageOf(nowMs: number, times: readonly string[]): number | null {
   const known = times.filter((time) => time !== '').map(Number);
   return known.length === 0 ? null : Math.max(0, nowMs - Math.min(...known));

@@ -3,7 +3,7 @@ import type { Keys } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 import { type CallRecord, entriesOf, namedUser, RECORD_FORMAT, readRecord } from './record.ts';
 
-const placesScript = loadScript(import.meta.url, '../redis/prelude.lua', 'user-places.lua');
+const placesScript = loadScript(import.meta.url, 'user-places.lua');
 
 /**
  * Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock.

@@ -2,8 +2,7 @@ import { performance } from 'node:perf_hooks';
 
 /**
  * By when a loop must turn next. Liveness (ops/liveness.ts) compares it with the clock: a loop that is past
- * its deadline had something to do and did not turn. A loop that rests for a time it set itself is well,
- * however long that is.
+ * its deadline had something to do and did not turn. One that rests for a time it set itself is well.
  */
 export interface LoopDeadline {
   /** On `performance.now()`: when the loop turned last, or when its rest ends. Null: it has nothing to do. */

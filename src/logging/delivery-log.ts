@@ -114,7 +114,6 @@ function logDead(log: Logger, callId: string, dead: readonly DeadEvent[]): void 
     log.debug({ callId, eventId, userId }, 'event and user of a dead letter');
 }
 
-/** Writes a line unless the last one is less than `everyMs` old. */
 function atMostEvery(everyMs: number): (write: () => void) => void {
   let lastMs = Number.NEGATIVE_INFINITY;
   return (write) => {

@@ -136,7 +136,6 @@ export function createSweepLog(log: Logger): (swept: Swept) => void {
   };
 }
 
-/** Logs each change between the two hosts of a region. */
 export function logHostSwitch(log: Logger): (change: HostSwitch) => void {
   return ({ from, to, why }) =>
     log.warn(

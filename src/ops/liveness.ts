@@ -1,6 +1,5 @@
 import type { LoopDeadline } from '../lifecycle/loop.ts';
 
-/** A loop that /livez watches. */
 export interface WatchedLoop {
   readonly name: string;
   readonly deadline: LoopDeadline;
@@ -32,10 +31,7 @@ export function stuckLoops(
   });
 }
 
-/**
- * The deadline of BullMQ's own loop, which may end silently: it is overdue once a look finds that it has
- * ended.
- */
+/** The deadline of BullMQ's own loop, which may end silently: overdue once a look finds that it has ended. */
 export function runningDeadline(
   loop: { readonly isRunning: boolean; readonly deadline: LoopDeadline },
   nowMs: () => number,

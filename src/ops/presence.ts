@@ -1,8 +1,8 @@
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { loadScript, runScript } from '../redis/script.ts';
+import { askScript, loadScript } from '../redis/script.ts';
 
-const signScript = loadScript(import.meta.url, '../redis/prelude.lua', 'presence.lua');
+const signScript = loadScript(import.meta.url, 'presence.lua');
 
 /** A worker process as others see it. `lastSeen` is in ms since 1970, on Redis's clock. */
 export interface WorkerPresence {
@@ -36,8 +36,8 @@ export function startPresence(options: {
   const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {
-    const args = [id, version, intakeUrl];
-    const [isNew, seenMs] = (await runScript(redis, signScript, [keys.workers], args)) as [number, string];
+    const own = { id, version, intake: intakeUrl };
+    const [isNew, seenMs] = (await askScript(redis, signScript, keys, own)) as [number, string];
     if (isNew === 1 && isKnown) onForgotten();
     isKnown = true;
     onClock(Date.now() - Number(seenMs));

@@ -14,10 +14,7 @@ const LATENCY_BUCKETS_S = [
 const DURATION_BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 8, 15];
 const USERS_BUCKETS = [1, 2, 5, 10, 20, 40, 60, 80, 90, 99, 100];
 
-/**
- * How often the lag of the event loop is measured. The usual 10 ms was most of what an idle worker cost
- * (0092).
- */
+/** How often the event loop's lag is measured. The usual 10 ms was most of an idle worker's cost (0092). */
 const LAG_EVERY_MS = 20;
 
 /** The metrics of this process: its own work, and Node's. Names are a contract. */
@@ -42,7 +39,6 @@ export function createProcessMetrics(
   };
   return {
     registry,
-    /** Feeds the metrics. */
     report,
     /** Counts the probe of a hold: a call that carries no user's event. */
     probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void {
@@ -52,7 +48,6 @@ export function createProcessMetrics(
   };
 }
 
-/** Calls of the API and the slots for them. */
 function createCallMetrics(registry: Registry, commands: readonly CommandName[]) {
   const registers = [registry];
   const calls = new Counter({
@@ -206,14 +201,12 @@ function createHealthMetrics(
   }).set({ version, node: process.versions.node }, 1);
   for (const command of commands) runsFailed.inc({ command }, 0);
   return {
-    /** Counts what a sweep found. */
     swept(found: Swept): void {
       putBack.inc(found.putBack);
       unaccounted.set(found.unaccounted);
     },
     /** Counts a run of a call that an error broke off: a bug, or Redis. The call is kept. */
     runFailed: (command: CommandName) => runsFailed.inc({ command }),
-    /** Whether Redis answered this scrape. */
     redisReachable: (yes: boolean) => reachable.set(yes ? 1 : 0),
   };
 }

@@ -31,7 +31,6 @@ const OPS_WORDS = {
   portVariable: 'IMSYNC_OPS_PORT',
 };
 
-/** The ops server of a worker and its metrics. */
 export type Ops = Awaited<ReturnType<typeof openOps>>;
 
 /** Rejects with ListenError when the ops server cannot listen. */

@@ -15,8 +15,7 @@ const STEP_SETTLES_MS = 1_500;
  * Every reply that carries Redis's time is a sample: Redis read its clock somewhere between sending and
  * receiving, so the offset of the two clocks lies between two bounds. What the samples have in common is far
  * narrower than any one round trip: a slow reply (a jittery connection, a busy process) still has a good
- * lower bound, a slow question a good upper one. So jitter does not shift the slots ("wait from the reply"
- * does).
+ * lower bound, a slow question a good upper one. So jitter does not shift the slots.
  */
 export function createRedisClock() {
   let lowMs = Number.NaN;
@@ -50,8 +49,7 @@ export function createRedisClock() {
     },
     /**
      * For how long that lasts; 0 when nothing was seen. Other processes are told, which may not have seen it
-     * (slot.lua). Rounded up by more than the two clocks are told apart by: a slot at its very end is to be
-     * of use.
+     * (slot.lua). Rounded up by more than the two clocks are told apart by: a slot at its very end is used.
      */
     settlesInMs(nowMs: number): number {
       const leftMs = steppedAtMs + STEP_SETTLES_MS - nowMs;

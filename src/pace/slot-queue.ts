@@ -133,8 +133,7 @@ export class SlotQueue implements LoopDeadline {
   async #ask(asking: readonly Waiter[], nowMs: number): Promise<void> {
     const { slots, watch, onUnusedProbe, onTrouble } = this.#options;
     const candidates = asking.map(({ candidate }) => candidate);
-    // Calls for which a question is on its way count as well: an answer that crosses this question may put
-    // them off.
+    // Calls for which a question is on its way count as well: an answer on its way may put them off.
     const more = SLOT_CLASSES.filter((slotClass) => this.#waiting[slotClass].length > 1);
     const changesBefore = this.#changes;
     let rest: Rest | undefined;
@@ -187,10 +186,7 @@ export class SlotQueue implements LoopDeadline {
     waiter.resolve(end);
   }
 
-  /**
-   * The call that is to be the probe goes to the head of its class. False if it was asked for, or is not
-   * here.
-   */
+  /** Puts the call that is to be the probe at the head of its class. False if asked for, or not here. */
   #bringsForward(callId: string, asked: readonly Waiter[]): boolean {
     for (const queue of Object.values(this.#waiting)) {
       const at = queue.findIndex(({ candidate }) => candidate.callId === callId);

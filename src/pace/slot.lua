@@ -1,23 +1,23 @@
 -- slot: may a call start, and when?
 --
--- Joined with: redis/prelude.lua, ledger/record.lua, slot/{rate,hold-gate,gcra,turns}.lua. Each lists the fields
---   of pace:<command> that it writes; give-up.lua, left-late.lua and throttle.lua write the rest.
+-- Joined with: ledger/record.lua, slot/{rate,hold-gate,gcra,turns}.lua. Each lists the fields of
+--   pace:<command> that it writes; give-up.lua, left-late.lua and throttle.lua write the rest.
 -- KEYS     hold     see hold/hold-change.lua
 --          pace     hash pace:<command>
 --          started  sorted set started:<command>: slot number -> its time (us), for the last seconds
 --          then the call record of each candidate; the hold once more for one without a record
 -- ARGV     by position, since decoding a request would make this script a tenth slower
---          1 mode          'calls' for candidates; 'check' for the probe that needs none; 'rate' to be told the
---                          rate only; 'look' for the same, from a process that makes no calls
+--          1 mode          'calls' for candidates; 'check' for the probe that needs none; 'rate' to be
+--                          told the rate only; 'look' for the same, from a process that makes no calls
 --          2 ownSpacing    us between two calls by the asker's own quota
 --          3 slotsAhead    slots that may be reserved ahead over the fleet
 --          4 leaseMs       of a probe, unless the hold says its own
---          5 settlesMicros for so long no call may start, since the asker saw Redis's clock set forward; else 0
+--          5 settlesMicros for so long no call may start, since Redis's clock was seen set forward; else 0
 --          6 leadMicros    how far ahead the asker needs its slot (redis-clock.ts)
 --          7 moreClasses   the classes of which more wait in the asking process, such as '02'
---          8.. pairs       class, run: the candidates, one for each waiting class (0-3), best first. One with the
---                          run '' has no record: it takes its slot like every other, but is never a probe, since
---                          what it learns proves nothing about imports
+--          8.. pairs       class, run: the candidates, one for each waiting class (0-3), best first. One
+--                          with the run '' has no record: it takes its slot like every other, but is never a
+--                          probe, since what it learns proves nothing about imports
 -- Answers  (times in us on Redis's clock)
 --   {'slot', now, epoch, index, time, isProbe, heldMs, slot number, calls/s in force,
 --            us after which to ask for those who go on waiting}
@@ -27,8 +27,8 @@
 --   {'lost', now, '', index}          the record is gone or another run owns it
 --   {'rate', now, calls/s in force, spacing of the lowest quota}
 -- Cost: O(log slots of the last second), no matter how much waits.
--- Atomic, because a process that was frozen must not get a slot for work that another one took over: the check of
---   the record's owner, the check of the hold and the reservation of the time are one step.
+-- Atomic, because a process that was frozen must not get a slot for work that another one took over: the
+--   check of the record's owner, the check of the hold and the reservation of the time are one step.
 
 nameKeys('hold', 'pace', 'started')
 local mode, ownSpacing, leadMicros, moreClasses = ARGV[1], ARGV[2], tonumber(ARGV[6]), ARGV[7]

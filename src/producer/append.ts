@@ -24,8 +24,7 @@ const WHERE_IN_THE_SCRIPT = /\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/;
 
 /**
  * Adds entries to the stream, in the order of the calls. Each entry is field, value, field, value, … Resolves
- * to a stream ID or Redis's error per entry. Rejects if the connection breaks; then it is unknown which
- * entries arrived.
+ * to a stream ID or Redis's error per entry. Rejects if the connection breaks; then any may have arrived.
  */
 export type Append = (entries: readonly (readonly string[])[]) => Promise<(string | Error)[]>;
 

@@ -24,10 +24,7 @@ export interface OutcomeInboxOptions {
   readonly idleMs?: number;
 }
 
-/**
- * Open while events are being added. Until `end`, the inbox keeps outcomes of events whose ID it does not
- * know yet.
- */
+/** Open while events are added. Until `end`, outcomes of event IDs that are not known yet are kept. */
 export interface Expectation {
   /** Resolves to `pending` after `timeoutMs`. Never rejects. Call it before `end`. */
   outcomeOf(eventId: string, userId: string, timeoutMs: number): Promise<ImportOutcome>;
@@ -49,8 +46,7 @@ const LOOK_EVERY_MS = 1_000;
  *
  * Redis does not keep published messages. If nobody listens at that moment, settle keeps the outcome for a
  * minute in a list with the channel's name (settle.lua). The inbox reads the list when the connection is
- * back, and every second while someone waits. An outcome that is missed even so ends as `pending` at its
- * time-out.
+ * back, and every second while someone waits. One that is missed even so ends as `pending`.
  */
 export class OutcomeInbox {
   readonly channel: string;
@@ -58,7 +54,6 @@ export class OutcomeInbox {
   readonly #waiting = new Map<string, Waiter>();
   /** Outcomes that came before the reply of XADD with the ID of their event. */
   readonly #unclaimed = new Map<string, Outcome>();
-  /** Open expectations. */
   #adding = 0;
   #listener: { readonly client: RedisClient; readonly listening: Promise<void> } | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -170,8 +165,7 @@ export class OutcomeInbox {
     let isSubscribed = false;
     client.on('message', (_channel: string, message: string) => this.#receive(message));
     client.on('ready', () => {
-      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells that the subscription is
-      // active.
+      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells when.
       if (isSubscribed)
         void client.subscribe(this.channel).then(
           () => this.#readMissed(),

@@ -98,8 +98,7 @@ export interface ProducerOptions {
   readonly redis?: Partial<RedisSettings>;
   /**
    * The workers' IMSYNC_API. If given, the producer refuses a robot (`type` 1) unless it is `legacy`, and
-   * checks the fields of hosted mode. If not, robots pass here, and workers of another form dead-letter them
-   * `invalid`.
+   * checks the fields of hosted mode. If not, robots pass here, and other workers dead-letter them.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
   /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
@@ -107,8 +106,7 @@ export interface ProducerOptions {
   /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
   /**
-   * Most events whose outcome is waited for at a time, which limits the memory. Further ones are `pending` at
-   * once. Default: 20000.
+   * Most events whose outcome is waited for at a time. Further ones are `pending` at once. Default: 20000.
    */
   readonly maxWaiting?: number;
   /** Called once when Redis is lost, with the reason, and once when it is back. */
@@ -229,8 +227,7 @@ export class UserCreatedProducer {
    * worker imports the user later: a hold, a backlog or a retry may take longer than your user waits.
    *
    * Rejects as `add` does; the event was not stored then, or after a broken connection this is unknown. Also
-   * rejects with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent, since this method
-   * sets it.
+   * rejects with a RangeError if `timeoutMs` is out of range. `replyTo` must be absent.
    *
    * @example
    * const { outcome, hasAccount } = await producer.importUser({ userId: 'alice' }, { timeoutMs: 2_000 });

@@ -47,7 +47,7 @@ const SEEK_CALM_MS = 120_000;
 
 /**
  * After a failover the connection still leads to the old server, which is a replica now. This reconnects at
- * growing intervals until a primary answers. ioredis then repeats a loop's command (2); a one-shot's fails (1).
+ * growing intervals until a primary answers. ioredis then repeats a loop's command (2); a verb's fails (1).
  */
 function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
   let waitMs = 0;
@@ -221,7 +221,7 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
   return new Cluster(nodes, {
     redisOptions,
-    // ioredis tries 16 times every 100 ms, which is less than a failover takes. A loop's commands wait longer.
+    // ioredis tries 16 times every 100 ms, less than a failover takes. A loop's commands wait longer.
     ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
     retryDelayOnFailover: FAILOVER_LOOK_MS,
     retryDelayOnClusterDown: FAILOVER_LOOK_MS,

@@ -23,10 +23,7 @@ export function isDatabaseRefused(reason: string): boolean {
   return /\bdatabase \S+ cannot be used, Redis says/.test(reason);
 }
 
-/**
- * Whether Redis refuses the database because its number is wrong (a configuration error), not for missing
- * rights.
- */
+/** Whether Redis refuses the database for its number (a configuration error), not for missing rights. */
 export function isDatabaseWrong(reason: string): boolean {
   return isDatabaseRefused(reason) && !reason.includes('NOPERM');
 }

@@ -4,9 +4,8 @@ import type { Keys } from './keys.ts';
 import { infoField, ownerInfo } from './owner.ts';
 
 /**
- * How full Redis is. A full Redis refuses every write, also of live signups. So others stop earlier: backfill
- * and redrive at `high`, the HTTP intake at `full`. Producers that write to Redis themselves get its own
- * error at the limit.
+ * How full Redis is. A full Redis refuses every write, also of live signups. So backfill and redrive stop at
+ * `high`, the HTTP intake at `full`. Producers that write to Redis themselves get its own error at the limit.
  */
 export type MemoryLevel = 'ample' | 'high' | 'full';
 
@@ -46,12 +45,10 @@ export function countedMemory(info: string): { readonly usedBytes: number; reado
   };
 }
 
-/** Whether backfill and redrive may add more. */
 export function hasRoomForBulk({ level }: Memory): boolean {
   return level === 'ample';
 }
 
-/** Whether the HTTP intake may accept events. */
 export function hasRoomForIntake({ level }: Memory): boolean {
   return level !== 'full';
 }
@@ -63,10 +60,7 @@ export function memoryText({ usedRatio }: Memory): string {
 
 export type MemoryWatermark = Readonly<ReturnType<typeof createMemoryWatermark>>;
 
-/**
- * Reads Redis's memory at most once per second, however often `look` is called. It rejects if Redis does not
- * answer.
- */
+/** Reads Redis's memory once a second at most, however often `look` is called. Rejects without an answer. */
 export function createMemoryWatermark(redis: RedisClient, keys: Keys) {
   let level: MemoryLevel = 'ample';
   const look = createCachedRead(async () => {

@@ -71,8 +71,7 @@ local function isUpcoming(at, now, most)
   return at > now and at < now + most
 end
 
--- The value of a field in an entry, whose names and values begin at `first`. The last of a repeated field
--- counts.
+-- The value of a field in an entry, whose names and values begin at `first`. The last one counts.
 local function valueOf(entry, first, field)
   local value
   for i = first, #entry - 1, 2 do
@@ -83,8 +82,7 @@ local function valueOf(entry, first, field)
   return value
 end
 
--- The user that an entry names, whether that is a valid ID or not (ledger/record.ts: namedUser); nil for
--- none.
+-- The user that an entry names, whether that is a valid ID or not (namedUser in record.ts); nil for none.
 local function namedUser(entry, first)
   return valueOf(entry, first, 'userId')
 end

@@ -12,12 +12,14 @@ export interface Script {
   readonly keyNames: readonly string[];
 }
 
+const prelude = readFileSync(new URL('prelude.lua', import.meta.url), 'utf8');
+
 /**
  * Reads a script beside the calling module: `loadScript(import.meta.url, 'cut.lua')`. Files with shared
- * functions are named before it. All become one text, since Redis has no modules.
+ * functions are named before it. All become one text below prelude.lua, since Redis has no modules.
  */
 export function loadScript(moduleUrl: string, ...names: readonly [string, ...string[]]): Script {
-  const lua = names.map((name) => readFileSync(new URL(name, moduleUrl), 'utf8')).join('\n');
+  const lua = [prelude, ...names.map((name) => readFileSync(new URL(name, moduleUrl), 'utf8'))].join('\n');
   const [, keyList = ''] = /^nameKeys\(([^)]*)\)/m.exec(lua) ?? [];
   return {
     name: names.at(-1) ?? '',

@@ -26,17 +26,13 @@ import type { Keys } from '../redis/keys.ts';
 import type { Connections } from './connections.ts';
 import type { Capacity, Pacing } from './pacing.ts';
 
-/**
- * Records of each class that get ready before their slots. Getting ready takes milliseconds; slots lie 5 ms
- * apart or more.
- */
+/** Records of each class that get ready before their slots, which takes ms; slots lie 5 ms or more apart. */
 const READY = { places: 12, patienceMs: 3_000 };
 
 /** What the loops are made of. */
 interface Parts {
   readonly config: Config;
   readonly capacity: Capacity;
-  /** ID of this process. */
   readonly id: string;
   readonly connections: Connections;
   readonly keys: Keys;

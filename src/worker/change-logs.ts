@@ -12,7 +12,6 @@ import type { Pacing } from './pacing.ts';
 /** Tells the fleet that this worker lives, and the log what changes: holds, rates, clocks and memory. */
 export function startChangeLogs(options: {
   readonly config: Config;
-  /** ID of this process. */
   readonly id: string;
   readonly version: string;
   readonly connections: Connections;

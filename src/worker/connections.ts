@@ -1,4 +1,4 @@
-import type { Config, ReadFile } from '../config/config.ts';
+import { type Config, ConfigError, type ReadFile, refuseOn } from '../config/config.ts';
 import type { Logger } from '../logging/log.ts';
 import { createRedisLog } from '../logging/redis-log.ts';
 import {
@@ -20,16 +20,6 @@ export class OutOfReachError extends Error {
   override readonly name = 'OutOfReachError';
 }
 
-/** A dependency answers, but must not be used as it is. */
-export class UnfitError extends Error {
-  override readonly name = 'UnfitError';
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(problems.join(' '));
-    this.problems = problems;
-  }
-}
-
 /** What a worker has open to Redis, and what it logs about it. */
 export type Connections = Awaited<ReturnType<typeof openConnections>>;
 
@@ -37,7 +27,7 @@ const REDIS_START_MS = 10_000;
 
 /**
  * Connects, and checks whether this Redis may be used: a missing right or a replica is better reported once
- * now than by every loop. Rejects with OutOfReachError or UnfitError, and then leaves nothing open.
+ * now than by every loop. Rejects with OutOfReachError or ConfigError, and then leaves nothing open.
  */
 export async function openConnections(options: {
   readonly config: Config;
@@ -63,7 +53,6 @@ export async function openConnections(options: {
     ops: open('oneshot', 'ops'),
     /** Subscribed to the news of holds and pauses. */
     watch: open('loop', 'watch'),
-    /** Blocks on the stream. */
     intake: open('loop', 'intake'),
   };
   const close = async (): Promise<void> => {
@@ -86,22 +75,18 @@ async function examine(redis: RedisClient, keys: Keys, allowVolatile: boolean): 
   await whenReady(redis, REDIS_START_MS).catch(({ message }: Error) => {
     const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
     const problem = `${what}: ${message}. ${redisAdvice(message)}`;
-    throw isDatabaseWrong(message) ? new UnfitError([problem]) : new OutOfReachError(problem);
+    throw isDatabaseWrong(message) ? new ConfigError([problem]) : new OutOfReachError(problem);
   });
   const facts = await writeNothing(redis, keys)
     .then(() => readServerFacts(redis, keys))
     .catch(({ message }: Error) => {
       throw new OutOfReachError(`Redis refused: ${message}. ${redisAdvice(message)}`);
     });
-  const problems = redisProblems(facts, allowVolatile);
-  if (problems.length > 0) throw new UnfitError(problems);
+  refuseOn(redisProblems(facts, allowVolatile));
   return facts.version;
 }
 
-/**
- * Redis may refuse the database to one connection alone: a right that was taken away counts when that
- * connection is next made.
- */
+/** One connection may be refused alone: a right that was taken away counts when it is next made. */
 function refusalLog(
   log: ReturnType<typeof createRedisLog>,
   name: string,

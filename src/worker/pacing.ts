@@ -52,7 +52,6 @@ export interface Pacing {
   readonly hold: HoldState;
   readonly watch: HoldWatch;
   readonly limiters: Readonly<Record<string, CommandLimiter>>;
-  /** The limiter of account_check. */
   readonly checkLimiter: CommandLimiter;
   /** The queues of all limiters, that of account_check included. */
   readonly slotQueues: readonly Pick<CommandLimiter, 'command' | 'slotQueue'>[];

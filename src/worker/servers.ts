@@ -1,4 +1,4 @@
-import type { Config, ReadFile } from '../config/config.ts';
+import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
 import { createUserLookup } from '../http-intake/get-user.ts';
 import { ListenError } from '../lifecycle/listen.ts';
 import type { Logger } from '../logging/log.ts';
@@ -7,11 +7,11 @@ import { type Ops, openOps } from '../ops/server.ts';
 import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import { writeNothing } from '../redis/owner.ts';
-import { type Connections, UnfitError } from './connections.ts';
+import type { Connections } from './connections.ts';
 
 /**
  * The servers get their ports before any work is taken: a port in use must not cost a start and a stop. The
- * intake needs only Redis: any worker imports what it accepts. Rejects with UnfitError when a port cannot be
+ * intake needs only Redis: any worker imports what it accepts. Rejects with ConfigError when a port cannot be
  * had, and then leaves only the connections open.
  */
 export async function openServers(options: {
@@ -62,6 +62,6 @@ export async function openServers(options: {
   } catch (error) {
     heartbeat.close();
     await ops?.close();
-    throw error instanceof ListenError ? new UnfitError([error.message]) : error;
+    throw error instanceof ListenError ? new ConfigError([error.message]) : error;
   }
 }

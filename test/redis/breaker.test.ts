@@ -419,12 +419,15 @@ describe('whose fault it is', () => {
       how: 'failed',
       afterMs: 0,
     });
-    expect(await s.breaker().report(refused(2), tooOften, 0, at)).toEqual({
+    expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
+    const lowered = (await s.books[BATCH].rate()).ratePerSecond;
+    // The rate was lowered for these users before.
+    expect(await s.breaker().report(refused(2), tooOften, 0, slot())).toEqual({
       kind: 'again',
-      how: 'canary',
+      how: 'failed',
       afterMs: 0,
     });
-    expect((await s.books[BATCH].rate()).ratePerSecond).toBeLessThan(60);
+    expect((await s.books[BATCH].rate()).ratePerSecond).toBeGreaterThanOrEqual(lowered);
   });
 
   test('a suspect that fails as before, however often, says nothing about the fleet', async () => {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, WorkerOptions } from 'bullmq';
 import * as imported from 'bullmq';
 import {
@@ -63,11 +62,15 @@ const settingsOf = (changed: Settings = {}): WorkerOptions => ({
  * BullMQ's own worker, with its protected methods in sight. `withheld`: the fetch that answers "none waits".
  */
 class OpenWorker extends Worker {
-  fetches = 0;
+  /** When each fetch was asked for. */
+  readonly fetchedAtMs: number[] = [];
   readonly blockSeconds: number[] = [];
   withheld = Number.NaN;
+  get fetches(): number {
+    return this.fetchedAtMs.length;
+  }
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
-    this.fetches++;
+    this.fetchedAtMs.push(performance.now());
     if (this.fetches === this.withheld) return undefined as unknown as Job;
     return super.moveToActive(token, name);
   }
@@ -206,15 +209,20 @@ test('6. only run() starts the loop, and close(true) waits for no run', async ()
     begun.push(job.id ?? '');
     await new Promise(() => undefined);
   });
-  await sleep(200);
-  expect([worker.isRunning(), begun]).toEqual([false, []]);
+  await worker.waitUntilReady();
+  expect([worker.isRunning(), worker.fetches, begun]).toEqual([false, 0, []]);
+  expect(await stage.redis.lrange(key('wait'), 0, -1)).toEqual(['a']);
   worker.run().catch(() => undefined);
   await eventually('it began', () => begun.length === 1);
   expect(worker.isRunning()).toBe(true);
   await worker.close(true);
+  const { fetches } = worker;
   await queue.add('call', {}, { jobId: 'b' });
-  await sleep(200);
-  expect(begun).toEqual(['a']);
+  const other: string[] = [];
+  const otherWorker = openWorker(async ({ id = '' }) => other.push(id));
+  otherWorker.run().catch(() => undefined);
+  await eventually('another worker ran what came after', () => other.length > 0);
+  expect([other, begun, worker.fetches]).toEqual([['b'], ['a'], fetches]);
 });
 
 test('7. the keys of a queue have the names, and delayed the scores, that our scripts read', async () => {
@@ -245,27 +253,34 @@ test('8. a lock lives for lockDuration and is renewed; while stalled-check stand
   await redis.set(key('stalled-check'), '1', 'PX', 3_600_000);
   await queue.add('call', {}, { jobId: 'long' });
   const runs: string[] = [];
+  let endLongRun = (): void => undefined;
+  const longRun = new Promise<void>((resolve) => {
+    endLongRun = resolve;
+  });
   const worker = openWorker(
     async ({ id = '' }) => {
       runs.push(id);
-      if (id === 'long') await sleep(2_000);
+      if (id === 'long') await longRun;
     },
     { lockDuration, stalledInterval, concurrency: 2 },
   );
   worker.run().catch(() => undefined);
   await eventually('the long run began', () => runs.length > 0);
-  for (let i = 0; i < 15; i++) {
-    const lockMs = await redis.pttl(key('long:lock'));
-    expect(lockMs).toBeGreaterThan(0);
-    expect(lockMs).toBeLessThanOrEqual(lockDuration);
-    await sleep(100);
-  }
+  const locksMs: number[] = [];
+  await eventually('its lock was renewed three times, and the other lock expired', async () => {
+    locksMs.push(await redis.pttl(key('long:lock')));
+    const renewals = locksMs.filter((lockMs, i) => lockMs > (locksMs[i - 1] ?? lockDuration));
+    return renewals.length >= 3 && (await redis.exists(key('dead:lock'))) === 0;
+  });
+  expect(Math.min(...locksMs)).toBeGreaterThan(0);
+  expect(Math.max(...locksMs)).toBeLessThanOrEqual(lockDuration);
   expect(runs).toEqual(['long']);
   await redis.del(key('stalled-check'));
   await eventually('the stalled job comes back', () => runs.includes('dead'));
   await eventually('the key is set again', async () => (await redis.pttl(key('stalled-check'))) > 0);
   expect(await redis.pttl(key('stalled-check'))).toBeLessThanOrEqual(stalledInterval);
   expect(runs).toEqual(['long', 'dead']);
+  endLongRun();
 }, 60_000);
 
 test('9. a job whose lock expired comes back, however often it stalled', async () => {
@@ -318,8 +333,8 @@ test('11. the states of a job, and the codes of a promotion that comes too late'
 });
 
 test('12. with skipMetasUpdate the meta key holds the default length of the event stream, and no settings', async () => {
+  // A queue that writes its settings does so before it adds the first job.
   await openQueues().add(BATCH, ['a']);
-  await sleep(200);
   expect(await stage.redis.hgetall(key('meta'))).toEqual({ 'opts.maxLenEvents': '10000' });
 });
 
@@ -393,16 +408,16 @@ describe('14. the scripts that move jobs on', () => {
 });
 
 test.each([
-  ['at once', (connection: RedisClient) => connection, 20, Number.POSITIVE_INFINITY],
-  ['after half a second, once the connection is prepared', prepareForBullmq, 1, 4],
-])('15. after an error the loop asks for a job again %s', async (_when, prepare, atLeast, atMost) => {
+  ['at once', (connection: RedisClient) => connection, 0, 250],
+  ['after half a second, once the connection is prepared', prepareForBullmq, 450, Number.POSITIVE_INFINITY],
+])('15. after an error the loop asks for a job again %s', async (_when, prepare, atLeastMs, belowMs) => {
   await stage.redis.set(key('wait'), 'no list');
   const worker = openWorker(async () => undefined, { connection: prepare(stage.connect()) });
   worker.run().catch(() => undefined);
-  await eventually('it asked', () => worker.fetches > 0);
-  await sleep(1_000);
-  expect(worker.fetches).toBeGreaterThanOrEqual(atLeast);
-  expect(worker.fetches).toBeLessThanOrEqual(atMost);
+  const asked = await eventually('it asked four times', () => worker.fetches >= 4 && worker.fetchedAtMs);
+  const shortestMs = Math.min(...asked.slice(1).map((atMs, i) => atMs - (asked[i] ?? 0)));
+  expect(shortestMs).toBeGreaterThanOrEqual(atLeastMs);
+  expect(shortestMs).toBeLessThan(belowMs);
 });
 
 test('16. the worker blocks on a duplicate of its connection, with BZPOPMIN', async () => {

@@ -55,8 +55,7 @@ export const { DelayedError, ErrorCode, Queue, WaitingError, Worker } = createRe
  * Without a harmless write before it a full Redis would never drain (docs/decisions/0050).
  *
  * When Redis answers with an error, BullMQ's worker asks for its next job again at once: thousands of times a
- * second, whatever the reason (a full disk, a replica, an ACL). So the error is passed on after half a
- * second.
+ * second, whatever the reason (a full disk, a replica, an ACL). So it is passed on after half a second.
  */
 const FIRST_WRITE = "redis.call('DEL', KEYS[1] .. ':nothing')\n";
 const ASK_AGAIN_MS = 500;
@@ -88,8 +87,7 @@ export function prepareForBullmq(connection: RedisClient): RedisClient {
   if (connection.isCluster) failSoonWhenBlocked(connection as Cluster);
   const define = connection.defineCommand.bind(connection);
   connection.defineCommand = (name, definition) => {
-    // BullMQ appends its version: `moveToActive:6.7.0`. Redis wants a `#!` in the first line, so nothing goes
-    // before it.
+    // BullMQ appends its version: `moveToActive:6.7.0`. A `#!` must stay in the first line.
     const [script = ''] = name.split(':');
     const isMoving = MOVING.has(script) && !definition.lua.startsWith('#!');
     define(name, isMoving ? { ...definition, lua: FIRST_WRITE + definition.lua } : definition);
@@ -101,8 +99,7 @@ export function prepareForBullmq(connection: RedisClient): RedisClient {
 /**
  * BullMQ blocks on a duplicate of the connection, and its watchdog closes that after 6 s. Closing a cluster
  * connection to a node that is gone may never end; then no job would be fetched any more. So a blocked
- * command fails well before the watchdog, though other commands of a loop outlast a failover. BullMQ then
- * blocks again.
+ * command fails well before the watchdog, and BullMQ blocks again.
  */
 function failSoonWhenBlocked(connection: Cluster): void {
   const duplicate = connection.duplicate.bind(connection);

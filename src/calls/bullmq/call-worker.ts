@@ -61,7 +61,6 @@ export interface CallWorkerOptions {
   readonly command: ImportCommand;
   readonly connection: RedisClient;
   readonly keys: Keys;
-  /** Runs at a time. */
   readonly concurrency: number;
   /** `kind`: what the job tells of its call: `live`, `redrive`, or `again` when it ran before. */
   readonly run: (callId: string, kind: string) => Promise<RunEnd>;

@@ -2,7 +2,7 @@ import type { Queue as BullQueue } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
 import { ErrorCode, prepareForBullmq, Queue } from './bullmq.ts';
 
 /** Names of jobs. A name tells the class of the call before its record is read. The record decides. */
@@ -14,8 +14,7 @@ export type JobName = typeof LIVE_JOB | typeof REDRIVE_JOB | typeof AGAIN_JOB;
 
 /**
  * A killed worker's lock expires after this, and the next look for stalled jobs brings its jobs back:
- * together well within the promised 15 s. A run that lost its lock does no harm, since the record names its
- * owner.
+ * together well within the promised 15 s. A run that lost its lock does no harm: the record names its owner.
  */
 export const LOCK_MS = 6_000;
 export const STALLED_CHECK_MS = 3_000;
@@ -70,7 +69,6 @@ export class CallQueues {
     this.#queues = new Map(commands.map((command) => [command, this.#open(command)]));
   }
 
-  /** Whether the queue of this command is open here. */
   knows(command: string | null | undefined): command is ImportCommand {
     return this.#queues.has(command as ImportCommand);
   }
@@ -81,7 +79,6 @@ export class CallQueues {
     await Promise.all(callIds.map((jobId) => this.#queueOf(command).add(jobName, {}, { jobId })));
   }
 
-  /** Adds the job of a call that was local, due after `delayMs`. */
   async addAgain(command: ImportCommand, callId: string, delayMs: number): Promise<void> {
     await this.#queueOf(command).add(AGAIN_JOB, {}, { jobId: callId, delay: delayMs });
   }
@@ -102,8 +99,7 @@ export class CallQueues {
   async bringForward(command: ImportCommand, callId: string): Promise<void> {
     const job = await this.#queueOf(command).getJob(callId);
     await job?.promote().catch((error: Error) => {
-      // The job may have been fetched or removed meanwhile. Any other error must not stop the sweep of
-      // other calls.
+      // The job may have been fetched or removed meanwhile. No other error may stop the sweep.
       if ((error as { code?: unknown }).code !== ErrorCode.JobNotInState) this.#onTrouble(error);
     });
   }
@@ -124,12 +120,7 @@ export class CallQueues {
   async counts(command: ImportCommand): Promise<CallCounts> {
     const [counts, localCalls] = await Promise.all([
       this.#queueOf(command).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
-      runScript(
-        this.#redis,
-        localCallsScript,
-        [this.#keys.open],
-        [this.#keys.callPrefix, command, this.#keyOf(command, '')],
-      ),
+      askScript(this.#redis, localCallsScript, this.#keys, { command, queue: queueName(command) }),
     ]);
     return {
       waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),

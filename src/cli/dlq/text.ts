@@ -41,7 +41,6 @@ export function summaryText(summary: LetterSummary): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** A letter as one line. */
 export function letterLine(letter: StoredLetter): string {
   const { state, deadSince, eventId, userId, reason, errorCode, errorInfo } = letter;
   const stateWord = state === 'dead' ? '' : `  [${state}]`;
@@ -146,7 +145,6 @@ export function redriveText(report: RedriveReport, dryRun: boolean, runId?: stri
   return `${lines.join('\n')}\n`;
 }
 
-/** A redrive as one line. */
 export function runLine(run: RedriveRun): string {
   const { id, by, state, why, letters, users, imported, failed, startedAt } = run;
   const end = why === null ? state : `${state} (${why})`;
@@ -155,7 +153,6 @@ export function runLine(run: RedriveRun): string {
   return `${id}  ${isoTime(startedAt)}  ${end}  ${by}  ${what}, ${known}  ${requestText(run)}\n`;
 }
 
-/** The filter of a run, as the options that asked for it. */
 function requestText({ filter, rate, force }: RedriveRun): string {
   const words = [
     ...(filter.errorCode === undefined ? [] : [`--code ${filter.errorCode}`]),

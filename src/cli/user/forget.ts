@@ -86,7 +86,6 @@ const PLACES: Readonly<Record<keyof ForgetReport['erased'], readonly [noun: stri
   outcomes: ['outcome', ' in the outcomes stream'],
 };
 
-/** The report for a person. Pure. */
 function forgetText({ userId, dryRun, erased, left, elsewhere }: ForgetReport): string {
   const found = Object.entries(erased).filter(([, count]) => count > 0);
   const name = JSON.stringify(userId);

@@ -108,7 +108,7 @@ function unexplainedOfMany(request: ApiRequest, verdict: Verdict, policy: Decisi
   if (policy.expired || (whose === 'theirs' && failures >= splitAfter)) {
     // A part has failed with the others once; the rate has adapted to all of them already.
     const failuresOfParts = verdict.class === 'throttle' ? request.failures : 1;
-    // Passes are noted at intervals, so those of a moment before count. Older ones may be older than the fault.
+    // Passes are noted at intervals, so those of a moment before count. Older ones may precede the fault.
     const failedAtMs = Math.max(request.failedAtMs, startedAtMs - FRESH_MS);
     const parts = partsOf(request, commands, failuresOfParts, failedAtMs);
     return { ...nothing, again: asPartsOf(request, parts, commands, false) };

@@ -3,19 +3,8 @@ import type { Keys } from '../../redis/keys.ts';
 import { askScript, loadScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
-const forgetScript = loadScript(
-  import.meta.url,
-  '../../redis/prelude.lua',
-  '../record.lua',
-  'forget-parts.lua',
-  'forget.lua',
-);
-const entriesScript = loadScript(
-  import.meta.url,
-  '../../redis/prelude.lua',
-  'forget-parts.lua',
-  'forget-entries.lua',
-);
+const forgetScript = loadScript(import.meta.url, '../record.lua', 'forget-parts.lua', 'forget.lua');
+const entriesScript = loadScript(import.meta.url, 'forget-parts.lua', 'forget-entries.lua');
 
 /** Entries at the front of the intake that one step looks at. */
 const PAGE = 1_000;

@@ -25,7 +25,6 @@ export interface Letter {
   /** 0 if no answer came. */
   readonly httpStatus: number;
   readonly command: CommandName | '';
-  /** The event's own fields. */
   readonly event: Readonly<Record<string, string>>;
   /** True when `event` is not all that came (cut, ambiguous, half a field): then it cannot be tried again. */
   readonly partial?: boolean;
@@ -98,7 +97,6 @@ export interface LetterFilter {
   readonly newerThanMs?: number;
   /** As things were at this time: what died later is not meant, and ages are counted from it. */
   readonly asOfMs?: number;
-  /** Letters at most. */
   readonly limit?: number;
 }
 

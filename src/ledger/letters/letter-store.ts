@@ -16,12 +16,7 @@ import {
   type StoredLetter,
 } from './dead-letters.ts';
 
-const deleteScript = loadScript(
-  import.meta.url,
-  '../../redis/prelude.lua',
-  'letter-index.lua',
-  'delete-letters.lua',
-);
+const deleteScript = loadScript(import.meta.url, 'letter-index.lua', 'delete-letters.lua');
 
 /** A letter may take a few hundred KB at worst, so that a page stays small and Redis is never long at it. */
 const PAGE_SIZE = 100;

@@ -3,8 +3,7 @@
 -- Moves all letters of each user that can be tried again into a call record of class redrive, newest to
 -- decide as in every call. One step, so that an event is never dead and in a call at once, nor in neither;
 -- and only for a user who is in no call, so that what is older cannot overtake what is newer: whatever of the
--- user comes meanwhile is parked behind this call, and a newer event that was imported has resolved the
--- letter before.
+-- user comes meanwhile is parked behind this call, and an imported newer event has resolved it.
 --
 -- Joined with: letter-index.lua, ledger/record.lua.
 -- Request  RedriveRequest of redrive.ts, and format (of the records);

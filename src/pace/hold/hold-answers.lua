@@ -1,5 +1,5 @@
--- hold-answers: what the fleet concludes from the answer to a call, or from none. Functions for hold.lua, one for
--- each operation of that name; the operation `blocked` is in hold-blocked.lua.
+-- hold-answers: what the fleet concludes from the answer to a call, or from none. Functions for hold.lua, one
+-- for each operation of that name; the operation `blocked` is in hold-blocked.lua.
 
 -- A call passed so short a time ago: single answers that say "no call can succeed" are not believed yet.
 local RECENT_MS = 5000
@@ -17,8 +17,7 @@ local function whoseFault(passedAt)
     return 'others-pass'
   end
   if request.op == 'suspect' then
-    -- Others were seen to pass once before, and only suspects have failed since. But nobody has passed
-    -- either.
+    -- Others were seen to pass once before, and only suspects have failed since. Nobody passed either.
     return request.proved and not fleet.failedBy and 'lone' or 'noted'
   end
   if isCurrent and request.callId ~= '' and fleet.failedBy ~= request.callId and fleet.failedBy ~= '*' then

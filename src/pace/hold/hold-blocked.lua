@@ -52,7 +52,7 @@ function answers.blocked()
     redis.call('HSET', keys.hold, 'thenProof', proof)
     return beginHold(kind, 'import', 0, first, most)
   end
-  -- Held once more for the same reason soon after: the proof was not good enough, and the gap goes on growing.
+  -- Held once more for the same reason soon after: the proof was not good enough; the gap goes on growing.
   if not (isAfterHold and last.clearedCode == text(request.errorCode)) then
     return beginHold(kind, proof, first, first, most)
   end

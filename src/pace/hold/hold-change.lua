@@ -1,13 +1,13 @@
--- hold-change: how a hold begins, is put off and ends. Functions for hold.lua. hold-state.ts draws the machine.
+-- hold-change: how a hold begins, is put off and ends. Functions for hold.lua. The machine: hold-state.ts.
 --
--- The fields of the hold hash; times in ms on Redis's clock. Files of pace/hold write them; pace/slot writes the
--- lease of a probe.
+-- The fields of the hold hash; times in ms on Redis's clock. Files of pace/hold write them; pace/slot writes
+-- the lease of a probe.
 --   epoch                         grows at every change that stops or frees the fleet
 --   held (JSON), kind, proof      why no call can succeed, and what proves that it is over
 --   heldSince, nextProbeAt        and probeGapMs, firstGapMs, maxGapMs: the gaps between probes
---   probeUntil                    lease of the probe that is out; leaseMs: its length, if shorter than in slot.ts
+--   probeUntil                    lease of the probe that is out; leaseMs: its length, if not that of slot.ts
 --   probes                        probes that failed in this hold
---   newcomer, newcomerUntil       the call record that is the next probe, for a while; proves: it is the proof
+--   newcomer, newcomerUntil       the call record that is the next probe, for a while; proves: is the proof
 --   freshAt                       the count of probes for which cut.lua sent a fresh call ahead
 --   heldMs                        milliseconds of holds and pauses that ended
 --   clearedAt, clearedCode,       of the last hold, to tell a recovery from a flap
@@ -15,8 +15,8 @@
 --   paused (JSON), stoppedFrom    an operator's pause, and from when on it is not counted in heldMs yet
 --   causeAt                       start of the call whose answer began the hold
 --   passedAt, newPassedAt         start of the newest call that imported an account; that made a new one
---   failedBy, appFailures         the call record that failed since then ('*': several did), and how many answers
---                                 said since then that no call can succeed
+--   failedBy, appFailures         the call record that failed since then ('*': several did), and how many
+--                                 answers said since then that no call can succeed
 --   failedProbe                   the call record whose call failed last as a probe, or began the hold
 --   thenProof                     what proves the end of the hold once its quick probes have failed
 --   badCalls, badUsers            answers in a row that would dead-letter, and the users they spoke of first

@@ -1,6 +1,6 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { loadScript, runScript } from '../../redis/script.ts';
+import { askScript, loadScript } from '../../redis/script.ts';
 
 /**
  * The hold: a fault of the app is not a fault of its accounts.
@@ -32,7 +32,6 @@ import { loadScript, runScript } from '../../redis/script.ts';
 
 const holdScript = loadScript(
   import.meta.url,
-  '../../redis/prelude.lua',
   'hold-shared.lua',
   'hold-change.lua',
   'hold-answers.lua',
@@ -96,7 +95,6 @@ export type HoldWord =
   | ('set' | 'postponed' | 'waiting' | 'held' | 'cleared' | 'noted' | 'others-pass' | 'lone')
   | ('paused' | 'resumed' | 'same');
 
-/** The slot that an answer belongs to. */
 export interface HeardSlot {
   readonly epoch: string;
   readonly probe: boolean;
@@ -113,7 +111,7 @@ export interface Failing {
 
 const NO_RECORD: Failing = { callId: '', failedAtMs: 0 };
 
-/** Tells the fleet's state machine what was heard. Every step is one script; all processes hear of changes. */
+/** Tells the fleet's state machine what was heard. Each step is one script; all processes hear of changes. */
 export type HoldState = Readonly<ReturnType<typeof createHoldState>>;
 
 export function createHoldState(redis: RedisClient, keys: Keys) {
@@ -126,7 +124,6 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
     const startMs = Math.round(slot.atRedisMs ?? 0);
     const request = {
       op,
-      holdChannel: keys.holdChannel,
       epoch: slot.epoch,
       isProbe: slot.probe,
       startMs,
@@ -134,7 +131,7 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
       failedSinceMs: failedAtMs > 0 ? Math.round(failedAtMs) : startMs,
       ...more,
     };
-    return (await runScript(redis, holdScript, [keys.hold], [JSON.stringify(request)])) as HoldWord;
+    return (await askScript(redis, holdScript, keys, request)) as HoldWord;
   };
   const nobody: HeardSlot = { epoch: '', probe: false };
   return {

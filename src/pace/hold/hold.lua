@@ -1,9 +1,8 @@
--- hold: what the fleet concludes from an answer, and what an operator asks for. hold-state.ts draws the machine;
--- hold-change.lua lists the fields.
+-- hold: what the fleet concludes from an answer, and what an operator asks for. hold-state.ts draws the
+-- machine; hold-change.lua lists the fields.
 --
--- Joined with: redis/prelude.lua, hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
--- KEYS     hold
--- Request  op, holdChannel
+-- Joined with: hold-shared.lua, hold-change.lua, hold-answers.lua, hold-blocked.lua.
+-- Request  op
 --          epoch           of the slot
 --          isProbe         the answer is that of a probe
 --          startMs         start of the call, 0 if unknown
@@ -15,7 +14,7 @@
 --          trouble         no answer, or a transient one: held
 --          silent          a call has had no answer for seconds, and may have one yet
 --          blocked         no call can succeed: held, kind, proof, errorCode, firstGapMs, maxGapMs
---          suspect         a suspected user failed alone once more: proved (others passed after such a failure)
+--          suspect         a suspected user failed alone once more: proved (others passed after one)
 --          compare         asks only whose fault a refused call seems to be
 --          newcomer        this call is the next probe: call (its key), forMs, proves ('1' if it holds an
 --                          account that does not exist yet, '0' if no waiting call does)
@@ -24,8 +23,8 @@
 --          resume
 --   `held` is the text that is kept of the hold (JSON).
 -- Answers one word, see HoldWord in hold-state.ts.
--- Cost: O(1). Atomic, because several processes hear answers at the same time: a hold is set once, an answer of
---   an older epoch changes nothing, and failures in a row are counted over the fleet.
+-- Cost: O(1). Atomic, because several processes hear answers at the same time: a hold is set once, an answer
+--   of an older epoch changes nothing, and failures in a row are counted over the fleet.
 
 local operations = answers
 
@@ -71,9 +70,8 @@ function operations.resume()
   return 'resumed'
 end
 
-nameKeys('hold')
+nameKeys('hold', 'holdChannel')
 readRequest()
-keys.holdChannel = request.holdChannel
 writeNothing('HDEL', keys.hold)
 readClock()
 fleet = readFields(keys.hold, 'epoch', 'held', 'kind', 'paused', 'badCalls', 'troubleSince', 'troubleAt',

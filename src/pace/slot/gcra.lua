@@ -1,10 +1,10 @@
--- gcra: the time of the next slot. GCRA without burst on Redis's clock: the slots of a command lie one spacing
--- apart over the fleet. Functions for slot.lua; they need keys.pace, keys.started, the clock, and the fields
--- below, which slot.lua reads.
+-- gcra: the time of the next slot. GCRA without burst on Redis's clock: the slots of a command lie one
+-- spacing apart over the fleet. Functions for slot.lua; they need keys.pace, keys.started, the clock, and the
+-- fields below, which slot.lua reads.
 --
--- Slots that were given up are made up for, and moments in which no process asked: the next slots lie nearer to
--- each other, by a quarter of a spacing at most. What a rolling second holds is then bounded by counting, not by
--- the spacing alone: the slot that was used n slots ago is at least n spacings old (docs/decisions/0022).
+-- Slots that were given up are made up for, and moments in which no process asked: the next slots lie nearer
+-- to each other, by a quarter of a spacing at most. What a rolling second holds is then bounded by counting,
+-- not by the spacing alone: the slot used n slots ago is at least n spacings old (docs/decisions/0022).
 --
 -- Fields of pace:<command>, times in us: next (here nextAt: one spacing after the last slot), notBefore, lead
 -- and leadAt (how far ahead a distant process asks), behind and behindAt (what is to be made up for, and when

@@ -40,9 +40,9 @@ local function passAsProbe(mode)
     return false
   end
 
-  -- Calls of one user and calls of many take turns as the probe, and calls that have not failed go before those
-  -- that have (cut.lua cuts one): so a fault of all is told from a fault of one call or user. Any answer ends an
-  -- outage. Answers whether calls take turns, and whether it is the turn of a call for many users.
+  -- Calls of one user and calls of many take turns as the probe, and calls that have not failed go before
+  -- those that have (cut.lua cuts one): so a fault of all is told from a fault of one call or user. Any
+  -- answer ends an outage. Answers whether calls take turns, and whether it is the turn of many users.
   local function turns()
     local isBrake = hold.proof == 'scout'
     local takesTurns = isBrake or (hold.proof == 'import' and hold.kind ~= 'outage')

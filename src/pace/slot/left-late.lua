@@ -1,7 +1,7 @@
--- left-late: a call left after its slot, since the process was held up between its last look at the clock and the
--- write. What comes a second later is put off by as much (gcra.lua), or a rolling second would hold one too many.
+-- left-late: a call left after its slot, since the process was held up between its last look at the clock and
+-- the write. What comes a second later is put off by as much (gcra.lua), or a rolling second would hold one
+-- too many.
 --
--- Joined with: redis/prelude.lua.
 -- KEYS  started, pace: of the command
 -- ARGV  1 slot number   2 when it left (us, Redis's clock)
 

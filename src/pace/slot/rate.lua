@@ -6,8 +6,8 @@
 
 local slowest, slowestAt, cutAt
 
--- If processes disagree about the quota, the lowest counts while one that has it is alive. `own` is the spacing
--- (us) of the asker as text; a process that only looks is not counted. Answers the greatest spacing.
+-- If processes disagree about the quota, the lowest counts while one that has it is alive. `own` is the
+-- spacing (us) of the asker as text; a process that only looks is not counted. Answers the greatest spacing.
 local function lowestQuota(own, onlyLooks)
   -- A process that has not told its quota for so long counts no more.
   local QUOTA_FORGOTTEN_US, QUOTA_TOLD_EVERY_US = 15000000, 1000000
@@ -21,9 +21,9 @@ local function lowestQuota(own, onlyLooks)
   return spacing
 end
 
--- Throttled (docs/decisions/0023): the rate climbs from where it was cut to near where it was refused; the longer
--- the limit has stood, the slower. Then it feels for the limit for two seconds, by 2 % of the full rate a second.
--- If that is refused nowhere, the limit is gone, whatever seconds it is counted by, and the rate runs up.
+-- Throttled (docs/decisions/0023): the rate climbs from where it was cut to near where it was refused; the
+-- longer the limit has stood, the slower. Then it feels for the limit for two seconds, by 2 % of the full
+-- rate a second. If that is refused nowhere, the limit is gone, and the rate runs up.
 --
 -- Answers the spacing (us) in force; `spacing` is that of the full rate.
 local function throttled(spacing)

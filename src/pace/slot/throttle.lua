@@ -1,6 +1,5 @@
--- throttle: the API answered "too often". The command's shared rate goes down, and recovers by itself (rate.lua).
+-- throttle: the API answered "too often". The command's rate goes down, and recovers by itself (rate.lua).
 --
--- Joined with: redis/prelude.lua.
 -- KEYS     pace: hash pace:<command>. Written here: cutBase, cutCeiling (calls/s); in us cutAt, notBefore,
 --          refusedAt (the last refusal that said something new), cutSince (when the full rate was refused)
 -- Request  slotMicros         time of the refused call's slot

@@ -1,8 +1,8 @@
--- turns: which class gets the slot, and when the others ask again. Functions for slot.lua; they need keys.pace,
--- the clock and the candidates.
+-- turns: which class gets the slot, and when the others ask again. Functions for slot.lua; they need
+-- keys.pace, the clock and the candidates.
 --
--- Fields of pace:<command>: turn:<class> (number of its last slot), want:<class> (us: when a call of the class
--- last went on waiting), told (us: until when a process was told to ask again at a time of its own).
+-- Fields of pace:<command>: turn:<class> (number of its last slot), want:<class> (us: when a call of the
+-- class last went on waiting), told (us: until when a process was told to ask again at a time of its own).
 
 local told
 
@@ -60,8 +60,8 @@ local function chooseProbe(pass, mine)
 end
 
 -- When to ask for a slot that comes within reach in so many us. Processes that wait are told times that lie a
--- spacing apart: at the same time all would ask, and all but one in vain. None is told to wait while a slot could
--- be had, nor so long that what is reserved ahead runs out: so a process that does not come costs nothing.
+-- spacing apart: at the same time all would ask, and all but one in vain. None is told to wait while a slot
+-- could be had, nor so long that what is reserved ahead runs out: a process that stays away costs nothing.
 local function askIn(reach, spacing)
   if reach <= 0 then
     return '0'

@@ -47,7 +47,8 @@ export function findAccesses(root: string): Found {
     files.filter((file) => file.endsWith('.lua')).map((file) => [file, parseLua(file, textOf, problems)]),
   );
   const accesses: Access[] = [];
-  const joined = new Set<string>();
+  // script.ts joins the prelude to every script.
+  const joined = new Set<string>(['src/redis/prelude.lua']);
   for (const file of files.filter((name) => name.endsWith('.ts'))) {
     const text = textOf.get(file) ?? '';
     const scripts = scriptsIn(file, text);
@@ -126,7 +127,6 @@ function accessesOf(
   for (const part of script) {
     for (const [name, one] of parts.get(part) ?? []) {
       if (name === '') left.push(one);
-      else if (part.endsWith('/prelude.lua')) continue;
       else if (functions.has(name)) problems.push(`${file} joins two functions ${name}`);
       else functions.set(name, one);
     }

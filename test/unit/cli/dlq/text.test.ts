@@ -1,5 +1,5 @@
-import { letterText, redriveText, summaryText } from '../../../src/cli/dlq/text.ts';
-import type { StoredLetter } from '../../../src/ledger/letters/dead-letters.ts';
+import { letterText, redriveText, summaryText } from '../../../../src/cli/dlq/text.ts';
+import type { StoredLetter } from '../../../../src/ledger/letters/dead-letters.ts';
 
 const at = Date.UTC(2025, 3, 3, 17, 8, 43);
 const letter: StoredLetter = {

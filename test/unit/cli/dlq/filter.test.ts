@@ -1,4 +1,4 @@
-import { isNarrowed, readAge } from '../../../src/cli/dlq/filter.ts';
+import { isNarrowed, readAge } from '../../../../src/cli/dlq/filter.ts';
 
 it.each([
   ['90s', 90_000],
