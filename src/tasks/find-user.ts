@@ -7,7 +7,7 @@ import { findPlaces, type UserInCall, type UserPlaces } from '../ledger/user-pla
 import { readFleetState } from '../pace/hold/hold-state.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { Presence } from './account-checks.ts';
+import type { Presence } from './check-users.ts';
 
 /**
  * What is known of one user, for `imsync user show --json` and GET /v1/users/{id}. Times in ms since 1970.

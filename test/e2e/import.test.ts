@@ -8,6 +8,7 @@ import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
+import { type GatewayAnswer, page, startGateway } from '../support/gateway.ts';
 import { imsync, imsyncRun } from '../support/process.ts';
 
 /** All tests share one fleet; each test has its own users. */
@@ -259,6 +260,84 @@ test('a paused import says so and waits; with a wrong key it says so and ends', 
   expect(await importer.ended).toBe(0);
   expect(accountsOf('held')).toBe(300);
 }, 90_000);
+
+/** A gateway that answers every account_check in which one user stands. */
+async function gatewayAgainst(bad: string, answer: GatewayAnswer) {
+  const gateway = await startGateway(fleet.simulator.url);
+  gateway.setRule(({ command, userIds }) =>
+    command === 'account_check' && userIds.includes(bad) ? answer : undefined,
+  );
+  return gateway;
+}
+
+test.each([
+  ['403, in the first hundred', page(403), 13, 'HTTP 403'],
+  ['silence, in the fourth', { kind: 'silence' } as const, 350, 'no answer in time'],
+])(
+  'a user whose checks fail is not checked, and all others are imported: %s',
+  async (_name, answer, row, words) => {
+    const prefix = `apart${row}n`;
+    const bad = `${prefix}${row}`;
+    const gateway = await gatewayAgainst(bad, answer);
+    const path = await file(`${prefix}.csv`, csv(prefix, 500));
+    const env = { IMSYNC_BASE_URL: gateway.url, IMSYNC_CALL_TIMEOUT_MS: '3100' };
+    const { code, summary, stderr } = await run([path, '--wait'], undefined, env);
+    await gateway.close();
+    expect(code).toBe(1);
+    expect(summary).toMatchObject({
+      complete: true,
+      counts: { rows: 500, added: 499, there: 0, rejected: 0, unasked: 1 },
+      outcome: { accepted: 499, imported: 499 },
+    });
+    expect(accountsOf(prefix)).toBe(499);
+    expect(stderr).not.toContain('MaxListeners');
+    expect(stderr).not.toContain('tried again until');
+    const rejects = await readFile(`${path}.rejects.csv`, 'utf8');
+    expect(rejects.split('\n')).toHaveLength(3);
+    expect(rejects).toContain(`account_check does not say whether the account is there: ${words}`);
+    expect(rejects).toContain(`,${bad},Nick ${row}`);
+    await expect(readFile(`${path}.imsync-checkpoint`)).rejects.toThrow('ENOENT');
+  },
+  120_000,
+);
+
+test('Ctrl-C while users are told apart ends with 130, and the import continues', async () => {
+  const gateway = await gatewayAgainst('halfway150', { kind: 'silence' });
+  const path = await file('halfway.csv', csv('halfway', 300));
+  const importer = imsync(['import', path], {
+    ...fleet.env,
+    IMSYNC_BASE_URL: gateway.url,
+    IMSYNC_CALL_TIMEOUT_MS: '3100',
+  });
+  await eventually('it says so', () => importer.stderr().includes('They are told apart'), 30_000);
+  importer.signal('SIGINT');
+  expect(await importer.ended).toBe(130);
+  expect(importer.stderr()).toContain('Stopped after row 100.');
+  await gateway.close();
+  const { code, summary } = await run([path, '--wait']);
+  expect(code).toBe(0);
+  expect(summary.counts).toMatchObject({ rows: 300, added: 300, unasked: 0 });
+  expect(accountsOf('halfway')).toBe(300);
+}, 120_000);
+
+test('what every check gets is waited out, or ends the import at its very first call', async () => {
+  const gateway = await startGateway(fleet.simulator.url);
+  const path = await file('every.csv', csv('every', 300));
+  const env = { IMSYNC_BASE_URL: gateway.url };
+  gateway.setRule(() => page(403));
+  const refused = await run([path], undefined, env);
+  expect(refused.code).toBe(3);
+  expect(refused.stderr).toMatch(/The API does not say which accounts exist: HTTP 403/);
+  expect(accountsOf('every')).toBe(0);
+
+  gateway.setRule(() => page(503));
+  const importer = imsync(['import', path, '--wait'], { ...fleet.env, ...env });
+  await eventually('it says so', () => importer.stderr().includes('It is tried again until it does'), 30_000);
+  gateway.setRule(undefined);
+  expect(await importer.ended).toBe(0);
+  expect(accountsOf('every')).toBe(300);
+  await gateway.close();
+}, 120_000);
 
 test('a dry run counts everything without Redis and without the API', async () => {
   const path = await file(

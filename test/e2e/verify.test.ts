@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Scenario } from '../../simulator/scenario/scenario.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
+import { apiError, page, startGateway } from '../support/gateway.ts';
 import { imsyncRun } from '../support/process.ts';
 
 let fleet: Fleet;
@@ -17,7 +18,11 @@ afterAll(async () => {
 }, 60_000);
 
 async function verify(...args: string[]) {
-  const { code, stdout, stderr } = await imsyncRun(['verify', ...args, '--json'], fleet.env);
+  return verifyAt({}, ...args);
+}
+
+async function verifyAt(env: Record<string, string>, ...args: string[]) {
+  const { code, stdout, stderr } = await imsyncRun(['verify', ...args, '--json'], { ...fleet.env, ...env });
   return { code, stderr, counts: (stdout === '' ? {} : JSON.parse(stdout).counts) as Record<string, number> };
 }
 
@@ -78,6 +83,35 @@ test('a row of a robot is rejected and not counted as imported, because its acco
   expect(counts).toMatchObject({ rows: 2, imported: 1, rejected: 1, enqueued: 0 });
   expect(await readFile(missing, 'utf8')).toMatch(/^line,.*\n2,.*no Type.*IMSYNC_API=legacy.*,bot0,1\n$/);
 }, 60_000);
+
+test.each([
+  ['403', page(403)],
+  ['70500', apiError(70500)],
+])(
+  'a user whose checks fail could not be asked for, and all others are looked up: %s',
+  async (name, answer) => {
+    await fleet.addUsers(250, `of${name}n`);
+    await fleet.drained();
+    const bad = `of${name}n13`;
+    const gateway = await startGateway(fleet.simulator.url);
+    gateway.setRule(({ userIds }) => (userIds.includes(bad) ? answer : undefined));
+    const path = join(folder, `apart-${name}.csv`);
+    const rows = Array.from({ length: 260 }, (_, i) => `of${name}n${i}\n`);
+    await writeFile(path, `userId\n${rows.join('')}`);
+    const missing = join(folder, `apart-${name}-missing.csv`);
+    const { code, counts } = await verifyAt(
+      { IMSYNC_BASE_URL: gateway.url },
+      path,
+      '--missing-file',
+      missing,
+    );
+    await gateway.close();
+    expect(code).toBe(1);
+    expect(counts).toMatchObject({ rows: 260, imported: 249, missing: 10, unasked: 1 });
+    expect(await readFile(missing, 'utf8')).toMatch(new RegExp(`^15,.*${name}.*,${bad}$`, 'm'));
+  },
+  90_000,
+);
 
 test('a Redis that is out of reach ends with 3 and a sentence', async () => {
   const path = join(folder, 'one.csv');

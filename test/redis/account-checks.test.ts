@@ -9,25 +9,39 @@ import { createSlotClient } from '../../src/pace/slot.ts';
 import { SlotQueue } from '../../src/pace/slot-queue.ts';
 import { type AccountChecks, createAccountChecks } from '../../src/tasks/account-checks.ts';
 import { eventually } from '../support/eventually.ts';
+import {
+  apiError,
+  type Gateway,
+  type GatewayAnswer,
+  type GatewayRule,
+  page,
+  startGateway,
+} from '../support/gateway.ts';
 import { callUrl, postJson, simulatorForTest, TEST_APP, userSigForTest } from '../support/simulator.ts';
 import { type Stage, useStages } from './stage.ts';
 
 const fresh = useStages();
 let simulator: Simulator;
+let gateway: Gateway;
 const open: { checks: AccountChecks; client: ImClient }[] = [];
 
 beforeAll(async () => {
   simulator = await simulatorForTest();
+  gateway = await startGateway(simulator.url);
 });
 afterEach(() => {
   for (const { checks, client } of open.splice(0)) {
     checks.close();
     client.close();
   }
+  gateway.setRule(undefined);
   simulator.setFaults({});
   simulator.reset();
 });
-afterAll(() => simulator.close());
+afterAll(async () => {
+  await gateway.close();
+  await simulator.close();
+});
 
 interface Asker extends Stage {
   readonly checks: AccountChecks;
@@ -37,7 +51,14 @@ interface Asker extends Stage {
 }
 
 async function asker(
-  options: { perSecond?: number; maxFailures?: number; sig?: () => string; missFirst?: boolean } = {},
+  options: {
+    perSecond?: number;
+    maxFailures?: number;
+    sig?: () => string;
+    missFirst?: boolean;
+    callTimeoutMs?: number;
+    behindGateway?: boolean;
+  } = {},
 ): Promise<Asker> {
   const stage = fresh();
   const { redis, keys } = stage;
@@ -47,11 +68,11 @@ async function asker(
   const slots = createSlotClient(redis, keys, 'account_check', createRedisClock(), spacing);
   const again: [number, number][] = [];
   const client = createImClient({
-    baseUrl: simulator.url,
+    baseUrl: options.behindGateway ? gateway.url : simulator.url,
     sdkAppId: TEST_APP.sdkAppId,
     adminId: TEST_APP.adminId,
     userSig: options.sig ?? (() => userSigForTest()),
-    callTimeoutMs: 5_000,
+    callTimeoutMs: options.callTimeoutMs ?? 5_000,
   });
   const own: { signatures: number } = { signatures: 0 };
   const slotQueue = new SlotQueue({
@@ -215,7 +236,8 @@ test('20 refusals in a row end the checks; a success resets their count', async 
       expect((await checks.ask(['a'])).get('a')).toMatchObject({ kind: 'refused' });
     expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
   }
-  refuse(20);
+  // A known account is refused, too, so the accounts are not the cause.
+  refuse(10_000);
   await expect(checks.ask(Array.from({ length: 32 }, (_, i) => `u${i}`))).rejects.toMatchObject({
     name: 'ChecksRefusedError',
     verdict: { errorCode: 70402 },
@@ -259,4 +281,162 @@ test('sends nothing while paused, goes on when resumed, and rejects waiting asks
   checks.close();
   await expect(waiting).rejects.toMatchObject({ name: 'ChecksClosedError' });
   expect(calls()).toBe(1);
+}, 60_000);
+
+/** Hundreds of IDs, as `imsync import` and `imsync verify` ask for them: all at the same time. */
+function hundreds(count: number): string[][] {
+  return Array.from({ length: count }, (_, batch) => Array.from({ length: 100 }, (_, i) => `u${batch}-${i}`));
+}
+
+async function askAll({ checks }: Asker, batches: readonly (readonly string[])[]) {
+  const answers = await Promise.all(batches.map((userIds) => checks.ask(userIds)));
+  return new Map(answers.flatMap((found) => [...found]));
+}
+
+/** Answers each call that holds one of the IDs. Counts them. */
+function failing(ids: readonly string[], answer: GatewayAnswer): GatewayRule & { calls: number } {
+  const bad = new Set(ids);
+  const rule: GatewayRule & { calls: number } = Object.assign(
+    ({ userIds }: { userIds: readonly string[] }) => {
+      if (!userIds.some((userId) => bad.has(userId))) return undefined;
+      rule.calls++;
+      return answer;
+    },
+    { calls: 0 },
+  );
+  gateway.setRule(rule);
+  return rule;
+}
+
+describe('a fault that follows one user ends with that user, and the others get their verdict', () => {
+  const answers: [string, GatewayAnswer, RegExp][] = [
+    ['403', page(403), /^HTTP 403/],
+    ['70500', apiError(70500), /70500/],
+    ['silence', { kind: 'silence' }, /no answer in time/],
+    ['a connection that breaks', { kind: 'reset' }, /broke/],
+    ['503', page(503), /^HTTP 503/],
+    ['70003', apiError(70003), /70003/],
+    ['a code of no table', apiError(79999), /79999/],
+    ['70402', apiError(70402), /70402/],
+    ['429', page(429), /^HTTP 429/],
+  ];
+  const places = ['u0-13', 'u3-50'];
+  test.each(
+    answers.flatMap(([name, answer, words]) => places.map((id) => [name, id, answer, words] as const)),
+  )(
+    '%s for %s of 500',
+    async (_name, bad, answer, words) => {
+      const asking = await asker({ behindGateway: true, callTimeoutMs: 400 });
+      const rule = failing([bad], answer);
+      const found = await askAll(asking, hundreds(5));
+      expect(found.size).toBe(500);
+      expect(found.get(bad)).toMatchObject({ kind: 'refused', errorInfo: expect.stringMatching(words) });
+      expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(499);
+      expect(rule.calls).toBeLessThanOrEqual(14);
+      // Five hundreds, and what tells the users of one apart.
+      expect(gateway.calls().length - before()).toBeLessThanOrEqual(5 + 30);
+    },
+    60_000,
+  );
+
+  let callsBefore = 0;
+  beforeEach(() => {
+    callsBefore = gateway.calls().length;
+  });
+  const before = (): number => callsBefore;
+
+  test('of 3 users and nobody else', async () => {
+    const asking = await asker({ behindGateway: true });
+    failing(['b'], page(403));
+    const found = await asking.checks.ask(['a', 'b', 'c']);
+    expect([...found].map(([userId, { kind }]) => [userId, kind]).sort()).toEqual([
+      ['a', 'missing'],
+      ['b', 'refused'],
+      ['c', 'missing'],
+    ]);
+  }, 60_000);
+
+  test('several in each hundred', async () => {
+    const asking = await asker({ behindGateway: true });
+    const batches = hundreds(4);
+    const bad = batches.flatMap((batch) => [3, 4, 25, 47, 68, 99].map((i) => batch[i] as string));
+    failing(bad, page(403));
+    const found = await askAll(asking, batches);
+    const refused = [...found].filter(([, { kind }]) => kind === 'refused').map(([userId]) => userId);
+    expect(refused.sort()).toEqual([...bad].sort());
+    expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(400 - bad.length);
+  }, 60_000);
+
+  test('forty refused with 70402 one after the other', async () => {
+    const asking = await asker({ behindGateway: true });
+    const [batch = []] = hundreds(1);
+    failing(batch.slice(20, 60), apiError(70402));
+    const found = await askAll(asking, [batch]);
+    expect([...found.values()].filter(({ kind }) => kind === 'refused')).toHaveLength(40);
+    expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(60);
+  }, 60_000);
+});
+
+describe('what everybody gets blames nobody', () => {
+  test('a fault of the app at the very first calls ends them', async () => {
+    const asking = await asker({ behindGateway: true });
+    gateway.setRule(() => page(403));
+    await expect(askAll(asking, hundreds(5))).rejects.toMatchObject({
+      name: 'ChecksRefusedError',
+      verdict: { class: 'app', httpStatus: 403 },
+    });
+  }, 60_000);
+
+  test('a transient fault of everybody, while the very first call of one user gets 403', async () => {
+    const asking = await asker({ behindGateway: true });
+    const untilMs = performance.now() + 2_000;
+    gateway.setRule(({ userIds, atMs }) => {
+      if (userIds.includes('u0-13')) return page(403);
+      return atMs < untilMs ? apiError(70500) : undefined;
+    });
+    const found = await askAll(asking, hundreds(2));
+    expect(found.get('u0-13')).toMatchObject({ kind: 'refused' });
+    expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(199);
+  }, 60_000);
+
+  test.each([
+    ['403', page(403)],
+    ['70500', apiError(70500)],
+    ['silence', { kind: 'silence' } as const],
+  ])(
+    '%s for 4 s, while users are told apart: all the others get their verdict afterwards',
+    async (_name, answer) => {
+      const asking = await asker({ behindGateway: true, callTimeoutMs: 400 });
+      await asking.checks.ask(['known']);
+      let calls = 0;
+      let endsAtMs = Number.POSITIVE_INFINITY;
+      gateway.setRule(({ userIds, atMs }) => {
+        const isBad = userIds.includes('u1-7');
+        // It begins when the first part of the hundred has failed.
+        if (isBad && ++calls === 3) endsAtMs = atMs + 4_000;
+        return isBad || (calls >= 3 && atMs < endsAtMs) ? answer : undefined;
+      });
+      const found = await askAll(asking, hundreds(3));
+      expect(found.get('u1-7')).toMatchObject({ kind: 'refused' });
+      expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(299);
+    },
+    120_000,
+  );
+
+  test('every fifth call fails by chance', async () => {
+    const asking = await asker({ behindGateway: true });
+    let calls = 0;
+    gateway.setRule(() => (++calls % 5 === 0 ? apiError(70500) : undefined));
+    const found = await askAll(asking, hundreds(10));
+    expect([...found.values()].filter(({ kind }) => kind === 'missing')).toHaveLength(1_000);
+  }, 120_000);
+});
+
+test('a close while users are told apart rejects at once', async () => {
+  const asking = await asker({ behindGateway: true });
+  failing(['u0-1'], page(503));
+  const asked = askAll(asking, hundreds(2));
+  await eventually('it is waiting', () => asking.again.length > 0);
+  asking.checks.close();
+  await expect(asked).rejects.toMatchObject({ name: 'ChecksClosedError' });
 }, 60_000);

@@ -1,7 +1,7 @@
 import { userText } from '../../src/cli/user/user.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createHoldState } from '../../src/pace/hold/hold-state.ts';
-import type { Presence } from '../../src/tasks/account-checks.ts';
+import type { Presence } from '../../src/tasks/check-users.ts';
 import { findUser, type UserReport } from '../../src/tasks/find-user.ts';
 import { type Fate, settlementBy } from './settlements.ts';
 import { callOf, type Stage, user, users, useStages } from './stage.ts';

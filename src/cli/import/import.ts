@@ -18,6 +18,7 @@ Ctrl-C stops after the current step. The same command continues where it stopped
 checkpoint is kept beside the file. Rows that are added twice do no harm.
 
 Rows that cannot be imported go to the reject file with their line and the reason. Correct that file and import it.
+Users whose account_check fails while it succeeds for others are not imported, and their rows go there, too.
 They are not dead letters. A dead letter is an account that the API refuses: see imsync dlq.
 
 Exit codes: 0 all rows are added or have an account already (with --wait: are imported); 1 some are not, or the file

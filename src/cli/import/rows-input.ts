@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { ChecksRefusedError } from '../../tasks/account-checks.ts';
 import { CheckpointError, type RejectShape } from '../../tasks/backfill/import-files.ts';
 import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
+import { ChecksRefusedError } from '../../tasks/check-caller.ts';
 import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
 import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
 import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';

@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts';
 import type { FleetState, HoldState } from '../../pace/hold/hold-state.ts';
 import { isDatabaseRefused } from '../../redis/database.ts';
-import { verdictWords } from '../../tasks/account-checks.ts';
 import { type Backfill, type BackfillReport, openBackfill } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';
+import { verdictWords } from '../../tasks/check-caller.ts';
 import { notReached, readTextFile } from '../context.ts';
 import type { RowsRun } from './rows-input.ts';
 
@@ -42,6 +42,9 @@ export interface StallReporter {
   close(): void;
 }
 
+/** `api`: account_check succeeds for nobody. `api for some`: it fails for some users only. */
+type ObstacleOrApi = Obstacle | 'api' | 'api for some';
+
 /** The name of an obstacle and a sentence about it. */
 type Stall = readonly [name: string, text: string];
 
@@ -50,7 +53,7 @@ const LOOK_MS = 1_000;
 const BUSY_LOOKS = 10;
 
 function createStallReporter(say: (text: string) => void): StallReporter {
-  let obstacle: { readonly kind: Obstacle | 'api'; readonly why: string } | undefined;
+  let obstacle: { readonly kind: ObstacleOrApi; readonly why: string } | undefined;
   /** The name of the obstacle that was said last; '' for none. */
   let said = '';
   let isReading = false;
@@ -64,8 +67,8 @@ function createStallReporter(say: (text: string) => void): StallReporter {
       obstacle(kind, why = '') {
         obstacle = kind === undefined ? undefined : { kind, why };
       },
-      again(verdict, waitMs) {
-        if (waitMs > 0) obstacle = { kind: 'api', why: verdictWords(verdict) };
+      again(verdict, waitMs, othersPass) {
+        if (waitMs > 0) obstacle = { kind: othersPass ? 'api for some' : 'api', why: verdictWords(verdict) };
       },
       answered() {
         if (obstacle?.kind === 'api') obstacle = undefined;
@@ -83,8 +86,11 @@ function createStallReporter(say: (text: string) => void): StallReporter {
         const now = rows();
         idleLooks = now === before ? idleLooks + 1 : 0;
         before = now;
-        if (idleLooks === 0) tell(['', 'Continuing.']);
-        else if (obstacle?.kind === 'redis') tell(redisStall(obstacle.why));
+        if (idleLooks === 0) {
+          tell(['', 'Continuing.']);
+          // Successes do not end it: calls for other users succeed all the while.
+          if (obstacle?.kind === 'api for some') obstacle = undefined;
+        } else if (obstacle?.kind === 'redis') tell(redisStall(obstacle.why));
         else if (!isReading) {
           isReading = true;
           hold
@@ -119,12 +125,17 @@ function stoppedStall({ hold, pause }: FleetState): Stall | undefined {
 }
 
 function obstacleStall(
-  kind: Obstacle | 'api' | undefined,
+  kind: ObstacleOrApi | undefined,
   why: string | undefined,
   isLong: boolean,
 ): Stall | undefined {
   if (kind === 'api')
     return ['api', `account_check does not succeed (${why}). It is tried again until it does.`];
+  if (kind === 'api for some')
+    return [
+      'users apart',
+      `account_check does not succeed for some users, but for others (${why}). They are told apart; those who fail alone are counted as not checked.`,
+    ];
   if (kind === 'memory')
     return [
       'memory',

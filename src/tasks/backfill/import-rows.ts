@@ -1,5 +1,6 @@
 import type { UserInput } from '../../event/fields.ts';
-import type { AccountChecks, Presence } from '../account-checks.ts';
+import type { AccountChecks } from '../account-checks.ts';
+import type { Presence } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
 import type { Checkpoint, ImportCounts, Reject, RejectFile } from './import-files.ts';
 import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder, type RowRules } from './validate-rows.ts';
@@ -141,6 +142,7 @@ function advanced(checkpoint: Checkpoint, more: ImportCounts, rejectBytes: numbe
 
 /** Why a row is not decided: account_check refused, or gave no verdict. */
 export function noVerdictReason(found: Extract<Presence, { kind: 'refused' }> | undefined): string {
-  const why = found === undefined ? '' : `: ${found.errorCode} ${found.errorInfo}`;
+  const code = found === undefined || found.errorCode === 0 ? '' : `${found.errorCode} `;
+  const why = found === undefined ? '' : `: ${code}${found.errorInfo}`;
   return `account_check does not say whether the account is there${why}`;
 }

@@ -1,7 +1,8 @@
 import type { UserInput } from '../../event/fields.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import type { AccountChecks, Presence } from '../account-checks.ts';
+import type { AccountChecks } from '../account-checks.ts';
+import type { Presence } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
 import { noVerdictReason, presenceOf } from './import-rows.ts';
 import {

@@ -1,8 +1,8 @@
 import type { UserInput } from '../../../../src/event/fields.ts';
-import type { Presence } from '../../../../src/tasks/account-checks.ts';
 import { type Checkpoint, newCheckpoint, type Reject } from '../../../../src/tasks/backfill/import-files.ts';
 import { importRows } from '../../../../src/tasks/backfill/import-rows.ts';
 import { addWithin } from '../../../../src/tasks/backfill/stream-writer.ts';
+import type { Presence } from '../../../../src/tasks/check-users.ts';
 import type { Row } from '../../../../src/tasks/rows/columns.ts';
 
 const START = newCheckpoint('i');
