@@ -23,6 +23,8 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY config ./config
 COPY --from=build /app/dist ./dist
+# For `docker exec`: the verbs by their name.
+RUN ln -s /app/dist/cli.js /usr/local/bin/imsync && chmod 755 dist/cli.js
 USER node
 EXPOSE 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
