@@ -12,14 +12,14 @@ import { type Stage, setStage } from '../support/stage.ts';
 
 /**
  * The alerts, in promtool and in a real Prometheus that scrapes real workers. Skipped where Debian's package `prometheus` is
- * not installed, unless IMSYNC_TEST_PROMETHEUS is `must`.
+ * not installed, unless TEST_PROMETHEUS is `must`.
  */
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const isHere = (process.env.PATH ?? '')
   .split(delimiter)
   .some((folder) => existsSync(join(folder, 'promtool')));
-const describeHere = isHere || process.env.IMSYNC_TEST_PROMETHEUS === 'must' ? describe : describe.skip;
+const describeHere = isHere || process.env.TEST_PROMETHEUS === 'must' ? describe : describe.skip;
 const alertsFile = join(root, 'deploy/prometheus-alerts.yml');
 
 test('the dashboard is the one that scripts/dashboard.ts makes', () => {

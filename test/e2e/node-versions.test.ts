@@ -6,11 +6,11 @@ import { promisify } from 'node:util';
 
 /**
  * The demo on each Node that `engines` allows: Redis, simulator, two workers, faults of every kind, and its own audit at the end.
- * IMSYNC_TEST_NODES: programs of other versions, as PATH lists folders. `.ci/run` installs them.
+ * TEST_NODES: programs of other versions, as PATH lists folders. `.ci/run` installs them.
  */
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const others = (process.env.IMSYNC_TEST_NODES ?? '').split(delimiter).filter((path) => path !== '');
+const others = (process.env.TEST_NODES ?? '').split(delimiter).filter((path) => path !== '');
 const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 test('each major version that is supported is run, or this is not the machine for it', async () => {

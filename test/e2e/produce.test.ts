@@ -11,7 +11,7 @@ import { type Stage, setStage } from '../support/stage.ts';
 
 /**
  * Every program in docs/produce.md runs as it stands there, against a real Redis: only the address is another one. A language
- * that is not on this machine is skipped, unless IMSYNC_TEST_LANGUAGES is `all`.
+ * that is not on this machine is skipped, unless TEST_LANGUAGES is `all`.
  */
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +25,7 @@ const LISTENS = 'HTTP intake listens: POST /v1/users, GET /v1/users/{id}, /opena
 const isHere = (program: string): boolean =>
   existsSync(program) ||
   (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
-const mustRun = process.env.IMSYNC_TEST_LANGUAGES === 'all';
+const mustRun = process.env.TEST_LANGUAGES === 'all';
 const testWith = (program: string) => (mustRun || isHere(program) ? test : test.skip);
 
 let stage: Stage;
