@@ -98,7 +98,7 @@ export interface ProducerOptions {
   readonly redis?: Partial<RedisSettings>;
   /**
    * The workers' IMSYNC_API. If given, the producer refuses a robot (`type` 1) unless it is `legacy`, and
-   * checks the fields of hosted mode. If not, robots pass here, and other workers dead-letter them.
+   * checks hosted mode's fields. If not, robots pass here, and workers of another form dead-letter them.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
   /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
