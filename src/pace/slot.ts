@@ -118,8 +118,7 @@ export function createSlotClient(
     const askedAtMs = performance.now();
     const reply = await run(...question);
     lead.saw(performance.now() - clock.toLocalMs(Number(reply[1]) / 1000));
-    // The spread stands last: in the first place it would make hidden classes with each answer (decision 94).
-    return { epoch: String(reply[2] ?? ''), askedAtMs, ...answerOf(reply, keys, clock) };
+    return answerOf(reply, askedAtMs, keys, clock);
   };
 
   return {
@@ -158,7 +157,14 @@ export function createSlotClient(
   };
 }
 
-function answerOf([word, , epoch, ...facts]: Reply, keys: Keys, clock: RedisClock): SlotAnswer {
+function answerOf(
+  [word, , told, ...facts]: Reply,
+  askedAtMs: number,
+  keys: Keys,
+  clock: RedisClock,
+): Answered {
+  const epoch = String(told ?? '');
+  // Literals without a spread, which would make hidden classes with each answer (decision 94).
   switch (word) {
     case 'slot': {
       const [index, time, probe, heldMs, number, rate, next] = facts;
@@ -166,24 +172,24 @@ function answerOf([word, , epoch, ...facts]: Reply, keys: Keys, clock: RedisCloc
       const slot: Slot = {
         atRedisMs,
         atLocalMs: clock.slotAtLocalMs(atRedisMs),
-        epoch: String(epoch),
+        epoch,
         probe: Number(probe) === 1,
         heldMs: Number(heldMs),
         number: String(number),
         ratePerSecond: Number(rate),
       };
-      return { kind: word, index: Number(index), slot, nextMs: Number(next) / 1000 };
+      return { kind: word, epoch, askedAtMs, index: Number(index), slot, nextMs: Number(next) / 1000 };
     }
     case 'later':
-      return { kind: word, waitMs: Number(facts[0]) / 1000 };
+      return { kind: word, epoch, askedAtMs, waitMs: Number(facts[0]) / 1000 };
     case 'held': {
       const wanted = String(facts[1] ?? '').slice(keys.callPrefix.length);
-      return { kind: word, waitMs: Number(facts[0]) / 1000, wanted };
+      return { kind: word, epoch, askedAtMs, waitMs: Number(facts[0]) / 1000, wanted };
     }
     case 'paused':
-      return { kind: word };
+      return { kind: word, epoch, askedAtMs };
     case 'lost':
-      return { kind: word, index: Number(facts[0]) };
+      return { kind: word, epoch, askedAtMs, index: Number(facts[0]) };
     default:
       throw new Error(`slot.lua answered ${word}, which this version does not know: a bug, please report it`);
   }
