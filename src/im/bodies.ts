@@ -32,12 +32,14 @@ export function encodeImport(command: ImportCommand, form: ApiForm, accounts: re
   checkItems(command, users);
   documentedPerSecond(form, command);
   if (command === 'multiaccount_import') {
-    return JSON.stringify(form === 'legacy' ? { Accounts: users } : { AccountList: accounts.map(newForm) });
+    return JSON.stringify(
+      form === 'legacy' ? { Accounts: users } : { AccountList: accounts.map(currentForm) },
+    );
   }
   const [account] = accounts;
   if (account === undefined) throw new RangeError(`${command} needs an account`);
   if (command === 'register_account_v1') return JSON.stringify(hostedForm(account));
-  return JSON.stringify(form === 'legacy' ? oldForm(account) : newForm(account));
+  return JSON.stringify(form === 'legacy' ? legacyForm(account) : currentForm(account));
 }
 
 /** Encodes the body of account_check. Throws a RangeError as `encodeImport` does. */
@@ -56,11 +58,11 @@ function checkItems(command: CommandName, userIds: readonly string[]): void {
   }
 }
 
-function newForm({ userId, nick, faceUrl }: Account): object {
+function currentForm({ userId, nick, faceUrl }: Account): object {
   return { UserID: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl) };
 }
 
-function oldForm({ userId, nick, faceUrl, type }: Account): object {
+function legacyForm({ userId, nick, faceUrl, type }: Account): object {
   const Type = type === 1 ? 1 : undefined;
   return { Identifier: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl), Type };
 }

@@ -3,7 +3,7 @@
 -- place. Each function needs the keys that it uses.
 --
 -- The fields of a record: v (format), command, class, cutAt, users, events, entries, run; sentAt; and those
--- of keepRecord in settle/record.lua.
+-- of keepRecord in settle/release-or-keep.lua.
 
 local function newCallId()
   return 'c' .. text(redis.call('HINCRBY', keys.books, 'callsCut', 1))

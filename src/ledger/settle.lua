@@ -7,7 +7,7 @@
 -- the event is imported or superseded, dead once more when it is refused once more.
 --
 -- Joined with: record.lua, letters/letter-index.lua, pace/hold/hold-shared.lua, settle/letters.lua,
---   settle/record.lua.
+--   settle/release-or-keep.lua.
 -- Request  callId, run
 --          imported      [userId, eventId, userId, eventId, ...]
 --          superseded    number of older events of imported users

@@ -11,7 +11,7 @@ const settleScript = loadScript(
   'letters/letter-index.lua',
   '../pace/hold/hold-shared.lua',
   'settle/letters.lua',
-  'settle/record.lua',
+  'settle/release-or-keep.lua',
   'settle.lua',
 );
 

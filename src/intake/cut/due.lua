@@ -1,7 +1,7 @@
 -- due: whether what waits is to be cut now. Functions for cut.lua. Back-pressure comes first. Then a call is
 -- due when it is full, when its oldest event has waited for maxWaitMs, or when the system is quiet.
 --
--- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms) of settle/record.lua.
+-- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms) of settle/release-or-keep.lua.
 
 -- Fresh calls of a hold may pass the bound by so many.
 local MOST_FRESH = 50

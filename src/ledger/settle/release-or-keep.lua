@@ -1,4 +1,4 @@
--- record: what a settlement does to the record and to its users. Functions for settle.lua.
+-- release-or-keep: what a settlement does to the record and to its users. Functions for settle.lua.
 
 -- Returns what is parked behind a user to the head of the intake's front, in order. To the head, since a cut
 -- may have stopped in the middle of what the user had there: the part that it parked is older than the part
