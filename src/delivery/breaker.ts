@@ -178,8 +178,8 @@ export class BreakerReporter {
 }
 
 /**
- * A suspect fails as before. However often, that tells nothing of the fleet. A new fault of the app does, but not from a user
- * who failed so often while others passed: some faults answer with another code each time.
+ * A suspect fails as before. However often, that tells nothing of the fleet. A new fault of the app does, but
+ * not from a user who failed so often while others passed: some faults answer with another code each time.
  */
 function isKnownFault({ users }: ApiRequest, verdict: Verdict): boolean {
   const suspicion = users.length === 1 ? users[0]?.suspicion : undefined;

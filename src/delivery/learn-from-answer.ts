@@ -46,7 +46,7 @@ export function learnFromAnswer(
 /** Failures of just these users, while others passed, until they passed too. A canary's count for nobody. */
 function failuresByChance({ unluckyFailures, users, behind }: ApiRequest): number {
   if (behind !== undefined) return 0;
-  // A suspect who passes was taken for one by chance, or was mended. How long that took says nothing of chance.
+  // A suspect who passes was taken for one by chance, or was mended. How long that took says nothing.
   return users[0]?.suspicion ? 1 : unluckyFailures;
 }
 

@@ -284,7 +284,7 @@ class CheckRun {
 
   /** The first wait is short: it is not known yet that nobody passes, and one call tells. */
   #waitMs({ idle, unlucky }: Group, verdict: Verdict, proofs: number, othersPass: boolean): number {
-    // Codes that name the request are believed, whoever gets them.
+    // Codes that name the request are believed, even if others pass.
     if (namesTheRequest(verdict) && !this.#caller.hasWitness) return 0;
     const failures = idle + proofs;
     if (!othersPass && failures > 0) return this.#everybodysWaitMs(verdict, failures);

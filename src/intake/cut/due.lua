@@ -1,7 +1,7 @@
 -- due: whether what waits is to be cut now. Functions for cut.lua. Back-pressure comes first. Then a call is
 -- due when it is full, when its oldest event has waited for maxWaitMs, or when the system is quiet.
 --
--- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms) of settle/release-or-keep.lua.
+-- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms), which settle.lua writes.
 
 -- Fresh calls of a hold may pass the bound by so many.
 local MOST_FRESH = 50
@@ -16,7 +16,7 @@ local function roomForCalls()
   if hold.paused then
     return nil, 'paused'
   end
-  -- Suspected users are retried alone for hours and stop nobody, however many they are: their calls are left out.
+  -- Suspected users are retried alone for hours and stop nobody: their calls are left out, however many.
   local open = redis.call('ZCARD', keys.open) - redis.call('ZCARD', keys.isolated)
   local isFresh = wantsFreshCall(hold) and open < request.maxOpenCalls + MOST_FRESH
   if hold.held and not isFresh then
