@@ -302,6 +302,8 @@ export class CallRun {
 
   #slotClassOf(request: ApiRequest): SlotClass {
     const { record } = this.#claimed;
+    // In the last class, or suspects would be the single probes of a hold before those who may pass.
+    if (request.users.length === 1 && request.users[0]?.suspicion) return 'redrive';
     if (!request.first) return 'split';
     if (record.slotClass === 'redrive') return 'redrive';
     return record.tries + request.failures > 0 ? 'retry' : 'live';

@@ -57,7 +57,7 @@ export async function runRecord(
     const ranBefore = record.tries + request.failures > 0;
     const { slot, answer, durationMs } = await makeCall(
       request,
-      !request.first ? 'split' : ranBefore ? 'retry' : 'live',
+      isSuspect(request) ? 'redrive' : !request.first ? 'split' : ranBefore ? 'retry' : 'live',
     );
     const verdict = verdictOf(request.command, answer);
     const nowMs = slot.atRedisMs + durationMs;
@@ -115,4 +115,8 @@ export async function runRecord(
     return { again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   };
   await runConcurrently(firstRequests(record, settler.remaining, passedAtMs, commands), step);
+}
+
+function isSuspect({ users }: ApiRequest): boolean {
+  return users.length === 1 && users[0]?.suspicion != null;
 }
