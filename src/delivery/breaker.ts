@@ -123,13 +123,13 @@ export class BreakerReporter {
     // If these users alone are refused again and again, it is not the rate. Retry-After was obeyed once.
     const patience = chance.splitAfter() + (retryAfterMs > 0 ? 0 : THROTTLES_MORE);
     if (whose === 'theirs' && request.failures + 1 >= patience) return { kind: 'judge', whose };
-    // Others passed of late: until a second call is refused, Retry-After is for these users alone.
-    const isOwn = whose !== 'unknown';
     // Refused once more while others pass: the rate was lowered for these users before.
     if (whose === 'theirs' && request.failures > 0) {
       report.throttled(request.command, verdict, null);
       return { kind: 'again', how: 'failed', afterMs: Math.min(retryAfterMs, MOST_OWN_WAIT_MS) };
     }
+    // Others passed of late: until a second call is refused, Retry-After is for these users alone.
+    const isOwn = whose !== 'unknown';
     const lowered = verdict.throttles === 'all' ? Object.values(limiters) : [limiters[request.command]];
     const rates = await Promise.all(
       lowered.map((limiter) => limiter?.slots.throttle(slot, isOwn ? 0 : retryAfterMs) ?? null),

@@ -18,7 +18,13 @@ import { makeCall, type SlotReport } from './make-call.ts';
 import { LANDING_MS, retryAtMs } from './policy/backoff.ts';
 import { decide, decideChecked, preflight } from './policy/decide.ts';
 import type { Decision, Whose } from './policy/decision.ts';
-import { type ApiRequest, bodyOf, type PendingUser, pendingByUser } from './policy/pending-user.ts';
+import {
+  type ApiRequest,
+  bodyOf,
+  type PendingUser,
+  pendingByUser,
+  slotClassOf,
+} from './policy/pending-user.ts';
 import { canaryOf, firstRequests, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
 import { Settler } from './settler.ts';
@@ -129,7 +135,7 @@ export class CallRun {
     const limiter = limiters[request.command];
     if (limiter === undefined)
       throw new RangeError(`this worker makes no calls of ${request.command}: a bug`);
-    const slotClass = this.#slotClassOf(request);
+    const slotClass = slotClassOf(request, this.#claimed.record);
     const result = await this.#call(request, slotClass, limiter);
     if (result.kind === 'lost') return LOST;
     if (result.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
@@ -298,15 +304,6 @@ export class CallRun {
       again: decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length,
       requestId: answer.kind === 'api' ? answer.requestId : undefined,
     });
-  }
-
-  #slotClassOf(request: ApiRequest): SlotClass {
-    const { record } = this.#claimed;
-    // In the last class, or suspects would be the single probes of a hold before those who may pass.
-    if (request.users.length === 1 && request.users[0]?.suspicion) return 'redrive';
-    if (!request.first) return 'split';
-    if (record.slotClass === 'redrive') return 'redrive';
-    return record.tries + request.failures > 0 ? 'retry' : 'live';
   }
 
   /** Waits until a call of unknown outcome can no longer take effect. Until then it counts as on the wire. */

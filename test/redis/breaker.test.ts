@@ -7,6 +7,7 @@ import {
 } from '../../src/delivery/policy/pending-user.ts';
 import type { ValidEntry } from '../../src/event/event.ts';
 import type { Verdict } from '../../src/im/verdicts.ts';
+import type { Suspicion } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
 import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
@@ -102,6 +103,12 @@ function users(count: number, changes: Partial<PendingUser> = {}): PendingUser[]
 
 function request(count: number, changes: Partial<ApiRequest> = {}): ApiRequest {
   return { command: BATCH, users: users(count), ...FIRST_CALL, ...changes };
+}
+
+/** The call of a user who failed so often while others passed. */
+function suspectAlone(answer: Pick<Suspicion, 'failures' | 'errorCode' | 'httpStatus'>): ApiRequest {
+  const suspicion = { since: 1, errorInfo: '', hasAccount: false, ...answer };
+  return request(1, { command: SINGLE, users: users(1, { suspicion }) });
 }
 
 function slot(epoch = '0', probe = false): Slot {
@@ -433,15 +440,7 @@ describe('whose fault it is', () => {
   test('a suspect that fails as before, however often, says nothing about the fleet', async () => {
     const s = scene();
     const breaker = s.breaker();
-    const suspicion = {
-      since: 1,
-      failures: 1,
-      errorCode: 70500,
-      httpStatus: 200,
-      errorInfo: '',
-      hasAccount: false,
-    };
-    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const alone = suspectAlone({ failures: 1, errorCode: 70500, httpStatus: 200 });
     const trouble = verdict({ class: 'retry', errorCode: 70500 });
     // Nobody else fails, and nobody passes either.
     for (let i = 0; i < 5; i++)
@@ -466,15 +465,7 @@ describe('whose fault it is', () => {
   test('a suspect who was proved says nothing about the fleet with any code, but an expired signature is renewed', async () => {
     const s = scene();
     const breaker = s.breaker();
-    const suspicion = {
-      since: 1,
-      failures: 3,
-      errorCode: 0,
-      httpStatus: 403,
-      errorInfo: '',
-      hasAccount: false,
-    };
-    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const alone = suspectAlone({ failures: 3, errorCode: 0, httpStatus: 403 });
     const app = verdict({ class: 'app', errorCode: 70003, holdKind: 'credentials' });
     expect(await breaker.report(alone, app, 0, slot())).toMatchObject({ kind: 'judge' });
     expect((await s.hold.read()).hold).toBeNull();
@@ -485,15 +476,7 @@ describe('whose fault it is', () => {
   test('a suspect as the probe of a hold: the next probe follows soon, and the gap does not grow', async () => {
     const s = scene();
     const breaker = s.breaker();
-    const suspicion = {
-      since: 1,
-      failures: 3,
-      errorCode: 0,
-      httpStatus: 403,
-      errorInfo: '',
-      hasAccount: false,
-    };
-    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const alone = suspectAlone({ failures: 3, errorCode: 0, httpStatus: 403 });
     const probe = await heldWithProbe(s);
     await s.stage.redis.hset(s.stage.keys.hold, 'probeGapMs', '15000');
     await breaker.report(alone, verdict({ class: 'app', errorCode: 0, httpStatus: 403 }), 0, probe);
@@ -505,15 +488,7 @@ describe('whose fault it is', () => {
   test('a refusal that names the account leaves a suspect as it was: its failures still count', async () => {
     const s = scene();
     const breaker = s.breaker();
-    const suspicion = {
-      since: 1,
-      failures: 1,
-      errorCode: 79999,
-      httpStatus: 200,
-      errorInfo: '',
-      hasAccount: false,
-    };
-    const alone = request(1, { command: SINGLE, users: users(1, { suspicion }) });
+    const alone = suspectAlone({ failures: 1, errorCode: 79999, httpStatus: 200 });
     const unlisted = verdict({ class: 'unknown', errorCode: 79999 });
     await breaker.report(request(1), verdict({ class: 'account', errorCode: 70399 }), 0, slot());
     await breaker.report(request(2), verdict({ class: 'done' }), 2, slot());

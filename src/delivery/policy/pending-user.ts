@@ -8,7 +8,8 @@ import {
 } from '../../im/bodies.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
-import type { Attempt, Suspicion } from '../../ledger/record.ts';
+import type { Attempt, CallRecord, Suspicion } from '../../ledger/record.ts';
+import type { SlotClass } from '../../pace/budget.ts';
 
 /** A user of a call, with the events that could still give them their account, newest first; never empty. */
 export interface PendingUser {
@@ -146,4 +147,18 @@ export function bodyOf({ command, users }: ApiRequest, form: ApiForm): string {
   return command === 'account_check'
     ? encodeCheck(users.map(({ userId }) => userId))
     : encodeImport(command, form, users.map(accountOf));
+}
+
+/**
+ * In which class a request waits for its slot. Suspects wait in the last one: in a hold they would else be the
+ * single probes, over and over, before those who may pass.
+ */
+export function slotClassOf(
+  { users, first, failures }: ApiRequest,
+  { slotClass, tries }: Pick<CallRecord, 'slotClass' | 'tries'>,
+): SlotClass {
+  if (users.length === 1 && users[0]?.suspicion) return 'redrive';
+  if (!first) return 'split';
+  if (slotClass === 'redrive') return 'redrive';
+  return tries + failures > 0 ? 'retry' : 'live';
 }

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import {
+  type ApiRequest,
   accountOf,
   FIRST_CALL,
   hasProfile,
   newestOf,
   requestsOf,
+  slotClassOf,
 } from '../../../src/delivery/policy/pending-user.ts';
 import { commands, entryLists, entryOf, pendingUserOf, pendingUsersOf, verdictFor } from './entries.ts';
 
@@ -90,4 +92,32 @@ it('in hosted mode everybody goes alone', () => {
     ['register_account_v1', 1],
     ['register_account_v1', 1],
   ]);
+});
+
+describe('the slot class of a request', () => {
+  const user = pendingUserOf(entryOf('a', 1));
+  const suspicion = {
+    since: 1,
+    failures: 1,
+    errorCode: 0,
+    httpStatus: 403,
+    errorInfo: '',
+    hasAccount: false,
+  };
+  const classOf = (more: Partial<ApiRequest>, tries = 0, slotClass: 'live' | 'redrive' = 'live') =>
+    slotClassOf({ command: 'account_import', users: [user], ...FIRST_CALL, ...more }, { slotClass, tries });
+
+  it('is that of the record at first, then that of what it is', () => {
+    expect(classOf({})).toBe('live');
+    expect(classOf({ failures: 1 })).toBe('retry');
+    expect(classOf({}, 1)).toBe('retry');
+    expect(classOf({ first: false })).toBe('split');
+    expect(classOf({}, 1, 'redrive')).toBe('redrive');
+  });
+
+  it('is the last one for a suspect, who must not be the probe of a hold before those who may pass', () => {
+    const users = [{ ...user, suspicion }];
+    for (const first of [true, false]) expect(classOf({ users, first })).toBe('redrive');
+    expect(classOf({ users: [...users, user] })).toBe('live');
+  });
 });

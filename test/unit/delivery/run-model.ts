@@ -4,7 +4,7 @@ import type { DeliveryOptions } from '../../../src/delivery/delivery-options.ts'
 import { learnFromAnswer } from '../../../src/delivery/learn-from-answer.ts';
 import { LANDING_MS, retryAtMs } from '../../../src/delivery/policy/backoff.ts';
 import { decide } from '../../../src/delivery/policy/decide.ts';
-import { type ApiRequest, pendingByUser } from '../../../src/delivery/policy/pending-user.ts';
+import { type ApiRequest, pendingByUser, slotClassOf } from '../../../src/delivery/policy/pending-user.ts';
 import { canaryOf, firstRequests } from '../../../src/delivery/policy/split.ts';
 import { runConcurrently, type Step } from '../../../src/delivery/run-concurrently.ts';
 import { Settler } from '../../../src/delivery/settler.ts';
@@ -54,11 +54,7 @@ export async function runRecord(
   });
 
   const step = async (request: ApiRequest): Promise<NextStep> => {
-    const ranBefore = record.tries + request.failures > 0;
-    const { slot, answer, durationMs } = await makeCall(
-      request,
-      isSuspect(request) ? 'redrive' : !request.first ? 'split' : ranBefore ? 'retry' : 'live',
-    );
+    const { slot, answer, durationMs } = await makeCall(request, slotClassOf(request, record));
     const verdict = verdictOf(request.command, answer);
     const nowMs = slot.atRedisMs + durationMs;
     const untilLanded = (): Promise<void> => time.until(slot.atLocalMs + LANDING_MS);
@@ -115,8 +111,4 @@ export async function runRecord(
     return { again, ...(isOver && { end: { kind: 'later', delayMs: 0 } }) };
   };
   await runConcurrently(firstRequests(record, settler.remaining, passedAtMs, commands), step);
-}
-
-function isSuspect({ users }: ApiRequest): boolean {
-  return users.length === 1 && users[0]?.suspicion != null;
 }
