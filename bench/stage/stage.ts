@@ -1,5 +1,5 @@
+import { createHoldState, type HoldState } from '../../src/hold/hold-state.ts';
 import { readTotals, type Totals } from '../../src/ledger/totals.ts';
-import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../../test/support/eventually.ts';

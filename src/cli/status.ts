@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { CallQueues } from '../calls/bullmq/queues.ts';
+import { createHoldState } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
-import { createHoldState } from '../pace/hold/hold-state.ts';
 import { withRedis } from './context.ts';
 import { answerText, isoTime, printResult } from './format.ts';
 

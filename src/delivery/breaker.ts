@@ -1,6 +1,6 @@
+import type { Failing, HoldState, HoldWord } from '../hold/hold-state.ts';
 import { withoutUsers } from '../im/redact.ts';
 import type { Verdict } from '../im/verdicts.ts';
-import type { Failing, HoldState, HoldWord } from '../pace/hold/hold-state.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Chance } from './policy/chance.ts';

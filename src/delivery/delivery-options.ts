@@ -1,10 +1,10 @@
 import type { EventRules } from '../event/event.ts';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { FaultName } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import type { Verdict, VerdictOverrides } from '../im/verdicts.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Admission } from './admission.ts';

@@ -1,5 +1,5 @@
 import type { Verdict } from '../im/verdicts.ts';
-import type { BatchSize } from './batch-size.ts';
+import type { BatchSize } from '../intake/batch-size.ts';
 import type { BreakerVerdict } from './breaker.ts';
 import type { Chance } from './policy/chance.ts';
 import type { Decision } from './policy/decision.ts';

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { Answer } from '../im/answers.ts';
 import type { ImClient, PreparedCall } from '../im/client.ts';
 import { waitUntil } from '../lifecycle/wait.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../pace/budget.ts';
-import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Candidate, Slot, SlotClient } from '../pace/slot.ts';
 import { LANDING_MS } from './policy/backoff.ts';

@@ -1,11 +1,11 @@
+import type { HoldState } from '../hold/hold-state.ts';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { Answer } from '../im/answers.ts';
 import { decodeCheck, encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
-import type { HoldState } from '../pace/hold/hold-state.ts';
-import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { Slot, SlotClient } from '../pace/slot.ts';
 import { sendAtSlot } from './make-call.ts';
 
@@ -29,7 +29,7 @@ export interface ProberOptions {
   readonly signAnew: () => void;
   readonly random: () => number;
   /** A call that waits, with at most 100 of its users; another call at each time. */
-  readonly waitingUsers: () => Promise<{ callId: string; userIds: string[] } | undefined>;
+  readonly waitingUsers: () => Promise<{ recordKey: string; userIds: string[] } | undefined>;
   /** Every probe is a call of the API. `answer` is as it came; the verdict's errorInfo names no user. */
   readonly onProbe: (verdict: Verdict, answer: Answer, durationMs: number) => void;
   readonly onTrouble: (error: Error) => void;
@@ -123,7 +123,7 @@ export class Prober {
     if (verdict.class !== 'done' || answer.kind !== 'api') return this.#conclude(verdict, slot);
     const exists = decodeCheck(answer.body);
     const proves = waiting.userIds.some((userId) => exists.get(userId) === false);
-    await hold.newcomer(slot, waiting.callId, proves);
+    await hold.newcomer(slot, waiting.recordKey, proves);
   }
 
   #judged(answer: Answer, userIds: readonly string[], durationMs: number): Checked {

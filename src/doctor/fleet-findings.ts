@@ -1,8 +1,8 @@
+import { type FleetState, readFleetState } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { readTotals, type Totals } from '../ledger/totals.ts';
 import { readPresence, type WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import { type FleetState, readFleetState } from '../pace/hold/hold-state.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';

@@ -2,7 +2,7 @@
 --
 -- Moves entries off the intake into call records whose membership never changes again.
 --
--- Joined with: ledger/record.lua, pace/hold/hold-shared.lua, cut/due.lua, cut/place.lua.
+-- Joined with: ledger/record.lua, hold/hold-shared.lua, cut/due.lua, cut/place.lua.
 -- Request  CutLimits, maxBytes (of a call) and maxLooked of cut.ts, and
 --          process        that asks
 --          format         of the records
@@ -41,7 +41,7 @@ if inHandRun ~= '' then
 end
 
 -- While many users are refused along with their calls, smaller ones carry more. Something on the way may
--- refuse large bodies (both: delivery/batch-size.ts); entries are longer than bodies.
+-- refuse large bodies (both: intake/batch-size.ts); entries are longer than bodies.
 batch.maxUsers = math.min(request.maxUsers, tonumber(redis.call('HGET', keys.culprits, 'size') or request.maxUsers))
 batch.maxBytes = math.min(request.maxBytes, tonumber(redis.call('GET', keys.bodyLimit) or request.maxBytes))
 

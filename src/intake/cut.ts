@@ -7,7 +7,7 @@ import { askScript, loadScript } from '../redis/script.ts';
 const cutScript = loadScript(
   import.meta.url,
   '../ledger/record.lua',
-  '../pace/hold/hold-shared.lua',
+  '../hold/hold-shared.lua',
   'cut/due.lua',
   'cut/place.lua',
   'cut.lua',

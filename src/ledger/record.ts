@@ -2,7 +2,6 @@ import type { RawEntry } from '../event/event.ts';
 import { hasUserIdForm } from '../event/user-id.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { CommandName } from '../im/commands.ts';
-import type { SlotClass } from '../pace/budget.ts';
 
 /**
  * Format of the call records that this version writes and understands. A record of another format is left for
@@ -47,7 +46,8 @@ export interface Suspicion {
 export interface CallRecord {
   readonly callId: string;
   readonly command: ImportCommand;
-  readonly slotClass: Extract<SlotClass, 'live' | 'redrive'>;
+  /** Class of the slots that its first calls ask for. */
+  readonly slotClass: 'live' | 'redrive';
   /**
    * Its entries as one text, for `entriesOf`: while a call is on its way that costs less to keep than its
    * hundreds of parts. Settled ones leave it; newer ones of suspects join it when a run claims it.

@@ -6,7 +6,7 @@
 -- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
 -- the event is imported or superseded, dead once more when it is refused once more.
 --
--- Joined with: record.lua, letters/letter-index.lua, pace/hold/hold-shared.lua, settle/letters.lua,
+-- Joined with: record.lua, letters/letter-index.lua, hold/hold-shared.lua, settle/letters.lua,
 --   settle/release-or-keep.lua.
 -- Request  callId, run
 --          imported      [userId, eventId, userId, eventId, ...]
@@ -24,7 +24,7 @@
 --   events would appear or vanish: the record is left as it is.
 -- Atomic, so that the books balance at any moment and a run that lost the record changes nothing.
 
-nameKeys('callPrefix', 'owners', 'parkedPrefix', 'parkedCounts', 'open', 'books', 'returned', 'cutter', 'deadPrefix',
+nameKeys('callPrefix', 'owners', 'parkedPrefix', 'parkedCounts', 'open', 'books', 'returned', 'deadPrefix',
   'deadByTime', 'deadByUser', 'deadByCode', 'deadByReason', 'deadUsers', 'deadCounts', 'deadResolved', 'deadRedriving',
   'outcomes', 'replyPrefix', 'hold', 'holdChannel', 'openSince', 'isolated')
 readRequest()

@@ -9,7 +9,7 @@ const settleScript = loadScript(
   import.meta.url,
   'record.lua',
   'letters/letter-index.lua',
-  '../pace/hold/hold-shared.lua',
+  '../hold/hold-shared.lua',
   'settle/letters.lua',
   'settle/release-or-keep.lua',
   'settle.lua',
@@ -70,7 +70,7 @@ export interface Settlement {
   /**
    * When the newest call started in which accounts passed, ms since 1970, Redis's clock; 0 or absent: none
    * did, or the hold has been told already. It ends what went wrong in a row before, and a hold that began
-   * earlier (pace/hold/hold-shared.lua).
+   * earlier (hold/hold-shared.lua).
    */
   readonly passedAtMs?: number;
 }

@@ -1,6 +1,6 @@
+import type { FleetState, HoldState } from '../hold/hold-state.ts';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import { readTotals } from '../ledger/totals.ts';
-import type { FleetState, HoldState } from '../pace/hold/hold-state.ts';
-import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Logger } from './log.ts';

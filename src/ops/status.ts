@@ -1,8 +1,8 @@
 import type { CallQueues } from '../calls/bullmq/queues.ts';
+import { type Hold, type Pause, readFleetState } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { type Quota, spacingMicros } from '../pace/budget.ts';
-import { type Hold, type Pause, readFleetState } from '../pace/hold/hold-state.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotClient } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';

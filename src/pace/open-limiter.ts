@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
+import type { HoldState } from '../hold/hold-state.ts';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { quotaOf, spacingMicros } from './budget.ts';
-import type { HoldState } from './hold/hold-state.ts';
-import type { HoldWatch } from './hold/hold-watch.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createSlotClient, type SlotClient } from './slot.ts';
 import { SlotQueue } from './slot-queue.ts';

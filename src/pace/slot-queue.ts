@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs, SLOT_CLASSES, type SlotClass } from './budget.ts';
-import type { HoldWatch } from './hold/hold-watch.ts';
 import type { Candidate, Slot, SlotAnswer, SlotClient } from './slot.ts';
 
 interface Waiter {

@@ -8,6 +8,8 @@ export type Keys = Readonly<ReturnType<typeof keysOf>>;
 export function keysOf(sdkAppId: number) {
   const tag = `{imsync:${sdkAppId}}`;
   return {
+    /** Never written. It stands for the server that holds the app's keys. */
+    server: `${tag}:server`,
     stream: `${tag}:user-created`,
     returned: `${tag}:returned`,
     owners: `${tag}:owners`,

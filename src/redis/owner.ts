@@ -4,13 +4,13 @@ import type { Keys } from './keys.ts';
 
 /**
  * Questions to the server that holds the app's keys. On Cluster a command without a key goes to any node,
- * whose memory, role and clock may differ; so a script asks there, at a key of the app.
+ * whose memory, role and clock may differ; so a script asks there, at a key that never exists.
  */
 const ASK = 'return redis.call(ARGV[1])';
 
 export async function ownerInfo(redis: RedisClient, keys: Keys): Promise<string> {
   if (!(redis instanceof Cluster)) return redis.info();
-  return String(await redis.eval(ASK, 1, keys.stream, 'INFO'));
+  return String(await redis.eval(ASK, 1, keys.server, 'INFO'));
 }
 
 /** The value of a field of INFO; '' if it is missing. */
@@ -22,7 +22,7 @@ export function infoField(info: string, name: string): string {
 export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<number> {
   const reply =
     redis instanceof Cluster
-      ? ((await redis.eval(ASK, 1, keys.stream, 'TIME')) as (string | number)[])
+      ? ((await redis.eval(ASK, 1, keys.server, 'TIME')) as (string | number)[])
       : await redis.time();
   const [seconds = 0, micros = 0] = reply.map(Number);
   return seconds * 1_000 + micros / 1_000;
@@ -33,5 +33,5 @@ export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<numbe
  * Redis with a full disk answer it. Full memory does not refuse this command. It changes nothing.
  */
 export async function writeNothing(redis: RedisClient, keys: Keys): Promise<void> {
-  await redis.hdel(keys.cutter, '');
+  await redis.hdel(keys.server, '');
 }

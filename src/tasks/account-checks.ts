@@ -1,8 +1,8 @@
 import type { Config, ReadFile } from '../config/config.ts';
+import { createHoldState } from '../hold/hold-state.ts';
+import { watchHold } from '../hold/hold-watch.ts';
 import { openApi } from '../im/open-api.ts';
 import { commandPair } from '../pace/budget.ts';
-import { createHoldState } from '../pace/hold/hold-state.ts';
-import { watchHold } from '../pace/hold/hold-watch.ts';
 import { openLimiter, openSlots } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import type { RedisClient } from '../redis/connect.ts';

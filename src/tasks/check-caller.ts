@@ -2,13 +2,13 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCall } from '../delivery/make-call.ts';
 import { Chance } from '../delivery/policy/chance.ts';
+import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { ApiAnswer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
 import { type Verdict, type VerdictOverrides, verdictOf } from '../im/verdicts.ts';
 import type { SlotClass } from '../pace/budget.ts';
-import type { HoldWatch } from '../pace/hold/hold-watch.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import { type Slot, type SlotClient, withoutRecord } from '../pace/slot.ts';
 

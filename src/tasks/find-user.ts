@@ -1,10 +1,10 @@
 import { compareEventIds } from '../event/event.ts';
 import { checkUserId } from '../event/user-id.ts';
+import { readFleetState } from '../hold/hold-state.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { findLetters, type UserLetters } from '../ledger/letters/letter-store.ts';
 import { type Attempt, attemptsOf, namedUser, type Suspicion } from '../ledger/record.ts';
 import { findPlaces, type UserInCall, type UserPlaces } from '../ledger/user-places.ts';
-import { readFleetState } from '../pace/hold/hold-state.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { Presence } from './check-users.ts';

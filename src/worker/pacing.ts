@@ -1,8 +1,8 @@
 import type { Config } from '../config/config.ts';
+import { createHoldState, type HoldState } from '../hold/hold-state.ts';
+import { type HoldWatch, watchHold } from '../hold/hold-watch.ts';
 import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
 import { commandPair, type Quota, quotasOf, ratePerSecond } from '../pace/budget.ts';
-import { createHoldState, type HoldState } from '../pace/hold/hold-state.ts';
-import { type HoldWatch, watchHold } from '../pace/hold/hold-watch.ts';
 import { type CommandLimiter, openLimiter } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import type { Keys } from '../redis/keys.ts';

@@ -1,7 +1,7 @@
 import type { RuleAction } from '../../simulator/scenario/rule-action.ts';
 import type { Rule } from '../../simulator/scenario/scenario.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { VERDICT_TABLES, type VerdictRow } from '../../src/im/verdict-rows.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Lane, startLane } from '../support/lane.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';

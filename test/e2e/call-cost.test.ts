@@ -1,6 +1,6 @@
 import { type Executed, executedBy } from '../../bench/measure/monitor.ts';
 import { scriptNames, watchCommands } from '../../bench/stage/watch-commands.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Simulator } from '../../simulator/simulator.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { closeRedis, openRedis, whenReady } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { imsyncRun } from '../support/process.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Scenario } from '../../simulator/scenario/scenario.ts';
 import type { ImportSummary } from '../../src/cli/import/run-import.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';

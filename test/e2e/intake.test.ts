@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState, type HoldState } from '../../src/hold/hold-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { type IntakeClient, intakeClient } from '../support/intake.ts';
 import { startLane } from '../support/lane.ts';

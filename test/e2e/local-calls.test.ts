@@ -1,5 +1,5 @@
 import { CallQueues } from '../../src/calls/bullmq/queues.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { audit } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';

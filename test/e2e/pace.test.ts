@@ -1,5 +1,5 @@
 import type { Scenario } from '../../simulator/scenario/scenario.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { imsyncRun } from '../support/process.ts';

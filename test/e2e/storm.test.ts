@@ -1,6 +1,6 @@
 import type { Rule, Scenario } from '../../simulator/scenario/scenario.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { verdictRows } from '../../src/im/verdicts.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';

@@ -1,9 +1,9 @@
 import type { Scenario } from '../../simulator/scenario/scenario.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
+import { watchHold } from '../../src/hold/hold-watch.ts';
 import { createImClient, type ImClient } from '../../src/im/client.ts';
 import { spacingMicros } from '../../src/pace/budget.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
-import { watchHold } from '../../src/pace/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { SlotQueue } from '../../src/pace/slot-queue.ts';

@@ -1,5 +1,5 @@
-import { readBacklog } from '../../src/ledger/open-calls.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
+import { readBacklog } from '../../src/tasks/backfill/backlog.ts';
 import { callsOf, oldForm, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();

@@ -1,4 +1,4 @@
-import { BatchSize } from '../../src/delivery/batch-size.ts';
+import { BatchSize } from '../../src/intake/batch-size.ts';
 import { type CutLimits, cutCalls } from '../../src/intake/cut.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';

@@ -6,10 +6,10 @@ import {
   type PendingUser,
 } from '../../src/delivery/policy/pending-user.ts';
 import type { ValidEntry } from '../../src/event/event.ts';
+import { createHoldState, type HoldState } from '../../src/hold/hold-state.ts';
 import type { Verdict } from '../../src/im/verdicts.ts';
 import type { Suspicion } from '../../src/ledger/record.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient, type Slot, type SlotClient } from '../../src/pace/slot.ts';
 import { eventually } from '../support/eventually.ts';

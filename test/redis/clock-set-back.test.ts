@@ -1,7 +1,7 @@
 import { CallQueues, queueName } from '../../src/calls/bullmq/queues.ts';
 import { sweep } from '../../src/calls/sweep.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { readPresence } from '../../src/ops/presence.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotClient } from '../../src/pace/slot.ts';
 import { forgetUser } from '../../src/tasks/forget-user.ts';

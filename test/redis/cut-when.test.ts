@@ -1,4 +1,4 @@
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { BATCH, callOf, callsOf, oldForm, type Stage, user, users, useStages } from './stage.ts';
 
 const fresh = useStages();
@@ -42,9 +42,9 @@ test('aged: what came back from parking counts from its return', async () => {
   const stage = fresh();
   await stage.redis.rpush(stage.keys.returned, JSON.stringify(['1-1', ...user('ann')]));
   const now = await redisNowMs(stage);
-  await stage.redis.hset(stage.keys.cutter, 'returnedSince', now);
+  await stage.redis.hset(stage.keys.books, 'returnedSince', now);
   expect(await stage.cut(busy)).toMatchObject({ kind: 'linger', waiting: 1 });
-  await stage.redis.hset(stage.keys.cutter, 'returnedSince', now - 60_000);
+  await stage.redis.hset(stage.keys.books, 'returnedSince', now - 60_000);
   expect((await stage.cut(busy)).kind).toBe('cut');
 });
 

@@ -1,6 +1,6 @@
 import { userText } from '../../src/cli/user/user.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import type { Presence } from '../../src/tasks/check-users.ts';
 import { findUser, type UserReport } from '../../src/tasks/find-user.ts';
 import { type Fate, settlementBy } from './settlements.ts';

@@ -1,5 +1,5 @@
-import { createHoldState, type HeardSlot, type HoldState } from '../../src/pace/hold/hold-state.ts';
-import { createHoldWatch, watchHold } from '../../src/pace/hold/hold-watch.ts';
+import { createHoldState, type HeardSlot, type HoldState } from '../../src/hold/hold-state.ts';
+import { createHoldWatch, watchHold } from '../../src/hold/hold-watch.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Stage, useStages } from './stage.ts';
 
@@ -88,7 +88,7 @@ describe('an answer from before the hold, or from before its end', () => {
     ['success', (hold, slot) => hold.success(slot)],
     ['bad', (hold, slot) => hold.bad(slot, 1_000, answer)],
     ['trouble', (hold, slot) => hold.trouble(slot, answer)],
-    ['newcomer', (hold, slot) => hold.newcomer(slot, 'c1', true)],
+    ['newcomer', (hold, slot) => hold.newcomer(slot, 'call:c1', true)],
     ['missed', (hold, slot) => hold.missed(slot)],
   ];
   test.each(operations)('%s changes nothing', async (_, operate) => {
@@ -162,9 +162,9 @@ describe('what ends a hold', () => {
     const { hold } = start();
     await hold.blocked(call('0'), { errorCode: 70398, errorInfo: '', kind: 'quota' });
     expect(await hold.read()).toMatchObject({ proof: 'new' });
-    await hold.newcomer(probe('1'), 'c1', false);
+    await hold.newcomer(probe('1'), 'call:c1', false);
     expect(await hold.success(probe('2'))).toBe('held');
-    await hold.newcomer(probe('2'), 'c1', true);
+    await hold.newcomer(probe('2'), 'call:c1', true);
     expect(await hold.success(probe('3'))).toBe('cleared');
   });
 });

@@ -1,4 +1,4 @@
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient } from '../../src/pace/slot.ts';
 import { closeRedis } from '../../src/redis/connect.ts';

@@ -1,6 +1,6 @@
 import { LANDING_MS } from '../../src/delivery/policy/backoff.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import type { Answer } from '../../src/im/answers.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { apiAnswer, createCallDriver } from '../support/call-driver.ts';

@@ -1,4 +1,4 @@
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { createSlotClient, type SlotAnswer } from '../../src/pace/slot.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';

@@ -185,11 +185,11 @@ describe('parked entries', () => {
     await stage.cut();
     const first = settlementBy(record, (name) => (name === 'ann' ? 'import' : 'stay'));
     const settled = await settle(first);
-    const since = await stage.redis.hget(stage.keys.cutter, 'returnedSince');
+    const since = await stage.redis.hget(stage.keys.books, 'returnedSince');
     expect(settled).toMatchObject({ nowMs: Number(since) });
-    await stage.redis.hset(stage.keys.cutter, 'returnedSince', '1');
+    await stage.redis.hset(stage.keys.books, 'returnedSince', '1');
     await settle(settlementBy({ ...record, packed: packEntries(first.kept?.entries ?? []) }, () => 'import'));
-    expect(await stage.redis.hget(stage.keys.cutter, 'returnedSince')).toBe('1');
+    expect(await stage.redis.hget(stage.keys.books, 'returnedSince')).toBe('1');
   });
 
   test('stay parked while their user stays in the call', async () => {

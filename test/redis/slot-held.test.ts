@@ -1,4 +1,4 @@
-import { createHoldState, type Proof } from '../../src/pace/hold/hold-state.ts';
+import { createHoldState, type Proof } from '../../src/hold/hold-state.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import {
   type Candidate,
@@ -193,7 +193,7 @@ describe('what the probe is, by the proof that is wanted', () => {
     expect(await book.ask([one, two])).toMatchObject({ kind: 'held' });
     const check = slotOf(await book.askForCheck());
     expect(await book.askForCheck()).toMatchObject({ kind: 'held' });
-    await hold.newcomer(check, 'c2', true);
+    await hold.newcomer(check, `${stage.keys.callPrefix}c2`, true);
     expect(await book.ask([one])).toMatchObject({ kind: 'held' });
     expect(await book.askForCheck()).toMatchObject({ kind: 'held' });
     const chosen = await book.ask([one, two]);

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import { createHoldState, type HoldState } from '../../src/pace/hold/hold-state.ts';
-import { type HoldWatch, watchHold } from '../../src/pace/hold/hold-watch.ts';
+import { createHoldState, type HoldState } from '../../src/hold/hold-state.ts';
+import { type HoldWatch, watchHold } from '../../src/hold/hold-watch.ts';
 import { createRedisClock } from '../../src/pace/redis-clock.ts';
 import { type Candidate, createSlotClient, type Slot } from '../../src/pace/slot.ts';
 import { SlotQueue } from '../../src/pace/slot-queue.ts';

@@ -1,5 +1,5 @@
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { settleRecord } from '../../src/ledger/settle.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { apiAnswer, createCallDriver } from '../support/call-driver.ts';
 import { nothing } from './settlements.ts';
 import { BATCH, useStages } from './stage.ts';

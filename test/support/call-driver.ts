@@ -1,10 +1,10 @@
 import { deliver } from '../../src/delivery/deliver.ts';
 import type { DeliveryOptions, DeliveryReport } from '../../src/delivery/delivery-options.ts';
+import type { HoldState, HoldWord } from '../../src/hold/hold-state.ts';
 import type { Answer } from '../../src/im/answers.ts';
 import type { DeliveryCommand, ImportCommand } from '../../src/im/bodies.ts';
 import type { ImClient } from '../../src/im/client.ts';
 import { type CutCall, cutCalls } from '../../src/intake/cut.ts';
-import type { HoldState, HoldWord } from '../../src/pace/hold/hold-state.ts';
 import type { CommandLimiter } from '../../src/pace/open-limiter.ts';
 import type { SlotClient } from '../../src/pace/slot.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';

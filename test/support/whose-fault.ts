@@ -1,5 +1,5 @@
+import { createHoldState } from '../../src/hold/hold-state.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
-import { createHoldState } from '../../src/pace/hold/hold-state.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from './eventually.ts';

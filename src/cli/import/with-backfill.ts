@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import type { FleetState, HoldState } from '../../pace/hold/hold-state.ts';
+import type { FleetState, HoldState } from '../../hold/hold-state.ts';
 import { isDatabaseRefused } from '../../redis/database.ts';
 import { type Backfill, type BackfillReport, openBackfill } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';

@@ -23,7 +23,7 @@ export interface Decision {
   readonly later: readonly PendingUser[];
 }
 
-/** Whose fault a failure without an explaining code is, by the calls of others (pace/hold/hold-state.ts). */
+/** Whose fault a failure without an explaining code is, by the calls of others (hold/hold-state.ts). */
 export type Whose =
   /** Calls of others have passed since these users failed: the fault follows them. */
   | 'theirs'

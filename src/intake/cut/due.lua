@@ -1,7 +1,7 @@
 -- due: whether what waits is to be cut now. Functions for cut.lua. Back-pressure comes first. Then a call is
 -- due when it is full, when its oldest event has waited for maxWaitMs, or when the system is quiet.
 --
--- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms); returnedSince (ms), which settle.lua writes.
+-- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms).
 
 -- Fresh calls of a hold may pass the bound by so many.
 local MOST_FRESH = 50
@@ -36,7 +36,7 @@ end
 
 -- How long the oldest waiting event has waited (ms).
 local function waitedMs(waiting, returned)
-  local since = returned > 0 and tonumber(redis.call('HGET', keys.cutter, 'returnedSince') or 0)
+  local since = returned > 0 and tonumber(redis.call('HGET', keys.books, 'returnedSince') or 0)
   if waiting > returned then
     local head = redis.call('XRANGE', keys.stream, '-', '+', 'COUNT', 1)[1][1]
     local headMs = tonumber(string.match(head, '^%d+'))

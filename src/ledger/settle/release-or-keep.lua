@@ -6,7 +6,7 @@
 local function returnParked(user)
   local parked = keys.parkedPrefix .. user
   if redis.call('LLEN', keys.returned) == 0 then
-    redis.call('HSET', keys.cutter, 'returnedSince', nowText)
+    redis.call('HSET', keys.books, 'returnedSince', nowText)
   end
   local entries = redis.call('LRANGE', parked, 0, -1)
   for k = #entries, 1, -1 do

@@ -1,7 +1,7 @@
 import type { Config, ReadFile } from '../../config/config.ts';
 import type { UserInput } from '../../event/fields.ts';
+import { createHoldState, type HoldState } from '../../hold/hold-state.ts';
 import { commandPair } from '../../pace/budget.ts';
-import { createHoldState, type HoldState } from '../../pace/hold/hold-state.ts';
 import { openSlots } from '../../pace/open-limiter.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
 import { type Keys, keysOf } from '../../redis/keys.ts';

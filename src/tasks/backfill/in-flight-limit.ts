@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Backlog, readBacklog } from '../../ledger/open-calls.ts';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import type { CommandPair } from '../../pace/budget.ts';
 import type { SlotClient } from '../../pace/slot.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-watermark.ts';
+import { type Backlog, readBacklog } from './backlog.ts';
 
 /**
  * How many rows an import may have in flight.

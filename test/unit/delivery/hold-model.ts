@@ -5,7 +5,7 @@ import type {
   HoldState,
   HoldWord,
   Proof,
-} from '../../../src/pace/hold/hold-state.ts';
+} from '../../../src/hold/hold-state.ts';
 
 /** A hold that is on. */
 export interface Held {

@@ -1,9 +1,9 @@
 import { makeCall } from '../../../src/delivery/make-call.ts';
 import { LANDING_MS } from '../../../src/delivery/policy/backoff.ts';
+import { createHoldWatch } from '../../../src/hold/hold-watch.ts';
 import type { Answer } from '../../../src/im/answers.ts';
 import type { ImClient, PreparedCall } from '../../../src/im/client.ts';
 import { MAX_LATE_MS, TOLD_LATE_MS } from '../../../src/pace/budget.ts';
-import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { Candidate, Slot, SlotClient } from '../../../src/pace/slot.ts';
 import type { SlotQueue } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
+import { createHoldWatch } from '../../../src/hold/hold-watch.ts';
 
 function setUp() {
   let now = 1_000;

@@ -1,5 +1,5 @@
+import { createHoldWatch } from '../../../src/hold/hold-watch.ts';
 import { stuckLoops } from '../../../src/ops/liveness.ts';
-import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
 import type { SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
 import { SlotQueue } from '../../../src/pace/slot-queue.ts';
 

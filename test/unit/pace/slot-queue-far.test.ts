@@ -1,4 +1,4 @@
-import { createHoldWatch } from '../../../src/pace/hold/hold-watch.ts';
+import { createHoldWatch } from '../../../src/hold/hold-watch.ts';
 import type { Slot, SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
 import { SlotQueue } from '../../../src/pace/slot-queue.ts';
 import { eventually } from '../../support/eventually.ts';

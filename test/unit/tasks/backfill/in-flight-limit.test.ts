@@ -1,4 +1,4 @@
-import type { Backlog } from '../../../../src/ledger/open-calls.ts';
+import type { Backlog } from '../../../../src/tasks/backfill/backlog.ts';
 import {
   expectedRate,
   headroomOf,

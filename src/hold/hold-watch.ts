@@ -1,5 +1,5 @@
-import { listenOn, type RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import { listenOn, type RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
 
 /**
  * Knows the newest epoch of hold and pause that was heard of in this process, by the channel and by every

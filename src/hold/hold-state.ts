@@ -1,6 +1,6 @@
-import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
-import { askScript, loadScript } from '../../redis/script.ts';
+import type { RedisClient } from '../redis/connect.ts';
+import type { Keys } from '../redis/keys.ts';
+import { askScript, loadScript } from '../redis/script.ts';
 
 /**
  * The hold: a fault of the app is not a fault of its accounts.
@@ -161,12 +161,12 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
     /** Whose fault a refused call seems to be; `lone` only while others have passed of late. */
     compare: (slot: HeardSlot, failing: Failing) => run('compare', slot, failing),
     /**
-     * The check chose the call that is the next probe. `proves`: it holds an account that does not exist yet.
+     * The check chose the call that is the next probe; `recordKey`: the Redis key of its record. `proves`: it holds an account that does not exist yet.
      * One that holds none passes and proves nothing, but makes room for another.
      */
-    newcomer: (slot: HeardSlot, callId: string, proves: boolean) =>
+    newcomer: (slot: HeardSlot, recordKey: string, proves: boolean) =>
       run('newcomer', slot, NO_RECORD, {
-        call: keys.callPrefix + callId,
+        call: recordKey,
         forMs: NEWCOMER_MS,
         proves: proves ? '1' : '0',
       }),
