@@ -1,18 +1,6 @@
-import type { AccountType, IdentifierType } from '../event/event.ts';
+import type { UserCreated } from '../event/event.ts';
 import { type ApiForm, COMMANDS, type CommandName, documentedPerSecond } from './commands.ts';
 import { oneLine } from './redact.ts';
-
-/** An account as a call carries it. A parsed event fits. */
-export interface Account {
-  readonly userId: string;
-  readonly nick?: string;
-  readonly faceUrl?: string;
-  readonly type?: AccountType;
-  /** Hosted mode only. */
-  readonly identifierType?: IdentifierType;
-  /** Hosted mode only. It is a secret. */
-  readonly password?: string;
-}
 
 export type ImportCommand = 'multiaccount_import' | 'account_import' | 'register_account_v1';
 
@@ -27,7 +15,11 @@ export type DeliveryCommand = ImportCommand | 'account_check';
  * Throws a RangeError for mistakes of the caller: no account, more accounts than the command takes, the same
  * user twice (it is not documented which one wins), or a command that the form does not have.
  */
-export function encodeImport(command: ImportCommand, form: ApiForm, accounts: readonly Account[]): string {
+export function encodeImport(
+  command: ImportCommand,
+  form: ApiForm,
+  accounts: readonly UserCreated[],
+): string {
   const users = accounts.map(({ userId }) => userId);
   checkItems(command, users);
   documentedPerSecond(form, command);
@@ -58,16 +50,16 @@ function checkItems(command: CommandName, userIds: readonly string[]): void {
   }
 }
 
-function currentForm({ userId, nick, faceUrl }: Account): object {
+function currentForm({ userId, nick, faceUrl }: UserCreated): object {
   return { UserID: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl) };
 }
 
-function legacyForm({ userId, nick, faceUrl, type }: Account): object {
+function legacyForm({ userId, nick, faceUrl, type }: UserCreated): object {
   const Type = type === 1 ? 1 : undefined;
   return { Identifier: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl), Type };
 }
 
-function hostedForm({ userId, identifierType, password }: Account): object {
+function hostedForm({ userId, identifierType, password }: UserCreated): object {
   return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
 }
 
