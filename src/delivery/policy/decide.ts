@@ -25,7 +25,6 @@ export const TOO_LONG: Verdict = {
   outcomeKnown: true,
   meaning: 'the value of a profile field is too long',
   profileFault: true,
-  signAnew: false,
 };
 /** Calls of others that passed so long before a call count for its parts. */
 const FRESH_MS = 1_000;

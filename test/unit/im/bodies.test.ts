@@ -43,26 +43,6 @@ it('encodes the call of hosted mode', () => {
   });
 });
 
-it('leaves an empty profile field out, since a sent field overwrites', () => {
-  expect(
-    JSON.parse(encodeImport('account_import', 'current', [{ userId: 'a', nick: '', faceUrl: '' }])),
-  ).toEqual({
-    UserID: 'a',
-  });
-});
-
-it('refuses too many, too few and repeated users', () => {
-  const many = Array.from({ length: 101 }, (_, i) => ({ userId: `u${i}` }));
-  expect(() => encodeImport('multiaccount_import', 'current', [])).toThrow(RangeError);
-  expect(() => encodeImport('multiaccount_import', 'current', many)).toThrow(RangeError);
-  expect(() => encodeImport('multiaccount_import', 'current', many.slice(1))).not.toThrow();
-  expect(() => encodeImport('multiaccount_import', 'current', [bo, bo])).toThrow('twice');
-  expect(() => encodeImport('account_import', 'current', [anna, bo])).toThrow(RangeError);
-  expect(() => encodeImport('account_import', 'hosted', [anna])).toThrow(RangeError);
-  expect(() => encodeCheck([])).toThrow(RangeError);
-  expect(() => encodeCheck(['a', 'a'])).toThrow(RangeError);
-});
-
 it('encodes a check', () => {
   expect(JSON.parse(encodeCheck(['a', 'b']))).toEqual({ CheckItem: [{ UserID: 'a' }, { UserID: 'b' }] });
 });
