@@ -100,8 +100,6 @@ export interface ProducerOptions {
    * checks hosted mode's fields. If not, robots pass here, and workers of another form dead-letter them.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
-  /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
-  readonly hosted?: boolean;
   /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
   /**
@@ -152,8 +150,7 @@ export class UserCreatedProducer {
       );
     }
     const keys = keysOf(options.sdkAppId);
-    const form = options.api ?? (options.hosted === true ? 'hosted' : undefined);
-    this.#rules = { adminId: options.adminId ?? 'administrator', form };
+    this.#rules = { adminId: options.adminId ?? 'administrator', form: options.api };
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     const settings: RedisSettings = {
       url: 'redis://127.0.0.1:6379',
