@@ -33,6 +33,8 @@ export interface UserInput {
    * When the user signed up: RFC 3339, milliseconds since 1970, or a Date. It is reported and orders nothing.
    */
   readonly occurredAt?: string | number | Date | null;
+  /** Milliseconds since 1970. `occurredAt` wins over it, and takes milliseconds as well. */
+  readonly occurredAtMs?: number | null;
   /** The Redis channel on which the worker publishes the outcome; up to 200 bytes of printable ASCII. */
   readonly replyTo?: string | null;
   /** W3C trace context. It is carried along. */
@@ -58,7 +60,7 @@ export function toFields(user: UserInput): string[] {
   const written: Partial<Record<FieldName, unknown>> = {
     // Verbs pass the type as text.
     type: Number(user.type) === 0 ? undefined : user.type,
-    occurredAt: readOccurredAtMs(user.occurredAt),
+    occurredAt: readOccurredAtMs(isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt),
   };
   const fields: string[] = [];
   for (const name of KNOWN_FIELDS) {

@@ -100,6 +100,8 @@ export interface ProducerOptions {
    * checks hosted mode's fields. If not, robots pass here, and workers of another form dead-letter them.
    */
   readonly api?: 'current' | 'legacy' | 'hosted';
+  /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
+  readonly hosted?: boolean;
   /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
   /**
@@ -150,7 +152,8 @@ export class UserCreatedProducer {
       );
     }
     const keys = keysOf(options.sdkAppId);
-    this.#rules = { adminId: options.adminId ?? 'administrator', form: options.api };
+    const form = options.api ?? (options.hosted === true ? 'hosted' : undefined);
+    this.#rules = { adminId: options.adminId ?? 'administrator', form };
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     const settings: RedisSettings = {
       url: 'redis://127.0.0.1:6379',

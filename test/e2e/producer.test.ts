@@ -60,6 +60,12 @@ test('a robot is refused if the given API form has no Type, and passes if no for
     ]);
     await told.close();
   }
+  const older = new UserCreatedProducer({ ...options, hosted: true });
+  const bare = await older.addMany([{ userId: 'robot' }]);
+  expect(bare).toMatchObject([
+    { ok: false, error: { problems: [expect.stringMatching(/identifierType/), expect.anything()] } },
+  ]);
+  await older.close();
   const before = (await stored()).length;
   const legacy = new UserCreatedProducer({ ...options, api: 'legacy' });
   await legacy.add(robot);

@@ -32,6 +32,16 @@ it('refuses a known field name in extra', () => {
   expect(() => toFields({ userId: 'a', extra: { userId: 'b' } })).toThrow(RangeError);
 });
 
+it('takes the time of the signup in milliseconds under its older name too', () => {
+  expect(toFields({ userId: 'a', occurredAtMs: 7 })).toEqual(['userId', 'a', 'occurredAt', '7']);
+  expect(toFields({ userId: 'a', occurredAt: 8, occurredAtMs: 7 })).toEqual([
+    'userId',
+    'a',
+    'occurredAt',
+    '8',
+  ]);
+});
+
 it('writes what parseEntry reads', () => {
   const ascii = fc.string({
     minLength: 1,
