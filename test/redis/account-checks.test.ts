@@ -167,7 +167,8 @@ test('keeps the quota of account_check over two processes', async () => {
 }, 60_000);
 
 test('waits out a transient answer and asks again', async () => {
-  simulator.setFaults({ rules: [{ match: { times: 2 }, action: { errorCode: 70169 } }] } as Scenario);
+  // The first one is the user's; the others ask for nobody, to learn whether anybody passes.
+  simulator.setFaults({ rules: [{ match: { times: 3 }, action: { errorCode: 70169 } }] } as Scenario);
   const { checks, again } = await asker();
   expect((await checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
   expect(again.map(([code]) => code)).toEqual([70169, 70169]);
@@ -345,7 +346,7 @@ describe('a fault that follows one user ends with that user, and the others get 
   });
   const before = (): number => callsBefore;
 
-  test('of 3 users and nobody else', async () => {
+  test('of 3 users and nobody else, then of one', async () => {
     const asking = await asker({ behindGateway: true });
     failing(['b'], page(403));
     const found = await asking.checks.ask(['a', 'b', 'c']);
@@ -354,6 +355,8 @@ describe('a fault that follows one user ends with that user, and the others get 
       ['b', 'refused'],
       ['c', 'missing'],
     ]);
+    const another = await asker({ behindGateway: true });
+    expect((await another.checks.ask(['b'])).get('b')).toMatchObject({ kind: 'refused' });
   }, 60_000);
 
   test('several in each hundred', async () => {
