@@ -71,7 +71,7 @@ export async function runRedrive(
           ...(password !== undefined && { password }),
         },
         maxUsers: config.batch.maxSize,
-        usersPerSecond: request.rate ?? run.rate ?? undefined,
+        usersPerSecond: request.rate ?? run.rate ?? Number.POSITIVE_INFINITY,
         maxFailedShare,
         hasRoom: async () => hasRoomForBulk(await memory.look()),
         signal,
