@@ -21,7 +21,7 @@ import { checkUsers, type Presence } from './check-users.ts';
  */
 export interface AccountChecks {
   /**
-   * Takes 1 to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError or
+   * Takes up to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError or
    * ChecksClosedError.
    */
   ask(userIds: readonly string[]): Promise<ReadonlyMap<string, Presence>>;
