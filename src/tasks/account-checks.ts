@@ -22,7 +22,7 @@ import { checkUsers, type Presence } from './check-users.ts';
 export interface AccountChecks {
   /**
    * Takes up to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError or
-   * ChecksClosedError.
+   * AbortError.
    */
   ask(userIds: readonly string[]): Promise<ReadonlyMap<string, Presence>>;
   /** Sends nothing new; pending calls of `ask` reject. */

@@ -25,11 +25,6 @@ export class ChecksRefusedError extends Error {
   }
 }
 
-/** `close` was called. */
-export class ChecksClosedError extends Error {
-  override readonly name = 'ChecksClosedError';
-}
-
 export interface AccountChecksReport {
   /**
    * A call failed and is made again after `waitMs`. Called for each such failure. `othersPass`: calls for
@@ -108,7 +103,7 @@ export class CheckCaller {
     return this.#passedAtMs > Number.NEGATIVE_INFINITY;
   }
 
-  /** Waits for a slot and sends once. Rejects with ChecksClosedError. */
+  /** Waits for a slot and sends once. Rejects with AbortError. */
   async call(userIds: readonly string[]): Promise<CheckCall> {
     const { client, limiter, watch, slotClass, overrides, signAnew, report } = this.options;
     const placed = await makeCall(client, limiter, watch, withoutRecord(slotClass), encodeCheck(userIds), {
@@ -116,7 +111,7 @@ export class CheckCaller {
       missed: (slot) => limiter.slots.giveUp(slot),
     });
     // A call without a record cannot be lost to another run, so the queue was closed.
-    if (placed.kind !== 'answered') throw new ChecksClosedError();
+    if (placed.kind !== 'answered') throw this.#closed.signal.reason;
     const { slot, answer } = placed;
     const found = verdictOf('account_check', answer, overrides);
     const verdict = { ...found, errorInfo: withoutUsers(found.errorInfo, userIds) };
@@ -181,12 +176,10 @@ export class CheckCaller {
     throw new ChecksRefusedError(verdict);
   }
 
-  /** Waits `waitMs` before something is tried again, and reports it. Rejects with ChecksClosedError. */
+  /** Waits `waitMs` before something is tried again, and reports it. Rejects with AbortError. */
   async rest(verdict: Verdict, waitMs: number, othersPass = false): Promise<void> {
     this.options.report.again(verdict, waitMs, othersPass);
-    await sleep(waitMs, undefined, { signal: this.#closed.signal }).catch(() => {
-      throw new ChecksClosedError();
-    });
+    await sleep(waitMs, undefined, { signal: this.#closed.signal });
   }
 
   close(): void {

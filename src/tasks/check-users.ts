@@ -39,7 +39,7 @@ const AGAIN = { baseMs: 1_000, maxMs: 5_000 };
  * everybody's; whose fault it is, others tell (decision 96). Users who fail while others pass are split, down
  * to single ones. A single one whose calls fail several times while others pass is refused. So one user in a
  * hundred takes 18 calls, and a few more to learn whether others pass. Rejects with ChecksRefusedError or
- * ChecksClosedError.
+ * AbortError.
  */
 export async function checkUsers(
   caller: CheckCaller,
