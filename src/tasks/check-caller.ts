@@ -27,10 +27,10 @@ export class ChecksRefusedError extends Error {
 
 export interface AccountChecksReport {
   /**
-   * A call failed and is made again after `waitMs`. Called for each such failure. `othersPass`: calls for
-   * other users succeed, as far as is known, so the fault may be that of the users in this call.
+   * A call failed and is made again after a wait. `othersPass`: calls for other users succeed, as far as is
+   * known, so the fault may be that of the users in this call.
    */
-  again(verdict: Verdict, waitMs: number, othersPass: boolean): void;
+  again(verdict: Verdict, othersPass: boolean): void;
   /** A call succeeded. */
   answered(): void;
 }
@@ -178,13 +178,15 @@ export class CheckCaller {
 
   /** Waits `waitMs` before something is tried again, and reports it. Rejects with AbortError. */
   async rest(verdict: Verdict, waitMs: number, othersPass = false): Promise<void> {
-    this.options.report.again(verdict, waitMs, othersPass);
+    this.options.report.again(verdict, othersPass);
     await sleep(waitMs, undefined, { signal: this.#closed.signal });
   }
 
   close(): void {
     this.#closed.abort();
     this.options.limiter.slotQueue.close();
+    // Nobody needs the answer of a call that is still on the wire.
+    this.options.client.abort();
   }
 }
 

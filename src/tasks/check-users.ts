@@ -2,7 +2,7 @@ import { backoffMs } from '../delivery/policy/backoff.ts';
 import type { ApiAnswer } from '../im/answers.ts';
 import { decodeResults } from '../im/bodies.ts';
 import type { Verdict } from '../im/verdicts.ts';
-import { type CheckCall, type CheckCaller, ChecksRefusedError } from './check-caller.ts';
+import { type CheckCall, CheckCaller, type CheckOptions, ChecksRefusedError } from './check-caller.ts';
 
 /**
  * What account_check says about an account. `refused`: it does not say; `errorCode` is 0 if the API gave
@@ -35,19 +35,39 @@ const LOWERING_THROTTLES = 5;
 const AGAIN = { baseMs: 1_000, maxMs: 5_000 };
 
 /**
- * Asks for users until there is a verdict for each. The class of an answer says what to do if the fault is
- * everybody's; whose fault it is, others tell (decision 96). Users who fail while others pass are split, down
- * to single ones. A single one whose calls fail several times while others pass is refused. So one user in a
- * hundred takes 18 calls, and a few more to learn whether others pass. Rejects with ChecksRefusedError or
- * AbortError.
+ * Asks the API which accounts exist: account_check, at most 100 users a call. Each call takes a slot of
+ * account_check's own budget. So it takes nothing from the imports, and obeys quota, throttle, pause and hold
+ * with the whole fleet: while that is stopped, `ask` waits.
+ *
+ * It sets no hold, since an app may lack the permission to check and import all the same. A fault of the app
+ * ends the checks while no call has succeeded yet; later ones are waited out, as the workers do.
+ *
+ * The class of an answer says what to do if the fault is everybody's; whose fault it is, others tell
+ * (decision 96). Users who fail while others pass are split, down to single ones. A single one whose calls
+ * fail several times while others pass is refused. So one user in a hundred takes 18 calls, and a few more to
+ * learn whether others pass.
  */
-export async function checkUsers(
-  caller: CheckCaller,
-  userIds: readonly string[],
-): Promise<ReadonlyMap<string, Presence>> {
-  const run = new CheckRun(caller);
-  await run.settle(groupOf(userIds));
-  return run.presence;
+export class AccountChecks {
+  readonly #caller: CheckCaller;
+
+  constructor(options: CheckOptions) {
+    this.#caller = new CheckCaller(options);
+  }
+
+  /**
+   * Takes up to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError or
+   * AbortError.
+   */
+  async ask(userIds: readonly string[]): Promise<ReadonlyMap<string, Presence>> {
+    const run = new CheckRun(this.#caller);
+    await run.settle(groupOf(userIds));
+    return run.presence;
+  }
+
+  /** Ends all calls; pending ones of `ask` reject. The client makes no more calls. */
+  close(): void {
+    this.#caller.close();
+  }
 }
 
 function groupOf(userIds: readonly string[]): Group {
@@ -108,10 +128,7 @@ class CheckRun {
       const wasLowered = group.throttles >= LOWERING_THROTTLES;
       // Others pass: the rate, which was lowered often for these users, is not the cause.
       if (!wasLowered || !this.#caller.passedSince(startedAtMs)) await this.#caller.lowerRate(call);
-      if (!wasLowered) {
-        options.report.again(verdict, 0, false);
-        return [{ ...group, throttles: group.throttles + 1 }];
-      }
+      if (!wasLowered) return [{ ...group, throttles: group.throttles + 1 }];
     }
     if (namesTheRequest(verdict))
       return others.length > 0 ? partsOf(group) : this.#refusedAlone(userId, verdict);

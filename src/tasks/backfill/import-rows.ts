@@ -1,6 +1,5 @@
 import type { UserInput } from '../../event/fields.ts';
-import type { AccountChecks } from '../account-checks.ts';
-import type { Presence } from '../check-users.ts';
+import type { AccountChecks, Presence } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
 import {
   BATCHES_AT_ONCE,

@@ -1,6 +1,6 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import type { AccountChecks } from '../account-checks.ts';
+import type { AccountChecks } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
 import {
   BATCHES_AT_ONCE,
