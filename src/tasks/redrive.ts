@@ -89,7 +89,7 @@ class Redrive {
   private readonly left: Partial<Record<LeftWhy, number>> = {};
   private readonly followed = new Set<string>();
   private readonly seenInDryRun = new Set<string>();
-  private gathered: Users = new Map();
+  private readonly gathered: Users = new Map();
   private busy: Users = new Map();
 
   constructor(options: RedriveOptions) {
@@ -105,13 +105,13 @@ class Redrive {
     if (!hasUserIdForm(userId)) return this.leave('no-user');
     if (this.gathered.has(userId) || (await this.wasSeen(userId))) return;
     this.gathered.set(userId, eventId);
-    if (this.gathered.size >= this.atATime) await this.placeGathered();
+    if (this.gathered.size >= this.atATime) await this.place(this.gathered);
   }
 
   /** Places the rest, and asks again for users that were busy. A dry run changes nothing, so it asks once. */
   async finish(): Promise<RedriveReport> {
     const { request, sleep } = this.options;
-    await this.placeGathered();
+    await this.place(this.gathered);
     const rounds = request.dryRun ? 0 : BUSY_ROUNDS;
     for (let round = 0; round < rounds && this.busy.size > 0 && this.givenUp === null; round++) {
       await sleep(BUSY_WAIT_MS);
@@ -144,17 +144,11 @@ class Redrive {
     return false;
   }
 
-  private async placeGathered(): Promise<void> {
-    const users = this.gathered;
-    this.gathered = new Map();
-    await this.place(users);
-  }
-
-  /** Puts users into calls as room becomes free, and not while the results of the sample are open. */
+  /** Takes users from the map into calls as room becomes free, and not while the results of the sample are open. */
   private async place(users: Users): Promise<void> {
     const { redis, keys, request, sleep, usersPerSecond, maxFailedShare } = this.options;
     let movedAtMs = performance.now();
-    while (users.size > 0) {
+    while (users.size > 0 && this.givenUp === null) {
       this.givenUp = await this.whyStop();
       if (this.givenUp !== null) return;
       const waits = awaitsSample(this.done, this.followed.size, maxFailedShare);
@@ -165,8 +159,7 @@ class Redrive {
       if (full < step.length) movedAtMs = performance.now();
       if (!waits && full === 0) continue;
       this.givenUp = givesUp(answer.stopped, performance.now() - movedAtMs);
-      if (this.givenUp !== null) return;
-      await sleep(ROOM_LOOK_MS);
+      if (this.givenUp === null) await sleep(ROOM_LOOK_MS);
     }
   }
 
