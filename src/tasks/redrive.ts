@@ -103,8 +103,10 @@ class Redrive {
     const { userId, eventId } = letter;
     // A letter whose user ID is invalid has no call to go into.
     if (!hasUserIdForm(userId)) return this.leave('no-user');
-    if (this.gathered.has(userId) || (await this.wasSeen(userId))) return;
+    if (this.gathered.has(userId) || this.seenInDryRun.has(userId)) return;
     this.gathered.set(userId, eventId);
+    // It leaves letters in place, so a user with several letters comes again with each.
+    if (this.options.request.dryRun) this.seenInDryRun.add(userId);
     if (this.gathered.size >= this.atATime) await this.place(this.gathered);
   }
 
@@ -130,18 +132,6 @@ class Redrive {
 
   private leave(why: LeftWhy, count = 1): void {
     this.left[why] = (this.left[why] ?? 0) + count;
-  }
-
-  /**
-   * Whether a dry run has counted the user. It leaves letters in place, so a user with several letters comes
-   * again with each. Only such users are remembered, since few have several.
-   */
-  private async wasSeen(userId: string): Promise<boolean> {
-    const { redis, keys, request } = this.options;
-    if (!request.dryRun) return false;
-    if (this.seenInDryRun.has(userId)) return true;
-    if (Number(await redis.hget(keys.deadUsers, userId)) > 1) this.seenInDryRun.add(userId);
-    return false;
   }
 
   /** Takes users from the map into calls as room becomes free, and not while the results of the sample are open. */
