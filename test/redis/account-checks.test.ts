@@ -428,6 +428,15 @@ describe('what everybody gets blames nobody', () => {
     120_000,
   );
 
+  test('outages one after the other, which the calls of one user meet each time', async () => {
+    const asking = await asker({ behindGateway: true });
+    let calls = 0;
+    // The user's call and the next one for nobody fail; the second one for nobody passes. Four times.
+    gateway.setRule(() => (++calls <= 12 && calls % 3 !== 0 ? apiError(70500) : undefined));
+    expect((await asking.checks.ask(['a'])).get('a')).toEqual({ kind: 'missing' });
+    expect(calls).toBe(13);
+  }, 60_000);
+
   test('every fifth call fails by chance', async () => {
     const asking = await asker({ behindGateway: true });
     let calls = 0;
