@@ -45,7 +45,7 @@ interface Parts {
 
 /** Starts the loops that carry events from the intake to their ends. */
 export function startCalls(parts: Parts) {
-  const { capacity, id, connections, keys, pacing, api, metrics } = parts;
+  const { capacity, id, connections, keys, pacing, metrics } = parts;
   const { batch, commands } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -74,7 +74,6 @@ export function startCalls(parts: Parts) {
       return admission.acquire('in hand');
     },
     nextClaim: createCallClaims(randomUUID),
-    expectCall: () => api.client.expectCall(),
     take: (call, release) => localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release)),
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),
