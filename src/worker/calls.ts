@@ -19,7 +19,6 @@ import { waitingUsers } from '../ledger/open-calls.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
-import { runningDeadline } from '../ops/liveness.ts';
 import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -107,7 +106,7 @@ export function startCalls(parts: Parts) {
       })),
       ...workers.map((worker, i) => ({
         name: `call worker of ${commands[i]}`,
-        deadline: runningDeadline(worker, () => performance.now()),
+        deadline: worker.deadline,
       })),
     ],
     /** Stops cutting, sweeping, probing and fetching. Then it finishes what is on the wire. */
