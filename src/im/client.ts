@@ -31,7 +31,7 @@ export interface ImClientOptions {
 export interface ImClient {
   /** Takes an idle connection, or starts to connect. */
   prepare(command: CommandName, body: string): PreparedCall;
-  /** Closes idle connections. Calls on the wire end by themselves; later calls fail unsent. */
+  /** Closes idle connections. Those of calls on the wire are closed when the calls end. */
   close(): void;
   /** Closes all connections. A call on the wire ends in a fault, and its outcome stays unknown. */
   abort(): void;
@@ -58,7 +58,6 @@ export function createImClient(options: ImClientOptions): ImClient {
   const agents = createAgents(options.ca);
   const choice = createHostChoice(baseUrl, backupUrl, options.onSwitch);
   const pathOf = createPaths(options);
-  let isClosed = false;
 
   async function call(
     open: OpenRequest,
@@ -87,13 +86,11 @@ export function createImClient(options: ImClientOptions): ImClient {
   }
 
   function close(): void {
-    isClosed = true;
     for (const agent of Object.values(agents)) closeIdle(agent);
   }
 
   return {
     prepare(command, body) {
-      if (isClosed) return closedCall;
       const host = choice.current(nowMs());
       const open = new OpenRequest(new URL(host).origin, agents, callTimeoutMs);
       return {
@@ -128,13 +125,6 @@ function createPaths(options: ImClientOptions): (command: CommandName, userSig: 
 
 /** Faults that say that the host cannot be reached. */
 const UNREACHED: ReadonlySet<FaultName> = new Set(['connect', 'dns', 'tls']);
-
-const closedCall: PreparedCall = {
-  connected: Promise.resolve(false),
-  isConnected: () => false,
-  send: () => Promise.resolve(fault('aborted', false, 'the client is closed')),
-  abandon() {},
-};
 
 function createAgents(ca: string | undefined): Agents {
   const common = {

@@ -61,7 +61,7 @@ export function startCalls(parts: Parts) {
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
   });
-  const admission = new Admission({ ...READY, nowMs: () => performance.now() });
+  const admission = new Admission(READY);
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
   const coalescer = new Coalescer({
     ...{ redis, keys },
@@ -78,10 +78,7 @@ export function startCalls(parts: Parts) {
     onTrouble: trouble('cutting calls'),
   });
   coalescer.start();
-  pacing.watch.onChange(() => {
-    admission.openAll();
-    coalescer.nudge();
-  });
+  pacing.watch.onChange(() => coalescer.nudge());
   const prober = startProber(parts);
   const workers = commands.map(
     (command) =>

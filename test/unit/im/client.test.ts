@@ -470,13 +470,4 @@ describe('a closed client', () => {
     expect(await waiting.send()).toMatchObject({ kind: 'fault', sent: false });
     await Promise.all(sockets.map(closed));
   });
-
-  it('sends nothing', async () => {
-    const im = connect('http://127.0.0.1:1');
-    im.close();
-    const call = im.prepare('account_import', BODY);
-    expect(await call.connected).toBe(false);
-    call.abandon();
-    expect(await call.send()).toMatchObject({ fault: 'aborted', sent: false });
-  });
 });
