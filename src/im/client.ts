@@ -20,8 +20,6 @@ export interface ImClientOptions {
   readonly userSig: () => string;
   /** From send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long. */
   readonly callTimeoutMs: number;
-  /** Returns an unsigned 32-bit integer, as the API wants in each address. */
-  readonly random32?: () => number;
   /** PEM of the authority that signed a gateway's own certificate. */
   readonly ca?: string;
   /** A clock in milliseconds that never goes back. Default: the process's own. */
@@ -31,10 +29,8 @@ export interface ImClientOptions {
 export interface ImClient {
   /** Takes an idle connection, or starts to connect. */
   prepare(command: CommandName, body: string): PreparedCall;
-  /** Closes idle connections. Those of calls on the wire are closed when the calls end. */
-  close(): void;
   /** Closes all connections. A call on the wire ends in a fault, and its outcome stays unknown. */
-  abort(): void;
+  close(): void;
 }
 
 export interface PreparedCall extends Pick<OpenRequest, 'connected' | 'isConnected' | 'abandon'> {
@@ -57,7 +53,6 @@ export function createImClient(options: ImClientOptions): ImClient {
   const { baseUrl, backupUrl, userSig, callTimeoutMs, nowMs = () => performance.now() } = options;
   const agents = createAgents(options.ca);
   const choice = createHostChoice(baseUrl, backupUrl, options.onSwitch);
-  const pathOf = createPaths(options);
 
   async function call(
     open: OpenRequest,
@@ -75,7 +70,7 @@ export function createImClient(options: ImClientOptions): ImClient {
     }
     // A gateway may want a path before /v4.
     const prefix = new URL(host).pathname.replace(/\/+$/, '');
-    const reply = await open.send(prefix + pathOf(command, sig), body, callTimeoutMs, onLeft);
+    const reply = await open.send(prefix + pathOf(options, command, sig), body, callTimeoutMs, onLeft);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host, nowMs());
       return reply;
@@ -83,10 +78,6 @@ export function createImClient(options: ImClientOptions): ImClient {
     choice.reached(host);
     const secrets = secretsIn(sig, command, body);
     return readAnswer(reply.httpStatus, reply.headers, reply.bodyText, (text) => redact(text, secrets));
-  }
-
-  function close(): void {
-    for (const agent of Object.values(agents)) closeIdle(agent);
   }
 
   return {
@@ -100,27 +91,22 @@ export function createImClient(options: ImClientOptions): ImClient {
         abandon: () => open.abandon(),
       };
     },
-    close,
-    abort() {
-      close();
+    close() {
       for (const agent of Object.values(agents)) agent.destroy();
     },
   };
 }
 
 /** Builds the path and query of each call (REST API overview). */
-function createPaths(options: ImClientOptions): (command: CommandName, userSig: string) => string {
-  const { sdkAppId, adminId, random32 = () => randomInt(0x1_0000_0000) } = options;
-  return (command, userSig) => {
-    const query = new URLSearchParams({
-      sdkappid: String(sdkAppId),
-      identifier: adminId,
-      usersig: userSig,
-      random: String(random32()),
-      contenttype: 'json',
-    });
-    return `/v4/${COMMANDS[command].service}/${command}?${query}`;
-  };
+function pathOf({ sdkAppId, adminId }: ImClientOptions, command: CommandName, userSig: string): string {
+  const query = new URLSearchParams({
+    sdkappid: String(sdkAppId),
+    identifier: adminId,
+    usersig: userSig,
+    random: String(randomInt(0x1_0000_0000)),
+    contenttype: 'json',
+  });
+  return `/v4/${COMMANDS[command].service}/${command}?${query}`;
 }
 
 /** Faults that say that the host cannot be reached. */
@@ -135,12 +121,4 @@ function createAgents(ca: string | undefined): Agents {
     timeout: IDLE_MS,
   };
   return { http: new HttpAgent(common), https: new HttpsAgent({ ...common, ca }) };
-}
-
-/** Closes idle sockets only. Agent.destroy() would also break the calls on the wire. */
-function closeIdle(agent: HttpAgent): void {
-  agent.maxFreeSockets = 0;
-  for (const sockets of Object.values(agent.freeSockets)) {
-    for (const socket of [...(sockets ?? [])]) socket.destroy();
-  }
 }

@@ -117,16 +117,13 @@ export class OpenRequest {
   }
 
   #onSocket(socket: Socket): void {
-    if (socket.connecting) socket.once('connect', () => this.#onTcp(socket));
-    else this.#onTcp(socket);
-  }
-
-  #onTcp(socket: Socket): void {
-    if (this.#phase !== 'connecting') return;
-    if (socket instanceof TLSSocket && secureConnecting(socket)) {
-      this.#phase = 'securing';
+    if (this.#request?.reusedSocket === true) this.#onReady();
+    else if (socket instanceof TLSSocket) {
+      socket.once('connect', () => {
+        this.#phase = 'securing';
+      });
       socket.once('secureConnect', () => this.#onReady());
-    } else this.#onReady();
+    } else socket.once('connect', () => this.#onReady());
   }
 
   #onReady(): void {
@@ -166,9 +163,4 @@ export class OpenRequest {
     if (result.kind === 'fault' || this.#request?.writableFinished !== true) this.#stream.destroy();
     return result;
   }
-}
-
-/** True until the TLS handshake is done. Node has this property, its types do not. */
-function secureConnecting(socket: TLSSocket): boolean {
-  return (socket as TLSSocket & { readonly secureConnecting?: boolean }).secureConnecting === true;
 }

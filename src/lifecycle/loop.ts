@@ -130,3 +130,24 @@ export class Loop implements LoopDeadline {
     this.#dueMs = null;
   }
 }
+
+/**
+ * Starts a loop that does its `work` every `everyMs`, first after one such rest. After a failure, which
+ * `onError` is told, it does it again at the next time.
+ */
+export function startEvery(
+  everyMs: number,
+  work: () => Promise<unknown>,
+  onError: (error: Error) => void,
+): Loop {
+  const loop = new Loop({
+    async turn() {
+      await loop.rest(everyMs);
+      if (!loop.isStopping) await work();
+    },
+    errorRestMs: 0,
+    onError,
+  });
+  loop.run();
+  return loop;
+}

@@ -72,7 +72,7 @@ export async function openAccountChecks(
     close() {
       close();
       // Nobody needs the answer of a check that is still on the wire.
-      client.abort();
+      client.close();
     },
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CallWorker } from '../calls/bullmq/call-worker.ts';
 import { CallQueues } from '../calls/bullmq/queues.ts';
 import { LocalCalls } from '../calls/local-calls.ts';
-import { startSweeper, sweep } from '../calls/sweep.ts';
+import { SWEEP_EVERY_MS, sweep } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
 import { Admission } from '../delivery/admission.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
@@ -16,6 +16,7 @@ import { Coalescer } from '../intake/coalescer.ts';
 import { type CutCall, type CutLimits, createCallClaims } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/claim.ts';
 import { waitingUsers } from '../ledger/open-calls.ts';
+import { startEvery } from '../lifecycle/loop.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
@@ -199,12 +200,10 @@ function startProber({ pacing, api, connections, keys, metrics, random, log }: P
 
 function startSweeping({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
-  return startSweeper(
-    () => sweep(connections.commands, keys, queues, config.retry.maxMs),
-    (swept) => {
-      metrics.swept(swept);
-      logSweep(swept);
-    },
-    connections.log.trouble('the sweep'),
-  );
+  const sweepOnce = async (): Promise<void> => {
+    const swept = await sweep(connections.commands, keys, queues, config.retry.maxMs);
+    metrics.swept(swept);
+    logSweep(swept);
+  };
+  return startEvery(SWEEP_EVERY_MS, sweepOnce, connections.log.trouble('the sweep'));
 }

@@ -323,7 +323,6 @@ class World {
         },
       }),
       close: () => undefined,
-      abort: () => undefined,
     };
   }
 

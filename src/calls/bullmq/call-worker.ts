@@ -1,6 +1,6 @@
 import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
-import { Loop, type LoopDeadline } from '../../lifecycle/loop.ts';
+import { type Loop, type LoopDeadline, startEvery } from '../../lifecycle/loop.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { DelayedError, prepareForBullmq, WaitingError, Worker } from './bullmq.ts';
@@ -174,21 +174,15 @@ export function startFetchWatch({
   readonly onStuck: () => void;
 }): Loop {
   let found = 0;
-  const loop = new Loop({
-    async turn() {
-      await loop.rest(LOOK_EVERY_MS);
-      if (loop.isStopping) return;
-      found = hasRoom() && (await dueJobs()) > 0 ? found + 1 : 0;
-      if (found < LOOKS || loop.isStopping) return;
-      found = 0;
-      onStuck();
-    },
-    errorRestMs: 0,
-    onError: () => {
-      found = 0;
-    },
+  const look = async (): Promise<void> => {
+    found = hasRoom() && (await dueJobs()) > 0 ? found + 1 : 0;
+    if (found < LOOKS || loop.isStopping) return;
+    found = 0;
+    onStuck();
+  };
+  const loop = startEvery(LOOK_EVERY_MS, look, () => {
+    found = 0;
   });
-  loop.run();
   return loop;
 }
 

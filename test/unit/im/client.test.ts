@@ -28,7 +28,6 @@ function connect(baseUrl: string, options: Partial<ImClientOptions> = {}): ImCli
     adminId: 'administrator',
     userSig: () => SIG,
     callTimeoutMs: 5000,
-    random32: () => 4_294_967_295,
     ...options,
   });
   return client;
@@ -76,10 +75,10 @@ describe('a prepared call', () => {
     });
     expect(answer).toMatchObject({ kind: 'api', httpStatus: 200, errorCode: 0 });
     expect(left).toBe(1);
-    expect(packets).toEqual([
+    expect(packets.map((packet) => packet.replace(/random=\d{1,10}&/, 'random=RANDOM&'))).toEqual([
       [
         'POST /v4/im_open_login_svc/multiaccount_import?sdkappid=1400000000&identifier=administrator' +
-          `&usersig=${SIG}&random=4294967295&contenttype=json HTTP/1.1`,
+          `&usersig=${SIG}&random=RANDOM&contenttype=json HTTP/1.1`,
         'user-agent: im-account-sync',
         'content-type: application/json',
         `Host: ${new URL(baseUrl).host}`,
@@ -449,22 +448,13 @@ describe('a closed client', () => {
     expect(sockets).toHaveLength(1);
   });
 
-  it('lets the call on the wire end and then closes its connection', async () => {
-    const { baseUrl, sockets } = await serve(({ socket }) => {
-      client?.close();
-      socket.write(response('200 OK', SUCCESS));
-    });
-    expect(await callOnce(connect(baseUrl))).toMatchObject({ kind: 'api' });
-    await Promise.all(sockets.map(closed));
-  });
-
-  it('breaks off all calls when it is aborted', async () => {
+  it('has broken off all calls', async () => {
     const { baseUrl, sockets } = await serve(() => undefined);
     const im = connect(baseUrl);
     const [sent, waiting] = [im.prepare('account_check', '{}'), im.prepare('account_check', '{}')];
     await Promise.all([sent.connected, waiting.connected]);
     const answer = sent.send();
-    im.abort();
+    im.close();
     expect(await answer).toMatchObject({ kind: 'fault', fault: 'reset', sent: true });
     expect(waiting.isConnected()).toBe(false);
     expect(await waiting.send()).toMatchObject({ kind: 'fault', sent: false });
