@@ -186,7 +186,7 @@ export class CheckCaller {
     this.#closed.abort();
     this.options.limiter.slotQueue.close();
     // Nobody needs the answer of a call that is still on the wire.
-    this.options.client.abort();
+    this.options.client.close();
   }
 }
 

@@ -304,7 +304,6 @@ class World {
 
   clientOf(run: Run, callId: string): ImClient {
     return {
-      expectCall: () => undefined,
       prepare: (command, body) => ({
         connected: Promise.resolve(true),
         isConnected: () => true,
@@ -324,7 +323,6 @@ class World {
         },
       }),
       close: () => undefined,
-      abort: () => undefined,
     };
   }
 
