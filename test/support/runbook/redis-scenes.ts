@@ -8,8 +8,9 @@ import type { Scene, Scenery } from './scene.ts';
 
 const wedge = fileURLToPath(new URL('../wedge.js', import.meta.url));
 
-/** Redis has used this share of its memory from now on. */
+/** Redis has used this share of its memory from now on. A large key of somebody else makes it steady. */
 async function fillRedis({ stage }: Scenery, share: number): Promise<void> {
+  await stage.client.setrange('not-ours', 32 * 1024 * 1024, 'x');
   const used = Number(/used_memory:(\d+)/.exec(await stage.client.info('memory'))?.[1]);
   await stage.client.config('SET', 'maxmemory', String(Math.floor(used / share)));
 }
@@ -127,7 +128,7 @@ export const redisScenes: Readonly<Record<string, Scene>> = {
       'imsync status': {
         shows: [/^memory +Redis is (?:8[5-9]|9\d) % full/m, /^dead letters 1,.* 1 invalid$/m],
       },
-      'redis-cli --bigkeys': { shows: [/Biggest +\w+ found/, /-------- summary -------/] },
+      'redis-cli --bigkeys': { shows: [/Biggest +string found .*not-ours/, /-------- summary -------/] },
       'redis-cli CONFIG SET maxmemory 4gb': { shows: [/^OK$/m] },
       'imsync dlq export --output letters.ndjson': {
         shows: [/^1 letters exported$/m],
@@ -163,8 +164,13 @@ export const redisScenes: Readonly<Record<string, Scene>> = {
     commands: { 'imsync doctor': { code: 1, shows: [/✗ Redis uses \S+ MiB of its limit of \S+ MiB/] } },
     async mend(set) {
       await set.run('redis-cli CONFIG SET maxmemory 4gb');
-      await eventually('users are taken', async () => (await postUser(set)) < 300);
-      await set.logged('HTTP intake accepts users again');
+      await eventually(
+        'a request after five quiet seconds is taken, and it is said',
+        async () =>
+          (await postUser(set)) < 300 && linesOf(set.current(), 'HTTP intake accepts users again').length > 0,
+        60_000,
+        500,
+      );
     },
   },
   '/livez is red': {
@@ -240,7 +246,15 @@ export const redisScenes: Readonly<Record<string, Scene>> = {
       'redis-cli CONFIG SET maxmemory-policy noeviction': { shows: [/^OK$/m] },
       'redis-cli CONFIG SET appendonly yes': { shows: [/^OK$/m] },
     },
-    mend: (set) => readyz(set, null),
+    async mend(set) {
+      await readyz(set, null);
+      // Until its first file is written, this Redis does not end on SIGTERM.
+      await eventually('the append-only file is written', async () =>
+        /aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0/.test(
+          await set.stage.client.info('persistence'),
+        ),
+      );
+    },
   },
 };
 
