@@ -116,7 +116,7 @@ export const holdScenes: Readonly<Record<string, Scene>> = {
       'imsync status': {
         shows: [/^state +held \(brake\)/m, /^ +79999 five calls in a row .* the last answer: /m],
       },
-      'imsync user show ID': { shows: [/^user +"u3"$/m, /^last answer .* 79999/m] },
+      'imsync user show ID': { shows: [/^user +"u3"$/m, /^state +in a call; all calls are held$/m] },
     },
     mend: recover,
   },
