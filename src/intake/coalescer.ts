@@ -4,14 +4,7 @@ import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import {
-  type CallClaim,
-  type CutAnswer,
-  type CutCall,
-  type CutLimits,
-  cutCalls,
-  type LocalCall,
-} from './cut.ts';
+import { type CutAnswer, type CutCall, type CutLimits, cutCalls, type LocalCall } from './cut.ts';
 
 /** Gives back the place of a local call. */
 export type ReleasePlace = () => void;
@@ -25,8 +18,8 @@ export interface CoalescerOptions {
   readonly processId: string;
   /** Resolves when this process can take one more local call; to 'closing' when it takes none any more. */
   readonly place: () => Promise<ReleasePlace | 'closing'>;
-  /** Names the next call, and the run that owns it. No two calls get the same name. */
-  readonly nextClaim: () => CallClaim;
+  /** Names the run that owns the next call, as nobody else does. */
+  readonly newRun: () => string;
   /** Works the call off. Calls `release` when its place is free again. */
   readonly take: (call: LocalCall, release: ReleasePlace) => void;
   /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
@@ -147,10 +140,10 @@ export class Coalescer implements LoopDeadline {
 
   /** Cuts once, and has what was cut worked off. */
   async #cut(release: ReleasePlace): Promise<CutAnswer> {
-    const { redis, keys, limits, processId, nextClaim, take, handOver } = this.#options;
+    const { redis, keys, limits, processId, newRun, take, handOver } = this.#options;
     let taken = false;
     try {
-      const answer = await cutCalls(redis, keys, limits, processId, nextClaim());
+      const answer = await cutCalls(redis, keys, limits, processId, newRun());
       this.#moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
       const { local, calls } = answer;

@@ -13,7 +13,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
 import { BatchSize } from '../intake/batch-size.ts';
 import { Coalescer } from '../intake/coalescer.ts';
-import { type CutCall, type CutLimits, createCallClaims } from '../intake/cut.ts';
+import type { CutCall, CutLimits } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/claim.ts';
 import { waitingUsers } from '../ledger/open-calls.ts';
 import { startEvery } from '../lifecycle/loop.ts';
@@ -73,7 +73,7 @@ export function startCalls(parts: Parts) {
       await localCalls.room();
       return admission.acquire('in hand');
     },
-    nextClaim: createCallClaims(randomUUID),
+    newRun: randomUUID,
     take: (call, release) => localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release)),
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),

@@ -479,10 +479,9 @@ class World {
       return;
     }
     this.taken += 1;
-    const claim = { callId: `chand-${this.taken}`, run: `hand-${this.taken}` };
-    const answer = await cutCalls(this.redis, this.keys, limits, 'test', claim);
+    const answer = await cutCalls(this.redis, this.keys, limits, 'test', `hand-${this.taken}`);
     if (answer.kind === 'cut' && answer.local !== undefined)
-      this.start(claim.callId, stops, false, stops > 0, false, answer.local);
+      this.start(answer.local.record.callId, stops, false, stops > 0, false, answer.local);
   }
 
   /** Until nothing is on its way: the dead stay dead, those asleep wake up, and the API is well. */

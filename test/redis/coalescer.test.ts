@@ -1,5 +1,4 @@
 import { Coalescer } from '../../src/intake/coalescer.ts';
-import { createCallClaims } from '../../src/intake/cut.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FarProxy, startFarProxy } from '../support/far-proxy.ts';
 import { limits, users, useStages } from './stage.ts';
@@ -32,7 +31,7 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
       looks += 1;
       return () => undefined;
     },
-    nextClaim: createCallClaims(() => crypto.randomUUID()),
+    newRun: () => crypto.randomUUID(),
     take: (call, leave) => {
       const onTheWay = looks - taken.length;
       taken.push({ run: call.run, users: call.users, onTheWay });

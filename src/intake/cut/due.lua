@@ -73,9 +73,9 @@ local function lingers(waiting, returned, open, maxUsers)
   if cutter.watcher and cutter.watcher ~= request.process then
     local watchUntil = tonumber(cutter.watchUntil)
     if isUpcoming(watchUntil, nowMs, 2 * request.maxWaitMs + 200) then
-      return { 'watched', waiting, watchUntil - nowMs, math.ceil(dueInMs) }
+      return { map = { kind = 'watched', waiting = waiting, waitMs = watchUntil - nowMs, dueInMs = math.ceil(dueInMs) } }
     end
   end
   redis.call('HSET', keys.cutter, 'watcher', request.process, 'watchUntil', text(nowMs + math.ceil(dueInMs) + 100))
-  return { 'linger', waiting, math.ceil(dueInMs) }
+  return { map = { kind = 'linger', waiting = waiting, dueInMs = math.ceil(dueInMs) } }
 end
