@@ -36,7 +36,7 @@ export interface UserInCall {
 }
 
 const MAX_PARKED_SHOWN = 100;
-const RETURNED_LOOKED = 5_000;
+const RETURNED_LOOKED = 10_000;
 
 /** Where the user is in no call, `callId` is null. */
 type PlacesReply = Record<'nowMs' | 'parked' | 'returnedTotal' | 'returnedLooked', number> &
