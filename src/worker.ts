@@ -49,7 +49,7 @@ export async function startWorker(options: {
   const { ops, intake, lookup } = servers;
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const { metrics } = ops;
-  const calls = startCalls({ config, capacity, id, connections, keys, pacing, api, metrics, random, log });
+  const calls = startCalls({ config, capacity, connections, keys, pacing, api, metrics, random, log });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const changeLogs = startChangeLogs({
     ...{ config, id, version, connections, keys, pacing, log },

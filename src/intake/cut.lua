@@ -4,7 +4,6 @@
 --
 -- Joined with: ledger/record.lua, hold/hold-shared.lua, cut/due.lua, cut/place.lua.
 -- Request  CutLimits, maxBytes (of a call) and maxLooked of cut.ts, and
---          process        that asks
 --          format         of the records
 --          run            that takes the batch call in hand (calls/local-calls.ts); '': a job runs it. If the
 --                         answer is lost with its connection, the sweep makes a job of the call
@@ -27,7 +26,6 @@ batch.maxBytes = math.min(request.maxBytes, tonumber(redis.call('GET', keys.body
 local returned = redis.call('LLEN', keys.returned)
 local waiting = returned + redis.call('XLEN', keys.stream)
 if waiting == 0 then
-  redis.call('HDEL', keys.cutter, 'watcher')
   return { map = { kind = 'empty', waiting = 0 } }
 end
 readClock()
@@ -92,7 +90,6 @@ end
 
 sealBatch()
 countCut(taken, cut.parked)
-redis.call('HDEL', keys.cutter, 'watcher')
 redis.call('HSET', keys.cutter, 'cutAt', string.format('%.3f', nowMicros / 1000))
 return {
   map = {

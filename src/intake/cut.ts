@@ -53,10 +53,8 @@ export type CutAnswer = { readonly waiting: number } & (
       readonly calls: readonly CutCall[];
       readonly local?: LocalCall;
     }
-  /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
+  /** Not due before `dueInMs`, unless a call fills up. */
   | { readonly kind: 'linger'; readonly dueInMs: number }
-  /** Another process looks again in time; if it did not, this one may after `waitMs`. */
-  | { readonly kind: 'watched'; readonly waitMs: number; readonly dueInMs: number }
   | { readonly kind: 'empty' }
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
@@ -72,13 +70,11 @@ export async function cutCalls(
   redis: RedisClient,
   keys: Keys,
   limits: CutLimits,
-  processId: string,
   run = '',
 ): Promise<CutAnswer> {
   // The spread stands last: in the first place it would make hidden classes with each call (decision 94).
   const request = {
     format: RECORD_FORMAT,
-    process: processId,
     maxBytes: MAX_RECORD_BYTES,
     maxLooked: MAX_LOOKED,
     run,

@@ -33,7 +33,6 @@ const READY = { places: 12, patienceMs: 3_000 };
 interface Parts {
   readonly config: Config;
   readonly capacity: Capacity;
-  readonly id: string;
   readonly connections: Connections;
   readonly keys: Keys;
   readonly pacing: Pacing;
@@ -45,7 +44,7 @@ interface Parts {
 
 /** Starts the loops that carry events from the intake to their ends. */
 export function startCalls(parts: Parts) {
-  const { capacity, id, connections, keys, pacing, metrics } = parts;
+  const { capacity, connections, keys, pacing, metrics } = parts;
   const { batch, commands } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -68,7 +67,6 @@ export function startCalls(parts: Parts) {
     ...{ redis, keys },
     blocking: connections.intake,
     limits: cutLimits(parts),
-    processId: id,
     async place() {
       await localCalls.room();
       return admission.acquire('in hand');

@@ -475,11 +475,11 @@ class World {
       maxOpenCalls: 1_000,
     } as const;
     if (!localCalls) {
-      await cutCalls(this.redis, this.keys, limits, 'test');
+      await cutCalls(this.redis, this.keys, limits);
       return;
     }
     this.taken += 1;
-    const answer = await cutCalls(this.redis, this.keys, limits, 'test', `hand-${this.taken}`);
+    const answer = await cutCalls(this.redis, this.keys, limits, `hand-${this.taken}`);
     if (answer.kind === 'cut' && answer.local !== undefined)
       this.start(answer.local.record.callId, stops, false, stops > 0, false, answer.local);
   }

@@ -26,7 +26,6 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
     blocking: connect(),
     keys,
     limits: { ...limits, maxUsers: 10, maxWaitMs, eagerCalls: 0 },
-    processId: 'p1',
     place: async () => {
       looks += 1;
       return () => undefined;

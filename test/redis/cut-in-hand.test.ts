@@ -11,7 +11,7 @@ import { BATCH, limits, oldForm, SINGLE, type Stage, user, users, useStages } fr
 const fresh = useStages();
 
 const cutBy = ({ redis, keys }: Stage, run = 'run-1', changed = {}): Promise<CutAnswer> =>
-  cutCalls(redis, keys, { ...limits, ...changed }, 'p1', run);
+  cutCalls(redis, keys, { ...limits, ...changed }, run);
 
 function inHandOf(answer: CutAnswer) {
   if (answer.kind !== 'cut' || answer.local === undefined)
