@@ -57,9 +57,11 @@ end
 
 -- Takes the first `count` entries of a chunk off the stream.
 local function takeOffStream(chunk, count)
+  local ids = {}
   for i = 1, count do
-    redis.call('XDEL', keys.stream, chunk[i][1])
+    ids[i] = chunk[i][1]
   end
+  redis.call('XDEL', keys.stream, unpack(ids))
 end
 
 -- The user is in a call already: the entry waits behind it, in order.

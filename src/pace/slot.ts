@@ -122,18 +122,8 @@ export function createSlotClient(
     const answer = await run(...question);
     // The spread stands last: in the first place it would make hidden classes with each answer (decision 94).
     if (answer.kind !== 'slot') return { askedAtMs, ...(answer as Exclude<typeof answer, { kind: 'rate' }>) };
-    const { kind, epoch, index, heldMs } = answer;
-    const atRedisMs = answer.atMicros / 1000;
-    const slot: Slot = {
-      atRedisMs,
-      atLocalMs: clock.slotAtLocalMs(atRedisMs),
-      epoch,
-      probe: answer.isProbe === 1,
-      heldMs,
-      number: String(answer.number),
-      ratePerSecond: Number(answer.rate),
-    };
-    return { kind, epoch, askedAtMs, index, slot };
+    const { kind, epoch, index } = answer;
+    return { kind, epoch, askedAtMs, index, slot: slotOf(answer, clock) };
   };
 
   return {
@@ -177,6 +167,19 @@ export function createSlotClient(
       const milliRate = Number(await runScript(redis, throttleScript, [pace], [JSON.stringify(request)]));
       return milliRate === 0 ? null : milliRate / 1000;
     },
+  };
+}
+
+function slotOf(answer: Extract<Reply, { kind: 'slot' }>, clock: RedisClock): Slot {
+  const atRedisMs = answer.atMicros / 1000;
+  return {
+    atRedisMs,
+    atLocalMs: clock.slotAtLocalMs(atRedisMs),
+    epoch: answer.epoch,
+    probe: answer.isProbe === 1,
+    heldMs: answer.heldMs,
+    number: String(answer.number),
+    ratePerSecond: Number(answer.rate),
   };
 }
 
