@@ -151,7 +151,10 @@ export class SlotQueue implements LoopDeadline {
     this.#next();
   }
 
-  /** Hands out what the answer grants, and tells after how many ms to ask again. In one step: the answers of one write come together. */
+  /**
+   * Hands out what the answer grants, and tells after how many ms to ask again. In one step: the answers of
+   * one write come together.
+   */
   #handOut(answer: SlotAnswer, asking: readonly Waiter[]): number {
     switch (answer.kind) {
       case 'slot':

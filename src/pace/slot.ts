@@ -155,16 +155,8 @@ export function createSlotClient(
      * for `retryAfterMs`. Answers the new rate, or null when an earlier answer had lowered it already.
      */
     async throttle(slot: Slot, retryAfterMs: number): Promise<number | null> {
-      // Calls a second by this process's configuration.
-      const full = 1_000_000 / ownSpacingMicros;
-      const request = {
-        slotMicros: Math.round(slot.atRedisMs * 1000),
-        full,
-        least: Math.max(1, full / 50),
-        retryAfterMicros: Math.round(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) * 1000),
-        rate: slot.ratePerSecond,
-      };
-      const milliRate = Number(await runScript(redis, throttleScript, [pace], [JSON.stringify(request)]));
+      const request = JSON.stringify(throttleRequest(slot, retryAfterMs, 1_000_000 / ownSpacingMicros));
+      const milliRate = Number(await runScript(redis, throttleScript, [pace], [request]));
       return milliRate === 0 ? null : milliRate / 1000;
     },
   };
@@ -190,5 +182,16 @@ function rateOf(reply: Reply) {
     ratePerSecond: Number(rate),
     /** By the lowest quota of the processes heard of lately, before any throttling. */
     fullRatePerSecond: 1_000_000 / Number(lowestSpacing),
+  };
+}
+
+/** `full`: calls a second by this process's configuration. */
+function throttleRequest(slot: Slot, retryAfterMs: number, full: number) {
+  return {
+    slotMicros: Math.round(slot.atRedisMs * 1000),
+    full,
+    least: Math.max(1, full / 50),
+    retryAfterMicros: Math.round(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) * 1000),
+    rate: slot.ratePerSecond,
   };
 }

@@ -1,8 +1,8 @@
 -- place: which call an entry goes into. Functions for cut.lua. The user '' stands for none.
 
 -- What this cut has made so far. `room`: calls that may still be opened; `here`: the call of each user that
--- this cut has seen; `claims`: owners to set, as user, callId, ...; `inHand`: the call that is taken in hand, if one
--- is; `others`: the calls beside it.
+-- this cut has seen; `claims`: owners to set, as user, callId, ...; `inHand`: the call that is taken in hand,
+-- if one is; `others`: the calls beside it.
 local cut = { room = 0, parked = 0, here = {}, claims = {}, others = {} }
 -- The batch call that is being filled.
 local batch = { entries = {}, users = 0, events = 0, bytes = 0, maxUsers = 0, maxBytes = 0 }
