@@ -7,8 +7,8 @@
 -- Answers kind: gone      finished work
 --               foreign   another version wrote it (format): left for that version
 --               early     not due yet (waitMs): its job came back from a worker that died
---               yours     record (its fields), nowMs, and passedAtMs: when the newest call that passed started,
---                         or 0
+--               yours     record (its fields), nowMs, and passedAtMs: when the newest call that
+--                         passed started, or 0
 -- Cost: O(entries that join + suspects).
 -- Atomic, so that of two runs the later one owns the record and the earlier one can do nothing more.
 

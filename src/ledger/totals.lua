@@ -1,8 +1,8 @@
 -- totals: where every event is, at one moment. Reads only.
 --
--- Answers nowMs, inStream, returned, books and deadCounts (their fields), suspectedCalls, unaccounted (events),
---   and times in ms where there is one: oldestWaitingMs, oldestOpenMs (when the oldest event in an open call was
---   accepted), oldestLetterMs
+-- Answers nowMs, inStream, returned, books and deadCounts (their fields), suspectedCalls, unaccounted
+--   (events), and times in ms where there is one: oldestWaitingMs, oldestLetterMs, oldestOpenMs (when the
+--   oldest event in an open call was accepted)
 -- Request  mostOpen: while no more calls are open, the events that the books count in calls, less those
 --          that the open records hold, are answered as unaccounted; otherwise 0
 -- Cost: O(distinct error codes among the letters), and O(open calls) with mostOpen.

@@ -4,7 +4,7 @@
 --          maxParked     parked entries to answer
 --          maxReturned   returned entries to look at, the next to be cut
 -- Answers nowMs; callId and call (its fields), if the user is in one; parked (how many), parkedEntries (the
---   first); returnedTotal, returnedLooked, returnedEntries (perhaps the user's); fleet (the fields of the hold).
+--   first); returnedTotal, returnedLooked, returnedEntries (perhaps the user's); fleet (the hold's fields).
 -- One step, since entries move from one of these places to the next. Cost: O(entries looked at).
 
 nameKeys('owners', 'parkedCounts', 'returned', 'hold', 'callPrefix', 'parkedPrefix')

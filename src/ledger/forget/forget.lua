@@ -19,8 +19,8 @@
 --          pageSize    entries to look at
 --          forgotten   the total `forgotten` when they were looked at (text)
 --          dryRun      counts only
--- Answers how many were taken (returned, parked, inCalls), forgotten (the total), looked (entries of the tail),
--- and kind:
+-- Answers how many were taken (returned, parked, inCalls), forgotten (the total), looked (entries of the
+-- tail), and kind:
 --   more     there are further pages
 --   again    somebody else took entries out meanwhile: begin once more with the tail
 --   done     nothing is left here

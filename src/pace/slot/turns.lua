@@ -1,4 +1,4 @@
--- turns: which class gets the slot. Functions for slot.lua; they need keys.pace, the clock and the candidates.
+-- turns: which class gets the slot. Functions for slot.lua; they need keys.pace, the clock and candidates.
 --
 -- Fields of pace:<command>: turn:<class> (number of its last slot), want:<class> (us: when a call of the
 -- class last went on waiting).
