@@ -1,7 +1,7 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
 import { duration, grouped } from './format.ts';
 
-/** Progress on standard error: one line that is redrawn on a terminal, otherwise a line at intervals. */
+/** Progress of a verb: one line that is redrawn on a terminal, otherwise a line at intervals. */
 export interface Progress {
   /** `share`: how much is done, from 0 to 1. A terminal shows it as a bar; undefined shows no bar. */
   show(text: string, share?: number): void;
@@ -10,19 +10,19 @@ export interface Progress {
   end(): void;
 }
 
-/** `lineEveryMs`: the interval of the lines where standard error is no terminal. */
-export function startProgress(lineEveryMs: number): Progress {
-  return process.stderr.isTTY === true ? startBar() : startLines(lineEveryMs);
+/** `lineEveryMs`: the interval of the lines where `stream` is no terminal. */
+export function startProgress(
+  lineEveryMs: number,
+  stream: NodeJS.WriteStream & { fd: 1 | 2 } = process.stderr,
+): Progress {
+  return stream.isTTY === true ? startBar(stream) : startLines(lineEveryMs, stream);
 }
 
-function startBar(): Progress {
+function startBar(stream: NodeJS.WriteStream): Progress {
   const bars = new MultiBar({
     format: (_options, { progress }, { text, hasBar }: { text: string; hasBar: boolean }) =>
-      `${hasBar ? `${bar(progress)} ` : ''}${text}`.slice(
-        0,
-        Math.max(20, (process.stderr.columns ?? 80) - 1),
-      ),
-    stream: process.stderr,
+      `${hasBar ? `${bar(progress)} ` : ''}${text}`.slice(0, Math.max(20, (stream.columns ?? 80) - 1)),
+    stream,
     hideCursor: true,
     clearOnComplete: true,
     fps: 5,
@@ -37,23 +37,27 @@ function startBar(): Progress {
       single.update(share ?? 0, payload);
     },
     say(text) {
-      if (single === undefined) process.stderr.write(`${text}\n`);
+      if (single === undefined) stream.write(`${text}\n`);
       else bars.log(`${text}\n`);
     },
-    end: () => bars.stop(),
+    end() {
+      // What was said last is written with the next update.
+      if (bars.isActive) bars.update();
+      bars.stop();
+    },
   };
 }
 
-function startLines(everyMs: number): Progress {
+function startLines(everyMs: number, stream: NodeJS.WriteStream): Progress {
   let lastMs = performance.now();
   return {
     show(text) {
       const nowMs = performance.now();
       if (nowMs - lastMs < everyMs) return;
       lastMs = nowMs;
-      process.stderr.write(`${text}\n`);
+      stream.write(`${text}\n`);
     },
-    say: (text) => void process.stderr.write(`${text}\n`),
+    say: (text) => void stream.write(`${text}\n`),
     end() {},
   };
 }
