@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { CliError, EXIT } from '../fail.ts';
+import { numberFrom } from '../option.ts';
 import { startProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
 import { play } from './play.ts';
@@ -21,7 +22,7 @@ export function demoCommand(): Command {
   return new Command('demo')
     .description('show the worker with thousands of signups and some faults, all on this machine')
     .option('--keep', 'keep everything running at the end, until Ctrl-C')
-    .option('--signups <number>', 'number of users that sign up', signupCount, 20_000)
+    .option('--signups <number>', 'number of users that sign up', numberFrom(1, MAX_SIGNUPS), 20_000)
     .addHelpText('after', HELP)
     .action(async ({ keep = false, signups }: { keep?: boolean; signups: number }) => {
       const stage = new Stage();
@@ -63,11 +64,3 @@ export function demoCommand(): Command {
 }
 
 const STOPPED = 'The demo was stopped before its end. Everything that it started was removed.';
-
-function signupCount(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > MAX_SIGNUPS) {
-    throw new InvalidArgumentError(`It must be a whole number from 1 to ${MAX_SIGNUPS}.`);
-  }
-  return value;
-}

@@ -1,18 +1,7 @@
 import type { UserInput } from '../../event/fields.ts';
 
 /** What the demo does. It depends only on the number of signups. */
-export interface DemoPlan {
-  /** In order of arrival. */
-  readonly signups: readonly UserInput[];
-  /** The time over which they arrive evenly, in ms. */
-  readonly arrivalMs: number;
-  /** When the app fault begins, in ms after the first arrival, and its duration. */
-  readonly outage: { readonly fromMs: number; readonly lastsMs: number };
-  /** Users by what the simulator or the validation does to them. */
-  readonly trouble: Readonly<Record<Trouble, readonly string[]>>;
-  /** Events of users who signed up shortly before, with another nick. */
-  readonly repeats: number;
-}
+export type DemoPlan = ReturnType<typeof planOf>;
 
 /**
  * - `flaky`: listed in FailAccounts once
@@ -41,7 +30,7 @@ const NICKS = 'Ana Björn Chidi Defne Elif Noor Oleksii Priya Tuấn 李雷 韩�
 /** The simulator refuses a nick that contains this word. */
 export const SENSITIVE_WORD = 'casino';
 
-export function planOf(count: number): DemoPlan {
+export function planOf(count: number) {
   const arrivalMs = Math.max(SHORTEST_ARRIVAL_MS, Math.round((1_000 * count) / SIGNUPS_PER_SECOND));
   const trouble: Record<Trouble, string[]> = { flaky: [], forbidden: [], refused: [], sensitive: [] };
   let repeats = 0;
@@ -61,8 +50,18 @@ export function planOf(count: number): DemoPlan {
     const faceUrl = `https://pictures.example.com/${number}.png`;
     signups.push({ userId, nick: `${nick} ${number}`, faceUrl });
   }
-  const outage = { fromMs: Math.round(0.4 * arrivalMs), lastsMs: OUTAGE_MS };
-  return { signups, arrivalMs, outage, trouble, repeats };
+  return {
+    /** In order of arrival. */
+    signups,
+    /** The time over which they arrive evenly. */
+    arrivalMs,
+    /** When the app fault begins, counted from the first arrival, and its duration. */
+    outage: { fromMs: Math.round(0.4 * arrivalMs), lastsMs: OUTAGE_MS },
+    /** Users by what the simulator or the validation does to them. */
+    trouble,
+    /** Events of users who signed up shortly before, with another nick. */
+    repeats,
+  };
 }
 
 /** With few signups there is still one of each kind. */

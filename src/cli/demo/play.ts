@@ -12,11 +12,17 @@ import { readTextFile } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted, grouped } from '../format.ts';
 import type { Progress } from '../progress.ts';
-import { accountsPerCall, BATCH_COMMAND, retriesOf, type SimulatorFacts } from './facts.ts';
 import { type DemoPlan, planOf, scenarioOf } from './plan.ts';
 import { installRedisServer } from './redis-server.ts';
 import { cliPath, DEMO_APP_ID, type Stage } from './stage.ts';
-import { checksOf, summaryLines } from './summary.ts';
+import {
+  accountsPerCall,
+  BATCH_COMMAND,
+  checksOf,
+  retriesOf,
+  type SimulatorFacts,
+  summaryLines,
+} from './summary.ts';
 
 const LOOK_EVERY_MS = 250;
 /** The time limit from the last signup to the end of the last event. */

@@ -16,7 +16,6 @@ import { CliError, EXIT } from '../fail.ts';
 export const DEMO_APP_ID = 1400000000;
 const WORKERS = ['worker-1', 'worker-2'];
 const START_MS = 20_000;
-const CONTROL_TIMEOUT_MS = 20_000;
 const GRACE_MS = 8_000;
 
 /** A process that the demo started. Its output goes to `logFile`. */
@@ -97,7 +96,7 @@ export class Stage {
     const response = await fetch(`${this.settings.IMSYNC_BASE_URL}/_sim/${path}`, {
       ...init,
       headers: { Authorization: `Bearer ${this.#secret}` },
-      signal: AbortSignal.timeout(CONTROL_TIMEOUT_MS),
+      signal: this.signal,
     });
     if (!response.ok) throw new Error(`The simulator answered ${response.status} to /_sim/${path}.`);
     return response.text();
@@ -130,9 +129,21 @@ export class Stage {
   /** From now on the process must run until the stage closes. */
   #start(name: string, command: string, args: readonly string[]): Child {
     this.signal.throwIfAborted();
-    const child = startChild(name, command, args, childEnv(this.settings), this.folder);
+    const logFile = join(this.folder, `${name}.log`);
+    const log = openSync(logFile, 'a', 0o600);
+    const env = childEnv(this.settings);
+    // Its own process group: Ctrl-C reaches only the demo, which then stops its children in order.
+    const running = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    const ended = new Promise<string>((resolve) => {
+      running.once('error', (error) => resolve(`could not be started (${error.message})`));
+      running.once('exit', (code, signal) =>
+        resolve(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`),
+      );
+    });
+    const child = { name, logFile, ended, kill: (signal: NodeJS.Signals) => running.kill(signal) };
     this.#children.push(child);
-    void child.ended.then((how) => this.abort(unexpectedEnd(child, how)));
+    void ended.then((how) => this.abort(unexpectedEnd(child, how)));
     return child;
   }
 
@@ -151,27 +162,6 @@ export class Stage {
 /** Returns the path of `dist/cli.js`, as seen from `dist/cli/demo`. */
 export function cliPath(): string {
   return fileURLToPath(new URL('../../cli.js', import.meta.url));
-}
-
-function startChild(
-  name: string,
-  command: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  folder: string,
-): Child {
-  const logFile = join(folder, `${name}.log`);
-  const log = openSync(logFile, 'a', 0o600);
-  // Its own process group: Ctrl-C reaches only the demo, which then stops its children in order.
-  const running = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });
-  closeSync(log);
-  const ended = new Promise<string>((resolve) => {
-    running.once('error', (error) => resolve(`could not be started (${error.message})`));
-    running.once('exit', (code, signal) =>
-      resolve(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`),
-    );
-  });
-  return { name, logFile, ended, kill: (signal) => running.kill(signal) };
 }
 
 /** Sends SIGTERM, and SIGKILL after 8 s. Resolves when the process has ended. */

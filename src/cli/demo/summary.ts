@@ -3,8 +3,26 @@ import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { LetterGroup } from '../../ledger/letters/letter-store.ts';
 import type { Totals } from '../../ledger/totals.ts';
 import type { Quota } from '../../pace/budget.ts';
-import { counted, countedLines, grouped, type NamedCount } from '../format.ts';
-import { accountsPerCall, BATCH_COMMAND, retriesOf, type SimulatorFacts } from './facts.ts';
+import { ADVICE } from '../dlq/text.ts';
+import { counted, countedLines, grouped, type NamedCount, reasonText } from '../format.ts';
+import { TRANSIENT_ANSWERS } from './plan.ts';
+
+export const BATCH_COMMAND = 'multiaccount_import';
+
+/** The part of the simulator's report (GET /_sim/report) that the demo shows. */
+export interface SimulatorFacts {
+  readonly commands: Readonly<Record<string, CommandFacts | undefined>>;
+}
+
+interface CommandFacts {
+  readonly calls: number;
+  readonly accepted: number;
+  readonly items: number;
+  readonly startedLastSecond: number;
+  /** Without arrivals that share a second only because of late timestamps of the simulator. */
+  readonly maxSurelyInRollingSecond: number;
+  readonly byErrorCode: Readonly<Record<string, number>>;
+}
 
 /** Everything the demo knows after its last signup has ended. */
 export interface Outcome {
@@ -115,19 +133,24 @@ function callLines(facts: SimulatorFacts): string[] {
   return [...lines, `  ${grouped(retriesOf(facts))} calls had a transient error and were retried`];
 }
 
-const REASONS: Readonly<Record<StoredLetter['reason'], string>> = {
-  invalid: 'never sent, because no account can have this ID',
-  rejected: 'refused by the API',
-  profile: 'imported without the nick and picture that the API refused',
-  expired: 'retried until the event was too old',
-  unknown: 'an answer without a documented meaning',
-};
-
 /** The dead letters of one reason and code, with an example. */
-function groupLines({ reason, errorCode, count, newest }: LetterGroup): string[] {
-  const name = `${reason}${errorCode === 0 ? '' : ` ${errorCode}`}`;
+function groupLines(group: LetterGroup): string[] {
+  const { reason, count, newest } = group;
   return [
-    `    ${grouped(count).padStart(5)} × ${name}: ${REASONS[reason]}`,
+    `    ${grouped(count).padStart(5)} × ${reasonText(group)}: ${ADVICE[reason]}`,
     `            for example ${JSON.stringify(newest?.userId)}: ${newest?.errorInfo}`,
   ];
+}
+
+/** Returns the mean number of accounts per batch call, or 0 before the first call. */
+export function accountsPerCall({ commands }: SimulatorFacts): string {
+  const { accepted = 0, items = 0 } = commands[BATCH_COMMAND] ?? {};
+  return (items / Math.max(1, accepted)).toFixed(1);
+}
+
+export function retriesOf({ commands }: SimulatorFacts): number {
+  const counts = Object.values(commands).flatMap((command) =>
+    TRANSIENT_ANSWERS.map((answer) => command?.byErrorCode[answer] ?? 0),
+  );
+  return counts.reduce((sum, n) => sum + n, 0);
 }

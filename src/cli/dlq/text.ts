@@ -2,12 +2,12 @@ import type { DeadReason, StoredLetter } from '../../ledger/letters/dead-letters
 import type { LetterSummary } from '../../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
 import type { GivenUp, LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
-import { attemptText, counted, isoTime, type NamedValue, namedLines } from '../format.ts';
+import { attemptText, counted, isoTime, type NamedValue, namedLines, reasonText } from '../format.ts';
 
 /** Dead letters and redrives as text for a person. Pure; times are ISO, UTC. */
 
 /** What the reason means, and what to do about it. */
-const ADVICE: Readonly<Record<DeadReason, string>> = {
+export const ADVICE: Readonly<Record<DeadReason, string>> = {
   invalid: 'the event is not valid and was never sent: correct its producer and push the event again',
   rejected: 'the API refuses the account: remove the cause, then redrive; or push a corrected event',
   profile:
@@ -21,8 +21,9 @@ export function summaryText(summary: LetterSummary): string {
   const others = `${redriving} being redriven, ${resolved} resolved`;
   if (total === 0) return `no dead letters (${others})\n`;
   const lines = [`${counted(total, 'dead letter')} (not counted here: ${others})`];
-  for (const { reason, errorCode, count, newest } of groups) {
-    lines.push('', `${count}  ${reason}${codeText(errorCode)}: ${ADVICE[reason]}`);
+  for (const group of groups) {
+    const { reason, count, newest } = group;
+    lines.push('', `${count}  ${reasonText(group)}: ${ADVICE[reason]}`);
     if (newest === null) continue;
     lines.push(
       `   newest      ${isoTime(newest.deadSince)}  ${newest.eventId}  user ${JSON.stringify(newest.userId)}`,
@@ -42,10 +43,9 @@ export function summaryText(summary: LetterSummary): string {
 }
 
 export function letterLine(letter: StoredLetter): string {
-  const { state, deadSince, eventId, userId, reason, errorCode, errorInfo } = letter;
+  const { state, deadSince, eventId, userId, errorInfo } = letter;
   const stateWord = state === 'dead' ? '' : `  [${state}]`;
-  const words = `${reason}${codeText(errorCode)}`;
-  return `${isoTime(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${words}${stateWord}  ${errorInfo}\n`;
+  return `${isoTime(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${reasonText(letter)}${stateWord}  ${errorInfo}\n`;
 }
 
 /** Everything about one letter. */
@@ -55,7 +55,7 @@ export function letterText(letter: StoredLetter, nowMs: number): string {
     ['event', letter.eventId],
     ['user', JSON.stringify(letter.userId)],
     ['state', stateText(letter)],
-    ['reason', `${letter.reason}${codeText(letter.errorCode)}`],
+    ['reason', reasonText(letter)],
     ['error info', letter.errorInfo],
     ['first seen', isoTime(letter.firstSeenAt)],
     ['dead since', deadSinceText(letter)],
@@ -167,8 +167,4 @@ function requestText({ filter, rate, force }: RedriveRun): string {
     ...(force ? ['--force'] : []),
   ];
   return words.length === 0 ? 'all' : words.join(' ');
-}
-
-function codeText(errorCode: number): string {
-  return errorCode === 0 ? '' : ` ${errorCode}`;
 }

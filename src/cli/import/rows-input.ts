@@ -98,10 +98,11 @@ export async function withRows(
   const rows = await openRows(file, { ...flags, mapping: flags.map ?? {} }).catch((error: Error) => {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   });
-  const progress = startRowsProgress(verb);
+  const watched = watchRows(rows);
+  const progress = startRowsProgress(verb, watched.estimatedRows);
   const interruption = onInterrupt(() => rows.close());
   try {
-    const exitCode = await work({ rows, watched: watchRows(rows), progress, signal: interruption.signal });
+    const exitCode = await work({ rows, watched, progress, signal: interruption.signal });
     return interruption.exitCode ?? exitCode;
   } catch (error) {
     throw rowsError(error, advice);
@@ -136,22 +137,17 @@ export function rulesOf(config: Config, flags: RowsFlags): RowRules {
 }
 
 /** The rows of a file as they are read, with an estimate of their number and warnings about them. */
-export interface WatchedRows {
-  /** Can be read once. */
-  rows(): AsyncGenerator<Row>;
-  /** Estimated from the rows and bytes read so far; undefined for standard input. */
-  estimatedRows(): number | undefined;
-  warnings(): string[];
-}
+type WatchedRows = ReturnType<typeof watchRows>;
 
-function watchRows(open: OpenRows): WatchedRows {
+function watchRows(open: OpenRows) {
   const digits = new DigitWatch();
   let read = 0;
   let isDone = false;
   let mangled = 0;
   let firstMangled = '';
   return {
-    async *rows() {
+    /** Can be read once. */
+    async *rows(): AsyncGenerator<Row> {
       for await (const row of open.rows()) {
         read++;
         const { userId } = row.user;
@@ -162,12 +158,13 @@ function watchRows(open: OpenRows): WatchedRows {
       }
       isDone = true;
     },
-    estimatedRows() {
+    /** Estimated from the rows and bytes read so far; undefined for standard input. */
+    estimatedRows(): number | undefined {
       const { readBytes, totalBytes } = open.bytes;
       if (totalBytes === undefined) return undefined;
       return isDone ? read : Math.round((read * totalBytes) / Math.max(1, Math.min(readBytes, totalBytes)));
     },
-    warnings() {
+    warnings(): string[] {
       const found = digits.warnings();
       if (mangled > 0)
         found.unshift(
@@ -176,6 +173,11 @@ function watchRows(open: OpenRows): WatchedRows {
       return found;
     },
   };
+}
+
+/** A summary as text, with the warnings before it. */
+export function withWarnings(warnings: readonly string[], lines: readonly string[]): string {
+  return `${[...warnings.map((warning) => `Warning: ${warning}`), ...lines].join('\n')}\n`;
 }
 
 /** Gives an error its exit code. */
