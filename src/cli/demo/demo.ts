@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { CliError, EXIT } from '../fail.ts';
@@ -26,13 +27,13 @@ export function demoCommand(): Command {
     .addHelpText('after', HELP)
     .action(async ({ keep = false, signups }: { keep?: boolean; signups: number }) => {
       const stage = new Stage();
-      const { signal } = stage;
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason));
+      const { signal } = stage.over;
+      const aborted = once(signal, 'abort').then((): never => {
+        throw signal.reason;
       });
       // At the end it rejects while nothing waits for it.
       aborted.catch(() => undefined);
-      const interruption = onInterrupt(() => stage.abort(new CliError(EXIT.failed, STOPPED)));
+      const interruption = onInterrupt(() => stage.over.abort(new CliError(EXIT.failed, STOPPED)));
       const abandon = (): void => stage.abandon();
       process.on('exit', abandon);
       const progress = startProgress(LINE_EVERY_MS, process.stdout);

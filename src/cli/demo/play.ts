@@ -2,10 +2,10 @@ import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../config/load.ts';
 import { toFields } from '../../event/fields.ts';
+import { type FleetState, readFleetState } from '../../hold/hold-state.ts';
 import { listDeadLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { readTotals, type Totals } from '../../ledger/totals.ts';
 import { quotasOf } from '../../pace/budget.ts';
-import { type FleetState, readFleetState } from '../../hold/hold-state.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import { keysOf } from '../../redis/keys.ts';
 import { readTextFile } from '../context.ts';
@@ -42,7 +42,7 @@ export async function play(
 ): Promise<boolean> {
   const plan = planOf(signups);
   progress.say(`imsync demo: ${grouped(signups)} signups become accounts, all on this machine.`);
-  await installRedisServer(progress.say, stage.signal);
+  await installRedisServer(progress.say, stage.over.signal);
   const redis = await stage.startRedis();
   await stage.startSimulator();
   await stage.startWorkers(redis);
@@ -63,8 +63,8 @@ export async function play(
     facts: JSON.parse(await stage.askSimulator('report')),
   });
   await Promise.all([
-    pushSignups(plan, redis, pushed, stage.signal),
-    showProgress(look, progress, plan.arrivalMs + FINISH_MS, stage.signal),
+    pushSignups(plan, redis, pushed, stage.over.signal),
+    showProgress(look, progress, plan.arrivalMs + FINISH_MS, stage.over.signal),
   ]);
 
   const { elapsedMs, totals, fleet, facts } = await look();

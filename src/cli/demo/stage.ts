@@ -39,22 +39,13 @@ export class Stage {
     IMSYNC_SDK_APP_ID: String(DEMO_APP_ID),
     IMSYNC_SDK_SECRET_KEY_FILE: this.#secretFile,
   };
-  readonly #over = new AbortController();
+  /** Aborted with a CliError when the demo cannot go on, or is over. Only the first reason counts. */
+  readonly over = new AbortController();
   readonly #children: Child[] = [];
   #redis: RedisClient | undefined;
 
   constructor() {
     writeFileSync(this.#secretFile, this.#secret, { mode: 0o600 });
-  }
-
-  /** Aborted when the demo cannot go on. The reason is a CliError. */
-  get signal(): AbortSignal {
-    return this.#over.signal;
-  }
-
-  /** Ends the demo. Only the first reason counts. */
-  abort(reason: CliError): void {
-    this.#over.abort(reason);
   }
 
   /** Starts a Redis with an append-only file on a free loopback port, and connects to it. */
@@ -96,7 +87,7 @@ export class Stage {
     const response = await fetch(`${this.settings.IMSYNC_BASE_URL}/_sim/${path}`, {
       ...init,
       headers: { Authorization: `Bearer ${this.#secret}` },
-      signal: this.signal,
+      signal: this.over.signal,
     });
     if (!response.ok) throw new Error(`The simulator answered ${response.status} to /_sim/${path}.`);
     return response.text();
@@ -104,7 +95,7 @@ export class Stage {
 
   /** Stops everything. `keepFolder` keeps the logs. */
   async close(keepFolder: boolean): Promise<void> {
-    this.abort(new CliError(EXIT.failed, 'The demo is being stopped.'));
+    this.over.abort(new CliError(EXIT.failed, 'The demo is being stopped.'));
     // The workers need Redis for an orderly end, so they stop first.
     await Promise.all(this.#workers().map(stop));
     if (this.#redis !== undefined) await closeRedis(this.#redis);
@@ -128,7 +119,7 @@ export class Stage {
 
   /** From now on the process must run until the stage closes. */
   #start(name: string, command: string, args: readonly string[]): Child {
-    this.signal.throwIfAborted();
+    this.over.signal.throwIfAborted();
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, 'a', 0o600);
     const env = childEnv(this.settings);
@@ -143,7 +134,7 @@ export class Stage {
     });
     const child = { name, logFile, ended, kill: (signal: NodeJS.Signals) => running.kill(signal) };
     this.#children.push(child);
-    void ended.then((how) => this.abort(unexpectedEnd(child, how)));
+    void ended.then((how) => this.over.abort(unexpectedEnd(child, how)));
     return child;
   }
 
@@ -153,7 +144,7 @@ export class Stage {
     while (performance.now() < deadlineMs) {
       const seen = await look();
       if (seen !== undefined) return seen;
-      await sleep(25, undefined, { signal: this.signal });
+      await sleep(25, undefined, { signal: this.over.signal });
     }
     throw new CliError(EXIT.failed, `The demo's ${what} did not start within ${START_MS / 1_000} s.`);
   }

@@ -50,7 +50,8 @@ export function letterLine(letter: StoredLetter): string {
 
 /** Everything about one letter. */
 export function letterText(letter: StoredLetter, nowMs: number): string {
-  const { command, httpStatus } = letter;
+  const { command, httpStatus, deadSince, firstDeadAt } = letter;
+  const first = firstDeadAt === deadSince ? '' : ` (for the first time ${isoTime(firstDeadAt)})`;
   return namedLines([
     ['event', letter.eventId],
     ['user', JSON.stringify(letter.userId)],
@@ -58,7 +59,7 @@ export function letterText(letter: StoredLetter, nowMs: number): string {
     ['reason', reasonText(letter)],
     ['error info', letter.errorInfo],
     ['first seen', isoTime(letter.firstSeenAt)],
-    ['dead since', deadSinceText(letter)],
+    ['dead since', `${isoTime(deadSince)}${first}`],
     ['call', command === '' ? 'none was made' : `${command}, HTTP ${httpStatus || 'none'}`],
     ...letter.attempts.map((attempt): NamedValue => ['attempt', attemptText(attempt)]),
     ...letter.redrives.map(({ at, by }): NamedValue => ['redriven', `${isoTime(at)}  by ${by}`]),
@@ -73,11 +74,6 @@ function stateText({ state, resolvedAt, resolvedBy, eventId }: StoredLetter): st
   if (state !== 'resolved' || resolvedAt === undefined) return state;
   const by = resolvedBy === eventId ? 'its own import' : `the import of the newer event ${resolvedBy}`;
   return `resolved ${isoTime(resolvedAt)} by ${by}`;
-}
-
-function deadSinceText({ deadSince, firstDeadAt }: StoredLetter): string {
-  const first = firstDeadAt === deadSince ? '' : ` (for the first time ${isoTime(firstDeadAt)})`;
-  return `${isoTime(deadSince)}${first}`;
 }
 
 function nextText(letter: StoredLetter, nowMs: number): string {

@@ -10,6 +10,7 @@ import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/
 import { DigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
+import { optionOf } from '../option.ts';
 import { type RowsProgress, startRowsProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
 
@@ -33,6 +34,11 @@ avatar_url, 头像, …), type (0 ordinary; 1 robot, with IMSYNC_API=legacy only
 rows are rejected). Other columns are not used. --map names the columns where this fails.
 The file must be UTF-8, with or without a byte order mark. A user ID has up to 32 bytes of printable ASCII.`;
 
+const DELIMITER = {
+  fromText: readDelimiter,
+  allowed: 'one character, or a name: tab, comma, semicolon, pipe',
+};
+
 /** Adds the options that say how a file is read. */
 export function addRowsOptions(command: Command): Command {
   return command
@@ -50,7 +56,7 @@ export function addRowsOptions(command: Command): Command {
     .option(
       '--delimiter <character>',
       'character between the cells of CSV (default: , ; tab or |, whichever the header uses)',
-      delimiter,
+      optionOf(DELIMITER),
     )
     .addOption(
       new Option('--encoding <name>', 'encoding of the file (default: utf-8, which is checked)').choices(
@@ -68,13 +74,6 @@ function addMapping(text: string, earlier: Mapping = {}): Mapping {
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
-}
-
-function delimiter(text: string): string {
-  const found = readDelimiter(text);
-  if (found === undefined)
-    throw new InvalidArgumentError('It must be one character, or a name: tab, comma, semicolon, pipe.');
-  return found;
 }
 
 /** What a verb that reads a file works with. */

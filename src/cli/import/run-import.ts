@@ -90,10 +90,11 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
     if (from.rejectBytes === 0) await rm(rejectFile, { force: true });
     const rejects = new RejectFile(rejectFile, rejectShape(rows), from.rejectBytes);
     const job: ImportJob = { flags, config, run, rejects, checkpointFile, from, at: from };
+    let complete = false;
     try {
       for (const text of greetings(file, job)) progress.say(text);
       const tally = await withBackfill(config, withChecks, run, (backfill) => addAndWait(job, backfill));
-      const complete = !signal.aborted;
+      complete = !signal.aborted;
       if (complete && checkpointFile !== undefined) await rm(checkpointFile, { force: true });
       const summary: ImportSummary = {
         file,
@@ -106,15 +107,13 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
       };
       progress.end();
       printResult(flags.json, summary, withWarnings(summary.warnings, summaryLines(summary)));
-      if (!complete) process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
       const { counts, outcome } = summary;
       const bad = counts.rejected + counts.unasked + (outcome?.deadLettered ?? 0) + (outcome?.underWay ?? 0);
       return bad > 0 ? EXIT.failed : EXIT.done;
-    } catch (error) {
-      progress.end();
-      if (job.at.rows > from.rows) process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
-      throw error;
     } finally {
+      progress.end();
+      if (!complete && (signal.aborted || job.at.rows > from.rows))
+        process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
       await rejects.close();
     }
   });

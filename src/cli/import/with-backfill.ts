@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { FleetState, HoldState } from '../../hold/hold-state.ts';
+import { within } from '../../lifecycle/wait.ts';
 import { isDatabaseRefused } from '../../redis/database.ts';
 import { type Backfill, type BackfillReport, openBackfill } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';
@@ -15,6 +16,7 @@ type ObstacleOrApi = Obstacle | 'api' | 'api for some';
 type Stall = readonly [name: string, text: string];
 
 const LOOK_MS = 1_000;
+const ANSWER_MS = 5_000;
 /** A full intake is normal. It is reported only when no row is done for this many looks. */
 const BUSY_LOOKS = 10;
 
@@ -48,7 +50,6 @@ function createStallReporter(progress: RowsProgress) {
   let said = '';
   let shownBefore = progress.shown();
   let idleLooks = 0;
-  let isReading = false;
   const tell = ([name, text]: Stall): void => {
     if (name !== said) progress.say(text);
     said = name;
@@ -66,7 +67,9 @@ function createStallReporter(progress: RowsProgress) {
     },
   };
   const tellWhy = (state: FleetState): void => {
-    const stall = stoppedStall(state) ?? obstacleStall(obstacle?.kind, obstacle?.why, idleLooks);
+    const { kind, why } = obstacle ?? {};
+    const isNormal = kind === undefined || (kind === 'busy' && idleLooks < BUSY_LOOKS);
+    const stall = stoppedStall(state) ?? (isNormal ? undefined : STALLS[kind]?.(why ?? ''));
     if (stall !== undefined) tell(stall);
   };
   const look = (hold: HoldState): void => {
@@ -78,15 +81,10 @@ function createStallReporter(progress: RowsProgress) {
       // Successes do not end it: calls for other users succeed all the while.
       if (obstacle?.kind === 'api for some') obstacle = undefined;
     } else if (obstacle?.kind === 'redis') tell(redisStall(obstacle.why));
-    else if (!isReading) {
-      isReading = true;
-      hold
-        .read()
-        .then(tellWhy, (error: Error) => tell(redisStall(error.message)))
-        .finally(() => {
-          isReading = false;
-        });
-    }
+    else
+      within(hold.read(), ANSWER_MS, 'no answer').then(tellWhy, ({ message }: Error) =>
+        tell(redisStall(message)),
+      );
   };
   return { report, look };
 }
@@ -106,30 +104,21 @@ function stoppedStall({ hold, pause }: FleetState): Stall | undefined {
   return undefined;
 }
 
-function obstacleStall(
-  kind: ObstacleOrApi | undefined,
-  why: string | undefined,
-  idleLooks: number,
-): Stall | undefined {
-  if (kind === 'api')
-    return ['api', `account_check does not succeed (${why}). It is tried again until it does.`];
-  if (kind === 'api for some')
-    return [
-      'users apart',
-      `account_check does not succeed for some users, but for others (${why}). They are told apart; those who fail alone are counted as not checked.`,
-    ];
-  if (kind === 'memory')
-    return [
-      'memory',
-      'Redis is nearly full. This command waits until there is room, so that signups are not refused.',
-    ];
-  if (kind === 'busy' && idleLooks >= BUSY_LOOKS)
-    return [
-      'no room',
-      'No rows are done: the intake holds as much work as is allowed at a time. Is a worker running? See imsync status.',
-    ];
-  return undefined;
-}
+const STALLS: Readonly<Partial<Record<ObstacleOrApi, (why: string) => Stall>>> = {
+  api: (why) => ['api', `account_check does not succeed (${why}). It is tried again until it does.`],
+  'api for some': (why) => [
+    'users apart',
+    `account_check does not succeed for some users, but for others (${why}). They are told apart; those who fail alone are counted as not checked.`,
+  ],
+  memory: () => [
+    'memory',
+    'Redis is nearly full. This command waits until there is room, so that signups are not refused.',
+  ],
+  busy: () => [
+    'no room',
+    'No rows are done: the intake holds as much work as is allowed at a time. Is a worker running? See imsync status.',
+  ],
+};
 
 function redisStall(why: string): Stall {
   const name = isDatabaseRefused(why) ? 'database' : 'redis';
