@@ -4,8 +4,8 @@ import { CliError, EXIT } from './fail.ts';
 /** What a person at the terminal can do: confirm a question, and interrupt a long verb. */
 
 /**
- * Asks on the terminal. Any answer except yes means no, and so does the end of the input. Throws a usage error
- * that begins with `verb` and ends with `otherwise` when there is no terminal.
+ * Asks on the terminal. Any answer except yes means no, and so does the end of the input. Throws a usage
+ * error that begins with `verb` and ends with `otherwise` when there is no terminal.
  */
 export async function isConfirmed(question: string, verb: string, otherwise: string): Promise<boolean> {
   if (!process.stdin.isTTY)

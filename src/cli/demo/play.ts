@@ -32,8 +32,8 @@ const PUSH_EVERY_MS = 50;
 const keys = keysOf(DEMO_APP_ID);
 
 /**
- * Runs the whole demo on `stage`: signups, trouble, summary. Resolves to false if a check fails. Rejects when it
- * cannot be run, or when the stage aborts. The caller closes the stage.
+ * Runs the whole demo on `stage`: signups, trouble, summary. Resolves to false if a check fails. Rejects
+ * when it cannot be run, or when the stage aborts. The caller closes the stage.
  */
 export async function play(
   stage: Stage,
@@ -117,7 +117,7 @@ interface Seen {
   readonly facts: SimulatorFacts;
 }
 
-/** Shows the progress until every signup has arrived and ended. Whether the counts are right is checked later. */
+/** Shows the progress until every signup has ended. Whether the counts are right is checked later. */
 async function showProgress(
   look: () => Promise<Seen>,
   progress: Progress,

@@ -28,7 +28,7 @@ interface Child {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Everything that the demo runs: a folder, a Redis, a simulator and workers. After `close` nothing is left. */
+/** All that the demo runs: a folder, a Redis, a simulator and workers. After `close` nothing is left. */
 export class Stage {
   readonly folder = mkdtempSync(join(tmpdir(), 'imsync-demo-'));
   readonly #secretFile = join(this.folder, 'secret-key');
