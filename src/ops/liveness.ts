@@ -51,8 +51,8 @@ const ASLEEP_AFTER_MS = 3 * BEAT_EVERY_MS;
 interface HeartbeatOptions {
   /** Resolves when Redis did what was asked, however late. Rejects when it refused or is out of reach. */
   readonly ping: () => Promise<unknown>;
-  /** Called once for each change. `refusal`: the words of Redis, if it refuses. */
-  readonly onChange: (change: 'silent' | 'refuses' | 'answers', refusal?: string) => void;
+  /** Called with what each beat found. `refusal`: the words of Redis, if it refuses. */
+  readonly onBeat: (found: 'silent' | 'refuses' | 'answers', refusal?: string) => void;
 }
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat & { close(): void } {
@@ -64,7 +64,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat & { close()
 
 /** The rule without its timer: the caller calls `beat` every two seconds. */
 export function createHeartbeat(
-  { ping, onChange }: HeartbeatOptions,
+  { ping, onBeat }: HeartbeatOptions,
   nowMs: () => number,
 ): Heartbeat & { beat(): void } {
   let answeringSinceMs: number | null = nowMs();
@@ -72,21 +72,15 @@ export function createHeartbeat(
   let lastBeatMs = nowMs();
   let askedAtMs = nowMs();
   let pending = false;
-  let said: 'answers' | 'silent' | 'refuses' = 'answers';
 
   const answered = (): void => {
     pending = false;
-    if (answeringSinceMs !== null) return;
-    answeringSinceMs = nowMs();
-    said = 'answers';
-    onChange(said);
+    answeringSinceMs ??= nowMs();
+    onBeat('answers');
   };
-  const fallSilent = (how: 'silent' | 'refuses', refusal?: string): void => {
+  const unanswered = (how: 'silent' | 'refuses', refusal?: string): void => {
     answeringSinceMs = null;
-    // That a Redis which refuses does not answer either is not a change.
-    if (said === how || said === 'refuses') return;
-    said = how;
-    onChange(how, refusal);
+    onBeat(how, refusal);
   };
   const noteSleep = (): void => {
     // The time asleep does not count: neither the loops nor Redis could do anything in it.
@@ -101,15 +95,15 @@ export function createHeartbeat(
       noteSleep();
       lastBeatMs = nowMs();
       if (pending) {
-        if (nowMs() - askedAtMs > SILENT_AFTER_MS) fallSilent('silent');
+        if (nowMs() - askedAtMs > SILENT_AFTER_MS) unanswered('silent');
         return;
       }
       pending = true;
       askedAtMs = nowMs();
       ping().then(answered, (error: Error) => {
         pending = false;
-        if (error.name === 'ReplyError') fallSilent('refuses', error.message);
-        else fallSilent('silent');
+        if (error.name === 'ReplyError') unanswered('refuses', error.message);
+        else unanswered('silent');
       });
     },
     get answeringSinceMs() {
