@@ -98,7 +98,9 @@ export function createIntakeMetrics(registry: Registry) {
   return {
     /** Counts an answer. A status outside STATUSES counts as `other`. */
     answered: (status: number) => requests.inc({ status: STATUSES.includes(status) ? status : 'other' }),
-    users: (result: (typeof USER_LABELS)[number], count: number) => users.inc({ result }, count),
+    users(counts: Readonly<Record<(typeof USER_LABELS)[number], number>>): void {
+      for (const result of USER_LABELS) users.inc({ result }, counts[result]);
+    },
     /** Time from the end of a body to Redis's last acknowledgement, without waiting for outcomes. */
     accepted: (durationMs: number) => durations.observe(durationMs / 1000),
   };

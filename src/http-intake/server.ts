@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -13,6 +12,7 @@ import type { Ops } from '../ops/server.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
 import type { MemoryWatermark } from '../redis/memory-watermark.ts';
 import { redisSettings } from '../redis/settings.ts';
+import { MAX_BODY_BYTES, parseUsers, tooLarge } from './body.ts';
 import { openapiDocument } from './openapi.ts';
 import { createPostUsers } from './post-users.ts';
 import { RefusedRequest } from './refused-request.ts';
@@ -71,9 +71,12 @@ export async function openIntake(options: {
     maxWaiting: MAX_WAITED_FOR,
   });
   const stopping = new AbortController();
-  const stopped = once(stopping.signal, 'abort');
   const app = createApp(isAdmitted, metrics, log, stopping.signal);
-  app.post('/v1/users', createPostUsers({ sender: producer, memory, heartbeat, metrics, log, stopped }));
+  const { onRequest, handler } = createPostUsers({ sender: producer, memory, heartbeat, metrics, log });
+  app.register(async (scope) => {
+    parseUsers(scope);
+    scope.post('/v1/users', { onRequest }, handler);
+  });
   app.get<{ Params: { id: string } }>('/v1/users/:id', ({ params }) => findUser(params.id));
   // It says nothing that the public documentation does not, and tools read it without a token.
   const document = openapiDocument(version);
@@ -99,9 +102,9 @@ export async function openIntake(options: {
       stopping.abort();
       const withinMs = Math.min(CLOSE_MS, config.shutdownTimeoutMs / 3);
       const timer = setTimeout(() => app.server.closeAllConnections(), withinMs);
-      await app.close();
+      // The producer ends the waits for outcomes as `pending`.
+      await Promise.all([app.close(), producer.close()]);
       clearTimeout(timer);
-      await producer.close();
     },
   };
 }
@@ -125,6 +128,8 @@ function createApp(
     if (word === 'unavailable' || word === 'memory') log.available(message);
     else if (word !== 'stopping' && word !== 'internal') log.refused(word, status, request.ip);
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    // The rest of a refused body is read and dropped, so that the client can read the answer.
+    reply.removeHeader('connection');
     if (status === 401) reply.header('www-authenticate', 'Bearer');
     return reply.code(status).send({ error: word, message });
   };
@@ -132,6 +137,7 @@ function createApp(
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
+    bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1_000 },
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
     // A path that cannot be decoded reaches no route.
@@ -139,7 +145,7 @@ function createApp(
     clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
-  // Fastify must not read bodies: the route reads its own once it knows that it will use it.
+  // A body that no route wants is not read: anyone can send it, without a token.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addHook('onRequest', async (request) => {
@@ -164,8 +170,9 @@ function createApp(
 }
 
 /** Turns an error of Fastify about the request into our form. Any other error is a bug. */
-function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): RefusedRequest {
+function refusalOf(error: Error & { code?: string; statusCode?: number }, log: IntakeLog): RefusedRequest {
   if (error instanceof RefusedRequest) return error;
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge();
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return new RefusedRequest(400, 'malformed', `The request cannot be read: ${error.message}.`);
   }
