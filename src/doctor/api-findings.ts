@@ -1,26 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Config, ReadFile } from '../config/config.ts';
 import { withoutPassword } from '../config/mask.ts';
-import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import { hostsOf, openApi, REGIONS } from '../im/open-api.ts';
 import { readUserSig } from '../im/signer.ts';
-import type { HoldKind } from '../im/verdict-rows.ts';
-import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { verdictOf } from '../im/verdicts.ts';
 import { waitUntil } from '../lifecycle/wait.ts';
+import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import { openSlots } from '../pace/open-limiter.ts';
 import { withoutRecord } from '../pace/slot.ts';
 import { type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
+import { duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
-interface ApiProbe {
-  readonly answer: Answer;
-  readonly verdict: Verdict;
-  readonly roundTripMs: number;
-  /** The API's clock less ours, within a second or so. Undefined when the answer had no Date header. */
-  readonly clockAheadMs: number | undefined;
-}
+/** What one call of account_check met. */
+type ApiProbe = Awaited<ReturnType<typeof probeApi>>;
 
 const CONNECT_MS = 5_000;
 const REDIS_REACH_MS = 1_000;
@@ -34,11 +28,7 @@ const HALF_A_SECOND_MS = 500;
  * Checks an account that does not exist, once connected and when its slot has come. Changes nothing. Asks the
  * main host only: the finding is about the address that is configured. Never rejects.
  */
-export async function probeApi(
-  config: Config,
-  readFile: ReadFile,
-  redis: RedisClient | undefined,
-): Promise<ApiProbe> {
+export async function probeApi(config: Config, readFile: ReadFile, redis: RedisClient | undefined) {
   const { client } = openApi(config, readFile, {
     hosts: { baseUrl: hostsOf(config).baseUrl },
     callTimeoutMs: Math.min(config.api.callTimeoutMs, CONNECT_MS),
@@ -58,6 +48,7 @@ export async function probeApi(
     answer,
     verdict: verdictOf('account_check', answer),
     roundTripMs,
+    /** The API's clock less ours, within a second or so. Undefined when the answer had no Date header. */
     clockAheadMs: serverTimeMs === undefined ? undefined : serverTimeMs + HALF_A_SECOND_MS - sentAtMs,
   };
 }
@@ -88,13 +79,6 @@ const USER_SIG = 'user-sig';
 const RENEW_USER_SIG =
   'Make a new UserSig for the admin and put it into IMSYNC_USER_SIG_FILE. Workers read the file before each probe.';
 
-const API_CHECKS = {
-  'api.reachable': 'The API was',
-  'api.region': "The app's region was",
-  'api.credentials': 'The credentials were',
-  'api.clock': "The API's clock was",
-} as const;
-
 /** What one call shows about the API, the app's region, the credentials and the clock. */
 export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
   const reachable = reachableFinding(config, probe);
@@ -103,12 +87,7 @@ export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
     reachable.cause === 'out-of-reach'
       ? 'the API gave no usable answer'
       : 'something other than the API answered';
-  return [reachable, ...apiSkipped(why).filter(({ name }) => name !== reachable.name)];
-}
-
-/** The findings when the API was not called. `why` is a clause. */
-export function apiSkipped(why: string): Finding[] {
-  return Object.entries(API_CHECKS).map(([name, words]) => skipped(name, `${words} not checked: ${why}`));
+  return [reachable, ...notChecked('api', why).filter(({ name }) => name !== reachable.name)];
 }
 
 function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiProbe): Finding {
@@ -174,26 +153,13 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
       wrong(
         'api.credentials',
         `The API refuses every call: ${words}`,
-        TODO[verdict.holdKind ?? 'configuration'],
+        HOLD_ADVICE[verdict.holdKind ?? 'configuration'] ?? '',
       ),
     ];
   }
   const why = `the API answered ${words}; run the doctor again in a few minutes`;
-  return apiSkipped(why).filter(({ name }) => name === 'api.region' || name === 'api.credentials');
+  return notChecked('api', why).filter(({ name }) => name === 'api.region' || name === 'api.credentials');
 }
-
-/** What to do about an answer that refuses every call, by its kind. */
-const TODO: Readonly<Record<HoldKind, string>> = {
-  credentials:
-    'Check IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG), IMSYNC_SDK_APP_ID and IMSYNC_ADMIN_ID against the console. ' +
-    'A wrong clock on this machine causes the same answer.',
-  quota: "Raise the plan's number of accounts in the console.",
-  disabled: "Check the app's state and plan in the console.",
-  permission:
-    'IMSYNC_ADMIN_ID must be an admin of the app, and its allow-list must contain the address of this machine.',
-  region: 'Check IMSYNC_REGION.',
-  configuration: 'Check IMSYNC_SDK_APP_ID and IMSYNC_BASE_URL.',
-};
 
 function clockFinding({ clockAheadMs }: ApiProbe): Finding {
   const name = 'api.clock';

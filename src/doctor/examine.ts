@@ -7,9 +7,9 @@ import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
-import { apiFindings, apiSkipped, probeApi, userSigFinding } from './api-findings.ts';
-import { type Finding, ok, skipped, wrong } from './finding.ts';
-import { examineFleet, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
+import { apiFindings, probeApi, userSigFinding } from './api-findings.ts';
+import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
+import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
 const REACH_MS = 3_000;
@@ -36,7 +36,7 @@ export function unreadable(problems: readonly string[]): Finding[] {
   return [
     ...problems.map(configurationProblem),
     skipped('redis', 'Redis was not checked: the settings cannot be read'),
-    ...apiSkipped('the settings cannot be read'),
+    ...notChecked('api', 'the settings cannot be read'),
   ];
 }
 
@@ -81,7 +81,10 @@ function openedRedis(config: Config, readFile: ReadFile): RedisClient | undefine
 
 async function examineRedis(config: Config, redis: RedisClient | undefined): Promise<Finding[]> {
   if (redis === undefined)
-    return [skipped('redis', 'Redis was not checked: its settings are incomplete'), ...fleetSkipped()];
+    return [
+      skipped('redis', 'Redis was not checked: its settings are incomplete'),
+      ...notChecked('fleet', 'Redis cannot be used'),
+    ];
   const address = withoutPassword(config.redis.url);
   const { database } = redisUrlParts(config.redis.url);
   const keys = keysOf(config.app.sdkAppId);
@@ -91,7 +94,7 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
     const found = redisFindings(facts, address, database, config.redis.allowVolatile);
     return [...found, ...(await examineFleet(redis, keys))];
   } catch (error) {
-    return [...redisAway(address, (error as Error).message), ...fleetSkipped()];
+    return [...redisAway(address, (error as Error).message), ...notChecked('fleet', 'Redis cannot be used')];
   }
 }
 
@@ -103,7 +106,7 @@ async function examineApi(
 ): Promise<Finding[]> {
   if (secrets === undefined)
     return [
-      ...apiSkipped('the settings are incomplete'),
+      ...notChecked('api', 'the settings are incomplete'),
       skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'),
     ];
   const nowMs = Date.now();

@@ -9,7 +9,6 @@ const REPEAT_AFTER_MS = 10_000;
 /** Logs what happens to calls: one line for each call and each change. User IDs appear at debug only. */
 export function createDeliveryLog(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
   const throttleLine = atMostEvery(REPEAT_AFTER_MS);
-  const foreignLine = atMostEvery(REPEAT_AFTER_MS);
   const unknownIdsLine = atMostEvery(REPEAT_AFTER_MS);
   return {
     called(call) {
@@ -45,14 +44,6 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
             ...(ratePerSecond !== null && { ratePerSecond }),
           },
           `the API says "too often": ${meaning}; calls of ${command} slow down`,
-        ),
-      );
-    },
-    foreign(callId, format) {
-      foreignLine(() =>
-        log.warn(
-          { callId, format },
-          'a call record of another version is left for it; start that version if none runs',
         ),
       );
     },

@@ -1,18 +1,7 @@
 import { Gauge, Registry } from 'prom-client';
-import type { HoldKind } from '../im/verdict-rows.ts';
 import { deadReasons } from '../ledger/letters/dead-letters.ts';
+import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import type { Status } from './status.ts';
-
-const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
-  credentials: true,
-  quota: true,
-  disabled: true,
-  region: true,
-  permission: true,
-  configuration: true,
-  outage: true,
-  brake: true,
-};
 
 /** Metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract. */
 export function createFleetMetrics() {
@@ -65,7 +54,7 @@ export function createFleetMetrics() {
         rate.set({ command }, its.rate);
       }
       for (const reason of deadReasons) letters.set({ reason }, status.deadLetters.byReason[reason] ?? 0);
-      for (const kind of Object.keys(kindsOfHold)) held.set({ kind }, 0);
+      for (const kind of Object.keys(HOLD_ADVICE)) held.set({ kind }, 0);
       if (status.hold !== null) held.set({ kind: holdLabel(status.hold.kind) }, 1);
       paused.set(status.paused ? 1 : 0);
       memory.set(status.redis.memoryUsedRatio ?? 0);
@@ -76,5 +65,5 @@ export function createFleetMetrics() {
 
 /** A worker of another version may have a kind of hold that this version does not know. */
 function holdLabel(kind: string): string {
-  return Object.hasOwn(kindsOfHold, kind) ? kind : 'other';
+  return Object.hasOwn(HOLD_ADVICE, kind) ? kind : 'other';
 }

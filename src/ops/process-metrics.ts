@@ -35,7 +35,6 @@ export function createProcessMetrics(
     gaveUp,
     settled: createEventMetrics(registry),
     throttled,
-    foreign() {},
   };
   return {
     registry,
