@@ -98,10 +98,7 @@ function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiP
     const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
     const [problem, todo] =
       answer.kind === 'fault'
-        ? [
-            'does not answer',
-            'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network between this machine and the API.',
-          ]
+        ? ['does not answer', 'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network from here to the API.']
         : ['has a temporary fault', 'Run the doctor again in a few minutes.'];
     const text = `The API at ${address} ${problem}: ${said || verdict.meaning}`;
     const backup = isOwnAddress
@@ -129,19 +126,13 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   }
   if (verdict.class === 'app' && verdict.holdKind === 'region') {
     const { region, baseUrl } = config.api;
-    const others = Object.keys(REGIONS)
-      .filter((name) => name !== region)
-      .join(', ');
-    const [text, todo] =
+    const where = baseUrl === '' ? `the region ${region}` : 'the API at IMSYNC_BASE_URL';
+    const others = Object.keys(REGIONS).filter((name) => name !== region);
+    const text = `This SDKAppID does not belong to ${where}: ${words}`;
+    const todo =
       baseUrl === ''
-        ? [
-            `This SDKAppID does not belong to the region ${region}: ${words}`,
-            `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others}.`,
-          ]
-        : [
-            `The API at IMSYNC_BASE_URL does not know this SDKAppID: ${words}`,
-            'Check IMSYNC_SDK_APP_ID, and that IMSYNC_BASE_URL belongs to the region of the app.',
-          ];
+        ? `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others.join(', ')}.`
+        : 'Check IMSYNC_SDK_APP_ID, and that IMSYNC_BASE_URL belongs to the region of the app.';
     return [
       wrong('api.region', text, todo),
       skipped('api.credentials', 'The credentials were not checked: the region must be right first'),
@@ -184,17 +175,12 @@ export function userSigFinding(
   const claims = readUserSig(given);
   if (claims === undefined) return wrong(USER_SIG, 'The given UserSig cannot be read', RENEW_USER_SIG);
   const { sdkAppId, identifier, issuedAtSeconds, expireSeconds } = claims;
-  if (sdkAppId !== app.sdkAppId) {
-    const text = `The given UserSig was made for SDKAppID ${sdkAppId}, not ${app.sdkAppId}`;
-    return wrong(USER_SIG, text, 'Check IMSYNC_SDK_APP_ID, or make a UserSig for this app.');
-  }
-  if (identifier !== app.adminId) {
-    const text = `The given UserSig was made for another user than IMSYNC_ADMIN_ID (${app.adminId})`;
-    return wrong(
-      USER_SIG,
-      text,
-      'Make a UserSig for the admin, or set IMSYNC_ADMIN_ID to the user of this one.',
-    );
+  const isOther = sdkAppId !== app.sdkAppId;
+  if (isOther || identifier !== app.adminId) {
+    const [whose, setting] = isOther
+      ? [`SDKAppID ${sdkAppId}, not ${app.sdkAppId}`, 'IMSYNC_SDK_APP_ID']
+      : [`another user than IMSYNC_ADMIN_ID (${app.adminId})`, 'IMSYNC_ADMIN_ID'];
+    return wrong(USER_SIG, `The given UserSig was made for ${whose}`, `Check ${setting}. ${RENEW_USER_SIG}`);
   }
   const leftMs = 1_000 * (issuedAtSeconds + expireSeconds) - nowMs;
   if (leftMs <= 0)

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Config, type ReadFile, refuseOn } from '../config/config.ts';
@@ -58,8 +58,12 @@ export async function openIntake(options: {
   readonly log: Logger;
 }) {
   const { config, readFile, version, memory, heartbeat, findUser } = options;
-  const readTokens = (): readonly string[] => readSecrets(config, readFile).intakeTokens;
-  refuseOn(shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', readTokens()));
+  const readTokens = (): readonly string[] => {
+    const tokens = readSecrets(config, readFile).intakeTokens;
+    refuseOn(shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', tokens));
+    return tokens;
+  };
+  readTokens();
   const log = createIntakeLog(options.log);
   const metrics = createIntakeMetrics(options.registry);
   const isAdmitted = createTokenCheck(readTokens, log.tokens);
@@ -182,6 +186,11 @@ function refusalOf(error: Error & { code?: string; statusCode?: number }, log: I
   return new RefusedRequest(500, 'internal', message);
 }
 
+const BAD_REQUESTS: ReadonlyMap<string | undefined, number> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+  ['HPE_HEADER_OVERFLOW', 431],
+]);
+
 /** Answers on the bare connection when its bytes are not HTTP, or came too slowly. */
 function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket, metrics: IntakeMetrics): void {
   const busy = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage;
@@ -189,13 +198,9 @@ function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket, metrics:
     socket.destroy();
     return;
   }
-  const [status, words] =
-    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-      ? [408, 'Request Timeout']
-      : error.code === 'HPE_HEADER_OVERFLOW'
-        ? [431, 'Request Header Fields Too Large']
-        : [400, 'Bad Request'];
-  metrics.answered(Number(status));
+  const status = BAD_REQUESTS.get(error.code) ?? 400;
+  const words = STATUS_CODES[status];
+  metrics.answered(status);
   const body = JSON.stringify({ error: 'malformed', message: `${words}: the request cannot be read.` });
   socket.end(
     `HTTP/1.1 ${status} ${words}\r\nContent-Type: application/json; charset=utf-8\r\n` +

@@ -1,6 +1,7 @@
 import type { CallReport, DeliveryReport } from '../delivery/delivery-options.ts';
 import { withoutUsers } from '../im/redact.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
+import { atMostEvery } from './line-limit.ts';
 import type { Logger } from './log.ts';
 
 /** A line of one kind of trouble is repeated at most this often. */
@@ -103,14 +104,4 @@ function logDead(log: Logger, callId: string, dead: readonly DeadEvent[]): void 
   if (!log.isLevelEnabled('debug')) return;
   for (const { eventId, userId } of dead)
     log.debug({ callId, eventId, userId }, 'event and user of a dead letter');
-}
-
-function atMostEvery(everyMs: number): (write: () => void) => void {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  return (write) => {
-    const now = performance.now();
-    if (now - lastMs < everyMs) return;
-    lastMs = now;
-    write();
-  };
 }

@@ -20,26 +20,24 @@ export const STUCK_AFTER_MS = 30_000;
  */
 export function stuckLoops(
   loops: readonly WatchedLoop[],
-  { answeringSinceMs, awakeSinceMs }: Heartbeat,
+  { answeringSinceMs }: Heartbeat,
   nowMs: number,
 ): StuckLoop[] {
   if (answeringSinceMs === null) return [];
   return loops.flatMap(({ name, deadline }) => {
     if (deadline.dueMs === null) return [];
-    const stuckForMs = nowMs - Math.max(deadline.dueMs, answeringSinceMs, awakeSinceMs);
+    const stuckForMs = nowMs - Math.max(deadline.dueMs, answeringSinceMs);
     return stuckForMs > STUCK_AFTER_MS ? [{ loop: name, stuckForMs: Math.round(stuckForMs) }] : [];
   });
 }
 
-/**
- * Since when Redis has answered without a break, and since when this process has been awake without one.
- * Liveness needs both: a loop that waits for an absent Redis is not stuck, nor is one on a machine that was
- * suspended. Both are times of `performance.now()`.
- */
 export interface Heartbeat {
-  /** Null while Redis does not answer. */
+  /**
+   * Since when Redis has answered and this process was awake, both without a break, on `performance.now()`:
+   * a loop that waits for an absent Redis is not stuck, nor is one in a process that stood still. Null while
+   * Redis does not answer.
+   */
   readonly answeringSinceMs: number | null;
-  readonly awakeSinceMs: number;
 }
 
 const BEAT_EVERY_MS = 2_000;
@@ -68,7 +66,6 @@ export function createHeartbeat(
   nowMs: () => number,
 ): Heartbeat & { beat(): void } {
   let answeringSinceMs: number | null = nowMs();
-  let awakeSinceMs = nowMs();
   let lastBeatMs = nowMs();
   let askedAtMs = nowMs();
   let pending = false;
@@ -85,9 +82,9 @@ export function createHeartbeat(
   const noteSleep = (): void => {
     // The time asleep does not count: neither the loops nor Redis could do anything in it.
     if (nowMs() - lastBeatMs <= ASLEEP_AFTER_MS) return;
-    awakeSinceMs = nowMs();
-    askedAtMs = awakeSinceMs;
-    lastBeatMs = awakeSinceMs;
+    lastBeatMs = nowMs();
+    askedAtMs = lastBeatMs;
+    if (answeringSinceMs !== null) answeringSinceMs = lastBeatMs;
   };
 
   return {
@@ -107,11 +104,8 @@ export function createHeartbeat(
       });
     },
     get answeringSinceMs() {
-      return answeringSinceMs;
-    },
-    get awakeSinceMs() {
       noteSleep();
-      return awakeSinceMs;
+      return answeringSinceMs;
     },
   };
 }
