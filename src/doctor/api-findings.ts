@@ -11,7 +11,7 @@ import { openSlots } from '../pace/open-limiter.ts';
 import { withoutRecord } from '../pace/slot.ts';
 import { type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
+import { clockFinding, duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
 /** What one call of account_check met. */
 type ApiProbe = Awaited<ReturnType<typeof probeApi>>;
@@ -82,7 +82,8 @@ const RENEW_USER_SIG =
 /** What one call shows about the API, the app's region, the credentials and the clock. */
 export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
   const reachable = reachableFinding(config, probe);
-  if (reachable.state === 'ok') return [reachable, ...identityFindings(config, probe), clockFinding(probe)];
+  if (reachable.state === 'ok')
+    return [reachable, ...identityFindings(config, probe), apiClockFinding(probe)];
   const why =
     reachable.cause === 'out-of-reach'
       ? 'the API gave no usable answer'
@@ -152,17 +153,14 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   return notChecked('api', why).filter(({ name }) => name === 'api.region' || name === 'api.credentials');
 }
 
-function clockFinding({ clockAheadMs }: ApiProbe): Finding {
-  const name = 'api.clock';
+function apiClockFinding({ clockAheadMs }: ApiProbe): Finding {
   if (clockAheadMs === undefined)
-    return skipped(name, "The API's clock was not checked: the answer contained no time");
-  const off = Math.abs(clockAheadMs);
-  if (off <= MAX_CLOCK_MS) return ok(name, 'The clocks of the API and this machine agree');
-  return wrong(
-    name,
-    `This machine's clock is ${duration(off)} ${clockAheadMs > 0 ? 'behind' : 'ahead of'} the API's`,
-    'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
-  );
+    return skipped('api.clock', "The API's clock was not checked: the answer contained no time");
+  return clockFinding('api.clock', 'the API', -clockAheadMs, {
+    agreesWithinMs: MAX_CLOCK_MS,
+    wrongAfterMs: MAX_CLOCK_MS,
+    todo: 'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
+  });
 }
 
 /** Checks how long a UserSig made elsewhere is still valid. One that is signed here renews itself. */

@@ -2,7 +2,7 @@ import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
 import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
-import { readSecrets, type Secrets } from '../config/secrets.ts';
+import { readSecrets } from '../config/secrets.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
@@ -16,13 +16,16 @@ const REACH_MS = 3_000;
 
 /** Checks all that a worker with these settings depends on. Changes nothing, rejects for no problem. */
 export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
-  const [secrets, problems] = settingsProblems(config, readFile);
+  const problems = [
+    ...problemsOf(() => requireForWorker(config)),
+    ...problemsOf(() => readSecrets(config, readFile)),
+  ];
   const redis = openedRedis(config, readFile);
   try {
     return [
       ...configurationFindings(config, problems),
       ...(await examineRedis(config, redis)),
-      ...(await examineApi(config, readFile, secrets, redis)),
+      ...(await examineApi(config, readFile, problems.length === 0, redis)),
       ...quotaFindings(quotasOf(config)),
       planHint(),
     ];
@@ -52,19 +55,13 @@ function configurationProblem(problem: string): Finding {
   return wrong('configuration', problem, 'See every setting and its source: imsync config', 'configuration');
 }
 
-/** The secrets, or undefined and the problems that keep a worker from starting. */
-function settingsProblems(config: Config, readFile: ReadFile): [Secrets | undefined, string[]] {
-  const [, incomplete] = attempt(() => requireForWorker(config));
-  const [secrets, unread] = attempt(() => readSecrets(config, readFile));
-  const problems = [...incomplete, ...unread];
-  return [problems.length === 0 ? secrets : undefined, problems];
-}
-
-function attempt<T>(step: () => T): [T | undefined, readonly string[]] {
+/** What a step says is wrong with the settings; [] if it passes. */
+function problemsOf(step: () => unknown): readonly string[] {
   try {
-    return [step(), []];
+    step();
+    return [];
   } catch (error) {
-    if (error instanceof ConfigError) return [undefined, error.problems];
+    if (error instanceof ConfigError) return error.problems;
     throw error;
   }
 }
@@ -101,10 +98,10 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
 async function examineApi(
   config: Config,
   readFile: ReadFile,
-  secrets: Secrets | undefined,
+  isComplete: boolean,
   redis: RedisClient | undefined,
 ): Promise<Finding[]> {
-  if (secrets === undefined)
+  if (!isComplete)
     return [
       ...notChecked('api', 'the settings are incomplete'),
       skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'),
@@ -112,6 +109,6 @@ async function examineApi(
   const nowMs = Date.now();
   return [
     ...apiFindings(config, await probeApi(config, readFile, redis)),
-    userSigFinding(secrets.userSig, config.app, nowMs),
+    userSigFinding(readSecrets(config, readFile).userSig, config.app, nowMs),
   ];
 }

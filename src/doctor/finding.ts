@@ -84,6 +84,19 @@ export function findingLines(findings: readonly Finding[]): string[] {
   ]);
 }
 
+/** How far this machine's clock is ahead of another one: `whose`. Between the two bounds it does no harm. */
+export function clockFinding(
+  name: string,
+  whose: string,
+  aheadMs: number,
+  bounds: { readonly agreesWithinMs: number; readonly wrongAfterMs: number; readonly todo: string },
+): Finding {
+  const off = Math.abs(aheadMs);
+  if (off <= bounds.agreesWithinMs) return ok(name, `The clocks of ${whose} and this machine agree`);
+  const text = `This machine's clock is ${duration(off)} ${aheadMs > 0 ? 'ahead of' : 'behind'} ${whose}'s`;
+  return off > bounds.wrongAfterMs ? wrong(name, text, bounds.todo) : ok(name, `${text}, which does no harm`);
+}
+
 /** Such as `2.5 h`. The smallest unit is a second. */
 export function duration(ms: number): string {
   const units: readonly (readonly [number, string])[] = [

@@ -11,7 +11,7 @@ import {
   roleProblem,
   versionProblem,
 } from '../redis/requirements.ts';
-import { duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
+import { clockFinding, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
 /** A waiting event with ID, nick and picture takes about 80 bytes in the stream; long ones take more. */
 const EVENT_BYTES = 150;
@@ -59,7 +59,11 @@ export function redisFindings(
       allowVolatile && !facts.aofEnabled,
     ),
     memoryFinding(facts),
-    clockFinding(facts),
+    clockFinding('redis.clock', 'Redis', -facts.clockAheadMs, {
+      agreesWithinMs: Math.max(1_000, facts.roundTripMs),
+      wrongAfterMs: MAX_CLOCK_MS,
+      todo: 'Synchronise both machines by NTP. Their clocks decide the age of events and the presence of workers.',
+    }),
   ];
 }
 
@@ -104,20 +108,6 @@ function memoryFinding(facts: RedisFacts): Finding {
   return left < MIN_MEMORY_LEFT * bound
     ? wrong(name, text, 'Raise maxmemory, or find out what fills Redis. At the limit Redis refuses events.')
     : ok(name, text);
-}
-
-function clockFinding({ clockAheadMs, roundTripMs }: RedisFacts): Finding {
-  const off = Math.abs(clockAheadMs);
-  const name = 'redis.clock';
-  if (off <= Math.max(1_000, roundTripMs)) return ok(name, 'The clocks of Redis and this machine agree');
-  const text = `Redis's clock is ${duration(off)} ${clockAheadMs > 0 ? 'ahead of' : 'behind'} this machine's`;
-  return off > MAX_CLOCK_MS
-    ? wrong(
-        name,
-        text,
-        'Synchronise both machines by NTP. Their clocks decide the age of events and the presence of workers.',
-      )
-    : ok(name, `${text}, which does no harm`);
 }
 
 function size(bytes: number): string {

@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Outcome } from '../event/event.ts';
 import { isAbsent } from '../event/event.ts';
-import { within } from '../lifecycle/wait.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
 import type { ImportOutcome } from '../producer/outcome-inbox.ts';
 import { type Accepted, InvalidUserError, type UserCreatedProducer } from '../producer/producer.ts';
@@ -12,8 +11,6 @@ import type { IntakeLog, IntakeMetrics } from './request-report.ts';
 
 /** `Retry-After` while Redis is nearly full, in seconds. */
 const MEMORY_SECONDS = 30;
-/** Redis is taken to be away when a look at its memory takes longer. */
-const LOOK_MS = 3_000;
 /** Bytes of bodies held at once, over all requests of this process. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 /** The longest that a request can ask to wait for outcomes. */
@@ -92,7 +89,7 @@ export function createPostUsers(options: {
 /** Refuses before a body is read: while Redis is away, or too full to accept more. */
 async function refuseUnlessOpen(heartbeat: Heartbeat, memory: MemoryWatermark): Promise<void> {
   if (heartbeat.answeringSinceMs === null) throw redisAway();
-  const seen = await within(memory.look(), LOOK_MS, 'Redis does not answer').catch(() => {
+  const seen = await memory.look().catch(() => {
     throw redisAway();
   });
   if (hasRoomForIntake(seen)) return;
@@ -105,13 +102,8 @@ async function refuseUnlessOpen(heartbeat: Heartbeat, memory: MemoryWatermark): 
  * wait, or its value is not a whole number. Of several the first counts. Pure.
  */
 export function waitSecondsOf(prefer: string | readonly string[] | undefined): number | undefined {
-  for (const preference of String(prefer ?? '').split(',')) {
-    const [name = '', value = ''] = (preference.split(';', 1)[0] ?? '').split('=', 2);
-    if (name.trim().toLowerCase() !== 'wait') continue;
-    const seconds = /^"?(\d{1,9})"?$/.exec(value.trim())?.[1];
-    return seconds === undefined ? undefined : Math.min(Number(seconds), MAX_WAIT_SECONDS);
-  }
-  return undefined;
+  const wait = /(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[;,]|$)/i.exec(String(prefer ?? ''));
+  return wait === null ? undefined : Math.min(Number(wait[1]), MAX_WAIT_SECONDS);
 }
 
 /** What the HTTP intake needs of a producer. */

@@ -13,17 +13,6 @@ const QUIET_AFTER_RETURN_MS = 5_000;
 const ANOTHER_AFTER_MS = 5_000;
 const REPEAT_AFTER_MS = 60_000;
 
-/** The clock of a RedisLog; a test brings its own. */
-interface LogClock {
-  readonly nowMs: () => number;
-  readonly after: (ms: number, then: () => void) => void;
-}
-
-const realClock: LogClock = {
-  nowMs: () => performance.now(),
-  after: (ms, then) => void setTimeout(then, ms).unref(),
-};
-
 /**
  * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
  * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
@@ -31,8 +20,7 @@ const realClock: LogClock = {
  * A lost connection or the heartbeat says that Redis is away. That it is back only the heartbeat says, since a
  * connection that stands again may lead to a replica, or to a server with a full disk.
  */
-export function createRedisLog(log: Logger, clock: LogClock = realClock) {
-  const { nowMs } = clock;
+export function createRedisLog(log: Logger) {
   let awaySinceMs: number | null = null;
   let reachedAtMs: number | null = null;
   let lostBy = '';
@@ -41,12 +29,12 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock) {
 
   const leave = (reason: string, sentence = 'Redis is lost; waiting for it'): void => {
     if (awaySinceMs !== null || closed) return;
-    awaySinceMs = nowMs();
+    awaySinceMs = performance.now();
     log.error({ reason }, sentence);
   };
   const comeBack = (): void => {
     if (awaySinceMs === null || closed) return;
-    backAtMs = nowMs();
+    backAtMs = performance.now();
     const awayMs = Math.round((reachedAtMs ?? backAtMs) - awaySinceMs);
     log.info({ awayMs, ...(lostBy && { connection: lostBy }) }, 'Redis is back');
     lostBy = '';
@@ -65,7 +53,7 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock) {
   return {
     /** A change of the main connection, which stands for all. */
     connection(change: ConnectionChange): void {
-      reachedAtMs = change.state === 'lost' ? null : nowMs();
+      reachedAtMs = change.state === 'lost' ? null : performance.now();
       if (change.state === 'lost') lose(change.reason);
     },
     /** What each beat of the heart found: Redis may hang or refuse, although its connections are open. */
@@ -77,9 +65,9 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock) {
     },
     /** The error handler of the loop called `what`. */
     trouble: (what: string) =>
-      createTroubleLog(log, clock, what, {
+      createTroubleLog(log, what, {
         isClosed: () => closed,
-        isExplained: () => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS,
+        isExplained: () => awaySinceMs !== null || performance.now() - backAtMs < QUIET_AFTER_RETURN_MS,
       }),
     /** The process stops: what breaks from now on is not logged. */
     close(): void {
@@ -91,7 +79,6 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock) {
 /** Logs errors of one loop, but not those that an absence of Redis explains. */
 function createTroubleLog(
   log: Logger,
-  { nowMs, after }: LogClock,
   what: string,
   redis: { readonly isClosed: () => boolean; readonly isExplained: () => boolean },
 ): (error: Error) => void {
@@ -99,20 +86,20 @@ function createTroubleLog(
   let unsaid = 0;
   const write = (reason: string): void => {
     if (redis.isClosed()) return;
-    const sinceMs = nowMs() - last.atMs;
+    const sinceMs = performance.now() - last.atMs;
     if (redis.isExplained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
       unsaid++;
       log.debug({ reason }, `${what} met an error and goes on`);
       return;
     }
     log.error({ reason, ...(unsaid > 0 && { unsaid }) }, `${what} met an error and goes on`);
-    last = { reason, atMs: nowMs() };
+    last = { reason, atMs: performance.now() };
     unsaid = 0;
   };
   return (error) => {
     const reason = error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
     const isOfRedis = isOfConnection(error) || refusalOf(reason) !== undefined;
-    if (isOfRedis && !redis.isExplained()) after(EXPLANATION_WITHIN_MS, () => write(reason));
+    if (isOfRedis && !redis.isExplained()) setTimeout(() => write(reason), EXPLANATION_WITHIN_MS).unref();
     else write(reason);
   };
 }

@@ -1,10 +1,17 @@
 import { createLogger } from '../../../src/logging/log.ts';
 import { createRedisLog } from '../../../src/logging/redis-log.ts';
 
+const { jest } = import.meta;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
 function setUp() {
-  let now = 0;
   const lines: string[] = [];
-  const timers: { atMs: number; then: () => void }[] = [];
   const destination = {
     write: (text: string) => {
       const { level, msg, ...fields } = JSON.parse(text) as Record<string, unknown>;
@@ -12,18 +19,8 @@ function setUp() {
       lines.push(`${level} ${msg} ${JSON.stringify(rest)}`);
     },
   };
-  const redisLog = createRedisLog(createLogger('info', {}, destination), {
-    nowMs: () => now,
-    after: (ms, then) => timers.push({ atMs: now + ms, then }),
-  });
-  const pass = (ms: number): void => {
-    now += ms;
-    for (const timer of timers.splice(0)) {
-      if (timer.atMs <= now) timer.then();
-      else timers.push(timer);
-    }
-  };
-  return { redisLog, lines, pass };
+  const redisLog = createRedisLog(createLogger('info', {}, destination));
+  return { redisLog, lines, pass: (ms: number) => jest.advanceTimersByTime(ms) };
 }
 
 const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' });
