@@ -127,13 +127,17 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   }
   if (verdict.class === 'app' && verdict.holdKind === 'region') {
     const { region, baseUrl } = config.api;
-    const where = baseUrl === '' ? `the region ${region}` : 'the API at IMSYNC_BASE_URL';
     const others = Object.keys(REGIONS).filter((name) => name !== region);
-    const text = `This SDKAppID does not belong to ${where}: ${words}`;
-    const todo =
+    const [text, todo] =
       baseUrl === ''
-        ? `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others.join(', ')}.`
-        : 'Check IMSYNC_SDK_APP_ID, and that IMSYNC_BASE_URL belongs to the region of the app.';
+        ? [
+            `This SDKAppID does not belong to the region ${region}: ${words}`,
+            `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others.join(', ')}.`,
+          ]
+        : [
+            `The API at IMSYNC_BASE_URL does not know this SDKAppID: ${words}`,
+            'Check IMSYNC_SDK_APP_ID, and that IMSYNC_BASE_URL belongs to the region of the app.',
+          ];
     return [
       wrong('api.region', text, todo),
       skipped('api.credentials', 'The credentials were not checked: the region must be right first'),
