@@ -1,6 +1,8 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Outcome } from '../event/event.ts';
 import { isAbsent } from '../event/event.ts';
+import type { UserInput } from '../event/fields.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
 import type { ImportOutcome } from '../producer/outcome-inbox.ts';
 import { type Accepted, InvalidUserError, type UserCreatedProducer } from '../producer/producer.ts';
@@ -16,6 +18,8 @@ const MAX_HELD_BYTES = 64 * 1024 * 1024;
 /** The longest that a request can ask to wait for outcomes. */
 export const MAX_WAIT_SECONDS = 30;
 /** Not known in time. The event is worked off all the same. */
+/** Between two slices the process gets its turn: the slots of its calls cannot wait. */
+const SLICE_USERS = 100;
 const PENDING: ReportedOutcome = { outcome: 'pending', errorCode: 0, hasAccount: false };
 const NOT_ACCEPTED =
   'Redis did not acknowledge the event, so that it may be lost. Send this user again; a repeat does no harm.';
@@ -130,12 +134,12 @@ export async function sendUsers(
 ): Promise<SentUser[]> {
   const asked = waitMs === undefined ? users : users.map(withoutChannel);
   const valid = asked.flatMap(({ user }) => user ?? []);
-  let answers: readonly SendAnswer[] =
-    waitMs === undefined
-      ? await sender.addMany(valid)
-      : await sender.importMany(valid, { timeoutMs: waitMs });
+  const add = (slice: readonly UserInput[]): Promise<SendAnswer[]> => sender.addMany(slice);
+  const importInTime = (slice: readonly UserInput[]): Promise<SendAnswer[]> =>
+    sender.importMany(slice, { timeoutMs: waitMs ?? 0 });
+  let answers = await inSlices(valid, waitMs === undefined ? add : importInTime);
   // Perhaps only the subscription for outcomes failed. Users are accepted without it.
-  if (waitMs !== undefined && answers.every(isLost)) answers = await sender.addMany(valid);
+  if (waitMs !== undefined && answers.every(isLost)) answers = await inSlices(valid, add);
   const lost = answers.find(isLost);
   if (lost?.ok === false) onTrouble(lost.error.message);
   let next = 0;
@@ -144,6 +148,19 @@ export async function sendUsers(
     const result = resultOf(index, read, answer);
     return answer?.ok && answer.outcome ? { result, outcome: answer.outcome } : { result };
   });
+}
+
+/** Sends slices in order, without waiting for their answers: a silent Redis costs all of them one time-out. */
+async function inSlices(
+  users: readonly UserInput[],
+  send: (slice: readonly UserInput[]) => Promise<SendAnswer[]>,
+): Promise<SendAnswer[]> {
+  const sent: Promise<SendAnswer[]>[] = [];
+  for (let from = 0; from < users.length; from += SLICE_USERS) {
+    sent.push(send(users.slice(from, from + SLICE_USERS)));
+    await yieldToEventLoop();
+  }
+  return (await Promise.all(sent)).flat();
 }
 
 function isLost(answer: SendAnswer): boolean {
