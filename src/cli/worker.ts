@@ -1,8 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
+import { refuseOn } from '../config/config.ts';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog } from '../logging/log.ts';
+import { tracingProblems, wantsTraces } from '../tracing/start-tracing.ts';
 import { OutOfReachError } from '../worker/connections.ts';
 import { startWorker } from '../worker.ts';
 import { loadForCommand, readTextFile } from './context.ts';
@@ -29,8 +31,13 @@ export function workerCommand(): Command {
       const { config } = loadForCommand(command);
       requireForWorker(config);
       readSecrets(config, readTextFile);
+      refuseOn(tracingProblems(process.env));
       const version = command.parent?.version() ?? '';
-      const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
+      const { log, droppedLines } = createStandardLog(
+        config.log.level,
+        { pid: process.pid },
+        wantsTraces(process.env),
+      );
       // The log handles its own errors. Other output may be lost; it must not end the worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
       let started = false;
@@ -44,12 +51,13 @@ export function workerCommand(): Command {
         };
         setTimeout(endUnstarted, START_GRACE_MS).unref();
       });
-      const worker = await startWorker({ config, readFile: readTextFile, version, log, droppedLines }).catch(
-        (error: unknown) => {
-          if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
-          throw error;
-        },
-      );
+      const worker = await startWorker({
+        ...{ config, readFile: readTextFile, version, log, droppedLines },
+        env: process.env,
+      }).catch((error: unknown) => {
+        if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
+        throw error;
+      });
       started = true;
       const signal = await signalled;
       log.info({ signal }, 'signal received');

@@ -204,6 +204,11 @@ export const schema = {
       { doc: 'The least level that is logged.' },
     ),
   },
+  traces: {
+    showUsers: setting('IMSYNC_TRACES_SHOW_USERS', bool, false, {
+      doc: 'Whether traces name the users of a call. Traces are on when `OTEL_` variables ask for them.',
+    }),
+  },
   verdicts: setting(
     '',
     wordByKey('an object of error codes', /^[1-9]\d{0,9}$/, ['retry', 'account', 'body', 'app', 'throttle']),

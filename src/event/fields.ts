@@ -12,6 +12,7 @@ import {
   readTally,
 } from './event.ts';
 import { cut, fitsBytes } from './text.ts';
+import { isTraceparent } from './traceparent.ts';
 import { readOccurredAtMs, validateUser } from './validate.ts';
 
 /**
@@ -38,7 +39,9 @@ export interface UserInput {
   readonly occurredAtMs?: number | null;
   /** The Redis channel on which the worker publishes the outcome; up to 200 bytes of printable ASCII. */
   readonly replyTo?: string | null;
-  /** W3C trace context. One that cannot be parsed is ignored. */
+  /**
+   * W3C trace context. One that cannot be parsed is ignored. Default: that of the active OpenTelemetry span.
+   */
   readonly traceparent?: string | null;
   /**
    * The name of the counters of an import that this event belongs to: 1 to 64 letters, digits, `_` and `-`.
@@ -80,8 +83,6 @@ export function toFields(user: UserInput): string[] {
 export const MAX_PROFILE_BYTES = 500;
 const MAX_SHOWN_USER_ID_CHARS = 200;
 
-const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$)/;
-
 /**
  * Reads one stream entry. An empty field counts as absent. The last value of a repeated field wins, since a
  * producer may append a correction. Two different userIds make the entry invalid, since they do not tell
@@ -108,7 +109,7 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
       type: Number(type ?? 0) as AccountType,
       occurredAtMs: occurredAt === undefined ? undefined : readOccurredAtMs(occurredAt),
       replyTo: facts.replyTo,
-      traceparent: traceparent !== undefined && traceparentForm.test(traceparent) ? traceparent : undefined,
+      traceparent: traceparent !== undefined && isTraceparent(traceparent) ? traceparent : undefined,
       tally: readTally(tally) === undefined ? undefined : tally,
       identifierType: identifierType === undefined ? undefined : (Number(identifierType) as IdentifierType),
       password: facts.password,

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Outcome } from '../event/event.ts';
 import { isAbsent } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
+import { activeTraceparent } from '../event/traceparent.ts';
 import { within } from '../lifecycle/wait.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
 import type { ImportOutcome } from '../producer/outcome-inbox.ts';
@@ -64,7 +65,8 @@ export function createPostUsers(options: {
     try {
       const startedMs = performance.now();
       const { traceparent } = request.headers;
-      const trace = typeof traceparent === 'string' ? traceparent : undefined;
+      // With traces on, the request has a span of its own, which belongs to the trace of the header.
+      const trace = activeTraceparent() ?? (typeof traceparent === 'string' ? traceparent : undefined);
       const users = usersOf(body, form).map((user) => readUser(user, trace));
       const sent = await sendUsers(sender, users, waitMs, log.available);
       metrics.accepted(performance.now() - startedMs);

@@ -22,6 +22,7 @@ import {
   type IntakeLog,
   type IntakeMetrics,
 } from './request-report.ts';
+import { traceRequests } from './request-trace.ts';
 import { createTokenCheck, type TokenCheck } from './tokens.ts';
 
 /** Requests in hand get this long to finish, or a third of the time to stop if that is less. */
@@ -55,6 +56,7 @@ export async function openIntake(options: {
   readonly registry: Ops['metrics']['registry'];
   /** Where a user is. Throws RefusedRequest. */
   readonly findUser: (userId: string) => Promise<object>;
+  readonly isTraced: boolean;
   readonly log: Logger;
 }) {
   const { config, readFile, version, memory, heartbeat, findUser } = options;
@@ -72,7 +74,7 @@ export async function openIntake(options: {
   });
   const stopping = new AbortController();
   const stopped = once(stopping.signal, 'abort');
-  const app = createApp(isAdmitted, metrics, log, stopping.signal);
+  const app = createApp(isAdmitted, metrics, log, stopping.signal, options.isTraced);
   app.post('/v1/users', createPostUsers({ sender: producer, memory, heartbeat, metrics, log, stopped }));
   app.get<{ Params: { id: string } }>('/v1/users/:id', ({ params }) => findUser(params.id));
   // It says nothing that the public documentation does not, and tools read it without a token.
@@ -119,6 +121,7 @@ function createApp(
   metrics: IntakeMetrics,
   log: IntakeLog,
   stopping: AbortSignal,
+  isTraced: boolean,
 ): FastifyInstance {
   const answerError = (error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const { status, error: word, message, retryAfterSeconds } = refusalOf(error, log);
@@ -139,6 +142,7 @@ function createApp(
     clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  if (isTraced) traceRequests(app);
   // Fastify must not read bodies: the route reads its own once it knows that it will use it.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));

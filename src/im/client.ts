@@ -35,6 +35,8 @@ export interface ImClient {
   prepare(command: CommandName, body: string): PreparedCall;
   /** Makes a connection for a call that will come soon. If no call takes it, a later one does. */
   expectCall(): void;
+  /** Where calls of a command go now, without the query, which holds the signature. */
+  urlOf(command: CommandName): URL;
   /** Closes idle connections. Calls on the wire end by themselves; later calls fail unsent. */
   close(): void;
   /** Closes all connections. A call on the wire ends in a fault, and its outcome stays unknown. */
@@ -65,7 +67,7 @@ export function createImClient(options: ImClientOptions): ImClient {
   const backup = backupUrl === undefined ? main : new HostConnections(backupUrl, agents, callTimeoutMs);
   const hosts = new Set([main, backup]);
   const currentHost = (): HostConnections => (choice.current(nowMs()) === backup.url ? backup : main);
-  const pathOf = createPaths(options);
+  const queryOf = createQueries(options);
   let isClosed = false;
 
   async function call(
@@ -82,7 +84,12 @@ export function createImClient(options: ImClientOptions): ImClient {
       host.giveBack(open);
       return fault('aborted', false, 'no UserSig could be made');
     }
-    const reply = await open.send(host.prefix + pathOf(command, sig), body, callTimeoutMs, onLeft);
+    const reply = await open.send(
+      `${host.prefix}${pathOf(command)}?${queryOf(sig)}`,
+      body,
+      callTimeoutMs,
+      onLeft,
+    );
     host.release(open);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host.url, nowMs());
@@ -103,6 +110,7 @@ export function createImClient(options: ImClientOptions): ImClient {
     expectCall() {
       if (!isClosed) currentHost().expect();
     },
+    urlOf: (command) => new URL(`${currentHost().url.replace(/\/+$/, '')}${pathOf(command)}`),
     prepare(command, body) {
       if (isClosed) return closedCall;
       const host = currentHost();
@@ -133,19 +141,22 @@ export function createImClient(options: ImClientOptions): ImClient {
   };
 }
 
-/** Builds the path and query of each call (REST API overview). */
-function createPaths(options: ImClientOptions): (command: CommandName, userSig: string) => string {
+/** The path of a command (REST API overview). */
+function pathOf(command: CommandName): string {
+  return `/v4/${COMMANDS[command].service}/${command}`;
+}
+
+/** Builds the query of each call (REST API overview). */
+function createQueries(options: ImClientOptions): (userSig: string) => URLSearchParams {
   const { sdkAppId, adminId, random32 = () => randomInt(0x1_0000_0000) } = options;
-  return (command, userSig) => {
-    const query = new URLSearchParams({
+  return (userSig) =>
+    new URLSearchParams({
       sdkappid: String(sdkAppId),
       identifier: adminId,
       usersig: userSig,
       random: String(random32()),
       contenttype: 'json',
     });
-    return `/v4/${COMMANDS[command].service}/${command}?${query}`;
-  };
 }
 
 /** Faults that say that the host cannot be reached. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventRules, isAbsent } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
+import { activeTraceparent } from '../event/traceparent.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
@@ -293,7 +294,10 @@ export class UserCreatedProducer {
   async #send(users: readonly UserInput[]): Promise<Accepted[]> {
     try {
       await this.#connected();
-      const replies = await this.#append(users.map(toFields));
+      const active = activeTraceparent();
+      const traced = (user: UserInput): UserInput =>
+        active === undefined || !isAbsent(user.traceparent) ? user : { ...user, traceparent: active };
+      const replies = await this.#append(users.map((user) => toFields(traced(user))));
       return replies.map((reply) =>
         typeof reply === 'string' ? { ok: true, eventId: reply } : notAccepted(reply.message),
       );

@@ -305,6 +305,7 @@ class World {
   clientOf(run: Run, callId: string): ImClient {
     return {
       expectCall: () => undefined,
+      urlOf: () => new URL('http://api.test/'),
       prepare: (command, body) => ({
         connected: Promise.resolve(true),
         isConnected: () => true,

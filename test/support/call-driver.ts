@@ -88,7 +88,13 @@ export function createCallDriver(
   const options: DeliveryOptions = {
     redis,
     keys,
-    client: { expectCall: () => undefined, prepare, close: () => undefined, abort: () => undefined },
+    client: {
+      expectCall: () => undefined,
+      urlOf: () => new URL('http://api.test/'),
+      prepare,
+      close: () => undefined,
+      abort: () => undefined,
+    },
     limiters: {
       multiaccount_import: limiter('multiaccount_import'),
       account_import: limiter('account_import'),
