@@ -152,9 +152,9 @@ test('the parts of a call that is split link the whole, and each user is linked 
   await push(5);
   await stage.worker(traced);
   await stage.verb(['resume']);
-  await imported(5);
+  await imported(4);
   const [whole, ...parts] = calls().sort((a, b) => a.startMs - b.startMs);
-  expect(whole?.attributes).toMatchObject({ 'error.type': 'http', 'messaging.batch.message_count': 5 });
+  expect(whole?.attributes).toMatchObject({ 'error.type': '400', 'messaging.batch.message_count': 5 });
   expect(parts.length).toBeGreaterThan(1);
   const alone = parts.filter(({ attributes }) => attributes['messaging.batch.message_count'] === 1);
   expect(alone.flatMap(linkedTraces)).toEqual(expect.arrayContaining([traceIdOf(3)]));
@@ -168,8 +168,10 @@ test('a hold is no trace of its own; the calls that it put off are linked, and s
   await eventually('a hold', async () => (await stage.client.hget(stage.keys.hold, 'held')) ?? null);
   stage.simulator.setFaults({ rules: [{ match: { userIds: ['u2'] }, action: { accountCode: 70402 } }] });
   await imported(1);
-  const refused = calls().filter(({ attributes }) => Number(attributes['imsync.call.dead_lettered']) > 0);
-  expect(refused.length).toBe(1);
+  await eventually(
+    'a refused user',
+    () => calls().find(({ attributes }) => attributes['imsync.call.dead_lettered'] === 1) ?? null,
+  );
   stage.simulator.setFaults({});
   expect((await stage.verb(['dlq', 'redrive', '--reason', 'rejected'])).code).toBe(0);
   await imported(2);
@@ -268,29 +270,28 @@ test.each([
   expect(run.stderr()).toMatch(words);
 });
 
-const off: Readonly<Record<string, string>>[] = [{}, { OTEL_SERVICE_NAME: 'x' }, { OTEL_TRACES_EXPORTER: 'none' }, { OTEL_SDK_DISABLED: 'true' }];
-test.each(off)(
-  'without traces no package of the SDK is loaded: %j',
-  async (variables) => {
-    const isOn = 'OTEL_TRACES_EXPORTER' in variables || 'OTEL_SDK_DISABLED' in variables;
-    const worker = await stage.worker({
-      ...(isOn && traced),
-      ...variables,
-      NODE_OPTIONS: `--import ${loadedAtExit}`,
-    });
-    await push(1);
-    await eventually(
-      'the import',
-      async () => (await stage.client.hget(stage.keys.books, 'imported')) ?? null,
-    );
-    worker.signal('SIGTERM');
-    await worker.ended;
-    const loaded = worker
-      .stderr()
-      .split('\n')
-      .filter((line) => line.includes('@opentelemetry/'));
-    expect(loaded.filter((line) => !line.includes('@opentelemetry/api/'))).toEqual([]);
-    expect(loaded.length).toBeGreaterThan(0);
-    expect(receiver.spans).toEqual([]);
-  },
-);
+const off: Readonly<Record<string, string>>[] = [
+  {},
+  { OTEL_SERVICE_NAME: 'x' },
+  { OTEL_TRACES_EXPORTER: 'none' },
+  { OTEL_SDK_DISABLED: 'true' },
+];
+test.each(off)('without traces no package of the SDK is loaded: %j', async (variables) => {
+  const isOn = 'OTEL_TRACES_EXPORTER' in variables || 'OTEL_SDK_DISABLED' in variables;
+  const worker = await stage.worker({
+    ...(isOn && traced),
+    ...variables,
+    NODE_OPTIONS: `--import ${loadedAtExit}`,
+  });
+  await push(1);
+  await eventually('the import', async () => (await stage.client.hget(stage.keys.books, 'imported')) ?? null);
+  worker.signal('SIGTERM');
+  await worker.ended;
+  const loaded = worker
+    .stderr()
+    .split('\n')
+    .filter((line) => line.includes('@opentelemetry/'));
+  expect(loaded.filter((line) => !line.includes('@opentelemetry/api/'))).toEqual([]);
+  expect(loaded.length).toBeGreaterThan(0);
+  expect(receiver.spans).toEqual([]);
+});
