@@ -43,6 +43,7 @@ const everyVariable: Record<string, string> = {
   IMSYNC_INTAKE_TOKENS: 'one,two',
   IMSYNC_OUTCOMES: 'all',
   IMSYNC_LOG_LEVEL: 'silent',
+  IMSYNC_TRACES_SHOW_USERS: 'true',
 };
 
 test('every variable reaches its place', () => {
@@ -82,6 +83,7 @@ test('every variable reaches its place', () => {
     ops: { host: '0.0.0.0', port: 0 },
     intake: { host: '::', port: 8080, tokens: ['one', 'two'], tokensFile: '' },
     outcomes: 'all',
+    traces: { showUsers: true },
     log: { level: 'silent' },
     verdicts: {},
   });
