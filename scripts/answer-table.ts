@@ -73,7 +73,7 @@ const WITHOUT_CODE: readonly (readonly [string, string, string])[] = [
   [
     'HTTP 413',
     'body',
-    'halved by size at once, and smaller calls are cut for ten minutes; alone: the profile is too large',
+    'split into five at once, and smaller calls are cut for ten minutes; alone: the profile is too large',
   ],
   ['HTTP 3xx, other 4xx', 'app', 'all calls are held: the host or the path is wrong'],
   [

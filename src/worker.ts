@@ -6,7 +6,7 @@ import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
-import { type AccountChecks, createAccountChecks } from './tasks/account-checks.ts';
+import { AccountChecks } from './tasks/check-users.ts';
 import { CallTracer } from './tracing/call-tracer.ts';
 import { type Environment, startTracing, wantsTraces } from './tracing/start-tracing.ts';
 import { startCalls } from './worker/calls.ts';
@@ -121,7 +121,7 @@ export async function startWorker(options: {
 
 /** Asks the API whether a user has an account, for the HTTP intake. */
 function accountChecks(config: Config, api: Api, pacing: Pacing, random: () => number): AccountChecks {
-  return createAccountChecks({
+  return new AccountChecks({
     ...{ client: api.client, watch: pacing.watch, random },
     limiter: pacing.checkLimiter,
     slotClass: 'live',

@@ -1,4 +1,4 @@
-import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
+import { type Loop, type LoopDeadline, startEvery } from '../lifecycle/loop.ts';
 import type { RunEnd } from './bullmq/call-worker.ts';
 
 /** A heartbeat for the sweep, which takes a record that has not moved for 5 s as abandoned. */
@@ -27,12 +27,13 @@ export class LocalCalls {
   readonly #calls = new Map<string, Promise<void>>();
   readonly #waitingForRoom: (() => void)[] = [];
   readonly #keepAlive: Loop;
-  #isIdle = false;
 
   constructor(options: LocalCallsOptions) {
     this.#options = options;
-    this.#keepAlive = new Loop({ turn: () => this.#beat(), errorRestMs: 0, onError: options.onTrouble });
-    this.#keepAlive.run();
+    const beat = async (): Promise<void> => {
+      if (this.size > 0) await options.show([...this.#calls.keys()]);
+    };
+    this.#keepAlive = startEvery(KEEP_ALIVE_MS, beat, options.onTrouble);
   }
 
   get size(): number {
@@ -47,9 +48,6 @@ export class LocalCalls {
   /** Starts the run of a call. If `run` rejects (a bug, or Redis broke off), the sweep brings it back. */
   take(callId: string, run: () => Promise<RunEnd>): void {
     this.#calls.set(callId, this.#run(callId, run));
-    if (!this.#isIdle) return;
-    this.#isIdle = false;
-    this.#keepAlive.wake();
   }
 
   /** Resolves when there is room for one more call: at once, or when a call has ended. */
@@ -78,15 +76,5 @@ export class LocalCalls {
       this.#calls.delete(callId);
       this.#waitingForRoom.shift()?.();
     }
-  }
-
-  /** One turn of the heartbeat. Without calls it rests until one is taken. */
-  async #beat(): Promise<void> {
-    if (this.size === 0) {
-      this.#isIdle = true;
-      return this.#keepAlive.rest();
-    }
-    await this.#keepAlive.rest(KEEP_ALIVE_MS);
-    if (this.size > 0) await this.#options.show([...this.#calls.keys()]);
   }
 }

@@ -1,6 +1,5 @@
 import { RECORD_FORMAT } from '../ledger/record.ts';
 import { unaccountedEvents } from '../ledger/totals.ts';
-import { Loop } from '../lifecycle/loop.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
@@ -8,7 +7,7 @@ import type { CallQueues } from './bullmq/queues.ts';
 
 /** A record that has not moved for this long is checked. */
 export const SWEEP_AFTER_MS = 5_000;
-const SWEEP_EVERY_MS = 5_000;
+export const SWEEP_EVERY_MS = 5_000;
 const PAGE = 1_000;
 /** Calls checked at a time: a dead process may have left 200 local calls, and Redis may be far away. */
 const AT_A_TIME = 20;
@@ -95,21 +94,4 @@ async function ensureJob(
       await queues.putBack(command, callId);
       return 'putBack';
   }
-}
-
-export function startSweeper(
-  sweepOnce: () => Promise<Swept>,
-  onSwept: (swept: Swept) => void,
-  onError: (error: Error) => void,
-): Loop {
-  const loop = new Loop({
-    async turn() {
-      await loop.rest(SWEEP_EVERY_MS);
-      if (!loop.isStopping) onSwept(await sweepOnce());
-    },
-    errorRestMs: 0,
-    onError,
-  });
-  loop.run();
-  return loop;
 }

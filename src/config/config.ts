@@ -2,7 +2,7 @@ import type { Setting, schema } from './schema.ts';
 
 type ValueOf<Node> = Node extends Setting<infer T> ? T : { readonly [Key in keyof Node]: ValueOf<Node[Key]> };
 
-/** The configuration as the program sees it: the schema's values, read once, complete and deep-frozen. */
+/** The configuration as the program sees it: the schema's values, read once and complete. */
 export type Config = ValueOf<typeof schema>;
 
 /** The form of the import calls. Their field names and limits differ. */

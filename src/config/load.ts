@@ -58,9 +58,8 @@ export function loadConfig(sources: Sources): LoadedConfig {
     );
   }
   refuseOn(problems);
-  holder.validate({ allowed: 'strict' });
   const origins = Object.fromEntries(settings.map((setting) => [setting.path, originOf(setting)]));
-  return deepFreeze({ config, origins });
+  return { config, origins };
 }
 
 /** Reads the files in the order in which they override each other. Adds a sentence for each problem. */
@@ -188,12 +187,4 @@ function suggestion(given: string, candidates: readonly string[]): string {
   const bare = (name: string): string => name.toLowerCase().replaceAll(/[_.-]/g, '');
   const meant = candidates.find((candidate) => bare(candidate) === bare(given));
   return meant === undefined ? '' : ` Did you mean ${meant}?`;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
-    for (const inner of Object.values(value)) deepFreeze(inner);
-    Object.freeze(value);
-  }
-  return value;
 }

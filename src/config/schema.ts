@@ -21,13 +21,11 @@ interface Texts {
   readonly defaultText?: string;
 }
 
-/** A leaf of the schema: convict's members (default, doc, env, sensitive, format) and the strict reader. */
+/** A leaf of the schema: convict's members (default, doc, env) and the strict reader. */
 export interface Setting<T> extends Texts {
   readonly default: T;
   /** The environment variable; `''` if only a file can set it. */
   readonly env: string;
-  readonly sensitive: boolean;
-  readonly format: (value: unknown) => void;
   readonly reader: Format<T>;
 }
 
@@ -37,10 +35,7 @@ function setting<T>(
   fallback: NoInfer<T>,
   { doc, defaultText }: Texts,
 ): Setting<T> {
-  const format = (value: unknown): void => {
-    if (reader.fromJson(value) === undefined) throw new Error(`must be ${reader.allowed}`);
-  };
-  return { default: fallback, doc, env, sensitive: reader.hidden !== undefined, format, reader, defaultText };
+  return { default: fallback, doc, env, reader, defaultText };
 }
 
 const minuteMs = 60_000;

@@ -6,9 +6,6 @@ interface Kind {
   readonly waiting: Set<() => void>;
 }
 
-/** Longer than the gap between two probes. */
-const OPEN_MS = 60_000;
-
 /**
  * Where runs wait before they take their record: a semaphore. Two seconds of calls are open under a backlog,
  * each with a hundred events. Taken at once, they would be parsed long before their slots, and what lives for
@@ -19,7 +16,6 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #kinds = new Map<string, Kind>();
   #isClosed = false;
-  #openUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -36,10 +32,10 @@ export class Admission {
    */
   async acquire(kind: string): Promise<Release | 'closing'> {
     if (this.#isClosed) return 'closing';
-    const { places, patienceMs, nowMs } = this.#options;
+    const { places, patienceMs } = this.#options;
     const state = this.#kinds.get(kind) ?? { ready: 0, waiting: new Set() };
     this.#kinds.set(kind, state);
-    if (state.ready < places || nowMs() < this.#openUntilMs) return this.#takePlace(state);
+    if (state.ready < places) return this.#takePlace(state);
     return new Promise((resolve) => {
       const go = (): void => {
         clearTimeout(timer);
@@ -51,19 +47,10 @@ export class Admission {
     });
   }
 
-  /**
-   * The fleet is held, or not any more: for a while all runs get ready. During a hold the call of any of them
-   * may be the one that proves something, and invalid entries must not wait.
-   */
-  openAll(): void {
-    this.#openUntilMs = this.#options.nowMs() + OPEN_MS;
-    this.#letAllIn();
-  }
-
   /** Answers 'closing' to everyone who waits, and to everyone who comes. */
   close(): void {
     this.#isClosed = true;
-    this.#letAllIn();
+    for (const { waiting } of this.#kinds.values()) for (const go of [...waiting]) go();
   }
 
   #takePlace(kind: Kind): Release {
@@ -76,16 +63,14 @@ export class Admission {
       if (kind.ready < this.#options.places) kind.waiting.values().next().value?.();
     };
   }
-
-  #letAllIn(): void {
-    for (const { waiting } of this.#kinds.values()) for (const go of [...waiting]) go();
-  }
 }
 
 interface AdmissionOptions {
   /** Runs of a kind that get ready at a time. */
   readonly places: number;
-  /** A run that has waited so long gets ready anyway, so that nothing depends on a run that does not end. */
+  /**
+   * A run that has waited so long gets ready anyway. So nothing depends on a run that does not end, and in a
+   * hold the call of every run may soon be the one that proves something.
+   */
   readonly patienceMs: number;
-  readonly nowMs: () => number;
 }

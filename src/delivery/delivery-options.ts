@@ -17,7 +17,7 @@ import type { DecisionPolicy } from './policy/decision.ts';
 export interface DeliveryOptions extends BreakerOptions, Learned {
   readonly redis: RedisClient;
   readonly keys: Keys;
-  readonly client: ImClient;
+  readonly client: Pick<ImClient, 'prepare'>;
   readonly watch: HoldWatch;
   readonly admission: Pick<Admission, 'acquire' | 'isClosed'>;
   /** What the configuration says of error codes. */

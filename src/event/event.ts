@@ -26,22 +26,22 @@ export type IdentifierType = 1 | 2 | 3;
 /** The profile fields an event may carry. */
 export type ProfileField = 'nick' | 'faceUrl';
 
-/** A valid event (fields: UserInput): the whole profile. Events of one user are not merged field by field. */
+/**
+ * A valid event as far as a worker uses it: the account as a call carries it (fields: UserInput), and who
+ * hears of its end. It is the whole profile: events of one user are not merged field by field.
+ */
 export interface UserCreated {
   readonly userId: string;
   readonly nick?: string;
   readonly faceUrl?: string;
-  readonly type: AccountType;
-  readonly occurredAtMs?: number;
+  readonly type?: AccountType;
+  readonly identifierType?: IdentifierType;
+  readonly password?: string;
   readonly replyTo?: string;
-  /** W3C trace context. An invalid one is left out, since tracing must not cost an account. */
+  /** W3C trace context, as given: tracing must not cost an account. */
   readonly traceparent?: string;
   /** The counters of an import that it belongs to. An invalid name is left out. */
   readonly tally?: string;
-  readonly identifierType?: IdentifierType;
-  readonly password?: string;
-  /** Fields that this version does not know. They are carried along. */
-  readonly extra: Readonly<Record<string, string>>;
 }
 
 /** Settings that decide whether an event is valid. */

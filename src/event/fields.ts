@@ -7,17 +7,15 @@ import {
   isKnownField,
   KNOWN_FIELDS,
   type ParsedEntry,
-  type ProfileField,
   type RawEntry,
   readTally,
 } from './event.ts';
-import { cut, fitsBytes } from './text.ts';
-import { isTraceparent } from './traceparent.ts';
+import { byteLength, cut } from './text.ts';
 import { readOccurredAtMs, validateUser } from './validate.ts';
 
 /**
- * A user as a producer adds it. A parsed event fits as well. `undefined`, `null` and `''` mean that a field
- * is absent; a worker then leaves that field of the account alone.
+ * A user as a producer adds it. `undefined`, `null` and `''` mean that a field is absent; a worker then
+ * leaves that field of the account alone.
  *
  * @example
  * const user: UserInput = { userId: 'alice', nick: 'Alice', faceUrl: 'https://example.com/a.png' };
@@ -35,13 +33,11 @@ export interface UserInput {
    * When the user signed up: RFC 3339, milliseconds since 1970, or a Date. It is reported and orders nothing.
    */
   readonly occurredAt?: string | number | Date | null;
-  /** Milliseconds since 1970, as a parsed event has it. `occurredAt` wins over it. */
+  /** Milliseconds since 1970. `occurredAt` wins over it, and takes milliseconds as well. */
   readonly occurredAtMs?: number | null;
   /** The Redis channel on which the worker publishes the outcome; up to 200 bytes of printable ASCII. */
   readonly replyTo?: string | null;
-  /**
-   * W3C trace context. One that cannot be parsed is ignored. Default: that of the active OpenTelemetry span.
-   */
+  /** W3C trace context. Default: that of the active OpenTelemetry span. */
   readonly traceparent?: string | null;
   /**
    * The name of the counters of an import that this event belongs to: 1 to 64 letters, digits, `_` and `-`.
@@ -56,16 +52,15 @@ export interface UserInput {
 }
 
 /**
- * Builds the flat field list for XADD; the inverse of `parseEntry`. It leaves out absent fields and type 0.
+ * Builds the flat field list for XADD, which `parseEntry` reads. It leaves out absent fields and type 0.
  * The user must have passed `validateUser`. Throws a RangeError when `extra` uses the name of a known field,
  * since the last value of a repeated field would win unnoticed.
  */
 export function toFields(user: UserInput): string[] {
-  const occurredAt = isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt;
   const written: Partial<Record<FieldName, unknown>> = {
     // Verbs pass the type as text.
     type: Number(user.type) === 0 ? undefined : user.type,
-    occurredAt: isAbsent(occurredAt) ? undefined : (readOccurredAtMs(occurredAt) ?? occurredAt),
+    occurredAt: readOccurredAtMs(isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt),
   };
   const fields: string[] = [];
   for (const name of KNOWN_FIELDS) {
@@ -89,16 +84,13 @@ const MAX_SHOWN_USER_ID_CHARS = 200;
  * whose event it is. Never throws.
  */
 export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): ParsedEntry {
-  const { facts, userId, problems } = collect(fields);
+  const { facts, problems } = collect(fields);
   problems.push(...validateUser(facts, rules));
+  const { userId = '', nick, faceUrl, type = 0, replyTo, traceparent, tally } = facts;
+  const { identifierType, password } = facts;
   if (problems.length > 0) {
     return { ok: false, eventId, userId: cut(userId, MAX_SHOWN_USER_ID_CHARS), problems };
   }
-  const { nick, faceUrl, type, occurredAt, traceparent, tally, identifierType } = facts;
-  const tooLong: ProfileField[] = [];
-  if (nick !== undefined && !fitsBytes(nick, MAX_PROFILE_BYTES)) tooLong.push('nick');
-  if (faceUrl !== undefined && !fitsBytes(faceUrl, MAX_PROFILE_BYTES)) tooLong.push('faceUrl');
-  // All fields are set, absent ones to undefined: V8 handles objects of one shape cheaply.
   return {
     ok: true,
     eventId,
@@ -106,53 +98,34 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
       userId,
       nick,
       faceUrl,
-      type: Number(type ?? 0) as AccountType,
-      occurredAtMs: occurredAt === undefined ? undefined : readOccurredAtMs(occurredAt),
-      replyTo: facts.replyTo,
-      traceparent: traceparent !== undefined && isTraceparent(traceparent) ? traceparent : undefined,
-      tally: readTally(tally) === undefined ? undefined : tally,
+      type: Number(type) as AccountType,
+      replyTo,
+      traceparent,
+      tally: readTally(tally),
       identifierType: identifierType === undefined ? undefined : (Number(identifierType) as IdentifierType),
-      password: facts.password,
-      extra: facts.extra,
+      password,
     },
-    tooLong,
+    tooLong: (['nick', 'faceUrl'] as const).filter(
+      (name) => byteLength(facts[name] ?? '') > MAX_PROFILE_BYTES,
+    ),
   };
 }
 
-const NO_EXTRA: Readonly<Record<string, string>> = Object.freeze({});
-
-/** The non-empty values of the known fields, and the other fields. */
-type Facts = Record<FieldName, string | undefined> & { extra: Readonly<Record<string, string>> };
-
-/** V8 handles objects of one shape cheaply, so all begin as copies of this one. */
-const NO_FACTS = {
-  ...Object.fromEntries(KNOWN_FIELDS.map((name) => [name, undefined])),
-  extra: NO_EXTRA,
-} as Facts;
-
-/** Sorts the fields into the known ones that are not empty and the others. */
+/** Sorts the fields into the known ones, of which an empty one is absent, and the others. */
 function collect(fields: readonly string[]) {
-  const facts: Facts = { ...NO_FACTS };
+  const facts: Partial<Record<FieldName, string>> & { extra?: object } = {};
   const others: [string, string][] = [];
   const problems: string[] = [];
-  let userId: string | undefined;
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? '';
     const value = fields[at + 1] ?? '';
-    if (!isKnownField(name)) {
-      others.push([name, value]);
-      continue;
-    }
-    if (name === 'userId') {
-      if (userId !== undefined && userId !== value) {
-        problems.push('userId is given twice, with different values');
-      }
-      userId = value;
-    }
-    facts[name] = value === '' ? undefined : value;
+    if (name === 'userId' && (facts.userId ?? value) !== value)
+      problems.push('userId is given twice, with different values');
+    if (isKnownField(name)) facts[name] = value === '' ? undefined : value;
+    else others.push([name, value]);
   }
   if (fields.length % 2 === 1) problems.push('the entry has a field without a value');
   // fromEntries and not an assignment, since a field may be called __proto__.
   if (others.length > 0) facts.extra = Object.fromEntries(others);
-  return { facts, userId: userId ?? '', problems };
+  return { facts, problems };
 }

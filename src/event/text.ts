@@ -3,22 +3,12 @@ export function byteLength(text: string): number {
   return Buffer.byteLength(text, 'utf8');
 }
 
-/** Whether the text takes at most `maxBytes` UTF-8 bytes. A short text is accepted without counting. */
-export function fitsBytes(text: string, maxBytes: number): boolean {
-  return text.length * 3 <= maxBytes || byteLength(text) <= maxBytes;
-}
-
 /**
  * Whether the text is what its producer wrote. A lone surrogate cannot be UTF-8, and a decoder writes U+FFFD
  * for bytes that are not UTF-8. In both cases the original text is lost.
  */
 export function isWellFormed(text: string): boolean {
   return text.isWellFormed() && !text.includes('\uFFFD');
-}
-
-/** Whether the text is printable ASCII without the space: 0x21–0x7e. */
-export function isPrintableAscii(text: string): boolean {
-  return /^[\x21-\x7e]*$/.test(text);
 }
 
 /** The first `maxChars` UTF-16 units of a text, without half a surrogate pair at the end. */

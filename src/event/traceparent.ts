@@ -4,10 +4,6 @@ import { context, isSpanContextValid, type SpanContext, trace } from '@opentelem
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-|$)/;
 
-export function isTraceparent(text: string): boolean {
-  return form.test(text);
-}
-
 /** The text of a span's context, as version 00 writes it. */
 export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;

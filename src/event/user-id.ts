@@ -1,6 +1,6 @@
 import type { ApiForm } from '../config/config.ts';
 import type { EventRules } from './event.ts';
-import { byteLength, isPrintableAscii, isWellFormed } from './text.ts';
+import { byteLength, isWellFormed } from './text.ts';
 
 /** "UserID, not longer than 32 bytes" (API reference, multiaccount_import, 2025-04). */
 const MAX_USER_ID_BYTES = 32;
@@ -17,8 +17,6 @@ export function hasUserIdForm(text: string): boolean {
   return /^[\x21-\x7e]{1,32}$/.test(text);
 }
 
-/** User IDs of this form are valid unless they are the admin's: no reserved prefix is possible. */
-const plain = /^[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,31}$/;
 const dashedUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
@@ -30,7 +28,6 @@ export function checkUserId(problems: string[], userId: unknown, isRobot: boolea
     problems.push(noUserId(userId));
     return;
   }
-  if (plain.test(userId) && userId !== rules.adminId) return;
   const bytes = byteLength(userId);
   if (dashedUuid.test(userId)) {
     problems.push(
@@ -40,7 +37,7 @@ export function checkUserId(problems: string[], userId: unknown, isRobot: boolea
     problems.push(`userId is ${bytes} bytes long; the API takes ${MAX_USER_ID_BYTES}`);
   }
   if (!isWellFormed(userId)) problems.push('userId is not well-formed UTF-8');
-  else if (!isPrintableAscii(userId)) {
+  else if (!/^[\x21-\x7e]*$/.test(userId)) {
     problems.push(
       'userId may hold printable ASCII only, without spaces; letters, digits, _ and - are safest',
     );

@@ -1,5 +1,5 @@
 import { type EventRules, type FieldName, isAbsent, isKnownField } from './event.ts';
-import { byteLength, fitsBytes, isPrintableAscii, isWellFormed } from './text.ts';
+import { byteLength, isWellFormed } from './text.ts';
 import { checkUserId, kindOf, whyNoRobots } from './user-id.ts';
 
 /**
@@ -8,15 +8,14 @@ import { checkUserId, kindOf, whyNoRobots } from './user-id.ts';
 const MAX_FIELD_BYTES = 65_536;
 /** Most bytes of the unknown fields, names and values together. */
 const MAX_EXTRA_BYTES = 65_536;
-const MAX_REPLY_TO_BYTES = 200;
 const TYPES = ['0', '1'];
 const IDENTIFIER_TYPES = ['1', '2', '3'];
 
 /**
  * A user as given. null and '' mean that a field is absent. `occurredAt` is RFC 3339, milliseconds (a number
- * or digits) or a Date; a parsed event has `occurredAtMs`. `extra` is text by name.
+ * or digits) or a Date. `extra` is text by name.
  */
-export type UserFacts = { readonly [Name in FieldName | 'occurredAtMs' | 'extra']?: unknown };
+export type UserFacts = { readonly [Name in FieldName | 'extra']?: unknown };
 
 /**
  * Returns all problems of a user as sentences that tell a producer what to change; [] if the user is valid.
@@ -32,8 +31,13 @@ export function validateUser(user: UserFacts, rules: EventRules): string[] {
   checkOneOf(problems, 'type', user.type, TYPES, '0 (ordinary) or, with IMSYNC_API=legacy, 1 (robot)');
   const noRobots = isRobot ? whyNoRobots(rules.form) : undefined;
   if (noRobots !== undefined) problems.push(`type 1 asks for a robot, but ${noRobots}`);
-  checkInstant(problems, user.occurredAt, user.occurredAtMs);
-  checkReplyTo(problems, user.replyTo);
+  if (!isAbsent(user.occurredAt) && readOccurredAtMs(user.occurredAt) === undefined) {
+    problems.push(
+      'occurredAt must be an RFC 3339 time such as 2025-04-03T17:08:43Z, or milliseconds since 1970',
+    );
+  }
+  if (!isAbsent(user.replyTo) && !isReplyTo(user.replyTo))
+    problems.push('replyTo must be 1 to 200 bytes of printable ASCII without spaces');
   if (!isAbsent(user.traceparent) && typeof user.traceparent !== 'string') {
     problems.push(`traceparent must be a string, not ${kindOf(user.traceparent)}`);
   }
@@ -50,11 +54,9 @@ function checkProfile(problems: string[], name: string, value: unknown): void {
     return;
   }
   if (!isWellFormed(value)) problems.push(`${name} is not well-formed UTF-8`);
-  if (!fitsBytes(value, MAX_FIELD_BYTES)) {
-    problems.push(
-      `${name} is ${byteLength(value)} bytes long; ${MAX_FIELD_BYTES} is the most an event carries`,
-    );
-  }
+  const bytes = byteLength(value);
+  if (bytes > MAX_FIELD_BYTES)
+    problems.push(`${name} is ${bytes} bytes long; ${MAX_FIELD_BYTES} is the most an event carries`);
 }
 
 function checkOneOf(
@@ -69,20 +71,8 @@ function checkOneOf(
   if (!fits) problems.push(`${name} must be ${words}`);
 }
 
-function checkInstant(problems: string[], occurredAt: unknown, occurredAtMs: unknown): void {
-  const given = isAbsent(occurredAt) ? occurredAtMs : occurredAt;
-  if (isAbsent(given) || readOccurredAtMs(given) !== undefined) return;
-  problems.push(
-    'occurredAt must be an RFC 3339 time such as 2025-04-03T17:08:43Z, or milliseconds since 1970',
-  );
-}
-
-function checkReplyTo(problems: string[], replyTo: unknown): void {
-  if (isAbsent(replyTo)) return;
-  const fits =
-    typeof replyTo === 'string' && fitsBytes(replyTo, MAX_REPLY_TO_BYTES) && isPrintableAscii(replyTo);
-  if (!fits)
-    problems.push(`replyTo must be 1 to ${MAX_REPLY_TO_BYTES} bytes of printable ASCII without spaces`);
+function isReplyTo(value: unknown): boolean {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value);
 }
 
 /** Outside hosted mode these two fields are carried and never used, so only their form is checked. */
@@ -148,7 +138,7 @@ function checkExtra(problems: string[], extra: unknown): void {
 }
 
 const rfc3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
+  /^(\d{4}-\d\d-\d\d)[T ]((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d|60)(\.\d+)?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 /** The last instant that a JavaScript date can hold. */
 const MAX_MS = 8_640_000_000_000_000;
 
@@ -162,17 +152,10 @@ export function readOccurredAtMs(value: unknown): number | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined;
   const text = String(value);
   if (/^\d{1,16}$/.test(text)) return within(Number(text));
-  const parts = rfc3339.exec(text);
-  if (parts === null) return undefined;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(1, 7).map(Number);
-  const offsetHours = Number(parts[9] ?? 0);
-  const offsetMinutes = Number(parts[10] ?? 0);
-  const daysInMonth = new Date(Date.UTC(year, month, 0)).getUTCDate();
-  if (month < 1 || month > 12 || day < 1 || day > daysInMonth) return undefined;
-  if (hour > 23 || minute > 59 || second > 60 || offsetHours > 23 || offsetMinutes > 59) return undefined;
-  const ms = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3));
-  const offsetMs = (parts[8] === '-' ? -1 : 1) * (offsetHours * 60 + offsetMinutes) * 60_000;
-  return within(Date.UTC(year, month - 1, day, hour, minute, second, ms) - offsetMs);
+  const [, date = '', minute, second, fraction = '', zone] = rfc3339.exec(text.toUpperCase()) ?? [];
+  // A day that its month does not have would become one of the next month.
+  if (new Date(date).toJSON()?.startsWith(date) !== true) return undefined;
+  return within(Date.parse(`${date}T${minute}:00${fraction}${zone}`) + Number(second) * 1_000);
 }
 
 function within(ms: number): number | undefined {

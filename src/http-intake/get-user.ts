@@ -1,8 +1,7 @@
 import { within } from '../lifecycle/wait.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { AccountChecks } from '../tasks/account-checks.ts';
-import type { Presence } from '../tasks/check-users.ts';
+import type { AccountChecks, Presence } from '../tasks/check-users.ts';
 import { findUser, type UserReport } from '../tasks/find-user.ts';
 import { busy, redisAway } from './refused-request.ts';
 

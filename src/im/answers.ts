@@ -155,7 +155,8 @@ export type Phase = 'connecting' | 'securing' | 'ready' | 'sent';
 
 const DNS_CODES = ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'ENODATA', 'EAI_NODATA'];
 
-const WORDS: Readonly<Record<FaultName, string>> = {
+/** What each fault means, for people. */
+export const FAULT_WORDS: Readonly<Record<FaultName, string>> = {
   dns: 'the name of the host could not be resolved',
   connect: 'the connection could not be made',
   tls: 'the secure connection could not be made',
@@ -176,7 +177,7 @@ export function faultOf(error: unknown, phase: Phase): FaultAnswer {
 
 /** Makes a fault with one of the texts above. `detail` must not hold a secret. */
 export function fault(name: FaultName, sent: boolean, detail = ''): FaultAnswer {
-  const errorInfo = detail === '' ? WORDS[name] : `${WORDS[name]} (${detail})`;
+  const errorInfo = detail === '' ? FAULT_WORDS[name] : `${FAULT_WORDS[name]} (${detail})`;
   return { kind: 'fault', fault: name, errorInfo, sent };
 }
 

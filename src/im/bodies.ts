@@ -1,18 +1,6 @@
-import type { AccountType, IdentifierType } from '../event/event.ts';
-import { type ApiForm, COMMANDS, type CommandName, documentedPerSecond } from './commands.ts';
+import type { UserCreated } from '../event/event.ts';
+import type { ApiForm } from './commands.ts';
 import { oneLine } from './redact.ts';
-
-/** An account as a call carries it. A parsed event fits. */
-export interface Account {
-  readonly userId: string;
-  readonly nick?: string;
-  readonly faceUrl?: string;
-  readonly type?: AccountType;
-  /** Hosted mode only. */
-  readonly identifierType?: IdentifierType;
-  /** Hosted mode only. It is a secret. */
-  readonly password?: string;
-}
 
 export type ImportCommand = 'multiaccount_import' | 'account_import' | 'register_account_v1';
 
@@ -24,56 +12,39 @@ export type DeliveryCommand = ImportCommand | 'account_check';
  * batch form overwrites what it is given (API reference, multiaccount_import, 2025-04). Only the old single
  * form has a Type; a robot's event never comes to another form (`whyNoRobots` in event/user-id.ts).
  *
- * Throws a RangeError for mistakes of the caller: no account, more accounts than the command takes, the same
- * user twice (it is not documented which one wins), or a command that the form does not have.
+ * `accounts` are of different users, as many as the command takes.
  */
-export function encodeImport(command: ImportCommand, form: ApiForm, accounts: readonly Account[]): string {
-  const users = accounts.map(({ userId }) => userId);
-  checkItems(command, users);
-  documentedPerSecond(form, command);
+export function encodeImport(
+  command: ImportCommand,
+  form: ApiForm,
+  accounts: readonly UserCreated[],
+): string {
   if (command === 'multiaccount_import') {
-    return JSON.stringify(
-      form === 'legacy' ? { Accounts: users } : { AccountList: accounts.map(currentForm) },
-    );
+    if (form === 'legacy') return JSON.stringify({ Accounts: accounts.map(({ userId }) => userId) });
+    return JSON.stringify({ AccountList: accounts.map(currentForm) });
   }
-  const [account] = accounts;
-  if (account === undefined) throw new RangeError(`${command} needs an account`);
-  if (command === 'register_account_v1') return JSON.stringify(hostedForm(account));
-  return JSON.stringify(form === 'legacy' ? legacyForm(account) : currentForm(account));
+  const single =
+    command === 'register_account_v1' ? hostedForm : form === 'legacy' ? legacyForm : currentForm;
+  return JSON.stringify(accounts.map(single)[0]);
 }
 
-/** Encodes the body of account_check. Throws a RangeError as `encodeImport` does. */
+/** Encodes the body of account_check. */
 export function encodeCheck(userIds: readonly string[]): string {
-  checkItems('account_check', userIds);
   return JSON.stringify({ CheckItem: userIds.map((UserID) => ({ UserID })) });
 }
 
-function checkItems(command: CommandName, userIds: readonly string[]): void {
-  const { maxItems } = COMMANDS[command];
-  if (userIds.length < 1 || userIds.length > maxItems) {
-    throw new RangeError(`${command} takes 1 to ${maxItems} accounts, not ${userIds.length}`);
-  }
-  if (new Set(userIds).size !== userIds.length) {
-    throw new RangeError(`${command} must not hold a user twice`);
-  }
-}
-
-function currentForm({ userId, nick, faceUrl }: Account): object {
-  return { UserID: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl) };
-}
-
-function legacyForm({ userId, nick, faceUrl, type }: Account): object {
-  const Type = type === 1 ? 1 : undefined;
-  return { Identifier: userId, Nick: orAbsent(nick), FaceUrl: orAbsent(faceUrl), Type };
-}
-
-function hostedForm({ userId, identifierType, password }: Account): object {
-  return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
-}
-
 /** JSON.stringify leaves out undefined. */
-function orAbsent(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
+function currentForm({ userId, nick, faceUrl }: UserCreated): object {
+  return { UserID: userId, Nick: nick, FaceUrl: faceUrl };
+}
+
+function legacyForm({ userId, nick, faceUrl, type }: UserCreated): object {
+  const Type = type === 1 ? 1 : undefined;
+  return { Identifier: userId, Nick: nick, FaceUrl: faceUrl, Type };
+}
+
+function hostedForm({ userId, identifierType, password }: UserCreated): object {
+  return { Identifier: userId, IdentifierType: identifierType ?? 3, Password: password ?? '' };
 }
 
 /** The result of account_check for one user. */

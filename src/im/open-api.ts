@@ -1,8 +1,8 @@
 import type { Config, ReadFile, RegionName } from '../config/config.ts';
 import { readSigningSecret } from '../config/secrets.ts';
-import { createImClient, type ImClient } from './client.ts';
+import { createImClient } from './client.ts';
 import type { HostSwitch } from './host-choice.ts';
-import { createSigner, createSigningClock } from './signer.ts';
+import { createSigner } from './signer.ts';
 
 /** Where the API is. Without a `backupUrl` there is no other host to go to. */
 export interface Hosts {
@@ -31,18 +31,7 @@ function region(host: string, backupHost: string): Required<Hosts> {
 }
 
 /** The API as this process speaks to it, and what signs its calls. */
-export interface Api {
-  readonly client: ImClient;
-  /** Drops the signature: the next call reads the secret again and signs. */
-  signAnew(): void;
-  /**
-   * Like `signAnew`, after an answer that doubts the time of the signature: the other clock is tried.
-   * `sentAtMs`: when the refused call was sent, on `performance.now()`.
-   */
-  signAnewInDoubt(sentAtMs: number): void;
-  /** Reports how far this machine's clock is ahead of Redis's clock. */
-  clockIsAhead(ms: number): void;
-}
+export type Api = ReturnType<typeof openApi>;
 
 /** Longer than the longest import. A signature is renewed after half of its life. */
 const SIGNATURE_LIFE_SECONDS = 7 * 86_400;
@@ -63,27 +52,20 @@ export function openApi(
     readonly callTimeoutMs?: number;
     readonly signatureSeconds?: number;
   } = {},
-): Api {
-  const signingClock = createSigningClock(Date.now, () => performance.now());
+) {
   const signer = createSigner({
     ...config.app,
     readSecret: () => readSigningSecret(config, readFile),
-    nowMs: signingClock.nowMs,
+    nowMs: Date.now,
+    elapsedMs: () => performance.now(),
     expireSeconds: options.signatureSeconds ?? SIGNATURE_LIFE_SECONDS,
   });
   const client = createImClient({
     ...(options.hosts ?? hostsOf(config)),
     ...config.app,
     onSwitch: options.onSwitch,
-    userSig: () => signer.current(),
+    userSig: signer.current,
     callTimeoutMs: options.callTimeoutMs ?? config.api.callTimeoutMs,
   });
-  return {
-    client,
-    signAnew: () => signer.renew(),
-    signAnewInDoubt(sentAtMs) {
-      if (signingClock.doubt(sentAtMs)) signer.renew();
-    },
-    clockIsAhead: (ms) => signingClock.isAhead(ms),
-  };
+  return { client, ...signer };
 }

@@ -9,7 +9,10 @@ interface SignerOptions {
   readonly adminId: string;
   /** Called at each signing, so that a rotated secret file takes effect without a restart. It may throw. */
   readonly readSecret: () => Secret;
+  /** This machine's clock. */
   readonly nowMs: () => number;
+  /** A clock that never goes back. */
+  readonly elapsedMs: () => number;
   /** Life of a signature. A day or more is recommended (user guide, generating UserSig). */
   readonly expireSeconds: number;
 }
@@ -17,73 +20,66 @@ interface SignerOptions {
 /**
  * Signs once and keeps the result for half its life. A UserSig made elsewhere is read again as often. It also
  * signs again when the clock steps back, since the service refuses a signature from the future. If the secret
- * cannot be read at a routine renewal, the earlier signature is used while it lasts; after `renew` it is not.
+ * cannot be read at a routine renewal, the earlier signature is used while it lasts; after `signAnew` it is
+ * not.
+ *
+ * It signs by this machine's clock until the service says that a new signature has expired. Then one of the
+ * two clocks is wrong by days, and the service's clock is tried.
  */
-export function createSigner({ sdkAppId, adminId, readSecret, nowMs, expireSeconds }: SignerOptions) {
+export function createSigner(options: SignerOptions) {
+  const { sdkAppId, adminId: identifier, readSecret, elapsedMs, expireSeconds } = options;
   const lifeMs = expireSeconds * 1000;
   let cached: { readonly userSig: string; readonly signedAtMs: number } | undefined;
+  let knownAheadMs = 0;
+  let byOther = false;
+  let doubtedAtMs = Number.NEGATIVE_INFINITY;
 
-  function make(now: number): string {
+  function make(nowMs: number): string {
     const secret = readSecret();
     if ('userSig' in secret) return secret.userSig;
     const { secretKey } = secret;
-    const nowSeconds = Math.floor(now / 1000);
-    return signUserSig({ sdkAppId, identifier: adminId, secretKey, nowSeconds, expireSeconds });
+    const nowSeconds = Math.floor(nowMs / 1000);
+    return signUserSig({ sdkAppId, identifier, secretKey, nowSeconds, expireSeconds });
   }
 
   return {
     /** The UserSig for a call that starts now. Without an earlier one, it throws what `readSecret` throws. */
     current(): string {
-      const now = nowMs();
-      const ageMs = cached === undefined ? Number.POSITIVE_INFINITY : now - cached.signedAtMs;
+      const nowMs = options.nowMs() - (byOther ? knownAheadMs : 0);
+      const ageMs = cached === undefined ? Number.POSITIVE_INFINITY : nowMs - cached.signedAtMs;
       if (cached !== undefined && ageMs >= 0 && ageMs < lifeMs / 2) return cached.userSig;
       try {
-        cached = { userSig: make(now), signedAtMs: now };
+        cached = { userSig: make(nowMs), signedAtMs: nowMs };
       } catch (error) {
         if (cached === undefined || ageMs < 0 || ageMs >= lifeMs) throw error;
       }
       return cached.userSig;
     },
-    /** Forgets the cached UserSig. The next `current` reads the secret and signs again. */
-    renew(): void {
+    /** Drops the signature: the next call reads the secret again and signs. */
+    signAnew(): void {
       cached = undefined;
     },
-  };
-}
-
-/**
- * The clock by which a UserSig is signed. It is this machine's until the service says that a new signature
- * has expired. Then one of the two clocks is wrong by days, and the service's clock is tried. Pure.
- *
- * `elapsedMs` is a clock that never goes back.
- */
-export function createSigningClock(ownMs: () => number, elapsedMs: () => number) {
-  let knownAheadMs = 0;
-  let byOther = false;
-  let doubtedAtMs = Number.NEGATIVE_INFINITY;
-  return {
-    nowMs: (): number => ownMs() - (byOther ? knownAheadMs : 0),
-    /** Tells how far this machine's clock is ahead of the service's, in ms. */
-    isAhead(aheadMs: number): void {
-      knownAheadMs = aheadMs;
-    },
     /**
-     * Reports that a signature was refused as expired, and switches to the other clock. `sentAtMs` is when
-     * the refused call was sent, by `elapsedMs`. Returns false and does nothing for a call that was sent
+     * Like `signAnew`, after an answer that doubts the time of the signature: the other clock is tried.
+     * `sentAtMs` is when the refused call was sent, by `elapsedMs`. It does nothing for a call that was sent
      * before the last switch: several calls that were on the wire together would switch back and forth.
      */
-    doubt(sentAtMs: number): boolean {
-      if (sentAtMs < doubtedAtMs) return false;
+    signAnewInDoubt(sentAtMs: number): void {
+      if (sentAtMs < doubtedAtMs) return;
       doubtedAtMs = elapsedMs();
       byOther = !byOther;
-      return true;
+      cached = undefined;
+    },
+    /** Tells how far this machine's clock is ahead of the other one (Redis's), in ms. */
+    clockIsAhead(aheadMs: number): void {
+      knownAheadMs = aheadMs;
     },
   };
 }
 
 /**
  * Signs a UserSig, version 2 (user guide, generating UserSig; TLSSigAPIv2). The result is a secret: it gives
- * the admin's rights until it expires. Throws a RangeError for a number that is not whole and positive.
+ * the admin's rights until it expires.
  */
 export function signUserSig(input: {
   readonly sdkAppId: number;
@@ -95,10 +91,6 @@ export function signUserSig(input: {
   readonly expireSeconds: number;
 }): string {
   const { sdkAppId, identifier, secretKey, nowSeconds, expireSeconds } = input;
-  for (const [name, value] of Object.entries({ sdkAppId, nowSeconds, expireSeconds })) {
-    if (!Number.isSafeInteger(value) || value <= 0)
-      throw new RangeError(`${name} must be a positive whole number`);
-  }
   const text =
     `TLS.identifier:${identifier}\n` +
     `TLS.sdkappid:${sdkAppId}\n` +
@@ -119,16 +111,8 @@ export function signUserSig(input: {
     .replaceAll('=', '_');
 }
 
-/** The claims of a UserSig, which can be read without the key. */
-interface UserSigClaims {
-  readonly identifier: string;
-  readonly sdkAppId: number;
-  readonly issuedAtSeconds: number;
-  readonly expireSeconds: number;
-}
-
-/** Reads the claims of a UserSig; undefined if it is none. The signature is not checked. */
-export function readUserSig(userSig: string): UserSigClaims | undefined {
+/** Reads the claims of a UserSig without the key; undefined if it is none. The signature is not checked. */
+export function readUserSig(userSig: string) {
   const base64 = userSig.replaceAll('*', '+').replaceAll('-', '/').replaceAll('_', '=');
   try {
     const inflated = inflateSync(Buffer.from(base64, 'base64'), { maxOutputLength: 65_536 });

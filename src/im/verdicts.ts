@@ -1,14 +1,13 @@
 import type { Config } from '../config/config.ts';
-import type { Answer, ApiAnswer, FaultAnswer, HttpAnswer } from './answers.ts';
+import { type Answer, type ApiAnswer, FAULT_WORDS, type FaultAnswer, type HttpAnswer } from './answers.ts';
 import type { CommandName } from './commands.ts';
-import { VERDICT_TABLES, type VerdictClass, type VerdictRow } from './verdict-rows.ts';
+import { VERDICT_TABLES, type VerdictRow } from './verdict-rows.ts';
 
-/** What a verdict takes over from its row. */
-type ForVerdict = 'throttles' | 'holdKind' | 'minProbeGapMs' | 'notBeforeMonths';
+/** What a verdict takes over from the row of its code. */
+type FromRow = Omit<VerdictRow, 'codes' | 'source' | 'mayStillHappen'>;
 
 /** The meaning of an answer: its class and further facts. */
-export interface Verdict extends Pick<VerdictRow, ForVerdict> {
-  readonly class: VerdictClass;
+export interface Verdict extends FromRow {
   /** 0 if there is none. */
   readonly errorCode: number;
   readonly errorInfo: string;
@@ -20,11 +19,6 @@ export interface Verdict extends Pick<VerdictRow, ForVerdict> {
    * can no longer land. After an internal error (70500, 40006) the call takes no effect.
    */
   readonly outcomeKnown: boolean;
-  readonly meaning: string;
-  /** The profile is refused and not the account. An import without the profile passes. */
-  readonly profileFault: boolean;
-  /** A new UserSig may help: sign again and try once before a hold. */
-  readonly signAnew: boolean;
   /** Class body: it was refused for its size, so two smaller ones may pass. */
   readonly tooLarge?: true;
   readonly retryAfterMs?: number;
@@ -94,61 +88,39 @@ function declaredRow(
   };
 }
 
-function apiVerdict(row: VerdictRow | undefined, answer: ApiAnswer): Verdict {
-  const { errorCode, errorInfo, httpStatus } = answer;
-  if (row === undefined) {
-    return { errorCode, errorInfo, httpStatus, ...plain('unknown', 'a code that no table lists', true) };
-  }
-  return {
-    errorCode,
-    errorInfo,
-    httpStatus,
-    class: row.class,
-    outcomeKnown: row.mayStillHappen !== true,
-    meaning: row.meaning,
-    profileFault: row.profileFault === true,
-    signAnew: row.signAnew === true,
-    throttles: row.throttles,
-    holdKind: row.holdKind,
-    minProbeGapMs: row.minProbeGapMs,
-    notBeforeMonths: row.notBeforeMonths,
-  };
+const UNLISTED = { class: 'unknown', meaning: 'a code that no table lists' } as const;
+
+function apiVerdict(row: VerdictRow | undefined, { errorCode, errorInfo, httpStatus }: ApiAnswer): Verdict {
+  const outcomeKnown = row?.mayStillHappen !== true;
+  return { errorCode, errorInfo, httpStatus, outcomeKnown, ...(row ?? UNLISTED) };
 }
 
 /**
  * The API answers every call with HTTP 200 (API reference). Another status comes from something in between.
  */
 function httpVerdict({ httpStatus, errorInfo, retryAfterMs }: HttpAnswer): Verdict {
-  const base = { errorCode: 0, errorInfo, httpStatus, retryAfterMs };
+  return { errorCode: 0, errorInfo, httpStatus, retryAfterMs, ...httpMeaning(httpStatus) };
+}
+
+function httpMeaning(httpStatus: number): FromRow & Pick<Verdict, 'outcomeKnown' | 'tooLarge'> {
   if (httpStatus === 429) {
-    return { ...plain('throttle', 'too many requests, says HTTP', true), ...base, throttles: 'command' };
+    const meaning = 'too many requests, says HTTP';
+    return { class: 'throttle', meaning, outcomeKnown: true, throttles: 'command' };
   }
   if (httpStatus >= 500 || httpStatus === 408 || httpStatus < 300) {
-    return { ...plain('retry', 'the service is away, or somebody answered in its place', false), ...base };
+    const meaning = 'the service is away, or somebody answered in its place';
+    return { class: 'retry', meaning, outcomeKnown: false };
   }
   if (httpStatus === 413) {
     // The body of a single user can only be large because of its profile.
     const meaning = 'the body is too large for something on the way';
-    return { ...plain('body', meaning, true), ...base, profileFault: true, tooLarge: true };
+    return { class: 'body', meaning, outcomeKnown: true, profileFault: true, tooLarge: true };
   }
   const meaning = 'not the API: the host, the path or the way there is wrong';
-  return { ...plain('app', meaning, true), ...base, holdKind: 'configuration' };
+  return { class: 'app', meaning, outcomeKnown: true, holdKind: 'configuration' };
 }
-
-const FAULT_MEANINGS: Readonly<Record<FaultAnswer['fault'], string>> = {
-  timeout: 'no answer in time',
-  reset: 'the connection broke before the answer was there',
-  connect: 'no connection to the host',
-  dns: "the host's name has no address",
-  tls: 'no secure connection to the host',
-  garbage: 'the answer could not be read',
-  aborted: 'the call was given up',
-};
 
 function faultVerdict({ fault, errorInfo, sent }: FaultAnswer): Verdict {
-  return { ...plain('retry', FAULT_MEANINGS[fault], !sent), errorCode: 0, errorInfo, httpStatus: 0 };
-}
-
-function plain(verdict: VerdictClass, meaning: string, outcomeKnown: boolean) {
-  return { class: verdict, meaning, outcomeKnown, profileFault: false, signAnew: false };
+  const meaning = FAULT_WORDS[fault];
+  return { class: 'retry', meaning, outcomeKnown: !sent, errorCode: 0, errorInfo, httpStatus: 0 };
 }

@@ -12,7 +12,6 @@ import {
   cutCalls,
   type LocalCall,
 } from './cut.ts';
-import { ArrivalRate, nextLookMs, secondLookMs } from './linger.ts';
 
 /** Gives back the place of a local call. */
 export type ReleasePlace = () => void;
@@ -28,8 +27,6 @@ export interface CoalescerOptions {
   readonly place: () => Promise<ReleasePlace | 'closing'>;
   /** Names the next call, and the run that owns it. No two calls get the same name. */
   readonly nextClaim: () => CallClaim;
-  /** An event came to an empty intake: its call needs a connection in a moment. */
-  readonly expectCall: () => void;
   /** Works the call off. Calls `release` when its place is free again. */
   readonly take: (call: LocalCall, release: ReleasePlace) => void;
   /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
@@ -46,11 +43,8 @@ const STOPPED_LOOK_MS = 1_000;
 const TROUBLE_WAIT_MS = 500;
 /** Cuts whose answers the loop does not wait for, at most. The places for calls bound them as well. */
 const MOST_LATE = 8;
-/**
- * A lone event wakes all idle processes. The one that cut last goes first. The others look a little later, in
- * case that one is gone or busy, and leave it the processor meanwhile.
- */
-const GIVE_WAY_MS = 3;
+/** Until a call is full or due, its watcher looks this often: so much later than full a call is cut at most. */
+const LINGER_LOOK_MS = 10;
 
 /**
  * The loop that turns waiting events into calls. Every process runs one. The script decides, so it does not
@@ -58,8 +52,8 @@ const GIVE_WAY_MS = 3;
  *
  * Each turn asks for one cut and goes by the answer:
  * - `cut`: the call goes to a run of this process; the next turn follows at once.
- * - `linger`: not due yet; this process has the watch and looks again in time.
- * - `watched`: another process has the watch; this one looks a little later.
+ * - `linger`: not due yet; this process has the watch and looks every few ms.
+ * - `watched`: another process has the watch; this one looks when the watch ends.
  * - `empty`: it blocks on the stream until an event comes, and polls nothing.
  * - `blocked`: too many open calls, a hold or a pause; it looks again later.
  *
@@ -69,15 +63,10 @@ const GIVE_WAY_MS = 3;
 export class Coalescer implements LoopDeadline {
   readonly #options: CoalescerOptions;
   readonly #loop: Loop;
-  readonly #rate = new ArrivalRate();
   readonly #patienceMs: number;
   /** Cuts whose answers the loop does not wait for, and when each was asked for, ms; oldest first. */
   readonly #late = new Map<Promise<unknown>, number>();
-  #reading: Promise<void> | undefined;
-  /** An entry came while this process was blocked on the stream. */
-  #isWoken = false;
-  /** This process made the newest call of a lone event that it saw. */
-  #cutLast = true;
+  #reading: Promise<unknown> | undefined;
   /** By the newest answer another call can be cut at once. */
   #moreWaits = false;
 
@@ -118,63 +107,41 @@ export class Coalescer implements LoopDeadline {
     // Without a place there is nothing to do; other processes may cut meanwhile.
     const release = await this.#loop.idleUntil(this.#options.place());
     if (release === 'closing') return this.#loop.rest(IDLE_TURN_MS);
-    const isLone = this.#isWoken;
-    this.#isWoken = false;
-    if (isLone && this.#cutLast) this.#options.expectCall();
     const askedAtMs = performance.now();
     const cutting = this.#cut(release);
     if (this.#moreWaits && this.#late.size < MOST_LATE) {
       const isLate = sleep(this.#patienceMs, true, { ref: false });
       if (await Promise.race([cutting.then(() => false), isLate])) return this.#endLater(cutting, askedAtMs);
     }
-    const answer = await cutting;
-    if (isLone) this.#cutLast = answer.kind === 'cut';
-    return this.#restAfter(answer);
+    return this.#restAfter(await cutting);
   }
 
   #restAfter(answer: CutAnswer): Promise<void> | void {
-    const { maxUsers, maxWaitMs } = this.#options.limits;
     switch (answer.kind) {
       case 'cut':
         return;
       case 'linger':
-        this.#rate.saw(answer.waiting, performance.now());
-        return this.#loop.rest(
-          nextLookMs({ arrivalsPerMs: this.#rate.perMs, maxUsers, maxWaitMs, ...answer }),
-        );
+        return this.#loop.rest(Math.min(answer.dueInMs, LINGER_LOOK_MS));
       case 'watched':
-        return this.#loop.rest(secondLookMs({ maxUsers, maxWaitMs, ...answer }));
+        return this.#loop.rest(answer.waitMs + 1);
       case 'empty':
-        return this.#restUntilSomethingWaits();
+        return this.#loop.rest(2 * IDLE_TURN_MS, this.#somethingWaits());
       case 'blocked':
         return this.#loop.rest(answer.by === 'open-calls' ? BLOCKED_LOOK_MS : STOPPED_LOOK_MS);
     }
   }
 
-  async #restUntilSomethingWaits(): Promise<void> {
-    await this.#loop.rest(2 * IDLE_TURN_MS, this.#somethingWaits());
-    if (this.#isWoken && !this.#cutLast) await this.#loop.rest(GIVE_WAY_MS);
-  }
-
   /** Resolves when the stream holds anything. Cut entries leave the stream, so it is read from its start. */
-  #somethingWaits(): Promise<void> {
-    const { blocking, keys, onTrouble } = this.#options;
-    this.#reading ??= blocking
+  #somethingWaits(): Promise<unknown> {
+    if (this.#reading !== undefined) return this.#reading;
+    const { blocking, keys } = this.#options;
+    this.#reading = blocking
       .xread('COUNT', 1, 'BLOCK', IDLE_TURN_MS, 'STREAMS', keys.stream, '0-0')
-      .then(
-        (entries) => {
-          this.#isWoken = entries !== null;
-        },
-        async (error: Error) => {
-          if (this.#loop.isStopping) return;
-          onTrouble(error);
-          // If Redis refuses at once, the loop would ask again and again.
-          await sleep(TROUBLE_WAIT_MS);
-        },
-      )
       .finally(() => {
         this.#reading = undefined;
       });
+    // The loop may be woken meanwhile. Then it hears of the failure of the next read.
+    this.#reading.catch(() => undefined);
     return this.#reading;
   }
 
@@ -191,8 +158,6 @@ export class Coalescer implements LoopDeadline {
         taken = true;
         take(local, release);
       }
-      const users = calls.reduce((sum, call) => sum + call.users, local?.users ?? 0);
-      this.#rate.cut(answer.waiting + answer.parked + users, performance.now());
       if (calls.length > 0) await handOver(calls);
       return answer;
     } catch (error) {

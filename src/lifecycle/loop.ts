@@ -9,27 +9,6 @@ export interface LoopDeadline {
   readonly dueMs: number | null;
 }
 
-/** A deadline whose loop says what it does. It starts idle. */
-export function createLoopDeadline(nowMs: () => number = () => performance.now()) {
-  let dueMs: number | null = null;
-  return {
-    get dueMs() {
-      return dueMs;
-    },
-    turn() {
-      dueMs = nowMs();
-    },
-    /** The loop rests for so long, unless it is woken earlier. */
-    rest(ms: number) {
-      dueMs = nowMs() + ms;
-    },
-    /** The loop has nothing to do until it is asked. */
-    idle() {
-      dueMs = null;
-    },
-  };
-}
-
 /** setTimeout fires at once for a longer delay, which would make a loop spin. */
 const LONGEST_REST_MS = 2_147_483_647;
 
@@ -57,15 +36,14 @@ export interface LoopOptions {
  */
 export class Loop implements LoopDeadline {
   readonly #options: LoopOptions;
-  readonly #deadline: ReturnType<typeof createLoopDeadline>;
   #ended: Promise<void> | undefined;
   #stopping = false;
   #wokenEarly = false;
   #endRest: (() => void) | undefined;
+  #dueMs: number | null = null;
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    this.#deadline = createLoopDeadline(options.nowMs);
   }
 
   /** Starts the loop; the first turn begins after the caller's own step. Later calls change nothing. */
@@ -78,8 +56,7 @@ export class Loop implements LoopDeadline {
    * `ms` only those end the rest, and the loop counts as having nothing to do. Rejects as `until` does.
    */
   async rest(ms?: number, until?: Promise<unknown>): Promise<void> {
-    if (ms === undefined) this.#deadline.idle();
-    else this.#deadline.rest(ms);
+    this.#dueMs = ms === undefined ? null : this.#nowMs() + ms;
     let timer: NodeJS.Timeout | undefined;
     try {
       if (!this.#wokenEarly && !this.#stopping) {
@@ -93,7 +70,7 @@ export class Loop implements LoopDeadline {
       clearTimeout(timer);
       this.#endRest = undefined;
       this.#wokenEarly = false;
-      this.#deadline.turn();
+      this.#dueMs = this.#nowMs();
     }
   }
 
@@ -102,11 +79,11 @@ export class Loop implements LoopDeadline {
    * and `stop` do not end it: the caller sees to that.
    */
   async idleUntil<T>(work: Promise<T>): Promise<T> {
-    this.#deadline.idle();
+    this.#dueMs = null;
     try {
       return await work;
     } finally {
-      this.#deadline.turn();
+      this.#dueMs = this.#nowMs();
     }
   }
 
@@ -129,15 +106,19 @@ export class Loop implements LoopDeadline {
   }
 
   get dueMs(): number | null {
-    return this.#deadline.dueMs;
+    return this.#dueMs;
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
   }
 
   async #turnUntilStopped(): Promise<void> {
-    this.#deadline.turn();
+    this.#dueMs = this.#nowMs();
     // The caller may still be setting up what the first turn needs, or stop the loop at once.
     await Promise.resolve();
     while (!this.#stopping) {
-      this.#deadline.turn();
+      this.#dueMs = this.#nowMs();
       try {
         await this.#options.turn(this);
       } catch (error) {
@@ -146,6 +127,27 @@ export class Loop implements LoopDeadline {
         await this.rest(this.#options.errorRestMs);
       }
     }
-    this.#deadline.idle();
+    this.#dueMs = null;
   }
+}
+
+/**
+ * Starts a loop that does its `work` every `everyMs`, first after one such rest. After a failure, which
+ * `onError` is told, it does it again at the next time.
+ */
+export function startEvery(
+  everyMs: number,
+  work: () => Promise<unknown>,
+  onError: (error: Error) => void,
+): Loop {
+  const loop = new Loop({
+    async turn() {
+      await loop.rest(everyMs);
+      if (!loop.isStopping) await work();
+    },
+    errorRestMs: 0,
+    onError,
+  });
+  loop.run();
+  return loop;
 }

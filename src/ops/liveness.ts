@@ -31,20 +31,6 @@ export function stuckLoops(
   });
 }
 
-/** The deadline of BullMQ's own loop, which may end silently: overdue once a look finds that it has ended. */
-export function runningDeadline(
-  loop: { readonly isRunning: boolean; readonly deadline: LoopDeadline },
-  nowMs: () => number,
-): LoopDeadline {
-  let endedAtMs: number | null = null;
-  return {
-    get dueMs() {
-      endedAtMs = loop.isRunning ? null : (endedAtMs ?? nowMs());
-      return endedAtMs ?? loop.deadline.dueMs;
-    },
-  };
-}
-
 /**
  * Since when Redis has answered without a break, and since when this process has been awake without one.
  * Liveness needs both: a loop that waits for an absent Redis is not stuck, nor is one on a machine that was

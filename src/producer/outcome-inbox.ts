@@ -20,8 +20,6 @@ export interface OutcomeInboxOptions {
   readonly connectTimeoutMs: number;
   /** Most events waited for at a time. A further one is `pending` at once. */
   readonly maxWaiting: number;
-  /** The listening connection is closed after this long without waiters. */
-  readonly idleMs?: number;
 }
 
 /** Open while events are added. Until `end`, outcomes of event IDs that are not known yet are kept. */
@@ -37,16 +35,15 @@ interface Waiter {
   readonly resolve: (outcome: ImportOutcome) => void;
 }
 
-const IDLE_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
 
 /**
  * Receives the outcomes of this process's events on one connection and one private channel, for all waiters.
- * It connects when someone waits, and disconnects when nobody has waited for `idleMs`.
+ * It connects when someone waits for the first time.
  *
  * Redis does not keep published messages. If nobody listens at that moment, settle keeps the outcome for a
- * minute in a list with the channel's name (settle.lua). The inbox reads the list when the connection is
- * back, and every second while someone waits. One that is missed even so ends as `pending`.
+ * minute in a list with the channel's name (settle.lua). The inbox reads the list every second while someone
+ * waits. One that is missed even so ends as `pending`.
  */
 export class OutcomeInbox {
   readonly channel: string;
@@ -56,7 +53,6 @@ export class OutcomeInbox {
   readonly #unclaimed = new Map<string, Outcome>();
   #adding = 0;
   #listener: { readonly client: RedisClient; readonly listening: Promise<void> } | undefined;
-  #idleTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -68,19 +64,15 @@ export class OutcomeInbox {
   /** Starts to listen, so that no outcome comes too early. Rejects with the reason if it cannot listen. */
   async expect(): Promise<Expectation> {
     if (this.#isClosed) throw new Error('it is closed');
-    clearTimeout(this.#idleTimer);
+    await this.#listen();
     this.#adding++;
-    const end = (): void => {
-      this.#adding--;
-      this.#whenIdle();
+    return {
+      outcomeOf: (eventId, userId, timeoutMs) => this.#wait(eventId, userId, timeoutMs),
+      end: () => {
+        this.#adding--;
+        this.#whenIdle();
+      },
     };
-    try {
-      await this.#listen();
-    } catch (error) {
-      end();
-      throw error;
-    }
-    return { outcomeOf: (eventId, userId, timeoutMs) => this.#wait(eventId, userId, timeoutMs), end };
   }
 
   /** Resolves every waiter to `pending` and disconnects. */
@@ -88,8 +80,7 @@ export class OutcomeInbox {
     this.#isClosed = true;
     for (const [eventId, waiter] of [...this.#waiting])
       this.#finish(eventId, waiter, pending(eventId, waiter.userId));
-    await this.#disconnect();
-    clearTimeout(this.#idleTimer);
+    if (this.#listener !== undefined) await closeRedis(this.#listener.client);
   }
 
   #wait(eventId: string, userId: string, timeoutMs: number): Promise<ImportOutcome> {
@@ -127,25 +118,11 @@ export class OutcomeInbox {
     this.#whenIdle();
   }
 
-  /** If nobody waits, disconnects after a while. */
   #whenIdle(): void {
-    if (this.#waiting.size > 0 || this.#adding > 0) return;
-    this.#unclaimed.clear();
-    this.#stopTimers();
-    this.#idleTimer = setTimeout(() => void this.#disconnect(), this.#options.idleMs ?? IDLE_MS).unref();
-  }
-
-  #stopTimers(): void {
-    clearTimeout(this.#idleTimer);
+    if (this.#waiting.size > 0) return;
     clearInterval(this.#lookTimer);
     this.#lookTimer = undefined;
-  }
-
-  async #disconnect(): Promise<void> {
-    this.#stopTimers();
-    const listener = this.#listener;
-    this.#listener = undefined;
-    if (listener !== undefined) await closeRedis(listener.client);
+    if (this.#adding === 0) this.#unclaimed.clear();
   }
 
   /** Reads outcomes published while nobody listened. If Redis is away, the next look tries again. */
@@ -162,26 +139,13 @@ export class OutcomeInbox {
   #listen(): Promise<void> {
     if (this.#listener !== undefined) return this.#listener.listening;
     const client = this.#options.open();
-    let isSubscribed = false;
     client.on('message', (_channel: string, message: string) => this.#receive(message));
-    client.on('ready', () => {
-      // ioredis subscribes again by itself. The reply to one more SUBSCRIBE tells when.
-      if (isSubscribed)
-        void client.subscribe(this.channel).then(
-          () => this.#readMissed(),
-          () => undefined,
-        );
-    });
-    const subscribe = async (): Promise<void> => {
-      await whenReady(client, this.#options.connectTimeoutMs);
-      await listenOn(client, this.channel);
-      isSubscribed = true;
-    };
-    const listening = subscribe();
-    const listener = { client, listening };
-    this.#listener = listener;
+    const listening = whenReady(client, this.#options.connectTimeoutMs).then(() =>
+      listenOn(client, this.channel),
+    );
+    this.#listener = { client, listening };
     listening.catch(() => {
-      if (this.#listener === listener) this.#listener = undefined;
+      this.#listener = undefined;
       client.disconnect();
     });
     return listening;

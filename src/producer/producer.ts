@@ -5,7 +5,6 @@ import { activeTraceparent } from '../event/traceparent.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { type Append, createAppend } from './append.ts';
 import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
 
 /**
@@ -137,7 +136,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
  */
 export class UserCreatedProducer {
   readonly #client: RedisClient;
-  readonly #append: Append;
+  readonly #stream: string;
   readonly #rules: EventRules;
   readonly #connectTimeoutMs: number;
   readonly #inbox: OutcomeInbox;
@@ -170,7 +169,7 @@ export class UserCreatedProducer {
       if (change.state === 'lost') this.#lostReason = change.reason;
       options.onConnection?.(change.state, change.state === 'lost' ? change.reason : undefined);
     });
-    this.#append = createAppend(this.#client, keys.stream);
+    this.#stream = keys.stream;
     this.#inbox = new OutcomeInbox({
       channel: keys.replyPrefix + randomUUID(),
       open: () => openRedis(settings, 'oneshot', 'outcomes', () => undefined),
@@ -195,7 +194,7 @@ export class UserCreatedProducer {
    * }
    */
   async add(user: UserInput): Promise<string> {
-    const [accepted = noAnswer()] = await this.addMany([user]);
+    const [accepted = NO_ANSWER] = await this.addMany([user]);
     if (!accepted.ok) throw accepted.error;
     return accepted.eventId;
   }
@@ -209,13 +208,7 @@ export class UserCreatedProducer {
    * const failed = users.filter((_, i) => !results[i]?.ok);
    */
   async addMany(users: readonly UserInput[]): Promise<Accepted[]> {
-    const results: Accepted[] = [];
-    for (let from = 0; from < users.length; from += LIST_USERS) {
-      const list = users.slice(from, from + LIST_USERS);
-      const problems = list.map((user) => problemsOf(user, this.#rules));
-      results.push(...(await forValid(list, problems, (valid) => this.#send(valid))));
-    }
-    return results;
+    return this.#addEntries(users.map((user) => entryOf(user, this.#rules)));
   }
 
   /**
@@ -236,7 +229,7 @@ export class UserCreatedProducer {
    * else if (outcome === 'pending') await welcomeLater('alice');
    */
   async importUser(user: UserInput, options: WaitOptions = {}): Promise<ImportOutcome> {
-    const [importing = noAnswer()] = await this.importMany([user], options);
+    const [importing = NO_ANSWER] = await this.importMany([user], options);
     if (!importing.ok) throw importing.error;
     return importing.outcome;
   }
@@ -255,31 +248,20 @@ export class UserCreatedProducer {
     if (!(timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS))
       throw new RangeError(`timeoutMs must be 0 to ${MAX_TIMEOUT_MS} milliseconds, not ${String(timeoutMs)}`);
     const untilMs = performance.now() + timeoutMs;
-    const problems = users.map((user) => [...problemsOf(user, this.#rules), ...replyToProblems(user)]);
-    return forValid(users, problems, (valid) => this.#importValid(valid, untilMs));
-  }
-
-  /**
-   * Disconnects from Redis; accepted events stay stored. Calls that wait for an outcome resolve to `pending`.
-   * Later calls fail with NotAcceptedError. Never rejects.
-   */
-  async close(): Promise<void> {
-    await this.#inbox.close();
-    await closeRedis(this.#client);
-  }
-
-  /** Listens for outcomes before it adds, so that no outcome comes too early. */
-  async #importValid(users: readonly UserInput[], untilMs: number): Promise<Importing[]> {
+    const entries = users.map((user) => entryOf(user, this.#rules, this.#inbox.channel));
+    const refused = entries.filter((entry): entry is Refused => !Array.isArray(entry));
+    if (refused.length === entries.length) return refused;
     let expectation: Expectation;
     try {
+      // It listens before it adds, so that no outcome comes too early.
       await this.#connected();
       expectation = await this.#inbox.expect();
     } catch (error) {
-      const refused = notAccepted(`its outcome cannot be listened for: ${(error as Error).message}`);
-      return users.map(() => refused);
+      const unheard = notAccepted(`its outcome cannot be listened for: ${(error as Error).message}`);
+      return entries.map((entry) => (Array.isArray(entry) ? unheard : entry));
     }
     try {
-      const accepted = await this.addMany(users.map((user) => ({ ...user, replyTo: this.#inbox.channel })));
+      const accepted = await this.#addEntries(entries);
       return accepted.map((one, i): Importing => {
         if (!one.ok) return one;
         const userId = users[i]?.userId ?? '';
@@ -291,19 +273,39 @@ export class UserCreatedProducer {
     }
   }
 
-  async #send(users: readonly UserInput[]): Promise<Accepted[]> {
+  /**
+   * Disconnects from Redis; accepted events stay stored. Calls that wait for an outcome resolve to `pending`.
+   * Later calls fail with NotAcceptedError. Never rejects.
+   */
+  async close(): Promise<void> {
+    await this.#inbox.close();
+    await closeRedis(this.#client);
+  }
+
+  async #addEntries(entries: readonly Entry[]): Promise<Accepted[]> {
+    const results: Accepted[] = [];
+    for (let from = 0; from < entries.length; from += LIST_USERS) {
+      const list = entries.slice(from, from + LIST_USERS);
+      const added = await this.#send(list.filter((entry) => Array.isArray(entry)));
+      for (const entry of list) results.push(Array.isArray(entry) ? (added.shift() ?? NO_ANSWER) : entry);
+    }
+    return results;
+  }
+
+  /** Sends one command per entry in one write. If the connection breaks, any of them may have arrived. */
+  async #send(entries: readonly string[][]): Promise<Accepted[]> {
+    if (entries.length === 0) return [];
     try {
       await this.#connected();
-      const active = activeTraceparent();
-      const traced = (user: UserInput): UserInput =>
-        active === undefined || !isAbsent(user.traceparent) ? user : { ...user, traceparent: active };
-      const replies = await this.#append(users.map((user) => toFields(traced(user))));
-      return replies.map((reply) =>
-        typeof reply === 'string' ? { ok: true, eventId: reply } : notAccepted(reply.message),
+      const pipeline = this.#client.pipeline();
+      for (const fields of entries) pipeline.xadd(this.#stream, '*', ...fields);
+      const replies = (await pipeline.exec()) ?? [];
+      return replies.map(([error, eventId]) =>
+        error === null ? { ok: true, eventId: String(eventId) } : notAccepted(error.message),
       );
     } catch (error) {
       const refused = notAccepted((error as Error).message);
-      return users.map(() => refused);
+      return entries.map(() => refused);
     }
   }
 
@@ -317,35 +319,25 @@ export class UserCreatedProducer {
   }
 }
 
-/** Does `work` for the users without problems, and returns a result for each user, in order. */
-async function forValid<T>(
-  users: readonly UserInput[],
-  problems: readonly (readonly string[])[],
-  work: (valid: readonly UserInput[]) => Promise<T[]>,
-): Promise<(T | Refused)[]> {
-  const valid = users.filter((_, i) => problems[i]?.length === 0);
-  const results = valid.length === 0 ? [] : await work(valid);
-  let next = 0;
-  return problems.map((found) =>
-    found.length > 0 ? { ok: false, error: new InvalidUserError(found) } : (results[next++] ?? noAnswer()),
-  );
+/** The fields of a valid user, or why it is refused. */
+type Entry = string[] | Refused;
+
+/** `replyTo`: the channel on which the outcome is to be published. The user must not name one then. */
+function entryOf(user: UserInput, rules: EventRules, replyTo?: string): Entry {
+  const isUser = typeof user === 'object' && user !== null;
+  const problems = isUser ? validateUser(user, rules) : ['a user must be an object with a userId'];
+  if (replyTo !== undefined && !isAbsent(user?.replyTo))
+    problems.push('replyTo is set by importUser itself: leave it out, or use add and listen yourself');
+  if (problems.length > 0) return { ok: false, error: new InvalidUserError(problems) };
+  const fields = toFields(replyTo === undefined ? user : { ...user, replyTo });
+  const active = isAbsent(user.traceparent) ? activeTraceparent() : undefined;
+  return active === undefined ? fields : [...fields, 'traceparent', active];
 }
 
 function notAccepted(reason: string): Refused {
-  const message = `Redis did not take the event: ${reason}. Try again; a repeat does no harm.`;
+  const sentence = reason.replace(/\.$/, '');
+  const message = `Redis did not take the event: ${sentence}. Try again; a repeat does no harm.`;
   return { ok: false, error: new NotAcceptedError(message) };
 }
 
-function noAnswer(): Refused {
-  return { ok: false, error: new NotAcceptedError('Redis gave no answer') };
-}
-
-function problemsOf(user: UserInput, rules: EventRules): string[] {
-  if (typeof user !== 'object' || user === null) return ['a user must be an object with a userId'];
-  return validateUser(user, rules);
-}
-
-function replyToProblems(user: UserInput | null): string[] {
-  if (typeof user !== 'object' || isAbsent(user?.replyTo)) return [];
-  return ['replyTo is set by importUser itself: leave it out, or use add and listen yourself'];
-}
+const NO_ANSWER = notAccepted('it gave no answer');

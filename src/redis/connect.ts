@@ -1,4 +1,3 @@
-import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
@@ -49,7 +48,10 @@ const SEEK_CALM_MS = 120_000;
  * After a failover the connection still leads to the old server, which is a replica now. This reconnects at
  * growing intervals until a primary answers. ioredis then repeats a loop's command (2); a verb's fails (1).
  */
-function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean | 1 | 2 {
+export function reconnectWhenDemoted(
+  role: ConnectionRole,
+  onLeave: (reason: string) => void,
+): (error: Error) => boolean | 1 | 2 {
   let waitMs = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   return (error) => {
@@ -61,30 +63,22 @@ function reconnectWhenDemoted(role: ConnectionRole): (error: Error) => boolean |
         ? SEEK_AGAIN_MS.first
         : Math.min(SEEK_AGAIN_MS.most, Math.max(SEEK_AGAIN_MS.first, 2 * waitMs));
     lastMs = performance.now();
+    onLeave(error.message);
     return role === 'loop' ? 2 : 1;
   };
 }
 
-/** Time-outs that detect a dead connection. */
-export const PATIENCE = {
-  /**
-   * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps
-   * the connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more
-   * than the longest block (BullMQ's, 10 s), so that a connection that only waits survives.
-   */
-  deadAfterMs: 15_000,
-  /** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
-  listenerAsksEveryMs: 5_000,
-};
-export type Patience = Readonly<typeof PATIENCE>;
+/**
+ * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps the
+ * connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more than the
+ * longest block (BullMQ's, 10 s), so that a connection that only waits survives.
+ */
+export const DEAD_AFTER_MS = 15_000;
+/** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
+export const LISTENER_ASKS_EVERY_MS = 5_000;
 
 /** Options for ioredis. Throws a RangeError if the address does not name a usable database. */
-export function redisOptions(
-  settings: RedisSettings,
-  role: ConnectionRole,
-  name: string,
-  { deadAfterMs }: Patience = PATIENCE,
-): RedisOptions {
+export function redisOptions(settings: RedisSettings, role: ConnectionRole, name: string): RedisOptions {
   const url = new URL(settings.url);
   const tls = url.protocol === 'rediss:' && { ...(settings.ca && { ca: settings.ca }) };
   const password = settings.password || decodeURIComponent(url.password);
@@ -98,11 +92,10 @@ export function redisOptions(
     protocol: 2,
     connectTimeout: 5_000,
     keepAlive: 10_000,
-    socketTimeout: deadAfterMs,
+    socketTimeout: DEAD_AFTER_MS,
     // Longest wait for a connection to close. No process lives longer because of it.
     disconnectTimeout: 500,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
-    reconnectOnError: reconnectWhenDemoted(role),
     ...(role === 'loop'
       ? { maxRetriesPerRequest: null }
       : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 10_000 }),
@@ -133,17 +126,13 @@ export function openRedis(
   role: ConnectionRole,
   name: string,
   onChange: (change: ConnectionChange) => void,
-  patience: Patience = PATIENCE,
 ): RedisClient {
-  const options = redisOptions(settings, role, name, patience);
-  const { reconnectOnError } = options;
+  const options = redisOptions(settings, role, name);
   // The error because of which the connection is closed: it leads to a replica.
   let demotedBy = '';
-  options.reconnectOnError = (error) => {
-    const again = reconnectOnError?.(error) ?? false;
-    if (again !== false) demotedBy = error.message;
-    return again;
-  };
+  options.reconnectOnError = reconnectWhenDemoted(role, (reason) => {
+    demotedBy = reason;
+  });
   const client =
     settings.mode === 'cluster' ? openCluster(settings, options, role) : staysInDatabase(new Redis(options));
   let state: ConnectionChange['state'] | 'new' | 'refused' = 'new';
@@ -159,17 +148,16 @@ export function openRedis(
     state = 'reachable';
     onChange({ state });
   });
-  if (client instanceof Redis) client.on('connect', () => oneWritePerTurn(client.stream));
-  client.on('error', (error: Error) => lost(reasonOf(error, patience)));
+  client.on('error', (error: Error) => lost(reasonOf(error)));
   client.on('close', () => {
     if (state === 'reachable') lost(demotedBy || 'the connection was closed');
   });
   return client;
 }
 
-function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
+function reasonOf(error: Error): string {
   if (error.message.startsWith('Socket timeout'))
-    return `no answer for ${deadAfterMs / 1_000} s: the connection is considered dead and made again`;
+    return `no answer for ${DEAD_AFTER_MS / 1_000} s: the connection is considered dead and made again`;
   return error.message || String((error as NodeJS.ErrnoException).code);
 }
 
@@ -177,39 +165,14 @@ function reasonOf(error: Error, { deadAfterMs } = PATIENCE): string {
  * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s. (On
  * Cluster, ioredis owns the subscriber's connection, which cannot be pinged.)
  */
-export async function listenOn(
-  client: RedisClient,
-  channel: string,
-  { listenerAsksEveryMs } = PATIENCE,
-): Promise<void> {
+export async function listenOn(client: RedisClient, channel: string): Promise<void> {
   await client.subscribe(channel);
   if (!(client instanceof Redis)) return;
   const timer = setInterval(() => {
     // A failed PING needs no handling: the time-out above closes the connection and reports it.
     if (client.status === 'ready') client.ping().catch(() => undefined);
-  }, listenerAsksEveryMs).unref();
+  }, LISTENER_ASKS_EVERY_MS).unref();
   client.once('end', () => clearInterval(timer));
-}
-
-/**
- * Sends all commands of one turn of the event loop in one write. A busy worker has several calls at different
- * steps, and a write per command costs more than the command.
- */
-export function oneWritePerTurn(socket: Writable): void {
-  const write = socket.write;
-  let isCorked = false;
-  const uncork = (): void => {
-    isCorked = false;
-    socket.uncork();
-  };
-  socket.write = ((...args: Parameters<Writable['write']>) => {
-    if (!isCorked) {
-      isCorked = true;
-      socket.cork();
-      setImmediate(uncork);
-    }
-    return write.apply(socket, args);
-  }) as Writable['write'];
 }
 
 /** Longest failover of a cluster that commands wait for, and the pause between two tries. */
@@ -235,26 +198,21 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
  * Resolves when the client can take commands. Rejects with the last reason after `timeoutMs`, and at once if
  * Redis refuses the database, since waiting would not change that.
  */
-export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
-  if (client.status === 'ready') return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    let reason = 'no answer';
-    const done = (end: () => void): void => {
-      clearTimeout(timer);
-      client.off('ready', onReady);
-      client.off('error', onError);
-      end();
-    };
-    const onReady = (): void => done(resolve);
-    const onError = (error: Error): void => {
-      reason = reasonOf(error);
-      if (isDatabaseRefused(reason)) done(() => reject(error));
-    };
-    const timer = setTimeout(() => done(() => reject(new Error(reason))), timeoutMs);
-    client.on('ready', onReady);
-    client.on('error', onError);
-  });
+export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
+  const untilMs = performance.now() + timeoutMs;
+  let reason = 'no answer';
+  const note = (error: Error): void => {
+    reason = reasonOf(error);
+  };
+  client.on('error', note);
+  while (client.status !== 'ready' && performance.now() < untilMs && !isDatabaseRefused(reason))
+    await sleep(LOOK_MS);
+  client.off('error', note);
+  if (client.status !== 'ready') throw new Error(reason);
 }
+
+/** How often a connection that is being made is looked at. */
+const LOOK_MS = 2;
 
 /** Closes the connection. It waits at most 1 s, and not at all if Redis is away. Never rejects. */
 export async function closeRedis(client: RedisClient): Promise<void> {

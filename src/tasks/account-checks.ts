@@ -7,35 +7,8 @@ import { openLimiter, openSlots } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { CheckCaller, type CheckOptions } from './check-caller.ts';
-import { checkUsers, type Presence } from './check-users.ts';
-
-/**
- * Asks the API which accounts exist: account_check, at most 100 users a call. Each call takes a slot of
- * account_check's own budget. So it takes nothing from the imports, and obeys quota, throttle, pause and hold
- * with the whole fleet: while that is stopped, `ask` waits.
- *
- * It sets no hold, since an app may lack the permission to check and import all the same. A fault of the app
- * ends the checks while no call has succeeded yet; later ones are waited out, as the workers do. A fault that
- * follows one user, whatever it is, ends with the verdict `refused` for that user (check-users.ts).
- */
-export interface AccountChecks {
-  /**
-   * Takes 1 to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError or
-   * ChecksClosedError.
-   */
-  ask(userIds: readonly string[]): Promise<ReadonlyMap<string, Presence>>;
-  /** Sends nothing new; pending calls of `ask` reject. */
-  close(): void;
-}
-
-export function createAccountChecks(options: CheckOptions): AccountChecks {
-  const caller = new CheckCaller(options);
-  return {
-    ask: (userIds) => checkUsers(caller, userIds),
-    close: () => caller.close(),
-  };
-}
+import type { CheckOptions } from './check-caller.ts';
+import { AccountChecks } from './check-users.ts';
 
 /**
  * Opens account checks for a process that is no worker. The connections stay the caller's. Rejects when Redis
@@ -61,18 +34,10 @@ export async function openAccountChecks(
   const hold = createHoldState(redis, keys);
   const { client, signAnew } = openApi(config, readFile);
   const { batch, single } = commandPair(config.api.form);
-  const { ask, close } = createAccountChecks({
+  return new AccountChecks({
     ...{ client, watch, slotClass, signAnew, maxFailures, report, random: Math.random },
     limiter: openLimiter({ config, redis, keys, command: 'account_check', clock, hold, watch, onTrouble }),
     otherSlots: [batch, single].map((command) => openSlots(config, redis, keys, command, clock)),
     overrides: config.verdicts,
   });
-  return {
-    ask,
-    close() {
-      close();
-      // Nobody needs the answer of a check that is still on the wire.
-      client.abort();
-    },
-  };
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCall } from '../delivery/make-call.ts';
+import { backoffMs } from '../delivery/policy/backoff.ts';
 import { Chance } from '../delivery/policy/chance.ts';
 import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { ApiAnswer } from '../im/answers.ts';
@@ -24,17 +25,12 @@ export class ChecksRefusedError extends Error {
   }
 }
 
-/** `close` was called. */
-export class ChecksClosedError extends Error {
-  override readonly name = 'ChecksClosedError';
-}
-
 export interface AccountChecksReport {
   /**
-   * A call failed and is made again after `waitMs`. Called for each such failure. `othersPass`: calls for
-   * other users succeed, as far as is known, so the fault may be that of the users in this call.
+   * A call failed and is made again after a wait. `othersPass`: calls for other users succeed, as far as is
+   * known, so the fault may be that of the users in this call.
    */
-  again(verdict: Verdict, waitMs: number, othersPass: boolean): void;
+  again(verdict: Verdict, othersPass: boolean): void;
   /** A call succeeded. */
   answered(): void;
 }
@@ -71,27 +67,24 @@ export interface CheckCall {
 
 /** When so many single accounts in a row are refused, the accounts may not be the cause. */
 const REFUSED_IN_ROW = 20;
-/** A known account is asked for this often before everybody counts as refused: one answer may be chance. */
+/** Nobody is asked for this often before everybody counts as refused: one answer may be chance. */
 const PROOFS = 3;
-const PROOF_GAP_MS = 500;
-/** Several, and by turns: something may come to refuse one of them, too. */
-const MAX_WITNESSES = 5;
+/** While nobody passes. Short at first: it is one call for all who wait. */
+const PROOF_GAP = { baseMs: 1_000, maxMs: 59_500 };
 
 /**
  * Makes the calls of account_check of a process, and knows whether calls succeed at present: whose fault a
- * failure is, others tell (decision 96).
+ * failure is, others tell (decision 96). If no other call tells, one for an ID that nobody has does.
  */
 export class CheckCaller {
   readonly options: CheckOptions;
   /** How often calls fail by chance. */
   readonly chance = new Chance(() => performance.now());
   readonly #closed = new AbortController();
-  readonly #onWire = new Set<Promise<unknown>>();
-  /** Users whose call has succeeded, the latest ones. */
-  readonly #witnesses: string[] = [];
-  #turn = 0;
+  /** When the newest call started that succeeded. */
   #passedAtMs = Number.NEGATIVE_INFINITY;
-  #proof: { readonly begunAtMs: number; readonly passes: Promise<boolean> } | undefined;
+  #proof: Promise<boolean> | undefined;
+  #failedProofs = 0;
   #refusedInRow = 0;
 
   constructor(options: CheckOptions) {
@@ -110,34 +103,15 @@ export class CheckCaller {
     return this.#passedAtMs > Number.NEGATIVE_INFINITY;
   }
 
-  get hasWitness(): boolean {
-    return this.#witnesses.length > 0;
-  }
-
-  /** Waits for a slot and sends once. `isTrial`: it counts as on the wire before it has its slot. */
-  async call(userIds: readonly string[], isTrial = false): Promise<CheckCall> {
-    let done: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => {
-      done = resolve;
-    });
-    if (isTrial) this.#onWire.add(ended);
-    try {
-      return await this.#send(userIds, () => this.#onWire.add(ended));
-    } finally {
-      this.#onWire.delete(ended);
-      done();
-    }
-  }
-
-  async #send(userIds: readonly string[], granted: () => void): Promise<CheckCall> {
+  /** Waits for a slot and sends once. Rejects with AbortError. */
+  async call(userIds: readonly string[]): Promise<CheckCall> {
     const { client, limiter, watch, slotClass, overrides, signAnew, report } = this.options;
     const placed = await makeCall(client, limiter, watch, withoutRecord(slotClass), encodeCheck(userIds), {
-      granted,
       probing() {},
       missed: (slot) => limiter.slots.giveUp(slot),
     });
     // A call without a record cannot be lost to another run, so the queue was closed.
-    if (placed.kind !== 'answered') throw new ChecksClosedError();
+    if (placed.kind !== 'answered') throw this.#closed.signal.reason;
     const { slot, answer } = placed;
     const found = verdictOf('account_check', answer, overrides);
     const verdict = { ...found, errorInfo: withoutUsers(found.errorInfo, userIds) };
@@ -145,10 +119,8 @@ export class CheckCaller {
     if (verdict.class === 'app') signAnew();
     if (verdict.class !== 'done' || answer.kind !== 'api') return call;
     this.#refusedInRow = 0;
+    this.#failedProofs = 0;
     this.#passedAtMs = Math.max(this.#passedAtMs, call.startedAtMs);
-    const [witness = ''] = userIds;
-    if (!this.#witnesses.includes(witness) && this.#witnesses.push(witness) > MAX_WITNESSES)
-      this.#witnesses.shift();
     report.answered();
     return { ...call, answer };
   }
@@ -161,59 +133,60 @@ export class CheckCaller {
   }
 
   /**
-   * Asks for a user whose call succeeded before. All who want to know it at the same time share a call.
-   * Resolves to false when there is no such user, too.
+   * Whether others pass while this call failed. If nobody does, it waits until somebody does, and resolves to
+   * false. Rejects with ChecksRefusedError when no call has succeeded yet and a fault of the app is the cause.
    */
-  witnessPasses(sinceMs: number): Promise<boolean> {
-    const running = this.#proof;
-    if (running !== undefined && running.begunAtMs >= sinceMs) return running.passes;
-    const proof = { begunAtMs: performance.now(), passes: this.#askWitness() };
-    this.#proof = proof;
-    const forget = (): void => {
-      if (this.#proof === proof) this.#proof = undefined;
-    };
-    proof.passes.then(forget, forget);
-    return proof.passes;
+  async othersPass({ verdict, startedAtMs }: CheckCall): Promise<boolean> {
+    let pass = true;
+    // A proof that others began may be older than the call. Then it tells only that nobody passes.
+    while (!this.passedSince(startedAtMs)) if (!(await this.#prove(verdict))) pass = false;
+    return pass;
   }
 
-  async #askWitness(): Promise<boolean> {
-    const witness = this.#witnesses[this.#turn++ % Math.max(1, this.#witnesses.length)];
-    if (witness === undefined) return false;
-    const call = await this.call([witness], true);
+  /** Whether a call for nobody passes. All who want to know it at the same time share one. */
+  #prove(verdict: Verdict): Promise<boolean> {
+    this.#proof ??= this.#askForNobody(verdict).finally(() => {
+      this.#proof = undefined;
+    });
+    return this.#proof;
+  }
+
+  async #askForNobody(verdict: Verdict): Promise<boolean> {
+    const { random } = this.options;
+    if (this.#failedProofs > 0) {
+      const waitMs = PROOF_GAP.baseMs / 2 + backoffMs(this.#failedProofs, PROOF_GAP, random());
+      await this.rest(verdict, Math.max(verdict.minProbeGapMs ?? 0, waitMs));
+    }
+    const call = await this.call([`imsync-check-${Math.floor(random() * 0x1_0000_0000).toString(36)}`]);
+    if (call.answer !== undefined) return true;
     if (call.verdict.class === 'throttle') await this.lowerRate(call);
-    return call.verdict.class === 'done';
-  }
-
-  /** Resolves when the calls have ended that are on the wire now. */
-  async othersEnded(): Promise<void> {
-    await Promise.all(this.#onWire);
+    // Somebody started this process just now and can mend a fault of the app. Later ones are waited out.
+    if (call.verdict.class === 'app' && !this.hasPassed) throw new ChecksRefusedError(call.verdict);
+    this.#failedProofs++;
+    return false;
   }
 
   /**
    * Counts a single account that the API refused. Rejects with ChecksRefusedError when there are many in a
-   * row, and known accounts are refused, too.
+   * row, and nobody else passes.
    */
   async refusedAlone(verdict: Verdict): Promise<void> {
     if (++this.#refusedInRow < REFUSED_IN_ROW) return;
-    const sinceMs = performance.now();
-    for (let proofs = 0; this.hasWitness && proofs < PROOFS; proofs++) {
-      if (proofs > 0) await this.rest(verdict, PROOF_GAP_MS);
-      if (this.passedSince(sinceMs) || (await this.witnessPasses(sinceMs))) return;
-    }
+    for (let proofs = 0; proofs < PROOFS; proofs++) if (await this.#prove(verdict)) return;
     throw new ChecksRefusedError(verdict);
   }
 
-  /** Waits `waitMs` before something is tried again, and reports it. Rejects with ChecksClosedError. */
+  /** Waits `waitMs` before something is tried again, and reports it. Rejects with AbortError. */
   async rest(verdict: Verdict, waitMs: number, othersPass = false): Promise<void> {
-    this.options.report.again(verdict, waitMs, othersPass);
-    await sleep(waitMs, undefined, { signal: this.#closed.signal }).catch(() => {
-      throw new ChecksClosedError();
-    });
+    this.options.report.again(verdict, othersPass);
+    await sleep(waitMs, undefined, { signal: this.#closed.signal });
   }
 
   close(): void {
     this.#closed.abort();
     this.options.limiter.slotQueue.close();
+    // Nobody needs the answer of a call that is still on the wire.
+    this.options.client.close();
   }
 }
 

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LANDING_MS } from '../delivery/policy/backoff.ts';
 import { type TakenOut, takeOffStream, takeOut } from '../ledger/forget/forget.ts';
-import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { deleteLetters, listDeadLetters, ownLetters } from '../ledger/letters/letter-store.ts';
+import { deleteLetters, listDeadLetters } from '../ledger/letters/letter-store.ts';
 import { namedUser } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -122,26 +121,14 @@ async function forgetEntries(
   return erased;
 }
 
+/** Only dead letters have an index by user, so all the others are read. */
 async function forgetLetters(options: ForgetOptions): Promise<{ erased: number; left: number }> {
   const { redis, keys, userId, dryRun } = options;
   const found = { erased: 0, left: 0 };
-  const forget = async (letters: readonly StoredLetter[]): Promise<void> => {
-    const words = dryRun ? letters.map(() => 'deleted') : await deleteLetters(redis, keys, letters);
-    for (const word of words) {
-      if (word === 'deleted') found.erased++;
-      else if (word !== 'gone') found.left++;
-    }
-  };
-  for await (const letter of listDeadLetters(redis, keys, { state: 'dead', userId })) await forget([letter]);
-  // These letters have no index by user, so all of them are read.
-  for (const key of [keys.deadResolved, keys.deadRedriving]) {
-    let cursor = '0';
-    do {
-      const [next, flat] = await redis.zscan(key, cursor, 'COUNT', PAGE);
-      cursor = next;
-      const ids = flat.filter((_, i) => i % 2 === 0);
-      if (ids.length > 0) await forget(await ownLetters(redis, keys, userId, ids));
-    } while (cursor !== '0');
+  for await (const letter of listDeadLetters(redis, keys, { state: 'all', userId })) {
+    const [word] = dryRun ? ['deleted'] : await deleteLetters(redis, keys, [letter]);
+    if (word === 'deleted') found.erased++;
+    else if (word !== 'gone') found.left++;
   }
   return found;
 }

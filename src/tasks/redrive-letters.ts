@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { deathSpan, isMeant, type LetterFilter } from '../ledger/letters/dead-letters.ts';
+import { deathSpan, isMeant, type LetterFilter, type StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { RedisClient } from '../redis/connect.ts';
@@ -28,7 +27,7 @@ export interface RunRequest {
 export class RunRefusedError extends Error {
   override readonly name = 'RunRefusedError';
   readonly isUsage: boolean;
-  constructor(message: string, isUsage: boolean) {
+  constructor(message: string, isUsage = false) {
     super(message);
     this.isUsage = isUsage;
   }
@@ -48,7 +47,6 @@ export async function deadOnes(
       letter === undefined
         ? `There is no letter for event ${eventId}. Nothing was redriven.`
         : `The letter of event ${eventId} is ${letter.state}, not dead. Nothing was redriven.`,
-      false,
     );
   }
   return Readable.from(letters);

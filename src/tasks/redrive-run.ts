@@ -15,7 +15,7 @@ import { commandPair, quotaOf } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../redis/memory-watermark.ts';
-import { maxOpenRedrives, type RedriveReport, redrive } from './redrive.ts';
+import { maxOpenRedrives, type RedriveOptions, type RedriveReport, redrive } from './redrive.ts';
 import { deadOnes, lettersOf, RunRefusedError, type RunRequest } from './redrive-letters.ts';
 
 /**
@@ -23,20 +23,13 @@ import { deadOnes, lettersOf, RunRefusedError, type RunRequest } from './redrive
  * redrives them and records how far it has come.
  */
 
-export interface RunOptions {
+export interface RunOptions extends Pick<RedriveOptions, 'redis' | 'keys' | 'maxFailedShare' | 'onProgress'> {
   readonly config: Config;
-  readonly redis: RedisClient;
-  readonly keys: Keys;
   readonly request: RunRequest;
   readonly dryRun: boolean;
   /** Hosted mode: the password that the users get. */
   readonly password: string | undefined;
-  /**
-   * The run stops when more than this share of the users with a known result is dead again; 1 never stops it.
-   */
-  readonly maxFailedShare: number;
   readonly signal: AbortSignal;
-  readonly onProgress: (report: RedriveReport) => void;
   /** Receives a sentence when the history cannot be written. */
   readonly say: (text: string) => void;
 }
@@ -71,7 +64,7 @@ export async function runRedrive(
           ...(password !== undefined && { password }),
         },
         maxUsers: config.batch.maxSize,
-        usersPerSecond: request.rate ?? run.rate ?? undefined,
+        usersPerSecond: request.rate ?? run.rate ?? Number.POSITIVE_INFINITY,
         maxFailedShare,
         hasRoom: async () => hasRoomForBulk(await memory.look()),
         signal,
@@ -130,13 +123,12 @@ async function resumableRun(
 ): Promise<RedriveRun> {
   const run = (await listRuns(redis, keys)).find((known) => known.id === id);
   if (run === undefined)
-    throw new RunRefusedError(`There is no redrive ${id}. imsync dlq redrives lists the redrives.`, false);
+    throw new RunRefusedError(`There is no redrive ${id}. imsync dlq redrives lists the redrives.`);
   if (run.state === 'running')
-    throw new RunRefusedError(`Redrive ${id} is running (${run.by}). Nothing was redriven.`, false);
+    throw new RunRefusedError(`Redrive ${id} is running (${run.by}). Nothing was redriven.`);
   if (run.filter.user === true || run.filter.eventIds !== undefined)
     throw new RunRefusedError(
       `Redrive ${id} was for letters named one by one, and their names are not stored. Name them again.`,
-      false,
     );
   if ((run.filter.file === true) !== hasFile)
     throw new RunRefusedError(
@@ -162,7 +154,9 @@ export function createRunRecorder(
   let writtenAtMs = performance.now();
   let writing: Promise<unknown> = Promise.resolve();
   let lastProblem = '';
-  const write = (written: RedriveRun): Promise<unknown> => {
+  const write = (change: Partial<RedriveRun>): Promise<unknown> => {
+    last = { ...last, ...change };
+    const written = last;
     writing = writing
       .then(() => noteRun(redis, keys, written))
       .catch(({ message }: Error) => {
@@ -172,8 +166,7 @@ export function createRunRecorder(
       });
     return writing;
   };
-  const soFar = ({ letters, users, calls, imported, failed }: RedriveReport): RedriveRun => ({
-    ...run,
+  const soFar = ({ letters, users, calls, imported, failed }: RedriveReport): Partial<RedriveRun> => ({
     letters: run.letters + letters,
     users: run.users + users,
     calls: run.calls + calls,
@@ -185,17 +178,14 @@ export function createRunRecorder(
     progress(report: RedriveReport): void {
       if (performance.now() - writtenAtMs < SIGN_EVERY_MS) return;
       writtenAtMs = performance.now();
-      last = soFar(report);
-      write(last);
+      write(soFar(report));
     },
-    async end(report: RedriveReport): Promise<void> {
+    end(report: RedriveReport): Promise<unknown> {
       const { givenUp } = report;
       const state = givenUp === null ? 'done' : givenUp === 'interrupted' ? 'interrupted' : 'stopped';
-      await write({ ...soFar(report), state, why: state === 'stopped' ? givenUp : null });
+      return write({ ...soFar(report), state, why: state === 'stopped' ? givenUp : null });
     },
-    async fail(error: Error): Promise<void> {
-      await write({ ...last, state: 'interrupted', why: error.message.slice(0, 200) });
-    },
+    fail: (error: Error) => write({ state: 'interrupted', why: error.message.slice(0, 200) }),
   };
 }
 

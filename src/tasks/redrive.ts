@@ -34,8 +34,8 @@ export interface RedriveOptions {
   readonly request: Omit<RedriveRequest, 'users'>;
   /** Users in a call, at most. */
   readonly maxUsers: number;
-  /** Users a second, at most; undefined for no bound but the room for calls. */
-  readonly usersPerSecond: number | undefined;
+  /** Users a second, at most; Infinity for no bound but the room for calls. */
+  readonly usersPerSecond: number;
   /** Stops when more than this share of the users that have ended are dead again. 1 never stops. */
   readonly maxFailedShare: number;
   /** Whether Redis has memory for work that can wait. */
@@ -50,13 +50,9 @@ export interface RedriveOptions {
 /** How often users that were in a call are asked for again at the end. */
 const BUSY_ROUNDS = 5;
 const BUSY_WAIT_MS = 1_000;
-/** Busy users remembered at most. Further ones are left without another try. */
-const BUSY_REMEMBERED = 10_000;
 /** Wait between two looks for room, while enough redrive calls are open. */
 const ROOM_LOOK_MS = 100;
-/** Letters followed at a time. Beyond that the share of failures comes from those that are followed. */
-const MAX_FOLLOWED = 10_000;
-const LOOKED_AT_A_TIME = 500;
+const LETTERS_AT_A_LOOK = 500;
 
 /**
  * Imports the users of these letters again. Their letters go into calls of class redrive, a few at a time, so
@@ -93,7 +89,7 @@ class Redrive {
   private readonly left: Partial<Record<LeftWhy, number>> = {};
   private readonly followed = new Set<string>();
   private readonly seenInDryRun = new Set<string>();
-  private gathered: Users = new Map();
+  private readonly gathered: Users = new Map();
   private busy: Users = new Map();
 
   constructor(options: RedriveOptions) {
@@ -107,15 +103,17 @@ class Redrive {
     const { userId, eventId } = letter;
     // A letter whose user ID is invalid has no call to go into.
     if (!hasUserIdForm(userId)) return this.leave('no-user');
-    if (this.gathered.has(userId) || (await this.wasSeen(userId))) return;
+    if (this.gathered.has(userId) || this.seenInDryRun.has(userId)) return;
     this.gathered.set(userId, eventId);
-    if (this.gathered.size >= this.atATime) await this.placeGathered();
+    // It leaves letters in place, so a user with several letters comes again with each.
+    if (this.options.request.dryRun) this.seenInDryRun.add(userId);
+    if (this.gathered.size >= this.atATime) await this.place(this.gathered);
   }
 
   /** Places the rest, and asks again for users that were busy. A dry run changes nothing, so it asks once. */
   async finish(): Promise<RedriveReport> {
     const { request, sleep } = this.options;
-    await this.placeGathered();
+    await this.place(this.gathered);
     const rounds = request.dryRun ? 0 : BUSY_ROUNDS;
     for (let round = 0; round < rounds && this.busy.size > 0 && this.givenUp === null; round++) {
       await sleep(BUSY_WAIT_MS);
@@ -136,40 +134,22 @@ class Redrive {
     this.left[why] = (this.left[why] ?? 0) + count;
   }
 
-  /**
-   * Whether a dry run has counted the user. It leaves letters in place, so a user with several letters comes
-   * again with each. Only such users are remembered, since few have several.
-   */
-  private async wasSeen(userId: string): Promise<boolean> {
-    const { redis, keys, request } = this.options;
-    if (!request.dryRun) return false;
-    if (this.seenInDryRun.has(userId)) return true;
-    if (Number(await redis.hget(keys.deadUsers, userId)) > 1) this.seenInDryRun.add(userId);
-    return false;
-  }
-
-  private async placeGathered(): Promise<void> {
-    const users = this.gathered;
-    this.gathered = new Map();
-    await this.place(users);
-  }
-
-  /** Puts users into calls as room becomes free. */
+  /** Takes users from the map into calls as room becomes free, and not while the results of the sample are open. */
   private async place(users: Users): Promise<void> {
-    const { redis, keys, request, sleep, usersPerSecond } = this.options;
-    let roomSinceMs = performance.now();
-    while (users.size > 0) {
+    const { redis, keys, request, sleep, usersPerSecond, maxFailedShare } = this.options;
+    let movedAtMs = performance.now();
+    while (users.size > 0 && this.givenUp === null) {
       this.givenUp = await this.whyStop();
       if (this.givenUp !== null) return;
+      const waits = awaitsSample(this.done, this.followed.size, maxFailedShare);
+      const step = waits ? [] : [...users.keys()].slice(0, this.atATime);
       await sleep(rateWaitMs(this.done.users, performance.now() - this.startedMs, usersPerSecond));
-      const step = [...users.keys()].slice(0, this.atATime);
       const answer = await redriveUsers(redis, keys, { ...request, users: step });
       const full = await this.note(answer, users);
-      if (full < step.length) roomSinceMs = performance.now();
-      if (full === 0) continue;
-      this.givenUp = givesUp(answer.stopped, performance.now() - roomSinceMs) ?? null;
-      if (this.givenUp !== null) return;
-      await sleep(ROOM_LOOK_MS);
+      if (full < step.length) movedAtMs = performance.now();
+      if (!waits && full === 0) continue;
+      this.givenUp = givesUp(answer.stopped, performance.now() - movedAtMs);
+      if (this.givenUp === null) await sleep(ROOM_LOOK_MS);
     }
   }
 
@@ -178,7 +158,7 @@ class Redrive {
    * the users that found no room there, and returns their number.
    */
   private async note(answer: RedriveAnswer, users: Users): Promise<number> {
-    const { queues, onProgress } = this.options;
+    const { queues, request, onProgress } = this.options;
     for (const { callId, command } of answer.calls) await queues.add(command, [callId], REDRIVE_JOB);
     this.done.calls += answer.calls.length;
     let full = 0;
@@ -189,61 +169,37 @@ class Redrive {
       if (word === 'redriven') {
         this.done.users++;
         this.done.letters += letters;
-        if (this.followed.size < MAX_FOLLOWED) this.followed.add(eventId);
-      } else if (word === 'busy' && this.busy.size < BUSY_REMEMBERED) this.busy.set(userId, eventId);
+        if (!request.dryRun) this.followed.add(eventId);
+      } else if (word === 'busy') this.busy.set(userId, eventId);
       else if (word !== 'none' && word !== 'full') this.leave(word);
     }
     onProgress(this.report());
     return full;
   }
 
-  /**
-   * Why the redrive must stop at this moment; null to go on. Waits while the results of the sample are open.
-   */
+  /** Why the redrive must stop at this moment; null to go on. */
   private async whyStop(): Promise<GivenUp | null> {
-    const { redis, keys, request, sleep, onProgress, maxFailedShare, signal, hasRoom } = this.options;
-    const sinceMs = performance.now();
-    for (;;) {
-      if (signal?.aborted === true) return 'interrupted';
-      if (request.dryRun) return null;
-      if (!(await hasRoom())) return 'memory';
-      const results = await this.look();
-      if (failsTooOften(results, maxFailedShare)) return 'failures';
-      if (!awaitsSample(this.done.users, results, maxFailedShare)) return null;
-      onProgress(this.report());
-      const { stopped } = await redriveUsers(redis, keys, { ...request, users: [] });
-      const why = givesUp(stopped, performance.now() - sinceMs);
-      if (why !== undefined) return why;
-      await sleep(ROOM_LOOK_MS);
-    }
+    const { request, maxFailedShare, signal, hasRoom } = this.options;
+    if (signal?.aborted === true) return 'interrupted';
+    if (request.dryRun) return null;
+    if (!(await hasRoom())) return 'memory';
+    await this.look();
+    return failsTooOften(this.done, maxFailedShare) ? 'failures' : null;
   }
 
   /** Looks at some of the followed letters: whether their users are imported, or dead again. */
-  private async look(): Promise<RedriveResults> {
+  private async look(): Promise<void> {
     const { redis, keys } = this.options;
-    const some = [...this.followed].slice(0, LOOKED_AT_A_TIME);
-    const asked = some.map((eventId) => ['hget', keys.deadPrefix + eventId, 'state']);
-    const replies = (await redis.pipeline(asked).exec()) ?? [];
+    const some = [...this.followed].slice(0, LETTERS_AT_A_LOOK);
+    const states = await Promise.all(some.map((eventId) => redis.hget(keys.deadPrefix + eventId, 'state')));
     for (const [i, eventId] of some.entries()) {
-      const [error, state] = replies[i] ?? [];
-      if (error) throw error;
       this.followed.delete(eventId);
       // An open letter goes to the end, so the next look takes others.
-      if (state === 'redriving') this.followed.add(eventId);
-      else if (state === 'dead') this.done.failed++;
-      else if (state === 'resolved') this.done.imported++;
+      if (states[i] === 'redriving') this.followed.add(eventId);
+      else if (states[i] === 'dead') this.done.failed++;
+      else if (states[i] === 'resolved') this.done.imported++;
     }
-    return { imported: this.done.imported, failed: this.done.failed, open: this.followed.size };
   }
-}
-
-/** How the redriven users fared, as far as it is known. */
-export interface RedriveResults {
-  readonly imported: number;
-  /** Dead again. */
-  readonly failed: number;
-  /** Followed, and not known to have ended. */
-  readonly open: number;
 }
 
 /* How fast letters are redriven, and when a redrive gives up. Pure. */
@@ -259,45 +215,39 @@ export function maxOpenRedrives(quota: Quota): number {
 }
 
 /** Users asked for at a time: a full call, or fewer at a low rate, where full calls would come in gusts. */
-export function usersAtATime(maxUsers: number, usersPerSecond: number | undefined): number {
-  if (usersPerSecond === undefined) return maxUsers;
+export function usersAtATime(maxUsers: number, usersPerSecond: number): number {
   return Math.max(1, Math.min(maxUsers, Math.floor(usersPerSecond)));
 }
 
 /** How long to wait before the next users, when `redriven` users took `elapsedMs`. */
-export function rateWaitMs(redriven: number, elapsedMs: number, usersPerSecond: number | undefined): number {
-  if (usersPerSecond === undefined) return 0;
+export function rateWaitMs(redriven: number, elapsedMs: number, usersPerSecond: number): number {
   return Math.max(0, (redriven / usersPerSecond) * 1_000 - elapsedMs);
 }
 
 /** Users whose end must be known before a share of failures means anything. So many go ahead of the rest. */
-export const SAMPLE = 100;
+const SAMPLE = 100;
 
 /** Why a redrive ended before all was done. */
 export type GivenUp = 'held' | 'paused' | 'no-room' | 'memory' | 'failures' | 'interrupted';
 
-/** Why to give up instead of waiting for room; undefined to go on waiting. */
-export function givesUp(stopped: 'held' | 'paused' | null, withoutRoomMs: number): GivenUp | undefined {
-  if (stopped !== null) return stopped;
-  return withoutRoomMs >= ROOM_PATIENCE_MS ? 'no-room' : undefined;
+/** Why to give up instead of waiting for room; null to go on waiting. */
+export function givesUp(stopped: 'held' | 'paused' | null, withoutRoomMs: number): GivenUp | null {
+  return stopped ?? (withoutRoomMs >= ROOM_PATIENCE_MS ? 'no-room' : null);
 }
 
+/** How the redriven users fared, as far as it is known. */
+type Results = Pick<RedriveReport, 'users' | 'imported' | 'failed'>;
+
 /** Whether too many of the redriven users are dead again. */
-export function failsTooOften(
-  { imported, failed }: Pick<RedriveResults, 'imported' | 'failed'>,
-  maxShare: number,
-): boolean {
+export function failsTooOften({ imported, failed }: Results, maxShare: number): boolean {
   const known = imported + failed;
   return known >= SAMPLE && failed / known > maxShare;
 }
 
 /**
  * Whether to wait for the sample to end: its fault would meet the others, too, and each failure costs a call.
+ * `open`: users that are not known to have ended.
  */
-export function awaitsSample(
-  redriven: number,
-  { imported, failed, open }: RedriveResults,
-  maxShare: number,
-): boolean {
-  return maxShare < 1 && redriven >= SAMPLE && open > 0 && imported + failed < SAMPLE;
+export function awaitsSample({ users, imported, failed }: Results, open: number, maxShare: number): boolean {
+  return maxShare < 1 && users >= SAMPLE && open > 0 && imported + failed < SAMPLE;
 }

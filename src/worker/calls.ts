@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CallWorker } from '../calls/bullmq/call-worker.ts';
 import { CallQueues } from '../calls/bullmq/queues.ts';
 import { LocalCalls } from '../calls/local-calls.ts';
-import { startSweeper, sweep } from '../calls/sweep.ts';
+import { SWEEP_EVERY_MS, sweep } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
 import { Admission } from '../delivery/admission.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
@@ -16,10 +16,10 @@ import { Coalescer } from '../intake/coalescer.ts';
 import { type CutCall, type CutLimits, createCallClaims } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/claim.ts';
 import { waitingUsers } from '../ledger/open-calls.ts';
+import { startEvery } from '../lifecycle/loop.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
-import { runningDeadline } from '../ops/liveness.ts';
 import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -47,7 +47,7 @@ interface Parts {
 
 /** Starts the loops that carry events from the intake to their ends. */
 export function startCalls(parts: Parts) {
-  const { capacity, id, connections, keys, pacing, api, metrics } = parts;
+  const { capacity, id, connections, keys, pacing, metrics } = parts;
   const { batch, commands } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -64,7 +64,7 @@ export function startCalls(parts: Parts) {
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
   });
-  const admission = new Admission({ ...READY, nowMs: () => performance.now() });
+  const admission = new Admission(READY);
   const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
   const coalescer = new Coalescer({
     ...{ redis, keys },
@@ -76,16 +76,12 @@ export function startCalls(parts: Parts) {
       return admission.acquire('in hand');
     },
     nextClaim: createCallClaims(randomUUID),
-    expectCall: () => api.client.expectCall(),
     take: (call, release) => localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release)),
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),
   });
   coalescer.start();
-  pacing.watch.onChange(() => {
-    admission.openAll();
-    coalescer.nudge();
-  });
+  pacing.watch.onChange(() => coalescer.nudge());
   const prober = startProber(parts);
   const workers = commands.map(
     (command) =>
@@ -110,7 +106,7 @@ export function startCalls(parts: Parts) {
       })),
       ...workers.map((worker, i) => ({
         name: `call worker of ${commands[i]}`,
-        deadline: runningDeadline(worker, () => performance.now()),
+        deadline: worker.deadline,
       })),
     ],
     /** Stops cutting, sweeping, probing and fetching. Then it finishes what is on the wire. */
@@ -207,12 +203,10 @@ function startProber({ pacing, api, connections, keys, metrics, random, log }: P
 
 function startSweeping({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
-  return startSweeper(
-    () => sweep(connections.commands, keys, queues, config.retry.maxMs),
-    (swept) => {
-      metrics.swept(swept);
-      logSweep(swept);
-    },
-    connections.log.trouble('the sweep'),
-  );
+  const sweepOnce = async (): Promise<void> => {
+    const swept = await sweep(connections.commands, keys, queues, config.retry.maxMs);
+    metrics.swept(swept);
+    logSweep(swept);
+  };
+  return startEvery(SWEEP_EVERY_MS, sweepOnce, connections.log.trouble('the sweep'));
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { createHoldState, type HoldState } from '../hold/hold-state.ts';
-import { type HoldWatch, watchHold } from '../hold/hold-watch.ts';
+import { createHoldState } from '../hold/hold-state.ts';
+import { watchHold } from '../hold/hold-watch.ts';
 import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
 import { commandPair, type Quota, quotasOf, ratePerSecond } from '../pace/budget.ts';
 import { type CommandLimiter, openLimiter } from '../pace/open-limiter.ts';
@@ -48,14 +48,7 @@ export function capacityOf(config: Config) {
 }
 
 /** When this process may call: the fleet's hold, and a limiter for each command. */
-export interface Pacing {
-  readonly hold: HoldState;
-  readonly watch: HoldWatch;
-  readonly limiters: Readonly<Record<string, CommandLimiter>>;
-  readonly checkLimiter: CommandLimiter;
-  /** The queues of all limiters, that of account_check included. */
-  readonly slotQueues: readonly Pick<CommandLimiter, 'command' | 'slotQueue'>[];
-}
+export type Pacing = Awaited<ReturnType<typeof openPacing>>;
 
 export async function openPacing(
   config: Config,
@@ -63,7 +56,7 @@ export async function openPacing(
   keys: Keys,
   commands: readonly ImportCommand[],
   clock = createRedisClock(),
-): Promise<Pacing> {
+) {
   const redis = connections.commands;
   const watch = await watchHold(connections.watch, keys);
   const hold = createHoldState(redis, keys);
@@ -74,6 +67,7 @@ export async function openPacing(
     });
   const limiters = Object.fromEntries(commands.map((command) => [command, limiterOf(command)]));
   const checkLimiter = limiterOf('account_check');
+  /** Of all commands, account_check included. */
   const slotQueues = [...Object.values(limiters), checkLimiter];
   // The process learns the time of Redis's clock before its first slot. So it notices a clock set forward.
   await checkLimiter.slots.look();

@@ -304,8 +304,6 @@ class World {
 
   clientOf(run: Run, callId: string): ImClient {
     return {
-      expectCall: () => undefined,
-      urlOf: () => new URL('http://api.test/'),
       prepare: (command, body) => ({
         connected: Promise.resolve(true),
         isConnected: () => true,
@@ -325,7 +323,6 @@ class World {
         },
       }),
       close: () => undefined,
-      abort: () => undefined,
     };
   }
 

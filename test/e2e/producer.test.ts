@@ -60,6 +60,12 @@ test('a robot is refused if the given API form has no Type, and passes if no for
     ]);
     await told.close();
   }
+  const older = new UserCreatedProducer({ ...options, hosted: true });
+  const bare = await older.addMany([{ userId: 'robot' }]);
+  expect(bare).toMatchObject([
+    { ok: false, error: { problems: [expect.stringMatching(/identifierType/), expect.anything()] } },
+  ]);
+  await older.close();
   const before = (await stored()).length;
   const legacy = new UserCreatedProducer({ ...options, api: 'legacy' });
   await legacy.add(robot);
@@ -119,13 +125,10 @@ describe('a list', () => {
     const users = texts.map((text, i) => ({ userId: `odd${i}`, extra: { text, [text]: 'name' } }));
     for (const user of users) await producer.add(user);
     const alone = (await stored()).slice(-users.length).map(([, fields]) => fields);
-    for (const chosen of [users, users.filter(({ extra }) => !extra.text.startsWith('half'))]) {
-      const list = [...chosen, ...chosen];
-      expect((await producer.addMany(list)).every(({ ok }) => ok)).toBe(true);
-      const together = (await stored()).slice(-list.length).map(([, fields]) => fields);
-      const expected = alone.filter(([, id]) => chosen.some(({ userId }) => userId === id));
-      expect(together).toEqual([...expected, ...expected]);
-    }
+    const list = [...users, ...users];
+    expect((await producer.addMany(list)).every(({ ok }) => ok)).toBe(true);
+    const together = (await stored()).slice(-list.length).map(([, fields]) => fields);
+    expect(together).toEqual([...alone, ...alone]);
   }, 60_000);
 
   test('is refused as a whole by a full Redis', async () => {
@@ -143,16 +146,8 @@ describe('a list', () => {
     await closeRedis(admin);
   }, 60_000);
 
-  test('is sent in steps of 250, or by single commands if the Redis user may not run scripts', async () => {
+  test('needs no right but those of docs/security.md', async () => {
     const admin = client();
-    const calls = async (command: string): Promise<number> =>
-      Number(
-        /calls=(\d+)/.exec((await admin.info('commandstats')).split(`cmdstat_${command}:`)[1] ?? '')?.[1] ??
-          0,
-      );
-    const before = await calls('eval');
-    await producer.addMany(listOf('scripted', 600));
-    expect((await calls('eval')) - before).toBe(3);
     await admin.call(
       'ACL',
       ...['SETUSER', 'backend', 'on', '>secret', 'resetkeys', `~${keys.stream}`, 'resetchannels'],
@@ -162,10 +157,8 @@ describe('a list', () => {
       sdkAppId: 7,
       redis: { url: redis.url.replace('//', '//backend:secret@') },
     });
-    for (let round = 0; round < 2; round++) {
-      const accepted = await poor.addMany(listOf('plain', 300));
-      expect(accepted.filter(({ ok }) => !ok)).toEqual([]);
-    }
+    const accepted = await poor.addMany(listOf('plain', 300));
+    expect(accepted.filter(({ ok }) => !ok)).toEqual([]);
     expect((await stored()).slice(-300).map(([, fields]) => fields[1])).toEqual(
       listOf('plain', 300).map(({ userId }) => userId),
     );
@@ -174,20 +167,15 @@ describe('a list', () => {
   }, 60_000);
 
   test('keeps its order with users that are added after it without waiting', async () => {
-    const admin = client();
     const hasty = new UserCreatedProducer({ sdkAppId: 7, redis: { url: redis.url } });
-    for (let round = 0; round < 3; round++) {
-      if (round === 1) await admin.script('FLUSH');
-      const asked = [
-        hasty.addMany(listOf('old', 500)),
-        hasty.addMany([{ userId: 'old499', nick: 'newer' }]),
-        hasty.addMany(listOf('new', 20)),
-      ];
-      const ids = (await Promise.all(asked)).flat().map((one) => (one.ok ? one.eventId : 'refused'));
-      expect(ids).toEqual([...ids].sort((a, b) => compareEventIds(a, b)));
-    }
+    const asked = [
+      hasty.addMany(listOf('old', 500)),
+      hasty.addMany([{ userId: 'old499', nick: 'newer' }]),
+      hasty.addMany(listOf('new', 20)),
+    ];
+    const ids = (await Promise.all(asked)).flat().map((one) => (one.ok ? one.eventId : 'refused'));
+    expect(ids).toEqual([...ids].sort((a, b) => compareEventIds(a, b)));
     await hasty.close();
-    await closeRedis(admin);
   }, 60_000);
 });
 

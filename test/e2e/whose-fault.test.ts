@@ -93,7 +93,7 @@ describe('what everybody gets', () => {
   });
 });
 
-it('a size that is refused is halved at once, and the others go through', () => {
+it('a size that is refused is split at once, and the others go through', () => {
   expect(resultOf('size')).toMatchObject({ heldMs: 0, singleCalls: 0 });
   expect(resultOf('size').calls).toBeLessThanOrEqual(12);
 });

@@ -82,8 +82,6 @@ function verdict(changes: Partial<Verdict> & Pick<Verdict, 'class'>): Verdict {
     httpStatus: 200,
     outcomeKnown: true,
     meaning: 'what it means',
-    profileFault: false,
-    signAnew: false,
     ...changes,
   };
 }

@@ -15,7 +15,6 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
   const { redis: near, keys, connect, connectBy, add } = fresh();
   const redis = way === undefined ? near : await connectBy(way);
   if (waiting > 0) await add(...users(waiting));
-  let expected = 0;
   const taken: {
     readonly run: string;
     readonly users: number;
@@ -34,9 +33,6 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
       return () => undefined;
     },
     nextClaim: createCallClaims(() => crypto.randomUUID()),
-    expectCall: () => {
-      expected += 1;
-    },
     take: (call, leave) => {
       const onTheWay = looks - taken.length;
       taken.push({ run: call.run, users: call.users, onTheWay });
@@ -49,21 +45,28 @@ async function coalescing(waiting: number, maxWaitMs: number, way?: (port: numbe
   });
   running.push(coalescer);
   coalescer.start();
-  return { expected: () => expected, taken, redis: near, add };
+  return { taken, redis: near, add, watcher: () => near.hget(keys.cutter, 'watcher') };
 }
 
-test('an event that comes to an empty intake has a connection made ready for its call; a backlog has none', async () => {
+test('an event that comes to an empty intake wakes the loop; of a backlog full calls are cut', async () => {
   const lone = await coalescing(0, 1);
   await eventually('it blocks on the stream', async () =>
     (await lone.redis.info('clients')).includes('blocked_clients:1'),
   );
   await lone.add(...users(1));
   await eventually('it is taken', () => lone.taken.length === 1);
-  expect(lone.expected()).toBe(1);
   const many = await coalescing(25, 60_000);
   await eventually('two are taken', () => many.taken.length === 2);
   expect(many.taken.map((call) => call.users)).toEqual([10, 10]);
-  expect(many.expected()).toBe(0);
+});
+
+test('a call that fills up while it lingers is cut long before it is due', async () => {
+  const { taken, add, watcher } = await coalescing(5, 600_000);
+  await eventually('it lingers', async () => (await watcher()) === 'p1');
+  expect(taken).toEqual([]);
+  await add(...users(5, 'late'));
+  await eventually('it is taken', () => taken.length === 1);
+  expect(taken[0]?.users).toBe(10);
 });
 
 test('under a backlog a far Redis is asked for the next calls before it has answered', async () => {

@@ -113,6 +113,7 @@ test('a right that is taken away counts at the next connection: its commands wai
   const blocked = client.blpop('list', 0);
   await eventually('it blocks', async () => (await admin.info('clients')).includes('blocked_clients:1'));
   await admin.client('KILL', 'USER', 'app');
+  await eventually('it is lost', () => changes.length > 1);
   const queued = [client.set('after', '2'), client.lpush('list', 'x')];
   await refusedTimes(3);
   expect(await admin.dbsize()).toBe(0);

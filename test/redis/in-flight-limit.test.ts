@@ -23,7 +23,7 @@ function limitOf({ keys, connect }: Stage) {
     signal: stop.signal,
     onObstacle: (obstacle) => seen.push(obstacle),
   });
-  return { redis, seen, stop, ask: () => limit.headroom(100, 0) };
+  return { redis, seen, stop, ask: () => limit(100, 0) };
 }
 
 const full = (share: number) => async (stage: Stage) => {

@@ -28,7 +28,7 @@ afterAll(async () => {
   await server.stop();
 }, 60_000);
 
-function newInbox(more: { idleMs?: number; maxWaiting?: number } = {}): OutcomeInbox {
+function newInbox(more: { maxWaiting?: number } = {}): OutcomeInbox {
   const open = () => openRedis(server.settings, 'oneshot', 'outcomes', () => undefined);
   const inbox = new OutcomeInbox({
     channel: CHANNEL,
@@ -106,19 +106,6 @@ test('a waiter resolves to pending at its time-out, and a late outcome is ignore
   await inbox.close();
   expect(await open[1]).toMatchObject({ outcome: 'pending' });
   await expect(inbox.expect()).rejects.toThrow('closed');
-}, 60_000);
-
-test('disconnects when idle and connects again', async () => {
-  const inbox = newInbox({ idleMs: 20 });
-  for (const round of ['4-0', '4-1']) {
-    const window = await inbox.expect();
-    const wait = window.outcomeOf(round, 'ann', 30_000);
-    window.end();
-    expect(await listeners()).toHaveLength(1);
-    await publish(outcomeOf(round));
-    expect(await wait).toMatchObject({ outcome: 'imported' });
-    await eventually('the connection is let go', async () => (await listeners()).length === 0);
-  }
 }, 60_000);
 
 test('listens again after its connection was cut', async () => {

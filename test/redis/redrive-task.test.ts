@@ -68,7 +68,7 @@ function optionsWith(more: Partial<RedriveOptions>, request: object): RedriveOpt
       ...request,
     },
     maxUsers: 100,
-    usersPerSecond: undefined,
+    usersPerSecond: Number.POSITIVE_INFINITY,
     maxFailedShare: 0.5,
     hasRoom: async () => true,
     onProgress: () => undefined,

@@ -88,13 +88,7 @@ export function createCallDriver(
   const options: DeliveryOptions = {
     redis,
     keys,
-    client: {
-      expectCall: () => undefined,
-      urlOf: () => new URL('http://api.test/'),
-      prepare,
-      close: () => undefined,
-      abort: () => undefined,
-    },
+    client: { prepare, close: () => undefined },
     limiters: {
       multiaccount_import: limiter('multiaccount_import'),
       account_import: limiter('account_import'),

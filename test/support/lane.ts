@@ -85,7 +85,11 @@ export async function startLane(options: {
   });
   const redis = openRedis(server.settings, 'loop', 'test', () => undefined);
   const keys = keysOf(sdkAppId);
-  const producer = new UserCreatedProducer({ sdkAppId, redis: server.settings, hosted: form === 'hosted' });
+  const producer = new UserCreatedProducer({
+    sdkAppId,
+    redis: server.settings,
+    ...(form === 'hosted' && { api: form }),
+  });
   return {
     redis,
     keys,

@@ -10,8 +10,7 @@ import type { RedisClient } from '../../redis/connect.ts';
  *  1. BullMQ is a CommonJS module, so `require` gives the same classes as `import` (this file).
  *  2. `Worker.moveToActive` (protected) fetches every job that the loop begins. `undefined` means that none
  *     waits. The loop then begins what it has fetched (call-worker.ts).
- *  3. `Worker.getBlockTimeout` (protected) is asked before the worker blocks, and answers in seconds
- *     (call-worker.ts).
+ *  3. The worker blocks on a `duplicate()` of its connection, with BZPOPMIN (this file).
  *  4. A processor that calls `job.moveToDelayed` or `job.moveToWait` ends with DelayedError or WaitingError.
  *     The job then counts as neither failed nor completed. `attemptsStarted` counts its runs
  *     (call-worker.ts).
@@ -38,7 +37,6 @@ import type { RedisClient } from '../../redis/connect.ts';
  *     Redis is out of memory (this file).
  * 15. The loop asks for a job again at once when Redis answers `moveToActive` with an error
  *     (this file).
- * 16. The worker blocks on a `duplicate()` of its connection, with BZPOPMIN (this file).
  *
  * BullMQ is required, not imported. For an import by name Node would read each of its 200 files a second
  * time, and loading would take twice as long (docs/decisions/0092).

@@ -1,6 +1,6 @@
 import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
-import { createLoopDeadline, Loop, type LoopDeadline } from '../../lifecycle/loop.ts';
+import { type Loop, type LoopDeadline, startEvery } from '../../lifecycle/loop.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { DelayedError, prepareForBullmq, WaitingError, Worker } from './bullmq.ts';
@@ -14,9 +14,6 @@ export type RunEnd =
   /** This process stops. Another one takes the job at once. */
   | { readonly kind: 'leave' };
 
-/** The loop asks for a job again well within this, unless it said how long it blocks. */
-const FETCH_MS = 15_000;
-
 /**
  * BullMQ's loop begins no run while it may fetch one more job and there is one. With 200 runs at a time a
  * process that starts on a backlog would fetch 200 jobs before its first call. After so many it is told that
@@ -24,9 +21,7 @@ const FETCH_MS = 15_000;
  */
 const FETCHED_AHEAD = 8;
 
-/** BullMQ's worker with a deadline: it notes each fetch, and how long it blocks for a job. */
-class WatchedWorker extends Worker {
-  readonly fetching = createLoopDeadline();
+class EagerWorker extends Worker {
   private fetchedAhead = 0;
 
   /** To be called at the start of each run. */
@@ -40,17 +35,9 @@ class WatchedWorker extends Worker {
       this.fetchedAhead -= 1;
       return undefined as unknown as Job;
     }
-    this.fetching.turn();
     const job: Job | undefined = await super.moveToActive(token, name);
-    this.fetching.rest(FETCH_MS);
     if (job !== undefined) this.fetchedAhead += 1;
     return job as Job;
-  }
-
-  protected override getBlockTimeout(blockUntil: number): number {
-    const seconds = super.getBlockTimeout(blockUntil);
-    this.fetching.rest(seconds * 1_000 + FETCH_MS);
-    return seconds;
   }
 }
 
@@ -70,23 +57,23 @@ export interface CallWorkerOptions {
 }
 
 /** Works off the jobs of one command, from its construction until it is closed. */
-export class CallWorker implements LoopDeadline {
+export class CallWorker {
   readonly #options: CallWorkerOptions;
   readonly #watch: Loop;
-  #worker: WatchedWorker;
+  #worker: EagerWorker;
   #running = 0;
   #begun = 0;
   #begunAtLook = 0;
 
   constructor(options: CallWorkerOptions) {
-    const { command, connection, keys, onTrouble } = options;
+    const { command, connection, keys, concurrency, onTrouble } = options;
     this.#options = options;
     this.#worker = this.#open();
     this.#watch = startFetchWatch({
-      isIdle: () => {
-        const isIdle = this.#running === 0 && this.#begun === this.#begunAtLook;
+      hasRoom: () => {
+        const beganNone = this.#begun === this.#begunAtLook;
         this.#begunAtLook = this.#begun;
-        return isIdle;
+        return beganNone && this.#running < concurrency;
       },
       dueJobs: () => countDueJobs(connection, keys, command, Date.now()),
       onStuck: () => {
@@ -100,18 +87,9 @@ export class CallWorker implements LoopDeadline {
     });
   }
 
-  /** False when the loop has ended without `close`: then no more jobs are fetched. */
-  get isRunning(): boolean {
-    return this.#worker.isRunning();
-  }
-
-  /** The deadline of the loop that fetches jobs. With as many runs as it may have, it fetches none. */
+  /** The deadline of the loop that sees to it that jobs are fetched. */
   get deadline(): LoopDeadline {
-    return this;
-  }
-
-  get dueMs(): number | null {
-    return this.#running < this.#options.concurrency ? this.#worker.fetching.dueMs : null;
+    return this.#watch;
   }
 
   /** Fetches no more jobs. Resolves when the current runs have ended. */
@@ -120,10 +98,10 @@ export class CallWorker implements LoopDeadline {
     return this.#worker.close();
   }
 
-  #open(): WatchedWorker {
+  #open(): EagerWorker {
     const { command, onFailed, onTrouble } = this.#options;
     const run = (job: Job, token?: string) => this.#run(job, token);
-    const opened = new WatchedWorker(queueName(command), run, workerSettings(this.#options));
+    const opened = new EagerWorker(queueName(command), run, workerSettings(this.#options));
     opened.on('error', onTrouble);
     opened.on('failed', (job, error) => onFailed(job?.id ?? '', error));
     opened.run().catch(onTrouble);
@@ -153,7 +131,7 @@ function workerSettings({ connection, keys, concurrency }: CallWorkerOptions): W
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
     runRetryDelay: 1_000,
-    // The constructor would start the loop before WatchedWorker has its fields.
+    // The constructor would start the loop before EagerWorker has its fields.
     autorun: false,
   };
 }
@@ -180,37 +158,31 @@ const LOOK_EVERY_MS = 5_000;
 const LOOKS = 2;
 
 /**
- * Notices when jobs wait and this process does not fetch them, though it is idle. BullMQ's blocking
+ * Notices when jobs wait and this process does not fetch them, though it has room. BullMQ's blocking
  * connection can get stuck for good when a cluster loses a node: in one of ten kills of the node that owned
- * the queue (bullmq 6.7). Then a new worker replaces the stuck one.
+ * the queue (bullmq 6.7). BullMQ's loop may also end by itself. Then a new worker replaces the stuck one.
  */
 export function startFetchWatch({
-  isIdle,
+  hasRoom,
   dueJobs,
   onStuck,
 }: {
-  /** No run is at work, and none has begun since the last look. */
-  readonly isIdle: () => boolean;
+  /** One more run could begin, and none has begun since the last look. */
+  readonly hasRoom: () => boolean;
   /** Jobs that could run now. Rejects while Redis is away; such a look counts for nothing. */
   readonly dueJobs: () => Promise<number>;
   readonly onStuck: () => void;
 }): Loop {
   let found = 0;
-  const loop = new Loop({
-    async turn() {
-      await loop.rest(LOOK_EVERY_MS);
-      if (loop.isStopping) return;
-      found = isIdle() && (await dueJobs()) > 0 ? found + 1 : 0;
-      if (found < LOOKS || loop.isStopping) return;
-      found = 0;
-      onStuck();
-    },
-    errorRestMs: 0,
-    onError: () => {
-      found = 0;
-    },
+  const look = async (): Promise<void> => {
+    found = hasRoom() && (await dueJobs()) > 0 ? found + 1 : 0;
+    if (found < LOOKS || loop.isStopping) return;
+    found = 0;
+    onStuck();
+  };
+  const loop = startEvery(LOOK_EVERY_MS, look, () => {
+    found = 0;
   });
-  loop.run();
   return loop;
 }
 

@@ -55,7 +55,6 @@ export class CallQueues {
   readonly #keys: Keys;
   readonly #onTrouble: (error: Error) => void;
   readonly #queues: ReadonlyMap<ImportCommand, BullQueue>;
-  #repairs = 0;
 
   constructor(
     redis: RedisClient,
@@ -109,11 +108,9 @@ export class CallQueues {
     await this.#shortenTtl(this.#keyOf(command, `${callId}:lock`), LOCK_MS);
   }
 
-  /** Repairs the TTL of the `stalled-check` key of one queue; of the next queue at the next call. */
+  /** Repairs the TTL of the `stalled-check` key of each queue. */
   async repairStalledCheckTtl(): Promise<void> {
-    const commands = [...this.#queues.keys()];
-    const command = commands[this.#repairs++ % commands.length];
-    if (command !== undefined)
+    for (const command of this.#queues.keys())
       await this.#shortenTtl(this.#keyOf(command, 'stalled-check'), STALLED_CHECK_MS);
   }
 

@@ -67,8 +67,8 @@ function createStallReporter(say: (text: string) => void): StallReporter {
       obstacle(kind, why = '') {
         obstacle = kind === undefined ? undefined : { kind, why };
       },
-      again(verdict, waitMs, othersPass) {
-        if (waitMs > 0) obstacle = { kind: othersPass ? 'api for some' : 'api', why: verdictWords(verdict) };
+      again(verdict, othersPass) {
+        obstacle = { kind: othersPass ? 'api for some' : 'api', why: verdictWords(verdict) };
       },
       answered() {
         if (obstacle?.kind === 'api') obstacle = undefined;

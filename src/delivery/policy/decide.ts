@@ -12,7 +12,7 @@ import {
   type PendingUser,
   singly,
 } from './pending-user.ts';
-import { asPartsOf, canaryOf, halvesOf, onceMore, partsOf, released } from './split.ts';
+import { asPartsOf, canaryOf, onceMore, partsOf, released } from './split.ts';
 
 /** What becomes of the users of a call: before it (`preflight`), and by its answer (`decide`). Pure. */
 
@@ -25,7 +25,6 @@ export const TOO_LONG: Verdict = {
   outcomeKnown: true,
   meaning: 'the value of a profile field is too long',
   profileFault: true,
-  signAnew: false,
 };
 /** Calls of others that passed so long before a call count for its parts. */
 const FRESH_MS = 1_000;
@@ -83,14 +82,11 @@ export function decide(
     case 'done':
       return done(request, failAccounts, policy);
     case 'account':
-    case 'body':
+    case 'body': {
       if (request.users.length === 1) return failsAlone(request, verdict, policy);
-      return {
-        ...nothing,
-        again: verdict.tooLarge
-          ? asPartsOf(request, halvesOf(request, commands), commands, true)
-          : partsOf(request, commands, 0, 0),
-      };
+      const parts = partsOf(request, commands, 0, 0);
+      return { ...nothing, again: verdict.tooLarge ? asPartsOf(request, parts, commands, true) : parts };
+    }
     case 'retry':
     case 'unknown':
     case 'app':

@@ -1,11 +1,5 @@
-import { newestFirst, type ValidEntry } from '../../event/event.ts';
-import {
-  type Account,
-  type DeliveryCommand,
-  encodeCheck,
-  encodeImport,
-  type ImportCommand,
-} from '../../im/bodies.ts';
+import { newestFirst, type UserCreated, type ValidEntry } from '../../event/event.ts';
+import { type DeliveryCommand, encodeCheck, encodeImport, type ImportCommand } from '../../im/bodies.ts';
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import type { Attempt, CallRecord, Suspicion } from '../../ledger/record.ts';
@@ -88,7 +82,7 @@ export function newestOf(user: PendingUser): ValidEntry {
 }
 
 /** The account as the call carries it. In hosted mode nobody is ever bare: that call has no profile. */
-export function accountOf(user: PendingUser): Account {
+export function accountOf(user: PendingUser): UserCreated {
   const { event } = newestOf(user);
   if (user.bare === null) return event;
   return { userId: event.userId, type: event.type };

@@ -59,21 +59,12 @@ export function partsOf(
 ): ApiRequest[] {
   const size = Math.ceil(request.users.length / PARTS);
   return slices(request.users, size).map((users) => ({
-    ...partOf(request, users, commands),
+    ...FOLLOW_UP,
+    command: users.length === 1 ? commands.single : request.command,
+    users,
     failures,
     failedAtMs,
   }));
-}
-
-/** A call that was refused for its size, as two of half its size each. */
-export function halvesOf(request: ApiRequest, commands: Commands): ApiRequest[] {
-  const bytes = request.users.map((user) => bytesOf({ ...request, users: [user] }, commands));
-  const half = bytes.reduce((sum, n) => sum + n, 0) / 2;
-  let count = 0;
-  for (let sum = 0; count < request.users.length - 1 && sum < half; count++) sum += bytes[count] ?? 0;
-  const at = Math.max(1, count);
-  const halves = [request.users.slice(0, at), request.users.slice(at)];
-  return halves.map((users) => partOf(request, users, commands));
 }
 
 /** Notes in the parts of a call which call it was: if all of them pass, its size was the fault, or chance. */
@@ -110,10 +101,6 @@ export function released(request: ApiRequest, commands: Commands): ApiRequest[] 
 /** Bytes of the body that a request is sent as. */
 export function bytesOf(request: ApiRequest, { form }: Commands): number {
   return Buffer.byteLength(bodyOf(request, form));
-}
-
-function partOf(request: ApiRequest, users: readonly PendingUser[], commands: Commands): ApiRequest {
-  return { command: users.length === 1 ? commands.single : request.command, users, ...FOLLOW_UP };
 }
 
 function rotated<T>(list: readonly T[], by: number): T[] {

@@ -168,7 +168,7 @@ export async function findLetters(
 }
 
 /** Those of these letters that are the user's. */
-export async function ownLetters(
+async function ownLetters(
   redis: RedisClient,
   keys: Keys,
   userId: string,

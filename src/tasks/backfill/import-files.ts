@@ -17,20 +17,20 @@ export interface Checkpoint {
   readonly rows: number;
   /** Bytes of the reject file that belong to these rows. */
   readonly rejectBytes: number;
-  readonly counts: ImportCounts;
+  readonly counts: Readonly<ImportCounts>;
   /** The name of this import's tally (stream-writer.ts). */
   readonly tally: string;
 }
 
 /** What became of the rows so far. `rows` is the sum of the others. */
 export interface ImportCounts {
-  readonly rows: number;
-  readonly rejected: number;
+  rows: number;
+  rejected: number;
   /** Not added: the account exists already. */
-  readonly there: number;
+  there: number;
   /** Not added: the API does not say whether the account exists. The reject file has these rows, too. */
-  readonly unasked: number;
-  readonly added: number;
+  unasked: number;
+  added: number;
 }
 
 const NO_COUNTS: ImportCounts = { rows: 0, rejected: 0, there: 0, unasked: 0, added: 0 };

@@ -1,9 +1,17 @@
 import type { UserInput } from '../../event/fields.ts';
-import type { AccountChecks } from '../account-checks.ts';
-import type { Presence } from '../check-users.ts';
+import type { AccountChecks, Presence } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
-import type { Checkpoint, ImportCounts, Reject, RejectFile } from './import-files.ts';
-import { BATCHES_AT_ONCE, type Batch, batches, mapInOrder, type RowRules } from './validate-rows.ts';
+import {
+  BATCHES_AT_ONCE,
+  type Batch,
+  batches,
+  type CheckedRow,
+  type CheckedState,
+  checkedRows,
+  mapInOrder,
+} from './check-rows.ts';
+import type { Checkpoint, ImportCounts, RejectFile } from './import-files.ts';
+import type { RowRules } from './validate-rows.ts';
 
 /** What an import is made of. */
 export interface ImportParts {
@@ -23,10 +31,10 @@ export interface ImportParts {
   readonly signal: AbortSignal;
 }
 
-/** What account_check said of the users of a batch. */
-interface CheckedBatch {
+/** A batch, and what account_check said of its users; undefined without checks. */
+interface AskedBatch {
   readonly batch: Batch;
-  readonly presence: ReadonlyMap<string, Presence>;
+  readonly presence: ReadonlyMap<string, Presence> | undefined;
   readonly askedAtMs: number;
 }
 
@@ -54,12 +62,12 @@ export async function importRows(parts: ImportParts): Promise<Checkpoint> {
   };
   const read = batches(rows, rules, from.rows, signal);
   try {
-    for await (const checked of mapInOrder(read, BATCHES_AT_ONCE, (batch) => check(batch, checks))) {
+    for await (const asked of mapInOrder(read, BATCHES_AT_ONCE, (batch) => ask(batch, checks))) {
       if (signal.aborted) break;
-      const sorted = sort(checked.batch, checks && (await refreshed(checked, checks)));
-      await add(sorted.users);
-      await rejects.add(sorted.rejects);
-      checkpoint = advanced(checkpoint, sorted.counts, rejects.bytes);
+      const found = checkedRows(asked.batch, await refreshed(asked, checks));
+      await add(found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : [])));
+      await rejects.add(found.flatMap(({ row, reason }) => (reason === undefined ? [] : [{ row, reason }])));
+      checkpoint = advanced(checkpoint, found, rejects.bytes);
       onProgress(checkpoint);
       if (performance.now() - savedAtMs >= SAVE_EVERY_MS) await saveNow();
     }
@@ -73,76 +81,30 @@ export async function importRows(parts: ImportParts): Promise<Checkpoint> {
   return checkpoint;
 }
 
-async function check(batch: Batch, checks: ImportParts['checks']): Promise<CheckedBatch> {
-  const presence = await presenceOf(batch, checks);
+async function ask(batch: Batch, checks: ImportParts['checks']): Promise<AskedBatch> {
+  const presence = await checks?.ask(batch.userIds);
   return { batch, presence, askedAtMs: performance.now() };
-}
-
-/** What account_check says of the users of a batch. It is not asked about nobody. */
-export async function presenceOf(
-  { userIds }: Batch,
-  checks: ImportParts['checks'],
-): Promise<ReadonlyMap<string, Presence>> {
-  return checks === undefined || userIds.length === 0 ? new Map() : checks.ask(userIds);
 }
 
 /** Asks again for missing accounts when the answer is stale. */
 async function refreshed(
-  { presence, askedAtMs }: CheckedBatch,
-  checks: Pick<AccountChecks, 'ask'>,
-): Promise<ReadonlyMap<string, Presence>> {
-  if (performance.now() - askedAtMs <= STALE_MS) return presence;
+  { presence, askedAtMs }: AskedBatch,
+  checks: ImportParts['checks'],
+): Promise<AskedBatch['presence']> {
+  if (!checks || !presence || performance.now() - askedAtMs <= STALE_MS) return presence;
   const missing = [...presence].filter(([, { kind }]) => kind === 'missing').map(([userId]) => userId);
   return missing.length === 0 ? presence : new Map([...presence, ...(await checks.ask(missing))]);
 }
 
-/** What becomes of the rows of a batch. Without `presence` every valid row is added. */
-function sort(
-  { rows }: Batch,
-  presence: ReadonlyMap<string, Presence> | undefined,
-): { users: UserInput[]; rejects: Reject[]; counts: ImportCounts } {
-  const users: UserInput[] = [];
-  const rejects: Reject[] = [];
-  const counts = { rows: rows.length, rejected: 0, there: 0, unasked: 0, added: 0 };
-  for (const validated of rows) {
-    if (!validated.ok) {
-      counts.rejected++;
-      rejects.push(validated);
-      continue;
-    }
-    const { row, user } = validated;
-    const found = presence?.get(user.userId);
-    if (presence === undefined || found?.kind === 'missing') {
-      counts.added++;
-      users.push(user);
-    } else if (found?.kind === 'imported') counts.there++;
-    else {
-      counts.unasked++;
-      rejects.push({ row, reason: noVerdictReason(found) });
-    }
-  }
-  return { users, rejects, counts };
-}
+const COUNTED_AS = {
+  missing: 'added',
+  imported: 'there',
+  unasked: 'unasked',
+  rejected: 'rejected',
+} as const satisfies Record<CheckedState, keyof ImportCounts>;
 
-function advanced(checkpoint: Checkpoint, more: ImportCounts, rejectBytes: number): Checkpoint {
-  const { counts, rows } = checkpoint;
-  return {
-    ...checkpoint,
-    rows: rows + more.rows,
-    rejectBytes,
-    counts: {
-      rows: counts.rows + more.rows,
-      rejected: counts.rejected + more.rejected,
-      there: counts.there + more.there,
-      unasked: counts.unasked + more.unasked,
-      added: counts.added + more.added,
-    },
-  };
-}
-
-/** Why a row is not decided: account_check refused, or gave no verdict. */
-export function noVerdictReason(found: Extract<Presence, { kind: 'refused' }> | undefined): string {
-  const code = found === undefined || found.errorCode === 0 ? '' : `${found.errorCode} `;
-  const why = found === undefined ? '' : `: ${code}${found.errorInfo}`;
-  return `account_check does not say whether the account is there${why}`;
+function advanced(checkpoint: Checkpoint, found: readonly CheckedRow[], rejectBytes: number): Checkpoint {
+  const counts = { ...checkpoint.counts, rows: checkpoint.counts.rows + found.length };
+  for (const { state } of found) counts[COUNTED_AS[state]]++;
+  return { ...checkpoint, rows: checkpoint.rows + found.length, rejectBytes, counts };
 }

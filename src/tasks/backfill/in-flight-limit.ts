@@ -24,7 +24,7 @@ export const TARGET_SECONDS = 0.3;
 export const MAX_STEP_ROWS = 500;
 
 /** Calls a second of each command while there is work, and how many users fit into a batch call. */
-export interface Rates {
+interface Rates {
   readonly batchPerSecond: number;
   readonly singlePerSecond: number;
   readonly usersPerBatch: number;
@@ -46,26 +46,21 @@ export function expectedRate(allowedPerSecond: number, startedLastSecond: number
   return Math.min(allowedPerSecond, Math.max(LEAST_SHARE * allowedPerSecond, GROWTH * startedLastSecond));
 }
 
-/** Seconds of a command's budget that a row takes: a place in a batch call, or a call of its own. */
-export function secondsPerRow(rates: Rates, isAlone: boolean): number {
-  return isAlone ? 1 / rates.singlePerSecond : 1 / (rates.batchPerSecond * rates.usersPerBatch);
-}
-
 /**
- * Rows that may be added now; 0 when enough work waits. `perRow`: seconds of budget per row of this file, on
- * average. Waiting events of others are assumed to take as long.
+ * Rows that may be added now; 0 when enough work waits. `aloneShare`: the share of these rows that need a
+ * call of their own. Waiting events of others are assumed to take as long as these.
  */
 export function headroomOf(
-  backlog: Backlog,
-  commands: { readonly batch: string; readonly single: string },
-  rates: Rates,
-  perRow: number,
+  { calls, waiting }: Pick<Backlog, 'calls' | 'waiting'>,
+  commands: CommandPair,
+  { batchPerSecond, singlePerSecond, usersPerBatch }: Rates,
+  aloneShare: number,
 ): number {
-  const open = Object.entries(backlog.calls).map(
-    ([command, { calls }]) =>
-      calls / (command === commands.batch ? rates.batchPerSecond : rates.singlePerSecond),
+  const perRow = aloneShare / singlePerSecond + (1 - aloneShare) / (batchPerSecond * usersPerBatch);
+  const open = Object.entries(calls).map(
+    ([command, { calls }]) => calls / (command === commands.batch ? batchPerSecond : singlePerSecond),
   );
-  const waitingSeconds = Math.max(0, ...open) + backlog.waiting * perRow;
+  const waitingSeconds = Math.max(0, ...open) + waiting * perRow;
   const rows = Math.floor((TARGET_SECONDS - waitingSeconds) / perRow + 1e-6);
   // When one row takes longer than the target, rows go one at a time while nothing waits.
   if (rows < 1) return waitingSeconds === 0 ? 1 : 0;
@@ -75,20 +70,16 @@ export function headroomOf(
 /** Why no row is added at present. `busy`: enough work waits. */
 export type Obstacle = 'busy' | 'held' | 'paused' | 'memory' | 'redis';
 
-/** Lets rows through while there is headroom for them. */
-export interface InFlightLimit {
-  /**
-   * Resolves with the number of rows that may be added now: at least 1, at most `wanted`. Waits while it is
-   * 0. `alone`: how many of the rows need a call of their own. Rejects when the signal is aborted.
-   */
-  headroom(wanted: number, alone: number): Promise<number>;
-}
+/**
+ * Lets rows through while there is headroom for them: resolves with the number of rows that may be added now,
+ * at least 1, at most `wanted`. Waits while it is 0. `alone`: how many of the rows need a call of their own.
+ * Rejects when the signal is aborted.
+ */
+export type InFlightLimit = (wanted: number, alone: number) => Promise<number>;
 
 const BUSY_LOOK_MS = 15;
 const STOPPED_LOOK_MS = 500;
 const RATES_EVERY_MS = 1_000;
-/** Weight of the newest rows in the moving average of what a row takes. */
-const SMOOTHING = 0.2;
 
 export function createInFlightLimit(options: {
   readonly redis: RedisClient;
@@ -121,31 +112,24 @@ export function createInFlightLimit(options: {
       singlePerSecond: expectedRate(single.ratePerSecond, started[commands.single] ?? 0),
       usersPerBatch,
     };
-    const together = secondsPerRow(rates, commands.batch === commands.single);
-    const perRow = aloneShare * secondsPerRow(rates, true) + (1 - aloneShare) * together;
-    return headroomOf(backlog, commands, rates, perRow) || 'busy';
+    return headroomOf(backlog, commands, rates, aloneShare) || 'busy';
   };
 
-  let aloneShare: number | undefined;
-  return {
-    async headroom(wanted, alone) {
-      const share = alone / wanted;
-      aloneShare = aloneShare === undefined ? share : SMOOTHING * share + (1 - SMOOTHING) * aloneShare;
-      for (;;) {
-        signal.throwIfAborted();
-        let why: string | undefined;
-        const seen = await look(aloneShare).catch((error: Error): Obstacle => {
-          why = error.message;
-          return 'redis';
-        });
-        signal.throwIfAborted();
-        if (typeof seen === 'number') {
-          onObstacle(undefined);
-          return Math.min(seen, wanted);
-        }
-        onObstacle(seen, why);
-        await sleep(seen === 'busy' ? BUSY_LOOK_MS : STOPPED_LOOK_MS, undefined, { signal });
+  return async (wanted, alone) => {
+    for (;;) {
+      signal.throwIfAborted();
+      let why: string | undefined;
+      const seen = await look(alone / wanted).catch((error: Error): Obstacle => {
+        why = error.message;
+        return 'redis';
+      });
+      signal.throwIfAborted();
+      if (typeof seen === 'number') {
+        onObstacle(undefined);
+        return Math.min(seen, wanted);
       }
-    },
+      onObstacle(seen, why);
+      await sleep(seen === 'busy' ? BUSY_LOOK_MS : STOPPED_LOOK_MS, undefined, { signal });
+    }
   };
 }

@@ -13,7 +13,7 @@ export async function addWithin(
   users: readonly UserInput[],
 ): Promise<void> {
   for (let rest = users; rest.length > 0; ) {
-    const headroom = await limit.headroom(rest.length, rest.filter(isAlone).length);
+    const headroom = await limit(rest.length, rest.filter(isAlone).length);
     await write(rest.slice(0, headroom));
     rest = rest.slice(headroom);
   }

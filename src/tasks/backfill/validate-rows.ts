@@ -13,81 +13,25 @@ export interface RowRules extends EventRules {
   readonly allowMangled: boolean;
 }
 
-/** A row that can be imported, or the reason why it cannot. */
-export type ValidatedRow =
-  | { readonly ok: true; readonly row: Row; readonly user: UserInput }
-  | { readonly ok: false; readonly row: Row; readonly reason: string };
+export interface ValidatedRow {
+  readonly row: Row;
+  /** Absent when the row cannot be imported. */
+  readonly user?: UserInput;
+  /** Why the row is not imported. */
+  readonly reason?: string;
+}
 
 /** Validates a row by the producer's rules for a user. Pure. */
 export function validateRow(row: Row, rules: RowRules): ValidatedRow {
-  if (row.problem !== undefined) return { ok: false, row, reason: row.problem };
+  if (row.problem !== undefined) return { row, reason: row.problem };
   const { identifierType, password, ...own } = row.user;
   // Only the hosted form takes passwords. With the other forms a password in the file is dropped here.
   const user = rules.form === 'hosted' ? { ...own, identifierType, password } : own;
   const problems = validateUser(user, rules);
   const damage = rules.allowMangled ? undefined : spreadsheetDamage(user.userId);
   if (damage !== undefined) problems.unshift(damage);
-  if (problems.length > 0) return { ok: false, row, reason: problems.join('; ') };
-  return { ok: true, row, user: user as unknown as UserInput };
-}
-
-/** Rows that go through the import together: at most 100 users, as many as one account_check takes. */
-export interface Batch {
-  readonly rows: readonly ValidatedRow[];
-  /** Distinct users of the valid rows. */
-  readonly userIds: readonly string[];
-}
-
-const MAX_USERS = 100;
-/** Bounds a batch of many invalid rows, or of many rows of one user. */
-const MAX_ROWS = 500;
-
-/** Groups rows in their order, without the first `skip`. Stops reading once `signal` is aborted. */
-export async function* batches(
-  rows: AsyncIterable<Row>,
-  rules: RowRules,
-  skip: number,
-  signal: AbortSignal,
-): AsyncGenerator<Batch> {
-  let read = 0;
-  let batch: ValidatedRow[] = [];
-  let users = new Set<string>();
-  for await (const row of rows) {
-    if (signal.aborted) return;
-    if (++read <= skip) continue;
-    const validated = validateRow(row, rules);
-    batch.push(validated);
-    if (validated.ok) users.add(validated.user.userId);
-    if (users.size < MAX_USERS && batch.length < MAX_ROWS) continue;
-    yield { rows: batch, userIds: [...users] };
-    batch = [];
-    users = new Set();
-  }
-  if (batch.length > 0 && !signal.aborted) yield { rows: batch, userIds: [...users] };
-}
-
-/** Batches that are asked about, or wait to be added, at a time: one second of account_check's quota. */
-export const BATCHES_AT_ONCE = 100;
-
-/**
- * Runs `work` on several pieces at a time and yields the results in the source's order. At most `atOnce`
- * pieces are being worked on or wait to be taken, so memory stays flat. Rejects with the first error in that
- * order; pieces that were begun by then run on, and their results are dropped.
- */
-export async function* mapInOrder<T, R>(
-  source: AsyncIterable<T>,
-  atOnce: number,
-  work: (piece: T) => Promise<R>,
-): AsyncGenerator<R> {
-  const pending: Promise<R>[] = [];
-  for await (const piece of source) {
-    const begun = work(piece);
-    // A rejection is thrown when its turn comes. Until then it must not count as unhandled.
-    begun.catch(() => undefined);
-    if (pending.push(begun) < atOnce) continue;
-    yield (await pending.shift()) as R;
-  }
-  for (const begun of pending) yield await begun;
+  if (problems.length > 0) return { row, reason: problems.join('; ') };
+  return { row, user: user as unknown as UserInput };
 }
 
 /** Whether a user needs a call of its own. cut.lua decides by the same rule. */
@@ -134,9 +78,8 @@ export async function dryRun(
     if (signal.aborted) break;
     found.rows++;
     if (spreadsheetDamage(row.user.userId) !== undefined) found.mangled++;
-    const validated = validateRow(row, rules);
-    if (validated.ok) {
-      const { user } = validated;
+    const { user, reason = '' } = validateRow(row, rules);
+    if (user !== undefined) {
       found.valid++;
       if (!isAbsent(user.nick)) found.withNick++;
       if (!isAbsent(user.faceUrl)) found.withFaceUrl++;
@@ -144,10 +87,10 @@ export async function dryRun(
       if (isAlone(user)) found.alone++;
     } else {
       found.rejected++;
-      const reason = kindOfReason(validated.reason);
-      const kind = kinds.get(reason) ?? kinds.get(MORE);
+      const name = kindOfReason(reason);
+      const kind = kinds.get(name) ?? kinds.get(MORE);
       if (kind !== undefined) kind.rows++;
-      else kinds.set(kinds.size < MAX_KINDS ? reason : MORE, { rows: 1, firstLine: row.line });
+      else kinds.set(kinds.size < MAX_KINDS ? name : MORE, { rows: 1, firstLine: row.line });
     }
     if (found.rows % 1_000 === 0) onProgress(found.rows);
   }

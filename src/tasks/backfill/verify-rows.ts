@@ -1,38 +1,29 @@
-import type { UserInput } from '../../event/fields.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import type { AccountChecks } from '../account-checks.ts';
-import type { Presence } from '../check-users.ts';
+import type { AccountChecks } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
-import { noVerdictReason, presenceOf } from './import-rows.ts';
 import {
   BATCHES_AT_ONCE,
   type Batch,
   batches,
+  type CheckedRow,
+  type CheckedState,
+  checkedRows,
   mapInOrder,
-  type RowRules,
-  type ValidatedRow,
-} from './validate-rows.ts';
+} from './check-rows.ts';
+import type { RowRules } from './validate-rows.ts';
 
 /**
- * Where a row's user is.
- * - `imported`: the account exists.
- * - `under-way`: the account does not exist, but an event of the user is in a call.
- * - `dead`: the account does not exist, and events of the user ended as dead letters.
- * - `missing`: the account does not exist. At most an event that waits in the intake names the user.
- * - `unasked`: the API does not say. `rejected`: the row is invalid.
+ * Where a row's user is. What Redis knows of a missing account:
+ * - `under-way`: an event of the user is in a call.
+ * - `dead`: events of the user ended as dead letters.
+ * - `missing`: at most an event that waits in the intake names the user.
  */
-export type RowState = 'imported' | 'under-way' | 'dead' | 'missing' | 'unasked' | 'rejected';
+export type RowState = CheckedState | 'under-way' | 'dead';
 
 export type VerifyCounts = Readonly<Record<RowState | 'rows' | 'enqueued', number>>;
 
-export interface VerifiedRow {
-  readonly row: Row;
-  readonly user?: UserInput;
-  readonly state: RowState;
-  /** Set for `unasked` and `rejected`. */
-  readonly reason?: string;
-}
+export type VerifiedRow = Omit<CheckedRow, 'state'> & { readonly state: RowState };
 
 /**
  * Looks up every row's user, 100 at a time, and reports in the order of the rows. Changes nothing itself.
@@ -55,10 +46,13 @@ export async function verifyRows(options: {
     ...{ missing: 0, unasked: 0, rejected: 0, enqueued: 0 },
   };
   const verify = async (batch: Batch): Promise<VerifiedRow[]> => {
-    const presence = await presenceOf(batch, checks);
+    const presence = await checks.ask(batch.userIds);
     const missing = batch.userIds.filter((userId) => presence.get(userId)?.kind === 'missing');
     const traces = await tracesOf(redis, keys, missing);
-    return batch.rows.map((validated) => verified(validated, presence, traces));
+    return checkedRows(batch, presence).map((found) => {
+      const trace = found.state === 'missing' && found.user && traces.get(found.user.userId);
+      return trace ? { ...found, state: trace } : found;
+    });
   };
   try {
     for await (const found of mapInOrder(batches(rows, rules, 0, signal), BATCHES_AT_ONCE, verify)) {
@@ -92,18 +86,4 @@ async function tracesOf(
       owners[at] ? [[userId, 'under-way']] : Number(dead[at] ?? 0) > 0 ? [[userId, 'dead']] : [],
     ),
   );
-}
-
-function verified(
-  validated: ValidatedRow,
-  presence: ReadonlyMap<string, Presence>,
-  traces: ReadonlyMap<string, Trace>,
-): VerifiedRow {
-  const { row } = validated;
-  if (!validated.ok) return { row, state: 'rejected', reason: validated.reason };
-  const { user } = validated;
-  const found = presence.get(user.userId);
-  if (found?.kind === 'imported') return { row, user, state: 'imported' };
-  if (found?.kind === 'missing') return { row, user, state: traces.get(user.userId) ?? 'missing' };
-  return { row, user, state: 'unasked', reason: noVerdictReason(found) };
 }

@@ -43,6 +43,16 @@ const MAX_ROW_BYTES = 1_048_576;
  * so is a line break inside quotes. Throws UnreadableRowsError where the text stops being CSV.
  */
 export async function* csvCells(text: AsyncIterable<string>, options: CsvOptions): AsyncGenerator<Cells> {
+  let last = 0;
+  /** Lines counted too many: the parser counts a CR LF within quotes as two. */
+  let overcounted = 0;
+  const placed = (cells: readonly string[], counted: number): Cells => {
+    const isOneLine = counted === last + 1;
+    last = counted;
+    const breaks = isOneLine ? [] : cells.flatMap((cell) => cell.match(LINE_BREAK) ?? []);
+    overcounted += breaks.filter((one) => one === '\r\n').length;
+    return { line: counted - overcounted - breaks.length, breaks: breaks.length, cells };
+  };
   const quote = options.quotes ? '"' : null;
   const parser = parse({
     delimiter: options.delimiter,
@@ -53,22 +63,10 @@ export async function* csvCells(text: AsyncIterable<string>, options: CsvOptions
     relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: MAX_ROW_BYTES,
+    // An error drops the rows that nobody has taken yet, so they are counted while they are read.
+    // The types of csv-parse know no records of another kind without names of columns.
+    on_record: (cells, { lines }) => placed(cells, lines) as unknown as string[],
   });
-  let last = 0;
-  /** Lines counted too many: the parser counts a CR LF within quotes as two. */
-  let overcounted = 0;
-  const placed = (cells: readonly string[]): Cells => {
-    const counted = parser.info.lines;
-    const isOneLine = counted === last + 1;
-    last = counted;
-    const breaks = isOneLine ? [] : cells.flatMap((cell) => cell.match(LINE_BREAK) ?? []);
-    overcounted += breaks.filter((one) => one === '\r\n').length;
-    return { line: counted - overcounted - breaks.length, breaks: breaks.length, cells };
-  };
-  // The parser knows the line number while it reads a row. An error drops the rows that nobody has taken yet,
-  // so counting them as they are taken would name a line too early in the file.
-  const push = parser.push.bind(parser);
-  parser.push = (cells: readonly string[] | null) => push(cells && placed(cells));
   pipeline(Readable.from(text, { objectMode: false }), parser, () => undefined);
   try {
     yield* parser as unknown as AsyncIterable<Cells>;

@@ -9,9 +9,9 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-async function looks(times: number, isIdle: () => boolean, dueJobs: () => Promise<number>): Promise<number> {
+async function looks(times: number, hasRoom: () => boolean, dueJobs: () => Promise<number>): Promise<number> {
   let stuck = 0;
-  const watch = startFetchWatch({ isIdle, dueJobs, onStuck: () => stuck++ });
+  const watch = startFetchWatch({ hasRoom, dueJobs, onStuck: () => stuck++ });
   await jest.advanceTimersByTimeAsync(5_000 * times);
   void watch.stop();
   await jest.advanceTimersByTimeAsync(60_000);
@@ -25,7 +25,7 @@ it('reports jobs that wait and are not fetched, at the second look', async () =>
   expect(await looks(4, () => true, two)).toBe(2);
 });
 
-it('reports nothing while a run is at work, while no job waits and while Redis is away', async () => {
+it('reports nothing while runs begin or none may, while no job waits and while Redis is away', async () => {
   let turn = 0;
   expect(
     await looks(

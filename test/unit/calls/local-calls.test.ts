@@ -118,13 +118,11 @@ describe('local calls', () => {
     expect(shown).toHaveLength(3);
   });
 
-  it('start no timer while there are none, and one when a call comes', async () => {
+  it('ask nothing of Redis while there are none', async () => {
     const { take, shown } = open();
     await pass(10 * KEEP_ALIVE_MS);
-    expect(jest.getTimerCount()).toBe(0);
     take('c1')(FINISHED);
     await pass(10 * KEEP_ALIVE_MS);
-    expect(jest.getTimerCount()).toBe(0);
     expect(shown).toEqual([]);
     take('c2');
     await pass(KEEP_ALIVE_MS);
@@ -275,18 +273,6 @@ describe('the deadline', () => {
   const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
   const isStuck = ({ deadline }: LocalCalls, ms: number): boolean =>
     stuckLoops([{ name: 'calls in hand', deadline }], always, performance.now() + ms).length > 0;
-
-  it('is idle while there are no local calls', async () => {
-    const { localCalls, take } = open();
-    await settled();
-    expect(localCalls.deadline.dueMs).toBeNull();
-    const end = take('c1');
-    await settled();
-    expect(localCalls.deadline.dueMs).not.toBeNull();
-    end(FINISHED);
-    await pass(KEEP_ALIVE_MS);
-    expect(localCalls.deadline.dueMs).toBeNull();
-  });
 
   it('is due at the next keep-alive, and passes when Redis does not answer one', async () => {
     const { localCalls, take } = open({ show: () => new Promise(() => undefined) });

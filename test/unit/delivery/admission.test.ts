@@ -1,8 +1,6 @@
 import { Admission, type Release } from '../../../src/delivery/admission.ts';
 
-let nowMs = 0;
-const roomOf = (places: number, patienceMs = 60_000): Admission =>
-  new Admission({ places, patienceMs, nowMs: () => nowMs });
+const roomOf = (places: number, patienceMs = 60_000): Admission => new Admission({ places, patienceMs });
 
 /** Asks, and tells what came of it so far. */
 function entering(room: Admission, kind = 'live') {
@@ -51,25 +49,6 @@ it('lets nobody wait for ever for a run that does not end, and does not count th
   await settled();
   // Still one more than there are places.
   expect(isIn(third)).toBe(false);
-  room.close();
-});
-
-it('lets everybody in while the fleet is openAll, and for a minute after', async () => {
-  const room = roomOf(1);
-  nowMs = 1_000;
-  const waiting = [entering(room), entering(room), entering(room)];
-  await settled();
-  room.openAll();
-  await settled();
-  expect(waiting.every(isIn)).toBe(true);
-  nowMs += 59_999;
-  const later = entering(room);
-  await settled();
-  expect(isIn(later)).toBe(true);
-  nowMs += 1;
-  const calm = entering(room);
-  await settled();
-  expect(isIn(calm)).toBe(false);
   room.close();
 });
 

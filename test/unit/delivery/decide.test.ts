@@ -405,16 +405,17 @@ it('an unknown code with nobody to compare with: later three times, without the 
   expect(decide(batch(a), verdictFor(79_999), [], { ...policy, sameAnswers: 9 }).later).toEqual([a]);
 });
 
-it('413: halves by size at once, and alone a matter of the profile', () => {
-  const long = 'x'.repeat(400);
-  const users = ['a', 'b', 'c', 'd', 'e'].map((id, n) =>
-    pendingUserOf(entryOf(id, n, { nick: n === 0 ? long.repeat(3) : long })),
-  );
+it('413: in parts at once, which know what was refused; and alone a matter of the profile', () => {
+  const users = Array.from({ length: 10 }, (_, n) => pendingUserOf(entryOf(`u${n}`, n, { nick: 'nick' })));
   const { again } = decide(batch(...users), httpVerdict(413), [], policy);
   expect(again.map((request) => request.users.map(({ userId }) => userId))).toEqual([
-    ['a', 'b'],
-    ['c', 'd', 'e'],
+    ['u0', 'u1'],
+    ['u2', 'u3'],
+    ['u4', 'u5'],
+    ['u6', 'u7'],
+    ['u8', 'u9'],
   ]);
+  for (const { whole } of again) expect(whole).toMatchObject({ wasTooLarge: true, partsLeft: 5 });
   expect(decide(batch(...users.slice(0, 1)), httpVerdict(413), [], policy).again).toMatchObject([
     { users: [{ bare: { httpStatus: 413 } }] },
   ]);

@@ -26,7 +26,7 @@ export function entryOf(
   event: Partial<UserCreated> = { nick: `nick ${n}` },
   tooLong: readonly ProfileField[] = [],
 ): ValidEntry {
-  return { ok: true, eventId: `${n}-0`, event: { userId, type: 0, extra: {}, ...event }, tooLong };
+  return { ok: true, eventId: `${n}-0`, event: { userId, type: 0, ...event }, tooLong };
 }
 
 export function rawOf({ eventId, event }: ValidEntry): RawEntry {

@@ -1,12 +1,10 @@
 import fc from 'fast-check';
 import { type ApiRequest, everybodyIn, FIRST_CALL } from '../../../src/delivery/policy/pending-user.ts';
-import { bytesOf, canaryOf, halvesOf, partsOf, released } from '../../../src/delivery/policy/split.ts';
+import { canaryOf, partsOf, released } from '../../../src/delivery/policy/split.ts';
 import { commands, entryOf, pendingUserOf } from './entries.ts';
 
-function batchOf(count: number, nick: (n: number) => string = (n) => `nick ${n}`): ApiRequest {
-  const users = Array.from({ length: count }, (_, n) =>
-    pendingUserOf(entryOf(`u${n}`, n, { nick: nick(n) })),
-  );
+function batchOf(count: number): ApiRequest {
+  const users = Array.from({ length: count }, (_, n) => pendingUserOf(entryOf(`u${n}`, n, { nick: 'nick' })));
   return { ...FIRST_CALL, command: 'multiaccount_import', users };
 }
 
@@ -48,26 +46,15 @@ it('every user of a call stands in one part, which is smaller, and alone in a si
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 100 }), (count) => {
       const whole = batchOf(count);
-      for (const parts of [partsOf(whole, commands, 1, 7), halvesOf(whole, commands)]) {
-        expect(parts.flatMap(idsOf)).toEqual(idsOf(whole));
-        for (const { users, command, first } of parts) {
-          expect(users.length).toBeLessThan(count);
-          expect(first).toBe(false);
-          expect(command === 'account_import').toBe(users.length === 1);
-        }
+      const parts = partsOf(whole, commands, 1, 7);
+      expect(parts.flatMap(idsOf)).toEqual(idsOf(whole));
+      for (const { users, command, first } of parts) {
+        expect(users.length).toBeLessThan(count);
+        expect(first).toBe(false);
+        expect(command === 'account_import').toBe(users.length === 1);
       }
     }),
   );
-});
-
-it('halves by bytes, not by users', () => {
-  const halves = halvesOf(
-    batchOf(10, (n) => 'x'.repeat(n < 2 ? 400 : 100)),
-    commands,
-  );
-  expect(halves.map(({ users }) => users.length)).toEqual([3, 7]);
-  const [a = 0, b = 0] = halves.map((half) => bytesOf(half, commands));
-  expect(Math.max(a, b) / Math.min(a, b)).toBeLessThan(1.5);
 });
 
 it('sends one user ahead, another one each time, and the others behind it', () => {

@@ -41,7 +41,7 @@ it('newestFirst sorts each user by event ID and keeps the users in their first o
   const entry = (eventId: string, userId: string): ValidEntry => ({
     ok: true,
     eventId,
-    event: { userId, type: 0, extra: {} },
+    event: { userId, type: 0 },
     tooLong: [],
   });
   const byUser = newestFirst([entry('9-0', 'b'), entry('10-2', 'a'), entry('10-10', 'a'), entry('9-9', 'a')]);

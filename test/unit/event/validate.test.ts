@@ -93,7 +93,7 @@ describe('the other fields', () => {
     [{ type: true }, 'type must be 0'],
     [{ occurredAt: '2025-02-30T00:00:00Z' }, 'occurredAt must be'],
     [{ occurredAt: new Date(Number.NaN) }, 'occurredAt must be'],
-    [{ occurredAtMs: -1 }, 'occurredAt must be'],
+    [{ occurredAt: -1 }, 'occurredAt must be'],
     [{ replyTo: 'two words' }, 'replyTo must be'],
     [{ replyTo: 'x'.repeat(201) }, 'replyTo must be'],
     [{ traceparent: 1 }, 'traceparent must be a string'],

@@ -28,7 +28,6 @@ function connect(baseUrl: string, options: Partial<ImClientOptions> = {}): ImCli
     adminId: 'administrator',
     userSig: () => SIG,
     callTimeoutMs: 5000,
-    random32: () => 4_294_967_295,
     ...options,
   });
   return client;
@@ -76,10 +75,10 @@ describe('a prepared call', () => {
     });
     expect(answer).toMatchObject({ kind: 'api', httpStatus: 200, errorCode: 0 });
     expect(left).toBe(1);
-    expect(packets).toEqual([
+    expect(packets.map((packet) => packet.replace(/random=\d{1,10}&/, 'random=RANDOM&'))).toEqual([
       [
         'POST /v4/im_open_login_svc/multiaccount_import?sdkappid=1400000000&identifier=administrator' +
-          `&usersig=${SIG}&random=4294967295&contenttype=json HTTP/1.1`,
+          `&usersig=${SIG}&random=RANDOM&contenttype=json HTTP/1.1`,
         'user-agent: im-account-sync',
         'content-type: application/json',
         `Host: ${new URL(baseUrl).host}`,
@@ -144,7 +143,7 @@ describe('a prepared call', () => {
 });
 
 describe('a call given up', () => {
-  it('leaves its connection to the next call of any command', async () => {
+  it('sends nothing, and closes its connection', async () => {
     const { baseUrl, sockets, received } = await serve(answerOk);
     const im = connect(baseUrl);
     const given = im.prepare('multiaccount_import', BODY);
@@ -152,12 +151,9 @@ describe('a call given up', () => {
     given.abandon();
     expect(given.isConnected()).toBe(false);
     expect(await given.send()).toMatchObject({ fault: 'aborted', sent: false });
-    const next = im.prepare('account_check', '{}');
-    expect(next.isConnected()).toBe(true);
-    expect(await next.send()).toMatchObject({ kind: 'api' });
-    expect(sockets).toHaveLength(1);
-    expect(received(0)).toContain('/account_check?');
-    expect(received(0)).not.toContain('multiaccount_import');
+    await Promise.all(sockets.map(closed));
+    expect(await callOnce(im)).toMatchObject({ kind: 'api' });
+    expect([received(0), sockets.length]).toEqual(['', 2]);
   });
 
   it('leaves nothing behind if it was not connected', async () => {
@@ -167,17 +163,13 @@ describe('a call given up', () => {
     expect(await call.connected).toBe(false);
   });
 
-  it('does not serve a later call if its connection broke', async () => {
-    const { baseUrl, sockets } = await serve(answerOk);
-    const im = connect(baseUrl);
-    const given = im.prepare('account_import', BODY);
-    await given.connected;
-    given.abandon();
-    sockets[0]?.resetAndDestroy();
-    await Promise.all(sockets.map(closed));
-    await turns(5);
-    expect(await callOnce(im)).toMatchObject({ kind: 'api' });
-    expect(sockets).toHaveLength(2);
+  it('goes on if it was sent before', async () => {
+    const { baseUrl } = await serve(answerOk);
+    const call = connect(baseUrl).prepare('account_import', BODY);
+    await call.connected;
+    const answer = call.send();
+    call.abandon();
+    expect(await answer).toMatchObject({ kind: 'api' });
   });
 });
 
@@ -246,16 +238,6 @@ describe('a connection that fails', () => {
     while (call.isConnected()) await new Promise(setImmediate);
     expect(await call.send()).toMatchObject({ fault: 'reset', sent: false });
     expect(received(0)).toBe('');
-  });
-
-  it('waits for a free socket no longer than the time-out', async () => {
-    const { baseUrl } = await serve(answerOk);
-    const im = connect(baseUrl, { maxSockets: 1, callTimeoutMs: 60 });
-    const first = im.prepare('account_import', BODY);
-    await first.connected;
-    const second = im.prepare('account_import', BODY);
-    expect(await second.connected).toBe(false);
-    expect(await first.send()).toMatchObject({ kind: 'api' });
   });
 });
 
@@ -438,7 +420,7 @@ describe('secrets', () => {
 
   it('fail only the call if they cannot be read', async () => {
     let isReadable = false;
-    const { baseUrl, sockets } = await serve(answerOk);
+    const { baseUrl } = await serve(answerOk);
     const im = connect(baseUrl, {
       userSig: () => {
         if (!isReadable) throw new Error('cannot read /run/secrets/key');
@@ -453,51 +435,29 @@ describe('secrets', () => {
     });
     isReadable = true;
     expect(await callOnce(im)).toMatchObject({ kind: 'api' });
-    expect(sockets).toHaveLength(1);
   });
 });
 
 describe('a closed client', () => {
-  it('has closed idle and unsent connections', async () => {
+  it('has closed its idle connections', async () => {
     const { baseUrl, sockets } = await serve(answerOk);
     const im = connect(baseUrl);
-    const spare = im.prepare('account_import', BODY);
-    await spare.connected;
     await callOnce(im);
-    spare.abandon();
     im.close();
     await Promise.all(sockets.map(closed));
-    expect(sockets).toHaveLength(2);
+    expect(sockets).toHaveLength(1);
   });
 
-  it('lets the call on the wire end and then closes its connection', async () => {
-    const { baseUrl, sockets } = await serve(({ socket }) => {
-      client?.close();
-      socket.write(response('200 OK', SUCCESS));
-    });
-    expect(await callOnce(connect(baseUrl))).toMatchObject({ kind: 'api' });
-    await Promise.all(sockets.map(closed));
-  });
-
-  it('breaks off all calls when it is aborted', async () => {
+  it('has broken off all calls', async () => {
     const { baseUrl, sockets } = await serve(() => undefined);
     const im = connect(baseUrl);
     const [sent, waiting] = [im.prepare('account_check', '{}'), im.prepare('account_check', '{}')];
     await Promise.all([sent.connected, waiting.connected]);
     const answer = sent.send();
-    im.abort();
-    expect(await answer).toMatchObject({ kind: 'fault', fault: 'aborted', sent: true });
+    im.close();
+    expect(await answer).toMatchObject({ kind: 'fault', fault: 'reset', sent: true });
     expect(waiting.isConnected()).toBe(false);
     expect(await waiting.send()).toMatchObject({ kind: 'fault', sent: false });
     await Promise.all(sockets.map(closed));
-  });
-
-  it('sends nothing', async () => {
-    const im = connect('http://127.0.0.1:1');
-    im.close();
-    const call = im.prepare('account_import', BODY);
-    expect(await call.connected).toBe(false);
-    call.abandon();
-    expect(await call.send()).toMatchObject({ fault: 'aborted', sent: false });
   });
 });

@@ -60,12 +60,6 @@ it('uses only characters that an address does not encode', () => {
   );
 });
 
-it('refuses numbers that are not whole and positive', () => {
-  expect(() => signUserSig({ ...sample, sdkAppId: Number.NaN })).toThrow(RangeError);
-  expect(() => signUserSig({ ...sample, expireSeconds: 0 })).toThrow('expireSeconds');
-  expect(() => signUserSig({ ...sample, nowSeconds: 1.5 })).toThrow('nowSeconds');
-});
-
 it('reads the claims of a UserSig made elsewhere', () => {
   expect(readUserSig(signUserSig(sample))).toEqual({
     identifier: 'administrator',

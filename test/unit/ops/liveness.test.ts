@@ -1,87 +1,43 @@
-import { createLoopDeadline, type LoopDeadline } from '../../../src/lifecycle/loop.ts';
-import { createHeartbeat, runningDeadline, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
+import type { LoopDeadline } from '../../../src/lifecycle/loop.ts';
+import { createHeartbeat, STUCK_AFTER_MS, stuckLoops } from '../../../src/ops/liveness.ts';
 
 const MINUTE = 60_000;
 const awake = { answeringSinceMs: 0, awakeSinceMs: 0 };
+const silent = { answeringSinceMs: null, awakeSinceMs: 0 };
 const named = (deadline: LoopDeadline) => [{ name: 'the loop', deadline }];
 
 describe('liveness', () => {
-  let now = 0;
-  const nowMs = (): number => now;
-  beforeEach(() => {
-    now = 0;
-  });
+  /** What the deadline of a loop says, and what is found at `nowMs`. */
+  const stuckAt = (nowMs: number, dueMs: number | null, heartbeat: typeof awake | typeof silent = awake) =>
+    stuckLoops(named({ dueMs }), heartbeat, nowMs);
 
-  it('names a loop that has not turned for more than 30 s, and for how long', () => {
-    const deadline = createLoopDeadline(nowMs);
-    deadline.turn();
-    now = STUCK_AFTER_MS;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
-    now += 1_000;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 31_000 }]);
-    deadline.turn();
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
+  it('names a loop that is due for more than 30 s, and for how long', () => {
+    expect(stuckAt(STUCK_AFTER_MS, 0)).toEqual([]);
+    expect(stuckAt(STUCK_AFTER_MS + 1_000, 0)).toEqual([{ loop: 'the loop', stuckForMs: 31_000 }]);
+    expect(stuckAt(STUCK_AFTER_MS + 1_000, STUCK_AFTER_MS + 1_000)).toEqual([]);
   });
 
   it('counts from the end of the rest that a loop chose', () => {
-    const deadline = createLoopDeadline(nowMs);
-    deadline.turn();
-    deadline.rest(60 * MINUTE);
-    now = 60 * MINUTE + STUCK_AFTER_MS;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
-    now += 5;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([{ loop: 'the loop', stuckForMs: 30_005 }]);
+    const dueMs = 60 * MINUTE;
+    expect(stuckAt(dueMs + STUCK_AFTER_MS, dueMs)).toEqual([]);
+    expect(stuckAt(dueMs + STUCK_AFTER_MS + 5, dueMs)).toEqual([{ loop: 'the loop', stuckForMs: 30_005 }]);
   });
 
   it('never names a loop that has nothing to do', () => {
-    const deadline = createLoopDeadline(nowMs);
-    now = 60 * MINUTE;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
-    deadline.turn();
-    deadline.idle();
-    now *= 2;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
+    expect(stuckAt(60 * MINUTE, null)).toEqual([]);
   });
 
   it('names no loop while Redis does not answer, and counts from its return', () => {
-    const deadline = createLoopDeadline(nowMs);
-    deadline.turn();
-    now = 60 * MINUTE;
-    expect(stuckLoops(named(deadline), { answeringSinceMs: null, awakeSinceMs: 0 }, now)).toEqual([]);
-    const back = { answeringSinceMs: now, awakeSinceMs: 0 };
-    now += STUCK_AFTER_MS;
-    expect(stuckLoops(named(deadline), back, now)).toEqual([]);
-    now += 1;
-    expect(stuckLoops(named(deadline), back, now)).toHaveLength(1);
+    const nowMs = 60 * MINUTE;
+    expect(stuckAt(nowMs, 0, silent)).toEqual([]);
+    const back = { answeringSinceMs: nowMs, awakeSinceMs: 0 };
+    expect(stuckAt(nowMs + STUCK_AFTER_MS, 0, back)).toEqual([]);
+    expect(stuckAt(nowMs + STUCK_AFTER_MS + 1, 0, back)).toHaveLength(1);
   });
 
   it('does not count the time in which the whole process stood still', () => {
-    const deadline = createLoopDeadline(nowMs);
-    deadline.turn();
-    now = 60 * MINUTE;
-    expect(stuckLoops(named(deadline), { answeringSinceMs: 0, awakeSinceMs: now - 10 }, now)).toEqual([]);
-  });
-
-  it('names a loop that ended by itself', () => {
-    const worker = { isRunning: true, deadline: createLoopDeadline(nowMs) };
-    const deadline = runningDeadline(worker, nowMs);
-    now = MINUTE;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
-    worker.isRunning = false;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
-    now += STUCK_AFTER_MS + 1;
-    expect(stuckLoops(named(deadline), awake, now)).toHaveLength(1);
-  });
-
-  it('names a loop that runs but does not turn', () => {
-    now = MINUTE;
-    const turning = createLoopDeadline(nowMs);
-    turning.turn();
-    const deadline = runningDeadline({ isRunning: true, deadline: turning }, nowMs);
-    now += STUCK_AFTER_MS;
-    expect(stuckLoops(named(deadline), awake, now)).toEqual([]);
-    now += 1;
-    expect(stuckLoops(named(deadline), awake, now)).toHaveLength(1);
+    const nowMs = 60 * MINUTE;
+    expect(stuckAt(nowMs, 0, { answeringSinceMs: 0, awakeSinceMs: nowMs - 10 })).toEqual([]);
   });
 });
 

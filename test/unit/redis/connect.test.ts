@@ -1,4 +1,10 @@
-import { PATIENCE, type RedisSettings, redisOptions } from '../../../src/redis/connect.ts';
+import {
+  DEAD_AFTER_MS,
+  LISTENER_ASKS_EVERY_MS,
+  type RedisSettings,
+  reconnectWhenDemoted,
+  redisOptions,
+} from '../../../src/redis/connect.ts';
 
 const settings = (more: Partial<RedisSettings> = {}): RedisSettings => ({
   url: 'redis://127.0.0.1:6379',
@@ -66,26 +72,26 @@ describe('a server that is a replica now', () => {
     jest.useRealTimers();
   });
   const readonly = new Error("READONLY You can't write against a read only replica.");
-  const asked = (role: 'loop' | 'oneshot') => redisOptions(settings(), role, 'x').reconnectOnError;
+  const asked = (role: 'loop' | 'oneshot') => reconnectWhenDemoted(role, () => undefined);
 
   it('is left for the primary; a loop sends its command again, a verb fails', () => {
-    expect(asked('loop')?.(readonly)).toBe(2);
-    expect(asked('oneshot')?.(readonly)).toBe(1);
-    expect(asked('loop')?.(new Error('OOM command not allowed'))).toBe(false);
+    expect(asked('loop')(readonly)).toBe(2);
+    expect(asked('oneshot')(readonly)).toBe(1);
+    expect(asked('loop')(new Error('OOM command not allowed'))).toBe(false);
   });
 
   it('is left again after half a second, then at growing pauses up to half a minute', () => {
     const reconnects = asked('loop');
     const left: number[] = [];
     for (let atMs = 0; atMs < 200_000; atMs += 100) {
-      if (reconnects?.(readonly) === 2) left.push(atMs / 1_000);
+      if (reconnects(readonly) === 2) left.push(atMs / 1_000);
       jest.advanceTimersByTime(100);
     }
     expect(left).toEqual([0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5, 121.5, 151.5, 181.5]);
     jest.advanceTimersByTime(120_000);
-    expect(reconnects?.(readonly)).toBe(2);
+    expect(reconnects(readonly)).toBe(2);
     jest.advanceTimersByTime(500);
-    expect(reconnects?.(readonly)).toBe(2);
+    expect(reconnects(readonly)).toBe(2);
   });
 });
 
@@ -96,10 +102,9 @@ it('closing and silent sentinels have short time-outs', () => {
 });
 
 it('a silent connection is closed after the longest block, and a listener pings before', () => {
-  // BullMQ blocks for 10 s at most, whatever it waits for (test/redis/half-open.test.ts has the rest,
-  // sooner).
-  expect(of().socketTimeout).toBe(PATIENCE.deadAfterMs);
-  expect(PATIENCE.deadAfterMs).toBeGreaterThan(12_000);
-  expect(PATIENCE.deadAfterMs).toBeLessThanOrEqual(15_000);
-  expect(2 * PATIENCE.listenerAsksEveryMs).toBeLessThan(PATIENCE.deadAfterMs);
+  // BullMQ blocks for 10 s at most, whatever it waits for (test/redis/half-open.test.ts has the rest).
+  expect(of().socketTimeout).toBe(DEAD_AFTER_MS);
+  expect(DEAD_AFTER_MS).toBeGreaterThan(12_000);
+  expect(DEAD_AFTER_MS).toBeLessThanOrEqual(15_000);
+  expect(2 * LISTENER_ASKS_EVERY_MS).toBeLessThan(DEAD_AFTER_MS);
 });

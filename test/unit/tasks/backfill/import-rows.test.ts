@@ -39,11 +39,9 @@ function run(
   options: { there?: (userId: string) => Presence; from?: Checkpoint; headroom?: number } = {},
 ): Promise<Checkpoint> {
   const { there, from = START, headroom = 30 } = options;
-  const limit = {
-    headroom: async (wanted: number) => {
-      on.abort.signal.throwIfAborted();
-      return Math.min(headroom, wanted);
-    },
+  const limit = async (wanted: number) => {
+    on.abort.signal.throwIfAborted();
+    return Math.min(headroom, wanted);
   };
   const write = async (added: readonly UserInput[]) => {
     on.onAdd();

@@ -3,17 +3,14 @@ import {
   expectedRate,
   headroomOf,
   MAX_STEP_ROWS,
-  secondsPerRow,
   TARGET_SECONDS,
 } from '../../../../src/tasks/backfill/in-flight-limit.ts';
 
-const commands = { batch: 'multiaccount_import', single: 'account_import' };
+const commands = { batch: 'multiaccount_import', single: 'account_import' } as const;
 const rates = { batchPerSecond: 99, singlePerSecond: 198, usersPerBatch: 100 };
-const together = secondsPerRow(rates, false);
-const alone = secondsPerRow(rates, true);
 
-function room(waiting: number, calls: Backlog['calls'] = {}, perRow = together): number {
-  return headroomOf({ waiting, calls, started: {}, isHeld: false, isPaused: false }, commands, rates, perRow);
+function room(waiting: number, calls: Backlog['calls'] = {}, aloneShare = 0): number {
+  return headroomOf({ waiting, calls }, commands, rates, aloneShare);
 }
 
 test('allows one step at most when nothing waits', () => {
@@ -37,19 +34,13 @@ test('counts the fuller one of the budgets of the two commands', () => {
 });
 
 test('counts more time for rows that need a call of their own', () => {
-  expect(room(0, {}, alone)).toBe(59);
-  expect(room(50, {}, alone)).toBe(9);
+  expect(room(0, {}, 1)).toBe(59);
+  expect(room(50, {}, 1)).toBe(9);
 });
 
 test('lets a row that takes longer than the target through while nothing waits', () => {
   const slow = { ...rates, singlePerSecond: 1 };
-  const ask = (waiting: number) =>
-    headroomOf(
-      { waiting, calls: {}, started: {}, isHeld: false, isPaused: false },
-      commands,
-      slow,
-      secondsPerRow(slow, true),
-    );
+  const ask = (waiting: number) => headroomOf({ waiting, calls: {} }, commands, slow, 1);
   expect([ask(0), ask(1)]).toEqual([1, 0]);
 });
 

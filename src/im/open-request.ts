@@ -42,8 +42,9 @@ const post = got.extend({
  * A POST that connects before its path and body are known.
  *
  * A got stream connects when it is created and sends nothing, not even headers, until its body is written. So
- * the connection exists before the call's slot, and at the slot everything leaves in one write. Path and
- * length are set last: no object of got's holds the signature, and an unused request can serve another.
+ * the connection exists before the call's slot, and at the slot everything leaves in one write. The connection
+ * is one that the agent kept, or a new one. Path and length are set last: no object of got's holds the
+ * signature before.
  *
  * States: connecting → securing (https only) → ready → sent → over. Each state may go to `over` with a fault.
  */
@@ -87,11 +88,9 @@ export class OpenRequest {
     return this.#phase === 'ready' && this.#over === undefined && this.#request?.socket?.writable === true;
   }
 
-  /**
-   * Sends, and resolves to the reply or to a fault. Never rejects. Call it only once. `onLeft` is called when
-   * the operating system has taken all bytes.
-   */
+  /** Sends, and resolves to the reply or to a fault. Never rejects; see PreparedCall.send in client.ts. */
   send(path: string, body: string, timeoutMs: number, onLeft?: () => void): Promise<RawReply | FaultAnswer> {
+    if (this.#phase === 'sent') return Promise.resolve(fault('aborted', false, 'sent before'));
     const request = this.#request;
     if (this.#phase !== 'ready' || this.#over !== undefined || request === undefined) {
       return Promise.resolve(this.#end(fault('connect', false, 'not there in time')));
@@ -112,22 +111,19 @@ export class OpenRequest {
     return reply;
   }
 
-  /** Gives the request up and closes its connection. */
-  destroy(): void {
-    this.#end(fault('aborted', this.#phase === 'sent'));
+  /** Gives the request up unsent and closes its connection. Does nothing after send(). */
+  abandon(): void {
+    if (this.#phase !== 'sent') this.#end(fault('aborted', false));
   }
 
   #onSocket(socket: Socket): void {
-    if (socket.connecting) socket.once('connect', () => this.#onTcp(socket));
-    else this.#onTcp(socket);
-  }
-
-  #onTcp(socket: Socket): void {
-    if (this.#phase !== 'connecting') return;
-    if (socket instanceof TLSSocket && secureConnecting(socket)) {
-      this.#phase = 'securing';
+    if (this.#request?.reusedSocket === true) this.#onReady();
+    else if (socket instanceof TLSSocket) {
+      socket.once('connect', () => {
+        this.#phase = 'securing';
+      });
       socket.once('secureConnect', () => this.#onReady());
-    } else this.#onReady();
+    } else socket.once('connect', () => this.#onReady());
   }
 
   #onReady(): void {
@@ -166,105 +162,5 @@ export class OpenRequest {
     // answered before we had sent everything, must not be used again.
     if (result.kind === 'fault' || this.#request?.writableFinished !== true) this.#stream.destroy();
     return result;
-  }
-}
-
-/** True until the TLS handshake is done. Node has this property, its types do not. */
-function secureConnecting(socket: TLSSocket): boolean {
-  return (socket as TLSSocket & { readonly secureConnecting?: boolean }).secureConnecting === true;
-}
-
-/** Most unsent connections kept. Few are needed, since a call keeps its own from one slot to the next. */
-const MAX_SPARES = 16;
-/** Common gateways drop an idle connection after 60 s. We close it before. */
-export const IDLE_MS = 55_000;
-
-/** The connections to one host: those in use, those given up unsent, and one made ahead of its call. */
-export class HostConnections {
-  readonly url: string;
-  /** The path before /v4. */
-  readonly prefix: string;
-  readonly #connect: () => OpenRequest;
-  readonly #spares: { readonly open: OpenRequest; readonly expiry: NodeJS.Timeout }[] = [];
-  /** An array and not a Set: a Set with many changes keeps its outgrown tables (decision 94). */
-  readonly #inUse: OpenRequest[] = [];
-  #expected: OpenRequest | undefined;
-  #isClosed = false;
-
-  constructor(url: string, agents: Agents, connectTimeoutMs: number) {
-    const { origin, pathname } = new URL(url);
-    this.url = url;
-    this.prefix = pathname.replace(/\/+$/, '');
-    this.#connect = () => new OpenRequest(origin, agents, connectTimeoutMs);
-  }
-
-  /** Makes a connection for a call that will come soon, unless one is on its way. */
-  expect(): void {
-    if (this.#expected !== undefined) return;
-    const open = this.#use(this.#takeSpare() ?? this.#connect());
-    this.#expected = open;
-    void open.connected.then(() => {
-      if (this.#expected !== open) return;
-      this.#expected = undefined;
-      this.giveBack(open);
-    });
-  }
-
-  /** Takes a connection that exists, or starts to make one. It counts as in use. */
-  take(): OpenRequest {
-    const spare = this.#takeSpare();
-    if (spare !== undefined) return this.#use(spare);
-    return this.#takeExpected() ?? this.#use(this.#connect());
-  }
-
-  /** The call has ended, so the connection is no longer in use. */
-  release(open: OpenRequest): void {
-    const at = this.#inUse.indexOf(open);
-    if (at >= 0) this.#inUse.splice(at, 1);
-  }
-
-  /** The call did not send. Keeps the connection for a later call if it is connected and there is room. */
-  giveBack(open: OpenRequest): void {
-    this.release(open);
-    if (this.#isClosed || !open.isConnected() || this.#spares.length >= MAX_SPARES) open.destroy();
-    // An expired request stays in the list until #takeSpare() finds that it is not connected.
-    else this.#spares.push({ open, expiry: setTimeout(() => open.destroy(), IDLE_MS).unref() });
-  }
-
-  /** Closes the connections that carry no call. */
-  close(): void {
-    this.#isClosed = true;
-    for (const { open, expiry } of this.#spares.splice(0)) {
-      clearTimeout(expiry);
-      open.destroy();
-    }
-    this.#takeExpected()?.destroy();
-  }
-
-  /** Closes all connections. A call on the wire ends in a fault, and its outcome stays unknown. */
-  abort(): void {
-    this.close();
-    for (const open of [...this.#inUse]) open.destroy();
-  }
-
-  /** The latest unsent request that is still connected. */
-  #takeSpare(): OpenRequest | undefined {
-    for (let spare = this.#spares.pop(); spare !== undefined; spare = this.#spares.pop()) {
-      clearTimeout(spare.expiry);
-      if (spare.open.isConnected()) return spare.open;
-      spare.open.destroy();
-    }
-    return undefined;
-  }
-
-  #takeExpected(): OpenRequest | undefined {
-    const open = this.#expected;
-    this.#expected = undefined;
-    return open;
-  }
-
-  #use(open: OpenRequest): OpenRequest {
-    this.#inUse.push(open);
-    return open;
   }
 }

@@ -1,4 +1,4 @@
-import { mapInOrder } from '../../../../src/tasks/backfill/validate-rows.ts';
+import { mapInOrder } from '../../../../src/tasks/backfill/check-rows.ts';
 
 async function* numbers(
   count: number,
