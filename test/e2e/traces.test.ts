@@ -153,6 +153,10 @@ test('the parts of a call that is split link the whole, and each user is linked 
   await stage.worker(traced);
   await stage.verb(['resume']);
   await imported(4);
+  await eventually(
+    'a call for u3 alone',
+    () => calls().find((call) => linkedTraces(call).join() === traceIdOf(3)) ?? null,
+  );
   const [whole, ...parts] = calls().sort((a, b) => a.startMs - b.startMs);
   expect(whole?.attributes).toMatchObject({ 'error.type': '400', 'messaging.batch.message_count': 5 });
   expect(parts.length).toBeGreaterThan(1);
