@@ -75,7 +75,7 @@ export async function startWorker(options: {
       showUsers: config.traces.showUsers,
     });
   const calls = startCalls({
-    ...{ config, capacity, id, connections, keys, pacing, api, metrics, random, log, tracer },
+    ...{ config, capacity, connections, keys, pacing, api, metrics, random, log, tracer },
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const changeLogs = startChangeLogs({

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { CallQueues } from '../calls/bullmq/queues.ts';
-import { createHoldState } from '../hold/hold-state.ts';
+import { createHoldState, type Pause } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
 import { readTotals } from '../ledger/totals.ts';
@@ -66,12 +66,16 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-function stateText({ hold, paused }: Status): string {
+function stateText({ hold, pause }: Status): string {
   const words = [
-    ...(paused ? ['paused by an operator'] : []),
+    ...(pause === null ? [] : [`paused by an operator since ${isoTime(pause.since)}${reasonText(pause)}`]),
     ...(hold === null ? [] : [`held (${hold.kind}) since ${isoTime(hold.since)}`]),
   ];
   return words.join(', ') || 'running';
+}
+
+function reasonText({ reason }: Pause): string {
+  return reason === '' ? '' : `: ${JSON.stringify(reason)}`;
 }
 
 /** Users whose calls fail while the calls of others succeed. */

@@ -4,14 +4,7 @@ import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import {
-  type CallClaim,
-  type CutAnswer,
-  type CutCall,
-  type CutLimits,
-  cutCalls,
-  type LocalCall,
-} from './cut.ts';
+import { type CutAnswer, type CutCall, type CutLimits, cutCalls, type LocalCall } from './cut.ts';
 
 /** Gives back the place of a local call. */
 export type ReleasePlace = () => void;
@@ -22,11 +15,10 @@ export interface CoalescerOptions {
   readonly blocking: RedisClient;
   readonly keys: Keys;
   readonly limits: CutLimits;
-  readonly processId: string;
   /** Resolves when this process can take one more local call; to 'closing' when it takes none any more. */
   readonly place: () => Promise<ReleasePlace | 'closing'>;
-  /** Names the next call, and the run that owns it. No two calls get the same name. */
-  readonly nextClaim: () => CallClaim;
+  /** Names the run that owns the next call, as nobody else does. */
+  readonly newRun: () => string;
   /** Works the call off. Calls `release` when its place is free again. */
   readonly take: (call: LocalCall, release: ReleasePlace) => void;
   /** Makes jobs of the other calls. Rejects when Redis fails; the sweep makes up for it. */
@@ -43,7 +35,7 @@ const STOPPED_LOOK_MS = 1_000;
 const TROUBLE_WAIT_MS = 500;
 /** Cuts whose answers the loop does not wait for, at most. The places for calls bound them as well. */
 const MOST_LATE = 8;
-/** Until a call is full or due, its watcher looks this often: so much later than full a call is cut at most. */
+/** Until a call is full or due, each process looks this often: so much later than full a call is cut at most. */
 const LINGER_LOOK_MS = 10;
 
 /**
@@ -52,8 +44,7 @@ const LINGER_LOOK_MS = 10;
  *
  * Each turn asks for one cut and goes by the answer:
  * - `cut`: the call goes to a run of this process; the next turn follows at once.
- * - `linger`: not due yet; this process has the watch and looks every few ms.
- * - `watched`: another process has the watch; this one looks when the watch ends.
+ * - `linger`: not due yet; it looks every few ms, as every process does.
  * - `empty`: it blocks on the stream until an event comes, and polls nothing.
  * - `blocked`: too many open calls, a hold or a pause; it looks again later.
  *
@@ -122,8 +113,6 @@ export class Coalescer implements LoopDeadline {
         return;
       case 'linger':
         return this.#loop.rest(Math.min(answer.dueInMs, LINGER_LOOK_MS));
-      case 'watched':
-        return this.#loop.rest(answer.waitMs + 1);
       case 'empty':
         return this.#loop.rest(2 * IDLE_TURN_MS, this.#somethingWaits());
       case 'blocked':
@@ -147,10 +136,10 @@ export class Coalescer implements LoopDeadline {
 
   /** Cuts once, and has what was cut worked off. */
   async #cut(release: ReleasePlace): Promise<CutAnswer> {
-    const { redis, keys, limits, processId, nextClaim, take, handOver } = this.#options;
+    const { redis, keys, limits, newRun, take, handOver } = this.#options;
     let taken = false;
     try {
-      const answer = await cutCalls(redis, keys, limits, processId, nextClaim());
+      const answer = await cutCalls(redis, keys, limits, newRun());
       this.#moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
       const { local, calls } = answer;

@@ -2,7 +2,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import { type CallRecord, freshRecord, MAX_RECORD_BYTES, RECORD_FORMAT } from '../ledger/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { askScript, loadScript } from '../redis/script.ts';
+import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 
 const cutScript = loadScript(
   import.meta.url,
@@ -39,12 +39,6 @@ export interface CutCall {
   readonly users: number;
 }
 
-/** A run of the asking process that works off the batch call, under an ID that nobody else uses. */
-export interface CallClaim {
-  readonly callId: string;
-  readonly run: string;
-}
-
 /** The batch call, taken in hand by the asker's run: it is the record's owner from the cut on. */
 export interface LocalCall {
   readonly record: CallRecord;
@@ -59,10 +53,8 @@ export type CutAnswer = { readonly waiting: number } & (
       readonly calls: readonly CutCall[];
       readonly local?: LocalCall;
     }
-  /** Not due before `dueInMs`, unless a call fills up; this process is to look again in time. */
+  /** Not due before `dueInMs`, unless a call fills up. */
   | { readonly kind: 'linger'; readonly dueInMs: number }
-  /** Another process looks again in time; if it did not, this one may after `waitMs`. */
-  | { readonly kind: 'watched'; readonly waitMs: number; readonly dueInMs: number }
   | { readonly kind: 'empty' }
   | { readonly kind: 'blocked'; readonly by: 'paused' | 'held' | 'open-calls' }
 );
@@ -71,68 +63,33 @@ export type CutAnswer = { readonly waiting: number } & (
 const MAX_LOOKED = 1_000;
 
 /**
- * Cuts at most one batch call (and any number of single ones that stand before its end). With a `claim` the
- * batch call is taken in hand by it; asked again with the same claim, after an answer that was lost, it
- * answers the same call.
+ * Cuts at most one batch call (and any number of single ones that stand before its end). The batch call is
+ * taken in hand by `run`, an ID that nobody else uses, if one is given.
  */
 export async function cutCalls(
   redis: RedisClient,
   keys: Keys,
   limits: CutLimits,
-  processId: string,
-  claim?: CallClaim,
+  run = '',
 ): Promise<CutAnswer> {
   // The spread stands last: in the first place it would make hidden classes with each call (decision 94).
   const request = {
     format: RECORD_FORMAT,
-    process: processId,
     maxBytes: MAX_RECORD_BYTES,
     maxLooked: MAX_LOOKED,
-    run: claim?.run ?? '',
-    callId: claim?.callId ?? '',
+    run,
     ...limits,
   };
-  const reply = (await askScript(redis, cutScript, keys, request)) as CutReply;
-  return readCutReply(reply, limits.batchCommand, claim);
+  const answer = fieldsOf<CutReply>(await askScript(redis, cutScript, keys, request));
+  if (answer.kind !== 'cut') return answer;
+  const { kind, waiting, parked, nowMs, inHand } = answer;
+  const calls = answer.calls.map((call) => fieldsOf<CutCall>(call));
+  if (inHand === undefined) return { kind, waiting, parked, calls };
+  const { callId, entries, users } = fieldsOf<{ callId: string; entries: string; users: number }>(inHand);
+  const record = freshRecord(callId, limits.batchCommand, entries, nowMs);
+  return { kind, waiting, parked, calls, local: { record, run, users } };
 }
 
 type CutReply =
-  | ['cut', number, number, string, string, number, [string, ImportCommand, number][]]
-  | ['linger', number, number]
-  | ['watched', number, number, number]
-  | ['empty', number]
-  | ['blocked', number, 'paused' | 'held' | 'open-calls'];
-
-function readCutReply(reply: CutReply, batchCommand: ImportCommand, claim: CallClaim | undefined): CutAnswer {
-  const waiting = reply[1];
-  switch (reply[0]) {
-    case 'cut': {
-      const [, , parked, nowMs, entries, users, others] = reply;
-      const calls = others.map(([callId, command, users]): CutCall => ({ callId, command, users }));
-      if (claim === undefined || entries === '') return { kind: 'cut', waiting, parked, calls };
-      const record = freshRecord(claim.callId, batchCommand, entries, Number(nowMs));
-      return { kind: 'cut', waiting, parked, calls, local: { record, run: claim.run, users } };
-    }
-    case 'linger':
-      return { kind: 'linger', waiting, dueInMs: reply[2] };
-    case 'watched':
-      return { kind: 'watched', waiting, waitMs: reply[2], dueInMs: reply[3] };
-    case 'empty':
-      return { kind: 'empty', waiting };
-    case 'blocked':
-      return { kind: 'blocked', waiting, by: reply[2] };
-  }
-}
-
-/**
- * Names the calls that this process takes in hand. `uuid`: random, 36 characters. A call has the name of
- * this start of the process and a number, so no two calls have the same name.
- */
-export function createCallClaims(uuid: () => string): () => CallClaim {
-  const process = uuid().replaceAll('-', '').slice(0, 12);
-  let number = 0;
-  return () => {
-    number += 1;
-    return { callId: `c${process}-${number.toString(36)}`, run: uuid() };
-  };
-}
+  | Exclude<CutAnswer, { kind: 'cut' }>
+  | { kind: 'cut'; waiting: number; parked: number; nowMs: number; calls: unknown[]; inHand?: unknown };

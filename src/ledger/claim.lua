@@ -4,10 +4,11 @@
 --
 -- Request  callId, run, format (of the records), maxWaitMs (the longest that a retry is put off)
 --          maxBytes  of entries in a record
--- Answers {'gone'}                     finished work
---         {'foreign', format}          another version wrote it: left for that version
---         {'early', wait ms}           not due yet (its job came back from a worker that died)
---         {'yours', now ms, when the newest call that passed started (ms) or '0', field, value, ...}
+-- Answers kind: gone      finished work
+--               foreign   another version wrote it (format): left for that version
+--               early     not due yet (waitMs): its job came back from a worker that died
+--               yours     record (its fields), nowMs, and passedAtMs: when the newest call that
+--                         passed started, or 0
 -- Cost: O(entries that join + suspects).
 -- Atomic, so that of two runs the later one owns the record and the earlier one can do nothing more.
 
@@ -52,25 +53,23 @@ end
 
 local record = readFields(keys.call, 'v', 'dueAt', 'class', 'suspects')
 if not record.v then
-  return { 'gone' }
+  return { map = { kind = 'gone' } }
 end
 readClock()
 if tonumber(record.v) ~= request.format then
   -- It does not stand in the way of others meanwhile: see back-pressure in intake/cut/due.lua.
   redis.call('ZADD', keys.open, text(nowMs + 5000), request.callId)
-  return { 'foreign', record.v }
+  return { map = { kind = 'foreign', format = record.v } }
 end
 local wait = tonumber(record.dueAt or 0) - nowMs
 -- A due time further away than any back-off comes from another clock.
 if wait > 1 and wait <= request.maxWaitMs then
-  return { 'early', wait }
+  return { map = { kind = 'early', waitMs = wait } }
 end
 redis.call('HSET', keys.call, 'run', request.run)
 if record.suspects and record.class ~= 'redrive' then
   adoptParked(record.suspects)
 end
 redis.call('ZADD', keys.open, nowText, request.callId)
-return {
-  'yours', nowText, redis.call('HGET', keys.hold, 'passedAt') or '0',
-  unpack(redis.call('HGETALL', keys.call)),
-}
+local passedAtMs = tonumber(redis.call('HGET', keys.hold, 'passedAt') or 0)
+return { map = { kind = 'yours', nowMs = nowMs, passedAtMs = passedAtMs, record = redis.call('HGETALL', keys.call) } }

@@ -35,25 +35,15 @@ export async function claimRecord(
     maxWaitMs: Math.ceil(maxWaitMs),
     maxBytes: MAX_RECORD_BYTES,
   };
-  const [word, second, passedAt, ...fields] = (await askScript(
-    redis,
-    claimScript,
-    keys,
-    request,
-  )) as string[];
-  switch (word) {
-    case 'gone':
-      return { kind: 'gone' };
-    case 'foreign':
-      return { kind: 'foreign', format: String(second) };
-    case 'early':
-      return { kind: 'early', waitMs: Number(second) };
-    default: {
-      const record = readRecord(callId, Number(second), fieldsOf(fields));
-      return { kind: 'yours', record, passedAtMs: Number(passedAt) };
-    }
-  }
+  const claim = fieldsOf<ClaimReply>(await askScript(redis, claimScript, keys, request));
+  if (claim.kind !== 'yours') return claim;
+  const record = readRecord(callId, claim.nowMs, fieldsOf(claim.record));
+  return { kind: 'yours', record, passedAtMs: claim.passedAtMs };
 }
+
+type ClaimReply =
+  | Exclude<Claim, { kind: 'yours' }>
+  | { kind: 'yours'; record: unknown; nowMs: number; passedAtMs: number };
 
 /** Says that these calls are being worked on. What was closed or put off meanwhile stays as it is. */
 export async function keepCallsAlive(

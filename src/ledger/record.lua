@@ -55,17 +55,13 @@ local function takeReturned(count)
   redis.call('LTRIM', keys.returned, count, -1)
 end
 
--- Takes the first `count` entries of a chunk off the stream. All entries up to the last of them have been
--- moved, so they go together, by their range.
+-- Takes the first `count` entries of a chunk off the stream.
 local function takeOffStream(chunk, count)
-  local ms, seq = string.match(chunk[count][1], '^(%d+)%-(%d+)$')
-  if #seq < 15 then
-    redis.call('XTRIM', keys.stream, 'MINID', ms .. '-' .. text(tonumber(seq) + 1))
-    return
-  end
+  local ids = {}
   for i = 1, count do
-    redis.call('XDEL', keys.stream, chunk[i][1])
+    ids[i] = chunk[i][1]
   end
+  redis.call('XDEL', keys.stream, unpack(ids))
 end
 
 -- The user is in a call already: the entry waits behind it, in order.

@@ -70,22 +70,22 @@ export interface CallRecord {
   readonly readAtMs: number;
 }
 
-/** Reads the fields of a record (flat, as HGETALL gives them in Lua). */
+/** Reads the fields of a record. */
 export function readRecord(
   callId: string,
   readAtMs: number,
-  fields: ReadonlyMap<string, string>,
+  fields: Readonly<Record<string, string>>,
 ): CallRecord {
-  const number = (name: string): number => Number(fields.get(name) ?? 0);
+  const number = (name: string): number => Number(fields[name] ?? 0);
   return {
     callId,
-    command: fields.get('command') as ImportCommand,
-    slotClass: fields.get('class') === 'redrive' ? 'redrive' : 'live',
-    packed: fields.get('entries') ?? '',
+    command: fields.command as ImportCommand,
+    slotClass: fields.class === 'redrive' ? 'redrive' : 'live',
+    packed: fields.entries ?? '',
     cutAtMs: number('cutAt'),
     tries: number('tries'),
-    attempts: JSON.parse(fields.get('attempts') ?? '[]') as Attempt[],
-    suspects: readSuspects(fields.get('suspects')),
+    attempts: JSON.parse(fields.attempts ?? '[]') as Attempt[],
+    suspects: readSuspects(fields.suspects),
     sentAtMs: number('sentAt'),
     firstSentAtMs: number('firstSentAt'),
     heldMsAtFirst: number('heldMsAtFirst'),
@@ -104,8 +104,7 @@ export function freshRecord(
   packed: string,
   cutAtMs: number,
 ): CallRecord {
-  const fields = { command, entries: packed, cutAt: String(cutAtMs) };
-  return readRecord(callId, cutAtMs, new Map(Object.entries(fields)));
+  return readRecord(callId, cutAtMs, { command, entries: packed, cutAt: String(cutAtMs) });
 }
 
 /** Reads a record's entries, each time once more. Throws a SyntaxError when its text is none of ours. */

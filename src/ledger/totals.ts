@@ -36,28 +36,29 @@ export interface Totals {
   readonly oldestLetterMs: number | null;
 }
 
-type Reply = [string, number, number, string, string, string[], string[], string, number, number];
+/** Of the times (ms since 1970) those that there are. */
+type TotalsReply = Record<'books' | 'deadCounts', unknown> &
+  Record<'nowMs' | 'inStream' | 'returned' | 'suspectedCalls' | 'unaccounted', number> &
+  Partial<Record<'oldestWaitingMs' | 'oldestOpenMs' | 'oldestLetterMs', number>>;
 
 /** One script, so that no event is counted twice or missed while it moves. */
 export async function readTotals(redis: RedisClient, keys: Keys): Promise<Totals> {
-  const reply = (await askScript(redis, totalsScript, keys)) as Reply;
-  const [now, inStream, returned, oldest, oldestLetter, bookFields, deadFields, oldestOpen, suspected] =
-    reply;
-  const nowMs = Number(now);
-  const books = fieldsOf(bookFields);
-  const dead = fieldsOf(deadFields);
-  const count = (name: string): number => Number(books.get(name) ?? 0);
+  const reply = fieldsOf<TotalsReply>(await askScript(redis, totalsScript, keys));
+  const { nowMs, inStream, oldestWaitingMs, suspectedCalls } = reply;
+  const books = fieldsOf(reply.books);
+  const dead = fieldsOf(reply.deadCounts);
+  const count = (name: string): number => Number(books[name] ?? 0);
   const usersInCalls = withPrefix(books, 'users:');
   const users = Object.values(usersInCalls).reduce((sum, n) => sum + n, 0);
   return {
     nowMs,
-    waiting: inStream + returned,
+    waiting: inStream + reply.returned,
     parked: count('parked') + (count('events') - users),
     usersInCalls,
-    oldestWaitingMs: ageOf(nowMs, [oldest]),
+    oldestWaitingMs: ageOf(nowMs, oldestWaitingMs),
     // A parked event is newer than those of its user's call.
-    oldestUnfinishedMs: ageOf(nowMs, [oldest, oldestOpen]),
-    suspectedCalls: suspected,
+    oldestUnfinishedMs: ageOf(nowMs, oldestWaitingMs, reply.oldestOpenMs),
+    suspectedCalls,
     accepted: inStream + count('taken'),
     imported: count('imported'),
     superseded: count('superseded'),
@@ -65,18 +66,18 @@ export async function readTotals(redis: RedisClient, keys: Keys): Promise<Totals
     forgotten: count('forgotten'),
     deadByReason: withPrefix(dead, 'reason:'),
     deadByCode: withPrefix(dead, 'code:'),
-    oldestLetterMs: ageOf(nowMs, [oldestLetter]),
+    oldestLetterMs: ageOf(nowMs, reply.oldestLetterMs),
   };
 }
 
-/** The greatest age of these times in ms ('' is none); never below 0, should the clock have been set back. */
-function ageOf(nowMs: number, times: readonly string[]): number | null {
-  const known = times.filter((time) => time !== '').map(Number);
+/** The greatest age of these times in ms; never below 0, should the clock have been set back. */
+function ageOf(nowMs: number, ...times: (number | undefined)[]): number | null {
+  const known = times.filter((time) => time !== undefined);
   return known.length === 0 ? null : Math.max(0, nowMs - Math.min(...known));
 }
 
-function withPrefix(counts: ReadonlyMap<string, string>, prefix: string): Record<string, number> {
-  const found = [...counts].filter(([name, n]) => name.startsWith(prefix) && Number(n) !== 0);
+function withPrefix(counts: Readonly<Record<string, string>>, prefix: string): Record<string, number> {
+  const found = Object.entries(counts).filter(([name, n]) => name.startsWith(prefix) && Number(n) !== 0);
   return Object.fromEntries(found.map(([name, n]) => [name.slice(prefix.length), Number(n)]));
 }
 
@@ -88,5 +89,6 @@ const MOST_OPEN = 20_000;
  * above 0 a record is orphaned, which nothing would ever work on.
  */
 export async function unaccountedEvents(redis: RedisClient, keys: Keys): Promise<number> {
-  return ((await askScript(redis, totalsScript, keys, { mostOpen: MOST_OPEN })) as Reply)[9];
+  const reply = await askScript(redis, totalsScript, keys, { mostOpen: MOST_OPEN });
+  return fieldsOf<TotalsReply>(reply).unaccounted;
 }

@@ -2,10 +2,9 @@
 --
 -- Request  userId
 --          maxParked     parked entries to answer
---          maxReturned   returned entries to look at from either end
--- Answers {now ms, callId or '', {field, value, ...} of the call, number parked, {packed entry, ...} parked,
---   number returned, number of those looked at, {packed entry, ...} returned and perhaps the user's,
---   {field, value, ...} of the hold}.
+--          maxReturned   returned entries to look at, the next to be cut
+-- Answers nowMs; callId and call (its fields), if the user is in one; parked (how many), parkedEntries (the
+--   first); returnedTotal, returnedLooked, returnedEntries (perhaps the user's); fleet (the hold's fields).
 -- One step, since entries move from one of these places to the next. Cost: O(entries looked at).
 
 nameKeys('owners', 'parkedCounts', 'returned', 'hold', 'callPrefix', 'parkedPrefix')
@@ -17,20 +16,17 @@ local callId = redis.call('HGET', keys.owners, user)
 local total = redis.call('LLEN', keys.returned)
 local needle = string.gsub(cjson.encode(user), '^"(.*)"$', '%1')
 local found = {}
-local function look(from, to)
-  for _, packed in ipairs(redis.call('LRANGE', keys.returned, from, to)) do
-    if string.find(packed, needle, 1, true) then
-      found[#found + 1] = packed
-    end
+for _, packed in ipairs(redis.call('LRANGE', keys.returned, 0, most - 1)) do
+  if string.find(packed, needle, 1, true) then
+    found[#found + 1] = packed
   end
 end
-look(0, most - 1)
-if total > most then
-  look(math.max(most, total - most), -1)
-end
 return {
-  nowText, callId or '', callId and redis.call('HGETALL', keys.callPrefix .. callId) or {},
-  tonumber(redis.call('HGET', keys.parkedCounts, user) or 0),
-  redis.call('LRANGE', keys.parkedPrefix .. user, 0, request.maxParked - 1), total, math.min(total, 2 * most), found,
-  redis.call('HGETALL', keys.hold),
+  map = {
+    nowMs = nowMs, callId = callId, call = callId and redis.call('HGETALL', keys.callPrefix .. callId),
+    parked = tonumber(redis.call('HGET', keys.parkedCounts, user) or 0),
+    parkedEntries = redis.call('LRANGE', keys.parkedPrefix .. user, 0, request.maxParked - 1),
+    returnedTotal = total, returnedLooked = math.min(total, most), returnedEntries = found,
+    fleet = redis.call('HGETALL', keys.hold),
+  },
 }

@@ -36,23 +36,26 @@ export interface UserInCall {
 }
 
 const MAX_PARKED_SHOWN = 100;
-const RETURNED_LOOKED = 5_000;
+const RETURNED_LOOKED = 10_000;
 
-type Reply = [string, string, string[], number, string[], number, number, string[], string[]];
+/** Where the user is in no call, `callId` is null. */
+type PlacesReply = Record<'nowMs' | 'parked' | 'returnedTotal' | 'returnedLooked', number> &
+  Record<'parkedEntries' | 'returnedEntries', string[]> & {
+    callId: string | null;
+    call: unknown;
+    fleet: unknown;
+  };
 
 export async function findPlaces(redis: RedisClient, keys: Keys, userId: string): Promise<UserPlaces> {
   const request = { userId, maxParked: MAX_PARKED_SHOWN, maxReturned: RETURNED_LOOKED };
-  const reply = (await askScript(redis, placesScript, keys, request)) as Reply;
-  const [now, callId, call, parked, parkedEntries, returnedTotal, returnedLooked, found, hold] = reply;
+  const reply = fieldsOf<PlacesReply>(await askScript(redis, placesScript, keys, request));
+  const { nowMs, callId, parked, parkedEntries, returnedTotal, returnedLooked, returnedEntries } = reply;
   return {
-    nowMs: Number(now),
-    call: callId === '' ? null : readCall(userId, callId, Number(now), fieldsOf(call)),
-    parked,
+    ...{ nowMs, parked, returnedTotal, returnedLooked },
+    call: callId === null ? null : readCall(userId, callId, nowMs, fieldsOf(reply.call)),
     parkedIds: entriesOf({ packed: `[${parkedEntries}]` }).map(({ eventId }) => eventId),
-    returnedIds: ownIds(userId, `[${found}]`),
-    returnedTotal,
-    returnedLooked,
-    fleet: Object.fromEntries(fieldsOf(hold)),
+    returnedIds: ownIds(userId, `[${returnedEntries}]`),
+    fleet: fieldsOf(reply.fleet),
   };
 }
 
@@ -60,15 +63,14 @@ function readCall(
   userId: string,
   callId: string,
   nowMs: number,
-  fields: ReadonlyMap<string, string>,
+  fields: Readonly<Record<string, string>>,
 ): UserInCall {
-  const isKnown = Number(fields.get('v')) === RECORD_FORMAT;
-  const record = isKnown ? readRecord(callId, nowMs, fields) : null;
+  const record = Number(fields.v) === RECORD_FORMAT ? readRecord(callId, nowMs, fields) : null;
   return {
     callId,
     record,
-    dueAtMs: Number(fields.get('dueAt') ?? 0),
-    users: Number(fields.get('users') ?? 0),
+    dueAtMs: Number(fields.dueAt ?? 0),
+    users: Number(fields.users ?? 0),
     eventIds: record === null ? [] : ownIds(userId, record.packed),
   };
 }

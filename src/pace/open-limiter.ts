@@ -1,13 +1,11 @@
 import type { Config } from '../config/config.ts';
-import type { HoldState } from '../hold/hold-state.ts';
-import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { quotaOf, spacingMicros } from './budget.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createSlotClient, type SlotClient } from './slot.ts';
-import { SlotQueue } from './slot-queue.ts';
+import { SlotQueue, type SlotQueueOptions } from './slot-queue.ts';
 
 /** The rate limit of one command in this process: the fleet's budget, and the calls that wait for it. */
 export interface CommandLimiter {
@@ -29,19 +27,14 @@ export function openSlots(
 }
 
 /** The limiter of one command, by the configured quota. The caller closes `slotQueue`. */
-export function openLimiter(options: {
-  readonly config: Config;
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  readonly command: DeliveryCommand;
-  readonly clock: RedisClock;
-  readonly hold: HoldState;
-  readonly watch: HoldWatch;
-  /** Redis did not answer a question for slots; it is asked again. */
-  readonly onTrouble: (error: Error) => void;
-}): CommandLimiter {
-  const { config, redis, keys, command, clock, hold, watch, onTrouble } = options;
+export function openLimiter(
+  config: Config,
+  redis: RedisClient,
+  keys: Keys,
+  command: DeliveryCommand,
+  clock: RedisClock,
+  queue: Omit<SlotQueueOptions, 'slots'>,
+): CommandLimiter {
   const slots = openSlots(config, redis, keys, command, clock);
-  const slotQueue = new SlotQueue({ slots, watch, onUnusedProbe: hold.missed, onTrouble });
-  return { command, slots, slotQueue };
+  return { command, slots, slotQueue: new SlotQueue({ slots, ...queue }) };
 }

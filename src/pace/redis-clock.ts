@@ -8,6 +8,14 @@ const SLACK_MS = 0.5;
 const STEP_MS = 5;
 /** What was granted before a step has gone out by then, and its second is over. */
 const STEP_SETTLES_MS = 1_500;
+/** On one machine or in one data centre a reply comes within this: a lead would gain nothing. */
+const NEAR_MS = 4;
+/** A delay counts fully at once and fades with every reply, so that one stall does not last. */
+const FADE = 0.9;
+/** Further away than this nothing can be promised. */
+const MAX_LEAD_MS = 500;
+/** Replies do not all take the same. */
+const SPARE = 1.1;
 
 /**
  * Maps times on Redis's clock to this process's monotonic clock (milliseconds of `performance.now()`).
@@ -22,6 +30,8 @@ export function createRedisClock() {
   let highMs = Number.NaN;
   let lastAtMs = Number.NaN;
   let steppedAtMs = Number.NEGATIVE_INFINITY;
+  /** How long replies took from Redis to here, the slowest of late. */
+  let slowestMs = 0;
   const toLocalMs = (redisMs: number): number => redisMs + (lowMs + highMs) / 2;
   return {
     sample(sentAtMs: number, receivedAtMs: number, redisMs: number): void {
@@ -36,7 +46,14 @@ export function createRedisClock() {
       if (high < oldLow - STEP_MS) steppedAtMs = receivedAtMs;
       lowMs = isOtherClock ? low : Math.max(low, oldLow);
       highMs = isOtherClock ? high : Math.min(high, oldHigh);
+      const delayMs = Math.min(receivedAtMs - toLocalMs(redisMs), MAX_LEAD_MS);
+      slowestMs = Math.max(delayMs, slowestMs * FADE);
     },
+    /**
+     * How far ahead of a reply a slot must lie to be of use to this process; 0 where Redis is near. Where it
+     * is far away, a slot that begins now has passed when its news arrives: no call would ever start.
+     */
+    leadMs: (): number => (slowestMs < NEAR_MS ? 0 : Math.min(MAX_LEAD_MS, slowestMs * SPARE)),
     /** NaN before the first sample. */
     toLocalMs,
     /**
@@ -58,33 +75,6 @@ export function createRedisClock() {
     /** `toLocalMs` is off by at most this, as of the last sample. NaN before the first one. */
     get uncertaintyMs(): number {
       return Math.abs(highMs - lowMs) / 2;
-    },
-  };
-}
-
-/** On one machine or in one data centre a reply comes within this: a lead would gain nothing. */
-const NEAR_MS = 4;
-/** A delay counts fully at once and fades with every reply, so that one stall does not last. */
-const FADE = 0.9;
-/** Further away than this nothing can be promised. */
-const MAX_LEAD_MS = 500;
-/** Replies do not all take the same. */
-const SPARE = 1.1;
-
-/**
- * How far ahead of the reply a slot must lie to be of use to this process. Where Redis is far away, a slot
- * that begins now has passed when its news arrives: without a lead no call would ever start.
- */
-export function createReservationLead() {
-  let slowestMs = 0;
-  return {
-    /** A reply took so long from Redis to here; NaN before the clock is known. */
-    saw(delayMs: number): void {
-      if (delayMs > 0) slowestMs = Math.max(Math.min(delayMs, MAX_LEAD_MS), slowestMs * FADE);
-    },
-    /** 0 where Redis is near. */
-    get ms(): number {
-      return slowestMs < NEAR_MS ? 0 : Math.min(MAX_LEAD_MS, slowestMs * SPARE);
     },
   };
 }

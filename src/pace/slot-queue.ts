@@ -11,12 +11,6 @@ interface Waiter {
   isAsked: boolean;
 }
 
-/** When to ask again, by the answer to a question. `isWakeable`: or when something changes. */
-interface Rest {
-  readonly ms: number;
-  readonly isWakeable: boolean;
-}
-
 export interface SlotQueueOptions {
   readonly slots: SlotClient;
   readonly watch: HoldWatch;
@@ -49,9 +43,8 @@ export class SlotQueue implements LoopDeadline {
   /** When each question was asked that has no answer yet, oldest first. */
   readonly #onTheWay: number[] = [];
   #askedAtMs = AT_ONCE;
-  /** By the newest answer nothing is to be had before. */
+  /** By the newest answer nothing is to be had before, unless something changes. */
   #restUntilMs = AT_ONCE;
-  #isRestWakeable = false;
   /** Counts what changed: the answer to an earlier question is no reason to rest. */
   #changes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -79,8 +72,8 @@ export class SlotQueue implements LoopDeadline {
       const waiter = { candidate, resolve, isAsked: false };
       if (again) queue.unshift(waiter);
       else queue.push(waiter);
-      // A rest for a hold was agreed for other classes only, and this candidate may be its proof.
-      const endsRest = this.#isRestWakeable && queue.length === 1;
+      // A rest was agreed for other classes only, and this candidate may be the proof that ends a hold.
+      const endsRest = queue.length === 1;
       if (endsRest) this.#restUntilMs = AT_ONCE;
       if (endsRest || this.#timer === undefined) this.#next();
     });
@@ -97,7 +90,7 @@ export class SlotQueue implements LoopDeadline {
 
   #changed(): void {
     this.#changes += 1;
-    if (this.#isRestWakeable) this.#restUntilMs = AT_ONCE;
+    this.#restUntilMs = AT_ONCE;
     this.#next();
   }
 
@@ -136,45 +129,47 @@ export class SlotQueue implements LoopDeadline {
     // Calls for which a question is on its way count as well: an answer on its way may put them off.
     const more = SLOT_CLASSES.filter((slotClass) => this.#waiting[slotClass].length > 1);
     const changesBefore = this.#changes;
-    let rest: Rest | undefined;
+    let restMs = 0;
     for (const waiter of asking) waiter.isAsked = true;
     try {
       const answer = await slots.ask(candidates, more);
       if (answer.epoch !== '') watch.heardOf(answer.epoch, answer.askedAtMs);
-      if (!this.#isClosed) rest = this.#handOut(answer, asking);
+      if (!this.#isClosed) restMs = this.#handOut(answer, asking);
       else if (answer.kind === 'slot') {
         await slots.giveUp(answer.slot);
         if (answer.slot.probe) await onUnusedProbe(answer.slot);
       }
-      if (rest?.isWakeable && this.#changes !== changesBefore) rest = undefined;
+      if (this.#changes !== changesBefore) restMs = 0;
     } catch (error) {
       onTrouble(error as Error);
-      rest = { ms: TROUBLE_WAIT_MS, isWakeable: false };
+      restMs = TROUBLE_WAIT_MS;
     }
     for (const waiter of asking) waiter.isAsked = false;
     this.#onTheWay.splice(this.#onTheWay.indexOf(nowMs), 1);
     // Rounded up: a timer may fire early, and asking too soon only costs a round trip.
-    this.#restUntilMs = rest === undefined || rest.ms <= 0 ? AT_ONCE : performance.now() + Math.ceil(rest.ms);
-    this.#isRestWakeable = rest?.isWakeable ?? false;
+    this.#restUntilMs = restMs === 0 ? AT_ONCE : performance.now() + Math.ceil(restMs);
     this.#next();
   }
 
-  /** Hands out what the answer grants. In one step: the answers of one write come together. */
-  #handOut(answer: SlotAnswer, asking: readonly Waiter[]): Rest | undefined {
+  /**
+   * Hands out what the answer grants, and tells after how many ms to ask again. In one step: the answers of
+   * one write come together.
+   */
+  #handOut(answer: SlotAnswer, asking: readonly Waiter[]): number {
     switch (answer.kind) {
       case 'slot':
         this.#end(asking[answer.index], answer.slot);
-        return { ms: answer.nextMs, isWakeable: false };
+        return 0;
       case 'lost':
         this.#end(asking[answer.index], 'lost');
-        return;
+        return 0;
       case 'later':
-        return { ms: answer.waitMs, isWakeable: false };
+        return answer.waitMs;
       case 'held':
-        if (this.#bringsForward(answer.wanted, asking)) return;
-        return { ms: Math.min(answer.waitMs, DEAF_POLL_MS), isWakeable: true };
+        if (answer.wanted && this.#bringsForward(answer.wanted, asking)) return 0;
+        return Math.min(answer.waitMs, DEAF_POLL_MS);
       case 'paused':
-        return { ms: DEAF_POLL_MS, isWakeable: true };
+        return DEAF_POLL_MS;
     }
   }
 

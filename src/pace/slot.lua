@@ -18,14 +18,13 @@
 --          8.. pairs       class, run: the candidates, one for each waiting class (0-3), best first. One
 --                          with the run '' has no record: it takes its slot like every other, but is never a
 --                          probe, since what it learns proves nothing about imports
--- Answers  (times in us on Redis's clock)
---   {'slot', now, epoch, index, time, isProbe, heldMs, slot number, calls/s in force,
---            us after which to ask for those who go on waiting}
---   {'later', now, epoch, wait}
---   {'held', now, epoch, wait, call record that is to be the probe, if one is}
---   {'paused', now, epoch}
---   {'lost', now, '', index}          the record is gone or another run owns it
---   {'rate', now, calls/s in force, spacing of the lowest quota}
+-- Answers  nowMicros (us on Redis's clock), epoch, and by kind
+--   slot     index, atMicros, isProbe, heldMs, number, rate (calls/s in force, as text)
+--   later    waitMs
+--   held     waitMs, wanted (the call that is to be the probe, if one is)
+--   paused
+--   lost     index                   the record is gone or another run owns it
+--   rate     rate, lowestSpacing (us by the lowest quota; both as text)
 -- Cost: O(log slots of the last second), no matter how much waits.
 -- Atomic, because a process that was frozen must not get a slot for work that another one took over: the
 --   check of the record's owner, the check of the hold and the reservation of the time are one step.
@@ -44,19 +43,19 @@ end
 readClock()
 
 local slots
-slowest, slowestAt, cutAt, nextAt, notBefore, slots, lead, leadAt, behind, behindAt, nearAt, told = unpack(redis.call(
+slowest, slowestAt, cutAt, nextAt, notBefore, slots, lead, leadAt, behind, behindAt, nearAt = unpack(redis.call(
   'HMGET', keys.pace, 'slowest', 'slowestAt', 'cutAt', 'next', 'notBefore', 'slots', 'lead', 'leadAt', 'behind', 'behindAt',
-  'nearAt', 'told'))
+  'nearAt'))
 local lowest = lowestQuota(ownSpacing, mode == 'look')
 local spacing = throttled(lowest)
 local rate = string.format('%.3f', 1000000 / spacing)
 if mode == 'rate' or mode == 'look' then
-  return { 'rate', nowMicrosText, rate, tostring(lowest) }
+  return answer('rate', { rate = rate, lowestSpacing = tostring(lowest) })
 end
 
 for i = 1, #candidates do
   if candidates[i].call and not isOwnedBy(candidates[i].call, candidates[i].run) then
-    return { 'lost', nowMicrosText, '', i - 1 }
+    return answer('lost', { index = i - 1 })
   end
 end
 local pass, refusal = passHold(mode)
@@ -69,7 +68,7 @@ local slot, isNear, stillBehind = timeOfSlot(spacing, horizon, leadMicros)
 local wait = slot - horizon - nowMicros
 if wait > 0 then
   wantAllBut()
-  return { 'later', nowMicrosText, fleet.epoch or '0', pass.isProbe and text(math.ceil(wait)) or askIn(wait, spacing) }
+  return answer('later', { waitMs = math.ceil(wait / 1000) })
 end
 
 local number = tonumber(slots or 0) + 1
@@ -83,7 +82,7 @@ if mode == 'check' then
 end
 if not index then
   wantAllBut()
-  return { 'later', nowMicrosText, fleet.epoch or '0', text(math.ceil(spacing)) }
+  return answer('later', { waitMs = math.ceil(spacing / 1000) })
 end
 
 takeSlot(slot, spacing, isNear, stillBehind, number, chosen)
@@ -99,11 +98,7 @@ end
 if mode == 'calls' and candidates[index].call then
   recordSent(candidates[index].call, slot)
 end
-local next = '0'
-if not pass.isProbe and (#candidates > 1 or moreClasses ~= '') then
-  next = askIn(slot + spacing - math.min(stillBehind, 0.25 * spacing) - horizon - nowMicros, spacing)
-end
-return {
-  'slot', nowMicrosText, fleet.epoch or '0', index - 1, text(slot), pass.isProbe and 1 or 0, fleet.heldMs or '0', number,
-  rate, next,
-}
+return answer('slot', {
+  index = index - 1, atMicros = slot, isProbe = pass.isProbe, heldMs = tonumber(fleet.heldMs or 0), number = number,
+  rate = rate,
+})

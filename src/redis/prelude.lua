@@ -14,7 +14,8 @@ local function nameKeys(...)
   end
 end
 
--- The arguments by name: ARGV[1] as JSON. `readRequest` sets it.
+-- The arguments by name: ARGV[1] as JSON. `readRequest` sets it. Answers go by name as { map = {...} }, which
+-- Redis sends flat (fieldsOf in redis/script.ts): whole numbers, texts, lists and such maps; nil is left out.
 local request
 
 local function readRequest()

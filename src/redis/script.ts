@@ -40,11 +40,12 @@ export function askScript(
   return runScript(redis, script, named, [JSON.stringify(request)]);
 }
 
-/** The names and values of a flat reply, such as HGETALL's within a script. */
-export function fieldsOf(flat: readonly string[]): Map<string, string> {
-  const fields = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] ?? '', flat[i + 1] ?? '');
-  return fields;
+/** The names and values of a flat reply: HGETALL's within a script, or those of `{ map = … }` in Lua. */
+export function fieldsOf<T = Readonly<Record<string, string>>>(reply: unknown): T {
+  const flat = reply as readonly string[];
+  const fields: Record<string, unknown> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1];
+  return fields as T;
 }
 
 /**

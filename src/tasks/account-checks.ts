@@ -31,12 +31,12 @@ export async function openAccountChecks(
   if (config.api.form === 'hosted') throw new RangeError('the hosted form has no account_check');
   const clock = createRedisClock();
   const watch = await watchHold(subscriber, keys);
-  const hold = createHoldState(redis, keys);
+  const onUnusedProbe = createHoldState(redis, keys).missed;
   const { client, signAnew } = openApi(config, readFile);
   const { batch, single } = commandPair(config.api.form);
   return new AccountChecks({
     ...{ client, watch, slotClass, signAnew, maxFailures, report, random: Math.random },
-    limiter: openLimiter({ config, redis, keys, command: 'account_check', clock, hold, watch, onTrouble }),
+    limiter: openLimiter(config, redis, keys, 'account_check', clock, { watch, onUnusedProbe, onTrouble }),
     otherSlots: [batch, single].map((command) => openSlots(config, redis, keys, command, clock)),
     overrides: config.verdicts,
   });

@@ -13,7 +13,7 @@ import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
 import { BatchSize } from '../intake/batch-size.ts';
 import { Coalescer } from '../intake/coalescer.ts';
-import { type CutCall, type CutLimits, createCallClaims } from '../intake/cut.ts';
+import type { CutCall, CutLimits } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/claim.ts';
 import { waitingUsers } from '../ledger/open-calls.ts';
 import { startEvery } from '../lifecycle/loop.ts';
@@ -34,7 +34,6 @@ const READY = { places: 12, patienceMs: 3_000 };
 interface Parts {
   readonly config: Config;
   readonly capacity: Capacity;
-  readonly id: string;
   readonly connections: Connections;
   readonly keys: Keys;
   readonly pacing: Pacing;
@@ -47,7 +46,7 @@ interface Parts {
 
 /** Starts the loops that carry events from the intake to their ends. */
 export function startCalls(parts: Parts) {
-  const { capacity, id, connections, keys, pacing, metrics } = parts;
+  const { capacity, connections, keys, pacing, metrics } = parts;
   const { batch, commands } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -70,12 +69,11 @@ export function startCalls(parts: Parts) {
     ...{ redis, keys },
     blocking: connections.intake,
     limits: cutLimits(parts),
-    processId: id,
     async place() {
       await localCalls.room();
       return admission.acquire('in hand');
     },
-    nextClaim: createCallClaims(randomUUID),
+    newRun: randomUUID,
     take: (call, release) => localCalls.take(call.record.callId, () => deliverLocal(delivery, call, release)),
     handOver: (calls) => addJobs(queues, commands, calls),
     onTrouble: trouble('cutting calls'),

@@ -61,8 +61,8 @@ export async function openPacing(
   const watch = await watchHold(connections.watch, keys);
   const hold = createHoldState(redis, keys);
   const limiterOf = (command: DeliveryCommand): CommandLimiter =>
-    openLimiter({
-      ...{ config, redis, keys, command, clock, hold, watch },
+    openLimiter(config, redis, keys, command, clock, {
+      ...{ watch, onUnusedProbe: hold.missed },
       onTrouble: connections.log.trouble('asking for call slots'),
     });
   const limiters = Object.fromEntries(commands.map((command) => [command, limiterOf(command)]));

@@ -474,14 +474,13 @@ class World {
       maxOpenCalls: 1_000,
     } as const;
     if (!localCalls) {
-      await cutCalls(this.redis, this.keys, limits, 'test');
+      await cutCalls(this.redis, this.keys, limits);
       return;
     }
     this.taken += 1;
-    const claim = { callId: `chand-${this.taken}`, run: `hand-${this.taken}` };
-    const answer = await cutCalls(this.redis, this.keys, limits, 'test', claim);
+    const answer = await cutCalls(this.redis, this.keys, limits, `hand-${this.taken}`);
     if (answer.kind === 'cut' && answer.local !== undefined)
-      this.start(claim.callId, stops, false, stops > 0, false, answer.local);
+      this.start(answer.local.record.callId, stops, false, stops > 0, false, answer.local);
   }
 
   /** Until nothing is on its way: the dead stay dead, those asleep wake up, and the API is well. */

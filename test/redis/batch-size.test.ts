@@ -81,23 +81,23 @@ async function push(count: number, ...more: string[]): Promise<void> {
 it('cut obeys the size, never above the configured one', async () => {
   await push(60);
   await redis.hset(keys.culprits, 'size', '12');
-  const cut = await cutCalls(redis, keys, limits, 'p');
+  const cut = await cutCalls(redis, keys, limits);
   expect(cut).toMatchObject({ kind: 'cut', calls: [{ users: 12 }] });
   await redis.hset(keys.culprits, 'size', '100');
-  expect(await cutCalls(redis, keys, { ...limits, maxUsers: 30 }, 'p')).toMatchObject({
+  expect(await cutCalls(redis, keys, { ...limits, maxUsers: 30 })).toMatchObject({
     calls: [{ users: 30 }],
   });
 });
 
 it('calls that go alone are cut singly, and no more of them than may stand open', async () => {
   await push(20, 'nick', 'N');
-  const alone = await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' }, 'p');
+  const alone = await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' });
   expect(alone).toMatchObject({ kind: 'cut', waiting: 15 });
   if (alone.kind !== 'cut') throw new Error('nothing was cut');
   expect(alone.calls.map(({ command, users }) => `${command} ${users}`)).toEqual(
     Array.from({ length: 5 }, () => 'account_import 1'),
   );
-  expect(await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' }, 'p')).toMatchObject({
+  expect(await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' })).toMatchObject({
     kind: 'blocked',
     by: 'open-calls',
   });
@@ -107,6 +107,6 @@ it('an empty profile is none, and of a repeated field the last counts', async ()
   await redis.xadd(keys.stream, '*', 'userId', 'a', 'nick', '', 'type', '0');
   await redis.xadd(keys.stream, '*', 'userId', 'b', 'nick', 'B', 'nick', '');
   await redis.xadd(keys.stream, '*', 'userId', 'c', 'type', '1', 'type', '0');
-  const cut = await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' }, 'p');
+  const cut = await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' });
   expect(cut).toMatchObject({ calls: [{ command: 'multiaccount_import', users: 3 }] });
 });

@@ -62,7 +62,7 @@ export function startProcess({ keys, connect }: Stage, name: string): Process {
   const process: Process = {
     name,
     cut: async (maxUsers, maxOpenCalls = 1_000) => {
-      const answer = await cutCalls(redis, keys, { ...limits, ...oldForm, maxUsers, maxOpenCalls }, name);
+      const answer = await cutCalls(redis, keys, { ...limits, ...oldForm, maxUsers, maxOpenCalls });
       return answer.kind === 'cut' ? answer.calls.length : 0;
     },
     claim: async (callId, stays) => {

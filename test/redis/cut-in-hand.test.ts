@@ -10,9 +10,8 @@ import { BATCH, limits, oldForm, SINGLE, type Stage, user, users, useStages } fr
 /** A call that the process which cuts it takes in hand: its run owns the record from the cut on, and it has no job. */
 const fresh = useStages();
 
-const claim = (number = 1) => ({ callId: `chand-${number}`, run: `run-${number}` });
-const cutBy = ({ redis, keys }: Stage, who = claim(), changed = {}): Promise<CutAnswer> =>
-  cutCalls(redis, keys, { ...limits, ...changed }, 'p1', who);
+const cutBy = ({ redis, keys }: Stage, run = 'run-1', changed = {}): Promise<CutAnswer> =>
+  cutCalls(redis, keys, { ...limits, ...changed }, run);
 
 function inHandOf(answer: CutAnswer) {
   if (answer.kind !== 'cut' || answer.local === undefined)
@@ -46,38 +45,16 @@ test('its run settles it without a claim; one that took it over meanwhile has it
     );
   expect(await settle(first.record.callId, first.run)).toMatchObject({ kind: 'settled' });
   await stage.add(...users(3, 'b'));
-  const second = inHandOf(await cutBy(stage, claim(2)));
+  const second = inHandOf(await cutBy(stage, 'run-2'));
   await stage.take(second.record.callId, 'another');
   expect(await settle(second.record.callId, second.run, second.record)).toEqual({ kind: 'lost' });
-  expect(await stage.problems()).toEqual([]);
-});
-
-test('asked again after an answer that was lost, it answers the same call and cuts no other', async () => {
-  const stage = fresh();
-  await stage.add(...users(5));
-  const once = inHandOf(await cutBy(stage, claim(), { maxUsers: 2 }));
-  const again = await cutBy(stage, claim(), { maxUsers: 2 });
-  expect(inHandOf(again).record).toEqual({ ...once.record, readAtMs: once.record.cutAtMs });
-  expect(again).toMatchObject({ waiting: 3, calls: [] });
-  expect(await stage.redis.zcard(stage.keys.open)).toBe(1);
-  expect(await stage.problems()).toEqual([]);
-});
-
-test('a name that another call has is not taken: the call is for a job', async () => {
-  const stage = fresh();
-  await stage.add(...users(4));
-  inHandOf(await cutBy(stage, claim(), { maxUsers: 2 }));
-  const other = await cutBy(stage, { ...claim(), run: 'another' }, { maxUsers: 2 });
-  expect(other.kind === 'cut' && other.local).toBe(undefined);
-  expect(other).toMatchObject({ waiting: 0, calls: [{ command: BATCH, users: 2 }] });
-  expect(await stage.redis.zcard(stage.keys.open)).toBe(2);
   expect(await stage.problems()).toEqual([]);
 });
 
 test('the single calls that are cut beside it are for jobs', async () => {
   const stage = fresh();
   await stage.add(user('ann'), user('robot1', 'type', '1'), user('bob'));
-  const answer = await cutBy(stage, claim(), oldForm);
+  const answer = await cutBy(stage, 'run-1', oldForm);
   expect(entriesOf(inHandOf(answer).record)).toHaveLength(2);
   expect(answer).toMatchObject({ calls: [{ command: SINGLE, users: 1 }] });
   const [single] = answer.kind === 'cut' ? answer.calls : [];
@@ -97,7 +74,7 @@ describe('seen from outside', () => {
     const stage = fresh();
     const queues = opened(stage);
     await stage.add(user('ann'), user('robot1', 'type', '1'));
-    const answer = await cutBy(stage, claim(), oldForm);
+    const answer = await cutBy(stage, 'run-1', oldForm);
     const { record } = inHandOf(answer);
     const single = answer.kind === 'cut' ? answer.calls.map(({ callId }) => callId) : [];
     await queues.add(SINGLE, single);

@@ -104,9 +104,6 @@ test('quiet, but within a slot of the cut before: what comes meanwhile shares a 
   await stage.add(user('bob'));
   const answer = await stage.cut(slow);
   expect(answer.kind === 'linger' && answer.dueInMs > 20_000 && answer.dueInMs <= 30_000).toBe(true);
-  // The others wait for this one no longer than it has to: it may be gone.
-  const other = await stage.cut(slow, 'other');
-  expect(other.kind === 'watched' && other.waitMs <= 30_100).toBe(true);
   // A wait that is over, a full call, the time of a slot, or a clock set back: each ends it.
   expect((await stage.cut({ ...slow, maxWaitMs: 0 })).kind).toBe('cut');
   await stage.add(...users(100));
@@ -118,53 +115,11 @@ test('quiet, but within a slot of the cut before: what comes meanwhile shares a 
   }
 });
 
-describe('the watch over lingering events', () => {
-  test('one process has it, the others are told how long', async () => {
-    const stage = fresh();
-    await stage.add(user('ann'));
-    expect((await stage.cut(busy, 'p1')).kind).toBe('linger');
-    const other = await stage.cut(busy, 'p2');
-    expect(other.kind === 'watched' && other.waitMs > 50_000 && other.waitMs <= 60_100).toBe(true);
-    // The watch is the process's own to renew.
-    expect((await stage.cut(busy, 'p1')).kind).toBe('linger');
-  });
-
-  test('another process takes it over when its time has passed', async () => {
-    const stage = fresh();
-    await stage.add(user('ann'));
-    await stage.cut(busy, 'p1');
-    await stage.redis.hset(stage.keys.cutter, 'watchUntil', (await redisNowMs(stage)) - 1);
-    expect((await stage.cut(busy, 'p2')).kind).toBe('linger');
-    expect((await stage.cut(busy, 'p1')).kind).toBe('watched');
-  });
-
-  test('a watch of another clock does not count', async () => {
-    const stage = fresh();
-    await stage.add(user('ann'));
-    await stage.cut(busy, 'p1');
-    await stage.redis.hset(stage.keys.cutter, 'watchUntil', (await redisNowMs(stage)) + 3_600_000);
-    expect((await stage.cut(busy, 'p2')).kind).toBe('linger');
-  });
-
-  test('a cut, or an empty intake, ends it', async () => {
-    const stage = fresh();
-    await stage.add(user('ann'));
-    await stage.cut(busy, 'p1');
-    expect((await stage.cut({}, 'p2')).kind).toBe('cut');
-    await stage.add(user('bob'));
-    expect((await stage.cut(busy, 'p3')).kind).toBe('linger');
-    await stage.redis.xtrim(stage.keys.stream, 'MAXLEN', 0);
-    await stage.cut(busy, 'p4');
-    await stage.add(user('cid'));
-    expect((await stage.cut(busy, 'p5')).kind).toBe('linger');
-  });
-
-  test('it holds nothing back that is due', async () => {
-    const stage = fresh();
-    await stage.add(...users(2));
-    await stage.cut(busy, 'p1');
-    expect((await stage.cut({ ...busy, maxUsers: 2 }, 'p2')).kind).toBe('cut');
-  });
+test('what lingers holds nothing back that is due by another limit', async () => {
+  const stage = fresh();
+  await stage.add(...users(2));
+  expect((await stage.cut(busy)).kind).toBe('linger');
+  expect((await stage.cut({ ...busy, maxUsers: 2 })).kind).toBe('cut');
 });
 
 describe('back-pressure', () => {

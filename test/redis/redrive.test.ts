@@ -99,7 +99,7 @@ it('moves all letters of a user into one call of class redrive, and imports the 
   expect(answer.calls).toEqual([{ callId: expect.any(String), command: 'multiaccount_import' }]);
   expect((await letter(first)).state).toBe('redriving');
   const record = await redis.hgetall(keys.callPrefix + (answer.calls[0]?.callId ?? ''));
-  const read = readRecord('', 0, new Map(Object.entries(record)));
+  const read = readRecord('', 0, record);
   expect(read.slotClass).toBe('redrive');
   expect(
     entriesOf(read)

@@ -123,3 +123,19 @@ test('what was refused long ago keeps no place, and what was just refused does',
   await wanted(2 * SPACING);
   expect((await books[0]?.ask(candidates('redrive')))?.kind).toBe('later');
 });
+
+test('what waits on keeps its place before lower classes, slot or not', async () => {
+  const { books, candidates } = await contest(1);
+  const [book] = books;
+  const first = async (classes: SlotClass[], more: SlotClass[] = []) => {
+    const answer = await book?.ask(candidates(...classes), more);
+    return answer?.kind === 'slot' ? classes[answer.index] : answer?.kind;
+  };
+  // A process with more live calls behind this one, and a retry.
+  expect(await first(['live', 'retry'], ['live'])).toBe('live');
+  // Another process has a retry only: it is the turn of the live ones.
+  expect(await first(['retry'])).toBe('later');
+  // The last live one: now it is.
+  expect(await first(['live'])).toBe('live');
+  expect(await first(['retry'])).toBe('retry');
+});

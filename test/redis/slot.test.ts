@@ -58,8 +58,8 @@ describe('when', () => {
   test('who is far away gets slots that lie ahead, and who is near fills the time before the next of them', async () => {
     const { stage, book, candidate, next, nowMicros } = desk();
     const { redis, keys } = stage;
-    const lead = { ms: 450, saw: () => undefined };
-    const far = createSlotClient(redis, keys, BATCH, createRedisClock(), SPACING, lead);
+    const clock = { ...createRedisClock(), leadMs: () => 450 };
+    const far = createSlotClient(redis, keys, BATCH, clock, SPACING);
     const one = await candidate();
     await next(-60e6);
     const beforeMicros = await nowMicros();

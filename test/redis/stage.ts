@@ -34,7 +34,7 @@ export interface Stage {
   connectBy(way: (port: number) => Promise<number>): Promise<RedisClient>;
   /** XADDs `*`, in order; answers the event IDs. */
   add(...entries: readonly (readonly (string | Buffer)[])[]): Promise<string[]>;
-  cut(changed?: Partial<CutLimits>, process?: string): Promise<CutAnswer>;
+  cut(changed?: Partial<CutLimits>): Promise<CutAnswer>;
   /** Cuts until nothing waits or nothing more may be cut. */
   cutAll(changed?: Partial<CutLimits>): Promise<CutCall[]>;
   claim(callId: string, run: string): Promise<Claim>;
@@ -80,8 +80,7 @@ function stageOf(
   connect: Stage['connect'],
   connectBy: Stage['connectBy'],
 ): Stage {
-  const cut: Stage['cut'] = (changed = {}, process = 'p1') =>
-    cutCalls(redis, keys, { ...limits, ...changed }, process);
+  const cut: Stage['cut'] = (changed = {}) => cutCalls(redis, keys, { ...limits, ...changed });
   const claim: Stage['claim'] = (callId, run) => claimRecord(redis, keys, callId, run, 64_000);
   return {
     redis,

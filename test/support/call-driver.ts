@@ -123,7 +123,7 @@ export function createCallDriver(
         eagerGapMs: 0,
         maxOpenCalls: 1_000,
       } as const;
-      const answer = await cutCalls(redis, keys, limits, 'test');
+      const answer = await cutCalls(redis, keys, limits);
       return answer.kind === 'cut' ? answer.calls : [];
     },
     async run(callId, maxAgeMs = 86_400_000) {

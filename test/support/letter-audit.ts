@@ -55,11 +55,7 @@ export async function letterProblems(redis: RedisClient, keys: Keys): Promise<st
   const redriven = new Set<string>();
   let redriveCalls = 0;
   for (const callId of await redis.zrange(keys.open, '0', '-1')) {
-    const record = readRecord(
-      callId,
-      0,
-      new Map(Object.entries(await redis.hgetall(keys.callPrefix + callId))),
-    );
+    const record = readRecord(callId, 0, await redis.hgetall(keys.callPrefix + callId));
     if (record.slotClass === 'redrive') redriveCalls++;
     for (const { eventId } of entriesOf(record))
       (record.slotClass === 'redrive' ? redriven : onTheWay).add(eventId);

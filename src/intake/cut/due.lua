@@ -1,7 +1,7 @@
 -- due: whether what waits is to be cut now. Functions for cut.lua. Back-pressure comes first. Then a call is
 -- due when it is full, when its oldest event has waited for maxWaitMs, or when the system is quiet.
 --
--- Fields of the hash cutter: watcher, watchUntil (ms), cutAt (ms).
+-- Field of the hash cutter: cutAt (ms).
 
 -- Fresh calls of a hold may pass the bound by so many.
 local MOST_FRESH = 50
@@ -57,25 +57,17 @@ local function dueWhenQuietMs(dueInMs, open, lastCutAt)
   return gapMs <= request.eagerGapMs and math.min(dueInMs, gapMs) or 0
 end
 
--- Answers nil when it is due; else what cut.lua answers. One process has the watch: it looks again in time.
+-- Answers nil when it is due; else what cut.lua answers.
 local function lingers(waiting, returned, open, maxUsers)
   if waiting >= maxUsers then
     return nil
   end
   local dueInMs = request.maxWaitMs - math.max(waitedMs(waiting, returned), 0)
-  local cutter = readFields(keys.cutter, 'watcher', 'watchUntil', 'cutAt')
   if dueInMs > 0 then
-    dueInMs = dueWhenQuietMs(dueInMs, open, cutter.cutAt)
+    dueInMs = dueWhenQuietMs(dueInMs, open, redis.call('HGET', keys.cutter, 'cutAt'))
   end
   if dueInMs <= 0 then
     return nil
   end
-  if cutter.watcher and cutter.watcher ~= request.process then
-    local watchUntil = tonumber(cutter.watchUntil)
-    if isUpcoming(watchUntil, nowMs, 2 * request.maxWaitMs + 200) then
-      return { 'watched', waiting, watchUntil - nowMs, math.ceil(dueInMs) }
-    end
-  end
-  redis.call('HSET', keys.cutter, 'watcher', request.process, 'watchUntil', text(nowMs + math.ceil(dueInMs) + 100))
-  return { 'linger', waiting, math.ceil(dueInMs) }
+  return { map = { kind = 'linger', waiting = waiting, dueInMs = math.ceil(dueInMs) } }
 end

@@ -1,13 +1,11 @@
 -- place: which call an entry goes into. Functions for cut.lua. The user '' stands for none.
 
 -- What this cut has made so far. `room`: calls that may still be opened; `here`: the call of each user that
--- this cut has seen; `claims`: owners to set, as user, callId, ...; `others`: the calls beside the one in
--- hand, each {callId, command, users}.
-local cut = { room = 0, parked = 0, here = {}, claims = {}, others = {}, entriesInHand = '' }
+-- this cut has seen; `claims`: owners to set, as user, callId, ...; `inHand`: the call that is taken in hand,
+-- if one is; `others`: the calls beside it.
+local cut = { room = 0, parked = 0, here = {}, claims = {}, others = {} }
 -- The batch call that is being filled.
 local batch = { entries = {}, users = 0, events = 0, bytes = 0, maxUsers = 0, maxBytes = 0 }
--- The run that takes the batch call in hand; '' for none.
-local inHandRun
 
 -- Only a well-formed ID can own anything (event/user-id.ts); any other entry goes along unowned and is
 -- dead-lettered by its reader.
@@ -25,20 +23,20 @@ local function seal(callId, command, entries, users, run)
   local packed = '[' .. table.concat(entries, ',') .. ']'
   sealCall(callId, command, 'live', packed, users, #entries, text(oldestMs), run)
   if run ~= '' then
-    cut.entriesInHand = packed
+    cut.inHand = { map = { callId = callId, entries = packed, users = users } }
   else
-    cut.others[#cut.others + 1] = { callId, command, users }
+    cut.others[#cut.others + 1] = { map = { callId = callId, command = command, users = users } }
   end
 end
 
 local function openBatch()
-  batch.callId = batch.callId or (inHandRun ~= '' and request.callId or newCallId())
+  batch.callId = batch.callId or newCallId()
 end
 
 local function sealBatch()
   if batch.events > 0 then
     openBatch()
-    seal(batch.callId, request.batchCommand, batch.entries, batch.users, inHandRun)
+    seal(batch.callId, request.batchCommand, batch.entries, batch.users, request.run)
     claimUsers(cut.claims)
   end
 end

@@ -19,11 +19,12 @@
 --          pageSize    entries to look at
 --          forgotten   the total `forgotten` when they were looked at (text)
 --          dryRun      counts only
--- Answers {word, number, total `forgotten`, returned, parked, in calls, entries of the tail looked at}:
+-- Answers how many were taken (returned, parked, inCalls), forgotten (the total), looked (entries of the
+-- tail), and kind:
 --   more     there are further pages
 --   again    somebody else took entries out meanwhile: begin once more with the tail
 --   done     nothing is left here
---   wire     the user's call may be on the wire for so many ms
+--   wire     the user's call may be on the wire for waitMs
 --   foreign  the user's call was written by another version
 -- Cost: O(entries of a page + parked + entries of the call).
 
@@ -35,11 +36,15 @@ readClock()
 
 local user, isDryRun, looked = request.userId, request.dryRun, request.looked
 
-local function total()
-  return redis.call('HGET', keys.books, 'forgotten') or '0'
+local took = { returned = 0, parked = 0, inCalls = 0 }
+local function answer(kind, waitMs)
+  took.kind, took.waitMs, took.looked = kind, waitMs or 0, looked
+  took.forgotten = redis.call('HGET', keys.books, 'forgotten') or '0'
+  return { map = took }
 end
-if looked > 0 and total() ~= request.forgotten then
-  return { 'again', 0, total(), 0, 0, 0, 0 }
+if looked > 0 and (redis.call('HGET', keys.books, 'forgotten') or '0') ~= request.forgotten then
+  looked = 0
+  return answer('again')
 end
 
 -- An event of a redrive ended once before, and its tally counted it then.
@@ -96,28 +101,32 @@ end
 
 local returned, isMore = takeReturnedPage()
 countEnds(returned)
+took.returned = #returned
 if isMore then
-  return { 'more', 0, total(), #returned, 0, 0, looked }
+  return answer('more')
 end
 local parked = takeParked()
 countEnds(parked)
+took.parked = #parked
 
 local callId = redis.call('HGET', keys.owners, user)
 if not callId then
-  return { 'done', 0, total(), #returned, #parked, 0, looked }
+  return answer('done')
 end
 local record = readFields(keys.callPrefix .. callId, 'v', 'entries', 'sentAt', 'command', 'class', 'users', 'events',
   'attempts', 'suspects')
 if tonumber(record.v) ~= request.format then
-  return { 'foreign', 0, total(), #returned, #parked, 0, looked }
+  return answer('foreign')
 end
 local own, others = splitEntries(record.entries)
 local waitMs = onWireMs(record)
 if waitMs > 0 then
-  return { 'wire', waitMs, total(), #returned, #parked, isDryRun and #own or 0, looked }
+  took.inCalls = isDryRun and #own or 0
+  return answer('wire', waitMs)
 end
 if not isDryRun then
   takeOutOfCall(callId, record, own, others)
 end
 countEnds(own, record.class == 'redrive')
-return { 'done', 0, total(), #returned, #parked, #own, looked }
+took.inCalls = #own
+return answer('done')

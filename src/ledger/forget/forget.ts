@@ -1,6 +1,6 @@
 import type { RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
-import { askScript, loadScript } from '../../redis/script.ts';
+import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
 const forgetScript = loadScript(import.meta.url, '../record.lua', 'forget-parts.lua', 'forget.lua');
@@ -23,7 +23,11 @@ export interface TakenOut {
   readonly waitMs: number;
 }
 
-type Reply = ['more' | 'again' | TakenOut['kind'], number, string, number, number, number, number];
+type ForgetReply = Omit<TakenOut, 'kind'> & {
+  readonly kind: 'more' | 'again' | TakenOut['kind'];
+  readonly looked: number;
+  readonly forgotten: string;
+};
 
 /**
  * Takes a user's events out of calls, parking and the front of the intake. `landingMs`: how long after its
@@ -39,16 +43,15 @@ export async function takeOut(
   let forgotten = '0';
   for (;;) {
     const request = { format: RECORD_FORMAT, looked, forgotten, pageSize: PAGE, ...options };
-    const reply = (await askScript(redis, forgetScript, keys, request)) as Reply;
-    const [word, waitMs, total, returned, parked, inCalls, lookedAt] = reply;
+    const reply = fieldsOf<ForgetReply>(await askScript(redis, forgetScript, keys, request));
+    const { kind, waitMs } = reply;
     // What is only counted is counted once more when the counting begins again.
-    if (word === 'again' && options.dryRun) taken.returned = 0;
-    taken.returned += returned;
-    taken.parked += parked;
-    taken.inCalls += inCalls;
-    looked = lookedAt;
-    forgotten = total;
-    if (word !== 'more' && word !== 'again') return { ...taken, kind: word, waitMs };
+    if (kind === 'again' && options.dryRun) taken.returned = 0;
+    taken.returned += reply.returned;
+    taken.parked += reply.parked;
+    taken.inCalls += reply.inCalls;
+    ({ looked, forgotten } = reply);
+    if (kind !== 'more' && kind !== 'again') return { ...taken, kind, waitMs };
   }
 }
 

@@ -138,7 +138,6 @@ export interface UserLetters {
 
 const MAX_USER_LETTERS = 100;
 const RESOLVED_LOOKED = 10_000;
-const RESOLVED_PAGE = 1_000;
 
 /** `inCall`: events of the user that are in a call, whose letters may be those of a redrive. */
 export async function findLetters(
@@ -151,18 +150,13 @@ export async function findLetters(
   const filter = { state: 'dead', userId, limit: MAX_USER_LETTERS + 1 } as const;
   for await (const letter of listDeadLetters(redis, keys, filter)) letters.push(letter);
   const cut = letters.length - inCall.length > MAX_USER_LETTERS;
-  let looked = 0;
-  while (looked < RESOLVED_LOOKED) {
-    const page = await redis.zrevrange(keys.deadResolved, looked, looked + RESOLVED_PAGE - 1);
-    if (page.length === 0) break;
-    looked += page.length;
-    letters.push(...(await ownLetters(redis, keys, userId, page)).slice(0, MAX_USER_LETTERS));
-  }
+  const looked = await redis.zrevrange(keys.deadResolved, 0, RESOLVED_LOOKED - 1);
+  letters.push(...(await ownLetters(redis, keys, userId, looked)));
   const known = new Map(letters.map((letter) => [letter.eventId, letter]));
   return {
     letters: [...known.values()].sort((a, b) => b.deadSince - a.deadSince),
     resolvedTotal: await redis.zcard(keys.deadResolved),
-    resolvedLooked: looked,
+    resolvedLooked: looked.length,
     cut,
   };
 }

@@ -8,8 +8,7 @@
 -- Joined with: letter-index.lua, ledger/record.lua.
 -- Request  RedriveRequest of redrive.ts, and format (of the records);
 --          maxEvents, maxBytes: of one user's letters in a call; the newest go, the others have to wait
--- Answers {state of the fleet ('', 'held' or 'paused'), {word, letters, word, letters, ...} in the order of
---   users, {callId, command, callId, command, ...}}. The words are those of redrive.ts.
+-- Answers RedriveAnswer of redrive.ts; `stopped` is left out where calls go out.
 -- Cost: O(letters of the users).
 
 nameKeys('owners', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'books', 'hold', 'deadPrefix', 'deadByTime',
@@ -77,8 +76,7 @@ local function seal(command, entries, users)
   claimUsers(claims)
   redis.call('HINCRBY', keys.books, 'redriveCalls', 1)
   redis.call('HINCRBY', keys.books, 'dead', -#entries)
-  calls[#calls + 1] = callId
-  calls[#calls + 1] = command
+  calls[#calls + 1] = { map = { callId = callId, command = command } }
 end
 
 local function sealBatch()
@@ -127,7 +125,7 @@ local function redrive(user)
     return 'busy', 0
   end
   local letters, filling = lettersOf(user), #batch.users > 0
-  local planned = #calls / 2 + (filling and 1 or 0) + ((letters.alone or not filling) and 1 or 0)
+  local planned = #calls + (filling and 1 or 0) + ((letters.alone or not filling) and 1 or 0)
   if #letters == 0 then
     return letters.left, letters.count
   elseif open + planned > request.maxOpenCalls and not request.dryRun then
@@ -140,8 +138,9 @@ end
 
 local answers = {}
 for _, user in ipairs(request.users) do
-  answers[#answers + 1], answers[#answers + 2] = redrive(user)
+  local word, letters = redrive(user)
+  answers[#answers + 1] = { map = { userId = user, word = word, letters = letters } }
 end
 sealBatch()
 local hold = readFields(keys.hold, 'held', 'paused')
-return { hold.paused and 'paused' or (hold.held and 'held' or ''), answers, calls }
+return { map = { stopped = hold.paused and 'paused' or hold.held and 'held', users = answers, calls = calls } }

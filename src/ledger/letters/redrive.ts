@@ -58,20 +58,12 @@ export async function redriveUsers(
   keys: Keys,
   request: RedriveRequest,
 ): Promise<RedriveAnswer> {
-  const reply = await askScript(redis, redriveScript, keys, {
-    format: RECORD_FORMAT,
-    maxEvents: MAX_USER_EVENTS,
-    maxBytes: MAX_RECORD_BYTES,
-    ...request,
-  });
-  const [stopped, words, calls] = reply as ['' | 'held' | 'paused', (string | number)[], string[]];
+  const limits = { format: RECORD_FORMAT, maxEvents: MAX_USER_EVENTS, maxBytes: MAX_RECORD_BYTES };
+  const reply = await askScript(redis, redriveScript, keys, { ...limits, ...request });
+  const answer = fieldsOf<{ stopped: RedriveAnswer['stopped']; users: unknown[]; calls: unknown[] }>(reply);
   return {
-    stopped: stopped === '' ? null : stopped,
-    users: request.users.map((userId, i) => ({
-      userId,
-      word: words[2 * i] as RedriveWord,
-      letters: Number(words[2 * i + 1]),
-    })),
-    calls: [...fieldsOf(calls)].map(([callId, command]) => ({ callId, command: command as ImportCommand })),
+    stopped: answer.stopped,
+    users: answer.users.map((one) => fieldsOf<RedriveAnswer['users'][number]>(one)),
+    calls: answer.calls.map((one) => fieldsOf<RedriveAnswer['calls'][number]>(one)),
   };
 }

@@ -21,8 +21,14 @@ local function othersWait()
   return false
 end
 
-local function refuse(waitMicros, wanted)
-  return nil, { 'held', nowMicrosText, fleet.epoch or '0', text(waitMicros), wanted }
+-- What slot.lua answers. Before the fleet's epoch is read it is ''.
+local function answer(kind, fields)
+  fields.kind, fields.nowMicros, fields.epoch = kind, nowMicros, fleet and (fleet.epoch or '0') or ''
+  return { map = fields }
+end
+
+local function refuse(waitMs, wanted)
+  return nil, answer('held', { waitMs = waitMs, wanted = wanted })
 end
 
 -- Whether a held fleet lets a call pass as the probe; answers as passHold.
@@ -60,7 +66,7 @@ local function passAsProbe(mode)
   -- A call that cannot give the proof waits for the change, which is told on the channel.
   local byCheck = hold.proof == 'check' or (hold.proof == 'new' and not newcomer)
   if byCheck ~= (mode == 'check') or (mode == 'calls' and not hasRecord()) then
-    return refuse(5000000)
+    return refuse(5000)
   end
   local leaseUntil, proven = tonumber(hold.probeUntil or 0), nil
   if newcomer then
@@ -70,7 +76,7 @@ local function passAsProbe(mode)
       end
     end
     if not proven then
-      return refuse(1000000, newcomer)
+      return refuse(1000, string.match(newcomer, '[^:]*$'))
     end
     leaseUntil = 0
   end
@@ -87,7 +93,7 @@ local function passAsProbe(mode)
   end
   -- Further ahead than the greatest gap: another clock wrote it.
   if isUpcoming(free, nowMs, math.max(60000, tonumber(hold.maxGapMs or 0)) + 1000) then
-    return refuse((free - nowMs) * 1000)
+    return refuse(free - nowMs)
   end
   return { isProbe = true, proven = proven, takesTurns = takesTurns, isTurnOfMany = isTurnOfMany }
 end
@@ -97,13 +103,13 @@ end
 local function passHold(mode)
   fleet = readFields(keys.hold, 'epoch', 'held', 'paused', 'heldMs')
   if fleet.paused then
-    return nil, { 'paused', nowMicrosText, fleet.epoch or '0' }
+    return nil, answer('paused', {})
   end
   if fleet.held then
     return passAsProbe(mode)
   end
   if mode == 'check' then
-    return refuse(5000000)
+    return refuse(5000)
   end
   return { isProbe = false }
 end

@@ -1,10 +1,7 @@
--- turns: which class gets the slot, and when the others ask again. Functions for slot.lua; they need
--- keys.pace, the clock and the candidates.
+-- turns: which class gets the slot. Functions for slot.lua; they need keys.pace, the clock and candidates.
 --
 -- Fields of pace:<command>: turn:<class> (number of its last slot), want:<class> (us: when a call of the
--- class last went on waiting), told (us: until when a process was told to ask again at a time of its own).
-
-local told
+-- class last went on waiting).
 
 -- A class that goes on waiting is remembered for a moment: a lower class elsewhere does not take its place.
 local function want(class)
@@ -57,19 +54,4 @@ local function chooseProbe(pass, mine)
   end
   local turn = pass.takesTurns and 0 or tonumber(hold.probes or 0)
   return present[turn % math.max(1, #present) + 1] or 3
-end
-
--- When to ask for a slot that comes within reach in so many us. Processes that wait are told times that lie a
--- spacing apart: at the same time all would ask, and all but one in vain. None is told to wait while a slot
--- could be had, nor so long that what is reserved ahead runs out: a process that stays away costs nothing.
-local function askIn(reach, spacing)
-  if reach <= 0 then
-    return '0'
-  end
-  local at, taken, ahead = nowMicros + reach, tonumber(told or 0), request.slotsAhead
-  if taken > nowMicros and taken < at + ahead * spacing then
-    at = math.min(math.max(at, taken + spacing), at + (ahead - 1) * spacing)
-  end
-  redis.call('HSET', keys.pace, 'told', text(at))
-  return text(math.ceil(at - nowMicros))
 end

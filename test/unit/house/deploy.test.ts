@@ -9,13 +9,21 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 test('files for deployments name the version of the package', () => {
-  const files = readdirSync(join(root, 'deploy')).filter((name) => /\.(yaml|service)$/.test(name));
-  const named = files.flatMap((name) =>
-    [...readFileSync(join(root, 'deploy', name), 'utf8').matchAll(/im-account-sync[:-](\d+\.\d+\.\d+)/g)].map(
-      ([, found]) => `${name}: ${found}`,
-    ),
-  );
-  expect(named).toEqual([`imsync.service: ${version}`, `kubernetes.yaml: ${version}`]);
+  const named = readdirSync(join(root, 'deploy'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(yaml|service)$/.test(name))
+    .sort()
+    .flatMap((name) =>
+      [
+        ...readFileSync(join(root, 'deploy', name), 'utf8').matchAll(
+          /(?:im-account-sync[:-]|newTag: )(\d+\.\d+\.\d+)/g,
+        ),
+      ].map(([, found]) => `${name}: ${found}`),
+    );
+  expect(named).toEqual([
+    `imsync.service: ${version}`,
+    `kustomize/base/deployment.yaml: ${version}`,
+    `kustomize/overlays/production/kustomization.yaml: ${version}`,
+  ]);
   expect(readFileSync(join(root, 'CHANGELOG.md'), 'utf8')).toContain(`\n## ${version} - `);
 });
 

@@ -9,18 +9,18 @@ const attempt = (at: number) => ({
 });
 
 it('reads a record as scripts write it', () => {
-  const fields = new Map([
-    ['v', '1'],
-    ['command', 'multiaccount_import'],
-    ['class', 'redrive'],
-    ['cutAt', '100'],
-    ['entries', '[["5-0","userId","a"],["6-0","userId","b","nick","B"]]'],
-    ['tries', '2'],
-    ['attempts', JSON.stringify([attempt(7)])],
-    ['sentAt', '9'],
-    ['firstSentAt', '8'],
-    ['heldMsAtFirst', '3'],
-  ]);
+  const fields = {
+    v: '1',
+    command: 'multiaccount_import',
+    class: 'redrive',
+    cutAt: '100',
+    entries: '[["5-0","userId","a"],["6-0","userId","b","nick","B"]]',
+    tries: '2',
+    attempts: JSON.stringify([attempt(7)]),
+    sentAt: '9',
+    firstSentAt: '8',
+    heldMsAtFirst: '3',
+  };
   const record = readRecord('c1', 50, fields);
   expect(entriesOf(record)).toEqual([
     { eventId: '5-0', fields: ['userId', 'a'] },
@@ -41,17 +41,14 @@ it('reads a record as scripts write it', () => {
 });
 
 it('a fresh record has no history, and one without entries is none', () => {
-  const fresh = new Map([
-    ['command', 'account_import'],
-    ['entries', '[]'],
-  ]);
+  const fresh = { command: 'account_import', entries: '[]' };
   expect(readRecord('c1', 0, fresh)).toMatchObject({
     slotClass: 'live',
     tries: 0,
     attempts: [],
     sentAtMs: 0,
   });
-  expect(() => entriesOf(readRecord('c1', 0, new Map()))).toThrow();
+  expect(() => entriesOf(readRecord('c1', 0, {}))).toThrow();
 });
 
 it('entries come back as they were packed', () => {
@@ -64,8 +61,7 @@ it('entries come back as they were packed', () => {
   fc.assert(
     fc.property(entries, (list) => {
       const raws = list.map(({ eventId, fields }) => ({ eventId, fields: fields.flat() }));
-      const fields = new Map([['entries', packEntries(raws)]]);
-      expect(entriesOf(readRecord('c', 0, fields))).toEqual(raws);
+      expect(entriesOf(readRecord('c', 0, { entries: packEntries(raws) }))).toEqual(raws);
     }),
   );
 });

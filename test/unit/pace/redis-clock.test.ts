@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createRedisClock, createReservationLead } from '../../../src/pace/redis-clock.ts';
+import { createRedisClock } from '../../../src/pace/redis-clock.ts';
 
 const DRIFT = 500e-6;
 
@@ -144,26 +144,31 @@ it('learns nothing false from a reply that is told late', () => {
 });
 
 describe('the lead of a reservation', () => {
+  /** Replies that took so long, of a Redis whose clock is known. */
+  const leadAfter = (...delaysMs: number[]): number => {
+    const clock = createRedisClock();
+    let nowMs = 0;
+    clock.sample(nowMs, nowMs, nowMs);
+    for (const delayMs of delaysMs) {
+      clock.sample(nowMs, nowMs + delayMs, nowMs);
+      nowMs += delayMs;
+    }
+    return clock.leadMs();
+  };
+
   it('is none where Redis is near, and before anything is known', () => {
-    const lead = createReservationLead();
-    expect(lead.ms).toBe(0);
-    lead.saw(Number.NaN);
-    for (const delayMs of [0.1, 3.9, 0.2]) lead.saw(delayMs);
-    expect(lead.ms).toBe(0);
+    expect(createRedisClock().leadMs()).toBe(0);
+    expect(leadAfter(0.1, 3.9, 0.2)).toBe(0);
   });
 
   it('is a little more than the slowest reply of late', () => {
-    const lead = createReservationLead();
-    for (const delayMs of [40, 80, 60]) lead.saw(delayMs);
-    expect(lead.ms).toBeGreaterThan(75);
-    expect(lead.ms).toBeLessThan(90);
+    const leadMs = leadAfter(40, 80, 60);
+    expect(leadMs).toBeGreaterThan(75);
+    expect(leadMs).toBeLessThan(90);
   });
 
   it('forgets a stall, and what is no distance any more', () => {
-    const lead = createReservationLead();
-    lead.saw(60_000);
-    expect(lead.ms).toBe(500);
-    for (let i = 0; i < 60; i++) lead.saw(1);
-    expect(lead.ms).toBe(0);
+    expect(leadAfter(60_000)).toBe(500);
+    expect(leadAfter(60_000, ...Array.from({ length: 60 }, () => 1))).toBe(0);
   });
 });

@@ -38,7 +38,7 @@ describe('the deadline of a slot queue', () => {
   });
 
   it('is due when a long rest is over, not before', async () => {
-    const slotQueue = dispenserWith(async () => ({ kind: 'held', waitMs: 4_000, wanted: '' }));
+    const slotQueue = dispenserWith(async () => ({ kind: 'held', waitMs: 4_000 }));
     const taken = slotQueue.take(candidate);
     await new Promise((resolve) => setImmediate(resolve));
     expect(stuckAfter(slotQueue, 33_000)).toEqual([]);

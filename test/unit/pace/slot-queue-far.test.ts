@@ -59,7 +59,7 @@ const slot = (number: string): Slot => ({
   ...{ atLocalMs: 0, atRedisMs: 0, epoch: '', probe: false, heldMs: 0, number, ratePerSecond: 99 },
 });
 const granted = (number: string, index = 0): SlotAnswer => ({
-  ...{ kind: 'slot', index, nextMs: 0, slot: slot(number) },
+  ...{ kind: 'slot', index, slot: slot(number) },
 });
 
 test('while an answer is long in coming others are asked for, each once', async () => {
@@ -133,13 +133,13 @@ test('the call that is wanted as the probe is asked for at once if the answer di
   take('a');
   take('b');
   await eventually('two questions', () => questions.length === 2);
-  questions[0]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  questions[0]?.answer({ kind: 'held', waitMs: 3_600_000 });
   questions[1]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: 'a' });
   await eventually('the wanted one is asked for, then the other', () => questions.length === 4);
   expect(questions[2]?.callIds).toEqual(['a']);
   // It has asked, in vain: no ground to ask again.
   questions[2]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: 'a' });
-  questions[3]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  questions[3]?.answer({ kind: 'held', waitMs: 3_600_000 });
   await eventually('it rests', () => (slotQueue.dueMs ?? 0) > performance.now() + 4_000);
   expect(questions).toHaveLength(4);
 });
@@ -174,9 +174,9 @@ test('a rest for a hold ends for what changed since the question was asked', asy
   const { slotQueue, watch, questions, take } = farRedis();
   take('a');
   watch.told('1');
-  questions[0]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  questions[0]?.answer({ kind: 'held', waitMs: 3_600_000 });
   await eventually('asked again at once', () => questions.length === 2);
-  questions[1]?.answer({ kind: 'held', waitMs: 3_600_000, wanted: '' });
+  questions[1]?.answer({ kind: 'held', waitMs: 3_600_000 });
   await eventually('it rests', () => (slotQueue.dueMs ?? 0) > performance.now() + 4_000);
   // One of another class may be the proof.
   take('new', 'redrive');
