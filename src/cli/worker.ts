@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
+import { readReceivers } from '../config/receivers.ts';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog } from '../logging/log.ts';
@@ -29,6 +30,7 @@ export function workerCommand(): Command {
       const { config } = loadForCommand(command);
       requireForWorker(config);
       readSecrets(config, readTextFile);
+      readReceivers(config, readTextFile);
       const version = command.parent?.version() ?? '';
       const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
       // The log handles its own errors. Other output may be lost; it must not end the worker.
