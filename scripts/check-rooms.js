@@ -29,7 +29,8 @@ const rooms = [
     'intake',
     'delivery',
   ],
-  ...['logging', 'tasks', 'ops', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts', 'demo', 'cli'],
+  ...['logging', 'tasks', 'ops', 'notices', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts'],
+  ...['demo', 'cli'],
 ];
 /** A component beside `src/`, and the name under which package.json lets `src/` import it. */
 const simulator = { home: 'simulator', specifier: '#simulator' };

@@ -12,6 +12,7 @@ import { type Environment, startTracing, wantsTraces } from './tracing/start-tra
 import { startCalls } from './worker/calls.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
+import { startNotices } from './worker/notices.ts';
 import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
 import { openServers } from './worker/servers.ts';
 
@@ -83,7 +84,8 @@ export async function startWorker(options: {
     intakeUrl: intake?.url,
     clockIsAhead: api.clockIsAhead,
   });
-  ops.started(calls.loops);
+  const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
+  ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);
   log.info(
     {
@@ -102,7 +104,7 @@ export async function startWorker(options: {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([changeLogs.close(), calls.close(), intake?.close()]);
+    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close()]);
     api.client.close();
     await servers.close();
     await connections.close();

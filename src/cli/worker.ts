@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { refuseOn } from '../config/config.ts';
+import { readReceivers } from '../config/receivers.ts';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog } from '../logging/log.ts';
@@ -32,6 +33,7 @@ export function workerCommand(): Command {
       requireForWorker(config);
       readSecrets(config, readTextFile);
       refuseOn(tracingProblems(process.env));
+      readReceivers(config, readTextFile);
       const version = command.parent?.version() ?? '';
       const { log, droppedLines } = createStandardLog(
         config.log.level,

@@ -1,6 +1,7 @@
 import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
 import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
+import { readReceivers } from '../config/receivers.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets, type Secrets } from '../config/secrets.ts';
 import { quotasOf } from '../pace/budget.ts';
@@ -10,12 +11,20 @@ import { redisSettings } from '../redis/settings.ts';
 import { apiFindings, apiSkipped, probeApi, userSigFinding } from './api-findings.ts';
 import { type Finding, ok, skipped, wrong } from './finding.ts';
 import { examineFleet, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
+import { examineNotices } from './notice-findings.ts';
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
 const REACH_MS = 3_000;
 
-/** Checks all that a worker with these settings depends on. Changes nothing, rejects for no problem. */
-export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
+/**
+ * Checks all that a worker with these settings depends on. Changes nothing, rejects for no problem.
+ * `sendTestNotice`: the receivers of notices get a message.
+ */
+export async function examine(
+  config: Config,
+  readFile: ReadFile,
+  sendTestNotice: boolean,
+): Promise<Finding[]> {
   const [secrets, problems] = settingsProblems(config, readFile);
   const redis = openedRedis(config, readFile);
   try {
@@ -23,6 +32,7 @@ export async function examine(config: Config, readFile: ReadFile): Promise<Findi
       ...configurationFindings(config, problems),
       ...(await examineRedis(config, redis)),
       ...(await examineApi(config, readFile, secrets, redis)),
+      ...(await examineNotices(config, readFile, sendTestNotice)),
       ...quotaFindings(quotasOf(config)),
       planHint(),
     ];
@@ -56,7 +66,8 @@ function configurationProblem(problem: string): Finding {
 function settingsProblems(config: Config, readFile: ReadFile): [Secrets | undefined, string[]] {
   const [, incomplete] = attempt(() => requireForWorker(config));
   const [secrets, unread] = attempt(() => readSecrets(config, readFile));
-  const problems = [...incomplete, ...unread];
+  const [, unknown] = attempt(() => readReceivers(config, readFile));
+  const problems = [...incomplete, ...unread, ...unknown];
   return [problems.length === 0 ? secrets : undefined, problems];
 }
 

@@ -9,7 +9,7 @@ type Hold = FleetState['hold'];
 type Pause = FleetState['pause'];
 
 /** What an operator can do about a hold, by its kind. */
-const ADVICE: Readonly<Record<string, string>> = {
+export const HOLD_ADVICE: Readonly<Record<string, string>> = {
   credentials:
     'Check IMSYNC_SDK_SECRET_KEY, IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe.',
   region: "The SDKAppID is not known there: check IMSYNC_SDK_APP_ID and IMSYNC_REGION, the app's home.",
@@ -59,7 +59,7 @@ function logHoldChange(log: Logger, before: Hold, now: Hold, waiting: number, no
     const { kind, errorCode, errorInfo, since } = now;
     log.error(
       { kind, errorCode, errorInfo, since: iso(since), waiting },
-      `all calls are held, events are kept: ${kind}. ${ADVICE[kind] ?? ''} Probes find the recovery by themselves`,
+      `all calls are held, events are kept: ${kind}. ${HOLD_ADVICE[kind] ?? ''} Probes find the recovery by themselves`,
     );
   }
   if (now === null && before !== null) {

@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
+import { within } from '../../lifecycle/wait.ts';
 import type { Backfill } from '../../tasks/backfill/connect.ts';
 import {
   type Checkpoint,
@@ -12,6 +14,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from '../../tasks/backfill/import-files.ts';
+import { type EndedImport, noteImport } from '../../tasks/backfill/import-history.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
 import {
   awaitTally,
@@ -25,6 +28,8 @@ import { CliError, EXIT } from '../fail.ts';
 import { countedLines, duration, grouped, type NamedCount, printResult } from '../format.ts';
 import { openedText, type RowsFlags, type RowsRun, rejectShape, rulesOf, withRows } from './rows-input.ts';
 import { type StallReporter, withBackfill } from './with-backfill.ts';
+
+const HISTORY_MS = 2_000;
 
 export interface ImportFlags extends RowsFlags {
   readonly update?: boolean;
@@ -147,6 +152,14 @@ async function addAndWait(
   await openTally(redis, keys, from.tally);
   let ended = 0;
   stalls.watch(hold, () => job.at.counts.rows + ended);
+  const noteEnd = async (state: EndedImport['state']): Promise<void> => {
+    const { counts, tally } = job.at;
+    const noted = noteImport(redis, keys, { file: basename(job.file), state, counts, tally });
+    // The import itself needs no history: it ends as it would without one.
+    await within(noted, HISTORY_MS, 'Redis does not answer').catch(({ message }: Error) =>
+      progress.say(`The end of this import could not be recorded, and is told in no notice: ${message}`),
+    );
+  };
   job.at = await importRows({
     rows: watched.rows(),
     rules: rulesOf(config, flags),
@@ -163,7 +176,11 @@ async function addAndWait(
       progress.show({ rows: checkpoint.rows, estimatedRows: watched.estimatedRows(), words });
     },
     signal,
+  }).catch(async (error: unknown) => {
+    await noteEnd('failed');
+    throw error;
   });
+  await noteEnd(signal.aborted ? 'interrupted' : 'done');
   if (!flags.wait) return undefined;
   if (signal.aborted) return readTally(redis, keys, from.tally);
   progress.say('All rows are added. Waiting for the workers to import them.');
