@@ -35,7 +35,7 @@ export async function noteImport(redis: RedisClient, keys: Keys, ended: EndedImp
 export async function importsAfter(redis: RedisClient, keys: Keys, id: string): Promise<NotedImport[]> {
   const notes = await redis.xrange(keys.imports, `(${id}`, '+', 'COUNT', KEPT);
   return notes.map(([noteId, fields]) => ({
-    ...(JSON.parse(fieldsOf(fields).get('import') ?? '{}') as EndedImport),
+    ...(JSON.parse(fieldsOf(fields).import ?? '{}') as EndedImport),
     id: noteId,
     endedAt: Number.parseInt(noteId, 10),
   }));
