@@ -18,7 +18,6 @@ const rooms = [
     'config',
     'lifecycle',
     'event',
-    'tracing',
     'im',
     'redis',
     'producer',
@@ -29,8 +28,7 @@ const rooms = [
     'intake',
     'delivery',
   ],
-  ...['logging', 'tasks', 'ops', 'notices', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts'],
-  ...['demo', 'cli'],
+  ...['logging', 'tasks', 'ops', 'notices', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts', 'cli'],
 ];
 /** A component beside `src/`, and the name under which package.json lets `src/` import it. */
 const simulator = { home: 'simulator', specifier: '#simulator' };

@@ -17,7 +17,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import('./cli/config.ts')).configCommand(),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(),
   simulate: async () => (await import('#simulator')).simulateCommand(),
-  demo: async () => (await import('./cli/demo.ts')).demoCommand(),
+  demo: async () => (await import('./cli/demo/demo.ts')).demoCommand(),
 };
 
 /** A verb closes its connections within this time. A sentinel that does not answer takes longest. */

@@ -62,6 +62,11 @@ export function answerText({ errorCode, httpStatus }: AnswerCode): string {
   return errorCode === 0 ? `HTTP ${httpStatus || 'none'}` : String(errorCode);
 }
 
+/** Why an event is dead: rejected 70399 */
+export function reasonText({ reason, errorCode }: { reason: string; errorCode: number }): string {
+  return errorCode === 0 ? reason : `${reason} ${errorCode}`;
+}
+
 export function attemptText(attempt: AnswerCode & { readonly at: number; readonly command: string }): string {
   return `${isoTime(attempt.at)}  ${attempt.command}  ${answerText(attempt)}`;
 }

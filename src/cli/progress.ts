@@ -1,7 +1,7 @@
-import { MultiBar, type SingleBar } from 'cli-progress';
+import { clearLine, cursorTo } from 'node:readline';
 import { duration, grouped } from './format.ts';
 
-/** Progress on standard error: one line that is redrawn on a terminal, otherwise a line at intervals. */
+/** Progress of a verb: one line that is redrawn on a terminal, otherwise a line at intervals. */
 export interface Progress {
   /** `share`: how much is done, from 0 to 1. A terminal shows it as a bar; undefined shows no bar. */
   show(text: string, share?: number): void;
@@ -10,91 +10,73 @@ export interface Progress {
   end(): void;
 }
 
-/** `lineEveryMs`: the interval of the lines where standard error is no terminal. */
-export function startProgress(lineEveryMs: number): Progress {
-  return process.stderr.isTTY === true ? startBar() : startLines(lineEveryMs);
-}
+const REDRAW_EVERY_MS = 200;
 
-function startBar(): Progress {
-  const bars = new MultiBar({
-    format: (_options, { progress }, { text, hasBar }: { text: string; hasBar: boolean }) =>
-      `${hasBar ? `${bar(progress)} ` : ''}${text}`.slice(
-        0,
-        Math.max(20, (process.stderr.columns ?? 80) - 1),
-      ),
-    stream: process.stderr,
-    hideCursor: true,
-    clearOnComplete: true,
-    fps: 5,
-    // The verb handles signals itself.
-    gracefulExit: false,
-  });
-  let single: SingleBar | undefined;
+/** `lineEveryMs`: the interval of the lines where `stream` is no terminal. */
+export function startProgress(lineEveryMs: number, stream: NodeJS.WriteStream = process.stderr): Progress {
+  const isTerminal = stream.isTTY === true;
+  let shownMs = isTerminal ? Number.NEGATIVE_INFINITY : performance.now();
+  const clear = (): void => {
+    if (!isTerminal) return;
+    cursorTo(stream, 0);
+    clearLine(stream, 0);
+  };
   return {
     show(text, share) {
-      const payload = { text, hasBar: share !== undefined };
-      single ??= bars.create(1, 0, payload);
-      single.update(share ?? 0, payload);
+      const nowMs = performance.now();
+      if (nowMs - shownMs < (isTerminal ? REDRAW_EVERY_MS : lineEveryMs)) return;
+      shownMs = nowMs;
+      clear();
+      // A wrapped line would take two rows, of which only one is cleared.
+      const line = `${share === undefined ? '' : `${bar(share)} `}${text}`;
+      stream.write(isTerminal ? line.slice(0, Math.max(20, stream.columns - 1)) : `${text}\n`);
     },
     say(text) {
-      if (single === undefined) process.stderr.write(`${text}\n`);
-      else bars.log(`${text}\n`);
+      clear();
+      stream.write(`${text}\n`);
     },
-    end: () => bars.stop(),
-  };
-}
-
-function startLines(everyMs: number): Progress {
-  let lastMs = performance.now();
-  return {
-    show(text) {
-      const nowMs = performance.now();
-      if (nowMs - lastMs < everyMs) return;
-      lastMs = nowMs;
-      process.stderr.write(`${text}\n`);
-    },
-    say: (text) => void process.stderr.write(`${text}\n`),
-    end() {},
+    end: clear,
   };
 }
 
 function bar(share: number): string {
-  const full = Math.round(20 * Math.min(1, Math.max(0, share)));
-  return `[${'#'.repeat(full)}${'-'.repeat(20 - full)}]`;
-}
-
-/** How far a verb has come in its file. */
-export interface RowsState {
-  /** Rows that are done, with those of earlier runs. */
-  readonly rows: number;
-  /** An estimate of all rows; undefined where the size of the input is not known. */
-  readonly estimatedRows: number | undefined;
-  /** What happened to the rows, in a few words. */
-  readonly words: string;
-}
-
-/** Progress with rows per second and the time left. */
-export interface RowsProgress extends Pick<Progress, 'say' | 'end'> {
-  show(state: RowsState): void;
+  return `[${'#'.repeat(Math.round(20 * share)).padEnd(20, '-')}]`;
 }
 
 const ROWS_LINE_EVERY_MS = 10_000;
 const RATE_WINDOW_MS = 30_000;
 
-export function startRowsProgress(verb: string): RowsProgress {
+/** Progress of a verb that reads a file, with rows per second and the time left. */
+export interface RowsProgress extends Pick<Progress, 'say' | 'end'> {
+  /** Why nothing is done at present, in a few words; '' while something is. */
+  obstacle: string;
+  /** `rows`: how many are done, with those of earlier runs. `words`: what happened to them. */
+  show(rows: number, words: string): void;
+  /** What was shown last. It changes whenever something is done. */
+  shown(): string;
+}
+
+/** `estimatedRows`: an estimate of all rows; undefined where the size of the input is not known. */
+export function startRowsProgress(verb: string, estimatedRows: () => number | undefined): RowsProgress {
   const rate = createRate();
   const { show, say, end } = startProgress(ROWS_LINE_EVERY_MS);
   // A terminal shows the command above the bar.
   const prefix = process.stderr.isTTY === true ? '' : `${verb}: `;
-  return {
-    show(state) {
-      const total = state.estimatedRows ?? 0;
-      const text = rowsText(state, rate(state.rows, performance.now()));
-      show(`${prefix}${text}`, total === 0 ? 0 : state.rows / Math.max(total, state.rows));
+  let shown = '';
+  const progress: RowsProgress = {
+    obstacle: '',
+    show(rows, words) {
+      shown = `${rows} ${words}`;
+      const total = estimatedRows();
+      const text = `${prefix}${rowsText(rows, total, rate(rows, performance.now()))}, ${words}`;
+      const { obstacle } = progress;
+      show(obstacle === '' ? text : `${text}, ${obstacle}`, total && rows / Math.max(total, rows));
     },
+    shown: () => shown,
     say,
     end,
   };
+  return progress;
 }
 
 /** Rows per second over the last half minute, from the first call on: earlier runs do not count. */
@@ -111,18 +93,11 @@ export function createRate(): (rows: number, nowMs: number) => number {
   };
 }
 
-export function rowsText({ rows, estimatedRows, words }: RowsState, perSecond: number): string {
-  const parts = [
-    estimatedRows === undefined
-      ? `${grouped(rows)} rows`
-      : `${percent(rows, estimatedRows)} of about ${grouped(Math.max(rows, estimatedRows))} rows`,
-    `${grouped(Math.round(perSecond))}/s`,
-  ];
-  if (estimatedRows !== undefined && perSecond > 0)
-    parts.push(`${duration((estimatedRows - rows) / perSecond)} left`);
-  return [...parts, words].join(', ');
-}
-
-function percent(part: number, whole: number): string {
-  return whole <= 0 ? '0 %' : `${Math.min(100, Math.floor((100 * part) / whole))} %`;
+export function rowsText(rows: number, estimatedRows: number | undefined, perSecond: number): string {
+  const speed = `${grouped(Math.round(perSecond))}/s`;
+  if (estimatedRows === undefined) return `${grouped(rows)} rows, ${speed}`;
+  const total = Math.max(rows, estimatedRows);
+  const percent = Math.floor((100 * rows) / Math.max(1, total));
+  const left = perSecond > 0 ? `, ${duration((total - rows) / perSecond)} left` : '';
+  return `${percent} % of about ${grouped(total)} rows, ${speed}${left}`;
 }

@@ -1,9 +1,18 @@
 import { createInterface } from 'node:readline/promises';
+import { CliError, EXIT } from './fail.ts';
 
 /** What a person at the terminal can do: confirm a question, and interrupt a long verb. */
 
-/** Asks on the terminal. Any answer except yes means no, and so does the end of the input. */
-export async function isConfirmed(question: string): Promise<boolean> {
+/**
+ * Asks on the terminal. Any answer except yes means no, and so does the end of the input. Throws a usage
+ * error that begins with `verb` and ends with `otherwise` when there is no terminal.
+ */
+export async function isConfirmed(question: string, verb: string, otherwise: string): Promise<boolean> {
+  if (!process.stdin.isTTY)
+    throw new CliError(
+      EXIT.usage,
+      `${verb} asks for confirmation, and there is no terminal to ask on. Add --yes to confirm${otherwise}`,
+    );
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await Promise.race([
@@ -16,20 +25,13 @@ export async function isConfirmed(question: string): Promise<boolean> {
   }
 }
 
-export interface Interruption {
-  readonly signal: AbortSignal;
-  /** The exit code that a shell expects: 130 after Ctrl-C. Undefined until a signal comes. */
-  readonly exitCode: number | undefined;
-  release(): void;
-}
-
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * The first signal calls `onFirst` and aborts. The second one ends the process at once. SIGHUP never counts
  * as the second: a terminal that is closed sends it twice.
  */
-export function onInterrupt(onFirst: () => void = () => undefined): Interruption {
+export function onInterrupt(onFirst: () => void = () => undefined) {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const handle = (name: NodeJS.Signals, number: number): void => {
@@ -42,10 +44,11 @@ export function onInterrupt(onFirst: () => void = () => undefined): Interruption
   for (const name of SIGNALS) process.on(name, handle);
   return {
     signal: controller.signal,
-    get exitCode() {
+    /** The exit code that a shell expects: 130 after Ctrl-C. Undefined until a signal comes. */
+    get exitCode(): number | undefined {
       return exitCode;
     },
-    release() {
+    release(): void {
       for (const name of SIGNALS) process.off(name, handle);
     },
   };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { refuseOn } from '../config/config.ts';
@@ -35,32 +36,28 @@ export function workerCommand(): Command {
       refuseOn(tracingProblems(process.env));
       readReceivers(config, readTextFile);
       const version = command.parent?.version() ?? '';
-      const { log, droppedLines } = createStandardLog(
-        config.log.level,
-        { pid: process.pid },
-        wantsTraces(process.env),
-      );
+      const isTraced = wantsTraces(process.env);
+      const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid }, isTraced);
       // The log handles its own errors. Other output may be lost; it must not end the worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
-      let started = false;
       const signalled = firstSignal();
-      // A worker that is stopped while it waits for Redis has nothing to finish, so it does not wait longer.
-      void signalled.then((signal) => {
-        const endUnstarted = (): void => {
-          if (started) return;
-          log.info({ signal }, 'signal received before the start was complete; no work was begun');
-          process.exit(EXIT.done);
-        };
-        setTimeout(endUnstarted, START_GRACE_MS).unref();
-      });
-      const worker = await startWorker({
+      const starting = startWorker({
         ...{ config, readFile: readTextFile, version, log, droppedLines },
         env: process.env,
-      }).catch((error: unknown) => {
+      });
+      // A worker that is stopped while it waits for Redis has nothing to finish, so it does not wait longer.
+      const stoppedEarly = signalled.then(() => sleep(START_GRACE_MS));
+      const worker = await Promise.race([starting, stoppedEarly]).catch((error: unknown) => {
         if (error instanceof OutOfReachError) throw new CliError(EXIT.outOfReach, error.message);
         throw error;
       });
-      started = true;
+      if (worker === undefined) {
+        log.info(
+          { signal: await signalled },
+          'signal received before the start was complete; no work was begun',
+        );
+        process.exit(EXIT.done);
+      }
       const signal = await signalled;
       log.info({ signal }, 'signal received');
       for (const again of ['SIGTERM', 'SIGINT']) process.once(again, () => process.exit(EXIT.failed));

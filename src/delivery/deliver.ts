@@ -51,7 +51,7 @@ async function takeRecord(options: DeliveryOptions, callId: string, release: Rel
     case 'gone':
       return { kind: 'finished' };
     case 'foreign':
-      options.report.foreign(callId, claim.format);
+      // The sweep says in the log how many there are.
       return { kind: 'later', delayMs: FOREIGN_WAIT_MS };
     case 'early':
       return { kind: 'later', delayMs: claim.waitMs };

@@ -40,7 +40,6 @@ export interface DeliveryReport extends BreakerEvents {
   called(call: CallReport): void;
   gaveUp(command: DeliveryCommand, lateMs: number): void;
   settled(callId: string, settlement: Settlement, settled: Settled): void;
-  foreign(callId: string, format: string): void;
 }
 
 export interface CallReport {
@@ -78,6 +77,5 @@ export function allOf(reports: readonly DeliveryReport[], onTrouble: (error: Err
     gaveUp: (...told) => each((report) => report.gaveUp(...told)),
     settled: (...told) => each((report) => report.settled(...told)),
     throttled: (...told) => each((report) => report.throttled(...told)),
-    foreign: (...told) => each((report) => report.foreign(...told)),
   };
 }

@@ -1,26 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Config, ReadFile } from '../config/config.ts';
 import { withoutPassword } from '../config/mask.ts';
-import type { Answer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import { hostsOf, openApi, REGIONS } from '../im/open-api.ts';
 import { readUserSig } from '../im/signer.ts';
-import type { HoldKind } from '../im/verdict-rows.ts';
-import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { verdictOf } from '../im/verdicts.ts';
 import { waitUntil } from '../lifecycle/wait.ts';
+import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import { openSlots } from '../pace/open-limiter.ts';
 import { withoutRecord } from '../pace/slot.ts';
 import { type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
+import { clockFinding, duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
-interface ApiProbe {
-  readonly answer: Answer;
-  readonly verdict: Verdict;
-  readonly roundTripMs: number;
-  /** The API's clock less ours, within a second or so. Undefined when the answer had no Date header. */
-  readonly clockAheadMs: number | undefined;
-}
+/** What one call of account_check met. */
+type ApiProbe = Awaited<ReturnType<typeof probeApi>>;
 
 const CONNECT_MS = 5_000;
 const REDIS_REACH_MS = 1_000;
@@ -34,11 +28,7 @@ const HALF_A_SECOND_MS = 500;
  * Checks an account that does not exist, once connected and when its slot has come. Changes nothing. Asks the
  * main host only: the finding is about the address that is configured. Never rejects.
  */
-export async function probeApi(
-  config: Config,
-  readFile: ReadFile,
-  redis: RedisClient | undefined,
-): Promise<ApiProbe> {
+export async function probeApi(config: Config, readFile: ReadFile, redis: RedisClient | undefined) {
   const { client } = openApi(config, readFile, {
     hosts: { baseUrl: hostsOf(config).baseUrl },
     callTimeoutMs: Math.min(config.api.callTimeoutMs, CONNECT_MS),
@@ -58,6 +48,7 @@ export async function probeApi(
     answer,
     verdict: verdictOf('account_check', answer),
     roundTripMs,
+    /** The API's clock less ours, within a second or so. Undefined when the answer had no Date header. */
     clockAheadMs: serverTimeMs === undefined ? undefined : serverTimeMs + HALF_A_SECOND_MS - sentAtMs,
   };
 }
@@ -88,27 +79,16 @@ const USER_SIG = 'user-sig';
 const RENEW_USER_SIG =
   'Make a new UserSig for the admin and put it into IMSYNC_USER_SIG_FILE. Workers read the file before each probe.';
 
-const API_CHECKS = {
-  'api.reachable': 'The API was',
-  'api.region': "The app's region was",
-  'api.credentials': 'The credentials were',
-  'api.clock': "The API's clock was",
-} as const;
-
 /** What one call shows about the API, the app's region, the credentials and the clock. */
 export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
   const reachable = reachableFinding(config, probe);
-  if (reachable.state === 'ok') return [reachable, ...identityFindings(config, probe), clockFinding(probe)];
+  if (reachable.state === 'ok')
+    return [reachable, ...identityFindings(config, probe), apiClockFinding(probe)];
   const why =
     reachable.cause === 'out-of-reach'
       ? 'the API gave no usable answer'
       : 'something other than the API answered';
-  return [reachable, ...apiSkipped(why).filter(({ name }) => name !== reachable.name)];
-}
-
-/** The findings when the API was not called. `why` is a clause. */
-export function apiSkipped(why: string): Finding[] {
-  return Object.entries(API_CHECKS).map(([name, words]) => skipped(name, `${words} not checked: ${why}`));
+  return [reachable, ...notChecked('api', why).filter(({ name }) => name !== reachable.name)];
 }
 
 function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiProbe): Finding {
@@ -119,10 +99,7 @@ function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiP
     const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
     const [problem, todo] =
       answer.kind === 'fault'
-        ? [
-            'does not answer',
-            'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network between this machine and the API.',
-          ]
+        ? ['does not answer', 'Check IMSYNC_REGION or IMSYNC_BASE_URL, and the network from here to the API.']
         : ['has a temporary fault', 'Run the doctor again in a few minutes.'];
     const text = `The API at ${address} ${problem}: ${said || verdict.meaning}`;
     const backup = isOwnAddress
@@ -150,14 +127,12 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
   }
   if (verdict.class === 'app' && verdict.holdKind === 'region') {
     const { region, baseUrl } = config.api;
-    const others = Object.keys(REGIONS)
-      .filter((name) => name !== region)
-      .join(', ');
+    const others = Object.keys(REGIONS).filter((name) => name !== region);
     const [text, todo] =
       baseUrl === ''
         ? [
             `This SDKAppID does not belong to the region ${region}: ${words}`,
-            `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others}.`,
+            `Check IMSYNC_SDK_APP_ID. The console shows the region for IMSYNC_REGION, one of ${others.join(', ')}.`,
           ]
         : [
             `The API at IMSYNC_BASE_URL does not know this SDKAppID: ${words}`,
@@ -174,38 +149,22 @@ function identityFindings(config: Config, { verdict }: ApiProbe): Finding[] {
       wrong(
         'api.credentials',
         `The API refuses every call: ${words}`,
-        TODO[verdict.holdKind ?? 'configuration'],
+        HOLD_ADVICE[verdict.holdKind ?? 'configuration'] ?? '',
       ),
     ];
   }
   const why = `the API answered ${words}; run the doctor again in a few minutes`;
-  return apiSkipped(why).filter(({ name }) => name === 'api.region' || name === 'api.credentials');
+  return notChecked('api', why).filter(({ name }) => name === 'api.region' || name === 'api.credentials');
 }
 
-/** What to do about an answer that refuses every call, by its kind. */
-const TODO: Readonly<Record<HoldKind, string>> = {
-  credentials:
-    'Check IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG), IMSYNC_SDK_APP_ID and IMSYNC_ADMIN_ID against the console. ' +
-    'A wrong clock on this machine causes the same answer.',
-  quota: "Raise the plan's number of accounts in the console.",
-  disabled: "Check the app's state and plan in the console.",
-  permission:
-    'IMSYNC_ADMIN_ID must be an admin of the app, and its allow-list must contain the address of this machine.',
-  region: 'Check IMSYNC_REGION.',
-  configuration: 'Check IMSYNC_SDK_APP_ID and IMSYNC_BASE_URL.',
-};
-
-function clockFinding({ clockAheadMs }: ApiProbe): Finding {
-  const name = 'api.clock';
+function apiClockFinding({ clockAheadMs }: ApiProbe): Finding {
   if (clockAheadMs === undefined)
-    return skipped(name, "The API's clock was not checked: the answer contained no time");
-  const off = Math.abs(clockAheadMs);
-  if (off <= MAX_CLOCK_MS) return ok(name, 'The clocks of the API and this machine agree');
-  return wrong(
-    name,
-    `This machine's clock is ${duration(off)} ${clockAheadMs > 0 ? 'behind' : 'ahead of'} the API's`,
-    'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
-  );
+    return skipped('api.clock', "The API's clock was not checked: the answer contained no time");
+  return clockFinding('api.clock', 'the API', -clockAheadMs, {
+    agreesWithinMs: MAX_CLOCK_MS,
+    wrongAfterMs: MAX_CLOCK_MS,
+    todo: 'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
+  });
 }
 
 /** Checks how long a UserSig made elsewhere is still valid. One that is signed here renews itself. */
@@ -218,17 +177,12 @@ export function userSigFinding(
   const claims = readUserSig(given);
   if (claims === undefined) return wrong(USER_SIG, 'The given UserSig cannot be read', RENEW_USER_SIG);
   const { sdkAppId, identifier, issuedAtSeconds, expireSeconds } = claims;
-  if (sdkAppId !== app.sdkAppId) {
-    const text = `The given UserSig was made for SDKAppID ${sdkAppId}, not ${app.sdkAppId}`;
-    return wrong(USER_SIG, text, 'Check IMSYNC_SDK_APP_ID, or make a UserSig for this app.');
-  }
-  if (identifier !== app.adminId) {
-    const text = `The given UserSig was made for another user than IMSYNC_ADMIN_ID (${app.adminId})`;
-    return wrong(
-      USER_SIG,
-      text,
-      'Make a UserSig for the admin, or set IMSYNC_ADMIN_ID to the user of this one.',
-    );
+  const isOther = sdkAppId !== app.sdkAppId;
+  if (isOther || identifier !== app.adminId) {
+    const [whose, setting] = isOther
+      ? [`SDKAppID ${sdkAppId}, not ${app.sdkAppId}`, 'IMSYNC_SDK_APP_ID']
+      : [`another user than IMSYNC_ADMIN_ID (${app.adminId})`, 'IMSYNC_ADMIN_ID'];
+    return wrong(USER_SIG, `The given UserSig was made for ${whose}`, `Check ${setting}. ${RENEW_USER_SIG}`);
   }
   const leftMs = 1_000 * (issuedAtSeconds + expireSeconds) - nowMs;
   if (leftMs <= 0)

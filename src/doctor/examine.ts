@@ -3,14 +3,14 @@ import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { readReceivers } from '../config/receivers.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
-import { readSecrets, type Secrets } from '../config/secrets.ts';
+import { readSecrets } from '../config/secrets.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
-import { apiFindings, apiSkipped, probeApi, userSigFinding } from './api-findings.ts';
-import { type Finding, ok, skipped, wrong } from './finding.ts';
-import { examineFleet, fleetSkipped, planHint, quotaFindings } from './fleet-findings.ts';
+import { apiFindings, probeApi, userSigFinding } from './api-findings.ts';
+import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
+import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
 import { examineNotices } from './notice-findings.ts';
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
@@ -25,13 +25,17 @@ export async function examine(
   readFile: ReadFile,
   sendTestNotice: boolean,
 ): Promise<Finding[]> {
-  const [secrets, problems] = settingsProblems(config, readFile);
+  const problems = [
+    ...problemsOf(() => requireForWorker(config)),
+    ...problemsOf(() => readSecrets(config, readFile)),
+    ...problemsOf(() => readReceivers(config, readFile)),
+  ];
   const redis = openedRedis(config, readFile);
   try {
     return [
       ...configurationFindings(config, problems),
       ...(await examineRedis(config, redis)),
-      ...(await examineApi(config, readFile, secrets, redis)),
+      ...(await examineApi(config, readFile, problems.length === 0, redis)),
       ...(await examineNotices(config, readFile, sendTestNotice)),
       ...quotaFindings(quotasOf(config)),
       planHint(),
@@ -46,7 +50,7 @@ export function unreadable(problems: readonly string[]): Finding[] {
   return [
     ...problems.map(configurationProblem),
     skipped('redis', 'Redis was not checked: the settings cannot be read'),
-    ...apiSkipped('the settings cannot be read'),
+    ...notChecked('api', 'the settings cannot be read'),
   ];
 }
 
@@ -62,20 +66,13 @@ function configurationProblem(problem: string): Finding {
   return wrong('configuration', problem, 'See every setting and its source: imsync config', 'configuration');
 }
 
-/** The secrets, or undefined and the problems that keep a worker from starting. */
-function settingsProblems(config: Config, readFile: ReadFile): [Secrets | undefined, string[]] {
-  const [, incomplete] = attempt(() => requireForWorker(config));
-  const [secrets, unread] = attempt(() => readSecrets(config, readFile));
-  const [, unknown] = attempt(() => readReceivers(config, readFile));
-  const problems = [...incomplete, ...unread, ...unknown];
-  return [problems.length === 0 ? secrets : undefined, problems];
-}
-
-function attempt<T>(step: () => T): [T | undefined, readonly string[]] {
+/** What a step says is wrong with the settings; [] if it passes. */
+function problemsOf(step: () => unknown): readonly string[] {
   try {
-    return [step(), []];
+    step();
+    return [];
   } catch (error) {
-    if (error instanceof ConfigError) return [undefined, error.problems];
+    if (error instanceof ConfigError) return error.problems;
     throw error;
   }
 }
@@ -92,7 +89,10 @@ function openedRedis(config: Config, readFile: ReadFile): RedisClient | undefine
 
 async function examineRedis(config: Config, redis: RedisClient | undefined): Promise<Finding[]> {
   if (redis === undefined)
-    return [skipped('redis', 'Redis was not checked: its settings are incomplete'), ...fleetSkipped()];
+    return [
+      skipped('redis', 'Redis was not checked: its settings are incomplete'),
+      ...notChecked('fleet', 'Redis cannot be used'),
+    ];
   const address = withoutPassword(config.redis.url);
   const { database } = redisUrlParts(config.redis.url);
   const keys = keysOf(config.app.sdkAppId);
@@ -102,24 +102,24 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
     const found = redisFindings(facts, address, database, config.redis.allowVolatile);
     return [...found, ...(await examineFleet(redis, keys))];
   } catch (error) {
-    return [...redisAway(address, (error as Error).message), ...fleetSkipped()];
+    return [...redisAway(address, (error as Error).message), ...notChecked('fleet', 'Redis cannot be used')];
   }
 }
 
 async function examineApi(
   config: Config,
   readFile: ReadFile,
-  secrets: Secrets | undefined,
+  isComplete: boolean,
   redis: RedisClient | undefined,
 ): Promise<Finding[]> {
-  if (secrets === undefined)
+  if (!isComplete)
     return [
-      ...apiSkipped('the settings are incomplete'),
+      ...notChecked('api', 'the settings are incomplete'),
       skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'),
     ];
   const nowMs = Date.now();
   return [
     ...apiFindings(config, await probeApi(config, readFile, redis)),
-    userSigFinding(secrets.userSig, config.app, nowMs),
+    userSigFinding(readSecrets(config, readFile).userSig, config.app, nowMs),
   ];
 }

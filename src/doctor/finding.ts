@@ -31,6 +31,36 @@ export function hint(name: string, text: string): Finding {
   return { name, state: 'hint', text };
 }
 
+/** The checks that need Redis or the API, with the words for one that was not made. */
+const CHECKS = {
+  redis: {
+    'redis.database': "Redis's database was",
+    'redis.version': "Redis's version was",
+    'redis.role': "Redis's role was",
+    'redis.policy': "Redis's policy was",
+    'redis.persistence': "Redis's persistence was",
+    'redis.memory': "Redis's memory was",
+    'redis.clock': "Redis's clock was",
+  },
+  fleet: {
+    workers: 'The workers were',
+    hold: 'A hold was',
+    pause: 'A pause was',
+    suspects: 'Failing calls were',
+  },
+  api: {
+    'api.reachable': 'The API was',
+    'api.region': "The app's region was",
+    'api.credentials': 'The credentials were',
+    'api.clock': "The API's clock was",
+  },
+};
+
+/** The findings about checks that were not made. `why` is a clause. */
+export function notChecked(of: keyof typeof CHECKS, why: string): Finding[] {
+  return Object.entries(CHECKS[of]).map(([name, words]) => skipped(name, `${words} not checked: ${why}`));
+}
+
 /**
  * The verdict that decides the exit code. Wrong settings come first, because they may be the reason
  * why something is out of reach. What is out of reach comes second.
@@ -52,6 +82,19 @@ export function findingLines(findings: readonly Finding[]): string[] {
     `${SIGNS[state]} ${text}`,
     ...(todo === undefined ? [] : [`    → ${todo}`]),
   ]);
+}
+
+/** How far this machine's clock is ahead of another one: `whose`. Between the two bounds it does no harm. */
+export function clockFinding(
+  name: string,
+  whose: string,
+  aheadMs: number,
+  bounds: { readonly agreesWithinMs: number; readonly wrongAfterMs: number; readonly todo: string },
+): Finding {
+  const off = Math.abs(aheadMs);
+  if (off <= bounds.agreesWithinMs) return ok(name, `The clocks of ${whose} and this machine agree`);
+  const text = `This machine's clock is ${duration(off)} ${aheadMs > 0 ? 'ahead of' : 'behind'} ${whose}'s`;
+  return off > bounds.wrongAfterMs ? wrong(name, text, bounds.todo) : ok(name, `${text}, which does no harm`);
 }
 
 /** Such as `2.5 h`. The smallest unit is a second. */

@@ -1,6 +1,7 @@
 import { type FleetState, readFleetState } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { readTotals, type Totals } from '../ledger/totals.ts';
+import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import { readPresence, type WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
@@ -8,20 +9,11 @@ import type { Keys } from '../redis/keys.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
 
 /** What the workers have written into Redis about themselves. */
-interface FleetFacts {
-  readonly totals: Totals;
-  readonly state: FleetState;
-  readonly workers: readonly WorkerPresence[];
-}
-
 export async function examineFleet(redis: RedisClient, keys: Keys): Promise<Finding[]> {
   try {
     const totals = await readTotals(redis, keys);
-    return fleetFindings({
-      totals,
-      state: readFleetState(await redis.hgetall(keys.hold)),
-      workers: await readPresence(redis, keys, totals.nowMs),
-    });
+    const state = readFleetState(await redis.hgetall(keys.hold));
+    return fleetFindings(totals, state, await readPresence(redis, keys, totals.nowMs));
   } catch (error) {
     return [
       wrong(
@@ -33,25 +25,17 @@ export async function examineFleet(redis: RedisClient, keys: Keys): Promise<Find
   }
 }
 
-export function fleetFindings({ totals, state, workers }: FleetFacts): Finding[] {
+export function fleetFindings(
+  totals: Totals,
+  state: FleetState,
+  workers: readonly WorkerPresence[],
+): Finding[] {
   return [
     workersFinding(totals, workers),
     holdFinding(totals.nowMs, state),
     pauseFinding(state),
     suspectsFinding(totals),
   ];
-}
-
-export function fleetSkipped(): Finding[] {
-  const checks = {
-    workers: 'The workers were',
-    hold: 'A hold was',
-    pause: 'A pause was',
-    suspects: 'Failing calls were',
-  };
-  return Object.entries(checks).map(([name, words]) =>
-    skipped(name, `${words} not checked: Redis cannot be used`),
-  );
 }
 
 export function quotaFindings(quotas: Readonly<Partial<Record<ImportCommand, Quota>>>): Finding[] {
@@ -99,7 +83,7 @@ function holdFinding(nowMs: number, { hold }: FleetState): Finding {
   return wrong(
     'hold',
     `All calls have been held since ${since} (${hold.kind}): ${hold.errorCode} ${hold.errorInfo}; next probe ${next}`,
-    'Fix the cause that the code names. Events are kept, and calls resume by themselves after a successful probe.',
+    `${HOLD_ADVICE[hold.kind] ?? 'Fix the cause that the code names.'} Events are kept, and calls resume by themselves after a successful probe.`,
   );
 }
 

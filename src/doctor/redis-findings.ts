@@ -1,16 +1,17 @@
 import type { RedisClient } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import type { Keys } from '../redis/keys.ts';
-import { infoField, ownerInfo, ownerTimeMs } from '../redis/owner.ts';
+import { ownerTimeMs } from '../redis/owner.ts';
 import {
   aofProblem,
-  parseServerFacts,
+  brokenFileProblem,
   policyProblem,
+  readServerFacts,
   redisAdvice,
-  type ServerFacts,
+  roleProblem,
   versionProblem,
 } from '../redis/requirements.ts';
-import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
+import { clockFinding, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
 /** A waiting event with ID, nick and picture takes about 80 bytes in the stream; long ones take more. */
 const EVENT_BYTES = 150;
@@ -19,37 +20,17 @@ const MIN_MEMORY_LEFT = 0.05;
 /** Workers check each other's presence by Redis's clock, within 20 s. */
 const MAX_CLOCK_MS = 5_000;
 
-const REDIS_CHECKS = ['database', 'version', 'role', 'policy', 'persistence', 'memory', 'clock'] as const;
-
-/** The properties of a Redis that the doctor checks. A worker's start depends on fewer. */
-export interface RedisFacts extends ServerFacts {
-  /** `master`, or `slave` for a replica. */
-  readonly role: string;
-  /** False when the last write to the append-only file failed. */
-  readonly aofWritable: boolean;
-  /** The memory of Redis's machine; 0 if Redis does not report it. */
-  readonly systemMemoryBytes: number;
-  readonly roundTripMs: number;
-  /** Redis's clock minus ours, in ms. The error is at most half of the round trip. */
-  readonly clockAheadMs: number;
-}
+/** What the doctor looks at. A worker's start depends on less. */
+export type RedisFacts = Awaited<ReturnType<typeof readRedisFacts>>;
 
 /** Takes two commands. Rejects with Redis's own error, for example if its ACL forbids INFO. */
-export async function readRedisFacts(redis: RedisClient, keys: Keys): Promise<RedisFacts> {
+export async function readRedisFacts(redis: RedisClient, keys: Keys) {
   const startedMs = performance.now();
   const redisMs = await ownerTimeMs(redis, keys);
   const roundTripMs = performance.now() - startedMs;
+  /** Redis's clock minus ours, in ms. The error is at most half of the round trip. */
   const clockAheadMs = redisMs - (Date.now() - roundTripMs / 2);
-  return { ...parseRedisFacts(await ownerInfo(redis, keys)), roundTripMs, clockAheadMs };
-}
-
-export function parseRedisFacts(info: string): Omit<RedisFacts, 'roundTripMs' | 'clockAheadMs'> {
-  return {
-    ...parseServerFacts(info),
-    role: infoField(info, 'role'),
-    aofWritable: infoField(info, 'aof_last_write_status') !== 'err',
-    systemMemoryBytes: Number(infoField(info, 'total_system_memory') || 0),
-  };
+  return { ...(await readServerFacts(redis, keys)), roundTripMs, clockAheadMs };
 }
 
 /** The findings about a Redis that answers. `address` contains no password. */
@@ -64,27 +45,25 @@ export function redisFindings(
     // An open connection has selected the database (redis/database.ts).
     ok('redis.database', `Redis gives access to database ${database}, as configured`),
     requirement('version', versionProblem(facts), `Redis ${facts.version} is new enough (6.2 or newer)`),
-    roleFinding(facts),
+    requirement('role', roleProblem(facts), 'Redis is a primary and accepts events'),
     requirement(
       'policy',
       policyProblem(facts),
       'Redis evicts nothing (maxmemory-policy noeviction)',
       allowVolatile,
     ),
-    facts.aofEnabled && !facts.aofWritable
-      ? wrong(
-          'redis.persistence',
-          'Redis failed to write its append-only file and refuses events',
-          "Check Redis's log and the free space on its disk.",
-        )
-      : requirement(
-          'persistence',
-          aofProblem(facts),
-          'Events survive a restart: the append-only file is on, and its last write succeeded',
-          allowVolatile,
-        ),
+    requirement(
+      'persistence',
+      brokenFileProblem(facts) ?? aofProblem(facts),
+      'Events survive a restart: the append-only file is on, and its last write succeeded',
+      allowVolatile && !facts.aofEnabled,
+    ),
     memoryFinding(facts),
-    clockFinding(facts),
+    clockFinding('redis.clock', 'Redis', -facts.clockAheadMs, {
+      agreesWithinMs: Math.max(1_000, facts.roundTripMs),
+      wrongAfterMs: MAX_CLOCK_MS,
+      todo: 'Synchronise both machines by NTP. Their clocks decide the age of events and the presence of workers.',
+    }),
   ];
 }
 
@@ -96,10 +75,8 @@ export function redisAway(address: string, reason: string): Finding[] {
     redisAdvice(reason),
     isDatabaseWrong(reason) ? 'configuration' : 'out-of-reach',
   );
-  const unknown = REDIS_CHECKS.map((name) =>
-    skipped(`redis.${name}`, `Redis's ${name} was not checked: Redis cannot be used`),
-  );
-  return [problem, ...unknown.filter(({ name }) => name !== problem.name)];
+  const others = notChecked('redis', 'Redis cannot be used');
+  return [problem, ...others.filter(({ name }) => name !== problem.name)];
 }
 
 /** The first sentence of `problem` says what is wrong, the others say what to do. */
@@ -111,18 +88,8 @@ function requirement(name: string, problem: string | undefined, good: string, ac
   return wrong(id, text, rest.join('. '));
 }
 
-function roleFinding({ role }: RedisFacts): Finding {
-  return role === 'slave'
-    ? wrong(
-        'redis.role',
-        'Redis is a replica and accepts no events',
-        'Set IMSYNC_REDIS_URL to the primary, or IMSYNC_REDIS_MODE to sentinel or cluster.',
-      )
-    : ok('redis.role', 'Redis is a primary and accepts events');
-}
-
 function memoryFinding(facts: RedisFacts): Finding {
-  const { maxmemoryBytes: limit, usedMemoryBytes: used, systemMemoryBytes: system } = facts;
+  const { maxBytes: limit, usedBytes: used, systemBytes: system } = facts;
   const name = 'redis.memory';
   const bound = limit > 0 ? limit : system;
   if (bound === 0) {
@@ -141,20 +108,6 @@ function memoryFinding(facts: RedisFacts): Finding {
   return left < MIN_MEMORY_LEFT * bound
     ? wrong(name, text, 'Raise maxmemory, or find out what fills Redis. At the limit Redis refuses events.')
     : ok(name, text);
-}
-
-function clockFinding({ clockAheadMs, roundTripMs }: RedisFacts): Finding {
-  const off = Math.abs(clockAheadMs);
-  const name = 'redis.clock';
-  if (off <= Math.max(1_000, roundTripMs)) return ok(name, 'The clocks of Redis and this machine agree');
-  const text = `Redis's clock is ${duration(off)} ${clockAheadMs > 0 ? 'ahead of' : 'behind'} this machine's`;
-  return off > MAX_CLOCK_MS
-    ? wrong(
-        name,
-        text,
-        'Synchronise both machines by NTP. Their clocks decide the age of events and the presence of workers.',
-      )
-    : ok(name, `${text}, which does no harm`);
 }
 
 function size(bytes: number): string {

@@ -7,8 +7,6 @@ import { busy, redisAway } from './refused-request.ts';
 
 /** Lookups at once. One reads up to 20,000 waiting events. */
 const MAX_LOOKUPS = 16;
-/** Questions to the API at once. They share the quota of account_check with other users of it. */
-const MAX_QUESTIONS = 20;
 const ANSWER_WITHIN_MS = 3_000;
 
 /** Answers GET /v1/users/{id}: where a user is. */
@@ -19,21 +17,14 @@ export function createUserLookup(options: {
   /** Why the API cannot be asked, until `askThrough` is called. */
   readonly whyNot: string;
 }) {
-  const { redis, keys } = options;
-  let checks: Pick<AccountChecks, 'ask'> | undefined;
+  const { redis, keys, whyNot } = options;
+  let api: Pick<AccountChecks, 'ask'> | undefined;
   let lookups = 0;
-  let questions = 0;
 
-  const askApi = async (userId: string, api: Pick<AccountChecks, 'ask'>): Promise<Presence> => {
-    if (questions >= MAX_QUESTIONS) {
-      throw new Error('too many questions are under way; ask again in a second');
-    }
-    questions++;
-    const asked = api.ask([userId]).finally(() => {
-      questions--;
-    });
+  const askApi = async (userId: string): Promise<Presence> => {
+    if (api === undefined) throw new Error(whyNot);
     const late = `it did not answer within ${ANSWER_WITHIN_MS / 1000} s`;
-    const presence = (await within(asked, ANSWER_WITHIN_MS, late)).get(userId);
+    const presence = (await within(api.ask([userId]), ANSWER_WITHIN_MS, late)).get(userId);
     if (presence === undefined) throw new Error('its answer did not speak of this account');
     return presence;
   };
@@ -43,12 +34,8 @@ export function createUserLookup(options: {
     async find(userId: string): Promise<UserReport> {
       if (lookups >= MAX_LOOKUPS) throw busy('As many users are looked for as can be at once.');
       lookups++;
-      const api = checks;
       try {
-        return await findUser({
-          ...{ redis, keys, userId },
-          ...(api === undefined ? { whyNot: options.whyNot } : { askApi: (id) => askApi(id, api) }),
-        });
+        return await findUser({ redis, keys, userId, askApi });
       } catch {
         throw redisAway();
       } finally {
@@ -56,8 +43,8 @@ export function createUserLookup(options: {
       }
     },
     /** From now on the API is asked as well. */
-    askThrough(api: Pick<AccountChecks, 'ask'>): void {
-      checks = api;
+    askThrough(checks: Pick<AccountChecks, 'ask'>): void {
+      api = checks;
     },
   };
 }

@@ -1,5 +1,7 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { atMostEvery } from '../logging/line-limit.ts';
 import type { Logger } from '../logging/log.ts';
+import { metricsOf } from '../ops/metrics.ts';
 import type { RefusalKind } from './refused-request.ts';
 
 /** One line for each kind of refusal in this time. */
@@ -22,7 +24,7 @@ const SENTENCES: Readonly<Record<RefusalKind, string>> = {
 export type IntakeLog = ReturnType<typeof createIntakeLog>;
 
 export function createIntakeLog(log: Logger, nowMs: () => number = () => performance.now()) {
-  const lines = new Map<RefusalKind, { atMs: number; unsaid: number }>();
+  const lines = new Map<RefusalKind, ReturnType<typeof atMostEvery>>();
   let unavailable = false;
   let troubledAtMs = Number.NEGATIVE_INFINITY;
   return {
@@ -41,15 +43,12 @@ export function createIntakeLog(log: Logger, nowMs: () => number = () => perform
     },
     /** `from`: the address of the client. */
     refused(kind: RefusalKind, status: number, from: string): void {
-      const last = lines.get(kind);
-      if (last !== undefined && nowMs() - last.atMs < REPEAT_AFTER_MS) {
-        last.unsaid++;
-        return;
-      }
-      lines.set(kind, { atMs: nowMs(), unsaid: 0 });
-      const unsaid = last?.unsaid ?? 0;
-      const fields = { kind, status, from, ...(unsaid > 0 && { unsaid }) };
-      log.warn(fields, `HTTP intake refused: ${SENTENCES[kind]}`);
+      const line = lines.get(kind) ?? atMostEvery(REPEAT_AFTER_MS, nowMs);
+      lines.set(kind, line);
+      line((unsaid) => {
+        const fields = { kind, status, from, ...(unsaid > 0 && { unsaid }) };
+        log.warn(fields, `HTTP intake refused: ${SENTENCES[kind]}`);
+      });
     },
     broke({ message, stack }: Error): void {
       log.error({ reason: message, stack }, 'HTTP intake answered 500: a bug, please report it');
@@ -74,31 +73,30 @@ const STATUSES = [200, 202, 207, 400, 401, 404, 408, 413, 415, 431, 500, 503];
 export type IntakeMetrics = ReturnType<typeof createIntakeMetrics>;
 
 export function createIntakeMetrics(registry: Registry) {
-  const registers = [registry];
-  const requests = new Counter({
-    name: 'imsync_intake_requests_total',
-    help: 'Requests to the HTTP intake of this process, by the status of the answer.',
-    labelNames: ['status'],
-    registers,
-  });
-  const users = new Counter({
-    name: 'imsync_intake_users_total',
-    help: 'Users posted to the HTTP intake of this process: accepted, invalid, or not-accepted by Redis.',
-    labelNames: ['result'],
-    registers,
-  });
-  const durations = new Histogram({
-    name: 'imsync_intake_accept_seconds',
-    help: 'Time from the end of a body to its acknowledgement by Redis, without waiting for outcomes.',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
-    registers,
-  });
+  const { counter, histogram } = metricsOf(registry);
+  const requests = counter(
+    'imsync_intake_requests_total',
+    'Requests to the HTTP intake of this process, by the status of the answer.',
+    ['status'],
+  );
+  const users = counter(
+    'imsync_intake_users_total',
+    'Users posted to the HTTP intake of this process: accepted, invalid, or not-accepted by Redis.',
+    ['result'],
+  );
+  const durations = histogram(
+    'imsync_intake_accept_seconds',
+    'Time from the end of a body to its acknowledgement by Redis, without waiting for outcomes.',
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  );
   for (const status of [202, 400, 401, 503]) requests.inc({ status }, 0);
   for (const result of USER_LABELS) users.inc({ result }, 0);
   return {
     /** Counts an answer. A status outside STATUSES counts as `other`. */
     answered: (status: number) => requests.inc({ status: STATUSES.includes(status) ? status : 'other' }),
-    users: (result: (typeof USER_LABELS)[number], count: number) => users.inc({ result }, count),
+    users(counts: Readonly<Record<(typeof USER_LABELS)[number], number>>): void {
+      for (const result of USER_LABELS) users.inc({ result }, counts[result]);
+    },
     /** Time from the end of a body to Redis's last acknowledgement, without waiting for outcomes. */
     accepted: (durationMs: number) => durations.observe(durationMs / 1000),
   };

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Config, type ReadFile, refuseOn } from '../config/config.ts';
@@ -13,6 +12,7 @@ import type { Ops } from '../ops/server.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
 import type { MemoryWatermark } from '../redis/memory-watermark.ts';
 import { redisSettings } from '../redis/settings.ts';
+import { MAX_BODY_BYTES, parseUsers, tooLarge } from './body.ts';
 import { openapiDocument } from './openapi.ts';
 import { createPostUsers } from './post-users.ts';
 import { RefusedRequest } from './refused-request.ts';
@@ -60,8 +60,12 @@ export async function openIntake(options: {
   readonly log: Logger;
 }) {
   const { config, readFile, version, memory, heartbeat, findUser } = options;
-  const readTokens = (): readonly string[] => readSecrets(config, readFile).intakeTokens;
-  refuseOn(shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', readTokens()));
+  const readTokens = (): readonly string[] => {
+    const tokens = readSecrets(config, readFile).intakeTokens;
+    refuseOn(shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', tokens));
+    return tokens;
+  };
+  readTokens();
   const log = createIntakeLog(options.log);
   const metrics = createIntakeMetrics(options.registry);
   const isAdmitted = createTokenCheck(readTokens, log.tokens);
@@ -73,9 +77,12 @@ export async function openIntake(options: {
     maxWaiting: MAX_WAITED_FOR,
   });
   const stopping = new AbortController();
-  const stopped = once(stopping.signal, 'abort');
   const app = createApp(isAdmitted, metrics, log, stopping.signal, options.isTraced);
-  app.post('/v1/users', createPostUsers({ sender: producer, memory, heartbeat, metrics, log, stopped }));
+  const { onRequest, handler } = createPostUsers({ sender: producer, memory, heartbeat, metrics, log });
+  app.register(async (scope) => {
+    parseUsers(scope);
+    scope.post('/v1/users', { onRequest }, handler);
+  });
   app.get<{ Params: { id: string } }>('/v1/users/:id', ({ params }) => findUser(params.id));
   // It says nothing that the public documentation does not, and tools read it without a token.
   const document = openapiDocument(version);
@@ -101,9 +108,9 @@ export async function openIntake(options: {
       stopping.abort();
       const withinMs = Math.min(CLOSE_MS, config.shutdownTimeoutMs / 3);
       const timer = setTimeout(() => app.server.closeAllConnections(), withinMs);
-      await app.close();
+      // The producer ends the waits for outcomes as `pending`.
+      await Promise.all([app.close(), producer.close()]);
       clearTimeout(timer);
-      await producer.close();
     },
   };
 }
@@ -128,6 +135,8 @@ function createApp(
     if (word === 'unavailable' || word === 'memory') log.available(message);
     else if (word !== 'stopping' && word !== 'internal') log.refused(word, status, request.ip);
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    // The rest of a refused body is read and dropped, so that the client can read the answer.
+    reply.removeHeader('connection');
     if (status === 401) reply.header('www-authenticate', 'Bearer');
     return reply.code(status).send({ error: word, message });
   };
@@ -135,6 +144,7 @@ function createApp(
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
+    bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1_000 },
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
     // A path that cannot be decoded reaches no route.
@@ -143,7 +153,7 @@ function createApp(
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   if (isTraced) traceRequests(app);
-  // Fastify must not read bodies: the route reads its own once it knows that it will use it.
+  // A body that no route wants is not read: anyone can send it, without a token.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addHook('onRequest', async (request) => {
@@ -168,8 +178,9 @@ function createApp(
 }
 
 /** Turns an error of Fastify about the request into our form. Any other error is a bug. */
-function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): RefusedRequest {
+function refusalOf(error: Error & { code?: string; statusCode?: number }, log: IntakeLog): RefusedRequest {
   if (error instanceof RefusedRequest) return error;
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge();
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return new RefusedRequest(400, 'malformed', `The request cannot be read: ${error.message}.`);
   }
@@ -179,6 +190,11 @@ function refusalOf(error: Error & { statusCode?: number }, log: IntakeLog): Refu
   return new RefusedRequest(500, 'internal', message);
 }
 
+const BAD_REQUESTS: ReadonlyMap<string | undefined, number> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+  ['HPE_HEADER_OVERFLOW', 431],
+]);
+
 /** Answers on the bare connection when its bytes are not HTTP, or came too slowly. */
 function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket, metrics: IntakeMetrics): void {
   const busy = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage;
@@ -186,13 +202,9 @@ function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket, metrics:
     socket.destroy();
     return;
   }
-  const [status, words] =
-    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-      ? [408, 'Request Timeout']
-      : error.code === 'HPE_HEADER_OVERFLOW'
-        ? [431, 'Request Header Fields Too Large']
-        : [400, 'Bad Request'];
-  metrics.answered(Number(status));
+  const status = BAD_REQUESTS.get(error.code) ?? 400;
+  const words = STATUS_CODES[status];
+  metrics.answered(status);
   const body = JSON.stringify({ error: 'malformed', message: `${words}: the request cannot be read.` });
   socket.end(
     `HTTP/1.1 ${status} ${words}\r\nContent-Type: application/json; charset=utf-8\r\n` +

@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { shortTokenProblems } from '../config/requirements.ts';
 
 /** Whether an `Authorization` header has a token that is valid now. */
 export type TokenCheck = (authorization: string | undefined) => boolean;
@@ -10,7 +9,7 @@ const FRESH_MS = 1_000;
 const GRACE_MS = 60_000;
 
 /**
- * `read` returns the tokens as they are now, and throws when it cannot. `onChange` is told the problem once,
+ * `read` returns the tokens as they are now, and throws when they cannot be used. `onChange` is told the problem once,
  * and null once the tokens can be read again. Tokens are compared as digests of equal length, all of them
  * every time, so that the time of an answer tells nothing about them.
  */
@@ -29,12 +28,8 @@ export function createTokenCheck(
     readAtMs = nowMs();
     let now: string | null = null;
     try {
-      const tokens = read();
-      now = shortTokenProblems('The file of IMSYNC_INTAKE_TOKENS_FILE', tokens)[0] ?? null;
-      if (now === null) {
-        digests = tokens.map(digestOf);
-        goodAtMs = readAtMs;
-      }
+      digests = read().map(digestOf);
+      goodAtMs = readAtMs;
     } catch (error) {
       now = (error as Error).message;
     }

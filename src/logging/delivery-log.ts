@@ -1,6 +1,7 @@
 import type { CallReport, DeliveryReport } from '../delivery/delivery-options.ts';
 import { withoutUsers } from '../im/redact.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
+import { atMostEvery } from './line-limit.ts';
 import type { Logger } from './log.ts';
 
 /** A line of one kind of trouble is repeated at most this often. */
@@ -9,7 +10,6 @@ const REPEAT_AFTER_MS = 10_000;
 /** Logs what happens to calls: one line for each call and each change. User IDs appear at debug only. */
 export function createDeliveryLog(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
   const throttleLine = atMostEvery(REPEAT_AFTER_MS);
-  const foreignLine = atMostEvery(REPEAT_AFTER_MS);
   const unknownIdsLine = atMostEvery(REPEAT_AFTER_MS);
   return {
     called(call) {
@@ -45,14 +45,6 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
             ...(ratePerSecond !== null && { ratePerSecond }),
           },
           `the API says "too often": ${meaning}; calls of ${command} slow down`,
-        ),
-      );
-    },
-    foreign(callId, format) {
-      foreignLine(() =>
-        log.warn(
-          { callId, format },
-          'a call record of another version is left for it; start that version if none runs',
         ),
       );
     },
@@ -112,14 +104,4 @@ function logDead(log: Logger, callId: string, dead: readonly DeadEvent[]): void 
   if (!log.isLevelEnabled('debug')) return;
   for (const { eventId, userId } of dead)
     log.debug({ callId, eventId, userId }, 'event and user of a dead letter');
-}
-
-function atMostEvery(everyMs: number): (write: () => void) => void {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  return (write) => {
-    const now = performance.now();
-    if (now - lastMs < everyMs) return;
-    lastMs = now;
-    write();
-  };
 }

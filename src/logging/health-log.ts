@@ -3,6 +3,7 @@ import type { HostSwitch } from '../im/host-choice.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { SlotClient } from '../pace/slot.ts';
 import { type MemoryLevel, type MemoryWatermark, memoryText } from '../redis/memory-watermark.ts';
+import { atMostEvery } from './line-limit.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -110,7 +111,7 @@ const FOREIGN_REPEAT_MS = 60_000;
 
 /** Logs what a sweep mended, and what it cannot mend. */
 export function createSweepLog(log: Logger): (swept: Swept) => void {
-  let foreignLoggedAtMs = Number.NEGATIVE_INFINITY;
+  const foreignLine = atMostEvery(FOREIGN_REPEAT_MS);
   let lastUnaccounted = 0;
   return ({ putBack, overdue, foreign, unaccounted }) => {
     if (putBack > 0) log.warn({ calls: putBack }, 'calls without a job were put back');
@@ -119,13 +120,13 @@ export function createSweepLog(log: Logger): (swept: Swept) => void {
         { calls: overdue },
         "calls were put off for longer than they should be, and are brought forward: check the machines' clocks",
       );
-    if (foreign > 0 && performance.now() - foreignLoggedAtMs > FOREIGN_REPEAT_MS) {
-      foreignLoggedAtMs = performance.now();
-      log.warn(
-        { calls: foreign },
-        'calls of another version or API form are left for a worker that makes them; start one if none runs',
+    if (foreign > 0)
+      foreignLine(() =>
+        log.warn(
+          { calls: foreign },
+          'calls of another version or API form are left for a worker that makes them; start one if none runs',
+        ),
       );
-    }
     // Only a number that two sweeps in a row find is reported.
     if (unaccounted !== 0 && unaccounted === lastUnaccounted)
       log.error(

@@ -1,5 +1,6 @@
 import type { FleetState, HoldState } from '../hold/hold-state.ts';
 import type { HoldWatch } from '../hold/hold-watch.ts';
+import type { HoldKind } from '../im/verdict-rows.ts';
 import { readTotals } from '../ledger/totals.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -8,19 +9,19 @@ import type { Logger } from './log.ts';
 type Hold = FleetState['hold'];
 type Pause = FleetState['pause'];
 
-/** What an operator can do about a hold, by its kind. */
-export const HOLD_ADVICE: Readonly<Record<string, string>> = {
+/** What an operator can do about a hold, by its kind. A worker of another version may know other kinds. */
+export const HOLD_ADVICE: Readonly<Partial<Record<string, string>>> = {
   credentials:
-    'Check IMSYNC_SDK_SECRET_KEY, IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe.',
+    'Check IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG), IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe.',
   region: "The SDKAppID is not known there: check IMSYNC_SDK_APP_ID and IMSYNC_REGION, the app's home.",
   permission: 'IMSYNC_ADMIN_ID must be an admin of the app, and this host must be allowed to call.',
   quota: "The plan's number of accounts is reached: raise the plan; the import goes on by itself.",
   disabled: 'The app or its plan is disabled: see the console of the provider.',
-  configuration: 'Check IMSYNC_BASE_URL, IMSYNC_REGION and IMSYNC_API.',
+  configuration: 'Check IMSYNC_SDK_APP_ID, IMSYNC_BASE_URL, IMSYNC_REGION and IMSYNC_API.',
   outage:
     'The API is away, or cannot be reached from here: see the status page of the provider, and the network.',
   brake: 'Everyone is refused, so it is not about the accounts: compare errorInfo with the API reference.',
-};
+} satisfies Record<HoldKind | 'outage' | 'brake', string>;
 
 /**
  * Logs each change of hold and pause once, with when it began, when it ended and how many events wait. The

@@ -65,14 +65,14 @@ export interface Gap {
   readonly error: string;
 }
 
-const FIRST_RETRY_MS = 10;
-const LAST_RETRY_MS = 1_000;
-/** Waiting lines are written in batches of PIPE_BUF: a pipe takes each whole or not at all. */
-const BATCH_BYTES = 4_096;
+/** A log that could not be written is tried again this often. */
+const RETRY_MS = 50;
+/** At the exit a slow reader is looked for this often. */
+const LOOK_MS = 5;
 
 interface LogOutputOptions {
   /** Returns how many bytes it took. Throws when it took none. */
-  readonly write: (text: string | Uint8Array) => number;
+  readonly write: (bytes: Uint8Array) => number;
   readonly maxBytes: number;
   /** Reports the gap; it may write a line. */
   readonly onGapOver: (gap: Gap) => void;
@@ -85,13 +85,13 @@ interface LogOutputOptions {
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;
-  #waiting: Buffer[] = [];
+  /** The first may be the rest of a line that was written in part. */
+  readonly #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #gap: { lines: number; readonly since: Date } | undefined;
   #droppedLines = 0;
   /** A partial write throws nothing and also means that the reader is slow. */
   #error = 'EAGAIN';
-  #retryMs = FIRST_RETRY_MS;
   #retrying = false;
 
   constructor(options: LogOutputOptions) {
@@ -100,22 +100,18 @@ export class LogOutput {
 
   /** Never waits and never throws. */
   write(line: string): void {
-    if (this.#waiting.length === 0) {
-      const written = this.#tryToWrite(line);
-      if (written === Buffer.byteLength(line)) return;
-      this.#wait(Buffer.from(line).subarray(written));
-      this.#retryMs = FIRST_RETRY_MS;
-      this.#retryLater();
-      return;
-    }
     const bytes = Buffer.from(line);
-    if (this.#gap === undefined && this.#waitingBytes + bytes.length <= this.#options.maxBytes) {
-      this.#wait(bytes);
+    const waited = this.#waiting.length > 0;
+    const isTooMuch = waited && this.#waitingBytes + bytes.length > this.#options.maxBytes;
+    if (this.#gap !== undefined || isTooMuch) {
+      this.#gap ??= { lines: 0, since: new Date() };
+      this.#gap.lines++;
+      this.#droppedLines++;
       return;
     }
-    this.#gap ??= { lines: 0, since: new Date() };
-    this.#gap.lines++;
-    this.#droppedLines++;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (!waited && !this.#drain()) this.#retryLater();
   }
 
   /** Since the start. */
@@ -128,48 +124,34 @@ export class LogOutput {
     const until = performance.now() + forMs;
     // Only a slow reader is worth waiting for, not a full disk or a reader that is gone.
     while (!this.#drain() && this.#error === 'EAGAIN' && performance.now() < until)
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_RETRY_MS / 2);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_MS);
   }
 
-  #tryToWrite(text: string | Uint8Array): number {
+  /** Writes what waits, line by line. True when nothing is left. */
+  #drain(): boolean {
+    for (let line = this.#waiting[0]; line !== undefined; line = this.#waiting[0]) {
+      const written = this.#tryToWrite(line);
+      this.#waitingBytes -= written;
+      if (written < line.length) {
+        this.#waiting[0] = line.subarray(written);
+        return false;
+      }
+      this.#waiting.shift();
+    }
+    if (this.#gap === undefined) return true;
+    const over = { ...this.#gap, error: this.#error };
+    this.#gap = undefined;
+    this.#options.onGapOver(over);
+    return this.#waiting.length === 0;
+  }
+
+  #tryToWrite(bytes: Uint8Array): number {
     try {
-      return this.#options.write(text);
+      return this.#options.write(bytes);
     } catch (thrown) {
       this.#error = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
       return 0;
     }
-  }
-
-  #wait(bytes: Buffer): void {
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
-  }
-
-  /** Writes what waits. True when nothing is left. */
-  #drain(): boolean {
-    const before = this.#waitingBytes;
-    let done = 0;
-    while (done < this.#waiting.length) {
-      const lines = this.#waiting.slice(done, endOfBatch(this.#waiting, done));
-      const bytes = Buffer.concat(lines);
-      const written = this.#tryToWrite(bytes);
-      this.#waitingBytes -= written;
-      done += lines.length;
-      if (written < bytes.length) {
-        // The rest of a partly written line goes first, so that no other line tears it.
-        this.#waiting[--done] = bytes.subarray(written);
-        break;
-      }
-    }
-    this.#waiting = this.#waiting.slice(done);
-    this.#retryMs = this.#waitingBytes < before ? FIRST_RETRY_MS : Math.min(2 * this.#retryMs, LAST_RETRY_MS);
-    if (this.#waiting.length > 0) return false;
-    if (this.#gap !== undefined) {
-      const over = { ...this.#gap, error: this.#error };
-      this.#gap = undefined;
-      this.#options.onGapOver(over);
-    }
-    return this.#waiting.length === 0;
   }
 
   #retryLater(): void {
@@ -179,16 +161,8 @@ export class LogOutput {
     setTimeout(() => {
       this.#retrying = false;
       if (!this.#drain()) this.#retryLater();
-    }, this.#retryMs).unref();
+    }, RETRY_MS).unref();
   }
-}
-
-function endOfBatch(lines: readonly Buffer[], start: number): number {
-  let end = start;
-  let bytes = 0;
-  do bytes += lines[end++]?.length ?? 0;
-  while (end < lines.length && bytes + (lines[end]?.length ?? 0) <= BATCH_BYTES);
-  return end;
 }
 
 /**
@@ -199,9 +173,9 @@ function endOfBatch(lines: readonly Buffer[], start: number): number {
  * Where that is refused (a socket, a pipe of another user, no /proc), `process.stdout` sets O_NONBLOCK when
  * it is first used. A file has no reader.
  */
-export function standardOutput(): (text: string | Uint8Array) => number {
+function standardOutput(): (bytes: Uint8Array) => number {
   const fd = openAgain() ?? process.stdout.fd;
-  return (text) => (typeof text === 'string' ? writeSync(fd, text) : writeSync(fd, text));
+  return (bytes) => writeSync(fd, bytes);
 }
 
 function openAgain(): number | undefined {

@@ -7,99 +7,67 @@ import type { Logger } from './log.ts';
  * the connection open, that change comes from the heartbeat, this much later at most.
  */
 const EXPLANATION_WITHIN_MS = 3_000;
-/**
- * A connection that led to a replica stands again. The heartbeat knows after two beats at most whether it now
- * leads to a primary. "Redis is back" is not logged before, or each try would be two lines.
- */
-const PROVEN_AFTER_MS = 5_000;
 /** Other connections come back later than the main one. Their errors in this time are not logged. */
 const QUIET_AFTER_RETURN_MS = 5_000;
 /** The least time between two different errors of one loop, and between two equal ones. */
 const ANOTHER_AFTER_MS = 5_000;
 const REPEAT_AFTER_MS = 60_000;
 
-/** The clock of a RedisLog; a test brings its own. */
-interface LogClock {
-  readonly nowMs: () => number;
-  readonly after: (ms: number, then: () => void) => void;
-}
-
-const realClock: LogClock = {
-  nowMs: () => performance.now(),
-  after: (ms, then) => void setTimeout(then, ms).unref(),
-};
-
 /**
  * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
  * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
+ *
+ * A lost connection or the heartbeat says that Redis is away. That it is back only the heartbeat says, since a
+ * connection that stands again may lead to a replica, or to a server with a full disk.
  */
-export function createRedisLog(log: Logger, clock: LogClock = realClock) {
-  const { nowMs, after } = clock;
+export function createRedisLog(log: Logger) {
   let awaySinceMs: number | null = null;
-  let isLost = false;
+  let reachedAtMs: number | null = null;
   let lostBy = '';
-  let isRefusing = false;
-  /** Set when the connection was lost because it led to a replica; another one at each loss. */
-  let demotion: symbol | undefined;
   let backAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
 
   const leave = (reason: string, sentence = 'Redis is lost; waiting for it'): void => {
     if (awaySinceMs !== null || closed) return;
-    awaySinceMs = nowMs();
+    awaySinceMs = performance.now();
     log.error({ reason }, sentence);
   };
-  const comeBack = (sinceMs = nowMs()): void => {
+  const comeBack = (): void => {
     if (awaySinceMs === null || closed) return;
-    backAtMs = nowMs();
-    // Redis may first have been silent and then have closed the connection: the return names that reason.
-    const fields = { awayMs: Math.round(sinceMs - awaySinceMs), ...(lostBy && { connection: lostBy }) };
-    log.info(fields, 'Redis is back');
+    backAtMs = performance.now();
+    const awayMs = Math.round((reachedAtMs ?? backAtMs) - awaySinceMs);
+    log.info({ awayMs, ...(lostBy && { connection: lostBy }) }, 'Redis is back');
     lostBy = '';
     awaySinceMs = null;
   };
   const lose = (reason: string): void => {
     const refusal = refusalOf(reason);
-    // A connection that stands has its database, so this refusal needs no proof of its end.
-    const isOfDatabase = isDatabaseRefused(reason);
-    demotion = refusal === undefined || isOfDatabase ? undefined : Symbol();
-    if (awaySinceMs !== null && !isRefusing) lostBy = reason;
+    // Redis may first have been silent and then have closed the connection: the return names that reason.
+    if (awaySinceMs !== null) lostBy = reason;
     // Usually Redis was restarted, and its loss is logged. That waiting alone does not help is new.
-    if (awaySinceMs !== null && isOfDatabase && !closed) log.error({ reason }, refusing(refusal ?? ''));
+    if (awaySinceMs !== null && isDatabaseRefused(reason) && !closed)
+      log.error({ reason }, refusing(refusal ?? ''));
     leave(reason, refusal && refusing(refusal));
-  };
-  const reach = (): void => {
-    // It may still be a replica, or have a full disk: the heartbeat says when that ends.
-    if (isRefusing) return;
-    if (demotion === undefined) {
-      comeBack();
-      return;
-    }
-    const [mine, sinceMs] = [demotion, nowMs()];
-    after(PROVEN_AFTER_MS, () => {
-      if (mine === demotion && !isRefusing) comeBack(sinceMs);
-    });
   };
 
   return {
     /** A change of the main connection, which stands for all. */
     connection(change: ConnectionChange): void {
-      isLost = change.state === 'lost';
+      reachedAtMs = change.state === 'lost' ? null : performance.now();
       if (change.state === 'lost') lose(change.reason);
-      else reach();
     },
-    /** A change that the heartbeat found: Redis hangs or refuses, although its connections are open. */
-    heartbeat(change: 'silent' | 'refuses' | 'answers', refusal = ''): void {
-      isRefusing = change === 'refuses';
-      if (isRefusing) leave(refusal, refusing(refusalOf(refusal) ?? 'see the reason'));
-      else if (change === 'silent') leave('it does not answer, though its connection stands');
-      else if (!isLost) comeBack();
+    /** What each beat of the heart found: Redis may hang or refuse, although its connections are open. */
+    heartbeat(found: 'silent' | 'refuses' | 'answers', refusal = ''): void {
+      if (found !== 'answers') reachedAtMs = null;
+      if (found === 'answers') comeBack();
+      else if (found === 'silent') leave('it does not answer, though its connection stands');
+      else leave(refusal, refusing(refusalOf(refusal) ?? 'see the reason'));
     },
     /** The error handler of the loop called `what`. */
     trouble: (what: string) =>
-      createTroubleLog(log, clock, what, {
+      createTroubleLog(log, what, {
         isClosed: () => closed,
-        isExplained: () => awaySinceMs !== null || nowMs() - backAtMs < QUIET_AFTER_RETURN_MS,
+        isExplained: () => awaySinceMs !== null || performance.now() - backAtMs < QUIET_AFTER_RETURN_MS,
       }),
     /** The process stops: what breaks from now on is not logged. */
     close(): void {
@@ -111,7 +79,6 @@ export function createRedisLog(log: Logger, clock: LogClock = realClock) {
 /** Logs errors of one loop, but not those that an absence of Redis explains. */
 function createTroubleLog(
   log: Logger,
-  { nowMs, after }: LogClock,
   what: string,
   redis: { readonly isClosed: () => boolean; readonly isExplained: () => boolean },
 ): (error: Error) => void {
@@ -119,20 +86,20 @@ function createTroubleLog(
   let unsaid = 0;
   const write = (reason: string): void => {
     if (redis.isClosed()) return;
-    const sinceMs = nowMs() - last.atMs;
+    const sinceMs = performance.now() - last.atMs;
     if (redis.isExplained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
       unsaid++;
       log.debug({ reason }, `${what} met an error and goes on`);
       return;
     }
     log.error({ reason, ...(unsaid > 0 && { unsaid }) }, `${what} met an error and goes on`);
-    last = { reason, atMs: nowMs() };
+    last = { reason, atMs: performance.now() };
     unsaid = 0;
   };
   return (error) => {
     const reason = error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
     const isOfRedis = isOfConnection(error) || refusalOf(reason) !== undefined;
-    if (isOfRedis && !redis.isExplained()) after(EXPLANATION_WITHIN_MS, () => write(reason));
+    if (isOfRedis && !redis.isExplained()) setTimeout(() => write(reason), EXPLANATION_WITHIN_MS).unref();
     else write(reason);
   };
 }

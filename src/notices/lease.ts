@@ -29,7 +29,7 @@ export function createLease(redis: RedisClient, keys: Keys, processId: string, l
       const reply = (await ask('claim', { leaseMs })) as ['theirs'] | ['yours', number, string, string[]];
       if (reply[0] === 'theirs') return undefined;
       const [, kept, stored, hold] = reply;
-      return { isKept: kept === 1, stored, fleet: readFleetState(Object.fromEntries(fieldsOf(hold))) };
+      return { isKept: kept === 1, stored, fleet: readFleetState(fieldsOf(hold)) };
     },
     /** Stores the state; false when another process has become the sender, and then nothing is stored. */
     save: async (state: string): Promise<boolean> => (await ask('save', { state })) === 1,

@@ -1,24 +1,14 @@
-import { Gauge, Registry } from 'prom-client';
-import type { HoldKind } from '../im/verdict-rows.ts';
+import { Registry } from 'prom-client';
 import { deadReasons } from '../ledger/letters/dead-letters.ts';
+import { HOLD_ADVICE } from '../logging/hold-log.ts';
+import { metricsOf } from './metrics.ts';
 import type { Status } from './status.ts';
-
-const kindsOfHold: Readonly<Record<HoldKind | 'outage' | 'brake', true>> = {
-  credentials: true,
-  quota: true,
-  disabled: true,
-  region: true,
-  permission: true,
-  configuration: true,
-  outage: true,
-  brake: true,
-};
 
 /** Metrics of the whole fleet. Every process shows the same: aggregate with `max`. Names are a contract. */
 export function createFleetMetrics() {
   const registry = new Registry();
-  const gauge = <T extends string>(name: string, help: string, labelNames: readonly T[] = []): Gauge<T> =>
-    new Gauge({ name, help: `${help} Fleet-wide: aggregate with max.`, labelNames, registers: [registry] });
+  const gauge = <T extends string>(name: string, help: string, labelNames: readonly T[] = []) =>
+    metricsOf(registry).gauge(name, `${help} Fleet-wide: aggregate with max.`, labelNames);
   const waiting = gauge('imsync_waiting_events', 'Events that wait in the intake.');
   const oldest = gauge('imsync_oldest_waiting_seconds', 'Age of the oldest waiting event; 0 if none waits.');
   const unfinished = gauge(
@@ -65,16 +55,13 @@ export function createFleetMetrics() {
         rate.set({ command }, its.rate);
       }
       for (const reason of deadReasons) letters.set({ reason }, status.deadLetters.byReason[reason] ?? 0);
-      for (const kind of Object.keys(kindsOfHold)) held.set({ kind }, 0);
-      if (status.hold !== null) held.set({ kind: holdLabel(status.hold.kind) }, 1);
+      for (const kind of Object.keys(HOLD_ADVICE)) held.set({ kind }, 0);
+      // A worker of another version may have a kind of hold that this version does not know.
+      if (status.hold !== null)
+        held.set({ kind: Object.hasOwn(HOLD_ADVICE, status.hold.kind) ? status.hold.kind : 'other' }, 1);
       paused.set(status.paused ? 1 : 0);
       memory.set(status.redis.memoryUsedRatio ?? 0);
       workers.set(status.workers.length);
     },
   };
-}
-
-/** A worker of another version may have a kind of hold that this version does not know. */
-function holdLabel(kind: string): string {
-  return Object.hasOwn(kindsOfHold, kind) ? kind : 'other';
 }

@@ -20,26 +20,24 @@ export const STUCK_AFTER_MS = 30_000;
  */
 export function stuckLoops(
   loops: readonly WatchedLoop[],
-  { answeringSinceMs, awakeSinceMs }: Heartbeat,
+  { answeringSinceMs }: Heartbeat,
   nowMs: number,
 ): StuckLoop[] {
   if (answeringSinceMs === null) return [];
   return loops.flatMap(({ name, deadline }) => {
     if (deadline.dueMs === null) return [];
-    const stuckForMs = nowMs - Math.max(deadline.dueMs, answeringSinceMs, awakeSinceMs);
+    const stuckForMs = nowMs - Math.max(deadline.dueMs, answeringSinceMs);
     return stuckForMs > STUCK_AFTER_MS ? [{ loop: name, stuckForMs: Math.round(stuckForMs) }] : [];
   });
 }
 
-/**
- * Since when Redis has answered without a break, and since when this process has been awake without one.
- * Liveness needs both: a loop that waits for an absent Redis is not stuck, nor is one on a machine that was
- * suspended. Both are times of `performance.now()`.
- */
 export interface Heartbeat {
-  /** Null while Redis does not answer. */
+  /**
+   * Since when Redis has answered and this process was awake, both without a break, on `performance.now()`:
+   * a loop that waits for an absent Redis is not stuck, nor is one in a process that stood still. Null while
+   * Redis does not answer.
+   */
   readonly answeringSinceMs: number | null;
-  readonly awakeSinceMs: number;
 }
 
 const BEAT_EVERY_MS = 2_000;
@@ -51,8 +49,8 @@ const ASLEEP_AFTER_MS = 3 * BEAT_EVERY_MS;
 interface HeartbeatOptions {
   /** Resolves when Redis did what was asked, however late. Rejects when it refused or is out of reach. */
   readonly ping: () => Promise<unknown>;
-  /** Called once for each change. `refusal`: the words of Redis, if it refuses. */
-  readonly onChange: (change: 'silent' | 'refuses' | 'answers', refusal?: string) => void;
+  /** Called with what each beat found. `refusal`: the words of Redis, if it refuses. */
+  readonly onBeat: (found: 'silent' | 'refuses' | 'answers', refusal?: string) => void;
 }
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat & { close(): void } {
@@ -64,36 +62,29 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat & { close()
 
 /** The rule without its timer: the caller calls `beat` every two seconds. */
 export function createHeartbeat(
-  { ping, onChange }: HeartbeatOptions,
+  { ping, onBeat }: HeartbeatOptions,
   nowMs: () => number,
 ): Heartbeat & { beat(): void } {
   let answeringSinceMs: number | null = nowMs();
-  let awakeSinceMs = nowMs();
   let lastBeatMs = nowMs();
   let askedAtMs = nowMs();
   let pending = false;
-  let said: 'answers' | 'silent' | 'refuses' = 'answers';
 
   const answered = (): void => {
     pending = false;
-    if (answeringSinceMs !== null) return;
-    answeringSinceMs = nowMs();
-    said = 'answers';
-    onChange(said);
+    answeringSinceMs ??= nowMs();
+    onBeat('answers');
   };
-  const fallSilent = (how: 'silent' | 'refuses', refusal?: string): void => {
+  const unanswered = (how: 'silent' | 'refuses', refusal?: string): void => {
     answeringSinceMs = null;
-    // That a Redis which refuses does not answer either is not a change.
-    if (said === how || said === 'refuses') return;
-    said = how;
-    onChange(how, refusal);
+    onBeat(how, refusal);
   };
   const noteSleep = (): void => {
     // The time asleep does not count: neither the loops nor Redis could do anything in it.
     if (nowMs() - lastBeatMs <= ASLEEP_AFTER_MS) return;
-    awakeSinceMs = nowMs();
-    askedAtMs = awakeSinceMs;
-    lastBeatMs = awakeSinceMs;
+    lastBeatMs = nowMs();
+    askedAtMs = lastBeatMs;
+    if (answeringSinceMs !== null) answeringSinceMs = lastBeatMs;
   };
 
   return {
@@ -101,23 +92,20 @@ export function createHeartbeat(
       noteSleep();
       lastBeatMs = nowMs();
       if (pending) {
-        if (nowMs() - askedAtMs > SILENT_AFTER_MS) fallSilent('silent');
+        if (nowMs() - askedAtMs > SILENT_AFTER_MS) unanswered('silent');
         return;
       }
       pending = true;
       askedAtMs = nowMs();
       ping().then(answered, (error: Error) => {
         pending = false;
-        if (error.name === 'ReplyError') fallSilent('refuses', error.message);
-        else fallSilent('silent');
+        if (error.name === 'ReplyError') unanswered('refuses', error.message);
+        else unanswered('silent');
       });
     },
     get answeringSinceMs() {
-      return answeringSinceMs;
-    },
-    get awakeSinceMs() {
       noteSleep();
-      return awakeSinceMs;
+      return answeringSinceMs;
     },
   };
 }

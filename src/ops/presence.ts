@@ -1,3 +1,4 @@
+import { Loop } from '../lifecycle/loop.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
@@ -43,22 +44,19 @@ export function startPresence(options: {
     onClock(Date.now() - Number(seenMs));
     await alongside();
   };
-  let signing = false;
-  const signNow = (): void => {
-    // While Redis is away, signs would pile up and wait for it.
-    if (signing) return;
-    signing = true;
-    sign()
-      .catch(onTrouble)
-      .finally(() => {
-        signing = false;
-      });
-  };
-  signNow();
-  const timer = setInterval(signNow, SIGN_EVERY_MS);
+  const loop = new Loop({
+    async turn() {
+      await sign();
+      await loop.rest(SIGN_EVERY_MS);
+    },
+    errorRestMs: SIGN_EVERY_MS,
+    onError: onTrouble,
+  });
+  loop.run();
   return {
     async close() {
-      clearInterval(timer);
+      // While Redis is away, a sign waits for it: the end of this loop is not waited for.
+      void loop.stop();
       await redis.hdel(keys.workers, id).catch(onTrouble);
     },
   };

@@ -1,10 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import type { Swept } from '../calls/sweep.ts';
 import type { DeliveryReport } from '../delivery/delivery-options.ts';
 import { eventIdMs } from '../event/event.ts';
 import type { Answer, FaultName } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
 import { isListedCode, type Verdict } from '../im/verdicts.ts';
+import { metricsOf } from './metrics.ts';
 
 /** From a lone event on an idle system to one that waited a day for the API. */
 const LATENCY_BUCKETS_S = [
@@ -35,7 +36,6 @@ export function createProcessMetrics(
     gaveUp,
     settled: createEventMetrics(registry),
     throttled,
-    foreign() {},
   };
   return {
     registry,
@@ -49,38 +49,24 @@ export function createProcessMetrics(
 }
 
 function createCallMetrics(registry: Registry, commands: readonly CommandName[]) {
-  const registers = [registry];
-  const calls = new Counter({
-    name: 'imsync_api_calls_total',
-    help: 'Calls of the API, by what came back: a listed code, other, http-…, or the name of a network fault.',
-    labelNames: ['command', 'error_code'],
-    registers,
-  });
-  const durations = new Histogram({
-    name: 'imsync_api_call_duration_seconds',
-    help: 'From sending a call to the end of its answer, or to giving up on it.',
-    labelNames: ['command'],
-    buckets: DURATION_BUCKETS_S,
-    registers,
-  });
-  const users = new Histogram({
-    name: 'imsync_call_users',
-    help: 'Users in a call that was sent.',
-    labelNames: ['command'],
-    buckets: USERS_BUCKETS,
-    registers,
-  });
-  const givenUp = new Counter({
-    name: 'imsync_slots_given_up_total',
-    help: 'Slots that this process missed and did not use late.',
-    registers,
-  });
-  const throttles = new Counter({
-    name: 'imsync_throttles_total',
-    help: 'Answers that said "too often".',
-    labelNames: ['command'],
-    registers,
-  });
+  const { counter, histogram } = metricsOf(registry);
+  const calls = counter(
+    'imsync_api_calls_total',
+    'Calls of the API, by what came back: a listed code, other, http-…, or the name of a network fault.',
+    ['command', 'error_code'],
+  );
+  const durations = histogram(
+    'imsync_api_call_duration_seconds',
+    'From sending a call to the end of its answer, or to giving up on it.',
+    DURATION_BUCKETS_S,
+    ['command'],
+  );
+  const users = histogram('imsync_call_users', 'Users in a call that was sent.', USERS_BUCKETS, ['command']);
+  const givenUp = counter(
+    'imsync_slots_given_up_total',
+    'Slots that this process missed and did not use late.',
+  );
+  const throttles = counter('imsync_throttles_total', 'Answers that said "too often".', ['command']);
   // A series that exists from the start lets a rate see the first event too.
   for (const command of commands) {
     durations.zero({ command });
@@ -125,24 +111,19 @@ function errorLabel(command: CommandName, verdict: Verdict, fault: FaultName | u
 
 /** Events and dead letters, as calls settle them. */
 function createEventMetrics(registry: Registry): DeliveryReport['settled'] {
-  const registers = [registry];
-  const events = new Counter({
-    name: 'imsync_events_total',
-    help: 'Events that ended in this process, by how they ended.',
-    labelNames: ['outcome'],
-    registers,
-  });
-  const latency = new Histogram({
-    name: 'imsync_event_latency_seconds',
-    help: 'From the acceptance of an event to its import or dead letter, on the clock of Redis.',
-    buckets: LATENCY_BUCKETS_S,
-    registers,
-  });
-  const resolved = new Counter({
-    name: 'imsync_dead_letters_resolved_total',
-    help: 'Dead letters that a newer import of their user made up for.',
-    registers,
-  });
+  const { counter, histogram } = metricsOf(registry);
+  const events = counter('imsync_events_total', 'Events that ended in this process, by how they ended.', [
+    'outcome',
+  ]);
+  const latency = histogram(
+    'imsync_event_latency_seconds',
+    'From the acceptance of an event to its import or dead letter, on the clock of Redis.',
+    LATENCY_BUCKETS_S,
+  );
+  const resolved = counter(
+    'imsync_dead_letters_resolved_total',
+    'Dead letters that a newer import of their user made up for.',
+  );
   for (const outcome of ['imported', 'superseded', 'dead-lettered']) events.inc({ outcome }, 0);
   return (_callId, { imported, superseded, dead }, settled) => {
     if (settled.kind === 'lost') return;
@@ -162,28 +143,25 @@ function createHealthMetrics(
   commands: readonly CommandName[],
   droppedLines: () => number,
 ) {
+  const { counter, gauge } = metricsOf(registry);
   const registers = [registry];
-  const runsFailed = new Counter({
-    name: 'imsync_call_runs_failed_total',
-    help: 'Runs of calls that an error broke off; the calls are kept and run again.',
-    labelNames: ['command'],
-    registers,
-  });
-  const putBack = new Counter({
-    name: 'imsync_calls_put_back_total',
-    help: 'Open calls that no job would have run, put back by the sweep of this process.',
-    registers,
-  });
-  const unaccounted = new Gauge({
-    name: 'imsync_unaccounted_events',
-    help: 'Events that the books count in calls and no open call holds. Anything but 0 is a bug.',
-    registers,
-  });
-  const reachable = new Gauge({
-    name: 'imsync_redis_reachable',
-    help: '1 when Redis answered this scrape; the fleet-wide metrics are missing otherwise.',
-    registers,
-  });
+  const runsFailed = counter(
+    'imsync_call_runs_failed_total',
+    'Runs of calls that an error broke off; the calls are kept and run again.',
+    ['command'],
+  );
+  const putBack = counter(
+    'imsync_calls_put_back_total',
+    'Open calls that no job would have run, put back by the sweep of this process.',
+  );
+  const unaccounted = gauge(
+    'imsync_unaccounted_events',
+    'Events that the books count in calls and no open call holds. Anything but 0 is a bug.',
+  );
+  const reachable = gauge(
+    'imsync_redis_reachable',
+    '1 when Redis answered this scrape; the fleet-wide metrics are missing otherwise.',
+  );
   new Counter({
     name: 'imsync_log_lines_dropped_total',
     help: 'Log lines that were dropped because standard output could not be written.',
@@ -193,12 +171,10 @@ function createHealthMetrics(
       this.inc(droppedLines());
     },
   });
-  new Gauge({
-    name: 'imsync_build_info',
-    help: 'Always 1; the labels say what runs.',
-    labelNames: ['version', 'node'],
-    registers,
-  }).set({ version, node: process.versions.node }, 1);
+  gauge('imsync_build_info', 'Always 1; the labels say what runs.', ['version', 'node']).set(
+    { version, node: process.versions.node },
+    1,
+  );
   for (const command of commands) runsFailed.inc({ command }, 0);
   return {
     swept(found: Swept): void {

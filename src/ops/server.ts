@@ -9,8 +9,7 @@ import type { Logger } from '../logging/log.ts';
 import { quotasOf } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { ownerInfo } from '../redis/owner.ts';
-import { parseServerFacts, redisProblems, writeProblems } from '../redis/requirements.ts';
+import { readServerFacts, redisProblems, writeProblems } from '../redis/requirements.ts';
 import { createFleetMetrics } from './fleet-metrics.ts';
 import { type Heartbeat, stuckLoops, type WatchedLoop } from './liveness.ts';
 import { createProcessMetrics, type ProcessMetrics } from './process-metrics.ts';
@@ -123,8 +122,8 @@ function boundedRead<T>(redis: RedisClient, read: () => Promise<T>): () => Promi
  * keeps them. A hold or a pause is no reason: events are accepted and wait.
  */
 async function readinessProblems(redis: RedisClient, keys: Keys, allowVolatile: boolean): Promise<string[]> {
-  const info = await ownerInfo(redis, keys);
-  return [...writeProblems(info), ...redisProblems(parseServerFacts(info), allowVolatile)];
+  const facts = await readServerFacts(redis, keys);
+  return [...writeProblems(facts), ...redisProblems(facts, allowVolatile)];
 }
 
 interface OpsAnswer {

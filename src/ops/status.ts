@@ -1,61 +1,18 @@
 import type { CallQueues } from '../calls/bullmq/queues.ts';
-import { type Hold, type Pause, readFleetState } from '../hold/hold-state.ts';
+import { readFleetState } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
-import { readTotals } from '../ledger/totals.ts';
+import { readTotals, type Totals } from '../ledger/totals.ts';
 import { type Quota, spacingMicros } from '../pace/budget.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotClient } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
-import { type MemoryLevel, memoryOf } from '../redis/memory-watermark.ts';
+import { memoryOf } from '../redis/memory-watermark.ts';
 import { ownerInfo } from '../redis/owner.ts';
-import { readPresence, type WorkerPresence } from './presence.ts';
+import { readPresence } from './presence.ts';
 
-/** What `imsync status --json` prints (a contract). Ages are in ms. */
-export interface Status {
-  readonly sdkAppId: number;
-  readonly intake: { readonly waiting: number; readonly parked: number; readonly oldestAgeMs: number | null };
-  readonly calls: Readonly<Record<string, CommandStatus>>;
-  /** Age of the oldest event that has not ended, wherever it is. Null when all have ended. */
-  readonly oldestUnfinishedAgeMs: number | null;
-  /** Calls of users who fail while others pass. Each is retried alone and delays no other user. */
-  readonly suspects: { readonly calls: number };
-  readonly deadLetters: {
-    readonly total: number;
-    readonly byReason: Readonly<Record<string, number>>;
-    readonly byCode: Readonly<Record<string, number>>;
-    readonly oldestAgeMs: number | null;
-  };
-  readonly hold: Hold | null;
-  readonly paused: boolean;
-  /** Why and since when the fleet is paused. */
-  readonly pause: Pause | null;
-  readonly totals: {
-    readonly accepted: number;
-    readonly imported: number;
-    readonly superseded: number;
-    readonly deadLettered: number;
-    /** Accepted events that `user forget` erased before they ended. */
-    readonly forgotten: number;
-  };
-  /** The memory of Redis: `high` stops backfill and redrive, `full` stops the HTTP intake as well. */
-  readonly redis: { readonly memoryUsedRatio: number | null; readonly memory: MemoryLevel };
-  readonly workers: readonly WorkerPresence[];
-}
-
-export interface CommandStatus {
-  /** Calls by the state of their jobs. */
-  readonly waiting: number;
-  readonly active: number;
-  readonly delayed: number;
-  /** Users in these calls. */
-  readonly users: number;
-  /** Calls a second that the API allows. */
-  readonly quota: number;
-  /** Calls a second that may start now: the lowest quota of the fleet, lowered by a throttle. */
-  readonly rate: number;
-  readonly startedLastSecond: number;
-}
+/** What `imsync status --json` prints (a contract). Ages are in ms, and null when there is nothing to age. */
+export type Status = Awaited<ReturnType<typeof readStatus>>;
 
 /** Reads the whole status. The numbers that must balance come from one script (ledger/totals.lua). */
 export async function readStatus(
@@ -64,29 +21,21 @@ export async function readStatus(
   queues: CallQueues,
   sdkAppId: number,
   quotas: Readonly<Partial<Record<ImportCommand, Quota>>>,
-): Promise<Status> {
+) {
   const totals = await readTotals(redis, keys);
-  const fleet = readFleetState(await redis.hgetall(keys.hold));
-  const calls: Record<string, CommandStatus> = {};
-  for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][]) {
-    const fromMicros = String((totals.nowMs - 1_000) * 1_000);
-    const toMicros = String(totals.nowMs * 1_000);
-    const slots = createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quota));
-    calls[command] = {
-      ...(await queues.counts(command)),
-      users: totals.usersInCalls[command] ?? 0,
-      quota: quota.perSecond,
-      rate: (await slots.look()).ratePerSecond,
-      startedLastSecond: await redis.zcount(keys.startedPrefix + command, fromMicros, toMicros),
-    };
-  }
+  const { hold, pause } = readFleetState(await redis.hgetall(keys.hold));
+  const calls: Record<string, Awaited<ReturnType<typeof commandStatus>>> = {};
+  for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][])
+    calls[command] = await commandStatus(redis, keys, queues, command, quota, totals);
   const memory = memoryOf(await ownerInfo(redis, keys), 'ample');
   const { accepted, imported, superseded, deadLettered, forgotten } = totals;
   return {
     sdkAppId,
     intake: { waiting: totals.waiting, parked: totals.parked, oldestAgeMs: totals.oldestWaitingMs },
     calls,
+    /** Age of the oldest event that has not ended, wherever it is. */
     oldestUnfinishedAgeMs: totals.oldestUnfinishedMs,
+    /** Calls of users who fail while others pass. Each is retried alone and delays no other user. */
     suspects: { calls: totals.suspectedCalls },
     deadLetters: {
       total: Object.values(totals.deadByReason).reduce((sum, n) => sum + n, 0),
@@ -94,11 +43,37 @@ export async function readStatus(
       byCode: totals.deadByCode,
       oldestAgeMs: totals.oldestLetterMs,
     },
-    hold: fleet.hold,
-    paused: fleet.pause !== null,
-    pause: fleet.pause,
+    hold,
+    paused: pause !== null,
+    /** Why and since when the fleet is paused. */
+    pause,
+    /** `forgotten`: accepted events that `user forget` erased before they ended. */
     totals: { accepted, imported, superseded, deadLettered, forgotten },
+    /** The memory of Redis: `high` stops backfill and redrive, `full` stops the HTTP intake as well. */
     redis: { memoryUsedRatio: memory.usedRatio, memory: memory.level },
     workers: await readPresence(redis, keys, totals.nowMs),
+  };
+}
+
+async function commandStatus(
+  redis: RedisClient,
+  keys: Keys,
+  queues: CallQueues,
+  command: ImportCommand,
+  quota: Quota,
+  { nowMs, usersInCalls }: Totals,
+) {
+  const slots = createSlotClient(redis, keys, command, createRedisClock(), spacingMicros(quota));
+  const [fromMicros, toMicros] = [String((nowMs - 1_000) * 1_000), String(nowMs * 1_000)];
+  return {
+    /** Calls by the state of their jobs: waiting, active, delayed. */
+    ...(await queues.counts(command)),
+    /** Users in these calls. */
+    users: usersInCalls[command] ?? 0,
+    /** Calls a second that the API allows. */
+    quota: quota.perSecond,
+    /** Calls a second that may start now: the lowest quota of the fleet, lowered by a throttle. */
+    rate: (await slots.look()).ratePerSecond,
+    startedLastSecond: await redis.zcount(keys.startedPrefix + command, fromMicros, toMicros),
   };
 }

@@ -5,7 +5,7 @@ import { infoField, ownerInfo } from './owner.ts';
 
 /** What is wrong with a Redis, in sentences that say what to change. */
 
-/** The facts of INFO that decide whether a server is durable. */
+/** The facts of INFO that decide whether a server is durable and takes writes. */
 export type ServerFacts = Readonly<ReturnType<typeof parseServerFacts>>;
 
 /** Reads INFO and not CONFIG, since managed Redis refuses CONFIG. */
@@ -18,8 +18,13 @@ export function parseServerFacts(info: string) {
     version: infoField(info, 'redis_version'),
     maxmemoryPolicy: infoField(info, 'maxmemory_policy'),
     aofEnabled: infoField(info, 'aof_enabled') === '1',
-    maxmemoryBytes: Number(infoField(info, 'maxmemory') || 0),
-    usedMemoryBytes: Number(infoField(info, 'used_memory') || 0),
+    /** The last write to the append-only file failed. */
+    aofBroken: infoField(info, 'aof_last_write_status') === 'err',
+    isLoading: infoField(info, 'loading') === '1',
+    isReplica: infoField(info, 'role') === 'slave',
+    ...countedMemory(info),
+    /** The memory of Redis's machine; 0 if Redis does not report it. */
+    systemBytes: Number(infoField(info, 'total_system_memory') || 0),
   };
 }
 
@@ -54,23 +59,30 @@ export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
   );
 }
 
-/** Why this server would refuse an event now, by its INFO; [] if it takes writes. */
-export function writeProblems(info: string): string[] {
-  const is = (name: string, value: string): boolean => infoField(info, name) === value;
-  const { usedBytes, maxBytes } = countedMemory(info);
-  const problems: readonly (readonly [applies: boolean, sentence: string])[] = [
-    [is('loading', '1'), 'Redis is still loading its data. Wait until it has.'],
-    [is('role', 'slave'), 'Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.'],
-    [
-      is('aof_enabled', '1') && is('aof_last_write_status', 'err'),
-      'Redis cannot write its append-only file and refuses events. Look at its disk.',
-    ],
-    [
-      maxBytes > 0 && usedBytes >= maxBytes,
-      'Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.',
-    ],
+export function roleProblem({ isReplica }: ServerFacts): string | undefined {
+  return isReplica
+    ? 'Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.'
+    : undefined;
+}
+
+export function brokenFileProblem({ aofEnabled, aofBroken }: ServerFacts): string | undefined {
+  return aofEnabled && aofBroken
+    ? 'Redis cannot write its append-only file and refuses events. Look at its disk.'
+    : undefined;
+}
+
+/** Why this server would refuse an event now; [] if it takes writes. */
+export function writeProblems(facts: ServerFacts): string[] {
+  const { isLoading, usedBytes, maxBytes } = facts;
+  const problems = [
+    isLoading ? 'Redis is still loading its data. Wait until it has.' : undefined,
+    roleProblem(facts),
+    brokenFileProblem(facts),
+    maxBytes > 0 && usedBytes >= maxBytes
+      ? 'Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.'
+      : undefined,
   ];
-  return problems.flatMap(([applies, sentence]) => (applies ? [sentence] : []));
+  return problems.filter((problem) => problem !== undefined);
 }
 
 /** What to do about a Redis that cannot be used, by the text of the error. */

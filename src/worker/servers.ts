@@ -28,7 +28,7 @@ export async function openServers(options: {
   const { ops: redis, refusals } = connections;
   const heartbeat = startHeartbeat({
     ping: () => writeNothing(connections.commands, keys),
-    onChange: connections.log.heartbeat,
+    onBeat: connections.log.heartbeat,
   });
   const lookup = createUserLookup({
     ...{ redis, keys },

@@ -10,7 +10,7 @@ import {
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { planOf } from '../../src/demo/plan.ts';
+import { planOf } from '../../src/cli/demo/plan.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
@@ -171,8 +171,8 @@ describe('imsync demo', () => {
     const client = openRedis(settings, 'loop', 'thief', () => undefined);
     const { stream } = keysOf(1400000000);
     // A user who signs up again gets an account from the newer event, so such a user is no victim.
-    const repeats = planOf(1_000).signups.filter(({ user }) => user.nick?.endsWith('(new)'));
-    const repeated = new Set(repeats.map(({ user }) => user.userId));
+    const repeats = planOf(1_000).signups.filter(({ nick }) => nick?.endsWith('(new)'));
+    const repeated = new Set(repeats.map(({ userId }) => userId));
     await eventually('an event is stolen', async () => {
       const [entry] = await client.xrange(stream, '-', '+', 'COUNT', 1);
       if (entry === undefined || entry[1].some((value) => repeated.has(value))) return false;

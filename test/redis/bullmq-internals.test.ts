@@ -64,6 +64,7 @@ const settingsOf = (changed: Settings = {}): WorkerOptions => ({
 class OpenWorker extends Worker {
   /** When each fetch was asked for. */
   readonly fetchedAtMs: number[] = [];
+  readonly blockSeconds: number[] = [];
   withheld = Number.NaN;
   get fetches(): number {
     return this.fetchedAtMs.length;
@@ -72,6 +73,11 @@ class OpenWorker extends Worker {
     this.fetchedAtMs.push(performance.now());
     if (this.fetches === this.withheld) return undefined as unknown as Job;
     return super.moveToActive(token, name);
+  }
+  protected override getBlockTimeout(blockUntil: number): number {
+    const seconds = super.getBlockTimeout(blockUntil);
+    this.blockSeconds.push(seconds);
+    return seconds;
   }
 }
 
@@ -418,4 +424,14 @@ test.each([
   const shortestMs = Math.min(...asked.slice(1).map((atMs, i) => atMs - (asked[i] ?? 0)));
   expect(shortestMs).toBeGreaterThanOrEqual(atLeastMs);
   expect(shortestMs).toBeLessThan(belowMs);
+});
+
+test('16. getBlockTimeout is asked before the worker blocks, and answers in seconds', async () => {
+  const worker = openWorker(async () => undefined);
+  worker.run().catch(() => undefined);
+  await eventually('it blocks', () => worker.blockSeconds.length > 0);
+  expect(worker.blockSeconds[0]).toBe(5);
+  // The deadline of our worker counts these seconds in: without them it would be 15 s away at most.
+  const ours = callWorker(async () => ({ kind: 'finished' }));
+  await eventually('its deadline counts them', () => (ours.deadline.dueMs ?? 0) - performance.now() > 16_000);
 });

@@ -7,11 +7,6 @@ import { spawnSync } from 'node:child_process';
  */
 export default async function ensureRedisServer() {
   if (spawnSync('redis-server', ['--version']).status === 0) return;
-  const { findRedisServer } = await import('../../dist/demo/redis-server.js');
-  const output = {
-    isTerminal: false,
-    line: (text = '') => process.stdout.write(`${text}\n`),
-    block: () => undefined,
-  };
-  await findRedisServer(output, process.env, new AbortController().signal);
+  const { installRedisServer } = await import('../../dist/cli/demo/redis-server.js');
+  await installRedisServer((text) => process.stdout.write(`${text}\n`));
 }

@@ -37,6 +37,8 @@ import type { RedisClient } from '../../redis/connect.ts';
  *     Redis is out of memory (this file).
  * 15. The loop asks for a job again at once when Redis answers `moveToActive` with an error
  *     (this file).
+ * 16. `Worker.getBlockTimeout` (protected) is asked before the worker blocks, and answers in seconds
+ *     (call-worker.ts).
  *
  * BullMQ is required, not imported. For an import by name Node would read each of its 200 files a second
  * time, and loading would take twice as long (docs/decisions/0092).

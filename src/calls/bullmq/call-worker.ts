@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Job, WorkerOptions } from 'bullmq';
 import type { ImportCommand } from '../../im/bodies.ts';
 import { type Loop, type LoopDeadline, startEvery } from '../../lifecycle/loop.ts';
@@ -20,8 +21,12 @@ export type RunEnd =
  * none waits, and begins the runs.
  */
 const FETCHED_AHEAD = 8;
+/** The loop asks for a job again well within this, unless it said how long it blocks. */
+const FETCH_MS = 15_000;
 
 class EagerWorker extends Worker {
+  /** By when it must fetch again, on `performance.now()`. */
+  fetchDueMs = performance.now() + FETCH_MS;
   private fetchedAhead = 0;
 
   /** To be called at the start of each run. */
@@ -35,9 +40,17 @@ class EagerWorker extends Worker {
       this.fetchedAhead -= 1;
       return undefined as unknown as Job;
     }
+    this.fetchDueMs = performance.now();
     const job: Job | undefined = await super.moveToActive(token, name);
+    this.fetchDueMs = performance.now() + FETCH_MS;
     if (job !== undefined) this.fetchedAhead += 1;
     return job as Job;
+  }
+
+  protected override getBlockTimeout(blockUntil: number): number {
+    const seconds = super.getBlockTimeout(blockUntil);
+    this.fetchDueMs = performance.now() + seconds * 1_000 + FETCH_MS;
+    return seconds;
   }
 }
 
@@ -57,7 +70,7 @@ export interface CallWorkerOptions {
 }
 
 /** Works off the jobs of one command, from its construction until it is closed. */
-export class CallWorker {
+export class CallWorker implements LoopDeadline {
   readonly #options: CallWorkerOptions;
   readonly #watch: Loop;
   #worker: EagerWorker;
@@ -87,9 +100,13 @@ export class CallWorker {
     });
   }
 
-  /** The deadline of the loop that sees to it that jobs are fetched. */
+  /** The deadline of the loop that fetches jobs. With as many runs as it may have, it fetches none. */
   get deadline(): LoopDeadline {
-    return this.#watch;
+    return this;
+  }
+
+  get dueMs(): number | null {
+    return this.#running < this.#options.concurrency ? this.#worker.fetchDueMs : null;
   }
 
   /** Fetches no more jobs. Resolves when the current runs have ended. */

@@ -16,6 +16,7 @@ import {
   FILTER_HELP,
   type FilterFlags,
   filterOf,
+  isFiltered,
   isNarrowed,
 } from './filter.ts';
 
@@ -47,12 +48,13 @@ export function deleteCommand(): Command {
   return addFilterOptions(command, true).action(
     async (eventIds: readonly string[], flags: DeleteFlags, self: Command) => {
       checkUsage(eventIds, flags);
+      const otherwise = '. Nothing was deleted.';
+      if (flags.all && !flags.yes && !(await isConfirmed(questionOf(flags), 'delete --all', otherwise))) {
+        process.stdout.write('nothing was deleted\n');
+        return;
+      }
+      const counts: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
       await withRedis(self, async ({ redis, keys }) => {
-        if (flags.all && !flags.yes && !(await isConfirmed(questionOf(flags)))) {
-          process.stdout.write('nothing was deleted\n');
-          return;
-        }
-        const counts: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
         const remove = async (letters: readonly StoredLetter[]): Promise<void> => {
           for (const word of await deleteLetters(redis, keys, letters)) counts[word]++;
         };
@@ -64,9 +66,9 @@ export function deleteCommand(): Command {
           if (batch.length === AT_A_TIME) await remove(batch.splice(0));
         }
         await remove(batch);
-        process.stdout.write(resultText(counts));
-        if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;
       });
+      process.stdout.write(resultText(counts));
+      if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;
     },
   );
 }
@@ -80,17 +82,11 @@ function checkUsage(eventIds: readonly string[], flags: DeleteFlags): void {
       EXIT.usage,
       'Say which letters to delete: event IDs, a filter (--code, --reason, --user, --older-than, --newer-than, --state resolved), or --all.',
     );
-  if (flags.all && !flags.yes && !process.stdin.isTTY)
-    throw new CliError(
-      EXIT.usage,
-      'delete --all asks for confirmation, and there is no terminal to ask on. Add --yes to confirm. Nothing was deleted.',
-    );
 }
 
 function questionOf(flags: DeleteFlags): string {
-  const { state, ...others } = filterOf(flags);
-  const matching = Object.keys(others).length > 0 ? ' that match the filter' : '';
-  return `Delete all letters${matching} (state: ${state})? This cannot be undone.`;
+  const matching = isFiltered(flags) ? ' that match the filter' : '';
+  return `Delete all letters${matching} (state: ${flags.state ?? 'dead'})? This cannot be undone.`;
 }
 
 function resultText({ deleted, gone, redriving, changed }: Record<Deletion, number>): string {

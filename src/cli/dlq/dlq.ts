@@ -1,8 +1,5 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { isNativeError } from 'node:util/types';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
@@ -164,15 +161,15 @@ async function print(text: string): Promise<void> {
 async function writeFileWhole(path: string, lines: AsyncIterable<string>): Promise<void> {
   const unfinished = `${path}.unfinished-${process.pid}`;
   try {
-    await pipeline(lines, createWriteStream(unfinished, { mode: 0o600, flags: 'wx' }));
+    await writeFile(unfinished, lines, { mode: 0o600, flag: 'wx' });
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
-    if (isNativeError(error) && 'syscall' in error && 'path' in error)
-      throw new CliError(
-        EXIT.failed,
-        `${path} cannot be written: ${error.message}. Choose another file with --output.`,
-      );
-    throw error;
+    const { path: ofFile, message } = error as NodeJS.ErrnoException;
+    if (ofFile === undefined) throw error;
+    throw new CliError(
+      EXIT.failed,
+      `${path} cannot be written: ${message}. Choose another file with --output.`,
+    );
   }
 }

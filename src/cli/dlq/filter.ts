@@ -6,6 +6,7 @@ import {
   type LetterState,
   letterStates,
 } from '../../ledger/letters/dead-letters.ts';
+import { numberFrom } from '../option.ts';
 
 export interface FilterFlags {
   readonly code?: number;
@@ -23,12 +24,12 @@ An age counts from the time at which the event (last) became a dead letter. Exam
 /** Adds the filter options. Without `withState` the verb is about letters in one state only. */
 export function addFilterOptions(command: Command, withState: boolean): Command {
   command
-    .option('--code <number>', 'only letters with this error code; 0 means without one', wholeNumber)
+    .option('--code <number>', 'only letters with this error code; 0 means without one', numberFrom(0))
     .addOption(new Option('--reason <reason>', 'only letters with this reason').choices(deadReasons))
     .option('--user <id>', 'only letters of this user')
     .option('--older-than <age>', 'only letters of at least this age', readAge)
     .option('--newer-than <age>', 'only letters below this age', readAge)
-    .option('--limit <number>', 'at most this many letters, oldest first', positiveNumber);
+    .option('--limit <number>', 'at most this many letters, oldest first', numberFrom(1));
   if (!withState) return command;
   const states = [...letterStates, 'all'];
   return command.addOption(
@@ -37,21 +38,26 @@ export function addFilterOptions(command: Command, withState: boolean): Command 
 }
 
 export function filterOf(flags: FilterFlags): LetterFilter {
+  const { state = 'dead', code, reason, user, olderThan, newerThan, limit } = flags;
   return {
-    state: flags.state ?? 'dead',
-    ...(flags.code !== undefined && { errorCode: flags.code }),
-    ...(flags.reason !== undefined && { reason: flags.reason }),
-    ...(flags.user !== undefined && { userId: flags.user }),
-    ...(flags.olderThan !== undefined && { olderThanMs: flags.olderThan }),
-    ...(flags.newerThan !== undefined && { newerThanMs: flags.newerThan }),
-    ...(flags.limit !== undefined && { limit: flags.limit }),
+    state,
+    errorCode: code,
+    reason,
+    userId: user,
+    olderThanMs: olderThan,
+    newerThanMs: newerThan,
+    limit,
   };
 }
 
+/** Whether any option of the filter is given, except for the state. */
+export function isFiltered({ code, reason, user, olderThan, newerThan, limit }: FilterFlags): boolean {
+  return [code, reason, user, olderThan, newerThan, limit].some((value) => value !== undefined);
+}
+
 /** Whether the filter selects letters. A limit alone does not say which; the states dead and all mean all. */
-export function isNarrowed(flags: FilterFlags): boolean {
-  const { state, limit: _limit, ...others } = filterOf(flags);
-  return state === 'resolved' || Object.keys(others).length > 0;
+export function isNarrowed({ limit: _limit, ...flags }: FilterFlags): boolean {
+  return flags.state === 'resolved' || isFiltered(flags);
 }
 
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
@@ -62,17 +68,6 @@ export function readAge(text: string): number {
   if (digits === undefined || unit === undefined)
     throw new InvalidArgumentError('An age is a number with a unit: 90s, 30m, 2h, 7d or 4w.');
   return Math.round(Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS]);
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
-}
-
-export function positiveNumber(text: string): number {
-  const number = wholeNumber(text);
-  if (number < 1) throw new InvalidArgumentError('It must be a whole number, 1 or more.');
-  return number;
 }
 
 /** Collects event IDs, `<ms>-<seq>`, from arguments. Throws the error that commander prints. */

@@ -1,10 +1,11 @@
-import { Command, InvalidArgumentError } from 'commander';
-import type { RedriveReport } from '../../tasks/redrive.ts';
+import { Command } from 'commander';
+import { matching, share } from '../../config/formats.ts';
 import { RunRefusedError, type RunRequest } from '../../tasks/redrive-letters.ts';
 import { runRedrive } from '../../tasks/redrive-run.ts';
 import { readTextFile, withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { printResult } from '../format.ts';
+import { numberFrom, optionOf } from '../option.ts';
 import { startProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
 import {
@@ -13,7 +14,7 @@ import {
   FILTER_HELP,
   type FilterFlags,
   filterOf,
-  positiveNumber,
+  isFiltered,
 } from './filter.ts';
 import { redriveText } from './text.ts';
 
@@ -31,6 +32,7 @@ interface RedriveFlags extends FilterFlags {
 }
 
 const LINE_EVERY_MS = 5_000;
+const NAME = matching('1 to 100 characters', /^[^\p{Cc}]{1,100}$/u);
 
 const HELP = `${FILTER_HELP}
 
@@ -70,71 +72,59 @@ export function redriveCommand(): Command {
       'take letters from a list of event IDs or user IDs, one per line; - reads standard input',
     )
     .option('--dry-run', 'only report how many would be redriven, and why others would not')
-    .option('--rate <users>', 'redrive at most this many users per second', positiveNumber)
+    .option('--rate <users>', 'redrive at most this many users per second', numberFrom(1))
     .option(
       '--stop-at-failures <share>',
       'stop when more than this share of the users is dead again; 1 never stops',
-      readShare,
+      optionOf(share),
       0.5,
     )
     .option('--force', 'also take letters before their not-before date')
     .option('--resume <id>', 'continue a redrive that ended early; imsync dlq redrives shows its ID')
-    .option('--as <name>', 'name or reason for the history, added to the user and machine name', readName)
+    .option(
+      '--as <name>',
+      'name or reason for the history, added to the user and machine name',
+      optionOf(NAME),
+    )
     .option('--password-file <file>', 'hosted mode: file with the password that these users get')
     .option('--json', 'print the result as one JSON object')
     .addHelpText('after', HELP);
   return addFilterOptions(command, false).action(
     async (eventIds: readonly string[], flags: RedriveFlags, self: Command) => {
       const request = requestOf(eventIds, flags);
-      const { report, runId } = await run(request, flags, self);
+      const dryRun = flags.dryRun === true;
+      const progress = startProgress(LINE_EVERY_MS);
+      const interruption = onInterrupt();
+      const { report, runId } = await withRedis(self, async ({ config, redis, keys }) =>
+        runRedrive({
+          ...{ config, redis, keys, request, dryRun, signal: interruption.signal },
+          password: passwordOf(flags, config.api.form === 'hosted'),
+          maxFailedShare: flags.stopAtFailures,
+          onProgress: ({ letters, imported, failed }) =>
+            progress.show(
+              `${letters} letters redriven; so far ${imported} users imported, ${failed} dead again`,
+            ),
+          say: (text) => progress.say(`imsync: ${text}`),
+        }).catch((error: unknown) => {
+          if (!(error instanceof RunRefusedError)) throw error;
+          throw new CliError(error.isUsage ? EXIT.usage : EXIT.failed, error.message);
+        }),
+      ).finally(() => {
+        interruption.release();
+        progress.end();
+      });
       // The history does not store the names of letters that were named one by one.
       const isResumable = eventIds.length === 0 && flags.user === undefined;
-      const text = redriveText(report, flags.dryRun === true, isResumable ? runId : undefined);
+      const text = redriveText(report, dryRun, isResumable ? runId : undefined);
       printResult(flags.json, { ...report, id: runId }, text);
       if (report.givenUp !== null) process.exitCode = EXIT.failed;
     },
   );
 }
 
-async function run(
-  request: RunRequest,
-  flags: RedriveFlags,
-  self: Command,
-): Promise<{ report: RedriveReport; runId: string | undefined }> {
-  return withRedis(self, async ({ config, redis, keys }) => {
-    const password = passwordOf(flags, config.api.form === 'hosted');
-    const progress = startProgress(LINE_EVERY_MS);
-    const interruption = onInterrupt();
-    try {
-      return await runRedrive({
-        config,
-        redis,
-        keys,
-        request,
-        dryRun: flags.dryRun === true,
-        password,
-        maxFailedShare: flags.stopAtFailures,
-        signal: interruption.signal,
-        onProgress: ({ letters, imported, failed }) =>
-          progress.show(
-            `${letters} letters redriven; so far ${imported} users imported, ${failed} dead again`,
-          ),
-        say: (text) => progress.say(`imsync: ${text}`),
-      });
-    } catch (error) {
-      if (!(error instanceof RunRefusedError)) throw error;
-      throw new CliError(error.isUsage ? EXIT.usage : EXIT.failed, error.message);
-    } finally {
-      interruption.release();
-      progress.end();
-    }
-  });
-}
-
 /** The arguments as one request. Throws a usage error when they contradict each other. */
 function requestOf(eventIds: readonly string[], flags: RedriveFlags): RunRequest {
-  const filter = filterOf(flags);
-  const isNarrowed = flags.all === true || Object.keys(filter).length > 1;
+  const isNarrowed = flags.all === true || isFiltered(flags);
   const refuse = (what: string): never => {
     throw new CliError(EXIT.usage, `${what} Nothing was redriven.`);
   };
@@ -143,19 +133,7 @@ function requestOf(eventIds: readonly string[], flags: RedriveFlags): RunRequest
   if (flags.resume !== undefined && isNarrowed)
     refuse('--resume continues with the filter of that redrive: leave the filter out.');
   if (flags.file !== undefined && flags.all === true) refuse('Give --file or --all, not both.');
-  return { ...flags, filter, eventIds, force: flags.force === true };
-}
-
-function readShare(text: string): number {
-  const share = Number(text);
-  if (!/^[01](\.\d{1,3})?$/.test(text) || share > 1)
-    throw new InvalidArgumentError('It must be a share from 0 to 1, such as 0.5.');
-  return share;
-}
-
-function readName(text: string): string {
-  if (!/^[^\p{Cc}]{1,100}$/u.test(text)) throw new InvalidArgumentError('It must be 1 to 100 characters.');
-  return text;
+  return { ...flags, filter: filterOf(flags), eventIds, force: flags.force === true };
 }
 
 /** Letters hold no password, and a hosted registration without one is invalid. */

@@ -2,7 +2,7 @@ import { LETTER_ADVICE, type StoredLetter } from '../../ledger/letters/dead-lett
 import type { LetterSummary } from '../../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
 import type { GivenUp, LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
-import { attemptText, counted, isoTime, type NamedValue, namedLines } from '../format.ts';
+import { attemptText, counted, isoTime, type NamedValue, namedLines, reasonText } from '../format.ts';
 
 /** Dead letters and redrives as text for a person. Pure; times are ISO, UTC. */
 
@@ -11,8 +11,9 @@ export function summaryText(summary: LetterSummary): string {
   const others = `${redriving} being redriven, ${resolved} resolved`;
   if (total === 0) return `no dead letters (${others})\n`;
   const lines = [`${counted(total, 'dead letter')} (not counted here: ${others})`];
-  for (const { reason, errorCode, count, newest } of groups) {
-    lines.push('', `${count}  ${reason}${codeText(errorCode)}: ${LETTER_ADVICE[reason]}`);
+  for (const group of groups) {
+    const { reason, count, newest } = group;
+    lines.push('', `${count}  ${reasonText(group)}: ${LETTER_ADVICE[reason]}`);
     if (newest === null) continue;
     lines.push(
       `   newest      ${isoTime(newest.deadSince)}  ${newest.eventId}  user ${JSON.stringify(newest.userId)}`,
@@ -32,23 +33,23 @@ export function summaryText(summary: LetterSummary): string {
 }
 
 export function letterLine(letter: StoredLetter): string {
-  const { state, deadSince, eventId, userId, reason, errorCode, errorInfo } = letter;
+  const { state, deadSince, eventId, userId, errorInfo } = letter;
   const stateWord = state === 'dead' ? '' : `  [${state}]`;
-  const words = `${reason}${codeText(errorCode)}`;
-  return `${isoTime(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${words}${stateWord}  ${errorInfo}\n`;
+  return `${isoTime(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${reasonText(letter)}${stateWord}  ${errorInfo}\n`;
 }
 
 /** Everything about one letter. */
 export function letterText(letter: StoredLetter, nowMs: number): string {
-  const { command, httpStatus } = letter;
+  const { command, httpStatus, deadSince, firstDeadAt } = letter;
+  const first = firstDeadAt === deadSince ? '' : ` (for the first time ${isoTime(firstDeadAt)})`;
   return namedLines([
     ['event', letter.eventId],
     ['user', JSON.stringify(letter.userId)],
     ['state', stateText(letter)],
-    ['reason', `${letter.reason}${codeText(letter.errorCode)}`],
+    ['reason', reasonText(letter)],
     ['error info', letter.errorInfo],
     ['first seen', isoTime(letter.firstSeenAt)],
-    ['dead since', deadSinceText(letter)],
+    ['dead since', `${isoTime(deadSince)}${first}`],
     ['call', command === '' ? 'none was made' : `${command}, HTTP ${httpStatus || 'none'}`],
     ...letter.attempts.map((attempt): NamedValue => ['attempt', attemptText(attempt)]),
     ...letter.redrives.map(({ at, by }): NamedValue => ['redriven', `${isoTime(at)}  by ${by}`]),
@@ -63,11 +64,6 @@ function stateText({ state, resolvedAt, resolvedBy, eventId }: StoredLetter): st
   if (state !== 'resolved' || resolvedAt === undefined) return state;
   const by = resolvedBy === eventId ? 'its own import' : `the import of the newer event ${resolvedBy}`;
   return `resolved ${isoTime(resolvedAt)} by ${by}`;
-}
-
-function deadSinceText({ deadSince, firstDeadAt }: StoredLetter): string {
-  const first = firstDeadAt === deadSince ? '' : ` (for the first time ${isoTime(firstDeadAt)})`;
-  return `${isoTime(deadSince)}${first}`;
 }
 
 function nextText(letter: StoredLetter, nowMs: number): string {
@@ -157,8 +153,4 @@ function requestText({ filter, rate, force }: RedriveRun): string {
     ...(force ? ['--force'] : []),
   ];
   return words.length === 0 ? 'all' : words.join(' ');
-}
-
-function codeText(errorCode: number): string {
-  return errorCode === 0 ? '' : ` ${errorCode}`;
 }

@@ -1,9 +1,10 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { type DryRun, dryRun, secondsAtQuota } from '../../tasks/backfill/validate-rows.ts';
 import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
 import { duration, grouped, printResult } from '../format.ts';
-import { addRowsOptions, openedText, ROWS_HELP, rulesOf, withRows } from './rows-input.ts';
+import { numberFrom } from '../option.ts';
+import { addRowsOptions, openedText, ROWS_HELP, rulesOf, withRows, withWarnings } from './rows-input.ts';
 import { checkImport, type ImportFlags, runImport } from './run-import.ts';
 
 const HELP = `${ROWS_HELP}
@@ -41,7 +42,7 @@ export function importCommand(): Command {
     .option('--rejects <file>', 'file for the rows that cannot be imported (default: beside the file)')
     .option('--checkpoint <file>', 'file for the progress of the import (default: beside the file)')
     .option('--restart', 'start from the first row and ignore the checkpoint')
-    .option('--skip-rows <number>', 'skip the first rows, to continue with standard input', rowNumber, 0)
+    .option('--skip-rows <number>', 'skip the first rows, to continue with standard input', numberFrom(0), 0)
     .option('--json', 'print the summary as one JSON object')
     .addHelpText('after', HELP)
     .action(async (file: string, flags: ImportFlags, self: Command) => {
@@ -52,18 +53,12 @@ export function importCommand(): Command {
     });
 }
 
-function rowNumber(text: string): number {
-  if (!/^\d{1,12}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of rows.');
-  return Number(text);
-}
-
 /** Reads all rows; needs neither Redis nor the API. Resolves to the exit code. */
 async function runDryRun(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
   return withRows({ verb: 'dry run', file }, flags, async ({ rows, watched, progress, signal }) => {
     progress.say(openedText(rows));
-    const onProgress = (done: number): void =>
-      progress.show({ rows: done, estimatedRows: watched.estimatedRows(), words: 'nothing is changed' });
+    const onProgress = (done: number): void => progress.show(done, 'nothing is changed');
     const found = await dryRun(watched.rows(), rulesOf(config, flags), onProgress, signal).catch(
       (error: Error) => {
         // The interruption closes the file, and reading a closed file fails.
@@ -75,16 +70,15 @@ async function runDryRun(file: string, flags: ImportFlags, self: Command): Promi
     const warnings = watched.warnings();
     const seconds = secondsAtQuota(config, found);
     const result = { file, dryRun: true, ...found, warnings, secondsAtQuota: seconds };
-    printResult(flags.json, result, dryRunText(found, warnings, seconds));
+    printResult(flags.json, result, withWarnings(warnings, dryRunLines(found, seconds)));
     return found.rejected > 0 ? EXIT.failed : EXIT.done;
   });
 }
 
 /** `secondsAtQuota`: the time that all valid rows take. */
-function dryRunText(found: DryRun, warnings: readonly string[], secondsAtQuota: number): string {
+function dryRunLines(found: DryRun, secondsAtQuota: number): string[] {
   const { rows, valid, rejected, reasons, withNick, withFaceUrl, longProfiles, alone } = found;
   const lines = [
-    ...warnings.map((warning) => `Warning: ${warning}`),
     `rows           ${grouped(rows)}`,
     `valid          ${grouped(valid)}  ${grouped(withNick)} with a nick, ${grouped(withFaceUrl)} with a picture`,
     `rejected       ${grouped(rejected)}`,
@@ -103,5 +97,5 @@ function dryRunText(found: DryRun, warnings: readonly string[], secondsAtQuota: 
   lines.push(
     `At the full quota the import takes ${duration(secondsAtQuota)} if no account exists yet. Nothing was changed, and no calls were made.`,
   );
-  return `${lines.join('\n')}\n`;
+  return lines;
 }

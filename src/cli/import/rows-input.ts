@@ -10,6 +10,7 @@ import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/
 import { DigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
+import { optionOf } from '../option.ts';
 import { type RowsProgress, startRowsProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
 
@@ -33,6 +34,11 @@ avatar_url, 头像, …), type (0 ordinary; 1 robot, with IMSYNC_API=legacy only
 rows are rejected). Other columns are not used. --map names the columns where this fails.
 The file must be UTF-8, with or without a byte order mark. A user ID has up to 32 bytes of printable ASCII.`;
 
+const DELIMITER = {
+  fromText: readDelimiter,
+  allowed: 'one character, or a name: tab, comma, semicolon, pipe',
+};
+
 /** Adds the options that say how a file is read. */
 export function addRowsOptions(command: Command): Command {
   return command
@@ -50,7 +56,7 @@ export function addRowsOptions(command: Command): Command {
     .option(
       '--delimiter <character>',
       'character between the cells of CSV (default: , ; tab or |, whichever the header uses)',
-      delimiter,
+      optionOf(DELIMITER),
     )
     .addOption(
       new Option('--encoding <name>', 'encoding of the file (default: utf-8, which is checked)').choices(
@@ -68,13 +74,6 @@ function addMapping(text: string, earlier: Mapping = {}): Mapping {
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
-}
-
-function delimiter(text: string): string {
-  const found = readDelimiter(text);
-  if (found === undefined)
-    throw new InvalidArgumentError('It must be one character, or a name: tab, comma, semicolon, pipe.');
-  return found;
 }
 
 /** What a verb that reads a file works with. */
@@ -98,10 +97,11 @@ export async function withRows(
   const rows = await openRows(file, { ...flags, mapping: flags.map ?? {} }).catch((error: Error) => {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   });
-  const progress = startRowsProgress(verb);
+  const watched = watchRows(rows);
+  const progress = startRowsProgress(verb, watched.estimatedRows);
   const interruption = onInterrupt(() => rows.close());
   try {
-    const exitCode = await work({ rows, watched: watchRows(rows), progress, signal: interruption.signal });
+    const exitCode = await work({ rows, watched, progress, signal: interruption.signal });
     return interruption.exitCode ?? exitCode;
   } catch (error) {
     throw rowsError(error, advice);
@@ -136,22 +136,17 @@ export function rulesOf(config: Config, flags: RowsFlags): RowRules {
 }
 
 /** The rows of a file as they are read, with an estimate of their number and warnings about them. */
-export interface WatchedRows {
-  /** Can be read once. */
-  rows(): AsyncGenerator<Row>;
-  /** Estimated from the rows and bytes read so far; undefined for standard input. */
-  estimatedRows(): number | undefined;
-  warnings(): string[];
-}
+type WatchedRows = ReturnType<typeof watchRows>;
 
-function watchRows(open: OpenRows): WatchedRows {
+function watchRows(open: OpenRows) {
   const digits = new DigitWatch();
   let read = 0;
   let isDone = false;
   let mangled = 0;
   let firstMangled = '';
   return {
-    async *rows() {
+    /** Can be read once. */
+    async *rows(): AsyncGenerator<Row> {
       for await (const row of open.rows()) {
         read++;
         const { userId } = row.user;
@@ -162,12 +157,13 @@ function watchRows(open: OpenRows): WatchedRows {
       }
       isDone = true;
     },
-    estimatedRows() {
+    /** Estimated from the rows and bytes read so far; undefined for standard input. */
+    estimatedRows(): number | undefined {
       const { readBytes, totalBytes } = open.bytes;
       if (totalBytes === undefined) return undefined;
       return isDone ? read : Math.round((read * totalBytes) / Math.max(1, Math.min(readBytes, totalBytes)));
     },
-    warnings() {
+    warnings(): string[] {
       const found = digits.warnings();
       if (mangled > 0)
         found.unshift(
@@ -176,6 +172,11 @@ function watchRows(open: OpenRows): WatchedRows {
       return found;
     },
   };
+}
+
+/** A summary as text, with the warnings before it. */
+export function withWarnings(warnings: readonly string[], lines: readonly string[]): string {
+  return `${[...warnings.map((warning) => `Warning: ${warning}`), ...lines].join('\n')}\n`;
 }
 
 /** Gives an error its exit code. */

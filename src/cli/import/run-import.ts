@@ -26,8 +26,16 @@ import {
 import { loadForCommand } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, duration, grouped, type NamedCount, printResult } from '../format.ts';
-import { openedText, type RowsFlags, type RowsRun, rejectShape, rulesOf, withRows } from './rows-input.ts';
-import { type StallReporter, withBackfill } from './with-backfill.ts';
+import {
+  openedText,
+  type RowsFlags,
+  type RowsRun,
+  rejectShape,
+  rulesOf,
+  withRows,
+  withWarnings,
+} from './rows-input.ts';
+import { withBackfill } from './with-backfill.ts';
 
 const HISTORY_MS = 2_000;
 
@@ -60,7 +68,6 @@ interface ImportJob {
   readonly flags: ImportFlags;
   readonly config: Config;
   readonly run: RowsRun;
-  readonly rejectFile: string;
   readonly rejects: RejectFile;
   /** Undefined for standard input. */
   readonly checkpointFile: string | undefined;
@@ -82,19 +89,37 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
     const rejectFile = flags.rejects ?? `${file === '-' ? 'imsync-import' : file}.rejects.${rows.format}`;
     const checkpointFile = file === '-' ? undefined : (flags.checkpoint ?? `${file}.imsync-checkpoint`);
     const from = await firstCheckpoint(file, flags, config, checkpointFile);
+    const startedMs = performance.now();
     signal.addEventListener('abort', () =>
       progress.say('Stopping after the current step. A second Ctrl-C stops at once.'),
     );
     if (from.rejectBytes === 0) await rm(rejectFile, { force: true });
     const rejects = new RejectFile(rejectFile, rejectShape(rows), from.rejectBytes);
-    const job = { file, flags, config, run, rejectFile, rejects, checkpointFile, from, at: from };
+    const job: ImportJob = { file, flags, config, run, rejects, checkpointFile, from, at: from };
+    let complete = false;
     try {
-      return await importAll(job, withChecks);
-    } catch (error) {
+      for (const text of greetings(job)) progress.say(text);
+      const tally = await withBackfill(config, withChecks, run, (backfill) => addAndWait(job, backfill));
+      complete = !signal.aborted;
+      if (complete && checkpointFile !== undefined) await rm(checkpointFile, { force: true });
+      const summary: ImportSummary = {
+        file,
+        complete,
+        counts: job.at.counts,
+        rejectFile: rejects.bytes > 0 ? rejectFile : undefined,
+        warnings: run.watched.warnings(),
+        outcome: tally && { ...tally, underWay: underWay(tally) },
+        seconds: (performance.now() - startedMs) / 1_000,
+      };
       progress.end();
-      if (job.at.rows > from.rows) process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
-      throw error;
+      printResult(flags.json, summary, withWarnings(summary.warnings, summaryLines(summary)));
+      const { counts, outcome } = summary;
+      const bad = counts.rejected + counts.unasked + (outcome?.deadLettered ?? 0) + (outcome?.underWay ?? 0);
+      return bad > 0 ? EXIT.failed : EXIT.done;
     } finally {
+      progress.end();
+      if (!complete && (signal.aborted || job.at.rows > from.rows))
+        process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
       await rejects.close();
     }
   });
@@ -115,43 +140,14 @@ async function firstCheckpoint(
   return found ?? { ...newCheckpoint(identity), rows: skipRows };
 }
 
-async function importAll(job: ImportJob, withChecks: boolean): Promise<number> {
-  const { file, flags, config, run, rejects } = job;
-  const startedMs = performance.now();
-  for (const text of greetings(job)) run.progress.say(text);
-  const tally = await withBackfill(config, withChecks, run, (backfill, stalls) =>
-    addAndWait(job, backfill, stalls),
-  );
-  const complete = !run.signal.aborted;
-  if (complete && job.checkpointFile !== undefined) await rm(job.checkpointFile, { force: true });
-  const summary: ImportSummary = {
-    file,
-    complete,
-    counts: job.at.counts,
-    rejectFile: rejects.bytes > 0 ? job.rejectFile : undefined,
-    warnings: run.watched.warnings(),
-    outcome: tally && { ...tally, underWay: underWay(tally) },
-    seconds: (performance.now() - startedMs) / 1_000,
-  };
-  run.progress.end();
-  printResult(flags.json, summary, summaryText(summary));
-  if (!complete) process.stderr.write(`${resumeText(file, job.at.rows)}\n`);
-  const { counts, outcome } = summary;
-  const bad = counts.rejected + counts.unasked + (outcome?.deadLettered ?? 0) + (outcome?.underWay ?? 0);
-  return bad > 0 ? EXIT.failed : EXIT.done;
-}
-
 /** Adds the rows; with --wait it then waits until their events have ended. Resolves to how they ended. */
 async function addAndWait(
   job: ImportJob,
-  { redis, keys, hold, checks, add }: Backfill,
-  stalls: StallReporter,
+  { redis, keys, checks, add }: Backfill,
 ): Promise<Tally | undefined> {
   const { flags, config, rejects, from, checkpointFile } = job;
   const { progress, watched, signal } = job.run;
   await openTally(redis, keys, from.tally);
-  let ended = 0;
-  stalls.watch(hold, () => job.at.counts.rows + ended);
   const noteEnd = async (state: EndedImport['state']): Promise<void> => {
     const { counts, tally } = job.at;
     const noted = noteImport(redis, keys, { file: basename(job.file), state, counts, tally });
@@ -172,8 +168,7 @@ async function addAndWait(
     },
     onProgress: (checkpoint) => {
       job.at = checkpoint;
-      const words = progressWords(checkpoint.counts, stalls.words);
-      progress.show({ rows: checkpoint.rows, estimatedRows: watched.estimatedRows(), words });
+      progress.show(checkpoint.rows, progressWords(checkpoint.counts));
     },
     signal,
   }).catch(async (error: unknown) => {
@@ -185,9 +180,8 @@ async function addAndWait(
   if (signal.aborted) return readTally(redis, keys, from.tally);
   progress.say('All rows are added. Waiting for the workers to import them.');
   const onLook = (tally: Tally): void => {
-    ended = tally.imported + tally.superseded + tally.deadLettered;
-    const words = `${grouped(ended)} of ${grouped(tally.accepted)} events have ended`;
-    progress.show({ rows: job.at.rows, estimatedRows: job.at.rows, words });
+    const ended = tally.imported + tally.superseded + tally.deadLettered;
+    progress.show(job.at.rows, `${grouped(ended)} of ${grouped(tally.accepted)} events have ended`);
   };
   return awaitTally({ redis, keys, tally: from.tally, signal, onLook });
 }
@@ -223,7 +217,7 @@ export interface ImportSummary {
   readonly seconds: number;
 }
 
-function summaryText({ complete, counts, rejectFile, warnings, outcome, seconds }: ImportSummary): string {
+function summaryLines({ complete, counts, rejectFile, outcome, seconds }: ImportSummary): string[] {
   const rows: NamedCount[] = [
     ['rows', counts.rows, complete ? '' : 'so far'],
     ['added', counts.added, outcome === undefined && counts.added > 0 ? 'the workers import them' : ''],
@@ -244,8 +238,7 @@ function summaryText({ complete, counts, rejectFile, warnings, outcome, seconds 
     if (outcome.underWay > 0)
       rows.push(['  not counted', outcome.underWay, complete ? UNCOUNTED : 'not ended yet']);
   }
-  const lines = [...warnings.map((warning) => `Warning: ${warning}`), ...countedLines(rows)];
-  return `${[...lines, `It took ${duration(seconds)}.`].join('\n')}\n`;
+  return [...countedLines(rows), `It took ${duration(seconds)}.`];
 }
 
 const UNCOUNTED =
@@ -258,11 +251,10 @@ function reasonsText({ deadByReason, deadLettered }: Tally): string {
 }
 
 /** What happened to the rows so far. The progress line shows it. */
-function progressWords(counts: ImportCounts, obstacle: string): string {
+function progressWords(counts: ImportCounts): string {
   const bad = counts.rejected + counts.unasked;
   const parts = [`${grouped(counts.added)} added`];
   if (counts.there > 0) parts.push(`${grouped(counts.there)} existing`);
   if (bad > 0) parts.push(`${grouped(bad)} rejected`);
-  if (obstacle !== '') parts.push(obstacle);
   return parts.join(', ');
 }

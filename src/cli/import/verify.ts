@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
-import type { Backfill } from '../../tasks/backfill/connect.ts';
 import { type Reject, RejectFile } from '../../tasks/backfill/import-files.ts';
 import {
   type RowState,
@@ -18,12 +17,12 @@ import {
   openedText,
   ROWS_HELP,
   type RowsFlags,
-  type RowsRun,
   rejectShape,
   rulesOf,
   withRows,
+  withWarnings,
 } from './rows-input.ts';
-import { type StallReporter, withBackfill } from './with-backfill.ts';
+import { withBackfill } from './with-backfill.ts';
 
 interface VerifyFlags extends RowsFlags {
   readonly enqueueMissing?: boolean;
@@ -62,30 +61,43 @@ export function verifyCommand(): Command {
     });
 }
 
-/** Resolves to the exit code. */
+/** Checks every row; writes and enqueues the missing users as the flags say. Resolves to the exit code. */
 async function runVerify(file: string, flags: VerifyFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
-  const { missingFile } = flags;
+  const { missingFile, enqueueMissing } = flags;
   checkVerify(file, flags, config);
   requireForWorker(config);
   return withRows({ verb: 'verify', file }, flags, async (run) => {
     const { rows, watched, progress, signal } = run;
     if (missingFile !== undefined) await rm(missingFile, { force: true });
     const missing = new RejectFile(missingFile ?? '', rejectShape(rows), 0);
-    try {
-      progress.say(openedText(rows));
-      const counts = await withBackfill(config, true, run, (backfill, stalls) =>
-        verifyAll({ flags, config, run, missing }, backfill, stalls),
-      );
-      progress.end();
-      const complete = !signal.aborted;
-      const warnings = watched.warnings();
-      const text = summaryText(counts, warnings, flags, complete);
-      printResult(flags.json, { file, complete, counts, missingFile, warnings }, text);
-      return counts.imported === counts.rows ? EXIT.done : EXIT.failed;
-    } finally {
-      await missing.close();
-    }
+    progress.say(openedText(rows));
+    const counts = await withBackfill(config, true, run, async ({ checks, redis, keys, add }) => {
+      if (checks === undefined)
+        throw new RangeError('verify runs without account_check: a bug, please report it');
+      return verifyRows({
+        ...{ checks, redis, keys, signal },
+        rows: watched.rows(),
+        rules: rulesOf(config, flags),
+        onRows: async (found) => {
+          if (missingFile !== undefined) await missing.add(found.flatMap(withoutAccount));
+          if (!enqueueMissing) return 0;
+          const users = found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : []));
+          await add(users);
+          return users.length;
+        },
+        onProgress: (soFar) => {
+          const others = soFar.missing + soFar.dead + soFar['under-way'];
+          progress.show(soFar.rows, `${grouped(soFar.imported)} imported, ${grouped(others)} not`);
+        },
+      });
+    }).finally(() => missing.close());
+    progress.end();
+    const complete = !signal.aborted;
+    const warnings = watched.warnings();
+    const text = withWarnings(warnings, summaryLines(counts, flags, complete));
+    printResult(flags.json, { file, complete, counts, missingFile, warnings }, text);
+    return counts.imported === counts.rows ? EXIT.done : EXIT.failed;
   });
 }
 
@@ -97,46 +109,6 @@ function checkVerify(file: string, flags: VerifyFlags, config: Config): void {
     );
   if (flags.missingFile !== undefined && flags.missingFile === file)
     throw new CliError(EXIT.usage, `${file} is the file to be verified: name another --missing-file.`);
-}
-
-interface VerifyJob {
-  readonly flags: VerifyFlags;
-  readonly config: Config;
-  readonly run: RowsRun;
-  readonly missing: RejectFile;
-}
-
-/** Checks every row; writes and enqueues the missing users as the flags say. */
-async function verifyAll(
-  { flags, config, run, missing }: VerifyJob,
-  { checks, redis, keys, hold, add }: Backfill,
-  stalls: StallReporter,
-): Promise<VerifyCounts> {
-  if (checks === undefined)
-    throw new RangeError('verify runs without account_check: a bug, please report it');
-  const { watched, progress, signal } = run;
-  let done = 0;
-  stalls.watch(hold, () => done);
-  return verifyRows({
-    rows: watched.rows(),
-    rules: rulesOf(config, flags),
-    checks,
-    redis,
-    keys,
-    onRows: async (found) => {
-      if (flags.missingFile !== undefined) await missing.add(found.flatMap(withoutAccount));
-      if (!flags.enqueueMissing) return 0;
-      const users = found.flatMap(({ state, user }) => (state === 'missing' && user ? [user] : []));
-      await add(users);
-      return users.length;
-    },
-    onProgress: (counts) => {
-      done = counts.rows;
-      const words = progressWords(counts, stalls.words);
-      progress.show({ rows: counts.rows, estimatedRows: watched.estimatedRows(), words });
-    },
-    signal,
-  });
 }
 
 /** Written as a reject is, with line and reason before its own columns, so that it can be imported again. */
@@ -153,18 +125,7 @@ const NAMES: Readonly<Record<RowState, string>> = {
   rejected: 'rejected',
 };
 
-function progressWords(counts: VerifyCounts, obstacle: string): string {
-  const missing = counts.missing + counts.dead + counts['under-way'];
-  const parts = [`${grouped(counts.imported)} imported`, `${grouped(missing)} not`];
-  return [...parts, ...(obstacle === '' ? [] : [obstacle])].join(', ');
-}
-
-function summaryText(
-  counts: VerifyCounts,
-  warnings: readonly string[],
-  flags: VerifyFlags,
-  complete: boolean,
-): string {
+function summaryLines(counts: VerifyCounts, flags: VerifyFlags, complete: boolean): string[] {
   const always: NamedCount[] = [
     ['rows', counts.rows, complete ? '' : 'so far: it was stopped'],
     ['imported', counts.imported, ''],
@@ -176,8 +137,7 @@ function summaryText(
     ['not checked', counts.unasked, 'the API does not say whether they exist'],
     ['rejected', counts.rejected, 'cannot be imported as they are; --missing-file says why'],
   ];
-  const shown = [...always, ...others.filter(([name, count]) => count > 0 || name === 'missing')];
-  return `${[...warnings.map((warning) => `Warning: ${warning}`), ...countedLines(shown)].join('\n')}\n`;
+  return countedLines([...always, ...others.filter(([name, count]) => count > 0 || name === 'missing')]);
 }
 
 function missingNote(

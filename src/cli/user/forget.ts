@@ -45,16 +45,15 @@ export function forgetCommand(): Command {
     .addHelpText('after', HELP)
     .action(async (userId: string, flags: ForgetFlags, self: Command) => {
       if (userId === '') throw new CliError(EXIT.usage, 'The user ID is empty. Nothing was erased.');
-      if (!flags.yes && !flags.dryRun && !process.stdin.isTTY)
-        throw new CliError(
-          EXIT.usage,
-          'forget asks for confirmation, and there is no terminal to ask on. Add --yes to confirm, or --dry-run. Nothing was erased.',
-        );
-      const report = await withRedis(self, async ({ redis, keys }) => {
-        const question = `Erase everything that Redis holds of ${JSON.stringify(userId)}? This cannot be undone.`;
-        if (!flags.yes && !flags.dryRun && !(await isConfirmed(question))) return undefined;
-        let told = false;
-        return forgetUser({
+      const question = `Erase everything that Redis holds of ${JSON.stringify(userId)}? This cannot be undone.`;
+      const otherwise = ', or --dry-run. Nothing was erased.';
+      if (!flags.yes && !flags.dryRun && !(await isConfirmed(question, 'forget', otherwise))) {
+        process.stdout.write('nothing was erased\n');
+        return;
+      }
+      let told = false;
+      const report = await withRedis(self, ({ redis, keys }) =>
+        forgetUser({
           redis,
           keys,
           userId,
@@ -65,12 +64,8 @@ export function forgetCommand(): Command {
             if (!told) process.stderr.write('the call of the user is on the wire: waiting for its answer\n');
             told = true;
           },
-        });
-      });
-      if (report === undefined) {
-        process.stdout.write('nothing was erased\n');
-        return;
-      }
+        }),
+      );
       printResult(flags.json, report, forgetText(report));
       if (!report.complete && !report.dryRun) process.exitCode = EXIT.failed;
     });

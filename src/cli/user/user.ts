@@ -1,14 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { Suspicion } from '../../ledger/record.ts';
+import { within } from '../../lifecycle/wait.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
 import { openAccountChecks } from '../../tasks/account-checks.ts';
-import type { Presence } from '../../tasks/check-users.ts';
+import type { AccountChecks, Presence } from '../../tasks/check-users.ts';
 import { findUser, type UserCall, type UserReport } from '../../tasks/find-user.ts';
 import { readTextFile, withRedis } from '../context.ts';
 import { EXIT } from '../fail.ts';
@@ -20,6 +20,7 @@ import {
   type NamedValue,
   namedLines,
   printResult,
+  reasonText,
 } from '../format.ts';
 import { forgetCommand } from './forget.ts';
 
@@ -81,28 +82,21 @@ function askProblem(config: Config): string | undefined {
 async function askApi(config: Config, redis: RedisClient, keys: Keys, userId: string): Promise<Presence> {
   const settings = redisSettings(config, readTextFile);
   const subscriber = openRedis(settings, 'loop', 'user-show-watch', () => undefined);
+  let checks: AccountChecks | undefined;
   try {
-    const checks = await openAccountChecks({
-      config,
-      readFile: readTextFile,
-      redis,
-      subscriber,
-      keys,
+    checks = await openAccountChecks({
+      ...{ config, readFile: readTextFile, redis, subscriber, keys },
       slotClass: 'live',
       maxFailures: 2,
       report: { again() {}, answered() {} },
       onTrouble: () => undefined,
     });
-    try {
-      const answer = await Promise.race([checks.ask([userId]), sleep(ASK_MS, undefined, { ref: false })]);
-      if (answer === undefined) throw new Error(`no answer within ${ASK_MS / 1_000} s`);
-      const presence = answer.get(userId);
-      if (presence === undefined) throw new Error('the answer does not name this account');
-      return presence;
-    } finally {
-      checks.close();
-    }
+    const answer = await within(checks.ask([userId]), ASK_MS, `no answer within ${ASK_MS / 1_000} s`);
+    const presence = answer.get(userId);
+    if (presence === undefined) throw new Error('the answer does not name this account');
+    return presence;
   } finally {
+    checks?.close();
     await closeRedis(subscriber);
   }
 }
@@ -188,10 +182,10 @@ function nextAttemptText(call: UserCall, stopped: UserReport['stopped'], nowMs: 
   return stopped === null ? `${number}, at the next free slot` : `${number}, when calls are made again`;
 }
 
-function letterLine({ eventId, state, reason, errorCode, errorInfo, deadSince }: StoredLetter): string {
-  const code = errorCode === 0 ? '' : ` ${errorCode}`;
+function letterLine(letter: StoredLetter): string {
+  const { eventId, state, errorInfo, deadSince } = letter;
   const mark = state === 'dead' ? '' : ` [${state}]`;
-  return `${eventId}  ${reason}${code}${mark} since ${isoTime(deadSince)}  ${errorInfo}`;
+  return `${eventId}  ${reasonText(letter)}${mark} since ${isoTime(deadSince)}  ${errorInfo}`;
 }
 
 function nextText({ state, stopped, letters, hasAccount, unchecked }: UserReport): string {

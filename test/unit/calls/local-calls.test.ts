@@ -270,7 +270,7 @@ describe('closing', () => {
 });
 
 describe('the deadline', () => {
-  const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
+  const always = { answeringSinceMs: Number.NEGATIVE_INFINITY };
   const isStuck = ({ deadline }: LocalCalls, ms: number): boolean =>
     stuckLoops([{ name: 'calls in hand', deadline }], always, performance.now() + ms).length > 0;
 

@@ -1,4 +1,29 @@
-import { createRate, rowsText } from '../../../src/cli/progress.ts';
+import { createRate, rowsText, startProgress } from '../../../src/cli/progress.ts';
+
+function fakeStream(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => string } {
+  let text = '';
+  const stream = { isTTY, columns: 40, write: (chunk: string) => (text += chunk) };
+  return { stream: stream as unknown as NodeJS.WriteStream, text: () => text };
+}
+
+test('without a terminal the progress is lines without terminal codes', () => {
+  const { stream, text } = fakeStream(false);
+  const progress = startProgress(0, stream);
+  progress.show('one', 0.5);
+  progress.say('two');
+  progress.end();
+  expect(text()).toBe('one\ntwo\n');
+});
+
+test('on a terminal what is said stands above the line, which is redrawn and never wraps', () => {
+  const { stream, text } = fakeStream(true);
+  const progress = startProgress(0, stream);
+  progress.show('x'.repeat(50), 0.5);
+  progress.say('stays');
+  progress.end();
+  const clear = '\x1b[1G\x1b[2K';
+  expect(text()).toBe(`${clear}[##########----------] ${'x'.repeat(16)}${clear}stays\n${clear}`);
+});
 
 test('the rate covers the last half minute and starts with the first call', () => {
   const rate = createRate();
@@ -8,13 +33,9 @@ test('the rate covers the last half minute and starts with the first call', () =
   expect(rate(3_000 + 100 * 59, 61_000)).toBeCloseTo(100);
 });
 
-test('a progress line shows the share, the rate, the time left and what happened', () => {
-  const state = { rows: 250_000, estimatedRows: 1_000_000, words: '249,000 added' };
-  expect(rowsText(state, 9_800)).toBe(
-    '25 % of about 1,000,000 rows, 9,800/s, 1 min 17 s left, 249,000 added',
-  );
-  expect(rowsText({ ...state, estimatedRows: undefined }, 9_800)).toBe(
-    '250,000 rows, 9,800/s, 249,000 added',
-  );
-  expect(rowsText(state, 0)).toBe('25 % of about 1,000,000 rows, 0/s, 249,000 added');
+test('a progress line shows the share, the rate and the time left', () => {
+  expect(rowsText(250_000, 1_000_000, 9_800)).toBe('25 % of about 1,000,000 rows, 9,800/s, 1 min 17 s left');
+  expect(rowsText(250_000, undefined, 9_800)).toBe('250,000 rows, 9,800/s');
+  expect(rowsText(250_000, 1_000_000, 0)).toBe('25 % of about 1,000,000 rows, 0/s');
+  expect(rowsText(0, 0, 0)).toBe('0 % of about 0 rows, 0/s');
 });

@@ -44,7 +44,7 @@ describe('apiFindings', () => {
   test.each([
     [70009, /IMSYNC_SDK_SECRET_KEY/],
     [70398, /number of accounts/],
-    [60020, /state and plan/],
+    [60020, /The app or its plan is disabled/],
     [70403, /must be an admin/],
     [60006, /IMSYNC_SDK_APP_ID/],
   ])('%i: the finding says what to do when every call is refused', (code, todo) => {

@@ -17,8 +17,15 @@ const totals = {
 };
 const state = { epoch: '1', hold: null, proof: null, pause: null, heldMs: 0 };
 
-function findingOf(name: string, changes: Partial<Parameters<typeof fleetFindings>[0]>) {
-  return fleetFindings({ totals, state, workers: [], ...changes }).find((finding) => finding.name === name);
+interface Facts {
+  readonly totals: Parameters<typeof fleetFindings>[0];
+  readonly state: Parameters<typeof fleetFindings>[1];
+  readonly workers: Parameters<typeof fleetFindings>[2];
+}
+
+function findingOf(name: string, changes: Partial<Facts>) {
+  const facts: Facts = { totals, state, workers: [], ...changes };
+  return fleetFindings(facts.totals, facts.state, facts.workers).find((finding) => finding.name === name);
 }
 
 describe('fleetFindings', () => {

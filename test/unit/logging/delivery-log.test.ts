@@ -55,7 +55,6 @@ describe('a trouble that comes with every call is logged once in ten seconds', (
       /"too often": too many calls/,
       (report) => report.throttled('account_import', verdict, 10),
     ],
-    ['records of another version', /another version/, (report) => report.foreign('c1', '9')],
     [
       'users that the call did not hold',
       /FailAccounts names users/,

@@ -3,7 +3,7 @@ import { stuckLoops } from '../../../src/ops/liveness.ts';
 import type { SlotAnswer, SlotClient } from '../../../src/pace/slot.ts';
 import { SlotQueue } from '../../../src/pace/slot-queue.ts';
 
-const always = { answeringSinceMs: Number.NEGATIVE_INFINITY, awakeSinceMs: Number.NEGATIVE_INFINITY };
+const always = { answeringSinceMs: Number.NEGATIVE_INFINITY };
 
 const unused = () => Promise.reject(new Error('not asked for here'));
 

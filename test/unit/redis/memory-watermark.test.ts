@@ -6,7 +6,7 @@ import {
   memoryOf,
   memoryText,
 } from '../../../src/redis/memory-watermark.ts';
-import { writeProblems } from '../../../src/redis/requirements.ts';
+import { parseServerFacts, writeProblems } from '../../../src/redis/requirements.ts';
 
 const info = (used: number, max: number, notCounted = 0): string =>
   [
@@ -54,8 +54,8 @@ it('is always ample without a memory limit', () => {
 it("ignores the buffers that Redis's own limit ignores", () => {
   expect(countedMemory(info(1_000, 1_000, 200))).toEqual({ usedBytes: 800, maxBytes: 1_000 });
   expect(memoryOf(info(1_000, 1_000, 200), 'ample').level).toBe('ample');
-  expect(writeProblems(info(1_000, 1_000, 200))).toEqual([]);
-  expect(writeProblems(info(1_000, 1_000))).toHaveLength(1);
+  expect(writeProblems(parseServerFacts(info(1_000, 1_000, 200)))).toEqual([]);
+  expect(writeProblems(parseServerFacts(info(1_000, 1_000)))).toHaveLength(1);
 });
 
 it('stops bulk first, the intake later', () => {

@@ -25,8 +25,8 @@ it('reads the facts of INFO', () => {
     version: '7.0.15',
     maxmemoryPolicy: 'noeviction',
     aofEnabled: true,
-    maxmemoryBytes: 2000,
-    usedMemoryBytes: 1000,
+    ...{ aofBroken: false, isLoading: false, isReplica: false },
+    ...{ maxBytes: 2000, usedBytes: 1000, systemBytes: 0 },
   });
   expect(parseServerFacts(INFO.replaceAll('\r', ''))).toEqual(good);
 });
@@ -61,8 +61,8 @@ it('refuses a server without an append-only file and names all problems', () => 
 });
 
 describe('writeProblems', () => {
-  const info = (fields: Readonly<Record<string, string | number>> = {}): string =>
-    Object.entries({
+  const info = (fields: Readonly<Record<string, string | number>> = {}) => {
+    const text = Object.entries({
       loading: 0,
       role: 'master',
       aof_enabled: 1,
@@ -74,6 +74,8 @@ describe('writeProblems', () => {
     })
       .map(([name, value]) => `${name}:${value}\r\n`)
       .join('');
+    return parseServerFacts(text);
+  };
 
   it('finds no problem with a server that takes writes', () => {
     expect(writeProblems(info())).toEqual([]);
