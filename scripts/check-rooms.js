@@ -18,6 +18,7 @@ const rooms = [
     'config',
     'lifecycle',
     'event',
+    'tracing',
     'im',
     'redis',
     'producer',

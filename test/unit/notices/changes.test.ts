@@ -55,7 +55,7 @@ test('a hold is told once it has lasted, reminded of ever more rarely, and its e
   expect(begun?.text).toBe(
     'Held since 2023-11-14 22:13:20 UTC. The last answer: 70003 said\n' +
       '1,234 events not ended yet; none is lost.\n' +
-      'Check IMSYNC_SDK_SECRET_KEY, IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe. ' +
+      'Check IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG), IMSYNC_ADMIN_ID, and for 70001 the clocks; a key file is read again before each probe. ' +
       'Probes find the recovery by themselves.',
   );
   expect(between(10 * S, 30 * HOUR).map((said) => said.replace(/:.*/, ''))).toEqual([
