@@ -18,6 +18,7 @@ const rooms = [
     'config',
     'lifecycle',
     'event',
+    'tracing',
     'im',
     'redis',
     'producer',
@@ -28,7 +29,7 @@ const rooms = [
     'intake',
     'delivery',
   ],
-  ...['logging', 'tasks', 'ops', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts', 'cli'],
+  ...['logging', 'tasks', 'ops', 'notices', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts', 'cli'],
 ];
 /** A component beside `src/`, and the name under which package.json lets `src/` import it. */
 const simulator = { home: 'simulator', specifier: '#simulator' };

@@ -7,11 +7,17 @@ import type { Logger } from './logging/log.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import { AccountChecks } from './tasks/check-users.ts';
+import { CallTracer } from './tracing/call-tracer.ts';
+import { type Environment, startTracing, wantsTraces } from './tracing/start-tracing.ts';
 import { startCalls } from './worker/calls.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
+import { startNotices } from './worker/notices.ts';
 import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
 import { openServers } from './worker/servers.ts';
+
+/** Spans that wait are sent for so long at a stop. */
+const TRACES_MS = 2_000;
 
 export interface RunningWorker {
   readonly id: string;
@@ -28,18 +34,31 @@ export async function startWorker(options: {
   /** How many lines `log` has lost, for the metrics. */
   readonly droppedLines?: () => number;
   readonly random?: () => number;
+  /** Variables of OpenTelemetry, which say whether traces are made. Default: none. */
+  readonly env?: Environment;
   /** Replace the hosts that the configuration names. */
   readonly hosts?: Hosts;
 }): Promise<RunningWorker> {
-  const { config, readFile, version, log, droppedLines = () => 0, hosts, random = Math.random } = options;
+  const { config, readFile, version, log, droppedLines = () => 0, hosts } = options;
+  const { random = Math.random, env = {} } = options;
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const keys = keysOf(config.app.sdkAppId);
   const capacity = capacityOf(config);
 
+  const tracing = wantsTraces(env) ? startTracing({ env, version, workerId: id, log }) : undefined;
   // Redis first: whatever else is wrong, nothing can be done without it.
   const connections = await openConnections({ config, readFile, keys, log });
   const [servers, pacing] = await Promise.all([
-    openServers({ config, readFile, version, connections, keys, droppedLines, log }),
+    openServers({
+      config,
+      readFile,
+      version,
+      connections,
+      keys,
+      droppedLines,
+      isTraced: tracing !== undefined,
+      log,
+    }),
     openPacing(config, connections, keys, capacity.commands),
   ]).catch(async (error: unknown) => {
     connections.log.close();
@@ -49,14 +68,24 @@ export async function startWorker(options: {
   const { ops, intake, lookup } = servers;
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const { metrics } = ops;
-  const calls = startCalls({ config, capacity, connections, keys, pacing, api, metrics, random, log });
+  const tracer =
+    tracing &&
+    new CallTracer({
+      stream: keys.stream,
+      urlOf: api.client.urlOf,
+      showUsers: config.traces.showUsers,
+    });
+  const calls = startCalls({
+    ...{ config, capacity, connections, keys, pacing, api, metrics, random, log, tracer },
+  });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const changeLogs = startChangeLogs({
     ...{ config, id, version, connections, keys, pacing, log },
     intakeUrl: intake?.url,
     clockIsAhead: api.clockIsAhead,
   });
-  ops.started(calls.loops);
+  const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
+  ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);
   log.info(
     {
@@ -75,10 +104,11 @@ export async function startWorker(options: {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([changeLogs.close(), calls.close(), intake?.close()]);
+    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close()]);
     api.client.close();
     await servers.close();
     await connections.close();
+    await tracing?.close(TRACES_MS);
     log.info('worker stopped');
   };
   let stopped: Promise<void> | undefined;

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
+import { refuseOn } from '../config/config.ts';
+import { readReceivers } from '../config/receivers.ts';
 import { requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { createStandardLog } from '../logging/log.ts';
+import { tracingProblems, wantsTraces } from '../tracing/start-tracing.ts';
 import { OutOfReachError } from '../worker/connections.ts';
 import { startWorker } from '../worker.ts';
 import { loadForCommand, readTextFile } from './context.ts';
@@ -30,12 +33,18 @@ export function workerCommand(): Command {
       const { config } = loadForCommand(command);
       requireForWorker(config);
       readSecrets(config, readTextFile);
+      refuseOn(tracingProblems(process.env));
+      readReceivers(config, readTextFile);
       const version = command.parent?.version() ?? '';
-      const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid });
+      const isTraced = wantsTraces(process.env);
+      const { log, droppedLines } = createStandardLog(config.log.level, { pid: process.pid }, isTraced);
       // The log handles its own errors. Other output may be lost; it must not end the worker.
       process.stdout.removeAllListeners('error').on('error', () => undefined);
       const signalled = firstSignal();
-      const starting = startWorker({ config, readFile: readTextFile, version, log, droppedLines });
+      const starting = startWorker({
+        ...{ config, readFile: readTextFile, version, log, droppedLines },
+        env: process.env,
+      });
       // A worker that is stopped while it waits for Redis has nothing to finish, so it does not wait longer.
       const stoppedEarly = signalled.then(() => sleep(START_GRACE_MS));
       const worker = await Promise.race([starting, stoppedEarly]).catch((error: unknown) => {

@@ -141,18 +141,23 @@ function hostAndPort(name: unknown, port: number | undefined): HostPort | undefi
   return known === undefined || port === undefined ? undefined : { host: known, port };
 }
 
-/** Bearer tokens of printable ASCII. A variable separates them by commas or blanks; a file has a list. */
-export const tokenList: Format<readonly string[]> = format(
-  'tokens of printable ASCII characters separated by commas (in a file: a list of them)',
-  (value) => (Array.isArray(value) ? every(value, token.fromJson) : undefined),
-  {
-    hidden: 'value',
-    parse: (given) => {
-      const tokens = given.split(/[\s,]+/).filter((one) => one !== '');
-      return tokens.length === 0 ? undefined : tokens;
+/**
+ * Secrets of printable ASCII: tokens, or addresses that hold them. A variable separates them by commas or
+ * blanks; a file has a list. `what` names them.
+ */
+export function secretList(what: string): Format<readonly string[]> {
+  return format(
+    `${what} of printable ASCII characters separated by commas (in a file: a list of them)`,
+    (value) => (Array.isArray(value) ? every(value, token.fromJson) : undefined),
+    {
+      hidden: 'value',
+      parse: (given) => {
+        const secrets = given.split(/[\s,]+/).filter((one) => one !== '');
+        return secrets.length === 0 ? undefined : secrets;
+      },
     },
-  },
-);
+  );
+}
 
 const token = matching('a token', /^[!-+\--~]+$/);
 

@@ -9,8 +9,8 @@ import {
   oneOf,
   orAbsent,
   redisUrl,
+  secretList,
   share,
-  tokenList,
   wholeNumber,
   wordByKey,
 } from './formats.ts';
@@ -183,9 +183,22 @@ export const schema = {
       doc: "The HTTP intake's port; 0 is any free one, named in the log.",
       defaultText: 'no HTTP intake',
     }),
-    tokens: setting('IMSYNC_INTAKE_TOKENS', tokenList, [], { doc: 'Bearer tokens the HTTP intake accepts.' }),
+    tokens: setting('IMSYNC_INTAKE_TOKENS', secretList('tokens'), [], {
+      doc: 'Bearer tokens the HTTP intake accepts.',
+    }),
     tokensFile: setting('IMSYNC_INTAKE_TOKENS_FILE', secretFile, '', {
       doc: 'The file that holds the tokens, one a line.',
+    }),
+  },
+  notify: {
+    urls: setting('IMSYNC_NOTIFY_URLS', secretList('addresses of receivers'), [], {
+      doc: 'Where notices go: `KIND+https://…` with KIND `slack`, `dingtalk`, `feishu`, `wecom` or `json`, separated by commas or blanks; see docs/notices.md.',
+    }),
+    urlsFile: setting('IMSYNC_NOTIFY_URLS_FILE', secretFile, '', {
+      doc: 'The file that holds the addresses, one a line; read again before each message.',
+    }),
+    oldestAfterMs: setting('IMSYNC_NOTIFY_OLDEST_AFTER_MS', wholeNumber(1_000, 90 * dayMs), 10 * minuteMs, {
+      doc: 'A notice is sent when an event has not ended for so long, in ms, while calls are made.',
     }),
   },
   outcomes: setting('IMSYNC_OUTCOMES', oneOf(['reply-to', 'all']), 'reply-to', {
@@ -198,6 +211,11 @@ export const schema = {
       'info',
       { doc: 'The least level that is logged.' },
     ),
+  },
+  traces: {
+    showUsers: setting('IMSYNC_TRACES_SHOW_USERS', bool, false, {
+      doc: 'Whether traces name the users of a call. Traces are on when `OTEL_` variables ask for them.',
+    }),
   },
   verdicts: setting(
     '',

@@ -19,22 +19,8 @@ export interface Secrets {
  */
 export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
-  const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined => {
-    if (path === '') return given;
-    let content: string;
-    try {
-      content = readFile(path).trim();
-    } catch (error) {
-      problems.push(`The file of ${pathVariable} cannot be read (${errorCode(error)}).`);
-      return undefined;
-    }
-    const value = content === '' ? undefined : reader.fromText(content);
-    if (value === undefined) {
-      const problem = content === '' ? 'is empty' : `does not hold what it should: ${reader.allowed}`;
-      problems.push(`The file of ${pathVariable} ${problem}.`);
-    }
-    return value;
-  };
+  const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined =>
+    readSecret(given, path, pathVariable, reader, readFile, problems);
   const { redis, credentials: own, intake } = config;
   const { password } = schema.redis;
   const { secretKey, userSig } = schema.credentials;
@@ -49,6 +35,34 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   };
   refuseOn(problems);
   return secrets;
+}
+
+/**
+ * A secret as it was given, or from its file without the blanks around it. Adds a sentence to `problems` and
+ * returns undefined for a file that cannot be read, is empty or does not hold the secret.
+ */
+export function readSecret<T>(
+  given: T,
+  path: string,
+  pathVariable: string,
+  reader: Format<T>,
+  readFile: ReadFile,
+  problems: string[],
+): T | undefined {
+  if (path === '') return given;
+  let content: string;
+  try {
+    content = readFile(path).trim();
+  } catch (error) {
+    problems.push(`The file of ${pathVariable} cannot be read (${errorCode(error)}).`);
+    return undefined;
+  }
+  const value = content === '' ? undefined : reader.fromText(content);
+  if (value === undefined) {
+    const problem = content === '' ? 'is empty' : `does not hold what it should: ${reader.allowed}`;
+    problems.push(`The file of ${pathVariable} ${problem}.`);
+  }
+  return value;
 }
 
 /** Reads the key that signs UserSigs, or a UserSig made elsewhere. Throws as `readSecrets` does. */

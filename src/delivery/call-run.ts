@@ -27,6 +27,7 @@ import {
 } from './policy/pending-user.ts';
 import { canaryOf, firstRequests, released } from './policy/split.ts';
 import { runConcurrently, type Step } from './run-concurrently.ts';
+import { RunTraces } from './run-traces.ts';
 import { Settler } from './settler.ts';
 
 /** A record, and the run that owns it. */
@@ -48,6 +49,8 @@ interface Answered {
   readonly failAccounts: readonly string[];
   /** Users of the request who stand in FailAccounts. */
   readonly failed: number;
+  /** Of the span of this call, if it is traced and sampled. */
+  readonly traceparent: string | undefined;
 }
 
 type NextStep = Step<ApiRequest, RunEnd>;
@@ -81,6 +84,7 @@ export class CallRun {
   readonly #parsed: readonly ParsedEntry[];
   readonly #settler: Settler;
   readonly #breaker: BreakerReporter;
+  readonly #traces: RunTraces | undefined;
   #callsOnWire = 0;
   /** Redis's clock less `performance.now()`, ms, by the newest slot. */
   #redisAheadMs = 0;
@@ -93,6 +97,7 @@ export class CallRun {
     this.#release = release;
     this.#parsed = entriesOf(record).map((raw) => parseEntry(raw, options.rules));
     this.#breaker = new BreakerReporter(options, record.callId);
+    this.#traces = options.tracer && new RunTraces(options.tracer, record);
     this.#settler = new Settler({
       record,
       users: pendingByUser(
@@ -101,8 +106,9 @@ export class CallRun {
       ),
       isOnWire: () => this.#callsOnWire > 0,
       store: async (settlement) => {
-        const { redis, keys, allOutcomes, report } = options;
-        const settled = await settleRecord(redis, keys, record.callId, run, settlement, allOutcomes);
+        const { redis, keys, allOutcomes, report, tracer } = options;
+        const settle = () => settleRecord(redis, keys, record.callId, run, settlement, allOutcomes);
+        const settled = await (tracer === undefined ? settle() : tracer.settle(settle));
         if (settled.kind === 'settled') report.settled(record.callId, settlement, settled);
         return settled;
       },
@@ -136,6 +142,7 @@ export class CallRun {
     if (limiter === undefined)
       throw new RangeError(`this worker makes no calls of ${request.command}: a bug`);
     const slotClass = slotClassOf(request, this.#claimed.record);
+    const askedAtMs = performance.now();
     const result = await this.#call(request, slotClass, limiter);
     if (result.kind === 'lost') return LOST;
     if (result.kind === 'closing') return { end: { kind: 'leave' }, again: [] };
@@ -147,7 +154,26 @@ export class CallRun {
     // No further call could name a reason: the same call again would go on for ever.
     const contradicts = heard.class === 'done' && request.command === commands.single && failed > 0;
     const verdict = contradicts ? { ...heard, ...CONTRADICTION } : heard;
-    const answered = { request, slotClass, answer, slot, durationMs, verdict, failAccounts, failed };
+    const follow = (traceparent: string | undefined): Promise<NextStep> =>
+      this.#conclude({
+        request,
+        slotClass,
+        answer,
+        slot,
+        durationMs,
+        verdict,
+        failAccounts,
+        failed,
+        traceparent,
+      });
+    if (this.#traces === undefined) return follow(undefined);
+    const fault = answer.kind === 'fault' ? answer.fault : undefined;
+    return this.#traces.follow({ request, slotClass, verdict, fault, askedAtMs, durationMs }, follow);
+  }
+
+  /** Tells the fleet what a call was answered, and does what follows from it. */
+  async #conclude(answered: Answered): Promise<NextStep> {
+    const { request, verdict, failed, slot } = answered;
     const breaker =
       request.command === 'account_check'
         ? await this.#breaker.reportCheck(verdict, slot)
@@ -212,6 +238,7 @@ export class CallRun {
       command: request.command,
       errorCode: verdict.errorCode,
       httpStatus: verdict.httpStatus,
+      ...(answered.traceparent !== undefined && { traceparent: answered.traceparent }),
     };
     const decision = this.#decide(answered, whose, attempt);
     this.#report(answered, decision);
@@ -288,6 +315,11 @@ export class CallRun {
   #report(answered: Answered, decision: Decision | undefined): void {
     const { request, slotClass, answer, durationMs, verdict, failAccounts, failed } = answered;
     const { callId, tries } = this.#claimed.record;
+    const imported = decision?.imported.length ?? 0;
+    const deadLettered = decision?.refused.length ?? 0;
+    const later = decision?.later.length ?? 0;
+    const again = decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length;
+    this.#options.tracer?.ended({ imported, deadLettered, later, again });
     this.#options.report.called({
       callId,
       command: request.command,
@@ -298,10 +330,10 @@ export class CallRun {
       verdict,
       fault: answer.kind === 'fault' ? answer.fault : undefined,
       durationMs,
-      imported: decision?.imported.length ?? 0,
-      deadLettered: decision?.refused.length ?? 0,
-      later: decision?.later.length ?? 0,
-      again: decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length,
+      imported,
+      deadLettered,
+      later,
+      again,
       requestId: answer.kind === 'api' ? answer.requestId : undefined,
     });
   }

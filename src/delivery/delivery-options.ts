@@ -7,6 +7,7 @@ import type { Verdict, VerdictOverrides } from '../im/verdicts.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { CallTracer } from '../tracing/call-tracer.ts';
 import type { Admission } from './admission.ts';
 import type { BreakerEvents, BreakerOptions } from './breaker.ts';
 import type { Learned } from './learn-from-answer.ts';
@@ -16,7 +17,7 @@ import type { DecisionPolicy } from './policy/decision.ts';
 export interface DeliveryOptions extends BreakerOptions, Learned {
   readonly redis: RedisClient;
   readonly keys: Keys;
-  readonly client: ImClient;
+  readonly client: Pick<ImClient, 'prepare'>;
   readonly watch: HoldWatch;
   readonly admission: Pick<Admission, 'acquire' | 'isClosed'>;
   /** What the configuration says of error codes. */
@@ -30,6 +31,8 @@ export interface DeliveryOptions extends BreakerOptions, Learned {
   /** Write every outcome to the stream of outcomes. */
   readonly allOutcomes: boolean;
   readonly report: DeliveryReport;
+  /** Absent unless traces are on. */
+  readonly tracer?: CallTracer | undefined;
 }
 
 /** What the rest of the process hears of the calls: log, metrics, the coalescer. */

@@ -38,7 +38,7 @@ const STALE_CONNECTION_MS = 2_000;
  * missed is given up; then the call waits for another one, and keeps its connection.
  */
 export async function makeCall(
-  client: ImClient,
+  client: Pick<ImClient, 'prepare'>,
   limiter: CommandLimiter,
   watch: HoldWatch,
   candidate: Candidate,

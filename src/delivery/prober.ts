@@ -20,7 +20,7 @@ const HELD_POLL_MS = 5_000;
 const TROUBLE_WAIT_MS = 1_000;
 
 export interface ProberOptions {
-  readonly client: ImClient;
+  readonly client: Pick<ImClient, 'prepare'>;
   /** The budget of account_check. */
   readonly slots: SlotClient;
   readonly watch: HoldWatch;

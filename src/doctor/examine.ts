@@ -1,6 +1,7 @@
 import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
 import { redisUrlParts } from '../config/formats.ts';
 import { withoutPassword } from '../config/mask.ts';
+import { readReceivers } from '../config/receivers.ts';
 import { requireForRedis, requireForWorker } from '../config/requirements.ts';
 import { readSecrets } from '../config/secrets.ts';
 import { quotasOf } from '../pace/budget.ts';
@@ -10,15 +11,24 @@ import { redisSettings } from '../redis/settings.ts';
 import { apiFindings, probeApi, userSigFinding } from './api-findings.ts';
 import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
+import { examineNotices } from './notice-findings.ts';
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
 
 const REACH_MS = 3_000;
 
-/** Checks all that a worker with these settings depends on. Changes nothing, rejects for no problem. */
-export async function examine(config: Config, readFile: ReadFile): Promise<Finding[]> {
+/**
+ * Checks all that a worker with these settings depends on. Changes nothing, rejects for no problem.
+ * `sendTestNotice`: the receivers of notices get a message.
+ */
+export async function examine(
+  config: Config,
+  readFile: ReadFile,
+  sendTestNotice: boolean,
+): Promise<Finding[]> {
   const problems = [
     ...problemsOf(() => requireForWorker(config)),
     ...problemsOf(() => readSecrets(config, readFile)),
+    ...problemsOf(() => readReceivers(config, readFile)),
   ];
   const redis = openedRedis(config, readFile);
   try {
@@ -26,6 +36,7 @@ export async function examine(config: Config, readFile: ReadFile): Promise<Findi
       ...configurationFindings(config, problems),
       ...(await examineRedis(config, redis)),
       ...(await examineApi(config, readFile, problems.length === 0, redis)),
+      ...(await examineNotices(config, readFile, sendTestNotice)),
       ...quotaFindings(quotasOf(config)),
       planHint(),
     ];

@@ -38,6 +38,8 @@ export interface UserCreated {
   readonly identifierType?: IdentifierType;
   readonly password?: string;
   readonly replyTo?: string;
+  /** W3C trace context, as given: tracing must not cost an account. */
+  readonly traceparent?: string;
   /** The counters of an import that it belongs to. An invalid name is left out. */
   readonly tally?: string;
 }

@@ -37,7 +37,7 @@ export interface UserInput {
   readonly occurredAtMs?: number | null;
   /** The Redis channel on which the worker publishes the outcome; up to 200 bytes of printable ASCII. */
   readonly replyTo?: string | null;
-  /** W3C trace context. It is carried along. */
+  /** W3C trace context. Default: that of the active OpenTelemetry span. */
   readonly traceparent?: string | null;
   /**
    * The name of the counters of an import that this event belongs to: 1 to 64 letters, digits, `_` and `-`.
@@ -86,7 +86,8 @@ const MAX_SHOWN_USER_ID_CHARS = 200;
 export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): ParsedEntry {
   const { facts, problems } = collect(fields);
   problems.push(...validateUser(facts, rules));
-  const { userId = '', nick, faceUrl, type = 0, replyTo, tally, identifierType, password } = facts;
+  const { userId = '', nick, faceUrl, type = 0, replyTo, traceparent, tally } = facts;
+  const { identifierType, password } = facts;
   if (problems.length > 0) {
     return { ok: false, eventId, userId: cut(userId, MAX_SHOWN_USER_ID_CHARS), problems };
   }
@@ -99,6 +100,7 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
       faceUrl,
       type: Number(type) as AccountType,
       replyTo,
+      traceparent,
       tally: readTally(tally),
       identifierType: identifierType === undefined ? undefined : (Number(identifierType) as IdentifierType),
       password,

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Outcome } from '../event/event.ts';
 import { isAbsent } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
+import { activeTraceparent } from '../event/traceparent.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
 import type { ImportOutcome } from '../producer/outcome-inbox.ts';
 import { type Accepted, InvalidUserError, type UserCreatedProducer } from '../producer/producer.ts';
@@ -68,7 +69,8 @@ export function createPostUsers(options: {
     async handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
       const startedMs = performance.now();
       const { traceparent, prefer } = request.headers;
-      const trace = typeof traceparent === 'string' ? traceparent : undefined;
+      // With traces on, the request has a span of its own, which belongs to the trace of the header.
+      const trace = activeTraceparent() ?? (typeof traceparent === 'string' ? traceparent : undefined);
       const seconds = waitSecondsOf(prefer);
       const waitMs = seconds === undefined ? undefined : 1_000 * seconds;
       // The parsers of bodies (body.ts) leave a list of users.

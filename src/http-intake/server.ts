@@ -22,6 +22,7 @@ import {
   type IntakeLog,
   type IntakeMetrics,
 } from './request-report.ts';
+import { traceRequests } from './request-trace.ts';
 import { createTokenCheck, type TokenCheck } from './tokens.ts';
 
 /** Requests in hand get this long to finish, or a third of the time to stop if that is less. */
@@ -55,6 +56,7 @@ export async function openIntake(options: {
   readonly registry: Ops['metrics']['registry'];
   /** Where a user is. Throws RefusedRequest. */
   readonly findUser: (userId: string) => Promise<object>;
+  readonly isTraced: boolean;
   readonly log: Logger;
 }) {
   const { config, readFile, version, memory, heartbeat, findUser } = options;
@@ -75,7 +77,7 @@ export async function openIntake(options: {
     maxWaiting: MAX_WAITED_FOR,
   });
   const stopping = new AbortController();
-  const app = createApp(isAdmitted, metrics, log, stopping.signal);
+  const app = createApp(isAdmitted, metrics, log, stopping.signal, options.isTraced);
   const { onRequest, handler } = createPostUsers({ sender: producer, memory, heartbeat, metrics, log });
   app.register(async (scope) => {
     parseUsers(scope);
@@ -126,6 +128,7 @@ function createApp(
   metrics: IntakeMetrics,
   log: IntakeLog,
   stopping: AbortSignal,
+  isTraced: boolean,
 ): FastifyInstance {
   const answerError = (error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const { status, error: word, message, retryAfterSeconds } = refusalOf(error, log);
@@ -149,6 +152,7 @@ function createApp(
     clientErrorHandler: (error, socket) => answerBadRequest(error, socket, metrics),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  if (isTraced) traceRequests(app);
   // A body that no route wants is not read: anyone can send it, without a token.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));

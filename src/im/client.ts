@@ -29,6 +29,8 @@ export interface ImClientOptions {
 export interface ImClient {
   /** Takes an idle connection, or starts to connect. */
   prepare(command: CommandName, body: string): PreparedCall;
+  /** Where calls of a command go now, without the query, which holds the signature. */
+  urlOf(command: CommandName): URL;
   /** Closes all connections. A call on the wire ends in a fault, and its outcome stays unknown. */
   close(): void;
 }
@@ -68,9 +70,8 @@ export function createImClient(options: ImClientOptions): ImClient {
       open.abandon();
       return fault('aborted', false, 'no UserSig could be made');
     }
-    // A gateway may want a path before /v4.
-    const prefix = new URL(host).pathname.replace(/\/+$/, '');
-    const reply = await open.send(prefix + pathOf(options, command, sig), body, callTimeoutMs, onLeft);
+    const path = `${urlOf(host, command).pathname}?${queryOf(options, sig)}`;
+    const reply = await open.send(path, body, callTimeoutMs, onLeft);
     if (reply.kind === 'fault') {
       if (UNREACHED.has(reply.fault) && !reply.sent) choice.missed(host, nowMs());
       return reply;
@@ -81,6 +82,7 @@ export function createImClient(options: ImClientOptions): ImClient {
   }
 
   return {
+    urlOf: (command) => urlOf(choice.current(nowMs()), command),
     prepare(command, body) {
       const host = choice.current(nowMs());
       const open = new OpenRequest(new URL(host).origin, agents, callTimeoutMs);
@@ -97,16 +99,20 @@ export function createImClient(options: ImClientOptions): ImClient {
   };
 }
 
-/** Builds the path and query of each call (REST API overview). */
-function pathOf({ sdkAppId, adminId }: ImClientOptions, command: CommandName, userSig: string): string {
-  const query = new URLSearchParams({
+/** The address of a command (REST API overview). A gateway may want a path before /v4. */
+function urlOf(host: string, command: CommandName): URL {
+  return new URL(`${host.replace(/\/+$/, '')}/v4/${COMMANDS[command].service}/${command}`);
+}
+
+/** The query of each call (REST API overview). */
+function queryOf({ sdkAppId, adminId }: ImClientOptions, userSig: string): URLSearchParams {
+  return new URLSearchParams({
     sdkappid: String(sdkAppId),
     identifier: adminId,
     usersig: userSig,
     random: String(randomInt(0x1_0000_0000)),
     contenttype: 'json',
   });
-  return `/v4/${COMMANDS[command].service}/${command}?${query}`;
 }
 
 /** Faults that say that the host cannot be reached. */

@@ -23,6 +23,8 @@ export interface Attempt {
   readonly httpStatus: number;
   /** The one user it was made for, where the record has others; a letter leaves it out. */
   readonly userId?: string;
+  /** W3C trace context of its span, if it was traced. */
+  readonly traceparent?: string;
 }
 
 /**

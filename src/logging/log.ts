@@ -1,5 +1,6 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { trace } from '@opentelemetry/api';
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
 export type { Logger } from 'pino';
@@ -12,9 +13,10 @@ const LAST_WORD_MS = 200;
 /**
  * Writes JSON on standard output, at once and from this thread. A transport of pino would lose its last lines
  * at exit, and pino's default, which writes from another thread, puts them before earlier ones. When standard
- * output cannot be written, lines are dropped, counted and reported; nothing else suffers.
+ * output cannot be written, lines are dropped, counted and reported; nothing else suffers. `isTraced`: lines
+ * carry the IDs of the active span.
  */
-export function createStandardLog(level: string, bindings: Record<string, unknown>) {
+export function createStandardLog(level: string, bindings: Record<string, unknown>, isTraced = false) {
   const output = new LogOutput({
     write: standardOutput(),
     maxBytes: MAX_WAITING_BYTES,
@@ -24,7 +26,7 @@ export function createStandardLog(level: string, bindings: Record<string, unknow
         `${lines} log lines are missing here, since ${since.toISOString()}: standard output could not be written (${error})`,
       ),
   });
-  const log = createLogger(level, bindings, output);
+  const log = createLogger(level, bindings, output, isTraced);
   process.once('exit', () => output.finish(LAST_WORD_MS));
   return { log, droppedLines: () => output.droppedLines };
 }
@@ -36,15 +38,23 @@ export function createLogger(
   level: string,
   bindings: Record<string, unknown>,
   destination: DestinationStream,
+  isTraced = false,
 ): Logger {
   const options = {
     level,
     base: bindings,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    ...(isTraced && { mixin: activeSpan }),
     redact: { paths: [...SECRETS, 'usersig', ...SECRETS.map((name) => `*.${name}`)], censor: '(secret)' },
   };
   return pino(options, destination);
+}
+
+/** The IDs of the span in which a line is written, named as OpenTelemetry names them in JSON logs. */
+function activeSpan(): object {
+  const span = trace.getActiveSpan()?.spanContext();
+  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
 }
 
 /** Lines that were dropped between two others. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventRules, isAbsent } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
+import { activeTraceparent } from '../event/traceparent.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
@@ -328,7 +329,9 @@ function entryOf(user: UserInput, rules: EventRules, replyTo?: string): Entry {
   if (replyTo !== undefined && !isAbsent(user?.replyTo))
     problems.push('replyTo is set by importUser itself: leave it out, or use add and listen yourself');
   if (problems.length > 0) return { ok: false, error: new InvalidUserError(problems) };
-  return toFields(replyTo === undefined ? user : { ...user, replyTo });
+  const fields = toFields(replyTo === undefined ? user : { ...user, replyTo });
+  const active = isAbsent(user.traceparent) ? activeTraceparent() : undefined;
+  return active === undefined ? fields : [...fields, 'traceparent', active];
 }
 
 function notAccepted(reason: string): Refused {

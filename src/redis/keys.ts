@@ -40,7 +40,9 @@ export function keysOf(sdkAppId: number) {
     outcomes: `${tag}:outcomes`,
     redrives: `${tag}:redrives`,
     tallyPrefix: `${tag}:tally:`,
+    imports: `${tag}:imports`,
     workers: `${tag}:workers`,
+    notices: `${tag}:notices`,
     bullPrefix: `${tag}:bull`,
   };
 }

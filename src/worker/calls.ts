@@ -23,6 +23,7 @@ import type { Logger } from '../logging/log.ts';
 import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { CallTracer } from '../tracing/call-tracer.ts';
 import type { Connections } from './connections.ts';
 import type { Capacity, Pacing } from './pacing.ts';
 
@@ -40,6 +41,7 @@ interface Parts {
   readonly metrics: ProcessMetrics;
   readonly random: () => number;
   readonly log: Logger;
+  readonly tracer?: CallTracer | undefined;
 }
 
 /** Starts the loops that carry events from the intake to their ends. */
@@ -156,6 +158,7 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     allOutcomes: config.outcomes === 'all',
     signAnew: api.signAnewInDoubt,
     readSecretAnew: api.signAnew,
+    tracer: parts.tracer,
     report: allOf(
       [metrics.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
       trouble('a report'),

@@ -21,9 +21,10 @@ export async function openServers(options: {
   readonly connections: Connections;
   readonly keys: Keys;
   readonly droppedLines: () => number;
+  readonly isTraced: boolean;
   readonly log: Logger;
 }) {
-  const { config, readFile, version, connections, keys, droppedLines, log } = options;
+  const { config, readFile, version, connections, keys, droppedLines, isTraced, log } = options;
   const { ops: redis, refusals } = connections;
   const heartbeat = startHeartbeat({
     ping: () => writeNothing(connections.commands, keys),
@@ -39,7 +40,7 @@ export async function openServers(options: {
     // Only the intake needs a web framework, which takes its time to load.
     const { openIntake } = await import('../http-intake/server.ts');
     return openIntake({
-      ...{ readFile, version, heartbeat, registry, log },
+      ...{ readFile, version, heartbeat, registry, isTraced, log },
       config: { ...config, intake: { ...config.intake, port } },
       memory: createMemoryWatermark(redis, keys),
       findUser: lookup.find,

@@ -302,7 +302,7 @@ class World {
     run.busy--;
   }
 
-  clientOf(run: Run, callId: string): ImClient {
+  clientOf(run: Run, callId: string): Pick<ImClient, 'prepare'> {
     return {
       prepare: (command, body) => ({
         connected: Promise.resolve(true),
@@ -322,7 +322,6 @@ class World {
           });
         },
       }),
-      close: () => undefined,
     };
   }
 

@@ -9,6 +9,7 @@ import { documentedRights, refusals, setDocumentedUsers, watchRights } from '../
 import { eventually } from '../support/eventually.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts';
 import { drained, type Stage, setStageOn } from '../support/stage.ts';
+import { says, startWebhook } from '../support/webhook.ts';
 import { TEST_CERT, TEST_KEY } from '../unit/im/tls-cert.ts';
 
 /** Redis over TLS, in a database other than 0, with the users of docs/security.md and no other rights. */
@@ -60,7 +61,11 @@ const denied = (): Promise<string[]> => refusals(stage.client);
 
 test('worker and verbs need no right that is not documented, and each that is', async () => {
   const rights = await watchRights(stage.client);
-  const worker = await stage.worker({ IMSYNC_BATCH_MAX_SIZE: '5' });
+  const hook = await startWebhook(says('ok'));
+  const worker = await stage.worker({
+    IMSYNC_BATCH_MAX_SIZE: '5',
+    IMSYNC_NOTIFY_URLS: `slack+${hook.url}`,
+  });
   for (let i = 0; i < 120; i++) await stage.push({ userId: `u${i % 60}`, replyTo: 'replies:all' });
   for (let i = 0; i < 4; i++) await stage.push({ userId: `bad${i}` });
   await drained(stage);
@@ -115,8 +120,10 @@ test('worker and verbs need no right that is not documented, and each that is', 
   stage.simulator.setFaults({});
   await eventually('the hold is over', () => stage.simulator.accounts.has('held'), 60_000);
   await drained(stage);
+  await eventually('notices are sent', () => hook.received.length > 0);
   worker.signal('SIGTERM');
   expect(await worker.ended).toBe(0);
+  await hook.close();
   await forgetAtTheFront();
   expect(await denied()).toEqual([]);
   expect((await audit(stage.client, stage.keys)).problems).toEqual([]);

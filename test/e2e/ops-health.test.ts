@@ -145,9 +145,15 @@ describe('the health of a worker', () => {
   }, 120_000);
 
   it('is not alive when any one of its loops hangs', async () => {
-    const loops = ['coalescer', 'slot queue', 'sweeper', 'prober', 'call worker'];
+    const loops = ['coalescer', 'slot queue', 'sweeper', 'prober', 'call worker', 'notices'];
     const wedged = await Promise.all(
-      loops.map((loop) => startOpsWorker({ ...env(), NODE_OPTIONS: `--import=${wedge}`, WEDGE: loop })),
+      loops.map((loop) =>
+        startOpsWorker({
+          ...env(),
+          ...{ NODE_OPTIONS: `--import=${wedge}`, WEDGE: loop },
+          IMSYNC_NOTIFY_URLS: 'slack+http://127.0.0.1:9/nobody',
+        }),
+      ),
     );
     try {
       // Those who fetch and those who send have nothing to do without events. Users of their own, so that

@@ -12,6 +12,7 @@ import { startCluster } from '../support/redis-cluster.ts';
 import { startSentinels } from '../support/redis-sentinel.ts';
 import { TEST_APP } from '../support/simulator.ts';
 import { drained, type Stage, setStageOn, type TestStore } from '../support/stage.ts';
+import { says, startWebhook } from '../support/webhook.ts';
 
 /** The whole way of an event, and the verbs, where Redis is not one server. */
 
@@ -105,8 +106,15 @@ test('on a cluster, and on when the owner of the keys is gone', async () => {
   try {
     const refused = await stage.verb(['worker'], { IMSYNC_REDIS_URL: `${guarded.IMSYNC_REDIS_URL}/3` });
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('only database 0')]);
-    const worker = await stage.worker();
+    const hook = await startWebhook(says('ok'));
+    const worker = await stage.worker({ IMSYNC_NOTIFY_URLS: `slack+${hook.url}` });
     await wholeWay(stage, cluster);
+    await eventually('redrive and import are told', () =>
+      /Redrive r1 ended[\s\S]*The import of rows.csv ended/.test(
+        hook.received.map(({ body }) => body).join(''),
+      ),
+    );
+    await hook.close();
     expect((await cluster.everywhere(refusals)).flat()).toEqual([]);
     const owner = await cluster.ownerOf(keys.stream);
     await owner.kill();

@@ -88,7 +88,7 @@ export function createCallDriver(
   const options: DeliveryOptions = {
     redis,
     keys,
-    client: { prepare, close: () => undefined },
+    client: { prepare },
     limiters: {
       multiaccount_import: limiter('multiaccount_import'),
       account_import: limiter('account_import'),

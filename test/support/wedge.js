@@ -9,7 +9,7 @@ import { scriptTexts } from './script-texts.js';
 const wedge = process.env.WEDGE;
 const never = new Promise(() => {});
 /** @type {Record<string, string>} */
-const scripts = { coalescer: 'cut', 'slot queue': 'slot' };
+const scripts = { coalescer: 'cut', 'slot queue': 'slot', notices: 'lease' };
 const name = scripts[wedge ?? ''];
 const sha =
   name && scriptTexts(new URL('../../dist/', import.meta.url)).find((script) => script.name === name)?.sha;

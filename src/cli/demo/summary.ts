@@ -1,9 +1,9 @@
 import type { UserInput } from '../../event/fields.ts';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
+import { LETTER_ADVICE } from '../../ledger/letters/dead-letters.ts';
 import type { LetterGroup } from '../../ledger/letters/letter-store.ts';
 import type { Totals } from '../../ledger/totals.ts';
 import type { Quota } from '../../pace/budget.ts';
-import { ADVICE } from '../dlq/text.ts';
 import { counted, countedLines, grouped, type NamedCount, reasonText } from '../format.ts';
 import { TRANSIENT_ANSWERS } from './plan.ts';
 
@@ -137,7 +137,7 @@ function callLines(facts: SimulatorFacts): string[] {
 function groupLines(group: LetterGroup): string[] {
   const { reason, count, newest } = group;
   return [
-    `    ${grouped(count).padStart(5)} × ${reasonText(group)}: ${ADVICE[reason]}`,
+    `    ${grouped(count).padStart(5)} × ${reasonText(group)}: ${LETTER_ADVICE[reason]}`,
     `            for example ${JSON.stringify(newest?.userId)}: ${newest?.errorInfo}`,
   ];
 }

@@ -1,20 +1,10 @@
-import type { DeadReason, StoredLetter } from '../../ledger/letters/dead-letters.ts';
+import { LETTER_ADVICE, type StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { LetterSummary } from '../../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
 import type { GivenUp, LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
 import { attemptText, counted, isoTime, type NamedValue, namedLines, reasonText } from '../format.ts';
 
 /** Dead letters and redrives as text for a person. Pure; times are ISO, UTC. */
-
-/** What the reason means, and what to do about it. */
-export const ADVICE: Readonly<Record<DeadReason, string>> = {
-  invalid: 'the event is not valid and was never sent: correct its producer and push the event again',
-  rejected: 'the API refuses the account: remove the cause, then redrive; or push a corrected event',
-  profile:
-    'the account was imported, but the API refused its nick or picture: push the user with another profile',
-  expired: 'the event was retried until it was too old: redrive it once the API answers again',
-  unknown: 'the API gave an answer that this version does not know: read its error info, then redrive',
-};
 
 export function summaryText(summary: LetterSummary): string {
   const { total, groups, redriving, resolved } = summary;
@@ -23,7 +13,7 @@ export function summaryText(summary: LetterSummary): string {
   const lines = [`${counted(total, 'dead letter')} (not counted here: ${others})`];
   for (const group of groups) {
     const { reason, count, newest } = group;
-    lines.push('', `${count}  ${reasonText(group)}: ${ADVICE[reason]}`);
+    lines.push('', `${count}  ${reasonText(group)}: ${LETTER_ADVICE[reason]}`);
     if (newest === null) continue;
     lines.push(
       `   newest      ${isoTime(newest.deadSince)}  ${newest.eventId}  user ${JSON.stringify(newest.userId)}`,
@@ -85,7 +75,7 @@ function nextText(letter: StoredLetter, nowMs: number): string {
     return `the letter holds no ${letter.withheld.join(', ')}: give it again (imsync dlq redrive ${letter.eventId} --password-file FILE), or push the event again`;
   if (letter.notBefore !== null && letter.notBefore > nowMs)
     return `redrive it after ${isoTime(letter.notBefore)}; before that time a redrive leaves it out (--force takes it anyway)`;
-  return `${ADVICE[letter.reason]}${letter.reason === 'invalid' ? '' : ` (imsync dlq redrive ${letter.eventId})`}`;
+  return `${LETTER_ADVICE[letter.reason]}${letter.reason === 'invalid' ? '' : ` (imsync dlq redrive ${letter.eventId})`}`;
 }
 
 /** What is counted, and why it was left out. */

@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
+import { within } from '../../lifecycle/wait.ts';
 import type { Backfill } from '../../tasks/backfill/connect.ts';
 import {
   type Checkpoint,
@@ -12,6 +14,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from '../../tasks/backfill/import-files.ts';
+import { type EndedImport, noteImport } from '../../tasks/backfill/import-history.ts';
 import { importRows } from '../../tasks/backfill/import-rows.ts';
 import {
   awaitTally,
@@ -33,6 +36,8 @@ import {
   withWarnings,
 } from './rows-input.ts';
 import { withBackfill } from './with-backfill.ts';
+
+const HISTORY_MS = 2_000;
 
 export interface ImportFlags extends RowsFlags {
   readonly update?: boolean;
@@ -59,6 +64,7 @@ export function checkImport(file: string, flags: ImportFlags): void {
 
 /** One import: what it works with, where it writes, and how far it has come. */
 interface ImportJob {
+  readonly file: string;
   readonly flags: ImportFlags;
   readonly config: Config;
   readonly run: RowsRun;
@@ -89,10 +95,10 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
     );
     if (from.rejectBytes === 0) await rm(rejectFile, { force: true });
     const rejects = new RejectFile(rejectFile, rejectShape(rows), from.rejectBytes);
-    const job: ImportJob = { flags, config, run, rejects, checkpointFile, from, at: from };
+    const job: ImportJob = { file, flags, config, run, rejects, checkpointFile, from, at: from };
     let complete = false;
     try {
-      for (const text of greetings(file, job)) progress.say(text);
+      for (const text of greetings(job)) progress.say(text);
       const tally = await withBackfill(config, withChecks, run, (backfill) => addAndWait(job, backfill));
       complete = !signal.aborted;
       if (complete && checkpointFile !== undefined) await rm(checkpointFile, { force: true });
@@ -142,6 +148,14 @@ async function addAndWait(
   const { flags, config, rejects, from, checkpointFile } = job;
   const { progress, watched, signal } = job.run;
   await openTally(redis, keys, from.tally);
+  const noteEnd = async (state: EndedImport['state']): Promise<void> => {
+    const { counts, tally } = job.at;
+    const noted = noteImport(redis, keys, { file: basename(job.file), state, counts, tally });
+    // The import itself needs no history: it ends as it would without one.
+    await within(noted, HISTORY_MS, 'Redis does not answer').catch(({ message }: Error) =>
+      progress.say(`The end of this import could not be recorded, and is told in no notice: ${message}`),
+    );
+  };
   job.at = await importRows({
     rows: watched.rows(),
     rules: rulesOf(config, flags),
@@ -157,7 +171,11 @@ async function addAndWait(
       progress.show(checkpoint.rows, progressWords(checkpoint.counts));
     },
     signal,
+  }).catch(async (error: unknown) => {
+    await noteEnd('failed');
+    throw error;
   });
+  await noteEnd(signal.aborted ? 'interrupted' : 'done');
   if (!flags.wait) return undefined;
   if (signal.aborted) return readTally(redis, keys, from.tally);
   progress.say('All rows are added. Waiting for the workers to import them.');
@@ -169,7 +187,7 @@ async function addAndWait(
 }
 
 /** What is said before the first row. */
-function greetings(file: string, { flags, config, run, from }: ImportJob): string[] {
+function greetings({ file, flags, config, run, from }: ImportJob): string[] {
   const found = [openedText(run.rows)];
   if (config.api.form === 'hosted')
     found.push('Hosted mode: no account is asked for, since registering an account twice changes nothing.');

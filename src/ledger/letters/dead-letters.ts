@@ -13,6 +13,16 @@ import type { Attempt } from '../record.ts';
 export const deadReasons = ['invalid', 'rejected', 'profile', 'expired', 'unknown'] as const;
 export type DeadReason = (typeof deadReasons)[number];
 
+/** What the reason means, and what to do about it. */
+export const LETTER_ADVICE: Readonly<Record<DeadReason, string>> = {
+  invalid: 'the event is not valid and was never sent: correct its producer and push the event again',
+  rejected: 'the API refuses the account: remove the cause, then redrive; or push a corrected event',
+  profile:
+    'the account was imported, but the API refused its nick or picture: push the user with another profile',
+  expired: 'the event was retried until it was too old: redrive it once the API answers again',
+  unknown: 'the API gave an answer that this version does not know: read its error info, then redrive',
+};
+
 /** What is kept of an event that ended here, apart from its state. Never its password. */
 export interface Letter {
   readonly eventId: string;

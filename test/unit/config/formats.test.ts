@@ -9,8 +9,8 @@ import {
   orAbsent,
   redisUrl,
   redisUrlParts,
+  secretList,
   share,
-  tokenList,
   wholeNumber,
   wordByKey,
 } from '../../../src/config/formats.ts';
@@ -132,11 +132,12 @@ describe('host:port lists', () => {
 });
 
 test('tokens are separated by commas and blanks and contain neither', () => {
-  expect(tokenList.fromText('one,two three\nfour')).toEqual(['one', 'two', 'three', 'four']);
-  expect(tokenList.fromJson(['one'])).toEqual(['one']);
-  expect(tokenList.fromJson([])).toEqual([]);
-  for (const text of [',', ' ', 'tökén']) expect(tokenList.fromText(text)).toBeUndefined();
-  for (const value of ['one', ['a b'], ['a,b'], [''], [1]]) expect(tokenList.fromJson(value)).toBeUndefined();
+  expect(secretList('tokens').fromText('one,two three\nfour')).toEqual(['one', 'two', 'three', 'four']);
+  expect(secretList('tokens').fromJson(['one'])).toEqual(['one']);
+  expect(secretList('tokens').fromJson([])).toEqual([]);
+  for (const text of [',', ' ', 'tökén']) expect(secretList('tokens').fromText(text)).toBeUndefined();
+  for (const value of ['one', ['a b'], ['a,b'], [''], [1]])
+    expect(secretList('tokens').fromJson(value)).toBeUndefined();
 });
 
 test('one bad key or word refuses the whole object', () => {

@@ -41,8 +41,11 @@ const everyVariable: Record<string, string> = {
   IMSYNC_INTAKE_HOST: '::',
   IMSYNC_INTAKE_PORT: '8080',
   IMSYNC_INTAKE_TOKENS: 'one,two',
+  IMSYNC_NOTIFY_URLS: 'https://hooks.slack.com/a b',
+  IMSYNC_NOTIFY_OLDEST_AFTER_MS: '5000',
   IMSYNC_OUTCOMES: 'all',
   IMSYNC_LOG_LEVEL: 'silent',
+  IMSYNC_TRACES_SHOW_USERS: 'true',
 };
 
 test('every variable reaches its place', () => {
@@ -81,11 +84,13 @@ test('every variable reaches its place', () => {
     onProfileFault: 'dead-letter',
     ops: { host: '0.0.0.0', port: 0 },
     intake: { host: '::', port: 8080, tokens: ['one', 'two'], tokensFile: '' },
+    notify: { urls: ['https://hooks.slack.com/a', 'b'], urlsFile: '', oldestAfterMs: 5_000 },
     outcomes: 'all',
+    traces: { showUsers: true },
     log: { level: 'silent' },
     verdicts: {},
   });
-  const files = ['SDK_SECRET_KEY_FILE', 'REDIS_PASSWORD_FILE', 'INTAKE_TOKENS_FILE'];
+  const files = ['SDK_SECRET_KEY_FILE', 'REDIS_PASSWORD_FILE', 'INTAKE_TOKENS_FILE', 'NOTIFY_URLS_FILE'];
   const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), 'IMSYNC_USER_SIG'];
   expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));
 });

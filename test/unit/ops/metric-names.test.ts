@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createIntakeMetrics } from '../../../src/http-intake/request-report.ts';
+import { createNoticeMetrics } from '../../../src/notices/metrics.ts';
 import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';
 import { createProcessMetrics } from '../../../src/ops/process-metrics.ts';
 
@@ -10,6 +11,7 @@ const own = (names: readonly { readonly name: string }[]): string[] =>
 describe('names of metrics', () => {
   const { registry } = createProcessMetrics('0', ['account_import'], () => 0);
   createIntakeMetrics(registry);
+  createNoticeMetrics(registry);
   const known = new Set([
     ...own(registry.getMetricsAsArray()),
     ...own(createFleetMetrics().registry.getMetricsAsArray()),
