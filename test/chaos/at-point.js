@@ -35,18 +35,23 @@ function pass() {
   process.kill(process.pid, /** @type {NodeJS.Signals} */ (act));
 }
 
+/** A value of an answer by name, which Redis sends as a flat list. @param {any} reply @param {string} name */
+function named(reply, name) {
+  return Array.isArray(reply) ? reply[reply.indexOf(name) + 1] : undefined;
+}
+
 /** Whether a script's answer is one of those the point is about. @param {any[]} args @param {any} reply */
 function counts(args, reply) {
-  const word = Array.isArray(reply) ? reply[0] : reply;
-  if (what === 'cut') return word === 'cut';
-  if (what === 'claim') return word === 'yours';
-  if (what === 'settle') return word === 'settled';
-  if (what === 'redrive') return reply[2].length > 0;
+  const kind = named(reply, 'kind');
+  if (what === 'cut') return kind === 'cut';
+  if (what === 'claim') return kind === 'yours';
+  if (what === 'settle') return reply[0] === 'settled';
+  if (what === 'redrive') return named(reply, 'calls').length > 0;
   if (what !== 'slot') return true;
-  if (word !== 'slot') return false;
+  if (kind !== 'slot') return false;
   const own = args.slice(2 + Number(args[1]));
   if (own[0] === 'check') return which === '' || which === 'check';
-  return which === '' || String(own[7 + 2 * Number(reply[1])]) === which;
+  return which === '' || String(own[7 + 2 * Number(named(reply, 'index'))]) === which;
 }
 
 for (const name of /** @type {const} */ (['evalsha', 'eval'])) {
