@@ -14,6 +14,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   user: async () => (await import('./cli/user/user.ts')).userCommand(),
   pause: async () => (await import('./cli/status.ts')).pauseCommand(),
   resume: async () => (await import('./cli/status.ts')).resumeCommand(),
+  activity: async () => (await import('./cli/activity.ts')).activityCommand(),
   config: async () => (await import('./cli/config.ts')).configCommand(),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(),
   simulate: async () => (await import('#simulator')).simulateCommand(),

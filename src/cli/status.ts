@@ -6,6 +6,8 @@ import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
 import { readTotals } from '../ledger/totals.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
+import { operatorName } from '../tasks/activity.ts';
+import { addAsOption, noteAct, printable } from './activity.ts';
 import { withRedis } from './context.ts';
 import { answerText, isoTime, printResult } from './format.ts';
 
@@ -68,10 +70,17 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
 
 function stateText({ hold, pause }: Status): string {
   const words = [
-    ...(pause === null ? [] : [`paused by an operator since ${isoTime(pause.since)}${reasonText(pause)}`]),
+    ...(pause === null
+      ? []
+      : [`paused by ${byText(pause)} since ${isoTime(pause.since)}${reasonText(pause)}`]),
     ...(hold === null ? [] : [`held (${hold.kind}) since ${isoTime(hold.since)}`]),
   ];
   return words.join(', ') || 'running';
+}
+
+/** An earlier version did not note who. */
+function byText({ by }: Pause): string {
+  return by === undefined ? 'an operator' : printable(by);
 }
 
 function reasonText({ reason }: Pause): string {
@@ -101,18 +110,21 @@ function reasonsText(byReason: Readonly<Record<string, number>>): string {
 const MAX_REASON_CHARS = 200;
 
 export function pauseCommand(): Command {
-  return new Command('pause')
+  const command = new Command('pause')
     .description('stop all calls of the fleet until `imsync resume`; events are still accepted')
-    .option('--reason <text>', 'reason, shown by imsync status', '')
+    .option('--reason <text>', 'reason, shown by imsync status', '');
+  return addAsOption(command)
     .addHelpText(
       'after',
       '\nThe pause survives restarts and deploys. It is independent of a hold: ending one does not end the other.\nCalls that are on the wire are finished.\n\nExample:\n  imsync pause --reason "provider maintenance until 14:00"',
     )
-    .action(async ({ reason }: { reason: string }, command: Command) => {
-      await withRedis(command, async ({ redis, keys }) => {
+    .action(async ({ reason, as }: { reason: string; as?: string }, self: Command) => {
+      await withRedis(self, async ({ redis, keys }) => {
         const state = createHoldState(redis, keys);
         const { nowMs } = await readTotals(redis, keys);
-        if ((await state.pause(reason.slice(0, MAX_REASON_CHARS), nowMs)) === 'paused') {
+        const why = reason.slice(0, MAX_REASON_CHARS);
+        if ((await state.pause(why, nowMs, operatorName(as))) === 'paused') {
+          await noteAct(redis, keys, 'pause', as, why);
           process.stdout.write('paused: no calls are made until imsync resume\n');
           return;
         }
@@ -124,16 +136,16 @@ export function pauseCommand(): Command {
 }
 
 export function resumeCommand(): Command {
-  return new Command('resume')
-    .description('let the fleet make calls again after `imsync pause`')
-    .action(async (_options: unknown, command: Command) => {
-      await withRedis(command, async ({ redis, keys }) => {
-        const state = createHoldState(redis, keys);
-        const result = await state.resume();
-        const { hold } = await state.read();
-        process.stdout.write(result === 'resumed' ? 'resumed\n' : 'was not paused\n');
-        if (hold !== null)
-          process.stdout.write(`calls are still held (${hold.kind}, ${hold.errorCode}): see imsync status\n`);
-      });
+  const command = new Command('resume').description('let the fleet make calls again after `imsync pause`');
+  return addAsOption(command).action(async ({ as }: { as?: string }, self: Command) => {
+    await withRedis(self, async ({ redis, keys }) => {
+      const state = createHoldState(redis, keys);
+      const result = await state.resume();
+      if (result === 'resumed') await noteAct(redis, keys, 'resume', as, '');
+      const { hold } = await state.read();
+      process.stdout.write(result === 'resumed' ? 'resumed\n' : 'was not paused\n');
+      if (hold !== null)
+        process.stdout.write(`calls are still held (${hold.kind}, ${hold.errorCode}): see imsync status\n`);
     });
+  });
 }

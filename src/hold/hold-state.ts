@@ -55,6 +55,8 @@ export interface Hold {
 export interface Pause {
   readonly reason: string;
   readonly since: number;
+  /** Who paused; absent in a pause of an earlier version. */
+  readonly by?: string;
 }
 
 export interface FleetState {
@@ -172,8 +174,8 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
       }),
     /** The slot of a probe was not used. */
     missed: (slot: HeardSlot) => run('missed', slot),
-    pause: (reason: string, sinceMs: number) =>
-      run('pause', nobody, NO_RECORD, { paused: JSON.stringify({ reason, since: sinceMs }) }),
+    pause: (reason: string, sinceMs: number, by?: string) =>
+      run('pause', nobody, NO_RECORD, { paused: JSON.stringify({ reason, since: sinceMs, by }) }),
     resume: () => run('resume', nobody),
     read: async () => readFleetState(await redis.hgetall(keys.hold)),
   };

@@ -71,7 +71,7 @@ function logHoldChange(log: Logger, before: Hold, now: Hold, waiting: number, no
 
 function logPauseChange(log: Logger, before: Pause, now: Pause, waiting: number, nowMs: number): void {
   if (now !== null && before === null) {
-    const fields = { reason: now.reason, since: iso(now.since), waiting };
+    const fields = { reason: now.reason, by: now.by, since: iso(now.since), waiting };
     log.warn(fields, 'paused by an operator, events are kept: imsync resume goes on');
   }
   if (now === null && before !== null) {

@@ -41,6 +41,7 @@ export function keysOf(sdkAppId: number) {
     redrives: `${tag}:redrives`,
     tallyPrefix: `${tag}:tally:`,
     imports: `${tag}:imports`,
+    activity: `${tag}:activity`,
     workers: `${tag}:workers`,
     notices: `${tag}:notices`,
     bullPrefix: `${tag}:bull`,

@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { Config } from '../config/config.ts';
@@ -15,6 +14,7 @@ import { commandPair, quotaOf } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../redis/memory-watermark.ts';
+import { operatorName } from './activity.ts';
 import { maxOpenRedrives, type RedriveOptions, type RedriveReport, redrive } from './redrive.ts';
 import { deadOnes, lettersOf, RunRefusedError, type RunRequest } from './redrive-letters.ts';
 
@@ -94,7 +94,7 @@ async function openRun(
   dryRun: boolean,
 ): Promise<RedriveRun> {
   const { filter, eventIds, file, rate, force, as, resume } = request;
-  const by = as === undefined ? operatorName() : `${as} (${operatorName()})`;
+  const by = operatorName(as);
   if (resume !== undefined) {
     const run = await resumableRun(redis, keys, resume, file !== undefined);
     return { ...run, by, state: 'running', why: null };
@@ -187,14 +187,4 @@ export function createRunRecorder(
     },
     fail: (error: Error) => write({ state: 'interrupted', why: error.message.slice(0, 200) }),
   };
-}
-
-/** User and machine, for the history of letters and of redrives. */
-function operatorName(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // The user of a container may have no name.
-    return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
-  }
 }

@@ -78,6 +78,7 @@ test('worker and verbs need no right that is not documented, and each that is', 
   await stage.push({ userId: 'waits' });
   await fine('user', 'forget', 'waits', '--yes');
   await fine('resume');
+  expect(await fine('activity')).toMatch(/resume[^]*forget[^]*pause/);
   await fine('push', '--user-id', 'by-verb');
   expect(JSON.parse(await fine('status', '--json'))).toMatchObject({ workers: [{}] });
   expect(await fine('dlq', 'list', '--json')).toContain('bad0');

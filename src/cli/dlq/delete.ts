@@ -6,6 +6,7 @@ import {
   listDeadLetters,
   readLetters,
 } from '../../ledger/letters/letter-store.ts';
+import { addAsOption, noteAct } from '../activity.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { counted } from '../format.ts';
@@ -23,6 +24,7 @@ import {
 interface DeleteFlags extends FilterFlags {
   readonly all?: boolean;
   readonly yes?: boolean;
+  readonly as?: string;
 }
 
 const AT_A_TIME = 100;
@@ -45,7 +47,7 @@ export function deleteCommand(): Command {
     .option('--all', 'delete every letter in the state; asks for confirmation')
     .option('--yes', 'do not ask for confirmation')
     .addHelpText('after', HELP);
-  return addFilterOptions(command, true).action(
+  return addFilterOptions(addAsOption(command), true).action(
     async (eventIds: readonly string[], flags: DeleteFlags, self: Command) => {
       checkUsage(eventIds, flags);
       const otherwise = '. Nothing was deleted.';
@@ -66,6 +68,8 @@ export function deleteCommand(): Command {
           if (batch.length === AT_A_TIME) await remove(batch.splice(0));
         }
         await remove(batch);
+        if (counts.deleted > 0)
+          await noteAct(redis, keys, 'delete', flags.as, `${counted(counts.deleted, 'letter')} deleted`);
       });
       process.stdout.write(resultText(counts));
       if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;

@@ -1,10 +1,12 @@
 import { Command } from 'commander';
-import { matching, share } from '../../config/formats.ts';
+import { share } from '../../config/formats.ts';
+import type { RedriveReport } from '../../tasks/redrive.ts';
 import { RunRefusedError, type RunRequest } from '../../tasks/redrive-letters.ts';
 import { runRedrive } from '../../tasks/redrive-run.ts';
+import { addAsOption, noteAct } from '../activity.ts';
 import { readTextFile, withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { printResult } from '../format.ts';
+import { counted, printResult } from '../format.ts';
 import { numberFrom, optionOf } from '../option.ts';
 import { startProgress } from '../progress.ts';
 import { onInterrupt } from '../terminal.ts';
@@ -32,7 +34,6 @@ interface RedriveFlags extends FilterFlags {
 }
 
 const LINE_EVERY_MS = 5_000;
-const NAME = matching('1 to 100 characters', /^[^\p{Cc}]{1,100}$/u);
 
 const HELP = `${FILTER_HELP}
 
@@ -81,22 +82,17 @@ export function redriveCommand(): Command {
     )
     .option('--force', 'also take letters before their not-before date')
     .option('--resume <id>', 'continue a redrive that ended early; imsync dlq redrives shows its ID')
-    .option(
-      '--as <name>',
-      'name or reason for the history, added to the user and machine name',
-      optionOf(NAME),
-    )
     .option('--password-file <file>', 'hosted mode: file with the password that these users get')
     .option('--json', 'print the result as one JSON object')
     .addHelpText('after', HELP);
-  return addFilterOptions(command, false).action(
+  return addFilterOptions(addAsOption(command), false).action(
     async (eventIds: readonly string[], flags: RedriveFlags, self: Command) => {
       const request = requestOf(eventIds, flags);
       const dryRun = flags.dryRun === true;
       const progress = startProgress(LINE_EVERY_MS);
       const interruption = onInterrupt();
-      const { report, runId } = await withRedis(self, async ({ config, redis, keys }) =>
-        runRedrive({
+      const { report, runId } = await withRedis(self, async ({ config, redis, keys }) => {
+        const ended = await runRedrive({
           ...{ config, redis, keys, request, dryRun, signal: interruption.signal },
           password: passwordOf(flags, config.api.form === 'hosted'),
           maxFailedShare: flags.stopAtFailures,
@@ -108,8 +104,10 @@ export function redriveCommand(): Command {
         }).catch((error: unknown) => {
           if (!(error instanceof RunRefusedError)) throw error;
           throw new CliError(error.isUsage ? EXIT.usage : EXIT.failed, error.message);
-        }),
-      ).finally(() => {
+        });
+        if (!dryRun) await noteAct(redis, keys, 'redrive', flags.as, actText(ended));
+        return ended;
+      }).finally(() => {
         interruption.release();
         progress.end();
       });
@@ -120,6 +118,17 @@ export function redriveCommand(): Command {
       if (report.givenUp !== null) process.exitCode = EXIT.failed;
     },
   );
+}
+
+function actText({
+  runId,
+  report,
+}: {
+  readonly runId: string | undefined;
+  readonly report: RedriveReport;
+}): string {
+  const end = report.givenUp === null ? 'done' : `ended early (${report.givenUp})`;
+  return `${runId ?? 'a redrive'} ${end}: ${counted(report.letters, 'letter')} redriven`;
 }
 
 /** The arguments as one request. Throws a usage error when they contradict each other. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
+import { addAsOption, noteAct } from '../activity.ts';
 import { withRedis } from '../context.ts';
 import { readAge } from '../dlq/filter.ts';
 import { CliError, EXIT } from '../fail.ts';
@@ -12,6 +13,7 @@ interface ForgetFlags {
   readonly dryRun?: boolean;
   readonly wait: number;
   readonly json?: boolean;
+  readonly as?: string;
 }
 
 const HELP = `
@@ -31,7 +33,7 @@ Examples:
   imsync user forget alice --yes --json`;
 
 export function forgetCommand(): Command {
-  return new Command('forget')
+  const command = new Command('forget')
     .description('erase a user from Redis, and report what was found')
     .argument('<user-id>', 'the ID of the user')
     .option('--dry-run', 'only report what would be erased')
@@ -41,7 +43,8 @@ export function forgetCommand(): Command {
         .argParser(readAge)
         .default(30_000, '30s'),
     )
-    .option('--json', 'print one JSON object')
+    .option('--json', 'print one JSON object');
+  return addAsOption(command)
     .addHelpText('after', HELP)
     .action(async (userId: string, flags: ForgetFlags, self: Command) => {
       if (userId === '') throw new CliError(EXIT.usage, 'The user ID is empty. Nothing was erased.');
@@ -52,8 +55,8 @@ export function forgetCommand(): Command {
         return;
       }
       let told = false;
-      const report = await withRedis(self, ({ redis, keys }) =>
-        forgetUser({
+      const report = await withRedis(self, async ({ redis, keys }) => {
+        const found = await forgetUser({
           redis,
           keys,
           userId,
@@ -64,11 +67,19 @@ export function forgetCommand(): Command {
             if (!told) process.stderr.write('the call of the user is on the wire: waiting for its answer\n');
             told = true;
           },
-        }),
-      );
+        });
+        if (!found.dryRun) await noteAct(redis, keys, 'forget', flags.as, actText(found));
+        return found;
+      });
       printResult(flags.json, report, forgetText(report));
       if (!report.complete && !report.dryRun) process.exitCode = EXIT.failed;
     });
+}
+
+/** The user is named nowhere: the history outlives their being forgotten. */
+function actText({ erased, complete }: ForgetReport): string {
+  const found = Object.values(erased).reduce((sum, count) => sum + count, 0);
+  return `a user: ${found === 1 ? '1 trace' : `${found} traces`} erased${complete ? '' : '; something is left'}`;
 }
 
 /** What is counted in each place, and the words for the place. */
