@@ -79,11 +79,8 @@ export async function startWorker(options: {
     ...{ config, capacity, connections, keys, pacing, api, metrics, random, log, tracer },
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
-  const changeLogs = startChangeLogs({
-    ...{ config, id, version, connections, keys, pacing, log },
-    intakeUrl: intake?.url,
-    clockIsAhead: api.clockIsAhead,
-  });
+  const own = { id, version, intakeUrl: intake?.url };
+  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, log }, own);
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);

@@ -1,7 +1,6 @@
 import { RECORD_FORMAT } from '../ledger/record.ts';
 import { unaccountedEvents } from '../ledger/totals.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
 import type { CallQueues } from './bullmq/queues.ts';
 
@@ -31,19 +30,15 @@ export interface Swept {
  * record is missing from the list of open ones. Harmless at any time and in any number of processes.
  * `longestRetryMs`: the longest delay of a call.
  */
-export async function sweep(
-  redis: RedisClient,
-  keys: Keys,
-  queues: CallQueues,
-  longestRetryMs: number,
-): Promise<Swept> {
+export async function sweep(app: AppRedis, queues: CallQueues, longestRetryMs: number): Promise<Swept> {
+  const { redis, keys } = app;
   await queues.repairStalledCheckTtl();
   const nowMs = await ownerTimeMs(redis, keys);
   const found = { putBack: 0, overdue: 0, foreign: 0 };
   const checkAll = async (callIds: readonly string[]): Promise<void> => {
     for (let from = 0; from < callIds.length; from += AT_A_TIME) {
       const some = callIds.slice(from, from + AT_A_TIME);
-      const ends = await Promise.all(some.map((callId) => ensureJob(redis, keys, queues, callId)));
+      const ends = await Promise.all(some.map((callId) => ensureJob(app, queues, callId)));
       for (const done of ends) if (done !== 'well') found[done]++;
     }
   };
@@ -57,12 +52,12 @@ export async function sweep(
     await checkAll(callIds);
     size = callIds.length;
   }
-  await forgetClosed(redis, keys);
+  await forgetClosed(app);
   return { ...found, unaccounted: await unaccountedEvents(redis, keys) };
 }
 
 /** Removes closed calls that a version without the list of open calls by age has left in it. */
-async function forgetClosed(redis: RedisClient, keys: Keys): Promise<void> {
+async function forgetClosed({ redis, keys }: AppRedis): Promise<void> {
   for (const callId of await redis.zrange(keys.openSince, '0', String(AT_A_TIME - 1))) {
     if ((await redis.exists(keys.callPrefix + callId)) === 0) await redis.zrem(keys.openSince, callId);
   }
@@ -70,8 +65,7 @@ async function forgetClosed(redis: RedisClient, keys: Keys): Promise<void> {
 
 /** Makes sure that one call has a job, and answers what was done. */
 async function ensureJob(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   queues: CallQueues,
   callId: string,
 ): Promise<'well' | 'putBack' | 'overdue' | 'foreign'> {

@@ -4,9 +4,9 @@ import type { Config, ReadFile } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis } from '../config/requirements.ts';
-import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
+import { closeRedis, openRedis, whenReady } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
-import { type Keys, keysOf } from '../redis/keys.ts';
+import { type AppRedis, keysOf } from '../redis/keys.ts';
 import { redisAdvice } from '../redis/requirements.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
@@ -26,7 +26,7 @@ export function loadForCommand(command: Command): LoadedConfig {
 /** Runs a verb that needs Redis. Throws a CliError with the reason when Redis is out of reach. */
 export async function withRedis<T>(
   command: Command,
-  work: (context: { config: Config; redis: RedisClient; keys: Keys }) => Promise<T>,
+  work: (context: AppRedis & { config: Config }) => Promise<T>,
 ): Promise<T> {
   const { config } = loadForCommand(command);
   requireForRedis(config);

@@ -26,8 +26,8 @@ export function statusCommand(): Command {
         const queues = new CallQueues(redis, keys, commands, () => undefined);
         try {
           return [
-            await readStatus(redis, keys, queues, config.app.sdkAppId, quotas),
-            await listSuspects(redis, keys, SUSPECTS_SHOWN),
+            await readStatus({ redis, keys }, queues, config.app.sdkAppId, quotas),
+            await listSuspects({ redis, keys }, SUSPECTS_SHOWN),
           ] as const;
         } finally {
           await queues.close();

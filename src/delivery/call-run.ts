@@ -3,7 +3,7 @@ import type { RunEnd } from '../calls/bullmq/call-worker.ts';
 import type { ParsedEntry } from '../event/event.ts';
 import { parseEntry } from '../event/fields.ts';
 import { decodeCheck } from '../im/bodies.ts';
-import { type Verdict, verdictOf } from '../im/verdicts.ts';
+import { verdictOf } from '../im/verdicts.ts';
 import { type Attempt, attemptsOf, type CallRecord, entriesOf } from '../ledger/record.ts';
 import { settleRecord } from '../ledger/settle.ts';
 import { waitUntil } from '../lifecycle/wait.ts';
@@ -12,7 +12,7 @@ import type { CommandLimiter } from '../pace/open-limiter.ts';
 import type { Slot } from '../pace/slot.ts';
 import type { Release } from './admission.ts';
 import { BreakerReporter, type BreakerVerdict } from './breaker.ts';
-import type { DeliveryOptions } from './delivery-options.ts';
+import { type CallReport, countsOf, type DeliveryOptions } from './delivery-options.ts';
 import { learnFromAnswer } from './learn-from-answer.ts';
 import { makeCall, type SlotReport } from './make-call.ts';
 import { LANDING_MS, retryAtMs } from './policy/backoff.ts';
@@ -39,16 +39,8 @@ export interface ClaimedRecord {
 }
 
 /** The answer to one request, and what it needs to be judged. */
-interface Answered {
-  readonly request: ApiRequest;
-  readonly slotClass: SlotClass;
-  readonly answer: Parameters<typeof verdictOf>[1];
+interface Answered extends Omit<CallReport, 'callId' | 'tries' | 'decision'> {
   readonly slot: Slot;
-  readonly durationMs: number;
-  readonly verdict: Verdict;
-  readonly failAccounts: readonly string[];
-  /** Users of the request who stand in FailAccounts. */
-  readonly failed: number;
   /** Of the span of this call, if it is traced and sampled. */
   readonly traceparent: string | undefined;
 }
@@ -313,29 +305,10 @@ export class CallRun {
   }
 
   #report(answered: Answered, decision: Decision | undefined): void {
-    const { request, slotClass, answer, durationMs, verdict, failAccounts, failed } = answered;
     const { callId, tries } = this.#claimed.record;
-    const imported = decision?.imported.length ?? 0;
-    const deadLettered = decision?.refused.length ?? 0;
-    const later = decision?.later.length ?? 0;
-    const again = decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length;
-    this.#options.tracer?.ended({ imported, deadLettered, later, again });
-    this.#options.report.called({
-      callId,
-      command: request.command,
-      slotClass,
-      users: request.users.map(({ userId }) => userId),
-      strangers: failAccounts.length - failed,
-      tries,
-      verdict,
-      fault: answer.kind === 'fault' ? answer.fault : undefined,
-      durationMs,
-      imported,
-      deadLettered,
-      later,
-      again,
-      requestId: answer.kind === 'api' ? answer.requestId : undefined,
-    });
+    const call = { callId, tries, decision, ...answered };
+    this.#options.tracer?.ended(countsOf(call));
+    this.#options.report.called(call);
   }
 
   /** Waits until a call of unknown outcome can no longer take effect. Until then it counts as on the wire. */

@@ -46,7 +46,7 @@ export async function deliverLocal(
 
 async function takeRecord(options: DeliveryOptions, callId: string, release: Release): Promise<RunEnd> {
   const run = randomUUID();
-  const claim = await claimRecord(options.redis, options.keys, callId, run, options.retry.maxMs + LANDING_MS);
+  const claim = await claimRecord(options, callId, run, options.retry.maxMs + LANDING_MS);
   switch (claim.kind) {
     case 'gone':
       return { kind: 'finished' };

@@ -1,22 +1,21 @@
 import type { EventRules } from '../event/event.ts';
 import type { HoldWatch } from '../hold/hold-watch.ts';
-import type { FaultName } from '../im/answers.ts';
+import type { Answer } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import type { Verdict, VerdictOverrides } from '../im/verdicts.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { SlotClass } from '../pace/budget.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import type { CallTracer } from '../tracing/call-tracer.ts';
 import type { Admission } from './admission.ts';
 import type { BreakerEvents, BreakerOptions } from './breaker.ts';
 import type { Learned } from './learn-from-answer.ts';
-import type { DecisionPolicy } from './policy/decision.ts';
+import type { Decision, DecisionPolicy } from './policy/decision.ts';
+import type { ApiRequest } from './policy/pending-user.ts';
 
 /** What a process delivers with. */
-export interface DeliveryOptions extends BreakerOptions, Learned {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface DeliveryOptions extends AppRedis, BreakerOptions, Learned {
   readonly client: Pick<ImClient, 'prepare'>;
   readonly watch: HoldWatch;
   readonly admission: Pick<Admission, 'acquire' | 'isClosed'>;
@@ -42,23 +41,30 @@ export interface DeliveryReport extends BreakerEvents {
   settled(callId: string, settlement: Settlement, settled: Settled): void;
 }
 
+/** A call that was answered, and what came of it. */
 export interface CallReport {
   readonly callId: string;
-  readonly command: DeliveryCommand;
-  readonly slotClass: string;
-  readonly users: readonly string[];
-  /** IDs in FailAccounts that were never sent; they mean nothing. */
-  readonly strangers: number;
   readonly tries: number;
-  readonly verdict: Verdict;
-  /** Set when no usable answer came. */
-  readonly fault: FaultName | undefined;
+  readonly request: ApiRequest;
+  readonly slotClass: SlotClass;
+  readonly answer: Answer;
   readonly durationMs: number;
-  readonly imported: number;
-  readonly deadLettered: number;
-  readonly later: number;
-  readonly again: number;
-  readonly requestId: string | undefined;
+  readonly verdict: Verdict;
+  readonly failAccounts: readonly string[];
+  /** Users of the request who stand in FailAccounts. All others there were never sent, and mean nothing. */
+  readonly failed: number;
+  /** Undefined when the answer says nothing about the users: they are called again. */
+  readonly decision: Decision | undefined;
+}
+
+/** What became of the users of a call; `again`: they are called again in this run. */
+export function countsOf({ request, decision }: Pick<CallReport, 'request' | 'decision'>) {
+  return {
+    imported: decision?.imported.length ?? 0,
+    deadLettered: decision?.refused.length ?? 0,
+    later: decision?.later.length ?? 0,
+    again: decision?.again.reduce((sum, { users }) => sum + users.length, 0) ?? request.users.length,
+  };
 }
 
 /** Tells all reports the same. If one throws, `onTrouble` hears of it, and the delivery goes on. */

@@ -35,12 +35,8 @@ export function learnFromAnswer(
   whole.partsLeft -= 1;
   if (whole.partsLeft > 0) return;
   // All parts of a call that failed have passed: its size was the fault, or chance.
-  if (whole.wasTooLarge) {
-    batchSize.refused(whole.bytes);
-    return;
-  }
-  batchSize.suspected(whole.bytes);
-  chance.passed(FAILURES_OF_A_WHOLE);
+  batchSize.tooLarge(whole.bytes, whole.wasTooLarge);
+  if (!whole.wasTooLarge) chance.passed(FAILURES_OF_A_WHOLE);
 }
 
 /** Failures of just these users, while others passed, until they passed too. A canary's count for nobody. */

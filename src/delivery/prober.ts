@@ -1,12 +1,10 @@
-import type { HoldState } from '../hold/hold-state.ts';
-import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { Answer } from '../im/answers.ts';
 import { decodeCheck, encodeCheck } from '../im/bodies.ts';
-import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
 import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import type { Slot, SlotClient } from '../pace/slot.ts';
+import type { DeliveryOptions } from './delivery-options.ts';
 import { sendAtSlot } from './make-call.ts';
 
 interface Checked {
@@ -19,15 +17,11 @@ const NOT_HELD_POLL_MS = 30_000;
 const HELD_POLL_MS = 5_000;
 const TROUBLE_WAIT_MS = 1_000;
 
-export interface ProberOptions {
-  readonly client: Pick<ImClient, 'prepare'>;
+export interface ProberOptions extends Pick<DeliveryOptions, 'client' | 'watch' | 'hold' | 'random'> {
   /** The budget of account_check. */
   readonly slots: SlotClient;
-  readonly watch: HoldWatch;
-  readonly hold: HoldState;
   /** Reads the secrets again before each probe, so that a rotated key heals the hold. */
   readonly signAnew: () => void;
-  readonly random: () => number;
   /** A call that waits, with at most 100 of its users; another call at each time. */
   readonly waitingUsers: () => Promise<{ recordKey: string; userIds: string[] } | undefined>;
   /** Every probe is a call of the API. `answer` is as it came; the verdict's errorInfo names no user. */

@@ -100,6 +100,12 @@ export function isAbsent(value: unknown): value is undefined | null | '' {
   return value === undefined || value === null || value === '';
 }
 
+/** The value of a field of an entry; of a repeated field the last. */
+export function lastValueOf(fields: readonly string[], field: string): string | undefined {
+  const at = fields.findLastIndex((name, i) => i % 2 === 0 && name === field);
+  return at < 0 ? undefined : fields[at + 1];
+}
+
 /** Returns the name of an import's counters, or undefined if the text is no such name. */
 export function readTally(text: string | undefined): string | undefined {
   return text !== undefined && /^[A-Za-z0-9_-]{1,64}$/.test(text) ? text : undefined;

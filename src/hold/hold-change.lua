@@ -1,6 +1,6 @@
 -- hold-change: how a hold begins, is put off and ends. Functions for hold.lua. The machine: hold-state.ts.
 --
--- The fields of the hold hash; times in ms on Redis's clock. Files of this folder write them; pace/slot writes
+-- The fields of the hold hash; times in ms on Redis's clock. Files of this folder write them, and pace/slot
 -- the lease of a probe.
 --   epoch                         grows at every change that stops or frees the fleet
 --   held (JSON), kind, proof      why no call can succeed, and what proves that it is over

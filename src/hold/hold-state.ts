@@ -43,9 +43,7 @@ const holdScript = loadScript(
 export type Proof = 'check' | 'new' | 'import' | 'scout';
 
 /** Why no call of the app can succeed at present, as an operator reads it. */
-export interface Hold {
-  readonly errorCode: number;
-  readonly errorInfo: string;
+export interface Hold extends ApiWords {
   readonly kind: string;
   /** ms since 1970, Redis's clock. */
   readonly since: number;
@@ -163,8 +161,8 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
     /** Whose fault a refused call seems to be; `lone` only while others have passed of late. */
     compare: (slot: HeardSlot, failing: Failing) => run('compare', slot, failing),
     /**
-     * The check chose the call that is the next probe; `recordKey`: the Redis key of its record. `proves`: it holds an account that does not exist yet.
-     * One that holds none passes and proves nothing, but makes room for another.
+     * The check chose the call that is the next probe; `recordKey`: the Redis key of its record. `proves`: it
+     * holds an account that does not exist yet. Else it passes, proves nothing, and makes room for another.
      */
     newcomer: (slot: HeardSlot, recordKey: string, proves: boolean) =>
       run('newcomer', slot, NO_RECORD, {

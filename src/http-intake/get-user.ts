@@ -1,6 +1,5 @@
 import { within } from '../lifecycle/wait.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import type { AccountChecks, Presence } from '../tasks/check-users.ts';
 import { findUser, type UserReport } from '../tasks/find-user.ts';
 import { busy, redisAway } from './refused-request.ts';
@@ -9,14 +8,13 @@ import { busy, redisAway } from './refused-request.ts';
 const MAX_LOOKUPS = 16;
 const ANSWER_WITHIN_MS = 3_000;
 
-/** Answers GET /v1/users/{id}: where a user is. */
-export function createUserLookup(options: {
-  /** A client that fails at once while Redis is away. */
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  /** Why the API cannot be asked, until `askThrough` is called. */
-  readonly whyNot: string;
-}) {
+/** Answers GET /v1/users/{id}: where a user is. `redis` fails at once while Redis is away. */
+export function createUserLookup(
+  options: AppRedis & {
+    /** Why the API cannot be asked, until `askThrough` is called. */
+    readonly whyNot: string;
+  },
+) {
   const { redis, keys, whyNot } = options;
   let api: Pick<AccountChecks, 'ask'> | undefined;
   let lookups = 0;

@@ -1,7 +1,6 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Outcome } from '../event/event.ts';
-import { isAbsent } from '../event/event.ts';
+import { isAbsent, type Outcome } from '../event/event.ts';
 import type { UserInput } from '../event/fields.ts';
 import { activeTraceparent } from '../event/traceparent.ts';
 import type { Heartbeat } from '../ops/liveness.ts';
@@ -18,9 +17,9 @@ const MEMORY_SECONDS = 30;
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 /** The longest that a request can ask to wait for outcomes. */
 export const MAX_WAIT_SECONDS = 30;
-/** Not known in time. The event is worked off all the same. */
 /** Between two slices the process gets its turn: the slots of its calls cannot wait. */
 const SLICE_USERS = 100;
+/** Not known in time. The event is worked off all the same. */
 const PENDING: ReportedOutcome = { outcome: 'pending', errorCode: 0, hasAccount: false };
 const NOT_ACCEPTED =
   'Redis did not acknowledge the event, so that it may be lost. Send this user again; a repeat does no harm.';
@@ -152,7 +151,7 @@ export async function sendUsers(
   });
 }
 
-/** Sends slices in order, without waiting for their answers: a silent Redis costs all of them one time-out. */
+/** Sends slices in order, without waiting for answers: a silent Redis costs all of them one time-out. */
 async function inSlices(
   users: readonly UserInput[],
   send: (slice: readonly UserInput[]) => Promise<SendAnswer[]>,
@@ -186,7 +185,7 @@ function withoutChannel(read: ReadUser): ReadUser {
   return { ...read, user: undefined, problems: [problem] };
 }
 
-/** Every accepted user of a request that waits gets an outcome; the producer ends one in time, or at its close. */
+/** Each accepted user of a request that waits gets an outcome: the producer ends it in time or at its close. */
 export async function withOutcome({ result, outcome }: SentUser): Promise<UserResult> {
   return 'eventId' in result ? { ...result, ...(await (outcome ?? PENDING)) } : result;
 }

@@ -9,9 +9,9 @@ const FRESH_MS = 1_000;
 const GRACE_MS = 60_000;
 
 /**
- * `read` returns the tokens as they are now, and throws when they cannot be used. `onChange` is told the problem once,
- * and null once the tokens can be read again. Tokens are compared as digests of equal length, all of them
- * every time, so that the time of an answer tells nothing about them.
+ * `read` returns the tokens as they are now, and throws when they cannot be used. `onChange` is told the
+ * problem once, and null when they can be read again. Tokens are compared as digests of equal length, all of
+ * them every time, so that the time of an answer tells nothing about them.
  */
 export function createTokenCheck(
   read: () => readonly string[],

@@ -42,8 +42,8 @@ const post = got.extend({
  * A POST that connects before its path and body are known.
  *
  * A got stream connects when it is created and sends nothing, not even headers, until its body is written. So
- * the connection exists before the call's slot, and at the slot everything leaves in one write. The connection
- * is one that the agent kept, or a new one. Path and length are set last: no object of got's holds the
+ * the connection exists before the call's slot, and at the slot everything leaves in one write. It is a
+ * connection that the agent kept, or a new one. Path and length are set last: no object of got's holds the
  * signature before.
  *
  * States: connecting → securing (https only) → ready → sent → over. Each state may go to `over` with a fault.

@@ -48,13 +48,6 @@ export function verdictOf(command: CommandName, answer: Answer, overrides = NO_O
   }
 }
 
-/** Every effective row of every command, for tests. */
-export function* verdictRows(): Generator<{ command: CommandName; row: VerdictRow }> {
-  for (const [command, rows] of byCode) {
-    for (const row of new Set(rows.values())) yield { command, row };
-  }
-}
-
 /**
  * Whether a command's table lists the code. Metrics use it, since their labels must not grow without bound.
  */

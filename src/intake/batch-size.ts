@@ -38,14 +38,13 @@ export class BatchSize {
     if (this.#found > 0 || this.#share > 0) void this.#tell();
   }
 
-  /** A body of so many bytes was refused for its size (HTTP 413). */
-  refused(bytes: number): void {
-    void this.#limitBody(bytes, REFUSED_MS);
-  }
-
-  /** Users failed together again and again, and all of them passed in smaller calls. */
-  suspected(bytes: number): void {
-    void this.#limitBody(bytes, SUSPECTED_MS);
+  /**
+   * Users of a body of so many bytes all passed in smaller calls. `wasRefused`: it was refused for its size
+   * (HTTP 413); else it failed again and again.
+   */
+  tooLarge(bytes: number, wasRefused: boolean): void {
+    const bodyBytes = Math.max(LEAST_BYTES, Math.floor(bytes / 2));
+    void this.#note({ bodyBytes, forMs: wasRefused ? REFUSED_MS : SUSPECTED_MS });
   }
 
   async #tell(): Promise<void> {
@@ -54,9 +53,5 @@ export class BatchSize {
     this.#found = 0;
     const share = await this.#note(news);
     if (share !== undefined) this.#share = Number(share);
-  }
-
-  #limitBody(bytes: number, forMs: number): Promise<unknown> {
-    return this.#note({ bodyBytes: Math.max(LEAST_BYTES, Math.floor(bytes / 2)), forMs });
   }
 }

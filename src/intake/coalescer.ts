@@ -3,17 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import { patienceMs } from '../pace/budget.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { type CutAnswer, type CutCall, type CutLimits, cutCalls, type LocalCall } from './cut.ts';
 
 /** Gives back the place of a local call. */
 export type ReleasePlace = () => void;
 
-export interface CoalescerOptions {
-  readonly redis: RedisClient;
+export interface CoalescerOptions extends AppRedis {
   /** A connection of its own, since it blocks. `close` closes it. */
   readonly blocking: RedisClient;
-  readonly keys: Keys;
   readonly limits: CutLimits;
   /** Resolves when this process can take one more local call; to 'closing' when it takes none any more. */
   readonly place: () => Promise<ReleasePlace | 'closing'>;
@@ -35,7 +33,7 @@ const STOPPED_LOOK_MS = 1_000;
 const TROUBLE_WAIT_MS = 500;
 /** Cuts whose answers the loop does not wait for, at most. The places for calls bound them as well. */
 const MOST_LATE = 8;
-/** Until a call is full or due, each process looks this often: so much later than full a call is cut at most. */
+/** Until a call is full or due, each process looks this often: a full call is cut so much later at most. */
 const LINGER_LOOK_MS = 10;
 
 /**
@@ -136,10 +134,10 @@ export class Coalescer implements LoopDeadline {
 
   /** Cuts once, and has what was cut worked off. */
   async #cut(release: ReleasePlace): Promise<CutAnswer> {
-    const { redis, keys, limits, newRun, take, handOver } = this.#options;
+    const { limits, newRun, take, handOver } = this.#options;
     let taken = false;
     try {
-      const answer = await cutCalls(redis, keys, limits, newRun());
+      const answer = await cutCalls(this.#options, limits, newRun());
       this.#moreWaits = answer.kind === 'cut' && answer.waiting >= limits.maxUsers;
       if (answer.kind !== 'cut') return answer;
       const { local, calls } = answer;

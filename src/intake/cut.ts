@@ -1,7 +1,6 @@
 import type { ImportCommand } from '../im/bodies.ts';
 import { type CallRecord, freshRecord, MAX_RECORD_BYTES, RECORD_FORMAT } from '../ledger/record.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 
 const cutScript = loadScript(
@@ -66,12 +65,7 @@ const MAX_LOOKED = 1_000;
  * Cuts at most one batch call (and any number of single ones that stand before its end). The batch call is
  * taken in hand by `run`, an ID that nobody else uses, if one is given.
  */
-export async function cutCalls(
-  redis: RedisClient,
-  keys: Keys,
-  limits: CutLimits,
-  run = '',
-): Promise<CutAnswer> {
+export async function cutCalls({ redis, keys }: AppRedis, limits: CutLimits, run = ''): Promise<CutAnswer> {
   // The spread stands last: in the first place it would make hidden classes with each call (decision 94).
   const request = {
     format: RECORD_FORMAT,

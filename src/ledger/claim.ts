@@ -1,5 +1,4 @@
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 import { type CallRecord, MAX_RECORD_BYTES, RECORD_FORMAT, readRecord } from './record.ts';
 
@@ -22,8 +21,7 @@ export type Claim =
  * another clock.
  */
 export async function claimRecord(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   callId: string,
   run: string,
   maxWaitMs: number,
@@ -46,10 +44,6 @@ type ClaimReply =
   | { kind: 'yours'; record: unknown; nowMs: number; passedAtMs: number };
 
 /** Says that these calls are being worked on. What was closed or put off meanwhile stays as it is. */
-export async function keepCallsAlive(
-  redis: RedisClient,
-  keys: Keys,
-  callIds: readonly string[],
-): Promise<void> {
+export async function keepCallsAlive({ redis, keys }: AppRedis, callIds: readonly string[]): Promise<void> {
   await askScript(redis, keepAliveScript, keys, { callIds });
 }

@@ -1,5 +1,4 @@
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { claimedUser, entriesOf, readSuspects, type Suspicion } from './record.ts';
 
 /** A user who is called alone, since their calls fail while those of others pass. */
@@ -9,7 +8,7 @@ export interface Suspect extends Suspicion {
 }
 
 /** Some of the suspects, of the calls that are due next. `limit`: calls that are looked at, at most. */
-export async function listSuspects(redis: RedisClient, keys: Keys, limit: number): Promise<Suspect[]> {
+export async function listSuspects({ redis, keys }: AppRedis, limit: number): Promise<Suspect[]> {
   const callIds = await redis.zrange(keys.isolated, '0', String(limit - 1));
   const suspects = await Promise.all(
     callIds.map(async (callId): Promise<Suspect[]> => {
@@ -24,12 +23,11 @@ export async function listSuspects(redis: RedisClient, keys: Keys, limit: number
 const MAX_USERS = 100;
 
 /**
- * The record of a call that stands open, with its users; undefined when none does. `random` (0 ≤ r < 1) chooses which, so
- * that one call whose users are of no use is not chosen for ever.
+ * The record of a call that stands open, with its users; undefined when none does. `random` (0 ≤ r < 1)
+ * chooses which, so that one call whose users are of no use is not chosen for ever.
  */
 export async function waitingUsers(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   random: number,
 ): Promise<{ recordKey: string; userIds: string[] } | undefined> {
   const at = String(Math.floor(random * (await redis.zcard(keys.open))));

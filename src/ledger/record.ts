@@ -1,4 +1,4 @@
-import type { RawEntry } from '../event/event.ts';
+import { lastValueOf, type RawEntry } from '../event/event.ts';
 import { hasUserIdForm } from '../event/user-id.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { CommandName } from '../im/commands.ts';
@@ -29,16 +29,14 @@ export interface Attempt {
 
 /**
  * A user whose calls failed while those of others passed, in a way that no code names. From then on they are
- * called alone, so that they hold up nobody.
+ * called alone, so that they hold up nobody. The answer is that of the last failure.
  */
-export interface Suspicion {
+export interface Suspicion extends Pick<Attempt, 'errorCode' | 'httpStatus'> {
   /** ms since 1970, Redis's clock. */
   readonly since: number;
   /** Calls for this user alone that failed, while others passed or nobody else failed. */
   readonly failures: number;
-  /** The last failure, as in Attempt; `errorInfo` is one safe line. */
-  readonly errorCode: number;
-  readonly httpStatus: number;
+  /** One safe line. */
   readonly errorInfo: string;
   /** A bare import passed meanwhile: what fails is the profile. */
   readonly hasAccount: boolean;
@@ -129,11 +127,7 @@ export function claimedUser(fields: readonly string[]): string {
 
 /** The user ID that an entry names, whether it is one or not; of a repeated field the last. '' for none. */
 export function namedUser(fields: readonly string[]): string {
-  let userId = '';
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    if (fields[i] === 'userId') userId = fields[i + 1] ?? '';
-  }
-  return userId;
+  return lastValueOf(fields, 'userId') ?? '';
 }
 
 /** How many first and last attempts are kept: of calls for many users, and of calls for one user of many. */

@@ -2,8 +2,8 @@ import { eventIdMs, type Outcome, type RawEntry } from '../event/event.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
-import type { DeadReason } from './letters/dead-letters.ts';
-import { type Attempt, packEntries, type Suspicion } from './record.ts';
+import type { Letter } from './letters/dead-letters.ts';
+import { type CallRecord, packEntries } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
@@ -18,28 +18,20 @@ const settleScript = loadScript(
 /**
  * An event that ends as a dead letter. `userId` is '' unless it is well-formed; `letter` is the whole record.
  */
-export interface DeadEvent {
-  readonly eventId: string;
-  readonly userId: string;
-  readonly reason: DeadReason;
+export interface DeadEvent extends Pick<Letter, 'eventId' | 'userId' | 'reason'> {
   readonly code: number;
   readonly letter: object;
 }
 
-/** What stays in the record, to be called again at `dueAtMs`. */
-export interface Kept {
+/** What stays in the record, to be called again at `dueAtMs`. `suspects` may name users who are gone. */
+export interface Kept
+  extends Pick<CallRecord, 'tries' | 'attempts' | 'suspects' | 'firstSentAtMs' | 'heldMsAtFirst'> {
   readonly entries: readonly RawEntry[];
   readonly users: number;
-  readonly tries: number;
-  readonly attempts: readonly Attempt[];
-  /** By user ID; users who are none any more may stand in it. */
-  readonly suspects: ReadonlyMap<string, Suspicion>;
   /** All users who stay are suspected: their call holds up no other. */
   readonly isIsolated: boolean;
   /** ms since 1970, Redis's clock; 0: at once, by the run that goes on. */
   readonly dueAtMs: number;
-  readonly firstSentAtMs: number;
-  readonly heldMsAtFirst: number;
   /** Calls of the record may be on the wire: who takes it over must know. */
   readonly onWire?: boolean;
 }

@@ -1,7 +1,14 @@
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
-import { type CallRecord, entriesOf, namedUser, RECORD_FORMAT, readRecord } from './record.ts';
+import {
+  type Attempt,
+  attemptsOf,
+  entriesOf,
+  namedUser,
+  RECORD_FORMAT,
+  readRecord,
+  type Suspicion,
+} from './record.ts';
 
 const placesScript = loadScript(import.meta.url, 'user-places.lua');
 
@@ -9,9 +16,8 @@ const placesScript = loadScript(import.meta.url, 'user-places.lua');
  * Where the events of one user are at one moment, but for the stream. Times in ms since 1970, Redis's clock.
  */
 export interface UserPlaces {
-  readonly nowMs: number;
   /** The call that the user is in; null in none. */
-  readonly call: UserInCall | null;
+  readonly call: UserCall | null;
   readonly parked: number;
   /** The first of them. */
   readonly parkedIds: readonly string[];
@@ -24,15 +30,25 @@ export interface UserPlaces {
   readonly fleet: Readonly<Record<string, string>>;
 }
 
-export interface UserInCall {
+export interface UserCall {
   readonly callId: string;
-  /** null: another version wrote it. */
-  readonly record: CallRecord | null;
-  /** When it is to be made again; 0 if nothing postponed it. */
-  readonly dueAtMs: number;
-  readonly users: number;
-  /** The user's own events in it. */
+  /** '' for a call that another version wrote. */
+  readonly command: string;
+  readonly redrive: boolean;
+  /** The user's events in it. The newest one is sent. */
   readonly eventIds: readonly string[];
+  /** Users in the call, this one included. */
+  readonly users: number;
+  /** Transient failures so far. The next call is attempt `tries` + 1. */
+  readonly tries: number;
+  /** Set while the user is called alone, because the user's calls fail while those of others succeed. */
+  readonly suspicion: Suspicion | null;
+  /** Calls that were made for this user, oldest first. */
+  readonly attempts: readonly Attempt[];
+  /** When the call got its slot, while its answer is not known; null when it is not on the wire. */
+  readonly sentAt: number | null;
+  /** When the call is made again; null for its next slot. */
+  readonly nextAt: number | null;
 }
 
 const MAX_PARKED_SHOWN = 100;
@@ -46,12 +62,12 @@ type PlacesReply = Record<'nowMs' | 'parked' | 'returnedTotal' | 'returnedLooked
     fleet: unknown;
   };
 
-export async function findPlaces(redis: RedisClient, keys: Keys, userId: string): Promise<UserPlaces> {
+export async function findPlaces({ redis, keys }: AppRedis, userId: string): Promise<UserPlaces> {
   const request = { userId, maxParked: MAX_PARKED_SHOWN, maxReturned: RETURNED_LOOKED };
   const reply = fieldsOf<PlacesReply>(await askScript(redis, placesScript, keys, request));
   const { nowMs, callId, parked, parkedEntries, returnedTotal, returnedLooked, returnedEntries } = reply;
   return {
-    ...{ nowMs, parked, returnedTotal, returnedLooked },
+    ...{ parked, returnedTotal, returnedLooked },
     call: callId === null ? null : readCall(userId, callId, nowMs, fieldsOf(reply.call)),
     parkedIds: entriesOf({ packed: `[${parkedEntries}]` }).map(({ eventId }) => eventId),
     returnedIds: ownIds(userId, `[${returnedEntries}]`),
@@ -64,14 +80,20 @@ function readCall(
   callId: string,
   nowMs: number,
   fields: Readonly<Record<string, string>>,
-): UserInCall {
+): UserCall {
   const record = Number(fields.v) === RECORD_FORMAT ? readRecord(callId, nowMs, fields) : null;
+  const dueAtMs = Number(fields.dueAt ?? 0);
   return {
     callId,
-    record,
-    dueAtMs: Number(fields.dueAt ?? 0),
-    users: Number(fields.users ?? 0),
+    command: record?.command ?? '',
+    redrive: record?.slotClass === 'redrive',
     eventIds: record === null ? [] : ownIds(userId, record.packed),
+    users: Number(fields.users ?? 0),
+    tries: record?.tries ?? 0,
+    suspicion: record?.suspects.get(userId) ?? null,
+    attempts: attemptsOf(record?.attempts ?? [], userId),
+    sentAt: record?.sentAtMs || null,
+    nextAt: dueAtMs > nowMs ? dueAtMs : null,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { CallReport, DeliveryReport } from '../delivery/delivery-options.ts';
+import { type CallReport, countsOf, type DeliveryReport } from '../delivery/delivery-options.ts';
 import { withoutUsers } from '../im/redact.ts';
 import type { DeadEvent } from '../ledger/settle.ts';
 import { atMostEvery } from './line-limit.ts';
@@ -15,16 +15,17 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
     called(call) {
       const { fields, sentence } = callLine(call);
       log.info(fields, sentence);
-      if (call.strangers > 0) {
+      const strangers = call.failAccounts.length - call.failed;
+      if (strangers > 0) {
         unknownIdsLine(() =>
           log.warn(
-            { callId: call.callId, strangers: call.strangers },
+            { callId: call.callId, strangers },
             'FailAccounts names users that the call did not hold: they are ignored',
           ),
         );
       }
       if (log.isLevelEnabled('debug'))
-        log.debug({ callId: call.callId, userIds: call.users }, 'users of the call');
+        log.debug({ callId: call.callId, userIds: userIdsOf(call) }, 'users of the call');
     },
     gaveUp(command, lateMs) {
       log.debug({ command, lateMs: Math.round(lateMs) }, 'slot given up');
@@ -55,11 +56,13 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
  * The line of one call: a sentence with its counts, and the same counts as short fields. Names no user. Pure.
  */
 export function callLine(call: CallReport): { readonly fields: object; readonly sentence: string } {
-  const { verdict, users, imported, deadLettered, later, again } = call;
+  const { request, verdict, answer } = call;
+  const { imported, deadLettered, later, again } = countsOf(call);
+  const users = userIdsOf(call);
   const errorInfo = withoutUsers(verdict.errorInfo, users);
   const fields = {
     callId: call.callId,
-    command: call.command,
+    command: request.command,
     class: call.slotClass,
     users: users.length,
     imported,
@@ -71,7 +74,7 @@ export function callLine(call: CallReport): { readonly fields: object; readonly 
     ...(verdict.class !== 'done' && { verdict: verdict.class, ...(errorInfo !== '' && { errorInfo }) }),
     ...(verdict.httpStatus !== 200 && verdict.httpStatus !== 0 && { httpStatus: verdict.httpStatus }),
     ms: Math.round(call.durationMs),
-    ...(call.requestId !== undefined && { requestId: call.requestId }),
+    ...(answer.kind === 'api' && answer.requestId !== undefined && { requestId: answer.requestId }),
   };
   const all = `${users.length} ${users.length === 1 ? 'user' : 'users'}`;
   const parts = [
@@ -85,6 +88,10 @@ export function callLine(call: CallReport): { readonly fields: object; readonly 
   }
   const rest = parts.length === 0 ? '' : `; of ${all}: ${parts.join(', ')}`;
   return { fields, sentence: `call answered: ${verdict.meaning}${rest}` };
+}
+
+function userIdsOf({ request }: CallReport): string[] {
+  return request.users.map(({ userId }) => userId);
 }
 
 /** One line for each reason and code of a call's dead letters. */

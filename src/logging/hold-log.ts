@@ -2,8 +2,7 @@ import type { FleetState, HoldState } from '../hold/hold-state.ts';
 import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { HoldKind } from '../im/verdict-rows.ts';
 import { readTotals } from '../ledger/totals.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import type { Logger } from './log.ts';
 
 type Hold = FleetState['hold'];
@@ -27,14 +26,14 @@ export const HOLD_ADVICE: Readonly<Partial<Record<string, string>>> = {
  * Logs each change of hold and pause once, with when it began, when it ended and how many events wait. The
  * watch tells of a change; the state is then read again, since several changes may have come at once.
  */
-export function startHoldLog(options: {
-  readonly hold: HoldState;
-  readonly watch: HoldWatch;
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  readonly log: Logger;
-  readonly onTrouble: (error: Error) => void;
-}): void {
+export function startHoldLog(
+  options: AppRedis & {
+    readonly hold: HoldState;
+    readonly watch: HoldWatch;
+    readonly log: Logger;
+    readonly onTrouble: (error: Error) => void;
+  },
+): void {
   const { hold, watch, redis, keys, log, onTrouble } = options;
   let known: Pick<FleetState, 'hold' | 'pause'> = { hold: null, pause: null };
   let reading: Promise<void> = Promise.resolve();

@@ -17,8 +17,8 @@ const REPEAT_AFTER_MS = 60_000;
  * Logs once that Redis is away and once that it is back. An error of a loop is logged only when it has
  * another cause: a Redis that is away for an hour is two lines, whatever fails and is tried again meanwhile.
  *
- * A lost connection or the heartbeat says that Redis is away. That it is back only the heartbeat says, since a
- * connection that stands again may lead to a replica, or to a server with a full disk.
+ * A lost connection or the heartbeat says that Redis is away. That it is back only the heartbeat says, since
+ * a connection that stands again may lead to a replica, or to a server with a full disk.
  */
 export function createRedisLog(log: Logger) {
   let awaySinceMs: number | null = null;

@@ -164,7 +164,7 @@ export class NoticeSender {
     const imports = await Promise.all(
       ended.map(async (one) => ({ ended: one, tally: await readTally(redis, keys, one.tally) })),
     );
-    return { redrives: await listRuns(redis, keys), imports };
+    return { redrives: await listRuns({ redis, keys }), imports };
   }
 
   /** Gives up what no receiver will get any more. */

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-/** Makes metrics of one registry: name, help, the names of labels; a histogram has its buckets before them. */
+/** Makes metrics of one registry: name, help, names of labels; a histogram has its buckets before those. */
 export function metricsOf(registry: Registry) {
   const registers = [registry];
   return {

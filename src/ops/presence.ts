@@ -1,6 +1,6 @@
 import { Loop } from '../lifecycle/loop.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis, Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
 
 const signScript = loadScript(import.meta.url, 'presence.lua');
@@ -20,20 +20,20 @@ const FORGOTTEN_AFTER_MS = 86_400_000;
 const SIGN_EVERY_MS = 5_000;
 
 /** Gives a sign of life every SIGN_EVERY_MS, and removes this worker from the list when it is closed. */
-export function startPresence(options: {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  readonly id: string;
-  readonly version: string;
-  readonly intakeUrl: string | undefined;
-  /** Redis no longer knows this worker: it was emptied, or is another Redis. */
-  readonly onForgotten: () => void;
-  /** Runs after each sign of life. */
-  readonly alongside: () => Promise<void>;
-  /** Told each time how far this machine's clock is ahead of Redis's, give or take the round trip. */
-  readonly onClock: (aheadMs: number) => void;
-  readonly onTrouble: (error: Error) => void;
-}): { close(): Promise<void> } {
+export function startPresence(
+  options: AppRedis & {
+    readonly id: string;
+    readonly version: string;
+    readonly intakeUrl: string | undefined;
+    /** Redis no longer knows this worker: it was emptied, or is another Redis. */
+    readonly onForgotten: () => void;
+    /** Runs after each sign of life. */
+    readonly alongside: () => Promise<void>;
+    /** Told each time how far this machine's clock is ahead of Redis's, give or take the round trip. */
+    readonly onClock: (aheadMs: number) => void;
+    readonly onTrouble: (error: Error) => void;
+  },
+): { close(): Promise<void> } {
   const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {

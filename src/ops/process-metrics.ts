@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import type { Swept } from '../calls/sweep.ts';
 import type { DeliveryReport } from '../delivery/delivery-options.ts';
 import { eventIdMs } from '../event/event.ts';
-import type { Answer, FaultName } from '../im/answers.ts';
+import type { Answer } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
 import { isListedCode, type Verdict } from '../im/verdicts.ts';
 import { metricsOf } from './metrics.ts';
@@ -31,8 +31,8 @@ export function createProcessMetrics(
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
   const { countCall, gaveUp, throttled } = createCallMetrics(registry, commands);
   const report: DeliveryReport = {
-    called: ({ command, verdict, fault, users, durationMs }) =>
-      countCall(command, verdict, fault, durationMs, users.length),
+    called: ({ request: { command, users }, verdict, answer, durationMs }) =>
+      countCall(command, verdict, answer, durationMs, users.length),
     gaveUp,
     settled: createEventMetrics(registry),
     throttled,
@@ -41,9 +41,7 @@ export function createProcessMetrics(
     registry,
     report,
     /** Counts the probe of a hold: a call that carries no user's event. */
-    probed(command: CommandName, verdict: Verdict, answer: Answer, durationMs: number): void {
-      countCall(command, verdict, answer.kind === 'fault' ? answer.fault : undefined, durationMs);
-    },
+    probed: countCall,
     ...createHealthMetrics(registry, version, commands, droppedLines),
   };
 }
@@ -79,13 +77,13 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
     countCall(
       command: CommandName,
       verdict: Verdict,
-      fault: FaultName | undefined,
+      answer: Answer,
       durationMs: number,
       usersInCall?: number,
     ): void {
-      calls.inc({ command, error_code: errorLabel(command, verdict, fault) });
+      calls.inc({ command, error_code: errorLabel(command, verdict, answer) });
       // A call whose fault leaves no doubt about the outcome was never sent.
-      if (fault !== undefined && verdict.outcomeKnown) return;
+      if (answer.kind === 'fault' && verdict.outcomeKnown) return;
       durations.observe({ command }, durationMs / 1000);
       if (usersInCall !== undefined) users.observe({ command }, usersInCall);
     },
@@ -100,8 +98,8 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
  * something answered in the API's place; the fault's name (`timeout`, `reset`, `connect`, `dns`, `tls`,
  * `garbage`, `aborted`) when no usable answer came.
  */
-function errorLabel(command: CommandName, verdict: Verdict, fault: FaultName | undefined): string {
-  if (fault !== undefined) return fault;
+function errorLabel(command: CommandName, verdict: Verdict, answer: Answer): string {
+  if (answer.kind === 'fault') return answer.fault;
   const { httpStatus: status, errorCode } = verdict;
   if (status === 200) return isListedCode(command, errorCode) ? String(errorCode) : 'other';
   if (status === 429) return 'http-429';

@@ -53,7 +53,7 @@ export async function openOps(options: {
   const metrics = createProcessMetrics(version, commands, droppedLines);
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   let loops: readonly WatchedLoop[] = [];
-  const status = boundedRead(redis, () => readStatus(redis, keys, queues, config.app.sdkAppId, quotas));
+  const status = boundedRead(redis, () => readStatus({ redis, keys }, queues, config.app.sdkAppId, quotas));
   const redisIsReady = boundedRead(redis, () => readinessProblems(redis, keys, config.redis.allowVolatile));
   const readiness = async (): Promise<readonly string[]> => {
     if (phase === 'starting') return ['The worker is starting. Wait a moment.'];

@@ -5,8 +5,7 @@ import { readTotals, type Totals } from '../ledger/totals.ts';
 import { type Quota, spacingMicros } from '../pace/budget.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import { createSlotClient } from '../pace/slot.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { memoryOf } from '../redis/memory-watermark.ts';
 import { ownerInfo } from '../redis/owner.ts';
 import { readPresence } from './presence.ts';
@@ -16,17 +15,17 @@ export type Status = Awaited<ReturnType<typeof readStatus>>;
 
 /** Reads the whole status. The numbers that must balance come from one script (ledger/totals.lua). */
 export async function readStatus(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   queues: CallQueues,
   sdkAppId: number,
   quotas: Readonly<Partial<Record<ImportCommand, Quota>>>,
 ) {
+  const { redis, keys } = app;
   const totals = await readTotals(redis, keys);
   const { hold, pause } = readFleetState(await redis.hgetall(keys.hold));
   const calls: Record<string, Awaited<ReturnType<typeof commandStatus>>> = {};
   for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][])
-    calls[command] = await commandStatus(redis, keys, queues, command, quota, totals);
+    calls[command] = await commandStatus(app, queues, command, quota, totals);
   const memory = memoryOf(await ownerInfo(redis, keys), 'ample');
   const { accepted, imported, superseded, deadLettered, forgotten } = totals;
   return {
@@ -56,8 +55,7 @@ export async function readStatus(
 }
 
 async function commandStatus(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   queues: CallQueues,
   command: ImportCommand,
   quota: Quota,

@@ -19,7 +19,7 @@ export const MAX_LATE_MS = 10;
  */
 export const TOLD_LATE_MS = 3;
 
-/** Priority classes, highest first. Every waiting class gets at least one slot in ten. Suspects are in the last. */
+/** Priority classes, highest first; suspects are in the last. Each class that waits gets one slot in ten. */
 export const SLOT_CLASSES = ['live', 'retry', 'split', 'redrive'] as const;
 export type SlotClass = (typeof SLOT_CLASSES)[number];
 

@@ -1,3 +1,11 @@
+import type { RedisClient } from './connect.ts';
+
+/** A connection to Redis, and the keys of the app in it: nobody can use one without the other. */
+export interface AppRedis {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+}
+
 /**
  * Every Redis key of one app. All share the hash tag `{imsync:<sdkAppId>}`: on Redis Cluster, the keys of one
  * script must be in one slot. docs/architecture.md lists their types, and who writes and reads them.

@@ -6,7 +6,7 @@ import { commandPair } from '../pace/budget.ts';
 import { openLimiter, openSlots } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import type { CheckOptions } from './check-caller.ts';
 import { AccountChecks } from './check-users.ts';
 
@@ -16,16 +16,15 @@ import { AccountChecks } from './check-users.ts';
  * knows.
  */
 export async function openAccountChecks(
-  options: Pick<CheckOptions, 'slotClass' | 'maxFailures' | 'report'> & {
-    readonly config: Config;
-    readonly readFile: ReadFile;
-    readonly redis: RedisClient;
-    /** A connection that subscribes to the news of holds and pauses, and does nothing else. */
-    readonly subscriber: RedisClient;
-    readonly keys: Keys;
-    /** Redis does not answer. */
-    readonly onTrouble: (error: Error) => void;
-  },
+  options: AppRedis &
+    Pick<CheckOptions, 'slotClass' | 'maxFailures' | 'report'> & {
+      readonly config: Config;
+      readonly readFile: ReadFile;
+      /** A connection that subscribes to the news of holds and pauses, and does nothing else. */
+      readonly subscriber: RedisClient;
+      /** Redis does not answer. */
+      readonly onTrouble: (error: Error) => void;
+    },
 ): Promise<AccountChecks> {
   const { config, readFile, redis, subscriber, keys, slotClass, maxFailures, report, onTrouble } = options;
   if (config.api.form === 'hosted') throw new RangeError('the hosted form has no account_check');

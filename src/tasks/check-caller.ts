@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { DeliveryOptions } from '../delivery/delivery-options.ts';
 import { makeCall } from '../delivery/make-call.ts';
 import { backoffMs } from '../delivery/policy/backoff.ts';
 import { Chance } from '../delivery/policy/chance.ts';
-import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { ApiAnswer } from '../im/answers.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import { withoutUsers } from '../im/redact.ts';
-import { type Verdict, type VerdictOverrides, verdictOf } from '../im/verdicts.ts';
+import { type Verdict, verdictOf } from '../im/verdicts.ts';
 import type { SlotClass } from '../pace/budget.ts';
 import type { CommandLimiter } from '../pace/open-limiter.ts';
 import { type Slot, type SlotClient, withoutRecord } from '../pace/slot.ts';
@@ -35,15 +35,13 @@ export interface AccountChecksReport {
   answered(): void;
 }
 
-export interface CheckOptions {
+export interface CheckOptions extends Pick<DeliveryOptions, 'watch' | 'overrides' | 'random'> {
   readonly client: ImClient;
   /** The limiter of account_check. `close` closes it. */
   readonly limiter: CommandLimiter;
-  readonly watch: HoldWatch;
   readonly slotClass: SlotClass;
   /** The budgets that a throttle of all commands lowers besides that of `limiter`. */
   readonly otherSlots: readonly SlotClient[];
-  readonly overrides: VerdictOverrides;
   /** Reads the secrets again and signs again. */
   readonly signAnew: () => void;
   /**
@@ -51,7 +49,6 @@ export interface CheckOptions {
    * those of others succeed are told apart.
    */
   readonly maxFailures?: number | undefined;
-  readonly random: () => number;
   readonly report: AccountChecksReport;
 }
 
@@ -133,8 +130,8 @@ export class CheckCaller {
   }
 
   /**
-   * Whether others pass while this call failed. If nobody does, it waits until somebody does, and resolves to
-   * false. Rejects with ChecksRefusedError when no call has succeeded yet and a fault of the app is the cause.
+   * Whether others pass while this call failed. If nobody does, it waits until somebody does, and resolves
+   * to false. Rejects with ChecksRefusedError when no call has succeeded yet because of a fault of the app.
    */
   async othersPass({ verdict, startedAtMs }: CheckCall): Promise<boolean> {
     let pass = true;

@@ -55,8 +55,8 @@ export class AccountChecks {
   }
 
   /**
-   * Takes up to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError or
-   * AbortError.
+   * Takes up to 100 distinct user IDs and resolves with a verdict for each. Rejects with ChecksRefusedError
+   * or AbortError.
    */
   async ask(userIds: readonly string[]): Promise<ReadonlyMap<string, Presence>> {
     const run = new CheckRun(this.#caller);

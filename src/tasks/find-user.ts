@@ -3,10 +3,9 @@ import { checkUserId } from '../event/user-id.ts';
 import { readFleetState } from '../hold/hold-state.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { findLetters, type UserLetters } from '../ledger/letters/letter-store.ts';
-import { type Attempt, attemptsOf, namedUser, type Suspicion } from '../ledger/record.ts';
-import { findPlaces, type UserInCall, type UserPlaces } from '../ledger/user-places.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import { namedUser } from '../ledger/record.ts';
+import { findPlaces, type UserCall, type UserPlaces } from '../ledger/user-places.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import type { Presence } from './check-users.ts';
 
 /**
@@ -41,33 +40,11 @@ export interface UserReport {
   readonly unchecked: readonly string[];
 }
 
-export interface UserCall {
-  readonly callId: string;
-  readonly command: string;
-  readonly redrive: boolean;
-  /** The user's events in it. The newest one is sent. */
-  readonly eventIds: readonly string[];
-  /** Users in the call, this one included. */
-  readonly users: number;
-  /** Transient failures so far. The next call is attempt `tries` + 1. */
-  readonly tries: number;
-  /** Set while the user is called alone, because the user's calls fail while those of others succeed. */
-  readonly suspicion: Suspicion | null;
-  /** Calls that were made for this user, oldest first. */
-  readonly attempts: readonly Attempt[];
-  /** When the call got its slot, while its answer is not known; null when it is not on the wire. */
-  readonly sentAt: number | null;
-  /** When the call is made again; null for its next slot. */
-  readonly nextAt: number | null;
-}
-
 /** Entries of the stream that are looked at from each end. */
 const STREAM_LOOKED = 10_000;
 const PAGE = 1_000;
 
-export interface FindOptions {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface FindOptions extends AppRedis {
   readonly userId: string;
   /** Asks account_check. Rejects with the reason why it cannot. Without it `whyNot` says why. */
   readonly askApi?: (userId: string) => Promise<Presence>;
@@ -79,12 +56,13 @@ export interface FindOptions {
  * Rejects when Redis does not answer.
  */
 export async function findUser(options: FindOptions): Promise<UserReport> {
-  const { redis, keys, userId } = options;
+  const { userId } = options;
   // The stream first: an event that leaves it meanwhile comes into a place that is looked at later.
-  const stream = await lookInStream(redis, keys, userId);
-  const places = await findPlaces(redis, keys, userId);
-  const inCall = places.call?.eventIds ?? [];
-  const found = await findLetters(redis, keys, userId, inCall);
+  const stream = await lookInStream(options);
+  const places = await findPlaces(options, userId);
+  const { call } = places;
+  const inCall = call?.eventIds ?? [];
+  const found = await findLetters(options, userId, inCall);
   const unchecked = uncheckedPlaces(stream, places, found);
   const { hold, pause } = readFleetState(places.fleet);
   const stopped = pause !== null ? 'paused' : hold !== null ? 'held' : null;
@@ -95,13 +73,12 @@ export async function findUser(options: FindOptions): Promise<UserReport> {
     ...inStream.map((eventId) => ({ eventId, place: 'stream' as const })),
   ];
   const everywhere = stream.looked >= stream.total && places.returnedLooked >= places.returnedTotal;
-  const onTheWay = places.call !== null || waiting.length > 0;
+  const onTheWay = call !== null || waiting.length > 0;
   const api = onTheWay ? null : await ask(options, stopped, unchecked);
   const dead = found.letters.filter(({ state }) => state === 'dead');
-  const call = places.call === null ? null : callOf(places.call, userId, places.nowMs);
   return {
     userId,
-    state: stateOf(places.call !== null, waiting.length > 0, dead.length > 0, api, everywhere),
+    state: stateOf(call !== null, waiting.length > 0, dead.length > 0, api, everywhere),
     hasAccount: hasAccount(api, call, found.letters),
     stopped,
     call,
@@ -136,7 +113,7 @@ function uncheckedPlaces(
     );
   if (found.cut)
     unchecked.push('the user has more than 100 dead letters: imsync dlq list --user shows them all');
-  if (call !== null && call.record === null)
+  if (call?.command === '')
     unchecked.push(`call ${call.callId} was written by another version, which this one cannot read`);
   return unchecked;
 }
@@ -193,29 +170,10 @@ function hasAccount(
   return wasImported ? true : null;
 }
 
-function callOf({ callId, record, dueAtMs, users, eventIds }: UserInCall, userId: string, nowMs: number) {
-  return {
-    callId,
-    command: record?.command ?? '',
-    redrive: record?.slotClass === 'redrive',
-    eventIds,
-    users,
-    tries: record?.tries ?? 0,
-    suspicion: record?.suspects.get(userId) ?? null,
-    attempts: attemptsOf(record?.attempts ?? [], userId),
-    sentAt: record === null || record.sentAtMs === 0 ? null : record.sentAtMs,
-    nextAt: dueAtMs > nowMs ? dueAtMs : null,
-  } satisfies UserCall;
-}
-
 /**
  * Looks at the oldest and the newest entries: a stream of a million is too long to read for each question.
  */
-async function lookInStream(
-  redis: RedisClient,
-  keys: Keys,
-  userId: string,
-): Promise<{ eventIds: string[]; looked: number; total: number }> {
+async function lookInStream({ redis, keys, userId }: FindOptions) {
   const total = await redis.xlen(keys.stream);
   const eventIds = new Set<string>();
   let looked = 0;

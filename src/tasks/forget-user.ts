@@ -3,8 +3,7 @@ import { LANDING_MS } from '../delivery/policy/backoff.ts';
 import { type TakenOut, takeOffStream, takeOut } from '../ledger/forget/forget.ts';
 import { deleteLetters, listDeadLetters } from '../ledger/letters/letter-store.ts';
 import { namedUser } from '../ledger/record.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 
 /** What of a user was found and erased. In a dry run: what would be erased. */
 export interface ForgetReport {
@@ -40,9 +39,7 @@ const ELSEWHERE = [
 const PAGE = 1_000;
 const ASK_AGAIN_MS = 100;
 
-export interface ForgetOptions {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface ForgetOptions extends AppRedis {
   readonly userId: string;
   readonly dryRun: boolean;
   readonly maxWaitMs: number;
@@ -58,7 +55,7 @@ export interface ForgetOptions {
  */
 export async function forgetUser(options: ForgetOptions): Promise<ForgetReport> {
   const { redis, keys, userId, dryRun } = options;
-  const stream = await forgetEntries(options, keys.stream, (ids) => takeOffStream(redis, keys, ids));
+  const stream = await forgetEntries(options, keys.stream, (ids) => takeOffStream(options, ids));
   const { returned, parked, inCalls, kind } = await takeOutInTime(options);
   const letters = await forgetLetters(options);
   const outcomes = await forgetEntries(options, keys.outcomes, (ids) => redis.xdel(keys.outcomes, ...ids));
@@ -88,12 +85,12 @@ export async function forgetUser(options: ForgetOptions): Promise<ForgetReport> 
  * Takes the user out of the call, the parked and the returned events. Repeats while the call is on the wire.
  */
 async function takeOutInTime(options: ForgetOptions): Promise<TakenOut> {
-  const { redis, keys, userId, dryRun, maxWaitMs, sleep, onWaiting } = options;
+  const { userId, dryRun, maxWaitMs, sleep, onWaiting } = options;
   const run = `forget-${randomUUID()}`;
   const sum = { returned: 0, parked: 0, inCalls: 0 };
   const untilMs = performance.now() + maxWaitMs;
   for (;;) {
-    const taken = await takeOut(redis, keys, { userId, run, landingMs: LANDING_MS, dryRun });
+    const taken = await takeOut(options, { userId, run, landingMs: LANDING_MS, dryRun });
     sum.returned += taken.returned;
     sum.parked += taken.parked;
     sum.inCalls += taken.inCalls;
@@ -123,10 +120,10 @@ async function forgetEntries(
 
 /** Only dead letters have an index by user, so all the others are read. */
 async function forgetLetters(options: ForgetOptions): Promise<{ erased: number; left: number }> {
-  const { redis, keys, userId, dryRun } = options;
+  const { userId, dryRun } = options;
   const found = { erased: 0, left: 0 };
-  for await (const letter of listDeadLetters(redis, keys, { state: 'all', userId })) {
-    const [word] = dryRun ? ['deleted'] : await deleteLetters(redis, keys, [letter]);
+  for await (const letter of listDeadLetters(options, { state: 'all', userId })) {
+    const [word] = dryRun ? ['deleted'] : await deleteLetters(options, [letter]);
     if (word === 'deleted') found.erased++;
     else if (word !== 'gone') found.left++;
   }

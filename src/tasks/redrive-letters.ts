@@ -4,8 +4,7 @@ import { Readable } from 'node:stream';
 import { deathSpan, isMeant, type LetterFilter, type StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 
 /** What an operator asks for: which letters are redriven, and how. */
 export interface RunRequest {
@@ -35,11 +34,10 @@ export class RunRefusedError extends Error {
 
 /** The letters that were named one by one. Refuses all when one letter is not there or not dead. */
 export async function deadOnes(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   eventIds: readonly string[],
 ): Promise<AsyncIterable<StoredLetter>> {
-  const letters = await readLetters(redis, keys, eventIds);
+  const letters = await readLetters(app, eventIds);
   for (const eventId of eventIds) {
     const letter = letters.find((found) => found.eventId === eventId);
     if (letter?.state === 'dead') continue;
@@ -54,8 +52,7 @@ export async function deadOnes(
 
 /** The letters of a run that were not redriven yet. */
 export function lettersOf(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   run: RedriveRun,
   request: RunRequest,
 ): AsyncIterable<StoredLetter | 'unnamed'> {
@@ -68,8 +65,8 @@ export function lettersOf(
     ...(limit !== undefined && { limit: limit - run.letters }),
     asOfMs: run.asOf,
   } as const;
-  if (request.file === undefined) return listDeadLetters(redis, keys, filter);
-  return namedLetters(redis, keys, linesOf(request.file), filter);
+  if (request.file === undefined) return listDeadLetters(app, filter);
+  return namedLetters(app, linesOf(request.file), filter);
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {
@@ -91,14 +88,13 @@ const LETTERS_AT_A_TIME = 100;
  * without such a letter.
  */
 export async function* namedLetters(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   lines: AsyncIterable<string>,
   filter: LetterFilter & { readonly asOfMs: number },
 ): AsyncGenerator<StoredLetter | 'unnamed'> {
   const span = deathSpan(filter, filter.asOfMs);
   async function* byEventId(eventIds: readonly string[]): AsyncGenerator<StoredLetter | 'unnamed'> {
-    const letters = await readLetters(redis, keys, eventIds);
+    const letters = await readLetters(app, eventIds);
     const meant = letters.filter((letter) => isMeant(letter, filter, span));
     yield* meant;
     for (let missing = eventIds.length - meant.length; missing > 0; missing--) yield 'unnamed';
@@ -110,7 +106,7 @@ export async function* namedLetters(
       eventIds.push(name);
       if (eventIds.length === LETTERS_AT_A_TIME) yield* byEventId(eventIds.splice(0));
     } else if (name !== '') {
-      const { value } = await listDeadLetters(redis, keys, { ...filter, userId: name, limit: 1 }).next();
+      const { value } = await listDeadLetters(app, { ...filter, userId: name, limit: 1 }).next();
       yield value ?? 'unnamed';
     }
   }

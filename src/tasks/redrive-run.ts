@@ -11,8 +11,7 @@ import {
   SIGN_EVERY_MS,
 } from '../ledger/letters/redrive-history.ts';
 import { commandPair, quotaOf } from '../pace/budget.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../redis/memory-watermark.ts';
 import { operatorName } from './activity.ts';
 import { maxOpenRedrives, type RedriveOptions, type RedriveReport, redrive } from './redrive.ts';
@@ -42,9 +41,9 @@ export async function runRedrive(
 ): Promise<{ report: RedriveReport; runId: string | undefined }> {
   const { config, redis, keys, request, dryRun, password, maxFailedShare, signal, onProgress } = options;
   const { batch, single } = commandPair(config.api.form);
-  const named = request.eventIds.length > 0 ? await deadOnes(redis, keys, request.eventIds) : undefined;
-  const run = await openRun(redis, keys, request, dryRun);
-  const recorder = dryRun ? undefined : createRunRecorder(redis, keys, run, options.say);
+  const named = request.eventIds.length > 0 ? await deadOnes(options, request.eventIds) : undefined;
+  const run = await openRun(options, request, dryRun);
+  const recorder = dryRun ? undefined : createRunRecorder(options, run, options.say);
   const memory = createMemoryWatermark(redis, keys);
   const queues = new CallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
   try {
@@ -74,7 +73,7 @@ export async function runRedrive(
         },
         sleep: (ms) => sleep(ms, undefined, { signal }).catch(() => undefined),
       },
-      named ?? lettersOf(redis, keys, run, request),
+      named ?? lettersOf(options, run, request),
     );
     await recorder?.end(report);
     return { report, runId: dryRun ? undefined : run.id };
@@ -87,16 +86,11 @@ export async function runRedrive(
 }
 
 /** Begins a run or resumes one. A resumed run keeps its filter and skips letters that it has redriven. */
-async function openRun(
-  redis: RedisClient,
-  keys: Keys,
-  request: RunRequest,
-  dryRun: boolean,
-): Promise<RedriveRun> {
+async function openRun(app: AppRedis, request: RunRequest, dryRun: boolean): Promise<RedriveRun> {
   const { filter, eventIds, file, rate, force, as, resume } = request;
   const by = operatorName(as);
   if (resume !== undefined) {
-    const run = await resumableRun(redis, keys, resume, file !== undefined);
+    const run = await resumableRun(app, resume, file !== undefined);
     return { ...run, by, state: 'running', why: null };
   }
   const { state: _state, userId, asOfMs: _asOf, ...rest } = filter;
@@ -110,18 +104,13 @@ async function openRun(
     },
     rate: rate ?? null,
     force,
-    asOf: await newestDeathMs(redis, keys),
+    asOf: await newestDeathMs(app),
   };
-  return dryRun ? plannedRun(begun) : beginRun(redis, keys, begun);
+  return dryRun ? plannedRun(begun) : beginRun(app, begun);
 }
 
-async function resumableRun(
-  redis: RedisClient,
-  keys: Keys,
-  id: string,
-  hasFile: boolean,
-): Promise<RedriveRun> {
-  const run = (await listRuns(redis, keys)).find((known) => known.id === id);
+async function resumableRun(app: AppRedis, id: string, hasFile: boolean): Promise<RedriveRun> {
+  const run = (await listRuns(app)).find((known) => known.id === id);
   if (run === undefined)
     throw new RunRefusedError(`There is no redrive ${id}. imsync dlq redrives lists the redrives.`);
   if (run.state === 'running')
@@ -144,12 +133,7 @@ async function resumableRun(
  * Writes into the history how far a run has come. A history that cannot be written does not stop the redrive:
  * `say` receives the reason, once per reason.
  */
-export function createRunRecorder(
-  redis: RedisClient,
-  keys: Keys,
-  run: RedriveRun,
-  say: (text: string) => void,
-) {
+export function createRunRecorder(app: AppRedis, run: RedriveRun, say: (text: string) => void) {
   let last = run;
   let writtenAtMs = performance.now();
   let writing: Promise<unknown> = Promise.resolve();
@@ -158,7 +142,7 @@ export function createRunRecorder(
     last = { ...last, ...change };
     const written = last;
     writing = writing
-      .then(() => noteRun(redis, keys, written))
+      .then(() => noteRun(app, written))
       .catch(({ message }: Error) => {
         if (message !== lastProblem)
           say(`The progress of redrive ${run.id} could not be recorded: ${message}`);

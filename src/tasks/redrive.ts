@@ -7,29 +7,22 @@ import {
   type RedriveWord,
   redriveUsers,
 } from '../ledger/letters/redrive.ts';
+import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
-import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis } from '../redis/keys.ts';
 /** Why letters are left. `unnamed`: a name of the list stands for no letter. */
 export type LeftWhy = Exclude<RedriveWord, 'redriven' | 'full' | 'none'> | 'no-user' | 'unnamed';
 
 /** The result of a redrive, or its state so far. */
-export interface RedriveReport {
-  readonly letters: number;
-  readonly users: number;
-  readonly calls: number;
+export interface RedriveReport
+  extends Pick<RedriveRun, 'letters' | 'users' | 'calls' | 'imported' | 'failed'> {
   /** Users that were left, by reason. Counts letters for `no-user`. */
   readonly left: Readonly<Partial<Record<LeftWhy, number>>>;
-  /** Users known to be imported, and users known to be dead again. */
-  readonly imported: number;
-  readonly failed: number;
   /** Set when it ended before all was done. The rest can be redriven later. */
   readonly givenUp: GivenUp | null;
 }
 
-export interface RedriveOptions {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface RedriveOptions extends AppRedis {
   readonly queues: Pick<CallQueues, 'add'>;
   readonly request: Omit<RedriveRequest, 'users'>;
   /** Users in a call, at most. */
@@ -134,9 +127,9 @@ class Redrive {
     this.left[why] = (this.left[why] ?? 0) + count;
   }
 
-  /** Takes users from the map into calls as room becomes free, and not while the results of the sample are open. */
+  /** Takes users from the map into calls as room becomes free, but not while the sample is awaited. */
   private async place(users: Users): Promise<void> {
-    const { redis, keys, request, sleep, usersPerSecond, maxFailedShare } = this.options;
+    const { request, sleep, usersPerSecond, maxFailedShare } = this.options;
     let movedAtMs = performance.now();
     while (users.size > 0 && this.givenUp === null) {
       this.givenUp = await this.whyStop();
@@ -144,7 +137,7 @@ class Redrive {
       const waits = awaitsSample(this.done, this.followed.size, maxFailedShare);
       const step = waits ? [] : [...users.keys()].slice(0, this.atATime);
       await sleep(rateWaitMs(this.done.users, performance.now() - this.startedMs, usersPerSecond));
-      const answer = await redriveUsers(redis, keys, { ...request, users: step });
+      const answer = await redriveUsers(this.options, { ...request, users: step });
       const full = await this.note(answer, users);
       if (full < step.length) movedAtMs = performance.now();
       if (!waits && full === 0) continue;

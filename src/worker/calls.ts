@@ -30,8 +30,8 @@ import type { Capacity, Pacing } from './pacing.ts';
 /** Records of each class that get ready before their slots, which takes ms; slots lie 5 ms or more apart. */
 const READY = { places: 12, patienceMs: 3_000 };
 
-/** What the loops are made of. */
-interface Parts {
+/** What a worker is made of. */
+export interface Parts {
   readonly config: Config;
   readonly capacity: Capacity;
   readonly connections: Connections;
@@ -58,7 +58,7 @@ export function startCalls(parts: Parts) {
   };
   const localCalls = new LocalCalls({
     places: capacity.concurrency(batch),
-    show: (callIds) => keepCallsAlive(redis, keys, callIds),
+    show: (callIds) => keepCallsAlive({ redis, keys }, callIds),
     addJob: (callId, delayMs) => queues.addAgain(batch, callId, delayMs),
     onFailed: (_callId, error) => failed(batch, error),
     onTrouble: trouble('keeping calls in hand'),
@@ -187,7 +187,7 @@ function startProber({ pacing, api, connections, keys, metrics, random, log }: P
     hold: pacing.hold,
     signAnew: api.signAnew,
     random,
-    waitingUsers: () => waitingUsers(redis, keys, random()),
+    waitingUsers: () => waitingUsers({ redis, keys }, random()),
     onProbe: (verdict, answer, durationMs) => {
       metrics.probed('account_check', verdict, answer, durationMs);
       const { errorCode, errorInfo, meaning } = verdict;
@@ -202,7 +202,7 @@ function startProber({ pacing, api, connections, keys, metrics, random, log }: P
 function startSweeping({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
   const sweepOnce = async (): Promise<void> => {
-    const swept = await sweep(connections.commands, keys, queues, config.retry.maxMs);
+    const swept = await sweep({ redis: connections.commands, keys }, queues, config.retry.maxMs);
     metrics.swept(swept);
     logSweep(swept);
   };

@@ -1,27 +1,15 @@
-import type { Config } from '../config/config.ts';
 import { createClockLog, createRateLog, startMemoryLog } from '../logging/health-log.ts';
 import { startHoldLog } from '../logging/hold-log.ts';
-import type { Logger } from '../logging/log.ts';
 import { startPresence } from '../ops/presence.ts';
 import { quotaOf } from '../pace/budget.ts';
-import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark } from '../redis/memory-watermark.ts';
-import type { Connections } from './connections.ts';
-import type { Pacing } from './pacing.ts';
+import type { Parts } from './calls.ts';
 
 /** Tells the fleet that this worker lives, and the log what changes: holds, rates, clocks and memory. */
-export function startChangeLogs(options: {
-  readonly config: Config;
-  readonly id: string;
-  readonly version: string;
-  readonly connections: Connections;
-  readonly keys: Keys;
-  readonly pacing: Pacing;
-  readonly intakeUrl: string | undefined;
-  readonly clockIsAhead: (ms: number) => void;
-  readonly log: Logger;
-}): { close(): Promise<void> } {
-  const { config, id, version, connections, keys, pacing, intakeUrl, clockIsAhead, log } = options;
+export function startChangeLogs(
+  { config, connections, keys, pacing, api, log }: Omit<Parts, 'capacity' | 'metrics' | 'random'>,
+  own: { readonly id: string; readonly version: string; readonly intakeUrl: string | undefined },
+): { close(): Promise<void> } {
   const redis = connections.commands;
   const { trouble } = connections.log;
   const { hold, watch, limiters } = pacing;
@@ -36,7 +24,7 @@ export function startChangeLogs(options: {
   );
   const logClock = createClockLog(log);
   const presence = startPresence({
-    ...{ redis, keys, id, version, intakeUrl },
+    ...{ redis, keys, ...own },
     onForgotten: () =>
       log.error(
         'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
@@ -44,7 +32,7 @@ export function startChangeLogs(options: {
       ),
     alongside: logRates,
     onClock: (aheadMs) => {
-      clockIsAhead(aheadMs);
+      api.clockIsAhead(aheadMs);
       logClock(aheadMs);
     },
     onTrouble: trouble('the sign of life'),

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import { createHoldState } from '../hold/hold-state.ts';
 import { watchHold } from '../hold/hold-watch.ts';
 import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
-import { commandPair, type Quota, quotasOf, ratePerSecond } from '../pace/budget.ts';
+import { commandPair, quotaOf, ratePerSecond } from '../pace/budget.ts';
 import { type CommandLimiter, openLimiter } from '../pace/open-limiter.ts';
 import { createRedisClock } from '../pace/redis-clock.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -23,15 +23,9 @@ export type Capacity = ReturnType<typeof capacityOf>;
 
 export function capacityOf(config: Config) {
   const { batch, single } = commandPair(config.api.form);
-  const quotas = quotasOf(config);
   const isHosted = config.api.form === 'hosted';
   const callsInRecord = isHosted ? HOSTED_RECORD_USERS : 1;
-  const quota = (command: ImportCommand): Quota => {
-    const found = quotas[command];
-    if (found === undefined)
-      throw new RangeError(`no quota is known for ${command}: a bug, please report it`);
-    return found;
-  };
+  const quota = (command: ImportCommand) => quotaOf(config, command);
   const openRecords = (command: ImportCommand): number =>
     Math.ceil((OPEN_SECONDS * ratePerSecond(quota(command))) / callsInRecord);
   return {

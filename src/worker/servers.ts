@@ -1,29 +1,25 @@
-import { type Config, ConfigError, type ReadFile } from '../config/config.ts';
+import { ConfigError, type ReadFile } from '../config/config.ts';
 import { createUserLookup } from '../http-intake/get-user.ts';
 import { ListenError } from '../lifecycle/listen.ts';
-import type { Logger } from '../logging/log.ts';
 import { startHeartbeat } from '../ops/liveness.ts';
 import { type Ops, openOps } from '../ops/server.ts';
-import type { Keys } from '../redis/keys.ts';
 import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import { writeNothing } from '../redis/owner.ts';
-import type { Connections } from './connections.ts';
+import type { Parts } from './calls.ts';
 
 /**
  * The servers get their ports before any work is taken: a port in use must not cost a start and a stop. The
  * intake needs only Redis: any worker imports what it accepts. Rejects with ConfigError when a port cannot be
  * had, and then leaves only the connections open.
  */
-export async function openServers(options: {
-  readonly config: Config;
-  readonly readFile: ReadFile;
-  readonly version: string;
-  readonly connections: Connections;
-  readonly keys: Keys;
-  readonly droppedLines: () => number;
-  readonly isTraced: boolean;
-  readonly log: Logger;
-}) {
+export async function openServers(
+  options: Pick<Parts, 'config' | 'connections' | 'keys' | 'log'> & {
+    readonly readFile: ReadFile;
+    readonly version: string;
+    readonly droppedLines: () => number;
+    readonly isTraced: boolean;
+  },
+) {
   const { config, readFile, version, connections, keys, droppedLines, isTraced, log } = options;
   const { ops: redis, refusals } = connections;
   const heartbeat = startHeartbeat({

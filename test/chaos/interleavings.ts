@@ -278,7 +278,7 @@ class World {
       admission: openAdmission,
       commands: { form: this.form, batch: 'multiaccount_import', single: 'account_import' },
       overrides: {},
-      batchSize: { saw: () => undefined, refused: () => undefined, suspected: () => undefined },
+      batchSize: { saw: () => undefined, tooLarge: () => undefined },
       chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
       rules: { adminId: 'administrator', form: this.form },
       onProfileFault: 'import-bare',
@@ -421,16 +421,19 @@ class World {
       case 'wait':
         return this.wait(next.lands);
       case 'redrive':
-        await redriveUsers(redis, keys, {
-          users: next.users,
-          by: 'test',
-          batchCommand: 'multiaccount_import',
-          singleCommand: 'account_import',
-          maxOpenCalls: 1_000,
-          dryRun: false,
-          early: true,
-          invalid: false,
-        });
+        await redriveUsers(
+          { redis, keys },
+          {
+            users: next.users,
+            by: 'test',
+            batchCommand: 'multiaccount_import',
+            singleCommand: 'account_import',
+            maxOpenCalls: 1_000,
+            dryRun: false,
+            early: true,
+            invalid: false,
+          },
+        );
     }
   }
 
@@ -474,11 +477,11 @@ class World {
       maxOpenCalls: 1_000,
     } as const;
     if (!localCalls) {
-      await cutCalls(this.redis, this.keys, limits);
+      await cutCalls(this, limits);
       return;
     }
     this.taken += 1;
-    const answer = await cutCalls(this.redis, this.keys, limits, `hand-${this.taken}`);
+    const answer = await cutCalls(this, limits, `hand-${this.taken}`);
     if (answer.kind === 'cut' && answer.local !== undefined)
       this.start(answer.local.record.callId, stops, false, stops > 0, false, answer.local);
   }
@@ -580,7 +583,7 @@ async function playOne(
     const has = world.profiles.get(userId);
     if (has !== nick) problems.push(`${userId} has ${has}, newest is ${nick}`);
   }
-  for await (const { eventId, userId, event, resolvedBy } of listDeadLetters(redis, keys)) {
+  for await (const { eventId, userId, event, resolvedBy } of listDeadLetters({ redis, keys })) {
     if (!isNeverSent.test(event.nick ?? '')) problems.push(`${eventId} of ${userId} (${event.nick}) is dead`);
     if (resolvedBy && compareEventIds(resolvedBy, eventId) < 0)
       problems.push(`${eventId} was resolved by an older`);

@@ -68,7 +68,7 @@ export async function judge(redis: RedisClient, keys: Keys, evidence: Evidence):
 
   const due = deadDue(acknowledged, byUser);
   const dead = new Map<string, { readonly reason: string; readonly errorCode: number }>();
-  for await (const { eventId, reason, errorCode } of listDeadLetters(redis, keys))
+  for await (const { eventId, reason, errorCode } of listDeadLetters({ redis, keys }))
     dead.set(eventId, { reason, errorCode });
   const unsureUsers = new Set(unsure.map(({ userId }) => userId));
   const known = new Map(acknowledged.map((sent) => [sent.eventId, sent]));

@@ -236,16 +236,19 @@ describe('redrive', () => {
     await startWorker();
     await lettersToBe(1);
     simulator.setFaults({});
-    await redriveUsers(redis, keys, {
-      users: ['ann'],
-      by: 'test',
-      batchCommand: 'multiaccount_import',
-      singleCommand: 'account_import',
-      maxOpenCalls: 1,
-      dryRun: false,
-      early: false,
-      invalid: false,
-    });
+    await redriveUsers(
+      { redis, keys },
+      {
+        users: ['ann'],
+        by: 'test',
+        batchCommand: 'multiaccount_import',
+        singleCommand: 'account_import',
+        maxOpenCalls: 1,
+        dryRun: false,
+        early: false,
+        invalid: false,
+      },
+    );
     await resolvedToBe(1);
     expect(simulator.accounts.get('ann')).toMatchObject({ nick: 'Ann' });
   }, 60_000);

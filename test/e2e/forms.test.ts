@@ -84,7 +84,7 @@ describe('current', () => {
     } as const;
     const at = { maxWaitMs: 0, eagerCalls: 0, eagerGapMs: 0, maxOpenCalls: 10 };
     // With nobody's profile at stake, this is how robots were cut in every form.
-    const cut = await cutCalls(redis, keys, { ...limits, ...at, alone: 'profile-or-robot' });
+    const cut = await cutCalls({ redis, keys }, { ...limits, ...at, alone: 'profile-or-robot' });
     expect(cut).toMatchObject({ calls: [{ command: 'account_import' }, { command: 'multiaccount_import' }] });
     await closeRedis(redis);
     // Its sweep finds that they have no job.

@@ -1,6 +1,6 @@
 import type { Rule, Scenario } from '../../simulator/scenario/scenario.ts';
 import { createHoldState } from '../../src/hold/hold-state.ts';
-import { verdictRows } from '../../src/im/verdicts.ts';
+import { VERDICT_TABLES } from '../../src/im/verdict-rows.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
@@ -88,9 +88,9 @@ const storms: readonly Storm[] = [
 ];
 
 /** One code of each kind is enough for every day; STORMS=all takes every code of class `app` (some minutes). */
-const byTable: readonly Storm[] = [...verdictRows()]
-  .filter(({ command, row }) => command === 'multiaccount_import' && row.class === 'app')
-  .flatMap(({ row }) =>
+const byTable: readonly Storm[] = VERDICT_TABLES.multiaccount_import
+  .filter((row) => row.class === 'app')
+  .flatMap((row) =>
     row.codes.map((code) => ({
       name: `${code} of the table`,
       kind: row.holdKind ?? 'configuration',

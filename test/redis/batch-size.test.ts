@@ -55,10 +55,10 @@ it('is bounded: however many culprits, the share is one and a batch has ten user
 it('halves the body that was refused, for ten minutes; one that is suspected for one', async () => {
   const batchSize = new BatchSize(redis, keys, fail);
   const limit = async () => Number(await redis.get(keys.bodyLimit));
-  batchSize.suspected(90_001);
+  batchSize.tooLarge(90_001, false);
   await eventually('it is noted', async () => (await limit()) === 45_000);
   expect(await redis.pttl(keys.bodyLimit)).toBeLessThanOrEqual(60_000);
-  batchSize.refused(1_500);
+  batchSize.tooLarge(1_500, true);
   await eventually('it is noted', async () => (await limit()) === 1_024);
   expect(await redis.pttl(keys.bodyLimit)).toBeGreaterThan(590_000);
 });
@@ -81,23 +81,23 @@ async function push(count: number, ...more: string[]): Promise<void> {
 it('cut obeys the size, never above the configured one', async () => {
   await push(60);
   await redis.hset(keys.culprits, 'size', '12');
-  const cut = await cutCalls(redis, keys, limits);
+  const cut = await cutCalls({ redis, keys }, limits);
   expect(cut).toMatchObject({ kind: 'cut', calls: [{ users: 12 }] });
   await redis.hset(keys.culprits, 'size', '100');
-  expect(await cutCalls(redis, keys, { ...limits, maxUsers: 30 })).toMatchObject({
+  expect(await cutCalls({ redis, keys }, { ...limits, maxUsers: 30 })).toMatchObject({
     calls: [{ users: 30 }],
   });
 });
 
 it('calls that go alone are cut singly, and no more of them than may stand open', async () => {
   await push(20, 'nick', 'N');
-  const alone = await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' });
+  const alone = await cutCalls({ redis, keys }, { ...limits, alone: 'profile-or-robot' });
   expect(alone).toMatchObject({ kind: 'cut', waiting: 15 });
   if (alone.kind !== 'cut') throw new Error('nothing was cut');
   expect(alone.calls.map(({ command, users }) => `${command} ${users}`)).toEqual(
     Array.from({ length: 5 }, () => 'account_import 1'),
   );
-  expect(await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' })).toMatchObject({
+  expect(await cutCalls({ redis, keys }, { ...limits, alone: 'profile-or-robot' })).toMatchObject({
     kind: 'blocked',
     by: 'open-calls',
   });
@@ -107,6 +107,6 @@ it('an empty profile is none, and of a repeated field the last counts', async ()
   await redis.xadd(keys.stream, '*', 'userId', 'a', 'nick', '', 'type', '0');
   await redis.xadd(keys.stream, '*', 'userId', 'b', 'nick', 'B', 'nick', '');
   await redis.xadd(keys.stream, '*', 'userId', 'c', 'type', '1', 'type', '0');
-  const cut = await cutCalls(redis, keys, { ...limits, alone: 'profile-or-robot' });
+  const cut = await cutCalls({ redis, keys }, { ...limits, alone: 'profile-or-robot' });
   expect(cut).toMatchObject({ calls: [{ command: 'multiaccount_import', users: 3 }] });
 });

@@ -140,8 +140,8 @@ test('a call that moved then, and lost its job, is put back; a dead lock and the
     await redis.zadd(keys.open, aheadMs(), callId);
     await redis.set(`${bull}:stalled-check`, '1', 'PX', HOUR_MS);
     await redis.set(`${bull}:${callId}:lock`, 'of the dead', 'PX', HOUR_MS);
-    expect((await sweep(redis, keys, queues, 60_000)).putBack).toBe(1);
-    expect((await sweep(redis, keys, queues, 60_000)).putBack).toBe(0);
+    expect((await sweep({ redis, keys }, queues, 60_000)).putBack).toBe(1);
+    expect((await sweep({ redis, keys }, queues, 60_000)).putBack).toBe(0);
     expect(await redis.pttl(`${bull}:stalled-check`)).toBeLessThan(10_000);
     expect(await redis.pttl(`${bull}:${callId}:lock`)).toBeLessThan(10_000);
   } finally {

@@ -62,12 +62,12 @@ export function startProcess({ keys, connect }: Stage, name: string): Process {
   const process: Process = {
     name,
     cut: async (maxUsers, maxOpenCalls = 1_000) => {
-      const answer = await cutCalls(redis, keys, { ...limits, ...oldForm, maxUsers, maxOpenCalls });
+      const answer = await cutCalls({ redis, keys }, { ...limits, ...oldForm, maxUsers, maxOpenCalls });
       return answer.kind === 'cut' ? answer.calls.length : 0;
     },
     claim: async (callId, stays) => {
       const run = `${name}-${++runs}`;
-      const claim = await claimRecord(redis, keys, callId, run, 64_000);
+      const claim = await claimRecord({ redis, keys }, callId, run, 64_000);
       if (claim.kind !== 'yours') return undefined;
       const { record } = claim;
       const settlement = settlementBy(record, (userId, newest) =>

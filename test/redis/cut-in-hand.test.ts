@@ -11,7 +11,7 @@ import { BATCH, limits, oldForm, SINGLE, type Stage, user, users, useStages } fr
 const fresh = useStages();
 
 const cutBy = ({ redis, keys }: Stage, run = 'run-1', changed = {}): Promise<CutAnswer> =>
-  cutCalls(redis, keys, { ...limits, ...changed }, run);
+  cutCalls({ redis, keys }, { ...limits, ...changed }, run);
 
 function inHandOf(answer: CutAnswer) {
   if (answer.kind !== 'cut' || answer.local === undefined)
@@ -89,11 +89,11 @@ describe('seen from outside', () => {
     const stage = fresh();
     const { redis, keys } = stage;
     const queues = opened(stage);
-    const swept = () => sweep(redis, keys, queues, 60_000);
+    const swept = () => sweep({ redis, keys }, queues, 60_000);
     await stage.add(user('ann'));
     const { callId } = inHandOf(await cutBy(stage)).record;
     await longAgo(stage, callId);
-    await keepCallsAlive(redis, keys, [callId]);
+    await keepCallsAlive({ redis, keys }, [callId]);
     expect(await swept()).toMatchObject({ putBack: 0 });
     await longAgo(stage, callId);
     expect(await swept()).toMatchObject({ putBack: 1 });
@@ -106,7 +106,7 @@ describe('seen from outside', () => {
     const { redis, keys } = stage;
     const dueAt = Date.now() + 3_600_000;
     await redis.zadd(keys.open, dueAt, 'later');
-    await keepCallsAlive(redis, keys, ['later', 'closed']);
+    await keepCallsAlive({ redis, keys }, ['later', 'closed']);
     expect(await redis.zrange(keys.open, '0', '-1', 'WITHSCORES')).toEqual(['later', String(dueAt)]);
   });
 });

@@ -127,7 +127,7 @@ test('one call a user, however many processes cut at the same time', async () =>
   const processes = [1, 2, 3, 4].map(() => stage.connect());
   const answers = await Promise.all(
     processes.flatMap((redis) =>
-      Array.from({ length: 10 }, () => cutCalls(redis, stage.keys, { ...limits, maxUsers: 10 })),
+      Array.from({ length: 10 }, () => cutCalls({ redis, keys: stage.keys }, { ...limits, maxUsers: 10 })),
     ),
   );
   expect(answers.filter(({ kind }) => kind === 'cut').length).toBeGreaterThan(3);

@@ -175,10 +175,13 @@ test('erases letters that are being redriven with their event, and letters of an
     });
     await settleRecord(redis, keys, callId, 'r1', { ...settlement, dead });
   }
-  await redriveUsers(redis, keys, {
-    ...{ users: ['ann', 'bob'], by: 'test', batchCommand: BATCH, singleCommand: SINGLE, maxOpenCalls: 5 },
-    ...{ dryRun: false, early: false, invalid: false },
-  });
+  await redriveUsers(
+    { redis, keys },
+    {
+      ...{ users: ['ann', 'bob'], by: 'test', batchCommand: BATCH, singleCommand: SINGLE, maxOpenCalls: 5 },
+      ...{ dryRun: false, early: false, invalid: false },
+    },
+  );
   expect(await forget(stage, 'ann')).toMatchObject({ complete: true, erased: { inCalls: 1, letters: 0 } });
   expect(await forget(stage, long)).toMatchObject({ complete: true, erased: { letters: 1 } });
   for (const text of ['ann', long]) expect(await traces(stage, text)).toEqual([]);
@@ -195,7 +198,7 @@ test('reads a long front of the intake page by page, while others take entries o
   await redis.rpush(keys.returned, ...Array.from({ length: 400 }, (_, i) => packed(i)));
   const options = { run: 'f', landingMs: 4_000, dryRun: false, pageSize: 8 };
   const taken = await Promise.all(
-    names.slice(1).map((userId) => takeOut(stage.connect(), keys, { ...options, userId })),
+    names.slice(1).map((userId) => takeOut({ redis: stage.connect(), keys }, { ...options, userId })),
   );
   expect(taken.map(({ returned }) => returned)).toEqual([100, 100, 100]);
   const left = await redis.lrange(keys.returned, 0, -1);
@@ -221,7 +224,7 @@ test('keeps the totals balanced between any steps of other processes, and leaves
         if (next.do === 'add') await stage.add(user(`u${next.n}`));
         else if (next.do === 'cut') await stage.cut({ maxUsers: next.n });
         else if (next.do === 'forget')
-          await takeOut(stage.redis, stage.keys, {
+          await takeOut(stage, {
             ...{ userId: `u${next.n}`, run: `f${++runs}`, landingMs: 4_000, dryRun: false, pageSize: 2 },
           });
         else {
@@ -256,10 +259,13 @@ test('the tally of an import does not wait for erased events', async () => {
   await settle(stage, callId, 'die');
   await stage.add(tallied);
   await stage.cut();
-  await redriveUsers(redis, keys, {
-    ...{ users: ['ann'], by: 'test', batchCommand: BATCH, singleCommand: SINGLE, maxOpenCalls: 5 },
-    ...{ dryRun: false, early: false, invalid: false },
-  });
+  await redriveUsers(
+    { redis, keys },
+    {
+      ...{ users: ['ann'], by: 'test', batchCommand: BATCH, singleCommand: SINGLE, maxOpenCalls: 5 },
+      ...{ dryRun: false, early: false, invalid: false },
+    },
+  );
   await stage.add(tallied);
   await forget(stage, 'ann');
   // Four events were on their way. The first one had ended before, and this test's settling does not count it.

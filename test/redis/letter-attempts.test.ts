@@ -17,7 +17,7 @@ test('a letter holds every attempt for its user: the shared calls, the check tha
   await add(user('ann'), user('bob'));
   await run(callOf(await cut()).callId);
   const attempts: Record<string, unknown> = {};
-  for await (const { userId, attempts: tried } of listDeadLetters(redis, keys, { state: 'dead' }))
+  for await (const { userId, attempts: tried } of listDeadLetters({ redis, keys }, { state: 'dead' }))
     attempts[userId] = tried.map(({ command, errorCode }) => [command, errorCode]);
   const expected = [
     ['multiaccount_import', 0],

@@ -63,14 +63,14 @@ it.each([
     const seen: string[] = [];
     let turn = 0;
     const gone = new Set<string>();
-    for await (const letter of listDeadLetters(redis, keys, filter)) {
+    for await (const letter of listDeadLetters({ redis, keys }, filter)) {
       seen.push(letter.eventId);
       if (seen.length % (count / 10) !== 0) continue;
       turn++;
       // Ahead of the reader, at it, and behind it.
       const at = seen.length;
       const deleted = [0, at - 1, at, at + 1, at + 500, at - 500].flatMap((i) => old[i] ?? []);
-      await deleteLetters(redis, keys, await readLetters(redis, keys, deleted));
+      await deleteLetters({ redis, keys }, await readLetters({ redis, keys }, deleted));
       const resolved = [at - 7, at + 7, at + 150, at - 150];
       await importUsers(resolved.map((i) => `u${i}`));
       for (const eventId of [...deleted, ...resolved.flatMap((i) => old[i] ?? [])]) gone.add(eventId);
@@ -91,9 +91,9 @@ it.each([
 it('pages of one go on where letters that died at the same moment vanish one by one', async () => {
   await makeInvalidLetters(redis, keys, 'u', 50);
   const seen: string[] = [];
-  for await (const letter of listDeadLetters(redis, keys, { state: 'dead' }, 1)) {
+  for await (const letter of listDeadLetters({ redis, keys }, { state: 'dead' }, 1)) {
     seen.push(letter.eventId);
-    await deleteLetters(redis, keys, [letter]);
+    await deleteLetters({ redis, keys }, [letter]);
   }
   expect(seen.length).toBe(50);
   expect(await redis.keys(`${keys.deadPrefix}*`)).toEqual([]);
@@ -106,8 +106,8 @@ describe('filters', () => {
     await refuse(40005, ['cyd']);
     await refuse(70399, ['bob', 'dan']);
     await importUsers(['ann']);
-    const count = async (filter: Parameters<typeof listDeadLetters>[2]): Promise<number> =>
-      (await all(listDeadLetters(redis, keys, filter))).length;
+    const count = async (filter: Parameters<typeof listDeadLetters>[1]): Promise<number> =>
+      (await all(listDeadLetters({ redis, keys }, filter))).length;
 
     expect(await count({ state: 'dead' })).toBe(7);
     expect(await count({ state: 'dead', limit: 2 })).toBe(2);
@@ -123,7 +123,7 @@ describe('filters', () => {
     expect(await count({ state: 'dead', olderThanMs: 3_600_000 })).toBe(0);
     expect(await count({ state: 'dead', newerThanMs: 3_600_000 })).toBe(7);
 
-    const summary = await summarizeLetters(redis, keys);
+    const summary = await summarizeLetters({ redis, keys });
     expect(summary).toMatchObject({ total: 7, redriving: 0, resolved: 1 });
     expect(summary.groups.map(({ reason, errorCode, count: n }) => [reason, errorCode, n])).toEqual(
       expect.arrayContaining([
@@ -142,7 +142,7 @@ describe('filters', () => {
     const driver = createCallDriver(redis, keys, async () => apiAnswer(0));
     for (const { callId } of await driver.cut()) await driver.run(callId);
     expect(
-      await all(listDeadLetters(redis, keys, { state: 'dead', userId: 'a name with spaces' })),
+      await all(listDeadLetters({ redis, keys }, { state: 'dead', userId: 'a name with spaces' })),
     ).toHaveLength(1);
   });
 });
@@ -150,16 +150,17 @@ describe('filters', () => {
 it('deletes letters with every trace, and leaves the books as they were', async () => {
   await refuse(70402, ['ann', 'bob']);
   await importUsers(['bob']);
-  const [ann] = await readLetters(redis, keys, await all(listDeadLetters(redis, keys)));
+  const [ann] = await readLetters({ redis, keys }, await all(listDeadLetters({ redis, keys })));
   const [bob] = await readLetters(
-    redis,
-    keys,
-    await all(listDeadLetters(redis, keys, { state: 'resolved' })),
+    { redis, keys },
+    await all(listDeadLetters({ redis, keys }, { state: 'resolved' })),
   );
   if (ann === undefined || bob === undefined) throw new Error('two letters were expected');
 
-  expect(await deleteLetters(redis, keys, [{ ...ann, deadSince: ann.deadSince - 1 }])).toEqual(['changed']);
-  expect(await deleteLetters(redis, keys, [ann, bob, bob])).toEqual(['deleted', 'deleted', 'gone']);
+  expect(await deleteLetters({ redis, keys }, [{ ...ann, deadSince: ann.deadSince - 1 }])).toEqual([
+    'changed',
+  ]);
+  expect(await deleteLetters({ redis, keys }, [ann, bob, bob])).toEqual(['deleted', 'deleted', 'gone']);
 
   expect(await redis.keys(`${keys.deadPrefix.slice(0, -1)}*`)).toEqual([]);
   expect(await redis.hmget(keys.books, 'dead', 'superseded', 'imported')).toEqual(['1', '1', '1']);

@@ -157,16 +157,19 @@ class World {
 const number = (nick: string): number => Number(nick.split('-')[1]);
 
 function redrive(of: readonly string[], invalid = false) {
-  return redriveUsers(redis, keys, {
-    users: of,
-    by: 'test',
-    batchCommand: 'multiaccount_import',
-    singleCommand: 'account_import',
-    maxOpenCalls: 1_000,
-    dryRun: false,
-    early: true,
-    invalid,
-  });
+  return redriveUsers(
+    { redis, keys },
+    {
+      users: of,
+      by: 'test',
+      batchCommand: 'multiaccount_import',
+      singleCommand: 'account_import',
+      maxOpenCalls: 1_000,
+      dryRun: false,
+      early: true,
+      invalid,
+    },
+  );
 }
 
 async function problems(): Promise<string[]> {
@@ -234,11 +237,11 @@ it.each([
         expect(world.backwards).toEqual([]);
         expect(Object.fromEntries(world.profiles)).toEqual(Object.fromEntries(world.best));
         // What is left dead can never pass, or is older than nothing that passed.
-        for await (const letter of listDeadLetters(redis, keys)) {
+        for await (const letter of listDeadLetters({ redis, keys })) {
           const why = `${letter.eventId} ${letter.event.nick} ${letter.reason}`;
           expect({ why, stays: isNeverSent.test(letter.event.nick ?? '') }).toEqual({ why, stays: true });
         }
-        for await (const letter of listDeadLetters(redis, keys, { state: 'resolved' }))
+        for await (const letter of listDeadLetters({ redis, keys }, { state: 'resolved' }))
           expect(compareEventIds(letter.resolvedBy ?? '', letter.eventId)).toBeGreaterThanOrEqual(0);
       }),
       { numRuns, interruptAfterTimeLimit: 90_000 },

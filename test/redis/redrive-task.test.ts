@@ -42,7 +42,7 @@ const added: string[] = [];
 function redriveAll(
   more: Partial<RedriveOptions> = {},
   request = {},
-  letters: AsyncIterable<StoredLetter | 'unnamed'> = listDeadLetters(redis, keys),
+  letters: AsyncIterable<StoredLetter | 'unnamed'> = listDeadLetters({ redis, keys }),
 ): Promise<RedriveReport> {
   added.length = 0;
   return redrive(optionsWith(more, request), letters);
@@ -175,12 +175,12 @@ it('stops between two calls when Redis is nearly full, and when it is interrupte
 
 it('skips the users that failed in an earlier run when it is resumed', async () => {
   await refused(users(150));
-  const asOfMs = await newestDeathMs(redis, keys);
+  const asOfMs = await newestDeathMs({ redis, keys });
   const interrupt = new AbortController();
   await redriveAll({ signal: interrupt.signal, onProgress: () => interrupt.abort() });
   await settleAll(70402);
   expect(await redis.zcard(keys.deadByTime)).toBe(150);
-  const rest = await redriveAll({}, {}, listDeadLetters(redis, keys, { state: 'dead', asOfMs }));
+  const rest = await redriveAll({}, {}, listDeadLetters({ redis, keys }, { state: 'dead', asOfMs }));
   expect(rest).toMatchObject({ letters: 50, users: 50, givenUp: null });
 }, 60_000);
 
@@ -191,10 +191,10 @@ it('takes a list of event IDs, user IDs and letters, and applies a filter to it'
     return member.slice(userId.length + 1);
   };
   const [first, bob] = [await eventIdOf('ann'), await eventIdOf('bob')];
-  const asOfMs = await newestDeathMs(redis, keys);
+  const asOfMs = await newestDeathMs({ redis, keys });
   const lines = ['\uFEFFann', '', first, `{"eventId":"${bob}","x":1}`, ' cyd ', 'nobody', '1-1', '{'];
   const named = (more: object) =>
-    namedLetters(redis, keys, Readable.from(lines), { state: 'dead', asOfMs, ...more });
+    namedLetters({ redis, keys }, Readable.from(lines), { state: 'dead', asOfMs, ...more });
   expect(await redriveAll({}, { dryRun: true }, named({ errorCode: 1 }))).toMatchObject({
     users: 0,
     left: { unnamed: 7 },

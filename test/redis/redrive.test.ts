@@ -65,21 +65,24 @@ async function deadLetter(errorCode: number, fields: Readonly<Record<string, str
 }
 
 function redrive(users: readonly string[], more: Partial<RedriveRequest> = {}) {
-  return redriveUsers(redis, keys, {
-    users,
-    by: 'op@host',
-    batchCommand: 'multiaccount_import',
-    singleCommand: 'account_import',
-    maxOpenCalls: 20,
-    dryRun: false,
-    early: false,
-    invalid: false,
-    ...more,
-  });
+  return redriveUsers(
+    { redis, keys },
+    {
+      users,
+      by: 'op@host',
+      batchCommand: 'multiaccount_import',
+      singleCommand: 'account_import',
+      maxOpenCalls: 20,
+      dryRun: false,
+      early: false,
+      invalid: false,
+      ...more,
+    },
+  );
 }
 
 async function letter(eventId: string): Promise<StoredLetter> {
-  const [found] = await readLetters(redis, keys, [eventId]);
+  const [found] = await readLetters({ redis, keys }, [eventId]);
   if (found === undefined) throw new Error(`no letter of ${eventId}`);
   return found;
 }
@@ -274,7 +277,7 @@ it('a dry run answers the same and changes nothing', async () => {
 it('a letter that is being redriven cannot be deleted', async () => {
   const eventId = await deadLetter(70402, { userId: 'ann' });
   await redrive(['ann']);
-  expect(await deleteLetters(redis, keys, [await letter(eventId)])).toEqual(['redriving']);
+  expect(await deleteLetters({ redis, keys }, [await letter(eventId)])).toEqual(['redriving']);
   await settleAll(0);
 });
 

@@ -17,8 +17,7 @@ async function run(stage: Stage, fateOf: (userId: string) => Fate) {
 
 async function letters(stage: Stage, pageSize?: number): Promise<StoredLetter[]> {
   const found: StoredLetter[] = [];
-  for await (const letter of listDeadLetters(stage.redis, stage.keys, { state: 'dead' }, pageSize))
-    found.push(letter);
+  for await (const letter of listDeadLetters(stage, { state: 'dead' }, pageSize)) found.push(letter);
   return found;
 }
 

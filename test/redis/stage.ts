@@ -80,8 +80,8 @@ function stageOf(
   connect: Stage['connect'],
   connectBy: Stage['connectBy'],
 ): Stage {
-  const cut: Stage['cut'] = (changed = {}) => cutCalls(redis, keys, { ...limits, ...changed });
-  const claim: Stage['claim'] = (callId, run) => claimRecord(redis, keys, callId, run, 64_000);
+  const cut: Stage['cut'] = (changed = {}) => cutCalls({ redis, keys }, { ...limits, ...changed });
+  const claim: Stage['claim'] = (callId, run) => claimRecord({ redis, keys }, callId, run, 64_000);
   return {
     redis,
     keys,

@@ -58,7 +58,7 @@ test('a suspect stays in its call alone, is listed, and counts for nothing in th
   await push('bob', 'Bob');
   await untilIsolated();
   expect([...imported]).toEqual([['bob', 'Bob']]);
-  expect(await listSuspects(redis, keys, 10)).toMatchObject([
+  expect(await listSuspects({ redis, keys }, 10)).toMatchObject([
     { userId: 'ann', errorCode: 70500, httpStatus: 200, hasAccount: false },
   ]);
   expect(await readTotals(redis, keys)).toMatchObject({
@@ -101,6 +101,6 @@ test('the account of a suspect is made without the profile after three failures,
     await round();
     return sent.length > before + 3;
   });
-  expect(await listSuspects(redis, keys, 10)).toMatchObject([{ userId: 'ann', hasAccount: true }]);
+  expect(await listSuspects({ redis, keys }, 10)).toMatchObject([{ userId: 'ann', hasAccount: true }]);
   expect(await readTotals(redis, keys)).toMatchObject({ imported: 0, deadLettered: 0 });
 });

@@ -100,7 +100,7 @@ export function createCallDriver(
     admission: openAdmission,
     commands: { form, batch: 'multiaccount_import', single: 'account_import' },
     overrides: {},
-    batchSize: { saw: () => undefined, refused: () => undefined, suspected: () => undefined },
+    batchSize: { saw: () => undefined, tooLarge: () => undefined },
     chance: { passed: () => undefined, splitAfter: () => 2, endAfter: () => 3 },
     rules: { adminId: 'administrator', form },
     onProfileFault: 'import-bare',
@@ -123,7 +123,7 @@ export function createCallDriver(
         eagerGapMs: 0,
         maxOpenCalls: 1_000,
       } as const;
-      const answer = await cutCalls(redis, keys, limits);
+      const answer = await cutCalls({ redis, keys }, limits);
       return answer.kind === 'cut' ? answer.calls : [];
     },
     async run(callId, maxAgeMs = 86_400_000) {

@@ -69,11 +69,11 @@ export async function play(
 
   const { elapsedMs, totals, fleet, facts } = await look();
   const letters = [];
-  for await (const letter of listDeadLetters(redis, keys)) letters.push(letter);
+  for await (const letter of listDeadLetters({ redis, keys })) letters.push(letter);
   const accounts = (await stage.askSimulator('accounts')).split('\n').filter((line) => line !== '');
   const outcome = {
     ...{ signups: plan.signups, elapsedMs, heldMs: fleet.heldMs, totals, facts, letters },
-    groups: (await summarizeLetters(redis, keys)).groups,
+    groups: (await summarizeLetters({ redis, keys })).groups,
     accounts: accounts.map((line) => JSON.parse(line)),
     quotas,
   };

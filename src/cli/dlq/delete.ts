@@ -56,20 +56,26 @@ export function deleteCommand(): Command {
         return;
       }
       const counts: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
-      await withRedis(self, async ({ redis, keys }) => {
+      await withRedis(self, async (app) => {
         const remove = async (letters: readonly StoredLetter[]): Promise<void> => {
-          for (const word of await deleteLetters(redis, keys, letters)) counts[word]++;
+          for (const word of await deleteLetters(app, letters)) counts[word]++;
         };
-        const named = eventIds.length > 0 ? await readLetters(redis, keys, eventIds) : undefined;
+        const named = eventIds.length > 0 ? await readLetters(app, eventIds) : undefined;
         if (named !== undefined) counts.gone = eventIds.length - named.length;
         const batch: StoredLetter[] = [];
-        for await (const letter of named ?? listDeadLetters(redis, keys, filterOf(flags))) {
+        for await (const letter of named ?? listDeadLetters(app, filterOf(flags))) {
           batch.push(letter);
           if (batch.length === AT_A_TIME) await remove(batch.splice(0));
         }
         await remove(batch);
         if (counts.deleted > 0)
-          await noteAct(redis, keys, 'delete', flags.as, `${counted(counts.deleted, 'letter')} deleted`);
+          await noteAct(
+            app.redis,
+            app.keys,
+            'delete',
+            flags.as,
+            `${counted(counts.deleted, 'letter')} deleted`,
+          );
       });
       process.stdout.write(resultText(counts));
       if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;

@@ -48,7 +48,7 @@ function summaryCommand(): Command {
     .description('count unresolved letters by reason and error code, with the newest of each (default)')
     .option('--json', 'print one JSON object')
     .action(async ({ json }: { json?: boolean }, command: Command) => {
-      const summary = await withRedis(command, ({ redis, keys }) => summarizeLetters(redis, keys));
+      const summary = await withRedis(command, summarizeLetters);
       printResult(json, summary, summaryText(summary));
     });
 }
@@ -69,9 +69,9 @@ function listCommand(): Command {
     .addHelpText('after', LIST_HELP);
   return addFilterOptions(command, true).action(
     async (flags: FilterFlags & { json?: boolean }, self: Command) => {
-      await withRedis(self, async ({ redis, keys }) => {
+      await withRedis(self, async (app) => {
         let count = 0;
-        for await (const letter of listDeadLetters(redis, keys, filterOf(flags))) {
+        for await (const letter of listDeadLetters(app, filterOf(flags))) {
           count++;
           await print(flags.json ? `${JSON.stringify(letter)}\n` : letterLine(letter));
         }
@@ -88,7 +88,7 @@ function showCommand(): Command {
     .option('--json', 'print the letter as one JSON object')
     .addHelpText('after', '\nExample:\n  imsync dlq show 1743700123000-0')
     .action(async (eventId: string, { json }: { json?: boolean }, command: Command) => {
-      const [letter] = await withRedis(command, ({ redis, keys }) => readLetters(redis, keys, [eventId]));
+      const [letter] = await withRedis(command, (app) => readLetters(app, [eventId]));
       if (letter === undefined)
         throw new CliError(
           EXIT.failed,
@@ -114,10 +114,10 @@ function exportCommand(): Command {
     .addHelpText('after', EXPORT_HELP);
   return addFilterOptions(command, true).action(
     async (flags: FilterFlags & { output?: string }, self: Command) => {
-      await withRedis(self, async ({ redis, keys }) => {
+      await withRedis(self, async (app) => {
         let count = 0;
         const lines = async function* () {
-          for await (const letter of listDeadLetters(redis, keys, filterOf(flags))) {
+          for await (const letter of listDeadLetters(app, filterOf(flags))) {
             yield `${JSON.stringify(letter)}\n`;
             count++;
           }
@@ -143,7 +143,7 @@ function redrivesCommand(): Command {
     .option('--json', 'print one JSON object per line')
     .addHelpText('after', REDRIVES_HELP)
     .action(async ({ json }: { json?: boolean }, command: Command) => {
-      const runs = await withRedis(command, ({ redis, keys }) => listRuns(redis, keys));
+      const runs = await withRedis(command, listRuns);
       for (const run of runs) await print(json ? `${JSON.stringify(run)}\n` : runLine(run));
       if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });

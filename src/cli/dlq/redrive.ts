@@ -20,15 +20,11 @@ import {
 } from './filter.ts';
 import { redriveText } from './text.ts';
 
-interface RedriveFlags extends FilterFlags {
+interface RedriveFlags extends FilterFlags, Pick<RunRequest, 'file' | 'rate' | 'resume' | 'as'> {
   readonly all?: boolean;
-  readonly file?: string;
-  readonly rate?: number;
   readonly stopAtFailures: number;
   readonly dryRun?: boolean;
   readonly force?: boolean;
-  readonly resume?: string;
-  readonly as?: string;
   readonly passwordFile?: string;
   readonly json?: boolean;
 }

@@ -5,8 +5,8 @@ import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
 import { ChecksRefusedError } from '../../tasks/check-caller.ts';
 import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
 import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
-import { type OpenRows, openRows } from '../../tasks/rows/open-rows.ts';
-import { ENCODINGS, type Encoding, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
+import { type OpenRows, openRows, type ReadOptions } from '../../tasks/rows/open-rows.ts';
+import { ENCODINGS, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
 import { DigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
@@ -17,13 +17,8 @@ import { onInterrupt } from '../terminal.ts';
 /** What the verbs that read a file share: options, opening, watching the rows, errors, Ctrl-C. */
 
 /** The options that say how a file is read, as commander gives them. */
-export interface RowsFlags {
+export interface RowsFlags extends Omit<ReadOptions, 'mapping'> {
   readonly map?: Mapping;
-  readonly format?: 'csv' | 'ndjson';
-  readonly delimiter?: string;
-  readonly encoding?: Encoding;
-  readonly header: boolean;
-  readonly quotes: boolean;
   readonly allowMangled?: boolean;
 }
 

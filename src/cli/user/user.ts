@@ -3,13 +3,14 @@ import type { Config } from '../../config/config.ts';
 import { requireForWorker } from '../../config/requirements.ts';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { Suspicion } from '../../ledger/record.ts';
+import type { UserCall } from '../../ledger/user-places.ts';
 import { within } from '../../lifecycle/wait.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
 import { openAccountChecks } from '../../tasks/account-checks.ts';
 import type { AccountChecks, Presence } from '../../tasks/check-users.ts';
-import { findUser, type UserCall, type UserReport } from '../../tasks/find-user.ts';
+import { findUser, type UserReport } from '../../tasks/find-user.ts';
 import { readTextFile, withRedis } from '../context.ts';
 import { EXIT } from '../fail.ts';
 import {

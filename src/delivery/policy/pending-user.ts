@@ -3,7 +3,7 @@ import { type DeliveryCommand, encodeCheck, encodeImport, type ImportCommand } f
 import type { ApiForm } from '../../im/commands.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import type { Attempt, CallRecord, Suspicion } from '../../ledger/record.ts';
-import type { SlotClass } from '../../pace/budget.ts';
+import type { CommandPair, SlotClass } from '../../pace/budget.ts';
 
 /** A user of a call, with the events that could still give them their account, newest first; never empty. */
 export interface PendingUser {
@@ -51,12 +51,9 @@ export interface Whole {
   partsLeft: number;
 }
 
-/** The two import calls of an API form. */
-export interface Commands {
+/** An API form and its two import calls. The answer to the single one is about its user alone. */
+export interface Commands extends CommandPair {
   readonly form: ApiForm;
-  readonly batch: ImportCommand;
-  /** Carries one user; its answer is about that user alone. */
-  readonly single: ImportCommand;
 }
 
 /** Users in the order of their first appearance. */
@@ -144,8 +141,8 @@ export function bodyOf({ command, users }: ApiRequest, form: ApiForm): string {
 }
 
 /**
- * In which class a request waits for its slot. Suspects wait in the last one: in a hold they would else be the
- * single probes, over and over, before those who may pass.
+ * In which class a request waits for its slot. Suspects wait in the last one: in a hold they would else be
+ * the single probes, over and over, before those who may pass.
  */
 export function slotClassOf(
   { users, first, failures }: ApiRequest,

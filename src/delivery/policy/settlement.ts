@@ -1,4 +1,4 @@
-import { type Outcome, type RawEntry, readTally, type ValidEntry } from '../../event/event.ts';
+import { lastValueOf, type Outcome, type RawEntry, readTally, type ValidEntry } from '../../event/event.ts';
 import type { Letter } from '../../ledger/letters/dead-letters.ts';
 import { claimedUser } from '../../ledger/record.ts';
 import type { Kept, Settlement, TallyCount } from '../../ledger/settle.ts';
@@ -100,17 +100,12 @@ function passedEnding(
 /** However bad an entry is, its producer hears of its end if the channel or the tally is well-formed. */
 function deathEnding({ raw, letter }: Death): Ending {
   const { userId, errorCode, reason, hasAccount = false } = letter;
-  const replyTo = lastValue(raw, 'replyTo') ?? '';
+  const replyTo = lastValueOf(raw.fields, 'replyTo') ?? '';
   return {
     replyTo: /^[\x21-\x7e]{1,200}$/.test(replyTo) ? replyTo : undefined,
-    tally: readTally(lastValue(raw, 'tally')),
+    tally: readTally(lastValueOf(raw.fields, 'tally')),
     outcome: { eventId: raw.eventId, userId, outcome: 'dead-lettered', errorCode, reason, hasAccount },
   };
-}
-
-function lastValue({ fields }: RawEntry, field: string): string | undefined {
-  const at = fields.findLastIndex((name, i) => i % 2 === 0 && name === field);
-  return at < 0 ? undefined : fields[at + 1];
 }
 
 /** What each tally counts of a settlement: few entries, however many events. */

@@ -1,9 +1,9 @@
--- forget-parts: functions for forget.lua and forget-entries.lua.
+-- forget-parts: functions for forget.lua.
 
 -- Counts an event that ends here in the tally of its import, if that still stands: a wait for the import must
--- not last for ever. `entry` has names and values from `first` on.
-local function countInTally(entry, first)
-  local name = valueOf(entry, first, 'tally')
+-- not last for ever.
+local function countInTally(entry)
+  local name = valueOf(entry, 2, 'tally')
   if not name or #name > 64 or not string.find(name, '^[%w_-]+$') then
     return
   end

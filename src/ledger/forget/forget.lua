@@ -1,4 +1,4 @@
--- forget: takes what is on its way for one user out of calls, parking and the front of the intake.
+-- forget: takes what is on its way for one user out of calls, parking and the intake.
 --
 -- A forgotten event ends as a dead letter that was deleted at once: books and status balance at any moment,
 -- for the version before, too (docs/decisions/0060). `forgotten` counts them besides.
@@ -11,7 +11,8 @@
 -- other the user's events are taken, and the record is taken from its run, and the others are called again.
 --
 -- Joined with: forget-parts.lua, ledger/record.lua.
--- Request  userId
+-- Request  either eventIds, entries to take off the stream; the answer is how many were there
+--          or userId
 --          run         that owns what is left of the call
 --          format      of the records
 --          landingMs   how long a call may take effect
@@ -26,10 +27,10 @@
 --   done     nothing is left here
 --   wire     the user's call may be on the wire for waitMs
 --   foreign  the user's call was written by another version
--- Cost: O(entries of a page + parked + entries of the call).
+-- Cost: O(entries of a page + parked + entries of the call), or of the stream's entries that were named.
 
 nameKeys('books', 'owners', 'parkedPrefix', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'isolated', 'returned',
-  'deadPrefix', 'deadRedriving', 'tallyPrefix')
+  'deadPrefix', 'deadRedriving', 'tallyPrefix', 'stream')
 readRequest()
 writeNothing('HDEL', keys.books)
 readClock()
@@ -42,7 +43,7 @@ local function answer(kind, waitMs)
   took.forgotten = redis.call('HGET', keys.books, 'forgotten') or '0'
   return { map = took }
 end
-if looked > 0 and (redis.call('HGET', keys.books, 'forgotten') or '0') ~= request.forgotten then
+if (looked or 0) > 0 and (redis.call('HGET', keys.books, 'forgotten') or '0') ~= request.forgotten then
   looked = 0
   return answer('again')
 end
@@ -56,8 +57,23 @@ local function countEnds(entries, isRedriven)
     redis.call('HINCRBY', keys.books, name, #entries)
   end
   for i = 1, isRedriven and 0 or #entries do
-    countInTally(entries[i], 2)
+    countInTally(entries[i])
   end
+end
+
+if request.eventIds then
+  local gone = {}
+  for _, eventId in ipairs(request.eventIds) do
+    local entry = redis.call('XRANGE', keys.stream, eventId, eventId)[1]
+    if entry then
+      redis.call('XDEL', keys.stream, eventId)
+      table.insert(entry[2], 1, eventId)
+      gone[#gone + 1] = entry[2]
+    end
+  end
+  redis.call('HINCRBY', keys.books, 'taken', #gone)
+  countEnds(gone)
+  return #gone
 end
 
 -- Looks at a page of returned entries, from the tail. Answers the user's, and whether there are more pages.

@@ -1,10 +1,8 @@
-import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis } from '../../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import { RECORD_FORMAT } from '../record.ts';
 
 const forgetScript = loadScript(import.meta.url, '../record.lua', 'forget-parts.lua', 'forget.lua');
-const entriesScript = loadScript(import.meta.url, 'forget-parts.lua', 'forget-entries.lua');
 
 /** Entries at the front of the intake that one step looks at. */
 const PAGE = 1_000;
@@ -34,8 +32,7 @@ type ForgetReply = Omit<TakenOut, 'kind'> & {
  * slot a call may take effect. `dryRun` counts only.
  */
 export async function takeOut(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   options: { userId: string; run: string; landingMs: number; dryRun: boolean; pageSize?: number },
 ): Promise<TakenOut> {
   const taken = { returned: 0, parked: 0, inCalls: 0 };
@@ -56,11 +53,7 @@ export async function takeOut(
 }
 
 /** Takes entries off the stream; answers how many were still there. A thousand or so at a time. */
-export async function takeOffStream(
-  redis: RedisClient,
-  keys: Keys,
-  eventIds: readonly string[],
-): Promise<number> {
+export async function takeOffStream({ redis, keys }: AppRedis, eventIds: readonly string[]): Promise<number> {
   if (eventIds.length === 0) return 0;
-  return (await askScript(redis, entriesScript, keys, { eventIds })) as number;
+  return (await askScript(redis, forgetScript, keys, { eventIds })) as number;
 }

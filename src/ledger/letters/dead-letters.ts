@@ -137,18 +137,17 @@ export function isMeant(letter: StoredLetter, filter: LetterFilter, span: DeathS
 }
 
 /** The index that leads to the letters of a state with the fewest others on the way. */
-export type LetterIndex =
-  | { readonly by: 'user' | 'code' | 'reason'; readonly prefix: string }
-  | { readonly by: 'time'; readonly state: LetterState };
-
-export function indexOf(filter: LetterFilter, state: LetterState): LetterIndex {
+export function indexOf(
+  filter: LetterFilter,
+  state: LetterState,
+): { by: 'user' | 'code' | 'reason'; prefix: string } | 'time' {
   // Only unresolved letters are indexed by more than time.
-  if (state !== 'dead') return { by: 'time', state };
+  if (state !== 'dead') return 'time';
   const { userId, reason, errorCode } = filter;
   // An ID that is none owns nothing: its letters stand together under no user.
   if (userId !== undefined) return { by: 'user', prefix: hasUserIdForm(userId) ? userId : '' };
   if (reason !== undefined)
     return { by: 'reason', prefix: errorCode === undefined ? reason : `${reason} ${errorCode}` };
   if (errorCode !== undefined) return { by: 'code', prefix: String(errorCode) };
-  return { by: 'time', state };
+  return 'time';
 }

@@ -1,5 +1,5 @@
 import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
 import { askScript, loadScript } from '../../redis/script.ts';
 import {
@@ -27,24 +27,24 @@ const PAGE_SIZE = 100;
  * after the beginning does not come. With state `all` the states come in turn: dead, redriving, resolved.
  */
 export async function* listDeadLetters(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   filter: LetterFilter = { state: 'dead' },
   pageSize = PAGE_SIZE,
 ): AsyncGenerator<StoredLetter> {
-  const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(redis, keys)));
+  const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(app)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
+  const { redis, keys } = app;
   const byName = { user: keys.deadByUser, code: keys.deadByCode, reason: keys.deadByReason };
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
     const own = { ...filter, state };
     const index = indexOf(own, state);
     const pages =
-      index.by === 'time'
-        ? pagesByTime(redis, keys, state, span, pageSize)
+      index === 'time'
+        ? pagesByTime(app, state, span, pageSize)
         : pagesByName(redis, byName[index.by], index.prefix, pageSize);
     for await (const eventIds of pages) {
-      for (const letter of await readLetters(redis, keys, eventIds)) {
+      for (const letter of await readLetters(app, eventIds)) {
         if (!isMeant(letter, own, span)) continue;
         yield letter;
         left--;
@@ -56,8 +56,7 @@ export async function* listDeadLetters(
 
 /** The letters that exist of these, in their order. */
 export async function readLetters(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   eventIds: readonly string[],
 ): Promise<StoredLetter[]> {
   const replies = await redis.pipeline(eventIds.map((id) => ['hgetall', keys.deadPrefix + id])).exec();
@@ -88,8 +87,7 @@ function eventIdIn(member: string): string {
 }
 
 async function* pagesByTime(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   state: LetterState,
   span: DeathSpan,
   pageSize: number,
@@ -120,7 +118,7 @@ async function* pagesByTime(
 }
 
 /** Now, or the newest death of all, should Redis's clock have been set back since. */
-export async function newestDeathMs(redis: RedisClient, keys: Keys): Promise<number> {
+export async function newestDeathMs({ redis, keys }: AppRedis): Promise<number> {
   const [, newest = '0'] = await redis.zrange(keys.deadByTime, '-1', '-1', 'WITHSCORES');
   return Math.max(Math.floor(await ownerTimeMs(redis, keys)), Number(newest));
 }
@@ -141,17 +139,17 @@ const RESOLVED_LOOKED = 10_000;
 
 /** `inCall`: events of the user that are in a call, whose letters may be those of a redrive. */
 export async function findLetters(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   userId: string,
   inCall: readonly string[],
 ): Promise<UserLetters> {
-  const letters = await readLetters(redis, keys, inCall);
+  const { redis, keys } = app;
+  const letters = await readLetters(app, inCall);
   const filter = { state: 'dead', userId, limit: MAX_USER_LETTERS + 1 } as const;
-  for await (const letter of listDeadLetters(redis, keys, filter)) letters.push(letter);
+  for await (const letter of listDeadLetters(app, filter)) letters.push(letter);
   const cut = letters.length - inCall.length > MAX_USER_LETTERS;
   const looked = await redis.zrevrange(keys.deadResolved, 0, RESOLVED_LOOKED - 1);
-  letters.push(...(await ownLetters(redis, keys, userId, looked)));
+  letters.push(...(await ownLetters(app, userId, looked)));
   const known = new Map(letters.map((letter) => [letter.eventId, letter]));
   return {
     letters: [...known.values()].sort((a, b) => b.deadSince - a.deadSince),
@@ -163,11 +161,11 @@ export async function findLetters(
 
 /** Those of these letters that are the user's. */
 async function ownLetters(
-  redis: RedisClient,
-  keys: Keys,
+  app: AppRedis,
   userId: string,
   eventIds: readonly string[],
 ): Promise<StoredLetter[]> {
+  const { redis, keys } = app;
   const replies = await redis.pipeline(eventIds.map((id) => ['hget', keys.deadPrefix + id, 'userId'])).exec();
   const own = eventIds.filter((_, i) => {
     const [error, found] = replies?.[i] ?? [];
@@ -175,7 +173,7 @@ async function ownLetters(
     // Of an ID that is none, only the letter itself knows.
     return found === userId || found === '';
   });
-  const letters = own.length === 0 ? [] : await readLetters(redis, keys, own);
+  const letters = own.length === 0 ? [] : await readLetters(app, own);
   return letters.filter((letter) => letter.userId === userId);
 }
 
@@ -199,7 +197,8 @@ export interface LetterSummary {
 }
 
 /** From the indexes alone: the cost grows with the number of distinct codes, not with that of the letters. */
-export async function summarizeLetters(redis: RedisClient, keys: Keys): Promise<LetterSummary> {
+export async function summarizeLetters(app: AppRedis): Promise<LetterSummary> {
+  const { redis, keys } = app;
   const codes = Object.keys(await redis.hgetall(keys.deadCounts)).flatMap((name) =>
     name.startsWith('code:') ? [name.slice('code:'.length)] : [],
   );
@@ -210,7 +209,7 @@ export async function summarizeLetters(redis: RedisClient, keys: Keys): Promise<
       const count = await redis.zlexcount(keys.deadByReason, from, to);
       if (count === 0) continue;
       const [member = ''] = await redis.zrevrangebylex(keys.deadByReason, to, from, 'LIMIT', 0, 1);
-      const [newest = null] = await readLetters(redis, keys, [eventIdIn(member)]);
+      const [newest = null] = await readLetters(app, [eventIdIn(member)]);
       groups.push({ reason, errorCode: Number(code), count, newest });
     }
   }
@@ -231,8 +230,7 @@ export type Deletion = 'deleted' | 'gone' | 'redriving' | 'changed';
 
 /** Forgets letters as they were read: one answer for each. A hundred or so at a time. */
 export async function deleteLetters(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   letters: readonly Pick<StoredLetter, 'eventId' | 'deadSince'>[],
 ): Promise<Deletion[]> {
   if (letters.length === 0) return [];

@@ -1,17 +1,12 @@
-import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
-import type { DeadReason } from './dead-letters.ts';
+import type { LetterFilter } from './dead-letters.ts';
 
 /** Which letters somebody wanted redriven. Names no user: the history outlives a user's being forgotten. */
-export interface RedriveFilter {
-  readonly errorCode?: number;
-  readonly reason?: DeadReason;
+export interface RedriveFilter
+  extends Pick<LetterFilter, 'errorCode' | 'reason' | 'olderThanMs' | 'newerThanMs' | 'limit'> {
   /** One user was named. */
   readonly user?: true;
-  readonly olderThanMs?: number;
-  readonly newerThanMs?: number;
-  readonly limit?: number;
   /** Letters named by event ID. */
   readonly eventIds?: number;
   /** A file named them. */
@@ -41,7 +36,7 @@ export interface RedriveRun {
   readonly letters: number;
   readonly users: number;
   readonly calls: number;
-  /** Users known to be imported, and dead once more, when it ended. */
+  /** Users known to be imported, and dead once more, by then or at its end. */
   readonly imported: number;
   readonly failed: number;
 }
@@ -70,7 +65,7 @@ export function plannedRun(begun: BegunRun): RedriveRun {
   };
 }
 
-export async function beginRun(redis: RedisClient, keys: Keys, begun: BegunRun): Promise<RedriveRun> {
+export async function beginRun({ redis, keys }: AppRedis, begun: BegunRun): Promise<RedriveRun> {
   const nowMs = Math.floor(await ownerTimeMs(redis, keys));
   const number = await redis.hincrby(keys.redrives, 'last', 1);
   const run = { ...plannedRun(begun), id: `r${number}`, startedAt: nowMs, seenAt: nowMs };
@@ -80,7 +75,7 @@ export async function beginRun(redis: RedisClient, keys: Keys, begun: BegunRun):
 }
 
 /** Writes what became of it; answers it as written. */
-export async function noteRun(redis: RedisClient, keys: Keys, run: RedriveRun): Promise<RedriveRun> {
+export async function noteRun({ redis, keys }: AppRedis, run: RedriveRun): Promise<RedriveRun> {
   const nowMs = Math.floor(await ownerTimeMs(redis, keys));
   const seen = { ...run, seenAt: nowMs, endedAt: run.state === 'running' ? null : nowMs };
   await redis.hset(keys.redrives, run.id, JSON.stringify(seen));
@@ -88,7 +83,7 @@ export async function noteRun(redis: RedisClient, keys: Keys, run: RedriveRun): 
 }
 
 /** Newest first. A run whose process is gone reads as interrupted. */
-export async function listRuns(redis: RedisClient, keys: Keys): Promise<RedriveRun[]> {
+export async function listRuns({ redis, keys }: AppRedis): Promise<RedriveRun[]> {
   const nowMs = await ownerTimeMs(redis, keys);
   const { last: _last, ...runs } = await redis.hgetall(keys.redrives);
   return Object.values(runs)

@@ -1,6 +1,5 @@
 import type { ImportCommand } from '../../im/bodies.ts';
-import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis } from '../../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import { MAX_RECORD_BYTES, RECORD_FORMAT } from '../record.ts';
 
@@ -54,8 +53,7 @@ export interface RedriveAnswer {
 
 /** Moves the letters of some users into calls, as far as that is allowed now. */
 export async function redriveUsers(
-  redis: RedisClient,
-  keys: Keys,
+  { redis, keys }: AppRedis,
   request: RedriveRequest,
 ): Promise<RedriveAnswer> {
   const limits = { format: RECORD_FORMAT, maxEvents: MAX_USER_EVENTS, maxBytes: MAX_RECORD_BYTES };

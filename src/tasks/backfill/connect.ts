@@ -4,7 +4,7 @@ import { createHoldState, type HoldState } from '../../hold/hold-state.ts';
 import { commandPair } from '../../pace/budget.ts';
 import { openSlots } from '../../pace/open-limiter.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../redis/connect.ts';
-import { type Keys, keysOf } from '../../redis/keys.ts';
+import { type AppRedis, keysOf } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
 import { openAccountChecks } from '../account-checks.ts';
 import type { AccountChecksReport } from '../check-caller.ts';
@@ -14,9 +14,7 @@ import { addWithin, writeUsers } from './stream-writer.ts';
 import { needsOwnCall } from './validate-rows.ts';
 
 /** What an import or a verification works with. */
-export interface Backfill {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface Backfill extends AppRedis {
   readonly hold: HoldState;
   /** Undefined when no account is to be checked. */
   readonly checks: AccountChecks | undefined;

@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import type { CommandPair } from '../../pace/budget.ts';
 import type { SlotClient } from '../../pace/slot.ts';
-import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis } from '../../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../../redis/memory-watermark.ts';
 import { type Backlog, readBacklog } from './backlog.ts';
 
@@ -58,7 +57,7 @@ export function headroomOf(
 ): number {
   const perRow = aloneShare / singlePerSecond + (1 - aloneShare) / (batchPerSecond * usersPerBatch);
   const open = Object.entries(calls).map(
-    ([command, { calls }]) => calls / (command === commands.batch ? batchPerSecond : singlePerSecond),
+    ([command, count]) => count / (command === commands.batch ? batchPerSecond : singlePerSecond),
   );
   const waitingSeconds = Math.max(0, ...open) + waiting * perRow;
   const rows = Math.floor((TARGET_SECONDS - waitingSeconds) / perRow + 1e-6);
@@ -81,17 +80,17 @@ const BUSY_LOOK_MS = 15;
 const STOPPED_LOOK_MS = 500;
 const RATES_EVERY_MS = 1_000;
 
-export function createInFlightLimit(options: {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  readonly commands: CommandPair;
-  readonly slots: { readonly batch: SlotClient; readonly single: SlotClient };
-  /** Users in a batch call at most. */
-  readonly usersPerBatch: number;
-  readonly signal: AbortSignal;
-  /** Called at each look; undefined when there is headroom. */
-  readonly onObstacle: (obstacle: Obstacle | undefined, why?: string) => void;
-}): InFlightLimit {
+export function createInFlightLimit(
+  options: AppRedis & {
+    readonly commands: CommandPair;
+    readonly slots: { readonly batch: SlotClient; readonly single: SlotClient };
+    /** Users in a batch call at most. */
+    readonly usersPerBatch: number;
+    readonly signal: AbortSignal;
+    /** Called at each look; undefined when there is headroom. */
+    readonly onObstacle: (obstacle: Obstacle | undefined, why?: string) => void;
+  },
+): InFlightLimit {
   const { redis, keys, commands, slots, usersPerBatch, signal, onObstacle } = options;
   const memory = createMemoryWatermark(redis, keys);
   const allowed = createCachedRead(
@@ -102,7 +101,7 @@ export function createInFlightLimit(options: {
   /** The rows that may be added, or why none may. */
   const look = async (aloneShare: number): Promise<number | Obstacle> => {
     const [batch, single] = await allowed();
-    const backlog = await readBacklog(redis, keys, [commands.batch, commands.single]);
+    const backlog = await readBacklog({ redis, keys }, [commands.batch, commands.single]);
     if (backlog.isPaused) return 'paused';
     if (backlog.isHeld) return 'held';
     if (!hasRoomForBulk(await memory.look())) return 'memory';

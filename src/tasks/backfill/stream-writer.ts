@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toFields, type UserInput } from '../../event/fields.ts';
-import { readTotals } from '../../ledger/totals.ts';
+import { readTotals, type Totals } from '../../ledger/totals.ts';
 import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis, Keys } from '../../redis/keys.ts';
 import type { InFlightLimit } from './in-flight-limit.ts';
 
 /** Adds users in their order with `write`, a few at a time, as `limit` allows. */
@@ -23,9 +23,7 @@ const AGAIN_MS = 1_000;
 /** Refusals that waiting does not cure. */
 const LASTING = /^(NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|ERR)\b/;
 
-export interface StreamWriterOptions {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface StreamWriterOptions extends AppRedis {
   /** An open tally; undefined when nobody counts. */
   readonly tally: string | undefined;
   readonly signal: AbortSignal;
@@ -78,13 +76,9 @@ function reasonsOf(error: unknown): string[] {
  * Two other ways were rejected. Counting what is published to `replyTo` loses events that end while nobody
  * listens. The ledger, read afterwards, cannot tell an imported event from a superseded one.
  */
-export interface Tally {
+export interface Tally extends Pick<Totals, 'imported' | 'superseded' | 'deadLettered' | 'deadByReason'> {
   /** Events that Redis accepted. After a kill some rows may have been added twice; both count. */
   readonly accepted: number;
-  readonly imported: number;
-  readonly superseded: number;
-  readonly deadLettered: number;
-  readonly deadByReason: Readonly<Record<string, number>>;
 }
 
 /** Longer than anybody waits for an import. Then the tally expires by itself. */
@@ -124,13 +118,13 @@ const IDLE_LOOKS = 4;
  * `signal` is aborted; or no event is left in Redis, so a worker of a version without tallies ended some of
  * them.
  */
-export async function awaitTally(options: {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  readonly tally: string;
-  readonly signal: AbortSignal;
-  readonly onLook: (tally: Tally) => void;
-}): Promise<Tally> {
+export async function awaitTally(
+  options: AppRedis & {
+    readonly tally: string;
+    readonly signal: AbortSignal;
+    readonly onLook: (tally: Tally) => void;
+  },
+): Promise<Tally> {
   const { redis, keys, tally, signal, onLook } = options;
   for (let idle = 0; ; ) {
     const totals = await readTotals(redis, keys);

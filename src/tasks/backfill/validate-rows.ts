@@ -1,7 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { type EventRules, isAbsent } from '../../event/event.ts';
-import type { UserInput } from '../../event/fields.ts';
-import { MAX_PROFILE_BYTES } from '../../event/fields.ts';
+import { MAX_PROFILE_BYTES, type UserInput } from '../../event/fields.ts';
 import { byteLength } from '../../event/text.ts';
 import { validateUser } from '../../event/validate.ts';
 import { commandPair, quotaOf, ratePerSecond } from '../../pace/budget.ts';

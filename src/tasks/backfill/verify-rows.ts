@@ -1,5 +1,4 @@
-import type { RedisClient } from '../../redis/connect.ts';
-import type { Keys } from '../../redis/keys.ts';
+import type { AppRedis } from '../../redis/keys.ts';
 import type { AccountChecks } from '../check-users.ts';
 import type { Row } from '../rows/columns.ts';
 import {
@@ -29,18 +28,18 @@ export type VerifiedRow = Omit<CheckedRow, 'state'> & { readonly state: RowState
  * Looks up every row's user, 100 at a time, and reports in the order of the rows. Changes nothing itself.
  * Resolves with the counts when all rows are reported or `signal` was aborted.
  */
-export async function verifyRows(options: {
-  readonly rows: AsyncIterable<Row>;
-  readonly rules: RowRules;
-  readonly checks: Pick<AccountChecks, 'ask'>;
-  readonly redis: RedisClient;
-  readonly keys: Keys;
-  /** Takes the rows of a batch. Resolves with the number of them that it added to the intake. */
-  readonly onRows: (rows: readonly VerifiedRow[]) => Promise<number>;
-  readonly onProgress: (counts: VerifyCounts) => void;
-  readonly signal: AbortSignal;
-}): Promise<VerifyCounts> {
-  const { rows, rules, checks, redis, keys, onRows, onProgress, signal } = options;
+export async function verifyRows(
+  options: AppRedis & {
+    readonly rows: AsyncIterable<Row>;
+    readonly rules: RowRules;
+    readonly checks: Pick<AccountChecks, 'ask'>;
+    /** Takes the rows of a batch. Resolves with the number of them that it added to the intake. */
+    readonly onRows: (rows: readonly VerifiedRow[]) => Promise<number>;
+    readonly onProgress: (counts: VerifyCounts) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<VerifyCounts> {
+  const { rows, rules, checks, onRows, onProgress, signal } = options;
   const counts = {
     ...{ rows: 0, imported: 0, 'under-way': 0, dead: 0 },
     ...{ missing: 0, unasked: 0, rejected: 0, enqueued: 0 },
@@ -48,7 +47,7 @@ export async function verifyRows(options: {
   const verify = async (batch: Batch): Promise<VerifiedRow[]> => {
     const presence = await checks.ask(batch.userIds);
     const missing = batch.userIds.filter((userId) => presence.get(userId)?.kind === 'missing');
-    const traces = await tracesOf(redis, keys, missing);
+    const traces = await tracesOf(options, missing);
     return checkedRows(batch, presence).map((found) => {
       const trace = found.state === 'missing' && found.user && traces.get(found.user.userId);
       return trace ? { ...found, state: trace } : found;
@@ -71,11 +70,7 @@ export async function verifyRows(options: {
 type Trace = 'under-way' | 'dead';
 
 /** What Redis knows of users whose account does not exist. */
-async function tracesOf(
-  redis: RedisClient,
-  keys: Keys,
-  userIds: readonly string[],
-): Promise<Map<string, Trace>> {
+async function tracesOf({ redis, keys }: AppRedis, userIds: readonly string[]): Promise<Map<string, Trace>> {
   if (userIds.length === 0) return new Map();
   const [owners, dead] = await Promise.all([
     redis.hmget(keys.owners, ...userIds),

@@ -6,7 +6,8 @@ import {
   pendingByUser,
 } from '../../../src/delivery/policy/pending-user.ts';
 import type { ProfileField, RawEntry, UserCreated, ValidEntry } from '../../../src/event/event.ts';
-import { type Verdict, verdictOf, verdictRows } from '../../../src/im/verdicts.ts';
+import { VERDICT_TABLES } from '../../../src/im/verdict-rows.ts';
+import { type Verdict, verdictOf } from '../../../src/im/verdicts.ts';
 
 export const commands: Commands = {
   form: 'current',
@@ -59,9 +60,7 @@ export function httpVerdict(httpStatus: number): Verdict {
   return verdictOf('multiaccount_import', { kind: 'http', httpStatus, errorInfo: `HTTP ${httpStatus}` });
 }
 
-const codes = [...verdictRows()]
-  .filter(({ command }) => command === 'multiaccount_import')
-  .flatMap(({ row }) => row.codes);
+const codes = VERDICT_TABLES.multiaccount_import.flatMap((row) => row.codes);
 
 /** Every verdict: all codes of the table, one that nobody knows, lost answers, other HTTP statuses. */
 export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(

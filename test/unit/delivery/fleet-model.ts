@@ -89,8 +89,8 @@ export class FleetModel {
       chance: new Chance(() => time.nowMs),
       batchSize: {
         saw: this.#refusals.saw,
-        refused: (bytes: number) => this.#limitBody(bytes, 600_000),
-        suspected: (bytes: number) => this.#limitBody(bytes, 60_000),
+        tooLarge: (bytes: number, wasRefused: boolean) =>
+          this.#limitBody(bytes, wasRefused ? 600_000 : 60_000),
       },
       onProfileFault: 'import-bare',
       retry: { ...RETRY, maxAgeMs },

@@ -1,4 +1,5 @@
 import type { CallReport, DeliveryReport } from '../../../src/delivery/delivery-options.ts';
+import { type ApiRequest, FIRST_CALL, type PendingUser } from '../../../src/delivery/policy/pending-user.ts';
 import { readAnswer } from '../../../src/im/answers.ts';
 import { withoutUsers } from '../../../src/im/redact.ts';
 import { type Verdict, verdictOf } from '../../../src/im/verdicts.ts';
@@ -31,10 +32,10 @@ type Called = Parameters<DeliveryReport['called']>[0];
 const call = (more: object = {}): Called =>
   ({
     callId: 'c1',
-    command: 'multiaccount_import',
+    request: { command: 'multiaccount_import', users: [{ userId: 'anna' }] },
     slotClass: 'live',
-    users: ['anna'],
-    strangers: 0,
+    failAccounts: [],
+    failed: 0,
     tries: 1,
     durationMs: 1,
     lateMs: 0,
@@ -58,7 +59,7 @@ describe('a trouble that comes with every call is logged once in ten seconds', (
     [
       'users that the call did not hold',
       /FailAccounts names users/,
-      (report) => report.called(call({ strangers: 2 })),
+      (report) => report.called(call({ failAccounts: ['anna', 'x', 'y'], failed: 1 })),
     ],
   ];
   it.each(kinds)('%s', (_what, words, meet) => {
@@ -117,24 +118,26 @@ it('user IDs appear in the log at debug only', () => {
   expect(debug.lines).toContain('debug users of the call');
 });
 
-function callReport(errorCode: number, more: Partial<CallReport>, errorInfo = ''): CallReport {
-  const body = JSON.stringify({ ErrorCode: errorCode, ErrorInfo: errorInfo });
+/** A call of `imported` + `later` + `again` users, of whom so many were decided on in each way. */
+function callReport(
+  errorCode: number,
+  { imported = 0, later = 0, again = 0 }: { imported?: number; later?: number; again?: number },
+  errorInfo = '',
+): CallReport {
+  const answer = readAnswer(200, {}, JSON.stringify({ ErrorCode: errorCode, ErrorInfo: errorInfo }));
+  const all = Array.from({ length: imported + later + again }, (_, i) => ({ userId: `user-${i}` }));
+  const users = all as PendingUser[];
+  const request: ApiRequest = { command: 'multiaccount_import', users, ...FIRST_CALL };
   return {
-    callId: 'c1',
-    command: 'multiaccount_import',
-    slotClass: 'live',
-    users: Array.from({ length: 100 }, (_, i) => `user-${i}`),
-    strangers: 0,
-    tries: 0,
-    verdict: verdictOf('multiaccount_import', readAnswer(200, {}, body)),
-    fault: undefined,
-    durationMs: 23.4,
-    imported: 0,
-    deadLettered: 0,
-    later: 0,
-    again: 0,
-    requestId: undefined,
-    ...more,
+    ...{ callId: 'c1', tries: 0, request, slotClass: 'live', answer, durationMs: 23.4 },
+    verdict: verdictOf('multiaccount_import', answer),
+    ...{ failAccounts: [], failed: 0 },
+    decision: {
+      imported: users.slice(0, imported),
+      refused: [],
+      later: users.slice(imported, imported + later),
+      again: again > 0 ? [{ ...request, users: users.slice(imported + later) }] : [],
+    },
   };
 }
 
@@ -152,9 +155,7 @@ describe('the line of a call', () => {
         ms: 23,
       },
     });
-    expect(callLine(callReport(0, { imported: 1, users: ['user-1'] })).sentence).toBe(
-      'call made: imported 1 user',
-    );
+    expect(callLine(callReport(0, { imported: 1 })).sentence).toBe('call made: imported 1 user');
   });
 
   it('accounts for every user when some are not imported', () => {

@@ -1,4 +1,5 @@
 import type { CallReport } from '../../../src/delivery/delivery-options.ts';
+import { FIRST_CALL, type PendingUser } from '../../../src/delivery/policy/pending-user.ts';
 import { type Answer, readAnswer } from '../../../src/im/answers.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';
 import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';
@@ -9,23 +10,19 @@ import { parseMetrics } from '../../support/metrics.ts';
 
 const COMMAND = 'multiaccount_import';
 
-function call(answer: Answer, more: Partial<CallReport> = {}): CallReport {
+function call(answer: Answer): CallReport {
+  const users = ['u1', 'u2'].map((userId) => ({ userId }) as PendingUser);
   return {
     callId: 'c1',
-    command: COMMAND,
-    slotClass: 'live',
-    users: ['u1', 'u2'],
-    strangers: 0,
     tries: 0,
-    verdict: verdictOf(COMMAND, answer),
-    fault: answer.kind === 'fault' ? answer.fault : undefined,
+    request: { command: COMMAND, users, ...FIRST_CALL },
+    slotClass: 'live',
+    answer,
     durationMs: 40,
-    imported: 0,
-    deadLettered: 0,
-    later: 0,
-    again: 0,
-    requestId: undefined,
-    ...more,
+    verdict: verdictOf(COMMAND, answer),
+    failAccounts: [],
+    failed: 0,
+    decision: undefined,
   };
 }
 

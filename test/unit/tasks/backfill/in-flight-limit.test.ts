@@ -22,15 +22,15 @@ test('subtracts waiting work, in the intake and in calls', () => {
   expect(room(whole - 100)).toBe(100);
   expect(room(whole)).toBe(0);
   expect(room(1_000_000)).toBe(0);
-  expect(room(0, { multiaccount_import: { calls: 29, users: 2_900 } })).toBe(whole - 2_900);
-  expect(room(0, { multiaccount_import: { calls: 30, users: 1 } })).toBe(0);
+  expect(room(0, { multiaccount_import: 29 })).toBe(whole - 2_900);
+  expect(room(0, { multiaccount_import: 30 })).toBe(0);
 });
 
 test('counts the fuller one of the budgets of the two commands', () => {
-  const half = { account_import: { calls: 30, users: 30 } };
+  const half = { account_import: 30 };
   expect(room(0, half)).toBe(MAX_STEP_ROWS);
-  expect(room(0, { ...half, multiaccount_import: { calls: 29, users: 2_900 } })).toBe(70);
-  expect(room(0, { account_import: { calls: 60, users: 60 } })).toBe(0);
+  expect(room(0, { ...half, multiaccount_import: 29 })).toBe(70);
+  expect(room(0, { account_import: 60 })).toBe(0);
 });
 
 test('counts more time for rows that need a call of their own', () => {
