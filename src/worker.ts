@@ -4,6 +4,7 @@ import type { Config, ReadFile } from './config/config.ts';
 import { type Api, type Hosts, openApi } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
+import { startFeed } from './ops/feed/feed.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import { AccountChecks } from './tasks/check-users.ts';
@@ -68,6 +69,8 @@ export async function startWorker(options: {
   const { ops, intake, lookup } = servers;
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const { metrics } = ops;
+  const onTrouble = connections.log.trouble('listening for imsync top and tail');
+  const feed = startFeed({ connections, keys, id, version, onTrouble });
   const tracer =
     tracing &&
     new CallTracer({
@@ -76,13 +79,16 @@ export async function startWorker(options: {
       showUsers: config.traces.showUsers,
     });
   const calls = startCalls({
-    ...{ config, capacity, connections, keys, pacing, api, metrics, random, log, tracer },
+    ...{ config, capacity, connections, keys, pacing, api, metrics, feed, random, log, tracer },
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const changeLogs = startChangeLogs({
     ...{ config, id, version, connections, keys, pacing, log },
     intakeUrl: intake?.url,
-    clockIsAhead: api.clockIsAhead,
+    clockIsAhead(ms) {
+      api.clockIsAhead(ms);
+      feed.clockIsAhead(ms);
+    },
   });
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
@@ -105,6 +111,7 @@ export async function startWorker(options: {
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
     await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close()]);
+    feed.close();
     api.client.close();
     await servers.close();
     await connections.close();
