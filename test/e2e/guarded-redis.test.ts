@@ -81,6 +81,8 @@ test('worker and verbs need no right that is not documented, and each that is', 
   expect(await fine('activity')).toMatch(/resume[^]*forget[^]*pause/);
   await fine('push', '--user-id', 'by-verb');
   expect(JSON.parse(await fine('status', '--json'))).toMatchObject({ workers: [{}] });
+  expect(await fine('top', '--once')).toContain('1 worker sends');
+  await fine('tail', '--for', '1s');
   expect(await fine('dlq', 'list', '--json')).toContain('bad0');
   await fine('dlq');
   await fine('dlq', 'export');
