@@ -46,8 +46,8 @@ test('it shows a hold, dead letters and what calls were answered, within 80 by 2
   await process.shows(/held \(\w+\) for \d+ s; next probe (in \d+ s|due now)\n +70003 UserSig is wrong/);
   // While it is held, the probes are the only calls.
   await process.shows(/account_check +70003/);
-  await stage.verb(['pause', '--reason', 'a look']);
-  await process.shows(/paused by an operator for \d+ s: a look/);
+  await stage.verb(['pause', '--reason', 'a look', '--as', 'Ann']);
+  await process.shows(/paused by Ann \(.*\) for \d+ s: a look/);
   stage.simulator.setFaults({});
   await stage.verb(['resume']);
   await process.shows('State      running', 60_000);

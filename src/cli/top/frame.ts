@@ -87,7 +87,9 @@ function stateLines({ hold, pause }: Status, nowMs: number): Line[] {
   const lines: Line[] = [];
   if (pause !== null) {
     const reason = pause.reason === '' ? '' : `: ${printable(pause.reason)}`;
-    lines.push([styled('warn', `paused by an operator ${since(pause.since)}${reason}`)]);
+    lines.push([
+      styled('warn', `paused by ${printable(pause.by ?? 'an operator')} ${since(pause.since)}${reason}`),
+    ]);
   }
   if (hold !== null) {
     const toProbeMs = hold.nextProbeAt - nowMs;

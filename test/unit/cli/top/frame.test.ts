@@ -60,7 +60,7 @@ const held: Status = {
     ...{ since: NOW - 55_000, nextProbeAt: NOW + 4_000 },
   },
   paused: true,
-  pause: { reason: '供应商维护', since: NOW - 302_000 },
+  pause: { reason: '供应商维护', since: NOW - 302_000, by: 'Ann (ann@ops)' },
 };
 
 function looksAt(status: Status): Looks {
@@ -177,7 +177,7 @@ test.each([
 
 test('a hold and a pause stand in words, and texts from elsewhere cannot touch the terminal', () => {
   expect(drawn(viewOf(held), 80).slice(1, 4)).toEqual([
-    'State      paused by an operator for 5 min 2 s: 供应商维护',
+    'State      paused by Ann (ann@ops) for 5 min 2 s: 供应商维护',
     '           held (quota) for 55 s; next probe in 4 s',
     '           70398 account quota is used up\\u{202e}',
   ]);
