@@ -29,7 +29,18 @@ const rooms = [
     'intake',
     'delivery',
   ],
-  ...['logging', 'tasks', 'ops', 'notices', 'http-intake', 'doctor', 'worker', 'worker.ts', 'index.ts', 'cli'],
+  ...[
+    'logging',
+    'tasks',
+    'ops',
+    'notices',
+    'http-intake',
+    'doctor',
+    'worker',
+    'worker.ts',
+    'index.ts',
+    'cli',
+  ],
 ];
 /** A component beside `src/`, and the name under which package.json lets `src/` import it. */
 const simulator = { home: 'simulator', specifier: '#simulator' };

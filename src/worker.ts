@@ -4,6 +4,7 @@ import type { Config, ReadFile } from './config/config.ts';
 import { type Api, type Hosts, openApi } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
+import { startFeed } from './ops/feed/feed.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import { AccountChecks } from './tasks/check-users.ts';
@@ -68,6 +69,8 @@ export async function startWorker(options: {
   const { ops, intake, lookup } = servers;
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const { metrics } = ops;
+  const onTrouble = connections.log.trouble('listening for imsync top and tail');
+  const feed = startFeed({ connections, keys, id, version, onTrouble });
   const tracer =
     tracing &&
     new CallTracer({
@@ -76,11 +79,11 @@ export async function startWorker(options: {
       showUsers: config.traces.showUsers,
     });
   const calls = startCalls({
-    ...{ config, capacity, connections, keys, pacing, api, metrics, random, log, tracer },
+    ...{ config, capacity, connections, keys, pacing, api, metrics, feed, random, log, tracer },
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const own = { id, version, intakeUrl: intake?.url };
-  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, log }, own);
+  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, feed, log }, own);
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);
@@ -102,6 +105,7 @@ export async function startWorker(options: {
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
     await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close()]);
+    feed.close();
     api.client.close();
     await servers.close();
     await connections.close();

@@ -52,6 +52,8 @@ export function keysOf(sdkAppId: number) {
     activity: `${tag}:activity`,
     workers: `${tag}:workers`,
     notices: `${tag}:notices`,
+    feedRequests: `${tag}:feed-requests`,
+    feedPrefix: `${tag}:feed:`,
     bullPrefix: `${tag}:bull`,
   };
 }

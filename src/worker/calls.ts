@@ -20,6 +20,7 @@ import { startEvery } from '../lifecycle/loop.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
+import type { Feed } from '../ops/feed/feed.ts';
 import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -39,6 +40,7 @@ export interface Parts {
   readonly pacing: Pacing;
   readonly api: Api;
   readonly metrics: ProcessMetrics;
+  readonly feed: Feed;
   readonly random: () => number;
   readonly log: Logger;
   readonly tracer?: CallTracer | undefined;
@@ -138,7 +140,7 @@ function cutLimits({ config, capacity }: Parts): CutLimits {
 
 /** What every run of a call record needs. `nudge`: entries came back to the intake. */
 function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void): DeliveryOptions {
-  const { config, capacity, connections, keys, pacing, api, metrics, random, log } = parts;
+  const { config, capacity, connections, keys, pacing, api, metrics, feed, random, log } = parts;
   const { batch, single } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -160,7 +162,7 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     readSecretAnew: api.signAnew,
     tracer: parts.tracer,
     report: allOf(
-      [metrics.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
+      [metrics.report, feed.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
       trouble('a report'),
     ),
   };
@@ -178,7 +180,7 @@ async function addJobs(
   }
 }
 
-function startProber({ pacing, api, connections, keys, metrics, random, log }: Parts): Prober {
+function startProber({ pacing, api, connections, keys, metrics, feed, random, log }: Parts): Prober {
   const redis = connections.commands;
   const prober = new Prober({
     client: api.client,
@@ -190,6 +192,7 @@ function startProber({ pacing, api, connections, keys, metrics, random, log }: P
     waitingUsers: () => waitingUsers({ redis, keys }, random()),
     onProbe: (verdict, answer, durationMs) => {
       metrics.probed('account_check', verdict, answer, durationMs);
+      feed.probed(verdict, answer, durationMs);
       const { errorCode, errorInfo, meaning } = verdict;
       log.info({ command: 'account_check', errorCode, errorInfo }, `probe of the hold answered: ${meaning}`);
     },

@@ -7,7 +7,7 @@ import type { Parts } from './calls.ts';
 
 /** Tells the fleet that this worker lives, and the log what changes: holds, rates, clocks and memory. */
 export function startChangeLogs(
-  { config, connections, keys, pacing, api, log }: Omit<Parts, 'capacity' | 'metrics' | 'random'>,
+  { config, connections, keys, pacing, api, feed, log }: Omit<Parts, 'capacity' | 'metrics' | 'random'>,
   own: { readonly id: string; readonly version: string; readonly intakeUrl: string | undefined },
 ): { close(): Promise<void> } {
   const redis = connections.commands;
@@ -33,6 +33,7 @@ export function startChangeLogs(
     alongside: logRates,
     onClock: (aheadMs) => {
       api.clockIsAhead(aheadMs);
+      feed.clockIsAhead(aheadMs);
       logClock(aheadMs);
     },
     onTrouble: trouble('the sign of life'),

@@ -78,9 +78,11 @@ test('worker and verbs need no right that is not documented, and each that is', 
   await stage.push({ userId: 'waits' });
   await fine('user', 'forget', 'waits', '--yes');
   await fine('resume');
-  expect(await fine('activity')).toMatch(/resume[^]*forget[^]*pause/);
+  expect(await fine('activity')).toMatch(/resume[\s\S]*forget[\s\S]*pause/);
   await fine('push', '--user-id', 'by-verb');
   expect(JSON.parse(await fine('status', '--json'))).toMatchObject({ workers: [{}] });
+  expect(await fine('top', '--once')).toContain('1 worker sends');
+  await fine('tail', '--for', '1s');
   expect(await fine('dlq', 'list', '--json')).toContain('bad0');
   await fine('dlq');
   await fine('dlq', 'export');
