@@ -51,14 +51,8 @@ export async function startWorker(options: {
   const connections = await openConnections({ config, readFile, keys, log });
   const [servers, pacing] = await Promise.all([
     openServers({
-      config,
-      readFile,
-      version,
-      connections,
-      keys,
-      droppedLines,
+      ...{ config, readFile, version, connections, keys, droppedLines, log },
       isTraced: tracing !== undefined,
-      log,
     }),
     openPacing(config, connections, keys, capacity.commands),
   ]).catch(async (error: unknown) => {

@@ -9,7 +9,7 @@ export type ReceiverKind = (typeof receiverKinds)[number];
 
 /** A webhook that notices are sent to. */
 export interface Receiver {
-  /** Kind and place in the list, such as `dingtalk-2`. Free of secrets, so it may stand in Redis and in logs. */
+  /** Kind and place in the list, such as `dingtalk-2`. It holds no secret: Redis and logs may have it. */
   readonly id: string;
   readonly kind: ReceiverKind;
   /** What is called. It holds the receiver's token: it stands in no log and no error. */
@@ -62,7 +62,7 @@ export function readReceivers({ notify }: Config, readFile: ReadFile): readonly 
 }
 
 /**
- * Reads `[KIND+]http(s)://HOST/PATH[#secret=SECRET][&allow-http]`. What follows `#` is for us and is never sent.
+ * Reads `[KIND+]http(s)://HOST/PATH[#secret=SECRET][&allow-http]`. What follows `#` is never sent.
  * Throws ConfigError with the rest of a sentence that begins with the receiver.
  */
 function parseReceiver(text: string, place: number): Receiver {

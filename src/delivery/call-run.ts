@@ -41,7 +41,7 @@ export interface ClaimedRecord {
 /** The answer to one request, and what it needs to be judged. */
 interface Answered extends Omit<CallReport, 'callId' | 'tries' | 'decision'> {
   readonly slot: Slot;
-  /** Of the span of this call, if it is traced and sampled. */
+  /** Names the span of this call, if it is traced and sampled. */
   readonly traceparent: string | undefined;
 }
 

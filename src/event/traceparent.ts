@@ -16,7 +16,7 @@ export function spanContextOf(traceparent: string): SpanContext | undefined {
   return version === 'ff' || !isSpanContextValid(found) ? undefined : found;
 }
 
-/** The span in which the caller runs, if the process traces at all. Without an SDK it costs next to nothing. */
+/** The span in which the caller runs, if the process traces. Without an SDK it costs next to nothing. */
 export function activeTraceparent(): string | undefined {
   const active = trace.getSpanContext(context.active());
   return active !== undefined && isSpanContextValid(active) ? traceparentOf(active) : undefined;

@@ -20,7 +20,7 @@ writeNothing('HDEL', keys.call)
 -- A suspect stays for as long as an event may be tried, and a newer event may be the one that passes. So what
 -- is parked behind a suspect joins the record, and goes first. It joins when a run begins and at no other
 -- time: the run has all events of the record in memory, and each of its settlements must balance with them.
--- Of more than a record holds the oldest ones join, since a user's events stay in order.
+-- If there are more than a record holds, the oldest ones join, since a user's events stay in order.
 local function adoptParked(suspects)
   if redis.call('HLEN', keys.parkedCounts) == 0 then
     return

@@ -36,7 +36,7 @@ export interface Totals {
   readonly oldestLetterMs: number | null;
 }
 
-/** Of the times (ms since 1970) those that there are. */
+/** Keeps the times (ms since 1970) that there are. */
 type TotalsReply = Record<'books' | 'deadCounts', unknown> &
   Record<'nowMs' | 'inStream' | 'returned' | 'suspectedCalls' | 'unaccounted', number> &
   Partial<Record<'oldestWaitingMs' | 'oldestOpenMs' | 'oldestLetterMs', number>>;

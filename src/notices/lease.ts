@@ -5,7 +5,7 @@ import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 
 const leaseScript = loadScript(import.meta.url, 'lease.lua');
 
-/** Of the stored state. */
+/** The version of the stored state. */
 const FORMAT = '1';
 /** A sender that dies is replaced after this and one look of another process. */
 const LEASE_MS = 10_000;

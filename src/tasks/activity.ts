@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { fieldsOf } from '../redis/script.ts';
 
-/** What operators did: who, when, and how it ended. It names no user, so it outlives a user's being forgotten. */
+/** What an operator did. It names no user of the app, so it outlives a user's being forgotten. */
 export interface Activity {
   /** ms since 1970, Redis's clock. */
   readonly at: number;

@@ -40,7 +40,7 @@ export interface AnsweredCall {
   readonly durationMs: number;
   /** 0 if no answer came. */
   readonly httpStatus: number;
-  /** What kind of failure it was: an error code of the API, an HTTP status or a fault's name; undefined: none. */
+  /** What failed: an error code of the API, an HTTP status or a fault's name; undefined: nothing. */
   readonly errorType: string | undefined;
 }
 

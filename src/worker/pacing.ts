@@ -61,7 +61,7 @@ export async function openPacing(
     });
   const limiters = Object.fromEntries(commands.map((command) => [command, limiterOf(command)]));
   const checkLimiter = limiterOf('account_check');
-  /** Of all commands, account_check included. */
+  /** For all commands, account_check included. */
   const slotQueues = [...Object.values(limiters), checkLimiter];
   // The process learns the time of Redis's clock before its first slot. So it notices a clock set forward.
   await checkLimiter.slots.look();

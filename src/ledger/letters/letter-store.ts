@@ -170,7 +170,7 @@ async function ownLetters(
   const own = eventIds.filter((_, i) => {
     const [error, found] = replies?.[i] ?? [];
     if (error) throw error;
-    // Of an ID that is none, only the letter itself knows.
+    // Only the letter itself knows an ID that is not valid.
     return found === userId || found === '';
   });
   const letters = own.length === 0 ? [] : await readLetters(app, own);
