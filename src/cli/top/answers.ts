@@ -3,7 +3,7 @@ import type { FeedBatch, FeedCall } from '../../ops/feed/record.ts';
 /** What calls of one command were answered of late. */
 export interface AnswerRow extends Pick<FeedCall, 'command' | 'answer' | 'errorInfo'> {
   readonly calls: number;
-  /** The class of the command's calls. */
+  /** Calls with this answer among all of the command, 0 to 1. */
   readonly share: number;
   readonly averageMs: number;
   readonly lastAgoMs: number;
