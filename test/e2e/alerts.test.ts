@@ -44,13 +44,14 @@ describeHere('a Prometheus that scrapes two workers', () => {
   let stage: Stage;
   let folder: string;
   let url: string;
+  let targets: string[];
   let prometheus: ReturnType<typeof spawn>;
 
   beforeAll(async () => {
     stage = await setStage();
     folder = await mkdtemp(join(tmpdir(), 'imsync-prometheus-'));
     const workers = [await stage.worker(), await stage.worker()];
-    const targets = await Promise.all(
+    targets = await Promise.all(
       workers.map(
         async (worker) =>
           new URL(String((await worker.line('ops server listens: /livez, /readyz, /status, /metrics')).url))
@@ -116,6 +117,26 @@ describeHere('a Prometheus that scrapes two workers', () => {
 
   const pending = async (name: string): Promise<boolean> =>
     (await rules()).some((rule) => rule.name === name && rule.state !== 'inactive');
+
+  test('finds nothing to complain about in the metrics of a worker', async () => {
+    await stage.push({ userId: 'measured', nick: 'n' });
+    const text = await eventually('the event is counted', async () => {
+      const page = await (await fetch(`http://${targets[0]}/metrics`)).text();
+      const other = await (await fetch(`http://${targets[1]}/metrics`)).text();
+      return [page, other].find((one) => /imsync_events_total\{outcome="imported"\} [1-9]/.test(one)) ?? null;
+    });
+    const promtool = spawn('promtool', ['check', 'metrics']);
+    let complaints = '';
+    for (const output of [promtool.stdout, promtool.stderr])
+      output.setEncoding('utf8').on('data', (chunk: string) => {
+        complaints += chunk;
+      });
+    promtool.stdin.end(text);
+    const code = await new Promise((resolve) => promtool.once('close', resolve));
+    // What Node's own metrics are called is prom-client's affair.
+    expect(complaints.split('\n').filter((line) => line.startsWith('imsync_'))).toEqual([]);
+    expect(complaints === '' ? code : 0).toBe(0);
+  }, 60_000);
 
   test('evaluates every rule without an error', async () => {
     for (let n = 0; n < 20; n++) await stage.push({ userId: `u${n}`, nick: 'n' });

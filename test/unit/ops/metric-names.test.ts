@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { metricsMarkdown } from '../../../scripts/metrics-page.ts';
 import { createIntakeMetrics } from '../../../src/http-intake/request-report.ts';
 import { createNoticeMetrics } from '../../../src/notices/metrics.ts';
 import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';
@@ -20,6 +21,10 @@ describe('names of metrics', () => {
 
   it('are all explained in the documents, and no others are', () => {
     expect([...namedIn('docs/operations.md')].sort()).toEqual([...known].sort());
+  });
+
+  it('are listed in docs/metrics.md as `npm run docs` writes it', () => {
+    expect(read('docs/metrics.md')).toBe(metricsMarkdown());
   });
 
   it('exist when the alerts name them', () => {
