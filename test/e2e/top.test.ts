@@ -165,7 +165,7 @@ test('a look costs Redis as many commands as docs/operations.md says', async () 
   expect((await stage.verb(['top', '--once'])).code).toBe(0);
   await watch.caughtUp();
   watch.close();
-  const own = watch.lines.find(({ source, command }) => source !== 'lua' && /^time$/i.test(command))?.source;
+  const own = watch.lines.find(({ first }) => first === stage.keys.feedRequests)?.source;
   // A script's own commands follow it.
   let source = '';
   const executed = watch.lines.flatMap((line) => {

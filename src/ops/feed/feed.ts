@@ -1,6 +1,5 @@
 import { type CallReport, countsOf, type DeliveryReport } from '../../delivery/delivery-options.ts';
-import type { Answer, FaultName } from '../../im/answers.ts';
-import type { CommandName } from '../../im/commands.ts';
+import type { Answer } from '../../im/answers.ts';
 import { withoutUsers } from '../../im/redact.ts';
 import type { Verdict } from '../../im/verdicts.ts';
 import type { RedisClient } from '../../redis/connect.ts';
@@ -66,17 +65,17 @@ export function startFeed(options: {
   connections.watch.on('message', hear);
   connections.watch.subscribe(keys.feedRequests).catch(onTrouble);
 
-  const called = (call: Called): void => {
-    if (watchers.isEmpty) return;
-    watchers.add(feedCallOf(call, Date.now() - clockAheadMs), call.users, performance.now());
+  const add = (call: Omit<FeedCall, 'kind' | 'at'>, users: readonly string[]): void => {
+    const at = Math.round(Date.now() - clockAheadMs);
+    watchers.add({ kind: 'call', at, ...call }, users, performance.now());
   };
   const report: DeliveryReport = {
     called(call) {
       if (watchers.isEmpty) return;
-      const { request, slotClass, tries, verdict, answer, durationMs } = call;
+      const { request, slotClass, tries } = call;
       const users = request.users.map(({ userId }) => userId);
-      const own = { command: request.command, slotClass, users, tries, verdict, answer, durationMs };
-      called({ ...own, ...countsOf(call) });
+      const what = { command: request.command, class: slotClass, users: users.length, tries };
+      add({ ...what, ...answerFields(call, users), ...countsOf(call) }, users);
     },
     settled(_callId, { outcomes }, settled) {
       if (settled.kind === 'lost' || watchers.isEmpty) return;
@@ -92,7 +91,7 @@ export function startFeed(options: {
     report,
     /** The probe of a hold, which carries no user's event. */
     probed(verdict: Verdict, answer: Answer, durationMs: number): void {
-      called({ ...PROBE, verdict, answer, durationMs });
+      if (!watchers.isEmpty) add({ ...PROBE, ...answerFields({ verdict, answer, durationMs }, []) }, []);
     },
     /** This machine's clock is ahead of Redis's by so much; below 0: behind. */
     clockIsAhead(ms: number): void {
@@ -107,33 +106,21 @@ export function startFeed(options: {
   };
 }
 
-/** A call as the feed tells it: one for users, or the probe of a hold. */
-interface Called extends CallCounts, Pick<CallReport, 'tries' | 'verdict' | 'answer' | 'durationMs'> {
-  readonly command: CommandName;
-  readonly slotClass: string;
-  readonly users: readonly string[];
-}
-
-type CallCounts = ReturnType<typeof countsOf>;
-
 const PROBE = {
-  ...{ command: 'account_check' as const, slotClass: 'probe', users: [], tries: 0 },
+  ...{ command: 'account_check', class: 'probe', users: 0, tries: 0 },
   ...{ imported: 0, deadLettered: 0, later: 0, again: 0 },
 };
 
-function feedCallOf(call: Called, at: number): FeedCall {
-  const { command, slotClass, users, tries, verdict, answer, durationMs } = call;
-  const { imported, deadLettered, later, again } = call;
-  const fault = answer.kind === 'fault' ? answer.fault : undefined;
+function answerFields(
+  { verdict, answer, durationMs }: Pick<CallReport, 'verdict' | 'answer' | 'durationMs'>,
+  users: readonly string[],
+) {
+  const { class: verdictClass, errorCode, errorInfo, httpStatus } = verdict;
+  // API codes have five digits and HTTP statuses three, so that one text tells them apart.
+  const code = errorCode === 0 && httpStatus !== 200 ? httpStatus : errorCode;
   return {
-    ...{ kind: 'call', at: Math.round(at), command, class: slotClass, users: users.length, tries },
-    answer: answerOf(verdict, fault),
-    errorInfo: verdict.class === 'done' ? '' : withoutUsers(verdict.errorInfo, users),
-    ...{ ms: Math.round(durationMs), imported, deadLettered, later, again },
+    answer: answer.kind === 'fault' ? answer.fault : String(code),
+    errorInfo: verdictClass === 'done' ? '' : withoutUsers(errorInfo, users),
+    ms: Math.round(durationMs),
   };
-}
-
-/** API codes have five digits and HTTP statuses three, so that one text tells them apart. */
-function answerOf({ errorCode, httpStatus }: Verdict, fault: FaultName | undefined): string {
-  return fault ?? String(errorCode === 0 && httpStatus !== 200 ? httpStatus : errorCode);
 }
