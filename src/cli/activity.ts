@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { matching } from '../config/formats.ts';
+import { printable } from '../ops/feed/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type Activity, listActivity, operatorName, recordActivity } from '../tasks/activity.ts';
@@ -55,9 +56,4 @@ export function activityCommand(): Command {
 
 function lineOf({ at, what, by, detail }: Activity): string {
   return `${isoTime(at)}  ${what.padEnd(8)}${printable(by)}${detail === '' ? '' : `: ${printable(detail)}`}\n`;
-}
-
-/** Names and reasons are free text. Control characters and turned text do not reach the terminal. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }

@@ -4,10 +4,11 @@ import { createHoldState, type Pause } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
 import { readTotals } from '../ledger/totals.ts';
+import { printable } from '../ops/feed/record.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { operatorName } from '../tasks/activity.ts';
-import { addAsOption, noteAct, printable } from './activity.ts';
+import { addAsOption, noteAct } from './activity.ts';
 import { withRedis } from './context.ts';
 import { answerText, isoTime, printResult } from './format.ts';
 

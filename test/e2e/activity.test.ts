@@ -70,7 +70,9 @@ test('text from elsewhere does not reach the terminal as it is', async () => {
     'detail',
     '\u001b[31mred',
   );
-  expect((await stage.verb(['activity', '--limit', '1'])).stdout).toMatch(/pause {3}a\?b: \?\[31mred$/);
+  expect((await stage.verb(['activity', '--limit', '1'])).stdout).toMatch(
+    /pause {3}a\\u\{202e\}b: \\u\{1b\}\[31mred$/,
+  );
 });
 
 test('an act that cannot be recorded is done, and said to be unrecorded', async () => {
