@@ -81,7 +81,7 @@ function stateText({ hold, pause }: Status): string {
 
 /** An earlier version did not note who. */
 function byText({ by }: Pause): string {
-  return by === undefined ? 'an operator' : printable(by);
+  return by === undefined ? 'an operator' : `an operator, ${printable(by)},`;
 }
 
 function reasonText({ reason }: Pause): string {
