@@ -27,7 +27,9 @@ test('nothing was done yet', async () => {
 test('each act is listed once, with who and how it ended; what changed nothing is not', async () => {
   const fromMs = Date.now() - 60_000;
   await stage.verb(['pause', '--reason', 'a deploy', '--as', 'Ann, ticket 7']);
-  expect((await stage.verb(['status'])).stdout).toContain(`paused by an operator, Ann, ticket 7 (${me}), since `);
+  expect((await stage.verb(['status'])).stdout).toContain(
+    `paused by an operator, Ann, ticket 7 (${me}), since `,
+  );
   await stage.verb(['pause']);
   await stage.verb(['resume']);
   await stage.verb(['resume']);

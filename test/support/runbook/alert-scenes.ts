@@ -102,7 +102,9 @@ export const alertScenes: Readonly<Record<string, Scene>> = {
       await set.stage.push({ userId: 'waits' });
     },
     commands: {
-      'imsync status': { shows: [/^state +paused by an operator, \S+, since \d{4}-\S+: "provider maintenance"$/m] },
+      'imsync status': {
+        shows: [/^state +paused by an operator, \S+, since \d{4}-\S+: "provider maintenance"$/m],
+      },
       'imsync resume': { shows: [/^resumed$/m], after: (set) => drained(set.stage) },
     },
     async mend(set) {
