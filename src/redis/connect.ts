@@ -199,20 +199,24 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
  * Redis refuses the database, since waiting would not change that.
  */
 export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
-  const untilMs = performance.now() + timeoutMs;
+  if (client.status === 'ready') return;
   let reason = 'no answer';
-  const note = (error: Error): void => {
-    reason = reasonOf(error);
-  };
-  client.on('error', note);
-  while (client.status !== 'ready' && performance.now() < untilMs && !isDatabaseRefused(reason))
-    await sleep(LOOK_MS);
-  client.off('error', note);
-  if (client.status !== 'ready') throw new Error(reason);
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      client.off('error', note).off('ready', end);
+      resolve();
+    };
+    // A refusal counts at once: the next attempt would leave commands of this one behind, with their timers.
+    const note = (error: Error): void => {
+      reason = reasonOf(error);
+      if (isDatabaseRefused(reason)) end();
+    };
+    const timer = setTimeout(end, timeoutMs);
+    client.on('error', note).on('ready', end);
+  });
+  if ((client.status as string) !== 'ready') throw new Error(reason);
 }
-
-/** How often a connection that is being made is looked at. */
-const LOOK_MS = 2;
 
 /** Closes the connection. It waits at most 1 s, and not at all if Redis is away. Never rejects. */
 export async function closeRedis(client: RedisClient): Promise<void> {
