@@ -67,6 +67,8 @@ export interface Gap {
 
 /** A log that could not be written is tried again this often. */
 const RETRY_MS = 50;
+/** PIPE_BUF. A reader that is woken for each line would be slow. */
+const WHOLE_BYTES = 4_096;
 /** At the exit a slow reader is looked for this often. */
 const LOOK_MS = 5;
 
@@ -127,22 +129,32 @@ export class LogOutput {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_MS);
   }
 
-  /** Writes what waits, line by line. True when nothing is left. */
+  /** Writes what waits. True when nothing is left. */
   #drain(): boolean {
-    for (let line = this.#waiting[0]; line !== undefined; line = this.#waiting[0]) {
-      const written = this.#tryToWrite(line);
+    while (this.#waiting.length > 0) {
+      const bytes = Buffer.concat(this.#waiting.splice(0, this.#nextLines()));
+      const written = this.#tryToWrite(bytes);
       this.#waitingBytes -= written;
-      if (written < line.length) {
-        this.#waiting[0] = line.subarray(written);
+      if (written < bytes.length) {
+        this.#waiting.unshift(bytes.subarray(written));
         return false;
       }
-      this.#waiting.shift();
     }
     if (this.#gap === undefined) return true;
     const over = { ...this.#gap, error: this.#error };
     this.#gap = undefined;
     this.#options.onGapOver(over);
     return this.#waiting.length === 0;
+  }
+
+  /** How many lines go into the next write: as many as a pipe takes whole or not at all, but one at least. */
+  #nextLines(): number {
+    let bytes = 0;
+    const tooMany = this.#waiting.findIndex((line) => {
+      bytes += line.length;
+      return bytes > WHOLE_BYTES;
+    });
+    return tooMany < 0 ? this.#waiting.length : Math.max(1, tooMany);
   }
 
   #tryToWrite(bytes: Uint8Array): number {

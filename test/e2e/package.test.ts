@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
@@ -152,8 +152,8 @@ async function projectOf(type: string): Promise<string> {
   await run('tar', ['-xzf', tarball, '-C', home, '--strip-components=1']);
   await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type }));
   const { dependencies } = JSON.parse(await readFile(join(home, 'package.json'), 'utf8'));
-  await mkdir(join(modules, '@types'));
   for (const name of [...Object.keys(dependencies), '@types/node']) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(join(root, 'node_modules', name), join(modules, name));
   }
   return project;
