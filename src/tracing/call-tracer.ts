@@ -89,15 +89,7 @@ export class CallTracer {
     this.#tracer.startSpan('slot', { startTime: askedAtMs }, within).end(answeredAtMs - durationMs);
     this.#request(call, within);
     if (call.errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
-    try {
-      return await context.with(within, follow, undefined, sampledTraceparent(span));
-    } catch (error) {
-      span.setStatus({ code: SpanStatusCode.ERROR });
-      span.setAttribute('error.type', (error as Error).name);
-      throw error;
-    } finally {
-      span.end();
-    }
+    return endingWith(span, () => context.with(within, follow, undefined, sampledTraceparent(span)));
   }
 
   /** What became of the users: attributes of the span of the call that runs. */
@@ -113,16 +105,7 @@ export class CallTracer {
   /** A settlement, as a child of the call that runs. Outside a call it is no span. */
   async settle<T>(store: () => Promise<T>): Promise<T> {
     if (trace.getActiveSpan() === undefined) return store();
-    const span = this.#tracer.startSpan('settle');
-    try {
-      return await store();
-    } catch (error) {
-      span.setStatus({ code: SpanStatusCode.ERROR });
-      span.setAttribute('error.type', (error as Error).name);
-      throw error;
-    } finally {
-      span.end();
-    }
+    return endingWith(this.#tracer.startSpan('settle'), store);
   }
 
   #request(call: AnsweredCall, within: Context): void {
@@ -158,6 +141,19 @@ export class CallTracer {
       ...(errorType !== undefined && { 'error.type': errorType }),
       ...(this.#options.showUsers && { 'imsync.user_ids': [...users] }),
     };
+  }
+}
+
+/** Ends the span with the work. If the work rejects, the span says so, and so does this. */
+async function endingWith<T>(span: Span, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR });
+    span.setAttribute('error.type', (error as Error).name);
+    throw error;
+  } finally {
+    span.end();
   }
 }
 
