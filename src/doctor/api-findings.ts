@@ -9,7 +9,7 @@ import { waitUntil } from '../lifecycle/wait.ts';
 import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import { openSlots } from '../pace/open-limiter.ts';
 import { withoutRecord } from '../pace/slot.ts';
-import { type RedisClient, whenReady } from '../redis/connect.ts';
+import type { RedisClient } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { clockFinding, duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
@@ -17,7 +17,6 @@ import { clockFinding, duration, type Finding, notChecked, ok, skipped, wrong } 
 type ApiProbe = Awaited<ReturnType<typeof probeApi>>;
 
 const CONNECT_MS = 5_000;
-const REDIS_REACH_MS = 1_000;
 const SLOT_TIMEOUT_MS = 3_000;
 /** Long enough for one call. */
 const SIGNATURE_SECONDS = 600;
@@ -60,7 +59,6 @@ export async function probeApi(config: Config, readFile: ReadFile, redis: RedisC
  */
 async function slotHasCome(config: Config, redis: RedisClient): Promise<void> {
   const giveUpAtMs = performance.now() + SLOT_TIMEOUT_MS;
-  await whenReady(redis, REDIS_REACH_MS);
   const slots = openSlots(config, redis, keysOf(config.app.sdkAppId), 'account_check');
   while (performance.now() < giveUpAtMs) {
     const answer = await slots.ask([withoutRecord('live')]);

@@ -102,6 +102,8 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
     const found = redisFindings(facts, address, database, config.redis.allowVolatile);
     return [...found, ...(await examineFleet(redis, keys))];
   } catch (error) {
+    // A handshake that fails again and again would leave commands behind, with their timers.
+    await closeRedis(redis);
     return [...redisAway(address, (error as Error).message), ...notChecked('fleet', 'Redis cannot be used')];
   }
 }
@@ -119,7 +121,7 @@ async function examineApi(
     ];
   const nowMs = Date.now();
   return [
-    ...apiFindings(config, await probeApi(config, readFile, redis)),
+    ...apiFindings(config, await probeApi(config, readFile, redis?.status === 'ready' ? redis : undefined)),
     userSigFinding(readSecrets(config, readFile).userSig, config.app, nowMs),
   ];
 }

@@ -218,8 +218,9 @@ export async function whenReady(client: RedisClient, timeoutMs: number): Promise
   if ((client.status as string) !== 'ready') throw new Error(reason);
 }
 
-/** Closes the connection. It waits at most 1 s, and not at all if Redis is away. Never rejects. */
+/** Closes the connection. It waits at most 1 s, and not at all if Redis is away or it is closed. Never rejects. */
 export async function closeRedis(client: RedisClient): Promise<void> {
+  if (client.status === 'end') return;
   if (client.status === 'ready') {
     // A connection that breaks during QUIT is closed as well.
     await Promise.race([client.quit().catch(() => undefined), sleep(1_000, undefined, { ref: false })]);

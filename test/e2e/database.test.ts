@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -84,6 +85,21 @@ test('a user without the right to SELECT', async () => {
   await elsewhere.call('ACL', 'SETUSER', 'imsync', '-select');
   await everybodyRefuses(address('imsync', DATABASE), 3, noRight);
   await elsewhere.call('ACL', 'SETUSER', 'imsync', '+select');
+}, 60_000);
+
+test('a Redis that refuses before it answers the rest leaves nothing open', async () => {
+  const refusing = createServer((socket) => {
+    // The first command of a connection is SELECT. CLIENT SETNAME and the others never get an answer.
+    socket.once('data', () => socket.write('-ERR DB index is out of range\r\n'));
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
+  const { port } = refusing.address() as AddressInfo;
+  for (const verb of ['doctor', 'status', 'worker']) {
+    const end = await stage.verb([verb], { IMSYNC_REDIS_URL: `redis://127.0.0.1:${port}/16` });
+    expect([verb, end.code, end.stdout + end.stderr]).toEqual([verb, 2, expect.stringMatching(outOfRange)]);
+  }
+  refusing.close();
 }, 60_000);
 
 test('the CommonJS build of the producer refuses, too', () => {

@@ -20,23 +20,31 @@ describe('the pace of the fleet', () => {
 
   test('settles near a server that grants 40 % of the documented quota, and follows when it grants more', async () => {
     const quota = 40;
+    const USERS = 100_000;
     const { simulator, addUsers, drained } = await start({
       workers: 2,
       simulator: { latencyMs: [20, 60], quotas: { multiaccount_import: quota } },
     });
-    await addUsers(60_000);
-    // The first refusals find the limit; what counts is the share once it was found.
-    await eventually('the limit was found', () => (imports(fleet as Fleet)?.calls ?? 0) >= 200, 60_000);
-    const found = { ...imports(fleet as Fleet) };
-    await eventually('350 more calls', () => (imports(fleet as Fleet)?.calls ?? 0) >= 550, 60_000);
-    const settled = { ...imports(fleet as Fleet) };
-    const refused = (settled.refused ?? 0) - (found.refused ?? 0);
-    const calls = (settled.calls ?? 0) - (found.calls ?? 0);
-    expect(refused / calls).toBeLessThan(0.1);
+    await addUsers(USERS);
+    // The first refusals find the limit; a machine that stalls bunches calls, and more are refused for a while.
+    let mark = { calls: 0, refused: 0 };
+    await eventually(
+      'of 200 calls in a row, fewer than one in ten is refused',
+      () => {
+        const { calls, refused } = { ...mark, ...imports(fleet as Fleet) };
+        if (calls < mark.calls + 200) return false;
+        const share = (refused - mark.refused) / (calls - mark.calls);
+        mark = { calls, refused };
+        return share < 0.1;
+      },
+      60_000,
+    );
+    // The limit was met while there was work.
+    expect(simulator.accounts.size).toBeLessThan(USERS);
 
     simulator.setQuotas({ multiaccount_import: 100 });
     const books = await drained(90_000);
-    expect(books.imported).toBe(60_000);
+    expect(books.imported).toBe(USERS);
     expect(books.deadLettered).toBe(0);
   }, 180_000);
 

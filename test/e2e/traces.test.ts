@@ -129,8 +129,9 @@ test('a call is a span with a link for each event, and with children for slot, r
 test('a retry links the attempt before, in the same run and in the next one', async () => {
   // Three answers of 70500: the first in the run that was cut, the next ones in jobs.
   stage.simulator.setFaults({ rules: [{ match: { times: 3 }, action: { errorCode: 70500 } }] });
-  await stage.worker(traced);
+  // Both wait before there is a worker, so that they are cut into one call.
   await push(2);
+  await stage.worker(traced);
   await imported(2);
   const inTime = calls().sort((a, b) => a.startMs - b.startMs);
   expect(inTime.length).toBeGreaterThan(3);
