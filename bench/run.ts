@@ -13,6 +13,7 @@ import { quotaDisturbed, quotaJitter } from './rows/quota-disturbed.ts';
 import { quotaPeers } from './rows/quota-peers.ts';
 import { roundTrips } from './rows/round-trips.ts';
 import { startUp } from './rows/start-up.ts';
+import { traces } from './rows/traces.ts';
 import type { Bench, BenchContext, Measured } from './stage/bench.ts';
 
 /** In the order of the table of targets. */
@@ -30,6 +31,7 @@ export const benches: readonly Bench[] = [
   startUp,
   idle,
   intake,
+  traces,
 ];
 
 /** One after the other: two at a time would measure each other. A broken one does not end the rest. */

@@ -228,8 +228,8 @@ function addRatios(figures: Figures, us: Cost, peer: Cost): void {
   const add = (what: string, value: number, target: { atLeast?: number; atMost?: number }): void =>
     figures.add({ what, unit: '× the peer', target }, value);
   add('events settled, ratio', us.eventsPerSecond / peer.eventsPerSecond, { atLeast: 3 });
-  add('worker CPU an event, ratio', us.workerMicros / peer.workerMicros, { atMost: 0.25 });
-  add('Redis CPU an event, ratio', us.redisMicros / peer.redisMicros, { atMost: 0.25 });
+  add('worker CPU an event, ratio', us.workerMicros / peer.workerMicros, { atMost: 0.33 });
+  add('Redis CPU an event, ratio', us.redisMicros / peer.redisMicros, { atMost: 0.33 });
   add('Redis commands an event, ratio', us.redisCommands / peer.redisCommands, { atMost: 0.25 });
 }
 

@@ -7,6 +7,8 @@ export interface Crowd {
   readonly prefix: string;
   readonly count: number;
   readonly version?: number;
+  /** Each event carries a traceparent that is sampled. */
+  readonly traced?: boolean;
 }
 
 export interface CrowdUser {
@@ -34,15 +36,19 @@ export function valueBytes(crowd: Crowd): number {
 /** The same entries as XADD from any client makes, written by the server itself: a million takes seconds. */
 const FILL = `
 for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do
-  redis.call('XADD', KEYS[1], '*', 'userId', ARGV[1] .. i, 'nick', 'Nick ' .. i .. ' v' .. ARGV[4],
-    'faceUrl', 'https://example.com/' .. i .. '.png')
+  local fields = { 'userId', ARGV[1] .. i, 'nick', 'Nick ' .. i .. ' v' .. ARGV[4],
+    'faceUrl', 'https://example.com/' .. i .. '.png' }
+  if ARGV[5] == '1' then
+    fields[7], fields[8] = 'traceparent', string.format('00-%032x-%016x-01', i + 1, i + 1)
+  end
+  redis.call('XADD', KEYS[1], '*', unpack(fields))
 end`;
 const FILL_AT_ONCE = 5_000;
 
 export async function fill(redis: RedisClient, stream: string, crowd: Crowd): Promise<void> {
   for (let from = 0; from < crowd.count; from += FILL_AT_ONCE) {
     const to = Math.min(crowd.count, from + FILL_AT_ONCE) - 1;
-    await redis.eval(FILL, 1, stream, crowd.prefix, from, to, crowd.version ?? 1);
+    await redis.eval(FILL, 1, stream, crowd.prefix, from, to, crowd.version ?? 1, crowd.traced ? 1 : 0);
   }
 }
 

@@ -1,12 +1,13 @@
 import { RECORD_FORMAT } from '../ledger/record.ts';
 import { unaccountedEvents } from '../ledger/totals.ts';
+import { type Loop, startEvery } from '../lifecycle/loop.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
 import type { CallQueues } from './bullmq/queues.ts';
 
 /** A record that has not moved for this long is checked. */
 export const SWEEP_AFTER_MS = 5_000;
-export const SWEEP_EVERY_MS = 5_000;
+const SWEEP_EVERY_MS = 5_000;
 const PAGE = 1_000;
 /** Calls checked at a time: a dead process may have left 200 local calls, and Redis may be far away. */
 const AT_A_TIME = 20;
@@ -14,6 +15,8 @@ const AT_A_TIME = 20;
 const SLACK_MS = 60_000;
 
 export interface Swept {
+  /** Redis's clock at this sweep, ms since 1970. */
+  readonly atMs: number;
   /** Calls without a job that would ever run them. The job was added again. */
   readonly putBack: number;
   /** Due calls whose job was still delayed, by a machine with a wrong clock. The job was made due. */
@@ -28,12 +31,19 @@ export interface Swept {
  * Makes sure that every open record has a job that will run it. Its process may have died between the cut and
  * the job; or the job failed, Redis lost it, or a wrong clock delayed it. Then proves by the totals that no
  * record is missing from the list of open ones. Harmless at any time and in any number of processes.
- * `longestRetryMs`: the longest delay of a call.
+ * `longestRetryMs`: the longest delay of a call. `before`: what this process's last sweep found.
  */
-export async function sweep(app: AppRedis, queues: CallQueues, longestRetryMs: number): Promise<Swept> {
+export async function sweep(
+  app: AppRedis,
+  queues: CallQueues,
+  longestRetryMs: number,
+  before?: Swept,
+): Promise<Swept> {
   const { redis, keys } = app;
-  await queues.repairStalledCheckTtl();
   const nowMs = await ownerTimeMs(redis, keys);
+  // Once a process, and when Redis's clock was set back: an idle worker has few commands to spend.
+  const wasSetBack = nowMs < (before?.atMs ?? Number.POSITIVE_INFINITY);
+  if (wasSetBack) await queues.repairStalledCheckTtl();
   const found = { putBack: 0, overdue: 0, foreign: 0 };
   const checkAll = async (callIds: readonly string[]): Promise<void> => {
     for (let from = 0; from < callIds.length; from += AT_A_TIME) {
@@ -52,8 +62,24 @@ export async function sweep(app: AppRedis, queues: CallQueues, longestRetryMs: n
     await checkAll(callIds);
     size = callIds.length;
   }
-  await forgetClosed(app);
-  return { ...found, unaccounted: await unaccountedEvents(redis, keys) };
+  if (before === undefined) await forgetClosed(app);
+  return { ...found, atMs: nowMs, unaccounted: await unaccountedEvents(redis, keys) };
+}
+
+/** Sweeps every 5 s and tells what each sweep found. */
+export function startSweeping(
+  app: AppRedis,
+  queues: CallQueues,
+  longestRetryMs: number,
+  tell: (swept: Swept) => void,
+  onTrouble: (error: Error) => void,
+): Loop {
+  let before: Swept | undefined;
+  const turn = async (): Promise<void> => {
+    before = await sweep(app, queues, longestRetryMs, before);
+    tell(before);
+  };
+  return startEvery(SWEEP_EVERY_MS, turn, onTrouble);
 }
 
 /** Removes closed calls that a version without the list of open calls by age has left in it. */

@@ -38,10 +38,13 @@ export class RunTraces {
       slotClass,
       tries: this.#record.tries,
       users,
-      events: request.users.flatMap(({ events }) =>
-        events.map(({ eventId, event }) => ({ eventId, traceparent: event.traceparent })),
-      ),
-      before: this.#before(users),
+      eventCount: request.users.reduce((sum, { events }) => sum + events.length, 0),
+      linked: () => ({
+        events: request.users.flatMap(({ events }) =>
+          events.map(({ eventId, event }) => ({ eventId, traceparent: event.traceparent })),
+        ),
+        before: this.#before(users),
+      }),
       askedAtMs,
       answeredAtMs: performance.now(),
       durationMs,

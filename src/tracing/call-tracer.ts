@@ -31,9 +31,12 @@ export interface AnsweredCall {
   /** Earlier failures of the record. */
   readonly tries: number;
   readonly users: readonly string[];
-  readonly events: readonly { readonly eventId: string; readonly traceparent?: string | undefined }[];
-  /** The spans of calls that were made for these users before, each once. */
-  readonly before: ReadonlySet<string>;
+  readonly eventCount: number;
+  /** Events, and the spans of calls that were made for these users before, each once. Asked for if the call is sampled. */
+  readonly linked: () => {
+    readonly events: readonly { readonly eventId: string; readonly traceparent?: string | undefined }[];
+    readonly before: ReadonlySet<string>;
+  };
   /** When the slot was asked for, and when the answer came; `performance.now()`, ms. */
   readonly askedAtMs: number;
   readonly answeredAtMs: number;
@@ -79,15 +82,17 @@ export class CallTracer {
       {
         kind: SpanKind.CONSUMER,
         startTime: call.askedAtMs,
-        links: linksOf(call),
         attributes: this.#attributesOf(call),
       },
       ROOT_CONTEXT,
     );
     const within = trace.setSpan(ROOT_CONTEXT, span);
-    const { askedAtMs, answeredAtMs, durationMs } = call;
-    this.#tracer.startSpan('slot', { startTime: askedAtMs }, within).end(answeredAtMs - durationMs);
-    this.#request(call, within);
+    if (span.isRecording()) {
+      span.addLinks(linksOf(call));
+      const { askedAtMs, answeredAtMs, durationMs } = call;
+      this.#tracer.startSpan('slot', { startTime: askedAtMs }, within).end(answeredAtMs - durationMs);
+      this.#request(call, within);
+    }
     if (call.errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
     return endingWith(span, () => context.with(within, follow, undefined, sampledTraceparent(span)));
   }
@@ -126,13 +131,21 @@ export class CallTracer {
     span.end(answeredAtMs);
   }
 
-  #attributesOf({ callId, command, slotClass, tries, users, events, errorType }: AnsweredCall): Attributes {
+  #attributesOf({
+    callId,
+    command,
+    slotClass,
+    tries,
+    users,
+    eventCount,
+    errorType,
+  }: AnsweredCall): Attributes {
     return {
       'messaging.system': 'redis',
       'messaging.destination.name': this.#options.stream,
       'messaging.operation.name': 'process',
       'messaging.operation.type': 'process',
-      'messaging.batch.message_count': events.length,
+      'messaging.batch.message_count': eventCount,
       'imsync.call.id': callId,
       'imsync.call.command': command,
       'imsync.call.users': users.length,
@@ -157,7 +170,8 @@ async function endingWith<T>(span: Span, work: () => Promise<T>): Promise<T> {
   }
 }
 
-function linksOf({ events, before }: AnsweredCall): Link[] {
+function linksOf({ linked }: AnsweredCall): Link[] {
+  const { events, before } = linked();
   const links: Link[] = [];
   // The SDK keeps 128 links by default, the first ones.
   for (const traceparent of before) {

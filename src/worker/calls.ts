@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CallWorker } from '../calls/bullmq/call-worker.ts';
 import { CallQueues } from '../calls/bullmq/queues.ts';
 import { LocalCalls } from '../calls/local-calls.ts';
-import { SWEEP_EVERY_MS, sweep } from '../calls/sweep.ts';
+import { type Swept, startSweeping } from '../calls/sweep.ts';
 import type { Config } from '../config/config.ts';
 import { Admission } from '../delivery/admission.ts';
 import { deliver, deliverLocal } from '../delivery/deliver.ts';
@@ -16,7 +16,6 @@ import { Coalescer } from '../intake/coalescer.ts';
 import type { CutCall, CutLimits } from '../intake/cut.ts';
 import { keepCallsAlive } from '../ledger/claim.ts';
 import { waitingUsers } from '../ledger/open-calls.ts';
-import { startEvery } from '../lifecycle/loop.ts';
 import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
@@ -93,7 +92,7 @@ export function startCalls(parts: Parts) {
         onTrouble: trouble('the call worker'),
       }),
   );
-  const sweeper = startSweeping(parts, queues);
+  const sweeper = startSweeper(parts, queues);
   return {
     loops: [
       { name: 'coalescer', deadline: coalescer },
@@ -202,12 +201,12 @@ function startProber({ pacing, api, connections, keys, metrics, feed, random, lo
   return prober;
 }
 
-function startSweeping({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
+function startSweeper({ config, connections, keys, metrics, log }: Parts, queues: CallQueues) {
   const logSweep = createSweepLog(log);
-  const sweepOnce = async (): Promise<void> => {
-    const swept = await sweep({ redis: connections.commands, keys }, queues, config.retry.maxMs);
+  const tell = (swept: Swept): void => {
     metrics.swept(swept);
     logSweep(swept);
   };
-  return startEvery(SWEEP_EVERY_MS, sweepOnce, connections.log.trouble('the sweep'));
+  const app = { redis: connections.commands, keys };
+  return startSweeping(app, queues, config.retry.maxMs, tell, connections.log.trouble('the sweep'));
 }

@@ -144,6 +144,14 @@ test('a call that moved then, and lost its job, is put back; a dead lock and the
     expect((await sweep({ redis, keys }, queues, 60_000)).putBack).toBe(0);
     expect(await redis.pttl(`${bull}:stalled-check`)).toBeLessThan(10_000);
     expect(await redis.pttl(`${bull}:${callId}:lock`)).toBeLessThan(10_000);
+
+    // A process that has swept before looks at the key when the clock has gone back, and only then.
+    const before = await sweep({ redis, keys }, queues, 60_000);
+    await redis.set(`${bull}:stalled-check`, '1', 'PX', HOUR_MS);
+    await sweep({ redis, keys }, queues, 60_000, before);
+    expect(await redis.pttl(`${bull}:stalled-check`)).toBeGreaterThan(HOUR_MS / 2);
+    await sweep({ redis, keys }, queues, 60_000, { ...before, atMs: before.atMs + HOUR_MS });
+    expect(await redis.pttl(`${bull}:stalled-check`)).toBeLessThan(10_000);
   } finally {
     await queues.close();
   }

@@ -41,7 +41,11 @@ async function age(callId: string): Promise<void> {
   await stage.redis.zadd(stage.keys.open, Date.now() - 60_000, callId);
 }
 
-const swept = () => sweep(stage, queues, 60_000);
+const swept = async () => {
+  const { atMs, ...found } = await sweep(stage, queues, 60_000);
+  expect(atMs).toBeGreaterThan(0);
+  return found;
+};
 const quiet = { putBack: 0, overdue: 0, foreign: 0, unaccounted: 0 };
 
 test('a job that will run is left alone', async () => {
