@@ -35,6 +35,7 @@ export function fleetFindings(
     holdFinding(totals.nowMs, state),
     pauseFinding(state),
     suspectsFinding(totals),
+    oddFinding(workers),
   ];
 }
 
@@ -93,6 +94,20 @@ function suspectsFinding({ suspectedCalls }: Totals): Finding {
     'suspects',
     `${suspectedCalls} calls fail while others succeed. Their users are retried alone and delay no other user. ` +
       'See who and why: imsync status',
+  );
+}
+
+/** Odd events are imported, so only the workers have seen them. */
+function oddFinding(workers: readonly WorkerPresence[]): Finding {
+  const counts = new Map<string, number>();
+  for (const { odd = {} } of workers)
+    for (const [kind, count] of Object.entries(odd)) counts.set(kind, (counts.get(kind) ?? 0) + count);
+  if (counts.size === 0) return ok('odd', 'No event looked odd since these workers started');
+  const shown = [...counts].map(([kind, count]) => `${kind} ${count}`).join(', ');
+  return hint(
+    'odd',
+    `Events that look as if a program had left a value behind were imported all the same: ${shown}. ` +
+      'The log names them at level debug; docs/produce.md says what the kinds mean',
   );
 }
 
