@@ -4,6 +4,7 @@ import { readTotals, type Totals } from '../ledger/totals.ts';
 import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import { readPresence, type WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
+import { streamFaultOf } from '../producer/stream-fault.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
@@ -15,11 +16,13 @@ export async function examineFleet(redis: RedisClient, keys: Keys): Promise<Find
     const state = readFleetState(await redis.hgetall(keys.hold));
     return fleetFindings(totals, state, await readPresence(redis, keys, totals.nowMs));
   } catch (error) {
+    const { message } = error as Error;
     return [
       wrong(
         'workers',
-        `The workers' data in Redis cannot be read: ${(error as Error).message}`,
-        `Allow the Redis user to run scripts and to use keys such as ${keys.stream} (docs/security.md).`,
+        `The workers' data in Redis cannot be read: ${message}`,
+        streamFaultOf(message, keys.stream)?.todo ??
+          `Allow the Redis user to run scripts and to use keys such as ${keys.stream} (docs/security.md).`,
       ),
     ];
   }

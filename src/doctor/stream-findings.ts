@@ -1,10 +1,5 @@
-import {
-  findStrayStreams,
-  type StrayStream,
-  type StreamFault,
-  shownName,
-  streamFault,
-} from '../producer/stream-check.ts';
+import { findStrayStreams, type StrayStream, shownName, streamFault } from '../producer/stream-check.ts';
+import type { StreamFault } from '../producer/stream-fault.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { type Finding, ok, skipped, wrong } from './finding.ts';
 
@@ -56,7 +51,7 @@ export function strayFinding({
   const name = 'stream.name';
   if (streams.length > 0) {
     const shown = streams.slice(0, SHOWN).map(({ name: key, events }) => {
-      const count = events === undefined ? '' : ` (${events} events)`;
+      const count = events === undefined ? '' : ` (${events} ${events === 1 ? 'event' : 'events'})`;
       return shownName(key) + count;
     });
     const more = streams.length > SHOWN ? ` and ${streams.length - SHOWN} more` : '';

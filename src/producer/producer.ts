@@ -6,7 +6,7 @@ import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
-import { streamFaultOf } from './stream-check.ts';
+import { streamFaultOf } from './stream-fault.ts';
 
 /**
  * The user is not valid, so nothing was sent. `problems` has one entry for each thing to change.

@@ -2,6 +2,7 @@ import { eventIdMs } from '../event/event.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { ownerScan, ownerTimeMs } from '../redis/owner.ts';
 import { fieldsOf } from '../redis/script.ts';
+import { type StreamFault, streamFaultOf } from './stream-fault.ts';
 
 /** Whether events can reach the workers: the stream takes them, and nobody writes them beside it. */
 
@@ -50,27 +51,6 @@ export async function findStrayStreams({
 export function shownName(name: string): string {
   const shown = JSON.stringify(name);
   return shown.length > 120 ? `${shown.slice(0, 120)}…` : shown;
-}
-
-/** What is wrong and what to do, in two parts. */
-export interface StreamFault {
-  readonly text: string;
-  readonly todo: string;
-}
-
-/** What Redis's refusal of an event says about the stream; undefined when it says nothing about it. Pure. */
-export function streamFaultOf(reason: string, stream: string): StreamFault | undefined {
-  if (/WRONGTYPE/.test(reason))
-    return {
-      text: `The key ${stream} is no stream, so that Redis takes no events there`,
-      todo: `Find out who writes it (redis-cli TYPE), and have that program use another name. Then: redis-cli RENAME '${stream}' old-key`,
-    };
-  if (/exhausted|equal or smaller than the target/.test(reason))
-    return {
-      text: `The stream ${stream} has used up its last ID: Redis takes no more events there`,
-      todo: `A producer gave an ID of its own, in the place of *. Correct it and let the workers empty the stream. Then: redis-cli DEL '${stream}'`,
-    };
-  return undefined;
 }
 
 /** What is wrong with the stream. Rejects with Redis's error, for instance when its ACL forbids XINFO. */

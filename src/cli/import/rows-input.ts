@@ -192,8 +192,8 @@ export function summaryText(
 ): string {
   const table = odd.map(({ what, rows, lines: first }) => {
     const more = rows > first.length ? ', …' : '';
-    const where = first.length === 0 ? '' : `: line ${first.join(', ')}${more}`;
-    return `  ${grouped(rows)} ${what}${where}`;
+    const where = first.length === 0 ? '' : ` (line ${first.join(', ')}${more})`;
+    return `  ${grouped(rows)}: ${what}${where}`;
   });
   const head = table.length === 0 ? [] : ['Looked odd, and was taken all the same:'];
   return `${[...warnings.map((warning) => `Warning: ${warning}`), ...lines, ...head, ...table].join('\n')}\n`;
