@@ -9,7 +9,7 @@ const FORBIDDEN = /NOPERM|no permissions|can't run this command/i;
 
 /** Whether the stream takes events, and whether somebody writes them where no worker reads. */
 export async function examineStream(app: AppRedis): Promise<Finding[]> {
-  const { stream } = app.keys;
+  const stream = app.keys.stream;
   return [
     await examined('stream', `The stream ${stream} was`, '+xinfo|stream', async () =>
       streamFinding(await streamFault(app), stream),

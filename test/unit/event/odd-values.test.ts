@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { EventRules } from '../../../src/event/event.ts';
 import { parseEntry } from '../../../src/event/fields.ts';
-import { isAllowed, ODD_ID_KINDS, oddId, oddNick } from '../../../src/event/odd-values.ts';
+import { isAllowed, JUNK_WORDS, ODD_ID_KINDS, oddId, oddNick } from '../../../src/event/odd-values.ts';
 import { type UserFacts, validateUser } from '../../../src/event/validate.ts';
 
 const rules: EventRules = { adminId: 'administrator' };
@@ -142,4 +143,12 @@ it('has an answer for every text', () => {
       if (kind !== undefined) expect(ODD_ID_KINDS).toContain(kind);
     }),
   );
+});
+
+it.each(['docs/produce.md', 'docs/zh-CN/produce.md'])('%s lists the words and the kinds', (page) => {
+  const text = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8');
+  // Errors of cells stand there by the first of them.
+  for (const word of JUNK_WORDS.filter((one) => !/^#.*[!?]$/.test(one)))
+    expect(text).toContain(`\`${word}\``);
+  for (const kind of ODD_ID_KINDS) expect(text).toMatch(new RegExp(`\`(id-)?${kind}\``));
 });
