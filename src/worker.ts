@@ -4,6 +4,7 @@ import type { Config, ReadFile } from './config/config.ts';
 import { type Api, type Hosts, openApi } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
+import { logStreamTrouble } from './logging/stream-log.ts';
 import { startFeed } from './ops/feed/feed.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
@@ -77,7 +78,7 @@ export async function startWorker(options: {
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const own = { id, version, intakeUrl: intake?.url };
-  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, feed, log }, own);
+  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, metrics, feed, log }, own);
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);
@@ -93,6 +94,7 @@ export async function startWorker(options: {
     },
     'worker started',
   );
+  void logStreamTrouble({ redis: connections.ops, keys }, log);
 
   const stop = async (): Promise<void> => {
     ops.stopping();

@@ -31,6 +31,7 @@ export function pushCommand(): Command {
           adminId: config.app.adminId,
           redis: redisSettings(config, readTextFile),
           api: config.api.form,
+          allowOddIds: config.allowOddIds,
         });
         try {
           process.stdout.write(`${await producer.add(user)}\n`);

@@ -23,6 +23,8 @@ export interface Format<T> {
   /** The allowed words, if the format is a choice. */
   readonly words?: readonly string[];
   readonly hidden?: Hidden;
+  /** Why a refused text is none, as a clause; undefined when nothing special is wrong. It never quotes it. */
+  readonly faultOf?: (text: string) => string | undefined;
   /** Reads an environment variable, which is never empty. */
   readonly fromText: (text: string) => T | undefined;
   /** Reads a value of a JSON file. */
@@ -86,6 +88,21 @@ function text(allowed: string, read: (given: string) => string | undefined, hidd
 
 export function matching(allowed: string, pattern: RegExp, hidden?: Hidden): Format<string> {
   return text(allowed, (given) => (pattern.test(given) ? given : undefined), hidden);
+}
+
+/** Refuses also what `faultOf` knows to be something else. */
+export function notMistaken(
+  inner: Format<string>,
+  faultOf: (text: string) => string | undefined,
+): Format<string> {
+  const read = (text: string): string | undefined =>
+    faultOf(text) === undefined ? inner.fromText(text) : undefined;
+  return {
+    ...inner,
+    faultOf,
+    fromText: read,
+    fromJson: (value) => (typeof value === 'string' ? read(value) : undefined),
+  };
 }
 
 /** Adds to `format` the value `absent`, which means "not given". Only a file can say it. */
@@ -160,6 +177,19 @@ export function secretList(what: string): Format<readonly string[]> {
 }
 
 const token = matching('a token', /^[!-+\--~]+$/);
+
+/** Texts without blanks at their ends, separated by commas; a file has a list. `what` names them. */
+export function textList(what: string): Format<readonly string[]> {
+  return format(
+    `${what}, separated by commas (in a file: a list of them)`,
+    (value) => (Array.isArray(value) ? every(value, oneText) : undefined),
+    { parse: (given) => given.split(',').map((one) => one.trim()) },
+  );
+}
+
+function oneText(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+}
 
 /** An object whose keys match `key` and whose values are words of a choice. `what` names it. */
 export function wordByKey<const T extends string>(

@@ -164,7 +164,9 @@ function readVariables(env: Sources['env'], problems: string[]): Record<string, 
 }
 
 function refusal({ reader }: Setting<unknown>, subject: string, given: unknown): string {
-  const { hidden, allowed, words = [] } = reader;
+  const { hidden, allowed, words = [], faultOf } = reader;
+  const fault = typeof given === 'string' ? faultOf?.(given.trim()) : undefined;
+  if (fault !== undefined) return `${subject} is not accepted (not shown): ${fault}.`;
   const isSecret = hidden === 'value' || hidden === 'path';
   const what = isSecret ? 'has a value that is not accepted (not shown)' : `is ${quoted(hidden, given)}`;
   const guess = typeof given === 'string' ? suggestion(given, words) : '';

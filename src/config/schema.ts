@@ -1,3 +1,4 @@
+import { secretKeyFault, userSigFault } from './credential-shape.ts';
 import {
   bool,
   type Format,
@@ -6,11 +7,13 @@ import {
   hostPortList,
   httpUrl,
   matching,
+  notMistaken,
   oneOf,
   orAbsent,
   redisUrl,
   secretList,
   share,
+  textList,
   wholeNumber,
   wordByKey,
 } from './formats.ts';
@@ -42,7 +45,9 @@ const minuteMs = 60_000;
 const dayMs = 86_400_000;
 
 const port = wholeNumber(0, 65_535);
-const credential = orAbsent(matching('printable ASCII characters without blanks', /^[!-~]+$/, 'value'), '');
+const credential = matching('printable ASCII characters without blanks', /^[!-~]+$/, 'value');
+const secretKey = orAbsent(notMistaken(credential, secretKeyFault), '');
+const userSig = orAbsent(notMistaken(credential, userSigFault), '');
 const password = orAbsent(matching('a text of one line', /^[^\0\r\n]+$/, 'value'), '');
 const secretFile = filePath('path');
 const quota = orAbsent(wholeNumber(1, 100_000), null);
@@ -99,13 +104,13 @@ export const schema = {
     ),
   },
   credentials: {
-    secretKey: setting('IMSYNC_SDK_SECRET_KEY', credential, '', {
+    secretKey: setting('IMSYNC_SDK_SECRET_KEY', secretKey, '', {
       doc: "The app's key, which signs UserSigs. Either this or a UserSig.",
     }),
     secretKeyFile: setting('IMSYNC_SDK_SECRET_KEY_FILE', secretFile, '', {
       doc: "The file that holds the app's key.",
     }),
-    userSig: setting('IMSYNC_USER_SIG', credential, '', { doc: "The admin's UserSig, made elsewhere." }),
+    userSig: setting('IMSYNC_USER_SIG', userSig, '', { doc: "The admin's UserSig, made elsewhere." }),
     userSigFile: setting('IMSYNC_USER_SIG_FILE', secretFile, '', {
       doc: 'The file that holds the UserSig; read again before each probe.',
     }),
@@ -168,6 +173,10 @@ export const schema = {
   }),
   onProfileFault: setting('IMSYNC_ON_PROFILE_FAULT', oneOf(['import-bare', 'dead-letter']), 'import-bare', {
     doc: 'A refused nick or picture: import the user without it, or only write a dead letter.',
+  }),
+  allowOddIds: setting('IMSYNC_ALLOW_ODD_IDS', textList('user IDs or kinds of them'), [], {
+    doc: 'User IDs that are meant although programs leave such values behind: exact IDs (`None`), kinds (`word`, `template`, `separators`, `apostrophe`, `serialized`, `rounded`) or `all`, separated by commas. All others become dead letters `invalid`; docs/produce.md lists them.',
+    defaultText: 'none',
   }),
   ops: {
     host: setting('IMSYNC_OPS_HOST', host, '127.0.0.1', {

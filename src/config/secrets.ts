@@ -59,7 +59,9 @@ export function readSecret<T>(
   }
   const value = content === '' ? undefined : reader.fromText(content);
   if (value === undefined) {
-    const problem = content === '' ? 'is empty' : `does not hold what it should: ${reader.allowed}`;
+    const fault = reader.faultOf?.(content);
+    const should = `does not hold what it should: ${fault ?? reader.allowed}`;
+    const problem = content === '' ? 'is empty' : should;
     problems.push(`The file of ${pathVariable} ${problem}.`);
   }
   return value;

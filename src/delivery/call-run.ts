@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { RunEnd } from '../calls/bullmq/call-worker.ts';
-import type { ParsedEntry } from '../event/event.ts';
+import type { ParsedEntry, ValidEntry } from '../event/event.ts';
 import { parseEntry } from '../event/fields.ts';
 import { decodeCheck } from '../im/bodies.ts';
 import { verdictOf } from '../im/verdicts.ts';
@@ -112,6 +112,8 @@ export class CallRun {
     const invalid = this.#parsed.filter((entry) => !entry.ok);
     if ((await this.#settler.settleInvalid(invalid)) === 'lost') return { kind: 'finished' };
     const { record, passedAtMs } = this.#claimed;
+    // Later runs of the record hold the same events.
+    if (record.tries === 0) this.#reportOdd();
     const first = firstRequests(record, this.#settler.remaining, passedAtMs, this.#options.commands);
     const end = await runConcurrently<ApiRequest, RunEnd>(first, (request) => this.#step(request));
     if (end !== undefined && end.kind !== 'later') return end;
@@ -302,6 +304,11 @@ export class CallRun {
     const [user, ...others] = request.users;
     const isOfMany = user !== undefined && others.length === 0 && this.#settler.remaining.length > 1;
     this.#settler.postpone(later, due, isOfMany ? { ...attempt, userId: user.userId } : attempt);
+  }
+
+  #reportOdd(): void {
+    const odd = this.#parsed.filter((entry) => entry.ok && entry.odd !== undefined) as ValidEntry[];
+    if (odd.length > 0) this.#options.report.odd?.(this.#claimed.record.callId, odd);
   }
 
   #report(answered: Answered, decision: Decision | undefined): void {

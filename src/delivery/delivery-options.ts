@@ -1,4 +1,4 @@
-import type { EventRules } from '../event/event.ts';
+import type { EventRules, ValidEntry } from '../event/event.ts';
 import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { Answer } from '../im/answers.ts';
 import type { DeliveryCommand } from '../im/bodies.ts';
@@ -39,6 +39,8 @@ export interface DeliveryReport extends BreakerEvents {
   called(call: CallReport): void;
   gaveUp(command: DeliveryCommand, lateMs: number): void;
   settled(callId: string, settlement: Settlement, settled: Settled): void;
+  /** Events of a new record that look odd and are imported all the same. */
+  odd?(callId: string, entries: readonly ValidEntry[]): void;
 }
 
 /** A call that was answered, and what came of it. */
@@ -83,5 +85,6 @@ export function allOf(reports: readonly DeliveryReport[], onTrouble: (error: Err
     gaveUp: (...told) => each((report) => report.gaveUp(...told)),
     settled: (...told) => each((report) => report.settled(...told)),
     throttled: (...told) => each((report) => report.throttled(...told)),
+    odd: (...told) => each((report) => report.odd?.(...told)),
   };
 }

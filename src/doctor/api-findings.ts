@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Config, ReadFile } from '../config/config.ts';
+import { looksLikeKey } from '../config/credential-shape.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { encodeCheck } from '../im/bodies.ts';
 import { hostsOf, openApi, REGIONS } from '../im/open-api.ts';
@@ -11,7 +12,7 @@ import { openSlots } from '../pace/open-limiter.ts';
 import { withoutRecord } from '../pace/slot.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { clockFinding, duration, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
+import { clockFinding, duration, type Finding, hint, notChecked, ok, skipped, wrong } from './finding.ts';
 
 /** What one call of account_check met. */
 type ApiProbe = Awaited<ReturnType<typeof probeApi>>;
@@ -163,6 +164,18 @@ function apiClockFinding({ clockAheadMs }: ApiProbe): Finding {
     wrongAfterMs: MAX_CLOCK_MS,
     todo: 'Synchronise this machine by NTP. The API refuses a UserSig from its future or one that has expired.',
   });
+}
+
+/** Whether the key looks as the console shows it. What is certainly no key is a problem of the settings. */
+export function keyShapeFinding(secretKey: string | undefined): Finding {
+  const name = 'key';
+  if (secretKey === undefined) return ok(name, 'No key is given, but a UserSig');
+  if (looksLikeKey(secretKey))
+    return ok(name, 'The key has the shape that the console shows: 64 hexadecimal digits');
+  return hint(
+    name,
+    'The key is not 64 hexadecimal digits, as the console shows it. If the API refuses it, copy it anew, without quotes or blanks',
+  );
 }
 
 /** Checks how long a UserSig made elsewhere is still valid. One that is signed here renews itself. */

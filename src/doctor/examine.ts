@@ -8,11 +8,12 @@ import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
-import { apiFindings, probeApi, userSigFinding } from './api-findings.ts';
+import { apiFindings, keyShapeFinding, probeApi, userSigFinding } from './api-findings.ts';
 import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
 import { examineNotices } from './notice-findings.ts';
 import { readRedisFacts, redisAway, redisFindings } from './redis-findings.ts';
+import { examineStream } from './stream-findings.ts';
 
 const REACH_MS = 3_000;
 
@@ -100,7 +101,7 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
     await whenReady(redis, REACH_MS);
     const facts = await readRedisFacts(redis, keys);
     const found = redisFindings(facts, address, database, config.redis.allowVolatile);
-    return [...found, ...(await examineFleet(redis, keys))];
+    return [...found, ...(await examineStream({ redis, keys })), ...(await examineFleet(redis, keys))];
   } catch (error) {
     // A handshake that fails again and again would leave commands behind, with their timers.
     await closeRedis(redis);
@@ -118,10 +119,13 @@ async function examineApi(
     return [
       ...notChecked('api', 'the settings are incomplete'),
       skipped('user-sig', 'The UserSig was not checked: the settings are incomplete'),
+      skipped('key', "The key's shape was not checked: the settings are incomplete"),
     ];
   const nowMs = Date.now();
+  const { userSig, secretKey } = readSecrets(config, readFile);
   return [
     ...apiFindings(config, await probeApi(config, readFile, redis?.status === 'ready' ? redis : undefined)),
-    userSigFinding(readSecrets(config, readFile).userSig, config.app, nowMs),
+    userSigFinding(userSig, config.app, nowMs),
+    keyShapeFinding(secretKey),
   ];
 }

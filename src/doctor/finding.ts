@@ -41,12 +41,15 @@ const CHECKS = {
     'redis.persistence': "Redis's persistence was",
     'redis.memory': "Redis's memory was",
     'redis.clock': "Redis's clock was",
+    stream: 'The stream was',
+    'stream.name': 'Streams of similar names were',
   },
   fleet: {
     workers: 'The workers were',
     hold: 'A hold was',
     pause: 'A pause was',
     suspects: 'Failing calls were',
+    odd: 'Events that look odd were',
   },
   api: {
     'api.reachable': 'The API was',

@@ -4,6 +4,7 @@ import { readTotals, type Totals } from '../ledger/totals.ts';
 import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import { readPresence, type WorkerPresence } from '../ops/presence.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
+import { streamFaultOf } from '../producer/stream-fault.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
@@ -15,11 +16,13 @@ export async function examineFleet(redis: RedisClient, keys: Keys): Promise<Find
     const state = readFleetState(await redis.hgetall(keys.hold));
     return fleetFindings(totals, state, await readPresence(redis, keys, totals.nowMs));
   } catch (error) {
+    const { message } = error as Error;
     return [
       wrong(
         'workers',
-        `The workers' data in Redis cannot be read: ${(error as Error).message}`,
-        `Allow the Redis user to run scripts and to use keys such as ${keys.stream} (docs/security.md).`,
+        `The workers' data in Redis cannot be read: ${message}`,
+        streamFaultOf(message, keys.stream)?.todo ??
+          `Allow the Redis user to run scripts and to use keys such as ${keys.stream} (docs/security.md).`,
       ),
     ];
   }
@@ -35,6 +38,7 @@ export function fleetFindings(
     holdFinding(totals.nowMs, state),
     pauseFinding(state),
     suspectsFinding(totals),
+    oddFinding(workers),
   ];
 }
 
@@ -93,6 +97,20 @@ function suspectsFinding({ suspectedCalls }: Totals): Finding {
     'suspects',
     `${suspectedCalls} calls fail while others succeed. Their users are retried alone and delay no other user. ` +
       'See who and why: imsync status',
+  );
+}
+
+/** Odd events are imported, so only the workers have seen them. */
+function oddFinding(workers: readonly WorkerPresence[]): Finding {
+  const counts = new Map<string, number>();
+  for (const { odd = {} } of workers)
+    for (const [kind, count] of Object.entries(odd)) counts.set(kind, (counts.get(kind) ?? 0) + count);
+  if (counts.size === 0) return ok('odd', 'No event looked odd since these workers started');
+  const shown = [...counts].map(([kind, count]) => `${kind} ${count}`).join(', ');
+  return hint(
+    'odd',
+    `Events that look as if a program had left a value behind were imported all the same: ${shown}. ` +
+      'The log names them at level debug; docs/produce.md says what the kinds mean',
   );
 }
 

@@ -1,5 +1,6 @@
 /** The *user created* event: its types, field names, IDs and outcome. Every other room uses them. */
-import type { ApiForm } from '../config/config.ts';
+import type { ApiForm, Config } from '../config/config.ts';
+import { ODD_ID_KINDS, ODD_NICK_KINDS, type OddIdKind, type OddNickKind } from './odd-values.ts';
 
 /** A stream entry as Redis holds it. `fields` is flat: [name, value, name, value, …]. */
 export interface RawEntry {
@@ -22,6 +23,14 @@ export type AccountType = 0 | 1;
  * await producer.add({ userId: 'alice', identifierType: 3, password });
  */
 export type IdentifierType = 1 | 2 | 3;
+
+/** What looks odd about an event that is imported: the label `kind` of imsync_odd_events_total. */
+export type OddEvent = `id-${OddIdKind}` | `nick-${OddNickKind}`;
+
+export const ODD_EVENTS: readonly OddEvent[] = [
+  ...ODD_ID_KINDS.map((kind) => `id-${kind}` as const),
+  ...ODD_NICK_KINDS.map((kind) => `nick-${kind}` as const),
+];
 
 /** The profile fields an event may carry. */
 export type ProfileField = 'nick' | 'faceUrl';
@@ -53,6 +62,12 @@ export interface EventRules {
    * robots. A producer may not know the form: then robots pass here, and the worker decides.
    */
   readonly form?: ApiForm;
+  /** Odd user IDs that are valid here (IMSYNC_ALLOW_ODD_IDS): exact IDs, kinds, or `all`. */
+  readonly allowOddIds?: readonly string[];
+}
+
+export function eventRulesOf({ app, api, allowOddIds }: Config): EventRules {
+  return { adminId: app.adminId, form: api.form, allowOddIds };
 }
 
 export interface ValidEntry {
@@ -61,6 +76,8 @@ export interface ValidEntry {
   readonly event: UserCreated;
   /** Profile fields over 500 UTF-8 bytes. The API refuses them; the account is imported without them. */
   readonly tooLong: readonly ProfileField[];
+  /** What looks odd about it, if it does. It is imported all the same. */
+  readonly odd?: OddEvent | undefined;
 }
 
 export interface InvalidEntry {
@@ -83,6 +100,7 @@ export const KNOWN_FIELDS = [
   'replyTo',
   'traceparent',
   'tally',
+  'allowOddId',
   'identifierType',
   'password',
 ] as const;

@@ -6,10 +6,12 @@ import {
   isAbsent,
   isKnownField,
   KNOWN_FIELDS,
+  type OddEvent,
   type ParsedEntry,
   type RawEntry,
   readTally,
 } from './event.ts';
+import { oddId, oddNick } from './odd-values.ts';
 import { byteLength, cut } from './text.ts';
 import { readOccurredAtMs, validateUser } from './validate.ts';
 
@@ -43,6 +45,8 @@ export interface UserInput {
    * The name of the counters of an import that this event belongs to: 1 to 64 letters, digits, `_` and `-`.
    */
   readonly tally?: string | null;
+  /** 1: the user ID is meant as it stands, although programs leave such values behind (docs/produce.md). */
+  readonly allowOddId?: 1 | null;
   /** Hosted mode only: 1 phone, 2 e-mail, 3 string. */
   readonly identifierType?: IdentifierType | null;
   /** Hosted mode only: 8 to 16 characters. It is a secret and goes only into the API call. */
@@ -108,7 +112,16 @@ export function parseEntry({ eventId, fields }: RawEntry, rules: EventRules): Pa
     tooLong: (['nick', 'faceUrl'] as const).filter(
       (name) => byteLength(facts[name] ?? '') > MAX_PROFILE_BYTES,
     ),
+    odd: oddEvent(userId, nick),
   };
+}
+
+/** What looks odd about a valid event. The ID comes first: it makes another account. */
+function oddEvent(userId: string, nick: string | undefined): OddEvent | undefined {
+  const id = oddId(userId);
+  if (id !== undefined) return `id-${id.kind}`;
+  const kind = nick === undefined ? undefined : oddNick(nick);
+  return kind && `nick-${kind}`;
 }
 
 /** Sorts the fields into the known ones, of which an empty one is absent, and the others. */

@@ -1,6 +1,7 @@
 import type { ApiForm } from '../config/config.ts';
-import type { EventRules } from './event.ts';
-import { byteLength, isWellFormed } from './text.ts';
+import { type EventRules, isAbsent } from './event.ts';
+import { ALL_ODD_IDS, isAllowed, oddId, serializerOf } from './odd-values.ts';
+import { byteLength, cut, isWellFormed } from './text.ts';
 
 /** "UserID, not longer than 32 bytes" (API reference, multiaccount_import, 2025-04). */
 const MAX_USER_ID_BYTES = 32;
@@ -28,6 +29,11 @@ export function checkUserId(problems: string[], userId: unknown, isRobot: boolea
     problems.push(noUserId(userId));
     return;
   }
+  const odd = oddId(userId);
+  if (odd !== undefined && !isAllowed(userId, odd, rules.allowOddIds ?? [])) {
+    problems.push(odd.text);
+    return;
+  }
   const bytes = byteLength(userId);
   if (dashedUuid.test(userId)) {
     problems.push(
@@ -47,8 +53,10 @@ export function checkUserId(problems: string[], userId: unknown, isRobot: boolea
     problems.push("userId is the app's admin account, which must not be imported");
 }
 
+export const NO_USER_ID = 'userId is missing';
+
 function noUserId(value: unknown): string {
-  if (value === undefined || value === null || value === '') return 'userId is missing';
+  if (isAbsent(value)) return NO_USER_ID;
   if (typeof value === 'number' || typeof value === 'bigint') {
     return 'userId must be a string, not a number: write it in quotes, since large numbers lose digits';
   }
@@ -65,6 +73,19 @@ function checkPrefix(problems: string[], userId: string, isRobot: boolean, { for
     problems.push(`userId begins with ${ROBOT_PREFIX}, which is for robots${why}`);
   }
 }
+
+/** For an entry without a userId: which of its fields may be the one. */
+export function meantAsUserId(names: readonly string[]): string {
+  const meant = names.find((name) => /user[_-]?id|^u?id$/i.test(name));
+  if (meant === undefined) return '';
+  const serializer = serializerOf(meant);
+  const why =
+    serializer === undefined ? 'which must be written userId' : `which was written by ${serializer}`;
+  return `, but there is a field ${JSON.stringify(cut(meant, 40))}, ${why}`;
+}
+
+/** Every odd ID is valid where it only names somebody who may be there already. */
+export const ANY_USER: EventRules = { adminId: '', allowOddIds: [ALL_ODD_IDS] };
 
 /** Names the type of a value for a sentence, such as `a list`. */
 export function kindOf(value: unknown): string {

@@ -1,6 +1,7 @@
 import { type EventRules, type FieldName, isAbsent, isKnownField } from './event.ts';
+import { ALL_ODD_IDS } from './odd-values.ts';
 import { byteLength, isWellFormed } from './text.ts';
-import { checkUserId, kindOf, whyNoRobots } from './user-id.ts';
+import { checkUserId, kindOf, meantAsUserId, NO_USER_ID, whyNoRobots } from './user-id.ts';
 
 /**
  * Most bytes of a profile field in an event. From 501 bytes up to this, the account is imported without it.
@@ -25,10 +26,14 @@ export type UserFacts = { readonly [Name in FieldName | 'extra']?: unknown };
 export function validateUser(user: UserFacts, rules: EventRules): string[] {
   const problems: string[] = [];
   const isRobot = user.type === 1 || user.type === '1';
-  checkUserId(problems, user.userId, isRobot, rules);
+  const isMeant = String(user.allowOddId ?? '') === '1';
+  checkUserId(problems, user.userId, isRobot, isMeant ? { ...rules, allowOddIds: [ALL_ODD_IDS] } : rules);
+  if (problems[0] === NO_USER_ID && typeof user.extra === 'object' && user.extra !== null)
+    problems[0] += meantAsUserId(Object.keys(user.extra));
   checkProfile(problems, 'nick', user.nick);
   checkProfile(problems, 'faceUrl', user.faceUrl);
   checkOneOf(problems, 'type', user.type, TYPES, '0 (ordinary) or, with IMSYNC_API=legacy, 1 (robot)');
+  checkOneOf(problems, 'allowOddId', user.allowOddId, ['1'], '1, for a user ID that is meant as it stands');
   const noRobots = isRobot ? whyNoRobots(rules.form) : undefined;
   if (noRobots !== undefined) problems.push(`type 1 asks for a robot, but ${noRobots}`);
   if (!isAbsent(user.occurredAt) && readOccurredAtMs(user.occurredAt) === undefined) {

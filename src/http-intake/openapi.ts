@@ -81,6 +81,7 @@ const schemas: Readonly<Record<string, Schema>> = {
         maxLength: 200,
       },
       traceparent: textOrNull("W3C trace context; default: the request's."),
+      allowOddId: oneOf([1, '1', '', null], '1: the user ID is meant as it stands, such as None.'),
       identifierType: oneOf([1, 2, 3, '1', '2', '3', '', null], 'Hosted mode: 1 phone, 2 e-mail, 3 string.'),
       password: { ...textOrNull('Hosted mode: 8 to 16 characters.'), writeOnly: true },
     },

@@ -73,6 +73,7 @@ export async function openIntake(options: {
     sdkAppId: config.app.sdkAppId,
     adminId: config.app.adminId,
     api: config.api.form,
+    allowOddIds: config.allowOddIds,
     redis: redisSettings(config, readFile),
     maxWaiting: MAX_WAITED_FOR,
   });

@@ -37,6 +37,11 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
         log.info({ callId, resolved: settled.resolved }, 'dead letters resolved by newer imports');
       onSettled(settled.returned);
     },
+    odd(callId, entries) {
+      if (!log.isLevelEnabled('debug')) return;
+      for (const { eventId, event, odd } of entries)
+        log.debug({ callId, eventId, userId: event.userId, odd }, 'an event looks odd and is imported');
+    },
     throttled(command, { errorCode, httpStatus, meaning }, ratePerSecond) {
       throttleLine(() =>
         log.warn(

@@ -12,6 +12,8 @@ export interface WorkerPresence {
   readonly lastSeen: number;
   /** Where its HTTP intake listens; absent if it has none. */
   readonly intake?: string;
+  /** How many events of each kind looked odd since its start; kinds without any are left out. */
+  readonly odd?: Readonly<Record<string, number>>;
 }
 
 /** A worker that gave no sign of life for this long counts as gone. */
@@ -25,6 +27,7 @@ export function startPresence(
     readonly id: string;
     readonly version: string;
     readonly intakeUrl: string | undefined;
+    readonly oddEvents: Readonly<Record<string, number>>;
     /** Redis no longer knows this worker: it was emptied, or is another Redis. */
     readonly onForgotten: () => void;
     /** Runs after each sign of life. */
@@ -34,10 +37,12 @@ export function startPresence(
     readonly onTrouble: (error: Error) => void;
   },
 ): { close(): Promise<void> } {
-  const { redis, keys, id, version, intakeUrl = '', alongside, onForgotten, onClock, onTrouble } = options;
+  const { redis, keys, id, version, intakeUrl = '', oddEvents } = options;
+  const { alongside, onForgotten, onClock, onTrouble } = options;
   let isKnown = false;
   const sign = async (): Promise<void> => {
-    const own = { id, version, intake: intakeUrl };
+    const odd = Object.fromEntries(Object.entries(oddEvents).filter(([, count]) => count > 0));
+    const own = { id, version, intake: intakeUrl, odd };
     const [isNew, seenMs] = (await askScript(redis, signScript, keys, own)) as [number, string];
     if (isNew === 1 && isKnown) onForgotten();
     isKnown = true;

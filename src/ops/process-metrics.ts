@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import type { Swept } from '../calls/sweep.ts';
 import type { DeliveryReport } from '../delivery/delivery-options.ts';
-import { eventIdMs } from '../event/event.ts';
+import { eventIdMs, ODD_EVENTS, type OddEvent } from '../event/event.ts';
 import type { Answer } from '../im/answers.ts';
 import type { CommandName } from '../im/commands.ts';
 import { isListedCode, type Verdict } from '../im/verdicts.ts';
@@ -30,16 +30,22 @@ export function createProcessMetrics(
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
   const { countCall, gaveUp, throttled } = createCallMetrics(registry, commands);
+  const oddEvents = countOddEvents(registry);
   const report: DeliveryReport = {
     called: ({ request: { command, users }, verdict, answer, durationMs }) =>
       countCall(command, verdict, answer, durationMs, users.length),
     gaveUp,
     settled: createEventMetrics(registry),
     throttled,
+    odd: (_callId, entries) => {
+      for (const { odd } of entries) if (odd !== undefined) oddEvents[odd]++;
+    },
   };
   return {
     registry,
     report,
+    /** How many events of each kind looked odd and were imported. */
+    oddEvents: oddEvents as Readonly<OddCounts>,
     /** Counts the probe of a hold: a call that carries no user's event. */
     probed: countCall,
     ...createHealthMetrics(registry, version, commands, droppedLines),
@@ -132,6 +138,24 @@ function createEventMetrics(registry: Registry): DeliveryReport['settled'] {
     for (const { eventId } of [...imported, ...dead])
       latency.observe(Math.max(0, settled.nowMs - eventIdMs(eventId)) / 1000);
   };
+}
+
+type OddCounts = Record<OddEvent, number>;
+
+/** The counts are plain numbers, since the worker's sign of life carries them, too. */
+function countOddEvents(registry: Registry): OddCounts {
+  const counts = Object.fromEntries(ODD_EVENTS.map((kind) => [kind, 0])) as OddCounts;
+  new Counter({
+    name: 'imsync_odd_events_total',
+    help: 'Events whose user ID or nick looks as if a program had left it behind; imported all the same.',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [kind, count] of Object.entries(counts)) this.inc({ kind }, count);
+    },
+  });
+  return counts;
 }
 
 /** What went wrong inside, whether Redis answers, and which build runs. */

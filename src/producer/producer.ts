@@ -6,6 +6,7 @@ import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
+import { streamFaultOf } from './stream-fault.ts';
 
 /**
  * The user is not valid, so nothing was sent. `problems` has one entry for each thing to change.
@@ -103,6 +104,11 @@ export interface ProducerOptions {
   readonly api?: 'current' | 'legacy' | 'hosted';
   /** `true` means the same as `api: 'hosted'`. `api` wins over it. */
   readonly hosted?: boolean;
+  /**
+   * The workers' IMSYNC_ALLOW_ODD_IDS: user IDs such as `null` that are meant all the same, as exact IDs, as
+   * kinds or as `all`. Default: none, and such users are refused.
+   */
+  readonly allowOddIds?: readonly string[];
   /** Longest wait for the first connection to Redis in ms. Default: 2000. */
   readonly connectTimeoutMs?: number;
   /**
@@ -154,7 +160,8 @@ export class UserCreatedProducer {
     }
     const keys = keysOf(options.sdkAppId);
     const form = options.api ?? (options.hosted === true ? 'hosted' : undefined);
-    this.#rules = { adminId: options.adminId ?? 'administrator', form };
+    const { adminId = 'administrator', allowOddIds = [] } = options;
+    this.#rules = { adminId, form, allowOddIds };
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     const settings: RedisSettings = {
       url: 'redis://127.0.0.1:6379',
@@ -301,7 +308,7 @@ export class UserCreatedProducer {
       for (const fields of entries) pipeline.xadd(this.#stream, '*', ...fields);
       const replies = (await pipeline.exec()) ?? [];
       return replies.map(([error, eventId]) =>
-        error === null ? { ok: true, eventId: String(eventId) } : notAccepted(error.message),
+        error === null ? { ok: true, eventId: String(eventId) } : notAccepted(error.message, this.#stream),
       );
     } catch (error) {
       const refused = notAccepted((error as Error).message);
@@ -334,7 +341,10 @@ function entryOf(user: UserInput, rules: EventRules, replyTo?: string): Entry {
   return active === undefined ? fields : [...fields, 'traceparent', active];
 }
 
-function notAccepted(reason: string): Refused {
+/** `stream`: its key, when Redis may have refused for something that is wrong with it. */
+function notAccepted(reason: string, stream = ''): Refused {
+  const fault = streamFaultOf(reason, stream);
+  if (fault !== undefined) return { ok: false, error: new NotAcceptedError(`${fault.text}. ${fault.todo}.`) };
   const sentence = reason.replace(/\.$/, '');
   const message = `Redis did not take the event: ${sentence}. Try again; a repeat does no harm.`;
   return { ok: false, error: new NotAcceptedError(message) };

@@ -35,3 +35,19 @@ export async function ownerTimeMs(redis: RedisClient, keys: Keys): Promise<numbe
 export async function writeNothing(redis: RedisClient, keys: Keys): Promise<void> {
   await redis.hdel(keys.server, '');
 }
+
+const SCAN = "return redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', ARGV[4])";
+
+/** One step of SCAN there: keys of a type, and the cursor of the next step; `0` ends it. */
+export async function ownerScan(
+  redis: RedisClient,
+  keys: Keys,
+  step: { readonly cursor: string; readonly match: string; readonly count: number; readonly type: string },
+): Promise<{ readonly cursor: string; readonly found: readonly string[] }> {
+  const { cursor, match, count, type } = step;
+  const [next, found] =
+    redis instanceof Cluster
+      ? ((await redis.eval(SCAN, 1, keys.server, cursor, match, count, type)) as [string, string[]])
+      : await redis.scan(cursor, 'MATCH', match, 'COUNT', count, 'TYPE', type);
+  return { cursor: String(next), found };
+}

@@ -1,5 +1,5 @@
 import { compareEventIds } from '../event/event.ts';
-import { checkUserId } from '../event/user-id.ts';
+import { ANY_USER, checkUserId } from '../event/user-id.ts';
 import { readFleetState } from '../hold/hold-state.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { findLetters, type UserLetters } from '../ledger/letters/letter-store.ts';
@@ -125,7 +125,7 @@ async function ask(
   unchecked: string[],
 ): Promise<Presence | null> {
   const problems: string[] = [];
-  checkUserId(problems, userId, true, { adminId: '' });
+  checkUserId(problems, userId, true, ANY_USER);
   let why: string;
   if (problems[0] !== undefined) why = `${problems[0]}, so it can have no account`;
   else if (stopped !== null) why = `all calls are ${stopped} (imsync status)`;

@@ -9,6 +9,7 @@ import { deliver, deliverLocal } from '../delivery/deliver.ts';
 import { allOf, type DeliveryOptions } from '../delivery/delivery-options.ts';
 import { Chance } from '../delivery/policy/chance.ts';
 import { Prober } from '../delivery/prober.ts';
+import { eventRulesOf } from '../event/event.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import type { Api } from '../im/open-api.ts';
 import { BatchSize } from '../intake/batch-size.ts';
@@ -153,7 +154,7 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     overrides: config.verdicts,
     batchSize: new BatchSize(redis, keys, trouble('noting how large a call may be')),
     chance: new Chance(() => performance.now()),
-    rules: { adminId: config.app.adminId, form: config.api.form },
+    rules: eventRulesOf(config),
     onProfileFault: config.onProfileFault,
     retry: config.retry,
     allOutcomes: config.outcomes === 'all',

@@ -7,7 +7,7 @@ import type { Parts } from './calls.ts';
 
 /** Tells the fleet that this worker lives, and the log what changes: holds, rates, clocks and memory. */
 export function startChangeLogs(
-  { config, connections, keys, pacing, api, feed, log }: Omit<Parts, 'capacity' | 'metrics' | 'random'>,
+  { config, connections, keys, pacing, api, metrics, feed, log }: Omit<Parts, 'capacity' | 'random'>,
   own: { readonly id: string; readonly version: string; readonly intakeUrl: string | undefined },
 ): { close(): Promise<void> } {
   const redis = connections.commands;
@@ -25,6 +25,7 @@ export function startChangeLogs(
   const logClock = createClockLog(log);
   const presence = startPresence({
     ...{ redis, keys, ...own },
+    oddEvents: metrics.oddEvents,
     onForgotten: () =>
       log.error(
         'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +

@@ -112,7 +112,7 @@ test.each(['docs/produce.md', 'docs/zh-CN/produce.md'])(
     const { text } = page(path);
     const streams = text.match(/\{imsync:\d+\}:[a-z-]+/g) ?? [];
     expect(new Set(streams)).toEqual(new Set([keysOf(1400000000).stream]));
-    expect(streams.length).toBe(6);
+    expect(streams.length).toBe(8);
     const [, fields = ''] = /\n(\| `userId`[\s\S]*?)\n\n/.exec(text) ?? [];
     const named = fields.split('\n').flatMap((row) => row.split('|')[1]?.match(/\w+/g) ?? []);
     expect(named).toContain('replyTo');

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { share } from '../../config/formats.ts';
+import { eventRulesOf } from '../../event/event.ts';
+import { mendLetter } from '../../tasks/mend-letter.ts';
 import type { RedriveReport } from '../../tasks/redrive.ts';
 import { RunRefusedError, type RunRequest } from '../../tasks/redrive-letters.ts';
 import { runRedrive } from '../../tasks/redrive-run.ts';
@@ -26,6 +28,7 @@ interface RedriveFlags extends FilterFlags, Pick<RunRequest, 'file' | 'rate' | '
   readonly dryRun?: boolean;
   readonly force?: boolean;
   readonly passwordFile?: string;
+  readonly mendedId?: string;
   readonly json?: boolean;
 }
 
@@ -48,6 +51,8 @@ that were not redriven yet, without those that died since. imsync dlq redrives l
 Left out are users who are in a call at the moment (they are tried again a few times), letters before their not-before
 date (unless --force), and letters with reason invalid (unless --reason invalid).
 
+--mended-id sends the event of one letter as a new one with this user ID, and deletes the letter.
+
 Exit codes: 0 all letters are in calls, or left out for a reason; 1 it ended early; 2 wrong usage; 3 Redis is out of
 reach.
 
@@ -57,7 +62,8 @@ Examples:
   imsync dlq redrive --code 70399 --force --limit 1
   imsync dlq redrive --file users.txt --as "Ann, ticket 4711"
   imsync dlq redrive --resume r7
-  imsync dlq redrive 1743700123000-0`;
+  imsync dlq redrive 1743700123000-0
+  imsync dlq redrive 1743700123000-0 --mended-id alice`;
 
 export function redriveCommand(): Command {
   const command = new Command('redrive')
@@ -79,10 +85,12 @@ export function redriveCommand(): Command {
     .option('--force', 'also take letters before their not-before date')
     .option('--resume <id>', 'continue a redrive that ended early; imsync dlq redrives shows its ID')
     .option('--password-file <file>', 'hosted mode: file with the password that these users get')
+    .option('--mended-id <id>', 'send the event of one letter with this user ID, and delete the letter')
     .option('--json', 'print the result as one JSON object')
     .addHelpText('after', HELP);
   return addFilterOptions(addAsOption(command), false).action(
     async (eventIds: readonly string[], flags: RedriveFlags, self: Command) => {
+      if (flags.mendedId !== undefined) return sendMended(eventIds, flags, flags.mendedId, self);
       const request = requestOf(eventIds, flags);
       const dryRun = flags.dryRun === true;
       const progress = startProgress(LINE_EVERY_MS);
@@ -97,10 +105,7 @@ export function redriveCommand(): Command {
               `${letters} letters redriven; so far ${imported} users imported, ${failed} dead again`,
             ),
           say: (text) => progress.say(`imsync: ${text}`),
-        }).catch((error: unknown) => {
-          if (!(error instanceof RunRefusedError)) throw error;
-          throw new CliError(error.isUsage ? EXIT.usage : EXIT.failed, error.message);
-        });
+        }).catch(refused);
         if (!dryRun) await noteAct(redis, keys, 'redrive', flags.as, actText(ended));
         return ended;
       }).finally(() => {
@@ -114,6 +119,31 @@ export function redriveCommand(): Command {
       if (report.givenUp !== null) process.exitCode = EXIT.failed;
     },
   );
+}
+
+function refused(error: unknown): never {
+  if (!(error instanceof RunRefusedError)) throw error;
+  throw new CliError(error.isUsage ? EXIT.usage : EXIT.failed, error.message);
+}
+
+async function sendMended(
+  eventIds: readonly string[],
+  flags: RedriveFlags,
+  userId: string,
+  self: Command,
+): Promise<void> {
+  const [letterId, ...more] = eventIds;
+  if (letterId === undefined || more.length > 0 || flags.dryRun === true)
+    throw new CliError(EXIT.usage, '--mended-id takes one event ID, and no --dry-run. Nothing was sent.');
+  const eventId = await withRedis(self, async ({ config, redis, keys }) => {
+    const password = passwordOf(flags, config.api.form === 'hosted');
+    const app = { redis, keys };
+    const sent = await mendLetter(app, eventRulesOf(config), letterId, { userId, password }).catch(refused);
+    await noteAct(redis, keys, 'redrive', flags.as, `1 letter sent with a mended user ID`);
+    return sent;
+  });
+  const text = `sent as event ${eventId}; the letter of ${letterId} is deleted\n`;
+  printResult(flags.json, { eventId, letterId }, text);
 }
 
 function actText({

@@ -4,7 +4,7 @@ import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
 import { duration, grouped, printResult } from '../format.ts';
 import { numberFrom } from '../option.ts';
-import { addRowsOptions, openedText, ROWS_HELP, rulesOf, withRows, withWarnings } from './rows-input.ts';
+import { addRowsOptions, openedText, ROWS_HELP, rulesOf, summaryText, withRows } from './rows-input.ts';
 import { checkImport, type ImportFlags, runImport } from './run-import.ts';
 
 const HELP = `${ROWS_HELP}
@@ -29,7 +29,8 @@ cannot be read to its end; 2 usage, configuration, or a file that cannot be used
 Examples:
   imsync import users.csv --dry-run
   imsync import users.csv.gz --map userId=member_id,nick=display_name
-  mysql -B -e 'SELECT id AS userId, nick FROM users' app | imsync import - --delimiter tab --no-quotes`;
+  mysql -B -e 'SELECT id AS userId, nick FROM users' app | imsync import - --format mysql
+  psql -c "COPY (SELECT id, nick FROM users) TO STDOUT" app | imsync import - --format pg --no-header --map userId=1,nick=2`;
 
 export function importCommand(): Command {
   const command = new Command('import')
@@ -56,10 +57,10 @@ export function importCommand(): Command {
 /** Reads all rows; needs neither Redis nor the API. Resolves to the exit code. */
 async function runDryRun(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
-  return withRows({ verb: 'dry run', file }, flags, async ({ rows, watched, progress, signal }) => {
+  return withRows({ verb: 'dry run', file }, flags, async ({ rows, watched, odd, progress, signal }) => {
     progress.say(openedText(rows));
     const onProgress = (done: number): void => progress.show(done, 'nothing is changed');
-    const found = await dryRun(watched.rows(), rulesOf(config, flags), onProgress, signal).catch(
+    const found = await dryRun(watched.rows(), rulesOf(config, flags, odd), onProgress, signal).catch(
       (error: Error) => {
         // The interruption closes the file, and reading a closed file fails.
         if (!signal.aborted) throw error;
@@ -69,8 +70,9 @@ async function runDryRun(file: string, flags: ImportFlags, self: Command): Promi
     progress.end();
     const warnings = watched.warnings();
     const seconds = secondsAtQuota(config, found);
-    const result = { file, dryRun: true, ...found, warnings, secondsAtQuota: seconds };
-    printResult(flags.json, result, withWarnings(warnings, dryRunLines(found, seconds)));
+    const seen = { warnings, odd: odd.findings() };
+    const result = { file, dryRun: true, ...found, ...seen, secondsAtQuota: seconds };
+    printResult(flags.json, result, summaryText(seen, dryRunLines(found, seconds)));
     return found.rejected > 0 ? EXIT.failed : EXIT.done;
   });
 }

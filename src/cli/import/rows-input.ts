@@ -1,13 +1,17 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
+import { eventRulesOf } from '../../event/event.ts';
+import { ALL_ODD_IDS } from '../../event/odd-values.ts';
 import { CheckpointError, type RejectShape } from '../../tasks/backfill/import-files.ts';
 import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
 import { ChecksRefusedError } from '../../tasks/check-caller.ts';
 import { type Mapping, type Row, readMapping } from '../../tasks/rows/columns.ts';
 import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
+import { DATABASE_FORMATS } from '../../tasks/rows/database-export.ts';
+import { type OddFinding, OddRows } from '../../tasks/rows/odd-rows.ts';
 import { type OpenRows, openRows, type ReadOptions } from '../../tasks/rows/open-rows.ts';
 import { ENCODINGS, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
-import { DigitWatch, spreadsheetDamage } from '../../tasks/rows/spreadsheet-damage.ts';
+import { DigitWatch, isMangled } from '../../tasks/rows/spreadsheet-damage.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
 import { optionOf } from '../option.ts';
@@ -20,14 +24,17 @@ import { onInterrupt } from '../terminal.ts';
 export interface RowsFlags extends Omit<ReadOptions, 'mapping'> {
   readonly map?: Mapping;
   readonly allowMangled?: boolean;
+  readonly allowOddIds?: boolean;
 }
 
 export const ROWS_HELP = `
 The file is CSV with a header, or NDJSON (one JSON object per line), plain or gzip; - is standard input.
 Columns are found by their names: userId (user_id, uid, id, …), nick (nickname, name, 昵称, …), faceUrl (avatar,
 avatar_url, 头像, …), type (0 ordinary; 1 robot, with IMSYNC_API=legacy only: the other forms have no Type, and such
-rows are rejected). Other columns are not used. --map names the columns where this fails.
-The file must be UTF-8, with or without a byte order mark. A user ID has up to 32 bytes of printable ASCII.`;
+rows are rejected). Other columns are not used. --map names the columns where this fails: by name (nick=alias), by
+position (nick=#3), or none (nick=). --format mysql reads mysql -B, --format pg what COPY writes: NULL and escapes are undone.
+The file must be UTF-8, with or without a byte order mark. A user ID has up to 32 bytes of printable ASCII.
+What no app uses as an ID (NULL, 1,234,567, "alice" in quotes) is rejected, unless --allow-odd-ids says that it is meant.`;
 
 const DELIMITER = {
   fromText: readDelimiter,
@@ -46,6 +53,7 @@ export function addRowsOptions(command: Command): Command {
       new Option('--format <format>', 'format of the file (default: by its name and content)').choices([
         'csv',
         'ndjson',
+        ...DATABASE_FORMATS,
       ]),
     )
     .option(
@@ -60,7 +68,8 @@ export function addRowsOptions(command: Command): Command {
     )
     .option('--no-header', 'the CSV has no header: --map columns by number, such as userId=1,nick=2')
     .option('--no-quotes', 'a quote in CSV is a character like any other')
-    .option('--allow-mangled', 'accept IDs such as 1.23E+11, which a spreadsheet has damaged');
+    .option('--allow-mangled', 'accept IDs such as 1.23E+11, which a spreadsheet has damaged')
+    .option('--allow-odd-ids', 'accept all IDs that programs leave behind, such as NULL');
 }
 
 function addMapping(text: string, earlier: Mapping = {}): Mapping {
@@ -75,6 +84,8 @@ function addMapping(text: string, earlier: Mapping = {}): Mapping {
 export interface RowsRun {
   readonly rows: OpenRows;
   readonly watched: WatchedRows;
+  /** What looked odd in the rows that were taken. */
+  readonly odd: OddRows;
   readonly progress: RowsProgress;
   /** Aborted by Ctrl-C. Then the file is closed, too. */
   readonly signal: AbortSignal;
@@ -93,10 +104,11 @@ export async function withRows(
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   });
   const watched = watchRows(rows);
+  const odd = new OddRows([...rows.columns.keys()]);
   const progress = startRowsProgress(verb, watched.estimatedRows);
   const interruption = onInterrupt(() => rows.close());
   try {
-    const exitCode = await work({ rows, watched, progress, signal: interruption.signal });
+    const exitCode = await work({ rows, watched, odd, progress, signal: interruption.signal });
     return interruption.exitCode ?? exitCode;
   } catch (error) {
     throw rowsError(error, advice);
@@ -109,8 +121,9 @@ export async function withRows(
 
 /** What the file was recognized as. It is printed before anything is done. */
 export function openedText(rows: OpenRows): string {
-  const { format, encoding, columns, header, unused, bytes } = rows;
-  const kind = `${format === 'csv' ? 'CSV' : 'NDJSON'}, ${encoding}${bytes.isGzip ? ', gzip' : ''}`;
+  const { format, database, encoding, columns, header, unused, bytes } = rows;
+  const name = { csv: 'CSV', ndjson: 'NDJSON', mysql: 'mysql -B', pg: 'COPY' }[database ?? format];
+  const kind = `${name}, ${encoding}${bytes.isGzip ? ', gzip' : ''}`;
   if (format === 'ndjson') return `${kind}.`;
   const used = [...columns].map(([field, at]) => `${field} from ${header[at]}`).join(', ');
   return `${kind}: ${used}${unused.length === 0 ? '' : `; not used: ${unused.slice(0, 20).join(', ')}`}.`;
@@ -122,11 +135,15 @@ export function rejectShape(rows: OpenRows): RejectShape {
   return { format: rows.format, header: rows.header, secret };
 }
 
-export function rulesOf(config: Config, flags: RowsFlags): RowRules {
+export function rulesOf(config: Config, flags: RowsFlags, odd: OddRows): RowRules {
+  const rules = eventRulesOf(config);
+  const { allowMangled = false, allowOddIds = false } = flags;
+  const also = allowOddIds ? [ALL_ODD_IDS] : allowMangled ? ['rounded'] : [];
   return {
-    adminId: config.app.adminId,
-    form: config.api.form,
-    allowMangled: flags.allowMangled === true,
+    ...rules,
+    allowOddIds: [...config.allowOddIds, ...also],
+    allowDecimals: allowMangled || allowOddIds,
+    odd,
   };
 }
 
@@ -146,8 +163,7 @@ function watchRows(open: OpenRows) {
         read++;
         const { userId } = row.user;
         digits.saw(userId);
-        if (spreadsheetDamage(userId) !== undefined && mangled++ === 0)
-          firstMangled = `${userId} in line ${row.line}`;
+        if (isMangled(userId) && mangled++ === 0) firstMangled = `${userId} in line ${row.line}`;
         yield row;
       }
       isDone = true;
@@ -169,9 +185,18 @@ function watchRows(open: OpenRows) {
   };
 }
 
-/** A summary as text, with the warnings before it. */
-export function withWarnings(warnings: readonly string[], lines: readonly string[]): string {
-  return `${[...warnings.map((warning) => `Warning: ${warning}`), ...lines].join('\n')}\n`;
+/** A summary as text: the warnings before it, and after it what looked odd and was taken all the same. */
+export function summaryText(
+  { warnings, odd }: { readonly warnings: readonly string[]; readonly odd: readonly OddFinding[] },
+  lines: readonly string[],
+): string {
+  const table = odd.map(({ what, rows, lines: first }) => {
+    const more = rows > first.length ? ', …' : '';
+    const where = first.length === 0 ? '' : ` (line ${first.join(', ')}${more})`;
+    return `  ${grouped(rows)}: ${what}${where}`;
+  });
+  const head = table.length === 0 ? [] : ['Looked odd, and was taken all the same:'];
+  return `${[...warnings.map((warning) => `Warning: ${warning}`), ...lines, ...head, ...table].join('\n')}\n`;
 }
 
 /** Gives an error its exit code. */

@@ -23,6 +23,7 @@ import {
   type Tally,
   underWay,
 } from '../../tasks/backfill/stream-writer.ts';
+import type { OddFinding } from '../../tasks/rows/odd-rows.ts';
 import { loadForCommand } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, duration, grouped, type NamedCount, printResult } from '../format.ts';
@@ -32,8 +33,8 @@ import {
   type RowsRun,
   rejectShape,
   rulesOf,
+  summaryText,
   withRows,
-  withWarnings,
 } from './rows-input.ts';
 import { withBackfill } from './with-backfill.ts';
 
@@ -108,11 +109,12 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
         counts: job.at.counts,
         rejectFile: rejects.bytes > 0 ? rejectFile : undefined,
         warnings: run.watched.warnings(),
+        odd: run.odd.findings(),
         outcome: tally && { ...tally, underWay: underWay(tally) },
         seconds: (performance.now() - startedMs) / 1_000,
       };
       progress.end();
-      printResult(flags.json, summary, withWarnings(summary.warnings, summaryLines(summary)));
+      printResult(flags.json, summary, summaryText(summary, summaryLines(summary)));
       const { counts, outcome } = summary;
       const bad = counts.rejected + counts.unasked + (outcome?.deadLettered ?? 0) + (outcome?.underWay ?? 0);
       return bad > 0 ? EXIT.failed : EXIT.done;
@@ -132,9 +134,10 @@ async function firstCheckpoint(
   config: Config,
   checkpointFile: string | undefined,
 ): Promise<Checkpoint> {
-  const { map, format, delimiter, encoding, header, quotes, allowMangled, update, skipRows } = flags;
+  const { map, format, delimiter, encoding, header, quotes, allowMangled, allowOddIds, update, skipRows } =
+    flags;
   if (checkpointFile === undefined) return { ...newCheckpoint(''), rows: skipRows };
-  const reading = [map, format, delimiter, encoding, header, quotes, allowMangled, skipRows];
+  const reading = [map, format, delimiter, encoding, header, quotes, allowMangled, allowOddIds, skipRows];
   const identity = await identityOf(file, [config.app.sdkAppId, update === true, ...reading]);
   const found = flags.restart ? undefined : await readCheckpoint(checkpointFile, identity);
   return found ?? { ...newCheckpoint(identity), rows: skipRows };
@@ -146,7 +149,7 @@ async function addAndWait(
   { redis, keys, checks, add }: Backfill,
 ): Promise<Tally | undefined> {
   const { flags, config, rejects, from, checkpointFile } = job;
-  const { progress, watched, signal } = job.run;
+  const { progress, watched, odd, signal } = job.run;
   await openTally(redis, keys, from.tally);
   const noteEnd = async (state: EndedImport['state']): Promise<void> => {
     const { counts, tally } = job.at;
@@ -158,7 +161,7 @@ async function addAndWait(
   };
   job.at = await importRows({
     rows: watched.rows(),
-    rules: rulesOf(config, flags),
+    rules: rulesOf(config, flags, odd),
     checks,
     add: (users) => add(users, from.tally),
     rejects,
@@ -212,6 +215,8 @@ export interface ImportSummary {
   /** Undefined when no row was rejected. */
   readonly rejectFile: string | undefined;
   readonly warnings: readonly string[];
+  /** What looked odd and was taken all the same, in the rows of this run. */
+  readonly odd: readonly OddFinding[];
   /** How the events of all runs of this import ended; undefined without --wait. */
   readonly outcome: (Tally & { readonly underWay: number }) | undefined;
   readonly seconds: number;

@@ -19,8 +19,8 @@ import {
   type RowsFlags,
   rejectShape,
   rulesOf,
+  summaryText,
   withRows,
-  withWarnings,
 } from './rows-input.ts';
 import { withBackfill } from './with-backfill.ts';
 
@@ -68,7 +68,7 @@ async function runVerify(file: string, flags: VerifyFlags, self: Command): Promi
   checkVerify(file, flags, config);
   requireForWorker(config);
   return withRows({ verb: 'verify', file }, flags, async (run) => {
-    const { rows, watched, progress, signal } = run;
+    const { rows, watched, odd, progress, signal } = run;
     if (missingFile !== undefined) await rm(missingFile, { force: true });
     const missing = new RejectFile(missingFile ?? '', rejectShape(rows), 0);
     progress.say(openedText(rows));
@@ -78,7 +78,7 @@ async function runVerify(file: string, flags: VerifyFlags, self: Command): Promi
       return verifyRows({
         ...{ checks, redis, keys, signal },
         rows: watched.rows(),
-        rules: rulesOf(config, flags),
+        rules: rulesOf(config, flags, odd),
         onRows: async (found) => {
           if (missingFile !== undefined) await missing.add(found.flatMap(withoutAccount));
           if (!enqueueMissing) return 0;
@@ -94,9 +94,9 @@ async function runVerify(file: string, flags: VerifyFlags, self: Command): Promi
     }).finally(() => missing.close());
     progress.end();
     const complete = !signal.aborted;
-    const warnings = watched.warnings();
-    const text = withWarnings(warnings, summaryLines(counts, flags, complete));
-    printResult(flags.json, { file, complete, counts, missingFile, warnings }, text);
+    const seen = { warnings: watched.warnings(), odd: odd.findings() };
+    const text = summaryText(seen, summaryLines(counts, flags, complete));
+    printResult(flags.json, { file, complete, counts, missingFile, ...seen }, text);
     return counts.imported === counts.rows ? EXIT.done : EXIT.failed;
   });
 }

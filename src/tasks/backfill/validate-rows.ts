@@ -1,15 +1,19 @@
 import type { Config } from '../../config/config.ts';
 import { type EventRules, isAbsent } from '../../event/event.ts';
 import { MAX_PROFILE_BYTES, type UserInput } from '../../event/fields.ts';
+import { ALL_ODD_IDS, oddId, oddNick } from '../../event/odd-values.ts';
 import { byteLength } from '../../event/text.ts';
 import { validateUser } from '../../event/validate.ts';
 import { commandPair, quotaOf, ratePerSecond } from '../../pace/budget.ts';
 import type { Row } from '../rows/columns.ts';
-import { spreadsheetDamage } from '../rows/spreadsheet-damage.ts';
+import type { OddRows } from '../rows/odd-rows.ts';
+import { isMangled } from '../rows/spreadsheet-damage.ts';
 
 export interface RowRules extends EventRules {
-  /** Accept user IDs that look as if a spreadsheet had changed them. */
-  readonly allowMangled: boolean;
+  /** Accept numbers with decimals, which only files refuse: a spreadsheet has added them there. */
+  readonly allowDecimals: boolean;
+  /** Hears of each row that is valid. */
+  readonly odd: Pick<OddRows, 'saw'>;
 }
 
 export interface ValidatedRow {
@@ -20,17 +24,26 @@ export interface ValidatedRow {
   readonly reason?: string;
 }
 
-/** Validates a row by the producer's rules for a user. Pure. */
+/** Validates a row by the producer's rules for a user, and tells `rules.odd` of a valid one. */
 export function validateRow(row: Row, rules: RowRules): ValidatedRow {
   if (row.problem !== undefined) return { row, reason: row.problem };
   const { identifierType, password, ...own } = row.user;
   // Only the hosted form takes passwords. With the other forms a password in the file is dropped here.
   const user = rules.form === 'hosted' ? { ...own, identifierType, password } : own;
   const problems = validateUser(user, rules);
-  const damage = rules.allowMangled ? undefined : spreadsheetDamage(user.userId);
-  if (damage !== undefined) problems.unshift(damage);
+  const odd = typeof user.userId === 'string' ? oddId(user.userId) : undefined;
+  if (odd?.kind === 'decimals' && !rules.allowDecimals) problems.unshift(odd.text);
+  if (
+    typeof user.nick === 'string' &&
+    oddNick(user.nick) === 'control' &&
+    !rules.allowOddIds?.includes(ALL_ODD_IDS)
+  )
+    problems.push('nick holds control characters, such as NUL');
   if (problems.length > 0) return { row, reason: problems.join('; ') };
-  return { row, user: user as unknown as UserInput };
+  // The workers judge the event again, by settings of their own.
+  const valid = (odd?.isCertain ? { allowOddId: 1, ...user } : user) as unknown as UserInput;
+  rules.odd.saw(row.line, valid);
+  return { row, user: valid };
 }
 
 /** Whether a user needs a call of its own. cut.lua decides by the same rule. */
@@ -76,7 +89,7 @@ export async function dryRun(
   for await (const row of rows) {
     if (signal.aborted) break;
     found.rows++;
-    if (spreadsheetDamage(row.user.userId) !== undefined) found.mangled++;
+    if (isMangled(row.user.userId)) found.mangled++;
     const { user, reason = '' } = validateRow(row, rules);
     if (user !== undefined) {
       found.valid++;
@@ -106,9 +119,8 @@ const OUR_NUMBERS: ReadonlySet<string> = new Set(['0', '1', '32', '500']);
 
 /** The kind of a reason: its text without the row's own ID and numbers. */
 function kindOfReason(reason: string): string {
-  return reason
-    .replace(/^userId \S+ is a number/, 'userId is a number')
-    .replace(/\b\d+\b/g, (number) => (OUR_NUMBERS.has(number) ? number : 'N'));
+  if (/^\d+ cells where/.test(reason)) return reason;
+  return reason.replace(/\b\d+\b/g, (number) => (OUR_NUMBERS.has(number) ? number : 'N'));
 }
 
 /** Returns how long the import takes in seconds if it has the whole quota and no account exists yet. */

@@ -40,7 +40,7 @@ const ALIASES: Readonly<Record<RowField, string>> = {
   password: 'password',
 };
 
-/** `--map userId=uid,nick=name` as an object: the name (or number) of each field's column. */
+/** `--map userId=uid,nick=name` as an object: the name (or number) of each field's column; '' for none. */
 export type Mapping = Readonly<Partial<Record<RowField, string>>>;
 
 /** Reads `field=column[,field=column…]`. Throws UnreadableRowsError. Pure. */
@@ -48,8 +48,9 @@ export function readMapping(text: string, earlier: Mapping = {}): Mapping {
   const found: Partial<Record<RowField, string>> = { ...earlier };
   for (const part of text.split(',')) {
     const at = part.indexOf('=');
+    // A column may be left out, but not the ID's.
     const [field, column] = [part.slice(0, at).trim(), part.slice(at + 1).trim()];
-    if (at < 1 || column === '' || !isRowField(field))
+    if (at < 1 || !isRowField(field) || (column === '' && field === 'userId'))
       throw new UnreadableRowsError(
         `--map ${part}: write FIELD=COLUMN, such as userId=uid; fields are ${ROW_FIELDS.join(', ')}.`,
       );
@@ -65,20 +66,17 @@ export function readMapping(text: string, earlier: Mapping = {}): Mapping {
 export function columnsOfHeader(header: readonly string[], mapping: Mapping): FieldMap<number> {
   const names = header.map((name) => name.trim());
   const columns = new Map<RowField, number>();
-  for (const [field, name] of Object.entries(mapping) as [RowField, string][]) {
-    const at = names.indexOf(name);
-    if (at < 0) throw new UnreadableRowsError(`--map ${field}=${name}: ${thereAre(names)}`);
-    columns.set(field, at);
-  }
+  for (const [field, name] of Object.entries(mapping) as [RowField, string][])
+    if (name !== '') columns.set(field, columnOf(names, field, name));
   const taken = new Set(columns.values());
   for (const field of ROW_FIELDS) {
-    if (columns.has(field)) continue;
+    if (columns.has(field) || mapping[field] === '') continue;
     const meant = names.flatMap((name, at) => (!taken.has(at) && isMeant(field, name) ? [at] : []));
     const exact = meant.filter((at) => plain(names[at] ?? '') === field.toLowerCase());
     const [column, ...more] = exact.length > 0 ? exact : meant;
     if (more.length > 0)
       throw new UnreadableRowsError(
-        `Several columns could be ${field}: ${meant.map((at) => names[at]).join(', ')}. Choose one: --map ${field}=COLUMN.`,
+        `Several columns could be ${field}: ${meant.map((at) => names[at]).join(', ')}. Choose one: --map ${field}=COLUMN, or by its position, such as --map ${field}=#${(column ?? 0) + 1}.`,
       );
     if (column !== undefined) columns.set(field, column);
   }
@@ -89,15 +87,29 @@ export function columnsOfHeader(header: readonly string[], mapping: Mapping): Fi
   return columns;
 }
 
+/** The index of the column with this name, or in this position (`#3`). */
+function columnOf(names: readonly string[], field: RowField, name: string): number {
+  const at = names.indexOf(name);
+  if (at !== names.lastIndexOf(name))
+    throw new UnreadableRowsError(
+      `--map ${field}=${name}: several columns have this name. Choose one by its position: --map ${field}=#${at + 1}.`,
+    );
+  const position = Number(/^#([1-9]\d{0,3})$/.exec(name)?.[1] ?? 0);
+  const found = at < 0 && position <= names.length ? position - 1 : at;
+  if (found < 0) throw new UnreadableRowsError(`--map ${field}=${name}: ${thereAre(names)}`);
+  return found;
+}
+
 /** The columns of a file without a header, by their numbers, from 1. Throws UnreadableRowsError. Pure. */
 export function columnsByNumber(mapping: Mapping): FieldMap<number> {
   const columns = new Map<RowField, number>();
   for (const [field, number] of Object.entries(mapping) as [RowField, string][]) {
-    if (!/^[1-9]\d{0,3}$/.test(number))
+    if (number === '') continue;
+    if (!/^#?[1-9]\d{0,3}$/.test(number))
       throw new UnreadableRowsError(
         `--map ${field}=${number}: without a header, give a column's number: --map userId=1,nick=2.`,
       );
-    columns.set(field, Number(number) - 1);
+    columns.set(field, Number(number.replace('#', '')) - 1);
   }
   if (!columns.has('userId'))
     throw new UnreadableRowsError('Without a header, give the number of each column: --map userId=1,nick=2.');
@@ -112,6 +124,7 @@ export function keysOfObject(keys: readonly string[], mapping: Mapping): FieldMa
   const found = new Map<RowField, string>();
   for (const field of ROW_FIELDS) {
     const mapped = mapping[field];
+    if (mapped === '') continue;
     const key =
       mapped ?? (keys.includes(field) ? field : keys.find((candidate) => isMeant(field, candidate)));
     if (key !== undefined) found.set(field, key);

@@ -2,6 +2,7 @@ import { pipeline, Readable } from 'node:stream';
 import { type CsvError, parse } from 'csv-parse';
 import type { UserFacts } from '../../event/validate.ts';
 import type { FieldMap, Row, RowField } from './columns.ts';
+import { type DatabaseFormat, exportedCell, isEndOfCopy } from './database-export.ts';
 import { UnreadableRowsError } from './read-text.ts';
 
 /** Possible separators. The first wins a tie. */
@@ -25,6 +26,8 @@ export interface CsvOptions {
   readonly delimiter: string;
   /** False: a quote is an ordinary character. */
   readonly quotes: boolean;
+  /** Escapes are undone, and NULL is an empty cell. */
+  readonly database?: DatabaseFormat | undefined;
 }
 
 /** A row's cells, the line on which it begins, and the number of line breaks within its quotes. */
@@ -35,30 +38,37 @@ interface Cells {
 }
 
 const LINE_BREAK = /\r\n|\r|\n/g;
-/** A longer row means that a quote was opened and never closed. */
+/** A longer row is no user. As a rule a quote was opened and never closed. */
 const MAX_ROW_BYTES = 1_048_576;
 
 /**
  * Reads the rows of CSV one by one, the header included. A quote inside a cell is an ordinary character, and
- * so is a line break inside quotes. Throws UnreadableRowsError where the text stops being CSV.
+ * so is a line break inside quotes. Blanks before a quote that opens a cell do not belong to the cell. Throws UnreadableRowsError where the text stops being CSV.
  */
 export async function* csvCells(text: AsyncIterable<string>, options: CsvOptions): AsyncGenerator<Cells> {
+  const { delimiter, quotes, database } = options;
   let last = 0;
   /** Lines counted too many: the parser counts a CR LF within quotes as two. */
   let overcounted = 0;
-  const placed = (cells: readonly string[], counted: number): Cells => {
+  const placed = (cells: readonly string[], counted: number): Cells | null => {
     const isOneLine = counted === last + 1;
     last = counted;
     const breaks = isOneLine ? [] : cells.flatMap((cell) => cell.match(LINE_BREAK) ?? []);
     overcounted += breaks.filter((one) => one === '\r\n').length;
-    return { line: counted - overcounted - breaks.length, breaks: breaks.length, cells };
+    const line = counted - overcounted - breaks.length;
+    if (database === undefined)
+      return { line, breaks: breaks.length, cells: quotes ? cells.map(withoutQuotes) : cells };
+    if (isEndOfCopy(cells)) return null;
+    return { line, breaks: 0, cells: cells.map((cell) => exportedCell(cell, database)) };
   };
-  const quote = options.quotes ? '"' : null;
+  const quote = quotes ? '"' : null;
   const parser = parse({
-    delimiter: options.delimiter,
+    delimiter,
     quote,
     escape: quote,
-    record_delimiter: ['\r\n', '\n', '\r'],
+    // A database export escapes line feeds only.
+    record_delimiter: database === undefined ? ['\r\n', '\n', '\r'] : ['\r\n', '\n'],
+    ltrim: quotes,
     relax_quotes: true,
     relax_column_count: true,
     skip_empty_lines: true,
@@ -75,8 +85,17 @@ export async function* csvCells(text: AsyncIterable<string>, options: CsvOptions
   }
 }
 
+/** Blanks after the quote that closes a cell leave both quotes in it. */
+function withoutQuotes(cell: string): string {
+  return (cell.startsWith('"') && /^"([^"]*)"[ \t]+$/.exec(cell)?.[1]) || cell;
+}
+
 function readable(error: Error, line: number): Error {
-  const { code } = error as CsvError;
+  const { code, lines } = error as CsvError & { readonly lines?: number };
+  if (code === 'CSV_MAX_RECORD_SIZE' && lines !== undefined && lines <= line)
+    return new UnreadableRowsError(
+      `Line ${line} is longer than 1 MiB. A user takes a few hundred bytes: is this the right file? If a column holds that much, leave it out of the export.`,
+    );
   if (code === 'CSV_MAX_RECORD_SIZE' || code === 'CSV_QUOTE_NOT_CLOSED')
     return new UnreadableRowsError(
       `A quote that opens at line ${line} or soon after is never closed. Correct the file there. If quotes have no meaning in this file, read it with --no-quotes.`,

@@ -7,7 +7,9 @@ import {
   type Row,
   unusedColumns,
 } from './columns.ts';
-import { csvCells, csvRow, delimiterOf } from './csv-rows.ts';
+import { csvCells, csvRow, delimiterOf, readDelimiter } from './csv-rows.ts';
+import { DATABASE_FORMATS, type DatabaseFormat } from './database-export.ts';
+import { refuseForeignFormat } from './foreign-formats.ts';
 import {
   type Bytes,
   decoded,
@@ -19,7 +21,7 @@ import {
 
 /** How to read a file. What is left out is detected. */
 export interface ReadOptions {
-  readonly format?: 'csv' | 'ndjson' | undefined;
+  readonly format?: 'csv' | 'ndjson' | DatabaseFormat | undefined;
   readonly encoding?: Encoding | undefined;
   readonly delimiter?: string | undefined;
   readonly mapping: Mapping;
@@ -31,6 +33,8 @@ export interface ReadOptions {
 /** An open file. */
 export interface OpenRows {
   readonly format: 'csv' | 'ndjson';
+  /** What wrote it, where cells are escaped as a database does. */
+  readonly database?: DatabaseFormat | undefined;
   readonly encoding: Encoding;
   /** CSV only: the names of the columns, in their order. Without a header: their numbers. */
   readonly header: readonly string[];
@@ -55,12 +59,15 @@ export async function openRows(path: string, options: ReadOptions): Promise<Open
 }
 
 async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<OpenRows> {
-  const { mapping, quotes } = options;
+  const { mapping } = options;
+  const database = DATABASE_FORMATS.find((one) => one === options.format);
   const name = path === '-' ? 'The input' : path;
   if (bytes.head.length === 0) throw new UnreadableRowsError(`${name} is empty.`);
+  refuseForeignFormat(bytes.head, name);
   const encoding = encodingOf(bytes.head, options.encoding);
   const begin = new TextDecoder(encoding).decode(bytes.head);
-  const format = options.format ?? formatOf(path, begin);
+  const asked = options.format === 'ndjson' || options.format === 'csv' ? options.format : undefined;
+  const format = database === undefined ? (asked ?? formatOf(path, begin)) : 'csv';
   const text = decoded(bytes.all, encoding);
   const common = { format, encoding, bytes, close: () => bytes.close() };
   if (format === 'ndjson') {
@@ -70,8 +77,14 @@ async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<O
       );
     return { ...common, header: [], columns: new Map(), unused: [], rows: () => ndjsonRows(text, mapping) };
   }
-  const delimiter = options.delimiter ?? delimiterOf(/^[^\r\n]*/.exec(begin.trimStart())?.[0] ?? '');
-  const cells = csvCells(text, { delimiter, quotes });
+  const topLine = /^[^\r\n]*/.exec(begin.trimStart())?.[0] ?? '';
+  // Excel's own mark, which is no row.
+  const [isMark, marked] = /^"?sep=(.)"?$/i.exec(topLine) ?? [];
+  const tab = database && '\t';
+  const delimiter = options.delimiter ?? tab ?? readDelimiter(marked ?? '') ?? delimiterOf(topLine);
+  const quotes = options.quotes && database === undefined;
+  const cells = csvCells(text, { delimiter, quotes, database });
+  if (isMark !== undefined) await cells.next();
   const first = await cells.next();
   if (first.done === true) throw new UnreadableRowsError(`${name} holds no rows.`);
   const top = first.value;
@@ -79,9 +92,20 @@ async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<O
   const columns = options.header ? columnsOfHeader(header, mapping) : columnsByNumber(mapping);
   async function* rows(): AsyncGenerator<Row> {
     if (!options.header) yield csvRow(top, columns, header.length);
-    for await (const one of cells) yield csvRow(one, columns, header.length);
+    for await (const one of cells) {
+      const row = csvRow(one, columns, header.length);
+      yield options.header && isHeader(one.cells, header) ? { ...row, problem: HEADER_AGAIN } : row;
+    }
   }
-  return { ...common, header, columns, unused: options.header ? unusedColumns(header, columns) : [], rows };
+  const unused = options.header ? unusedColumns(header, columns) : [];
+  return { ...common, database, header, columns, unused, rows };
+}
+
+const HEADER_AGAIN =
+  'the header once more: were several files joined? Those with other columns need an import each';
+
+function isHeader(cells: readonly string[], header: readonly string[]): boolean {
+  return cells.length === header.length && header.every((name, at) => cells[at]?.trim() === name);
 }
 
 function formatOf(path: string, begin: string): 'csv' | 'ndjson' {

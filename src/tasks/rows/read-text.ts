@@ -98,8 +98,8 @@ export const ENCODINGS = ['utf-8', 'gbk', 'gb18030', 'utf-16le'] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 
 /**
- * Finds the encoding of a file from its first bytes. A byte order mark decides, else `asked`, else UTF-8 when
- * these bytes are valid UTF-8. Otherwise throws UnreadableRowsError, since a wrong guess would spoil every
+ * Finds the encoding of a file from its first bytes. A byte order mark decides, else `asked`, else the zeros of
+ * UTF-16, else UTF-8 when these bytes are valid UTF-8. Otherwise throws UnreadableRowsError, since a wrong guess would spoil every
  * nick. Pure.
  */
 export function encodingOf(head: Uint8Array, asked: Encoding | undefined): Encoding {
@@ -110,6 +110,7 @@ export function encodingOf(head: Uint8Array, asked: Encoding | undefined): Encod
     );
   const certain = marked ?? asked;
   if (certain !== undefined) return certain;
+  if (isUtf16WithoutMark(head)) return 'utf-16le';
   if (canBe('utf-8', head)) return 'utf-8';
   const text = decoderOf('utf-8').decode(head);
   const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length;
@@ -119,16 +120,34 @@ export function encodingOf(head: Uint8Array, asked: Encoding | undefined): Encod
   throw new UnreadableRowsError(`The file is not UTF-8: line ${line} holds invalid bytes. ${hint}`);
 }
 
+const BIG_ENDIAN =
+  'The file is UTF-16, big endian, which this program does not read. Convert it: iconv -f utf-16be -t utf-8.';
+
 /** The encoding that a byte order mark names. */
 function markedEncoding(head: Uint8Array): Encoding | undefined {
   const mark = Buffer.from(head.subarray(0, 3)).toString('hex');
   if (mark === 'efbbbf') return 'utf-8';
   if (mark.startsWith('fffe')) return 'utf-16le';
-  if (mark.startsWith('feff'))
-    throw new UnreadableRowsError(
-      'The file is UTF-16, big endian, which this program does not read. Convert it: iconv -f utf-16 -t utf-8.',
-    );
+  if (mark.startsWith('feff')) throw new UnreadableRowsError(BIG_ENDIAN);
   return undefined;
+}
+
+const SAMPLE_BYTES = 4_096;
+
+/**
+ * UTF-16 of a text with some ASCII has zeros in every other byte: in the second of each two if it is little
+ * endian. Throws for big endian.
+ */
+function isUtf16WithoutMark(head: Uint8Array): boolean {
+  const sample = head.subarray(0, SAMPLE_BYTES);
+  const zeros = [0, 0];
+  sample.forEach((byte, at) => {
+    if (byte === 0) zeros[at % 2] = (zeros[at % 2] ?? 0) + 1;
+  });
+  const [even = 0, odd = 0] = zeros;
+  const isMany = (count: number): boolean => count > 1 && count > sample.length / 20;
+  if (isMany(even) && odd === 0) throw new UnreadableRowsError(BIG_ENDIAN);
+  return isMany(odd) && even === 0;
 }
 
 /** Whether the bytes are valid. A character that is cut off at the end counts as valid. */

@@ -1,17 +1,15 @@
+import { oddId } from '../../event/odd-values.ts';
+
 /**
  * A spreadsheet reads an ID of digits as a number and writes another one: 123456789012 becomes 1.23457E+11,
  * 123456789 becomes 123456789.0, 00123 becomes 123, and every digit past the 15th becomes 0. An import would
  * then make accounts of other users. A single row shows the first two; only a whole file shows the others.
  */
 
-/** Why a spreadsheet seems to have changed this user ID; undefined when it does not. Pure. */
-export function spreadsheetDamage(userId: unknown): string | undefined {
-  if (typeof userId !== 'string') return undefined;
-  if (/^\d(?:[.,]\d+)?E\+?\d{1,3}$/i.test(userId) && /[.,+]/.test(userId))
-    return `userId ${userId} is a number that a spreadsheet has rounded: its digits are lost`;
-  if (/^\d+[.,]0+$/.test(userId))
-    return `userId ${userId} is a number with decimals that a spreadsheet has added`;
-  return undefined;
+/** Whether a row shows that a spreadsheet has changed this user ID. Pure. */
+export function isMangled(userId: unknown): boolean {
+  const kind = typeof userId === 'string' ? oddId(userId)?.kind : undefined;
+  return kind === 'rounded' || kind === 'decimals';
 }
 
 const SIGNIFICANT_DIGITS = 15;

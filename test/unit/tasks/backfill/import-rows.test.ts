@@ -49,7 +49,7 @@ function run(
   };
   return importRows({
     rows: rowsOf(userIds),
-    rules: { adminId: 'administrator', allowMangled: false },
+    rules: { adminId: 'administrator', allowDecimals: false, odd: { saw() {} } },
     checks: there && {
       ask: async (asked) => {
         on.asked.push([...asked]);

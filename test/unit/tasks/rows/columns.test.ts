@@ -29,7 +29,7 @@ test('prefers the mapping, and an alias does not take a mapped column', () => {
 
 test('asks which column to take when two could be it', () => {
   expect(() => columnsOfHeader(['id', 'uid'], {})).toThrow(
-    'Several columns could be userId: id, uid. Choose one: --map userId=COLUMN.',
+    'Several columns could be userId: id, uid. Choose one: --map userId=COLUMN, or by its position, such as --map userId=#1.',
   );
 });
 
