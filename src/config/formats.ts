@@ -222,8 +222,32 @@ export const httpUrl: Format<string> = text(
   'address',
 );
 
+/**
+ * The address of a proxy: host and optionally port, user and password. Without a scheme it is http://, as
+ * other programs read it. Names are resolved by the proxy; `socks5h` says so too.
+ */
+export const proxyUrl: Format<string> = text(
+  'the address of a proxy such as http://user:password@proxy:3128 (or https://, socks5://); a user and a password with signs other than letters and digits are written percent-encoded',
+  (given) => {
+    const full = /^[\w.-]+:\d+\/?$/.test(given) ? `http://${given}` : given;
+    const url = urlOf(full, ['http:', 'https:', 'socks5:', 'socks5h:']);
+    const isPlain = url !== undefined && /^\/?$/.test(url.pathname) && url.search === '' && url.hash === '';
+    return isPlain && isDecodable(url.username + url.password) ? full.replace(/\/$/, '') : undefined;
+  },
+  'address',
+);
+
+/** Hosts that are called without a proxy. A variable separates them by commas or blanks; a file has a list. */
+export const noProxyList: Format<readonly string[]> = format(
+  'a list of hosts separated by commas',
+  (value) => (Array.isArray(value) ? every(value, noProxyHost.fromJson) : undefined),
+  { parse: (given) => given.split(/[\s,]+/).filter((one) => one !== '') },
+);
+
+const noProxyHost = matching('a host', /^[!-+\--~]+$/);
+
 function urlOf(given: string, protocols: readonly string[]): URL | undefined {
-  if (!/^[a-z]+:\/\/[!-~]+$/.test(given) || !URL.canParse(given)) return undefined;
+  if (!/^[a-z][a-z\d]*:\/\/[!-~]+$/.test(given) || !URL.canParse(given)) return undefined;
   const url = new URL(given);
   const hasHost = host.fromText(url.hostname.replace(/^\[(.*)\]$/, '$1')) !== undefined;
   return hasHost && url.port !== '0' && protocols.includes(url.protocol) ? url : undefined;

@@ -6,8 +6,10 @@ import {
   hostPortList,
   httpUrl,
   matching,
+  noProxyList,
   oneOf,
   orAbsent,
+  proxyUrl,
   redisUrl,
   secretList,
   share,
@@ -126,6 +128,27 @@ export const schema = {
     }),
     callTimeoutMs: setting('IMSYNC_CALL_TIMEOUT_MS', wholeNumber(1, 600_000), 8000, {
       doc: "How long a call may take, in ms; the API's own time-out is 3 s, so it must be longer.",
+    }),
+    caFile: setting('IMSYNC_CA_FILE', filePath(), '', {
+      doc: "CA certificates (PEM) that may have signed the API's or the proxy's, besides the public ones: for networks that sign TLS anew.",
+    }),
+  },
+  proxy: {
+    url: setting('IMSYNC_PROXY_URL', orAbsent(proxyUrl, ''), '', {
+      doc: 'The proxy that all calls of the API go through: http://, https:// or socks5://, with user and password if it wants them.',
+      defaultText: 'as HTTPS_PROXY and HTTP_PROXY say',
+    }),
+    urlFile: setting('IMSYNC_PROXY_URL_FILE', secretFile, '', {
+      doc: 'The file that holds the address of the proxy; read again for each new connection.',
+    }),
+    https: setting('HTTPS_PROXY', orAbsent(proxyUrl, ''), '', {
+      doc: 'The proxy for an API at https://, unless IMSYNC_PROXY_URL is given. `https_proxy` counts first.',
+    }),
+    http: setting('HTTP_PROXY', orAbsent(proxyUrl, ''), '', {
+      doc: 'The same for an API at http://. `http_proxy` counts first.',
+    }),
+    none: setting('NO_PROXY', noProxyList, [], {
+      doc: 'Hosts that are called without HTTPS_PROXY and HTTP_PROXY: names with all below them, addresses, networks (10.0.0.0/8), or `*`. Loopback always is.',
     }),
   },
   batch: {

@@ -8,6 +8,8 @@ export interface Secrets {
   readonly userSig: string | undefined;
   readonly redisPassword: string | undefined;
   readonly intakeTokens: readonly string[];
+  /** The address of the proxy, which may hold a password. */
+  readonly proxyUrl: string | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
   const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined =>
     readSecret(given, path, pathVariable, reader, readFile, problems);
-  const { redis, credentials: own, intake } = config;
+  const { redis, credentials: own, intake, proxy } = config;
   const { password } = schema.redis;
   const { secretKey, userSig } = schema.credentials;
   const secrets = {
@@ -32,6 +34,7 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
     userSig: read(own.userSig, own.userSigFile, 'IMSYNC_USER_SIG_FILE', userSig.reader) || undefined,
     intakeTokens:
       read(intake.tokens, intake.tokensFile, 'IMSYNC_INTAKE_TOKENS_FILE', schema.intake.tokens.reader) ?? [],
+    proxyUrl: read(proxy.url, proxy.urlFile, 'IMSYNC_PROXY_URL_FILE', schema.proxy.url.reader) || undefined,
   };
   refuseOn(problems);
   return secrets;

@@ -8,7 +8,7 @@ import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
 import { redisSettings } from '../redis/settings.ts';
-import { apiFindings, probeApi, userSigFinding } from './api-findings.ts';
+import { apiFindings, probeApi, userSigFinding, wayHint } from './api-findings.ts';
 import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
 import { examineNotices } from './notice-findings.ts';
@@ -121,6 +121,7 @@ async function examineApi(
     ];
   const nowMs = Date.now();
   return [
+    wayHint(config, readFile),
     ...apiFindings(config, await probeApi(config, readFile, redis?.status === 'ready' ? redis : undefined)),
     userSigFinding(readSecrets(config, readFile).userSig, config.app, nowMs),
   ];

@@ -1,4 +1,5 @@
 import { cut } from '../event/text.ts';
+import { TunnelError } from '../proxy/tunnel.ts';
 import { oneLine } from './redact.ts';
 
 /** The API answered: HTTP 200 with the API's body. `errorCode` is its verdict. */
@@ -26,7 +27,7 @@ export interface HttpAnswer {
   readonly serverTimeMs?: number;
 }
 
-export type FaultName = 'timeout' | 'reset' | 'connect' | 'dns' | 'tls' | 'garbage' | 'aborted';
+export type FaultName = 'proxy' | 'timeout' | 'reset' | 'connect' | 'dns' | 'tls' | 'garbage' | 'aborted';
 
 /** No usable answer came. */
 export interface FaultAnswer {
@@ -58,7 +59,9 @@ export function readAnswer(
 ): Answer {
   const serverTimeMs = readServerTimeMs(headers);
   if (httpStatus !== 200) {
-    const errorInfo = oneLine(`HTTP ${httpStatus} ${pageText(clean(bodyText))}`);
+    // A proxy that wants a login sends a long page, which does not say whose it is.
+    const page = httpStatus === 407 ? 'the proxy wants another user or password' : pageText(clean(bodyText));
+    const errorInfo = oneLine(`HTTP ${httpStatus} ${page}`);
     return { kind: 'http', httpStatus, errorInfo, retryAfterMs: readRetryAfterMs(headers), serverTimeMs };
   }
   const body = readObject(bodyText, clean);
@@ -153,10 +156,14 @@ function pageText(text: string): string {
  */
 export type Phase = 'connecting' | 'securing' | 'ready' | 'sent';
 
+/** Codes of a certificate whose authority is not known here. */
+const UNKNOWN_AUTHORITY = /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_)/;
+
 const DNS_CODES = ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'ENODATA', 'EAI_NODATA'];
 
 /** What each fault means, for people. */
 export const FAULT_WORDS: Readonly<Record<FaultName, string>> = {
+  proxy: 'no way through the proxy',
   dns: 'the name of the host could not be resolved',
   connect: 'the connection could not be made',
   tls: 'the secure connection could not be made',
@@ -171,8 +178,15 @@ export const FAULT_WORDS: Readonly<Record<FaultName, string>> = {
  * message may quote the address with the signature.
  */
 export function faultOf(error: unknown, phase: Phase): FaultAnswer {
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  // Its message is made of our own words.
+  if (cause instanceof TunnelError) return fault(cause.fault, false, withHint(cause.message));
   const code = codeOf(error);
-  return fault(nameOf(code, phase), phase === 'sent', code);
+  return fault(nameOf(code, phase), phase === 'sent', withHint(code));
+}
+
+function withHint(code: string): string {
+  return UNKNOWN_AUTHORITY.test(code) ? `${code}: IMSYNC_CA_FILE names who signs certificates here` : code;
 }
 
 /** Makes a fault with one of the texts above. `detail` must not hold a secret. */

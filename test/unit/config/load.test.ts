@@ -21,6 +21,11 @@ const everyVariable: Record<string, string> = {
   IMSYNC_REGION: 'silicon-valley',
   IMSYNC_BASE_URL: 'http://127.0.0.1:1234/',
   IMSYNC_CALL_TIMEOUT_MS: '9000',
+  IMSYNC_CA_FILE: '/run/network.pem',
+  IMSYNC_PROXY_URL: 'socks5://worker:secret@proxy',
+  HTTPS_PROXY: 'proxy:3128',
+  HTTP_PROXY: 'http://proxy:3128/',
+  NO_PROXY: 'a.test, b.test',
   IMSYNC_BATCH_MAX_SIZE: '50',
   IMSYNC_BATCH_MAX_WAIT_MS: '100',
   IMSYNC_BATCH_EAGER_SHARE: '0.5',
@@ -66,7 +71,20 @@ test('every variable reaches its place', () => {
     },
     app: { sdkAppId: 1400000000, adminId: 'boss' },
     credentials: { secretKey: 'abc123', secretKeyFile: '', userSig: '', userSigFile: '/run/sig' },
-    api: { form: 'legacy', region: 'silicon-valley', baseUrl: 'http://127.0.0.1:1234', callTimeoutMs: 9000 },
+    api: {
+      form: 'legacy',
+      region: 'silicon-valley',
+      baseUrl: 'http://127.0.0.1:1234',
+      callTimeoutMs: 9000,
+      caFile: '/run/network.pem',
+    },
+    proxy: {
+      url: 'socks5://worker:secret@proxy',
+      urlFile: '',
+      https: 'http://proxy:3128',
+      http: 'http://proxy:3128',
+      none: ['a.test', 'b.test'],
+    },
     batch: { maxSize: 50, maxWaitMs: 100, eagerShare: 0.5 },
     quota: {
       perSecond: {
@@ -90,7 +108,13 @@ test('every variable reaches its place', () => {
     log: { level: 'silent' },
     verdicts: {},
   });
-  const files = ['SDK_SECRET_KEY_FILE', 'REDIS_PASSWORD_FILE', 'INTAKE_TOKENS_FILE', 'NOTIFY_URLS_FILE'];
+  const files = [
+    'SDK_SECRET_KEY_FILE',
+    'REDIS_PASSWORD_FILE',
+    'INTAKE_TOKENS_FILE',
+    'NOTIFY_URLS_FILE',
+    'PROXY_URL_FILE',
+  ];
   const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), 'IMSYNC_USER_SIG'];
   expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));
 });
