@@ -67,10 +67,11 @@ export function readAnswer(
   const body = readObject(bodyText, clean);
   if (body === undefined)
     return garbage(`HTTP 200 with a body that is not the API's: ${pageText(clean(bodyText))}`);
-  const { ErrorCode: errorCode, ActionStatus: status } = body;
-  if (typeof errorCode !== 'number' || !Number.isSafeInteger(errorCode)) {
-    return garbage('HTTP 200 without an ErrorCode that is a number');
-  }
+  const twice = repeatedKey(bodyText);
+  if (twice !== undefined) return garbage(`HTTP 200 with more than one ${twice}`);
+  const { ActionStatus: status } = body;
+  const errorCode = readErrorCode(body.ErrorCode);
+  if (errorCode === undefined) return garbage('HTTP 200 without an ErrorCode that is a number');
   if (errorCode === 0 && status !== undefined && status !== 'OK') {
     return garbage(`ErrorCode 0 with the ActionStatus ${JSON.stringify(status)}`);
   }
@@ -105,6 +106,31 @@ function readObject(text: string, clean: (text: string) => string): Record<strin
   } catch {
     return undefined;
   }
+}
+
+/** A gateway may have turned the number into a text. */
+function readErrorCode(value: unknown): number | undefined {
+  const code = typeof value === 'string' && /^(0|[1-9]\d{0,9})$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(code) ? Number(code) : undefined;
+}
+
+const VERDICT_KEYS = ['ErrorCode', 'ActionStatus', 'FailAccounts'];
+
+/** A key of the verdict that the object has twice: JSON.parse would take the last one without a word. */
+function repeatedKey(text: string): string | undefined {
+  if (VERDICT_KEYS.every((key) => text.indexOf(key) === text.lastIndexOf(key))) return undefined;
+  const seen = new Set<string>();
+  let depth = 0;
+  for (const [token] of text.matchAll(/[{}[\]]|"(?:[^"\\]|\\.)*"(?:\s*:)?/g)) {
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    else if (depth === 1 && token.endsWith(':')) {
+      const key = VERDICT_KEYS.find((name) => token.startsWith(`"${name}"`));
+      if (key !== undefined && seen.has(key)) return key;
+      seen.add(key ?? '');
+    }
+  }
+  return undefined;
 }
 
 /** `[]`, missing and null mean that no user failed. Returns undefined if the list cannot be read. */
@@ -168,7 +194,7 @@ export const FAULT_WORDS: Readonly<Record<FaultName, string>> = {
   connect: 'the connection could not be made',
   tls: 'the secure connection could not be made',
   reset: 'the connection broke',
-  garbage: 'what came back is not HTTP',
+  garbage: 'what came back is no answer of the API',
   timeout: 'no answer in time',
   aborted: 'the call was given up',
 };

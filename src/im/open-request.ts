@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { got } from 'got';
 import type { Route } from '../proxy/route.ts';
 import { type FaultAnswer, fault, faultOf, type Headers, type Phase } from './answers.ts';
+import { bodyText } from './body-text.ts';
 
 interface RawReply {
   readonly kind: 'reply';
@@ -148,7 +149,7 @@ export class OpenRequest {
         kind: 'reply',
         httpStatus: response.statusCode ?? 0,
         headers: response.headers,
-        bodyText: Buffer.concat(chunks).toString('utf8'),
+        bodyText: bodyText(Buffer.concat(chunks), response.headers, MAX_REPLY_BYTES),
       }),
     );
   }
