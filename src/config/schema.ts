@@ -6,6 +6,7 @@ import {
   hostPortList,
   httpUrl,
   matching,
+  nodeMap,
   noProxyList,
   oneOf,
   orAbsent,
@@ -63,7 +64,7 @@ function quotaOf(command: string): Setting<number | null> {
 export const schema = {
   redis: {
     url: setting('IMSYNC_REDIS_URL', redisUrl, 'redis://127.0.0.1:6379', {
-      doc: 'Where Redis is; rediss:// for TLS. A number at its end (/3) is the database: that one or none; a cluster has only 0.',
+      doc: 'Where Redis is: redis://, rediss:// for TLS, or unix:///path of a socket. A number at its end (/3; of a socket ?db=3) is the database: that one or none; a cluster has only 0.',
     }),
     mode: setting('IMSYNC_REDIS_MODE', oneOf(['standalone', 'cluster', 'sentinel']), 'standalone', {
       doc: 'How Redis is run.',
@@ -77,12 +78,45 @@ export const schema = {
       '',
       { doc: 'The name the sentinels know the primary by.' },
     ),
+    nodeMap: setting(
+      'IMSYNC_REDIS_NODE_MAP',
+      nodeMap,
+      {},
+      {
+        doc: 'Where nodes behind NAT are reached: `announced=reached`, each host:port, separated by commas.',
+      },
+    ),
+    username: setting('IMSYNC_REDIS_USERNAME', credential, '', {
+      doc: "Redis's user, if it is not in the address.",
+    }),
     password: setting('IMSYNC_REDIS_PASSWORD', password, '', { doc: "Redis's password." }),
     passwordFile: setting('IMSYNC_REDIS_PASSWORD_FILE', secretFile, '', {
       doc: "The file that holds Redis's password.",
     }),
+    sentinelUsername: setting('IMSYNC_REDIS_SENTINEL_USERNAME', credential, '', {
+      doc: "The sentinels' user; that of Redis does not count for them.",
+    }),
+    sentinelPassword: setting('IMSYNC_REDIS_SENTINEL_PASSWORD', password, '', {
+      doc: "The sentinels' password.",
+    }),
+    sentinelPasswordFile: setting('IMSYNC_REDIS_SENTINEL_PASSWORD_FILE', secretFile, '', {
+      doc: "The file that holds the sentinels' password.",
+    }),
+    sentinelTls: setting('IMSYNC_REDIS_SENTINEL_TLS', bool, false, {
+      doc: 'Whether the sentinels speak TLS. Whether Redis does, rediss:// says.',
+    }),
     caFile: setting('IMSYNC_REDIS_CA_FILE', filePath(), '', {
       doc: "The CA certificate (PEM) that signed Redis's.",
+    }),
+    certFile: setting('IMSYNC_REDIS_CERT_FILE', filePath(), '', {
+      doc: 'The client certificate (PEM) for a Redis that wants one.',
+    }),
+    keyFile: setting('IMSYNC_REDIS_KEY_FILE', filePath(), '', {
+      doc: 'The key (PEM) of the client certificate.',
+    }),
+    serverName: setting('IMSYNC_REDIS_SERVER_NAME', orAbsent(host, ''), '', {
+      doc: "The name that Redis's certificate must be for, and that TLS asks for (SNI).",
+      defaultText: 'the host of each connection',
     }),
     allowVolatile: setting('IMSYNC_REDIS_ALLOW_VOLATILE', bool, false, {
       doc: 'Accept a Redis that may lose events: AOF off, or an eviction policy. For trying things out.',

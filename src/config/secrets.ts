@@ -7,6 +7,7 @@ export interface Secrets {
   readonly secretKey: string | undefined;
   readonly userSig: string | undefined;
   readonly redisPassword: string | undefined;
+  readonly sentinelPassword: string | undefined;
   readonly intakeTokens: readonly string[];
   /** The address of the proxy, which may hold a password. */
   readonly proxyUrl: string | undefined;
@@ -24,11 +25,18 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined =>
     readSecret(given, path, pathVariable, reader, readFile, problems);
   const { redis, credentials: own, intake, proxy } = config;
-  const { password } = schema.redis;
+  const { password, sentinelPassword } = schema.redis;
   const { secretKey, userSig } = schema.credentials;
   const secrets = {
     redisPassword:
       read(redis.password, redis.passwordFile, 'IMSYNC_REDIS_PASSWORD_FILE', password.reader) || undefined,
+    sentinelPassword:
+      read(
+        redis.sentinelPassword,
+        redis.sentinelPasswordFile,
+        'IMSYNC_REDIS_SENTINEL_PASSWORD_FILE',
+        sentinelPassword.reader,
+      ) || undefined,
     secretKey:
       read(own.secretKey, own.secretKeyFile, 'IMSYNC_SDK_SECRET_KEY_FILE', secretKey.reader) || undefined,
     userSig: read(own.userSig, own.userSigFile, 'IMSYNC_USER_SIG_FILE', userSig.reader) || undefined,

@@ -9,6 +9,7 @@ export interface Certificate {
   readonly certFile: string;
   readonly keyFile: string;
   readonly caFile: string;
+  readonly ca: string;
 }
 
 /** Makes a certificate for names and addresses (`IP:127.0.0.1`), by the authority of the folder, made when it is missing. */
@@ -37,13 +38,8 @@ export function certificateFor(folder: string, names: readonly string[]): Certif
   writeFileSync(file('names'), `subjectAltName=${alternatives}\n`);
   const signing = ['-CA', caFile, '-CAkey', caKey, '-CAcreateserial', '-extfile', file('names')];
   openssl(['x509', '-req', '-in', request, '-days', '2', ...signing, '-out', certFile]);
-  return {
-    cert: readFileSync(certFile, 'utf8'),
-    key: readFileSync(keyFile, 'utf8'),
-    certFile,
-    keyFile,
-    caFile,
-  };
+  const read = (path: string): string => readFileSync(path, 'utf8');
+  return { cert: read(certFile), key: read(keyFile), ca: read(caFile), certFile, keyFile, caFile };
 }
 
 function openssl(args: readonly string[]): void {
