@@ -19,6 +19,7 @@ const rooms = [
     'lifecycle',
     'event',
     'tracing',
+    'proxy',
     'im',
     'redis',
     'producer',
@@ -50,6 +51,7 @@ const roomsOfIndex = ['config', 'event', 'redis', 'producer'];
 const owners = new Map([
   ['bullmq', { room: 'calls', typesAnywhere: false }],
   ['got', { room: 'im', typesAnywhere: false }],
+  ['socks', { room: 'proxy', typesAnywhere: false }],
   ['ioredis', { room: 'redis', typesAnywhere: true }],
 ]);
 

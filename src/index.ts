@@ -11,4 +11,4 @@ export {
   UserCreatedProducer,
   type WaitOptions,
 } from './producer/producer.ts';
-export type { RedisSettings } from './redis/connect.ts';
+export type { RedisSettings } from './redis/options.ts';

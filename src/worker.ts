@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config, ReadFile } from './config/config.ts';
-import { type Api, type Hosts, openApi } from './im/open-api.ts';
+import { type Api, type Hosts, openApi, proxyOf } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
 import { logStreamTrouble } from './logging/stream-log.ts';
@@ -82,12 +82,14 @@ export async function startWorker(options: {
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);
+  const proxy = hosts === undefined ? proxyOf(config, readFile) : undefined;
   log.info(
     {
       workerId: id,
       version,
       redis: connections.serverVersion,
       api: config.api.baseUrl === '' ? config.api.region : new URL(config.api.baseUrl).host,
+      ...(proxy && { proxy: proxy.shown() }),
       form: config.api.form,
       quota: quota.perSecond,
       startedPerSecond: Math.round(100 * ratePerSecond(quota)) / 100,

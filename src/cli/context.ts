@@ -2,13 +2,12 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config, ReadFile } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import { withoutPassword } from '../config/mask.ts';
 import { requireForRedis } from '../config/requirements.ts';
 import { closeRedis, openRedis, whenReady } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import { type AppRedis, keysOf } from '../redis/keys.ts';
 import { redisAdvice } from '../redis/requirements.ts';
-import { redisSettings } from '../redis/settings.ts';
+import { redisAddress, redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
 
 /** What a verb works with: files, the configuration and Redis. */
@@ -40,7 +39,7 @@ export async function withRedis<T>(
     if (error instanceof CliError) throw error;
     const { message } = error as Error;
     if (/NOPERM/.test(message))
-      throw new CliError(EXIT.outOfReach, `Redis refused: ${message}. ${redisAdvice(message)}`);
+      throw new CliError(EXIT.outOfReach, `Redis refused: ${message}. ${redisAdvice(message, config)}`);
     if (redis.status === 'ready') throw error;
     throw new CliError(
       EXIT.outOfReach,
@@ -56,6 +55,6 @@ export function notReached(config: Config, { message }: Error): CliError {
   const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
   return new CliError(
     isDatabaseWrong(message) ? EXIT.usage : EXIT.outOfReach,
-    `${what} at ${withoutPassword(config.redis.url)}: ${message}. ${redisAdvice(message)}`,
+    `${what} at ${redisAddress(config)}: ${message}. ${redisAdvice(message, config)}`,
   );
 }

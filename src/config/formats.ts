@@ -141,6 +141,27 @@ export const hostPortList: Format<readonly HostPort[]> = format(
   { hidden: 'address', parse: (given) => given.split(',') },
 );
 
+/** Pairs `announced=reached` of two host:port. A variable separates them by commas; a file has an object. */
+export const nodeMap: Format<Readonly<Record<string, HostPort>>> = format(
+  'pairs announced=reached of host:port separated by commas (in a file: an object), IPv6 as [address]:port',
+  (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const pairs = every(Object.entries(value), ([announced, reached]): [string, HostPort] | undefined => {
+      const [from, to] = [hostPort(announced), hostPort(reached)];
+      // ioredis looks IPv6 addresses up without brackets.
+      return from === undefined || to === undefined ? undefined : [`${from.host}:${from.port}`, to];
+    });
+    return pairs === undefined ? undefined : Object.fromEntries(pairs);
+  },
+  {
+    hidden: 'address',
+    parse: (given) => {
+      const pairs = given.split(',').map((pair) => pair.trim().split('='));
+      return pairs.every((pair) => pair.length === 2) ? Object.fromEntries(pairs) : undefined;
+    },
+  },
+);
+
 const portNumber = wholeNumber(1, 65_535);
 
 function hostPort(given: unknown): HostPort | undefined {
@@ -218,12 +239,18 @@ function every<A, B extends object | string>(
 }
 
 /**
- * A `redis://` or `rediss://` address with a host and optionally port, user, password and database. `family`
- * is the only query option of ioredis that is allowed, so that no other setting hides in the address.
+ * A `redis://` or `rediss://` address with a host and optionally port, user, password and database, or a
+ * socket. `family`, and `db` of a socket, are the only query options that are allowed, so that no other
+ * setting hides in the address.
  */
 export const redisUrl: Format<string> = text(
-  'a redis:// or rediss:// address such as redis://127.0.0.1:6379, with at most a user, a password and a database number',
+  'a redis:// or rediss:// address such as redis://127.0.0.1:6379, with at most a user, a password and a database number, or a socket such as unix:///run/redis/redis.sock?db=2; a password with # / ? or % in it is written percent-encoded (%23 %2F %3F %25), or given by IMSYNC_REDIS_PASSWORD instead',
   (given) => {
+    const socket = /^(?:unix:\/\/)?(\/[!-~]+?)(\?db=\d{1,4})?$/.exec(given);
+    if (socket !== null) {
+      const [, path = '', db = ''] = socket;
+      return /[?#]/.test(path) || !isDecodable(path) ? undefined : `unix://${path}${db}`;
+    }
     const url = urlOf(given, ['redis:', 'rediss:']);
     if (url === undefined || url.hash !== '') return undefined;
     const isPlain = /^(?:\/\d{0,4})?$/.test(url.pathname) && /^(?:\?family=[046])?$/.test(url.search);
@@ -233,12 +260,15 @@ export const redisUrl: Format<string> = text(
 );
 
 /** Takes apart a Redis address that {@link redisUrl} has accepted. */
-export function redisUrlParts(given: string): { tls: boolean; hasPassword: boolean; database: number } {
+export function redisUrlParts(given: string) {
   const url = new URL(given);
+  const isSocket = url.protocol === 'unix:';
   return {
+    isSocket,
     tls: url.protocol === 'rediss:',
+    hasUser: url.username !== '',
     hasPassword: url.password !== '',
-    database: Number(url.pathname.slice(1)),
+    database: Number(isSocket ? url.searchParams.get('db') : url.pathname.slice(1)),
   };
 }
 
@@ -252,8 +282,32 @@ export const httpUrl: Format<string> = text(
   'address',
 );
 
+/**
+ * The address of a proxy: host and optionally port, user and password. Without a scheme it is http://, as
+ * other programs read it. Names are resolved by the proxy; `socks5h` says so too.
+ */
+export const proxyUrl: Format<string> = text(
+  'the address of a proxy such as http://user:password@proxy:3128 (or https://, socks5://); a user and a password with signs other than letters and digits are written percent-encoded',
+  (given) => {
+    const full = /^[\w.-]+:\d+\/?$/.test(given) ? `http://${given}` : given;
+    const url = urlOf(full, ['http:', 'https:', 'socks5:', 'socks5h:']);
+    const isPlain = url !== undefined && /^\/?$/.test(url.pathname) && url.search === '' && url.hash === '';
+    return isPlain && isDecodable(url.username + url.password) ? full.replace(/\/$/, '') : undefined;
+  },
+  'address',
+);
+
+/** Hosts that are called without a proxy. A variable separates them by commas or blanks; a file has a list. */
+export const noProxyList: Format<readonly string[]> = format(
+  'a list of hosts separated by commas',
+  (value) => (Array.isArray(value) ? every(value, noProxyHost.fromJson) : undefined),
+  { parse: (given) => given.split(/[\s,]+/).filter((one) => one !== '') },
+);
+
+const noProxyHost = matching('a host', /^[!-+\--~]+$/);
+
 function urlOf(given: string, protocols: readonly string[]): URL | undefined {
-  if (!/^[a-z]+:\/\/[!-~]+$/.test(given) || !URL.canParse(given)) return undefined;
+  if (!/^[a-z][a-z\d]*:\/\/[!-~]+$/.test(given) || !URL.canParse(given)) return undefined;
   const url = new URL(given);
   const hasHost = host.fromText(url.hostname.replace(/^\[(.*)\]$/, '$1')) !== undefined;
   return hasHost && url.port !== '0' && protocols.includes(url.protocol) ? url : undefined;

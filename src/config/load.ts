@@ -49,7 +49,7 @@ export function loadConfig(sources: Sources): LoadedConfig {
     const file = files.findLast(({ tree }) => valueAt(tree, path) !== undefined);
     return file === undefined ? 'default' : `file ${file.name}`;
   };
-  for (const secret of settings.filter(({ reader }) => reader.hidden === 'value')) {
+  for (const secret of settings) {
     const file = settings.find(({ path }) => path === `${secret.path}File`);
     const isGiven = ({ path }: PlacedSetting): boolean => String(valueAt(config, path)) !== '';
     if (file === undefined || !isGiven(secret) || !isGiven(file)) continue;
@@ -143,13 +143,17 @@ const environmentVariables = ['IMSYNC_ENV'];
 const byVariable = new Map(settings.filter(({ env }) => env !== '').map((setting) => [setting.env, setting]));
 
 /**
- * Reads the `IMSYNC_*` variables. An empty variable counts as not given, since compose files write it so.
- * An unknown variable is refused even if it is empty.
+ * Reads the `IMSYNC_*` variables, and those of proxies, whose lower-case names count first as in other
+ * programs. An empty variable counts as not given, since compose files write it so. An unknown variable is
+ * refused even if it is empty.
  */
 function readVariables(env: Sources['env'], problems: string[]): Record<string, unknown> {
   const values: Record<string, unknown> = {};
-  for (const [name, given] of Object.entries(env)) {
-    if (!name.startsWith('IMSYNC_') || environmentVariables.includes(name)) continue;
+  const shared = [...byVariable.keys()].filter((name) => !name.startsWith('IMSYNC_'));
+  const ofOthers = shared.map((name) => [name, env[name.toLowerCase()] || env[name]] as const);
+  const own = Object.entries(env).filter(([name]) => name.startsWith('IMSYNC_'));
+  for (const [name, given] of [...own, ...ofOthers]) {
+    if (environmentVariables.includes(name)) continue;
     const setting = byVariable.get(name);
     if (setting === undefined) problems.push(unknownVariable(name));
     if (setting === undefined || given === undefined || given === '') continue;

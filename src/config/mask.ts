@@ -54,6 +54,7 @@ export function quoted(hidden: Hidden, value: unknown): string {
  */
 export function withoutPassword(address: string): string {
   const [, user, colon, rest] = /^(\w+:\/\/[^\s:/?#@]*)(:?)[^\s/?#@]*@([^\s?#@]*)$/.exec(address) ?? [];
+  if (/^unix:\/\/\/[^?#@]*(\?db=\d+)?$/.test(address)) return address;
   if (user !== undefined) return `${user}${colon === ':' ? ':***' : ''}@${rest}`;
   return address.replace(/^(\w+:\/\/)?.*@/s, '$1***@').replace(/[?#].*$/s, '?***');
 }
@@ -63,7 +64,7 @@ function plain(value: unknown): string {
   if (Array.isArray(value)) return value.map(item).join(',');
   if (typeof value !== 'object') return String(value);
   const entries = Object.entries(value);
-  return entries.map(([key, one]) => `${key}=${String(one)}`).join(',');
+  return entries.map(([key, one]) => `${key}=${item(one)}`).join(',');
 }
 
 function item(one: unknown): string {

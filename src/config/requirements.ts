@@ -26,6 +26,12 @@ function broken(rules: readonly Rule[]): string[] {
   return rules.filter(([isBroken]) => isBroken).map(([, sentence]) => sentence);
 }
 
+const TLS_FILES = [
+  ['caFile', 'IMSYNC_REDIS_CA_FILE'],
+  ['certFile', 'IMSYNC_REDIS_CERT_FILE'],
+  ['serverName', 'IMSYNC_REDIS_SERVER_NAME'],
+] as const;
+
 function redisRules({ app, redis }: Config): Rule[] {
   const url = redisUrlParts(redis.url);
   const isSentinel = redis.mode === 'sentinel';
@@ -51,8 +57,28 @@ function redisRules({ app, redis }: Config): Rule[] {
       `IMSYNC_REDIS_URL names database ${url.database}, but a cluster has only database 0; leave it out.`,
     ],
     [
-      redis.caFile !== '' && !byNodes && !url.tls,
-      'IMSYNC_REDIS_CA_FILE is given, but IMSYNC_REDIS_URL is without TLS; write rediss://.',
+      url.isSocket && redis.mode !== 'standalone',
+      `IMSYNC_REDIS_URL is a socket, but IMSYNC_REDIS_MODE is ${redis.mode}; a socket leads to one server.`,
+    ],
+    ...TLS_FILES.map(
+      ([setting, variable]): Rule => [
+        redis[setting] !== '' && !url.tls && !redis.sentinelTls,
+        `${variable} is given, but IMSYNC_REDIS_URL is without TLS; write rediss://.`,
+      ],
+    ),
+    [
+      (redis.certFile === '') !== (redis.keyFile === ''),
+      'IMSYNC_REDIS_CERT_FILE and IMSYNC_REDIS_KEY_FILE belong together; give both or none.',
+    ],
+    [
+      !isSentinel &&
+        (redis.sentinelTls ||
+          redis.sentinelUsername + redis.sentinelPassword + redis.sentinelPasswordFile !== ''),
+      `Settings of sentinels are given (IMSYNC_REDIS_SENTINEL_…), but IMSYNC_REDIS_MODE is ${redis.mode}; set it to sentinel or leave them out.`,
+    ],
+    [
+      url.hasUser && redis.username !== '',
+      'The user of Redis is given twice, in IMSYNC_REDIS_URL and in IMSYNC_REDIS_USERNAME; leave it out of the address.',
     ],
     [
       url.hasPassword && (redis.password !== '' || redis.passwordFile !== ''),

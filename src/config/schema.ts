@@ -7,9 +7,12 @@ import {
   hostPortList,
   httpUrl,
   matching,
+  nodeMap,
+  noProxyList,
   notMistaken,
   oneOf,
   orAbsent,
+  proxyUrl,
   redisUrl,
   secretList,
   share,
@@ -66,7 +69,7 @@ function quotaOf(command: string): Setting<number | null> {
 export const schema = {
   redis: {
     url: setting('IMSYNC_REDIS_URL', redisUrl, 'redis://127.0.0.1:6379', {
-      doc: 'Where Redis is; rediss:// for TLS. A number at its end (/3) is the database: that one or none; a cluster has only 0.',
+      doc: 'Where Redis is: redis://, rediss:// for TLS, or unix:///path of a socket. A number at its end (/3; of a socket ?db=3) is the database: that one or none; a cluster has only 0.',
     }),
     mode: setting('IMSYNC_REDIS_MODE', oneOf(['standalone', 'cluster', 'sentinel']), 'standalone', {
       doc: 'How Redis is run.',
@@ -80,12 +83,45 @@ export const schema = {
       '',
       { doc: 'The name the sentinels know the primary by.' },
     ),
+    nodeMap: setting(
+      'IMSYNC_REDIS_NODE_MAP',
+      nodeMap,
+      {},
+      {
+        doc: 'Where nodes behind NAT are reached: `announced=reached`, each host:port, separated by commas.',
+      },
+    ),
+    username: setting('IMSYNC_REDIS_USERNAME', credential, '', {
+      doc: "Redis's user, if it is not in the address.",
+    }),
     password: setting('IMSYNC_REDIS_PASSWORD', password, '', { doc: "Redis's password." }),
     passwordFile: setting('IMSYNC_REDIS_PASSWORD_FILE', secretFile, '', {
       doc: "The file that holds Redis's password.",
     }),
+    sentinelUsername: setting('IMSYNC_REDIS_SENTINEL_USERNAME', credential, '', {
+      doc: "The sentinels' user; that of Redis does not count for them.",
+    }),
+    sentinelPassword: setting('IMSYNC_REDIS_SENTINEL_PASSWORD', password, '', {
+      doc: "The sentinels' password.",
+    }),
+    sentinelPasswordFile: setting('IMSYNC_REDIS_SENTINEL_PASSWORD_FILE', secretFile, '', {
+      doc: "The file that holds the sentinels' password.",
+    }),
+    sentinelTls: setting('IMSYNC_REDIS_SENTINEL_TLS', bool, false, {
+      doc: 'Whether the sentinels speak TLS. Whether Redis does, rediss:// says.',
+    }),
     caFile: setting('IMSYNC_REDIS_CA_FILE', filePath(), '', {
       doc: "The CA certificate (PEM) that signed Redis's.",
+    }),
+    certFile: setting('IMSYNC_REDIS_CERT_FILE', filePath(), '', {
+      doc: 'The client certificate (PEM) for a Redis that wants one.',
+    }),
+    keyFile: setting('IMSYNC_REDIS_KEY_FILE', filePath(), '', {
+      doc: 'The key (PEM) of the client certificate.',
+    }),
+    serverName: setting('IMSYNC_REDIS_SERVER_NAME', orAbsent(host, ''), '', {
+      doc: "The name that Redis's certificate must be for, and that TLS asks for (SNI).",
+      defaultText: 'the host of each connection',
     }),
     allowVolatile: setting('IMSYNC_REDIS_ALLOW_VOLATILE', bool, false, {
       doc: 'Accept a Redis that may lose events: AOF off, or an eviction policy. For trying things out.',
@@ -131,6 +167,27 @@ export const schema = {
     }),
     callTimeoutMs: setting('IMSYNC_CALL_TIMEOUT_MS', wholeNumber(1, 600_000), 8000, {
       doc: "How long a call may take, in ms; the API's own time-out is 3 s, so it must be longer.",
+    }),
+    caFile: setting('IMSYNC_CA_FILE', filePath(), '', {
+      doc: "CA certificates (PEM) that may have signed the API's or the proxy's, besides the public ones: for networks that sign TLS anew.",
+    }),
+  },
+  proxy: {
+    url: setting('IMSYNC_PROXY_URL', orAbsent(proxyUrl, ''), '', {
+      doc: 'The proxy that all calls of the API go through: http://, https:// or socks5://, with user and password if it wants them.',
+      defaultText: 'as HTTPS_PROXY and HTTP_PROXY say',
+    }),
+    urlFile: setting('IMSYNC_PROXY_URL_FILE', secretFile, '', {
+      doc: 'The file that holds the address of the proxy; read again for each new connection.',
+    }),
+    https: setting('HTTPS_PROXY', orAbsent(proxyUrl, ''), '', {
+      doc: 'The proxy for an API at https://, unless IMSYNC_PROXY_URL is given. `https_proxy` counts first.',
+    }),
+    http: setting('HTTP_PROXY', orAbsent(proxyUrl, ''), '', {
+      doc: 'The same for an API at http://. `http_proxy` counts first.',
+    }),
+    none: setting('NO_PROXY', noProxyList, [], {
+      doc: 'Hosts that are called without HTTPS_PROXY and HTTP_PROXY: names with all below them, addresses, networks (10.0.0.0/8), or `*`. Loopback always is.',
     }),
   },
   batch: {

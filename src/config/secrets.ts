@@ -7,7 +7,10 @@ export interface Secrets {
   readonly secretKey: string | undefined;
   readonly userSig: string | undefined;
   readonly redisPassword: string | undefined;
+  readonly sentinelPassword: string | undefined;
   readonly intakeTokens: readonly string[];
+  /** The address of the proxy, which may hold a password. */
+  readonly proxyUrl: string | undefined;
 }
 
 /**
@@ -21,17 +24,25 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
   const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined =>
     readSecret(given, path, pathVariable, reader, readFile, problems);
-  const { redis, credentials: own, intake } = config;
-  const { password } = schema.redis;
+  const { redis, credentials: own, intake, proxy } = config;
+  const { password, sentinelPassword } = schema.redis;
   const { secretKey, userSig } = schema.credentials;
   const secrets = {
     redisPassword:
       read(redis.password, redis.passwordFile, 'IMSYNC_REDIS_PASSWORD_FILE', password.reader) || undefined,
+    sentinelPassword:
+      read(
+        redis.sentinelPassword,
+        redis.sentinelPasswordFile,
+        'IMSYNC_REDIS_SENTINEL_PASSWORD_FILE',
+        sentinelPassword.reader,
+      ) || undefined,
     secretKey:
       read(own.secretKey, own.secretKeyFile, 'IMSYNC_SDK_SECRET_KEY_FILE', secretKey.reader) || undefined,
     userSig: read(own.userSig, own.userSigFile, 'IMSYNC_USER_SIG_FILE', userSig.reader) || undefined,
     intakeTokens:
       read(intake.tokens, intake.tokensFile, 'IMSYNC_INTAKE_TOKENS_FILE', schema.intake.tokens.reader) ?? [],
+    proxyUrl: read(proxy.url, proxy.urlFile, 'IMSYNC_PROXY_URL_FILE', schema.proxy.url.reader) || undefined,
   };
   refuseOn(problems);
   return secrets;

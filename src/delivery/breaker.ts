@@ -93,7 +93,7 @@ export class BreakerReporter {
         if (slot.probe) await hold.success(slot, this.#callId);
         return { kind: 'passed', isTold: slot.probe };
       case 'retry': {
-        const word = await hold.trouble(slot, words, failing);
+        const word = await hold.trouble(slot, words, failing, verdict.holdKind);
         if (HELD.has(word) && word !== 'set') return CANARY;
         return { kind: 'judge', whose: whoseFault(word) };
       }

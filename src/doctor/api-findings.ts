@@ -3,7 +3,7 @@ import type { Config, ReadFile } from '../config/config.ts';
 import { looksLikeKey } from '../config/credential-shape.ts';
 import { withoutPassword } from '../config/mask.ts';
 import { encodeCheck } from '../im/bodies.ts';
-import { hostsOf, openApi, REGIONS } from '../im/open-api.ts';
+import { hostsOf, openApi, proxyOf, REGIONS } from '../im/open-api.ts';
 import { readUserSig } from '../im/signer.ts';
 import { verdictOf } from '../im/verdicts.ts';
 import { waitUntil } from '../lifecycle/wait.ts';
@@ -78,6 +78,16 @@ const USER_SIG = 'user-sig';
 const RENEW_USER_SIG =
   'Make a new UserSig for the admin and put it into IMSYNC_USER_SIG_FILE. Workers read the file before each probe.';
 
+/** Which way calls take, as the settings say. */
+export function wayHint(config: Config, readFile: ReadFile): Finding {
+  const proxy = proxyOf(config, readFile);
+  const { https, http } = config.proxy;
+  if (proxy !== undefined)
+    return hint('api.way', `Calls go through the proxy ${proxy.shown()} (${proxy.variable})`);
+  const why = https + http === '' ? 'no proxy is set' : 'the proxy that is set does not count for this host';
+  return hint('api.way', `Calls go out directly: ${why}`);
+}
+
 /** What one call shows about the API, the app's region, the credentials and the clock. */
 export function apiFindings(config: Config, probe: ApiProbe): Finding[] {
   const reachable = reachableFinding(config, probe);
@@ -95,6 +105,13 @@ function reachableFinding(config: Config, { answer, verdict, roundTripMs }: ApiP
   const isOwnAddress = config.api.baseUrl !== '';
   const address = withoutPassword(hostsOf(config).baseUrl);
   if (answer.kind === 'fault' || verdict.class === 'retry') {
+    if (verdict.holdKind === 'proxy')
+      return wrong(
+        name,
+        `The API at ${address} cannot be asked: ${answer.errorInfo}`,
+        HOLD_ADVICE.proxy ?? '',
+        'out-of-reach',
+      );
     const said = answer.kind === 'api' ? `${answer.errorCode} ${answer.errorInfo}` : answer.errorInfo;
     const [problem, todo] =
       answer.kind === 'fault'

@@ -7,8 +7,8 @@ import { readSecrets } from '../config/secrets.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
-import { redisSettings } from '../redis/settings.ts';
-import { apiFindings, keyShapeFinding, probeApi, userSigFinding } from './api-findings.ts';
+import { redisAddress, redisSettings } from '../redis/settings.ts';
+import { apiFindings, keyShapeFinding, probeApi, userSigFinding, wayHint } from './api-findings.ts';
 import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
 import { examineNotices } from './notice-findings.ts';
@@ -94,7 +94,7 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
       skipped('redis', 'Redis was not checked: its settings are incomplete'),
       ...notChecked('fleet', 'Redis cannot be used'),
     ];
-  const address = withoutPassword(config.redis.url);
+  const address = redisAddress(config);
   const { database } = redisUrlParts(config.redis.url);
   const keys = keysOf(config.app.sdkAppId);
   try {
@@ -105,7 +105,7 @@ async function examineRedis(config: Config, redis: RedisClient | undefined): Pro
   } catch (error) {
     // A handshake that fails again and again would leave commands behind, with their timers.
     await closeRedis(redis);
-    return [...redisAway(address, (error as Error).message), ...notChecked('fleet', 'Redis cannot be used')];
+    return [...redisAway(config, (error as Error).message), ...notChecked('fleet', 'Redis cannot be used')];
   }
 }
 
@@ -124,6 +124,7 @@ async function examineApi(
   const nowMs = Date.now();
   const { userSig, secretKey } = readSecrets(config, readFile);
   return [
+    wayHint(config, readFile),
     ...apiFindings(config, await probeApi(config, readFile, redis?.status === 'ready' ? redis : undefined)),
     userSigFinding(userSig, config.app, nowMs),
     keyShapeFinding(secretKey),

@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -11,6 +12,7 @@ import {
   roleProblem,
   versionProblem,
 } from '../redis/requirements.ts';
+import { redisAddress } from '../redis/settings.ts';
 import { clockFinding, type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 
 /** A waiting event with ID, nick and picture takes about 80 bytes in the stream; long ones take more. */
@@ -68,11 +70,11 @@ export function redisFindings(
 }
 
 /** The findings if Redis cannot be used. `reason` comes from ioredis or the database check. */
-export function redisAway(address: string, reason: string): Finding[] {
+export function redisAway(config: Config, reason: string): Finding[] {
   const problem = wrong(
     isDatabaseRefused(reason) ? 'redis.database' : 'redis.reachable',
-    `Redis cannot be used at ${address}: ${reason}`,
-    redisAdvice(reason),
+    `Redis cannot be used at ${redisAddress(config)}: ${reason}`,
+    redisAdvice(reason, config),
     isDatabaseWrong(reason) ? 'configuration' : 'out-of-reach',
   );
   const others = notChecked('redis', 'Redis cannot be used');

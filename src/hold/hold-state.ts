@@ -23,6 +23,7 @@ import { askScript, loadScript } from '../redis/script.ts';
  * - `quota` (70398): an account that does not exist yet must be imported. account_check finds one among the
  *   calls that wait, and that call is the probe: existing accounts pass whatever the plan says.
  * - `outage`, 5 s of transport faults, silence or transient answers without a success: any answer of the API.
+ *   It is called `proxy` where the proxy in front of the API lets no call through.
  * - `brake`, five answers in a row that would dead-letter, over 100 different users, without a success: one
  *   account must be imported. Its probes are single accounts (scouts), the first three without a gap: if
  *   accounts are at fault and not the app, one of them passes at once.
@@ -140,8 +141,9 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
     /** `newUsers`: users that no earlier answer of their record spoke of. */
     bad: (slot: HeardSlot, newUsers: number, answer: ApiWords, failing?: Failing) =>
       run('bad', slot, failing, { newUsers, held: words('brake', answer) }),
-    trouble: (slot: HeardSlot, answer: ApiWords, failing?: Failing) =>
-      run('trouble', slot, failing, { held: words('outage', answer) }),
+    /** `kind`: what the hold is called; for the rest it is an outage. */
+    trouble: (slot: HeardSlot, answer: ApiWords, failing?: Failing, kind = 'outage') =>
+      run('trouble', slot, failing, { held: words(kind, answer) }),
     /** A call has been on the wire for seconds: unless a success comes, an outage is counted from now. */
     silent: (slot: HeardSlot) => run('silent', slot),
     blocked(slot: HeardSlot, { minProbeGapMs = 0, ...why }: Blocked, failing?: Failing) {
@@ -179,11 +181,14 @@ export function createHoldState(redis: RedisClient, keys: Keys) {
   };
 }
 
+const NONE_SUCCEEDED = 'for 5 s no call succeeded; the last one: ';
+
 /** What an operator reads in place of a word of the API where the hold is our own conclusion. */
 function words(kind: string, { errorCode, errorInfo }: ApiWords): string {
   const conclusion: Readonly<Record<string, string>> = {
     brake: 'five calls in a row over 100 users and more were refused, none passed; the last answer: ',
-    outage: 'for 5 s no call succeeded; the last one: ',
+    outage: NONE_SUCCEEDED,
+    proxy: NONE_SUCCEEDED,
   };
   return JSON.stringify({ errorCode, errorInfo: `${conclusion[kind] ?? ''}${errorInfo}`, kind });
 }

@@ -1,4 +1,5 @@
 import { cut } from '../event/text.ts';
+import { TunnelError } from '../proxy/tunnel.ts';
 import { oneLine } from './redact.ts';
 
 /** The API answered: HTTP 200 with the API's body. `errorCode` is its verdict. */
@@ -26,7 +27,7 @@ export interface HttpAnswer {
   readonly serverTimeMs?: number;
 }
 
-export type FaultName = 'timeout' | 'reset' | 'connect' | 'dns' | 'tls' | 'garbage' | 'aborted';
+export type FaultName = 'proxy' | 'timeout' | 'reset' | 'connect' | 'dns' | 'tls' | 'garbage' | 'aborted';
 
 /** No usable answer came. */
 export interface FaultAnswer {
@@ -58,16 +59,19 @@ export function readAnswer(
 ): Answer {
   const serverTimeMs = readServerTimeMs(headers);
   if (httpStatus !== 200) {
-    const errorInfo = oneLine(`HTTP ${httpStatus} ${pageText(clean(bodyText))}`);
+    // A proxy that wants a login sends a long page, which does not say whose it is.
+    const page = httpStatus === 407 ? 'the proxy wants another user or password' : pageText(clean(bodyText));
+    const errorInfo = oneLine(`HTTP ${httpStatus} ${page}`);
     return { kind: 'http', httpStatus, errorInfo, retryAfterMs: readRetryAfterMs(headers), serverTimeMs };
   }
   const body = readObject(bodyText, clean);
   if (body === undefined)
     return garbage(`HTTP 200 with a body that is not the API's: ${pageText(clean(bodyText))}`);
-  const { ErrorCode: errorCode, ActionStatus: status } = body;
-  if (typeof errorCode !== 'number' || !Number.isSafeInteger(errorCode)) {
-    return garbage('HTTP 200 without an ErrorCode that is a number');
-  }
+  const twice = repeatedKey(bodyText);
+  if (twice !== undefined) return garbage(`HTTP 200 with more than one ${twice}`);
+  const { ActionStatus: status } = body;
+  const errorCode = readErrorCode(body.ErrorCode);
+  if (errorCode === undefined) return garbage('HTTP 200 without an ErrorCode that is a number');
   if (errorCode === 0 && status !== undefined && status !== 'OK') {
     return garbage(`ErrorCode 0 with the ActionStatus ${JSON.stringify(status)}`);
   }
@@ -102,6 +106,31 @@ function readObject(text: string, clean: (text: string) => string): Record<strin
   } catch {
     return undefined;
   }
+}
+
+/** A gateway may have turned the number into a text. */
+function readErrorCode(value: unknown): number | undefined {
+  const code = typeof value === 'string' && /^(0|[1-9]\d{0,9})$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(code) ? Number(code) : undefined;
+}
+
+const VERDICT_KEYS = ['ErrorCode', 'ActionStatus', 'FailAccounts'];
+
+/** A key of the verdict that the object has twice: JSON.parse would take the last one without a word. */
+function repeatedKey(text: string): string | undefined {
+  if (VERDICT_KEYS.every((key) => text.indexOf(key) === text.lastIndexOf(key))) return undefined;
+  const seen = new Set<string>();
+  let depth = 0;
+  for (const [token] of text.matchAll(/[{}[\]]|"(?:[^"\\]|\\.)*"(?:\s*:)?/g)) {
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    else if (depth === 1 && token.endsWith(':')) {
+      const key = VERDICT_KEYS.find((name) => token.startsWith(`"${name}"`));
+      if (key !== undefined && seen.has(key)) return key;
+      seen.add(key ?? '');
+    }
+  }
+  return undefined;
 }
 
 /** `[]`, missing and null mean that no user failed. Returns undefined if the list cannot be read. */
@@ -153,15 +182,19 @@ function pageText(text: string): string {
  */
 export type Phase = 'connecting' | 'securing' | 'ready' | 'sent';
 
+/** Codes of a certificate whose authority is not known here. */
+const UNKNOWN_AUTHORITY = /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_)/;
+
 const DNS_CODES = ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'ENODATA', 'EAI_NODATA'];
 
 /** What each fault means, for people. */
 export const FAULT_WORDS: Readonly<Record<FaultName, string>> = {
+  proxy: 'no way through the proxy',
   dns: 'the name of the host could not be resolved',
   connect: 'the connection could not be made',
   tls: 'the secure connection could not be made',
   reset: 'the connection broke',
-  garbage: 'what came back is not HTTP',
+  garbage: 'what came back is no answer of the API',
   timeout: 'no answer in time',
   aborted: 'the call was given up',
 };
@@ -171,8 +204,15 @@ export const FAULT_WORDS: Readonly<Record<FaultName, string>> = {
  * message may quote the address with the signature.
  */
 export function faultOf(error: unknown, phase: Phase): FaultAnswer {
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  // Its message is made of our own words.
+  if (cause instanceof TunnelError) return fault(cause.fault, false, withHint(cause.message));
   const code = codeOf(error);
-  return fault(nameOf(code, phase), phase === 'sent', code);
+  return fault(nameOf(code, phase), phase === 'sent', withHint(code));
+}
+
+function withHint(code: string): string {
+  return UNKNOWN_AUTHORITY.test(code) ? `${code}: IMSYNC_CA_FILE names who signs certificates here` : code;
 }
 
 /** Makes a fault with one of the texts above. `detail` must not hold a secret. */

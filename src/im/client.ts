@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { ChosenProxy } from '../proxy/choose-proxy.ts';
+import { openRoute, type Route } from '../proxy/route.ts';
 import { type Answer, type FaultName, fault, readAnswer } from './answers.ts';
 import { COMMANDS, type CommandName } from './commands.ts';
 import { createHostChoice, type HostSwitch } from './host-choice.ts';
-import { type Agents, OpenRequest } from './open-request.ts';
+import { OpenRequest } from './open-request.ts';
 import { redact, secretsIn } from './redact.ts';
 
 export interface ImClientOptions {
@@ -20,8 +20,10 @@ export interface ImClientOptions {
   readonly userSig: () => string;
   /** From send() to the end of the answer, longer than the API's own 3 s. Connecting may take as long. */
   readonly callTimeoutMs: number;
-  /** PEM of the authority that signed a gateway's own certificate. */
+  /** PEM of authorities that are trusted besides the public ones: a gateway's own, a network's. */
   readonly ca?: string;
+  /** The proxy in front of a host. Default: none. */
+  readonly proxyOf?: (host: URL) => ChosenProxy | undefined;
   /** A clock in milliseconds that never goes back. Default: the process's own. */
   readonly nowMs?: () => number;
 }
@@ -53,7 +55,7 @@ const IDLE_MS = 55_000;
  */
 export function createImClient(options: ImClientOptions): ImClient {
   const { baseUrl, backupUrl, userSig, callTimeoutMs, nowMs = () => performance.now() } = options;
-  const agents = createAgents(options.ca);
+  const routes = createRoutes(options);
   const choice = createHostChoice(baseUrl, backupUrl, options.onSwitch);
 
   async function call(
@@ -85,7 +87,7 @@ export function createImClient(options: ImClientOptions): ImClient {
     urlOf: (command) => urlOf(choice.current(nowMs()), command),
     prepare(command, body) {
       const host = choice.current(nowMs());
-      const open = new OpenRequest(new URL(host).origin, agents, callTimeoutMs);
+      const open = new OpenRequest(new URL(host).origin, routes.to(host), callTimeoutMs);
       return {
         connected: open.connected,
         isConnected: () => open.isConnected(),
@@ -94,7 +96,7 @@ export function createImClient(options: ImClientOptions): ImClient {
       };
     },
     close() {
-      for (const agent of Object.values(agents)) agent.destroy();
+      routes.close();
     },
   };
 }
@@ -118,13 +120,30 @@ function queryOf({ sdkAppId, adminId }: ImClientOptions, userSig: string): URLSe
 /** Faults that say that the host cannot be reached. */
 const UNREACHED: ReadonlySet<FaultName> = new Set(['connect', 'dns', 'tls']);
 
-function createAgents(ca: string | undefined): Agents {
-  const common = {
+/** A way through a proxy ends a little before the call does, and says why. */
+const TUNNEL_SHARE = 0.9;
+
+/** A route for each host: NO_PROXY may name one of them. */
+function createRoutes({ ca = '', proxyOf = () => undefined, callTimeoutMs }: ImClientOptions) {
+  const agent = {
     keepAlive: true,
     noDelay: true,
     scheduling: 'lifo' as const,
     maxFreeSockets: MAX_IDLE,
     timeout: IDLE_MS,
   };
-  return { http: new HttpAgent(common), https: new HttpsAgent({ ...common, ca }) };
+  const byHost = new Map<string, Route>();
+  return {
+    to(host: string): Route {
+      const known = byHost.get(host);
+      if (known !== undefined) return known;
+      const proxy = proxyOf(new URL(host));
+      const route = openRoute({ proxy, ca, connectTimeoutMs: TUNNEL_SHARE * callTimeoutMs, agent });
+      byHost.set(host, route);
+      return route;
+    },
+    close(): void {
+      for (const route of byHost.values()) route.close();
+    },
+  };
 }

@@ -1,5 +1,6 @@
 import type { Config, ReadFile, RegionName } from '../config/config.ts';
 import { readSigningSecret } from '../config/secrets.ts';
+import { type ChosenProxy, chooseProxy } from '../proxy/choose-proxy.ts';
 import { createImClient } from './client.ts';
 import type { HostSwitch } from './host-choice.ts';
 import { createSigner } from './signer.ts';
@@ -41,6 +42,11 @@ export function hostsOf({ api }: Config): Hosts {
   return api.baseUrl === '' ? REGIONS[api.region] : { baseUrl: api.baseUrl };
 }
 
+/** The proxy in front of the main host; undefined if calls go out directly. */
+export function proxyOf(config: Config, readFile: ReadFile): ChosenProxy | undefined {
+  return chooseProxy(config, readFile, new URL(hostsOf(config).baseUrl));
+}
+
 /** Opens the API. Nothing is sent, and no secret read, before the first call. The caller closes `client`. */
 export function openApi(
   config: Config,
@@ -66,6 +72,8 @@ export function openApi(
     onSwitch: options.onSwitch,
     userSig: signer.current,
     callTimeoutMs: options.callTimeoutMs ?? config.api.callTimeoutMs,
+    ...(config.api.caFile !== '' && { ca: readFile(config.api.caFile) }),
+    proxyOf: (host) => chooseProxy(config, readFile, host),
   });
   return { client, ...signer };
 }

@@ -1,20 +1,16 @@
-import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from 'node:http';
-import type { Agent as HttpsAgent } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { got } from 'got';
+import type { Route } from '../proxy/route.ts';
 import { type FaultAnswer, fault, faultOf, type Headers, type Phase } from './answers.ts';
+import { bodyText } from './body-text.ts';
 
 interface RawReply {
   readonly kind: 'reply';
   readonly httpStatus: number;
   readonly headers: Headers;
   readonly bodyText: string;
-}
-
-export interface Agents {
-  readonly http: HttpAgent;
-  readonly https: HttpsAgent;
 }
 
 /** An answer for 100 accounts takes a few KiB. This also leaves room for a gateway's error page. */
@@ -58,9 +54,13 @@ export class OpenRequest {
   #timer: NodeJS.Timeout;
   #resolveConnected: (isConnected: boolean) => void = () => {};
   #resolveReply: ((result: RawReply | FaultAnswer) => void) | undefined;
+  readonly #origin: string;
+  readonly #route: Route;
 
   /** Starts to connect. `origin` is scheme, host and port only. */
-  constructor(origin: string, agents: Agents, connectTimeoutMs: number) {
+  constructor(origin: string, route: Route, connectTimeoutMs: number) {
+    this.#origin = origin;
+    this.#route = route;
     this.connected = new Promise<boolean>((resolve) => {
       this.#resolveConnected = resolve;
     });
@@ -68,7 +68,7 @@ export class OpenRequest {
       () => this.#end(fault('connect', false, `none after ${connectTimeoutMs} ms`)),
       connectTimeoutMs,
     );
-    const stream = post(origin, { isStream: true, agent: { ...agents } });
+    const stream = post(origin, { isStream: true, agent: { http: route.http, https: route.https } });
     this.#stream = stream;
     stream.on('error', (error) => this.#end(faultOf(error, this.#phase)));
     stream.on('close', () => this.#end(faultOf(undefined, this.#phase)));
@@ -105,7 +105,9 @@ export class OpenRequest {
     });
     this.#timer = setTimeout(() => this.#end(fault('timeout', true, `${timeoutMs} ms`)), timeoutMs);
     if (onLeft !== undefined) request.once('finish', onLeft);
-    request.path = path;
+    const forwarded = this.#route.forwarded(this.#origin);
+    request.path = forwarded === undefined ? path : this.#origin + path;
+    if (forwarded?.login !== undefined) request.setHeader('proxy-authorization', forwarded.login);
     request.setHeader('content-length', Buffer.byteLength(body));
     this.#stream.end(body);
     return reply;
@@ -117,7 +119,8 @@ export class OpenRequest {
   }
 
   #onSocket(socket: Socket): void {
-    if (this.#request?.reusedSocket === true) this.#onReady();
+    // A way through a proxy is complete when it is handed over, TLS included.
+    if (this.#request?.reusedSocket === true || !socket.connecting) this.#onReady();
     else if (socket instanceof TLSSocket) {
       socket.once('connect', () => {
         this.#phase = 'securing';
@@ -146,7 +149,7 @@ export class OpenRequest {
         kind: 'reply',
         httpStatus: response.statusCode ?? 0,
         headers: response.headers,
-        bodyText: Buffer.concat(chunks).toString('utf8'),
+        bodyText: bodyText(Buffer.concat(chunks), response.headers, MAX_REPLY_BYTES),
       }),
     );
   }

@@ -12,15 +12,22 @@ import type { CommandName } from './commands.ts';
  */
 export type VerdictClass = 'done' | 'retry' | 'throttle' | 'account' | 'body' | 'app' | 'unknown';
 
-/** The kind of thing that has to change before calls can succeed again. */
-export type HoldKind = 'credentials' | 'quota' | 'disabled' | 'region' | 'permission' | 'configuration';
+/** The kind of thing that has to change before calls can succeed again. `proxy` comes from no code. */
+export type HoldKind =
+  | 'proxy'
+  | 'credentials'
+  | 'quota'
+  | 'disabled'
+  | 'region'
+  | 'permission'
+  | 'configuration';
 
 export interface VerdictRow {
   readonly codes: readonly number[];
   readonly meaning: string;
   readonly class: VerdictClass;
   readonly source: string;
-  /** Class app: what has to be fixed. */
+  /** What has to be fixed before calls can succeed: class app, and `proxy` in class retry. */
   readonly holdKind?: HoldKind;
   /** Class app: the shortest time between two probes. */
   readonly minProbeGapMs?: number;

@@ -100,6 +100,10 @@ function httpMeaning(httpStatus: number): FromRow & Pick<Verdict, 'outcomeKnown'
     const meaning = 'too many requests, says HTTP';
     return { class: 'throttle', meaning, outcomeKnown: true, throttles: 'command' };
   }
+  if (httpStatus === 407) {
+    const meaning = 'the proxy wants another user or password';
+    return { class: 'retry', meaning, outcomeKnown: true, holdKind: 'proxy' };
+  }
   if (httpStatus >= 500 || httpStatus === 408 || httpStatus < 300) {
     const meaning = 'the service is away, or somebody answered in its place';
     return { class: 'retry', meaning, outcomeKnown: false };
@@ -115,5 +119,13 @@ function httpMeaning(httpStatus: number): FromRow & Pick<Verdict, 'outcomeKnown'
 
 function faultVerdict({ fault, errorInfo, sent }: FaultAnswer): Verdict {
   const meaning = FAULT_WORDS[fault];
-  return { class: 'retry', meaning, outcomeKnown: !sent, errorCode: 0, errorInfo, httpStatus: 0 };
+  const known = {
+    class: 'retry',
+    meaning,
+    outcomeKnown: !sent,
+    errorCode: 0,
+    errorInfo,
+    httpStatus: 0,
+  } as const;
+  return fault === 'proxy' ? { ...known, holdKind: 'proxy' } : known;
 }

@@ -17,6 +17,8 @@ export const HOLD_ADVICE: Readonly<Partial<Record<string, string>>> = {
   quota: "The plan's number of accounts is reached: raise the plan; the import goes on by itself.",
   disabled: 'The app or its plan is disabled: see the console of the provider.',
   configuration: 'Check IMSYNC_SDK_APP_ID, IMSYNC_BASE_URL, IMSYNC_REGION and IMSYNC_API.',
+  proxy:
+    'It is the proxy in front of the API, not the API: check IMSYNC_PROXY_URL (or HTTPS_PROXY) and the proxy; its file is read again.',
   outage:
     'The API is away, or cannot be reached from here: see the status page of the provider, and the network.',
   brake: 'Everyone is refused, so it is not about the accounts: compare errorInfo with the API reference.',

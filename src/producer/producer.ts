@@ -3,8 +3,9 @@ import { type EventRules, isAbsent } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
 import { activeTraceparent } from '../event/traceparent.ts';
 import { validateUser } from '../event/validate.ts';
-import { closeRedis, openRedis, type RedisClient, type RedisSettings, whenReady } from '../redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
 import { keysOf } from '../redis/keys.ts';
+import type { RedisSettings } from '../redis/options.ts';
 import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
 import { streamFaultOf } from './stream-fault.ts';
 

@@ -1,35 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import { databaseOf, isDatabaseRefused, staysInDatabase } from './database.ts';
+import { isDatabaseRefused, staysInDatabase } from './database.ts';
+import { firstWords } from './first-words.ts';
+import { fillsInEmptyHosts, leavesNothingBehind, namesErrorsOfSentinels } from './ioredis-gaps.ts';
+import { type ConnectionRole, DEAD_AFTER_MS, natMapOf, type RedisSettings, redisOptions } from './options.ts';
 
 export type RedisClient = Redis | Cluster;
-
-/**
- * Where Redis is and how to log in.
- *
- * @example
- * const redis: Partial<RedisSettings> = { url: 'rediss://backend@redis:6380', password };
- */
-export interface RedisSettings {
-  /** `redis://[user[:password]@]host[:port][/database]`; `rediss://` speaks TLS. */
-  readonly url: string;
-  readonly mode: 'standalone' | 'cluster' | 'sentinel';
-  /** Cluster: nodes to start from; none means the host of `url`. Sentinel: the sentinels. */
-  readonly nodes: readonly { readonly host: string; readonly port: number }[];
-  /** Sentinel: the name of the primary. */
-  readonly sentinelName: string;
-  /** It wins over the password in `url`. '' means none. */
-  readonly password: string;
-  /** The CA certificates as PEM text. '' means the system's authorities. */
-  readonly ca: string;
-}
-
-/**
- * The purpose of a connection.
- * - `loop`: for a worker. Commands wait until Redis is back, without a limit.
- * - `oneshot`: for a producer or a verb. Commands fail at once while Redis is away, for the caller to report.
- */
-export type ConnectionRole = 'loop' | 'oneshot';
 
 /**
  * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to
@@ -68,53 +44,8 @@ export function reconnectWhenDemoted(
   };
 }
 
-/**
- * A connection is dead if a command has had no answer for this long: packets vanish, or a middlebox keeps the
- * connection open and carries nothing. TCP alone would notice after a quarter of an hour. It is more than the
- * longest block (BullMQ's, 10 s), so that a connection that only waits survives.
- */
-export const DEAD_AFTER_MS = 15_000;
 /** A connection that only listens sends nothing and would never notice. It sends a PING this often. */
 export const LISTENER_ASKS_EVERY_MS = 5_000;
-
-/** Options for ioredis. Throws a RangeError if the address does not name a usable database. */
-export function redisOptions(settings: RedisSettings, role: ConnectionRole, name: string): RedisOptions {
-  const url = new URL(settings.url);
-  const tls = url.protocol === 'rediss:' && { ...(settings.ca && { ca: settings.ca }) };
-  const password = settings.password || decodeURIComponent(url.password);
-  const shared: RedisOptions = {
-    connectionName: `imsync-${name}`,
-    db: databaseOf(url, settings.mode),
-    ...(url.username && { username: decodeURIComponent(url.username) }),
-    ...(password && { password }),
-    ...(tls && { tls }),
-    // Some managed Redis services only speak RESP2, and nothing here needs RESP3.
-    protocol: 2,
-    connectTimeout: 5_000,
-    keepAlive: 10_000,
-    socketTimeout: DEAD_AFTER_MS,
-    // Longest wait for a connection to close. No process lives longer because of it.
-    disconnectTimeout: 500,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
-    ...(role === 'loop'
-      ? { maxRetriesPerRequest: null }
-      : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 10_000 }),
-  };
-  if (settings.mode === 'sentinel') {
-    return {
-      ...shared,
-      sentinels: settings.nodes.map(({ host, port }) => ({ host, port })),
-      name: settings.sentinelName,
-      // A sentinel that accepts connections and never answers: ioredis then asks the next one.
-      sentinelCommandTimeout: 2_000,
-    };
-  }
-  return {
-    ...shared,
-    host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
-    port: Number(url.port || 6379),
-  };
-}
 
 /**
  * Opens a connection, which connects by itself and again after every loss. Once it is ready it is in the
@@ -134,7 +65,9 @@ export function openRedis(
     demotedBy = reason;
   });
   const client =
-    settings.mode === 'cluster' ? openCluster(settings, options, role) : staysInDatabase(new Redis(options));
+    settings.mode === 'cluster'
+      ? openCluster(settings, options, role)
+      : namesErrorsOfSentinels(leavesNothingBehind(staysInDatabase(new Redis(options))));
   let state: ConnectionChange['state'] | 'new' | 'refused' = 'new';
   const lost = (reason: string): void => {
     const now = isDatabaseRefused(reason) ? 'refused' : 'lost';
@@ -155,11 +88,24 @@ export function openRedis(
   return client;
 }
 
+/** What happened, in the words of its cause: ioredis and Node wrap some errors in others that say less. */
 function reasonOf(error: Error): string {
-  if (error.message.startsWith('Socket timeout'))
+  const { message } = error;
+  if (message.startsWith('Socket timeout'))
     return `no answer for ${DEAD_AFTER_MS / 1_000} s: the connection is considered dead and made again`;
-  return error.message || String((error as NodeJS.ErrnoException).code);
+  // The last of a cluster's nodes that was asked.
+  const { lastNodeError, errors } = error as { lastNodeError?: Error; errors?: readonly Error[] };
+  if (lastNodeError)
+    return `no node of the cluster can be used, the last one says: ${reasonOf(lastNodeError)}`;
+  // A name with several addresses, none of which answers.
+  if (errors !== undefined && errors.length > 0) return errors.map((one) => one.message).join('; ');
+  const [, ofTls] = /:SSL routines:[^:]*:([^:]+)/.exec(message) ?? [];
+  return ofTls ?? (message.replace(/\.$/, '') || String((error as NodeJS.ErrnoException).code));
 }
+
+/** Words that only say that a connection ended, and not why. */
+const ENDED =
+  /^(no answer$|.*\b(ECONNRESET|EPIPE)\b|.*Connection is closed|.*the connection was closed|.*socket hang up)/;
 
 /**
  * Subscribes to a channel. If the connection dies silently, the subscription is on a new one within 20 s. (On
@@ -182,8 +128,11 @@ const FAILOVER_LOOK_MS = 200;
 function openCluster(settings: RedisSettings, options: RedisOptions, role: ConnectionRole): Cluster {
   const { host, port, db: _db, ...redisOptions } = options;
   const nodes = settings.nodes.length > 0 ? [...settings.nodes] : [{ host, port }];
-  return new Cluster(nodes, {
+  const cluster = new Cluster(nodes, {
     redisOptions,
+    // A certificate is for a name. Node resolves it when it connects, to both families.
+    dnsLookup: (address, callback) => callback(null, address),
+    ...natMapOf(settings),
     // ioredis tries 16 times every 100 ms, less than a failover takes. A loop's commands wait longer.
     ...(role === 'loop' && { maxRedirections: FAILOVER_MS / FAILOVER_LOOK_MS }),
     retryDelayOnFailover: FAILOVER_LOOK_MS,
@@ -192,6 +141,7 @@ function openCluster(settings: RedisSettings, options: RedisOptions, role: Conne
     enableOfflineQueue: options.enableOfflineQueue ?? true,
     clusterRetryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
   });
+  return fillsInEmptyHosts(cluster);
 }
 
 /**
@@ -209,13 +159,19 @@ export async function whenReady(client: RedisClient, timeoutMs: number): Promise
     };
     // A refusal counts at once: the next attempt would leave commands of this one behind, with their timers.
     const note = (error: Error): void => {
-      reason = reasonOf(error);
+      const latest = reasonOf(error);
+      if (!ENDED.test(latest) || ENDED.test(reason)) reason = latest;
       if (isDatabaseRefused(reason)) end();
     };
     const timer = setTimeout(end, timeoutMs);
     client.on('error', note).on('ready', end);
   });
-  if ((client.status as string) !== 'ready') throw new Error(reason);
+  if ((client.status as string) === 'ready') return;
+  // A primary that sentinels name has no address in the options.
+  const isAtAddress = client instanceof Redis && !client.options.sentinels;
+  const words =
+    isAtAddress && ENDED.test(reason) && reason !== 'no answer' ? await firstWords(client.options) : '';
+  throw new Error(words && !ENDED.test(words) ? reasonOf(new Error(words)) : reason);
 }
 
 /** Closes the connection. It waits at most 1 s, and not at all if Redis is away or it is closed. Never rejects. */

@@ -1,3 +1,5 @@
+import type { Config } from '../config/config.ts';
+import { redisUrlParts } from '../config/formats.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { countedMemory } from './memory-watermark.ts';
@@ -85,44 +87,94 @@ export function writeProblems(facts: ServerFacts): string[] {
   return problems.filter((problem) => problem !== undefined);
 }
 
-/** What to do about a Redis that cannot be used, by the text of the error. */
-export function redisAdvice(reason: string): string {
-  return (
-    ADVICE.find(([words]) => words.test(reason))?.[1] ?? 'Check IMSYNC_REDIS_URL, and that Redis runs there.'
-  );
+/** What to do about a Redis that cannot be used, by the text of the error and the settings that led there. */
+export function redisAdvice(reason: string, { redis }: Config): string {
+  const advice =
+    ADVICE.find(([words]) => words.test(reason))?.[1] ?? 'Check ADDRESS, and that Redis runs there.';
+  const byNodes = redis.mode !== 'standalone' && redis.nodes.length > 0;
+  const { tls } = redisUrlParts(redis.url);
+  return advice
+    .replaceAll('ADDRESS', byNodes ? 'IMSYNC_REDIS_NODES' : 'IMSYNC_REDIS_URL')
+    .replaceAll('ABOUT_TLS', tls ? CLOSED_TLS : CLOSED_PLAIN);
 }
 
+const CLOSED_PLAIN = 'A port that speaks TLS wants rediss:// in IMSYNC_REDIS_URL.';
+const CLOSED_TLS =
+  'A Redis that wants a client certificate gets it by IMSYNC_REDIS_CERT_FILE and IMSYNC_REDIS_KEY_FILE; a port without TLS wants redis://.';
+
+/** The first one that fits counts. ADDRESS and ABOUT_TLS are filled in by the settings. */
 const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
   // The error itself says what to do (database.ts).
   [/database \S+ cannot be used/, 'The number stands at the end of IMSYNC_REDIS_URL.'],
   [
-    /WRONGPASS|NOAUTH|\bAUTH\b|invalid password/,
-    'Check IMSYNC_REDIS_PASSWORD (or its _FILE), and the user in IMSYNC_REDIS_URL.',
+    /sentinels are unreachable.*(NOAUTH|WRONGPASS)/,
+    'The sentinels want a login of their own: check IMSYNC_REDIS_SENTINEL_PASSWORD (or its _FILE) and IMSYNC_REDIS_SENTINEL_USERNAME.',
+  ],
+  [
+    /No such master/i,
+    'The sentinels do not know this primary: check IMSYNC_REDIS_SENTINEL_NAME (on a sentinel: SENTINEL MASTERS).',
+  ],
+  [
+    /sentinels are unreachable.*(ECONNRESET|EPIPE|closed)/,
+    'Check IMSYNC_REDIS_NODES (the sentinels); sentinels that speak TLS want IMSYNC_REDIS_SENTINEL_TLS=true, others want it false.',
+  ],
+  [/NOAUTH/, 'Redis wants a password: give it in IMSYNC_REDIS_PASSWORD (or its _FILE).'],
+  [
+    /WRONGPASS|\bAUTH\b|invalid password/,
+    'Redis does not take this login: check IMSYNC_REDIS_PASSWORD (or its _FILE), and the user in IMSYNC_REDIS_USERNAME or IMSYNC_REDIS_URL.',
   ],
   [/NOPERM|no permissions/i, 'Give the Redis user the rights that docs/security.md lists.'],
+  [
+    /max number of clients/i,
+    'Redis has all the connections that its maxclients allows: raise it, or see who holds them (CLIENT LIST). A worker takes about ten.',
+  ],
+  [
+    /DENIED|protected mode/i,
+    'Redis takes local connections only: give it a password, or let it bind to this network.',
+  ],
+  [/LOADING/, 'Redis is still loading its data: wait until it has.'],
+  [/MISCONF/, 'Redis cannot write its file: look at its log and its disk.'],
+  [/CLUSTERDOWN|MASTERDOWN/, 'A part of Redis is down: see CLUSTER INFO, or the sentinels.'],
+  [
+    /cluster support disabled/,
+    'This is a single server: set IMSYNC_REDIS_MODE=standalone and its address in IMSYNC_REDIS_URL.',
+  ],
   [/certificate has expired|not yet valid/, "Renew Redis's certificate, and check this machine's clock."],
   [
     /altnames|does not match/,
-    "Redis's certificate is for another name: use that name in IMSYNC_REDIS_URL, or issue one for this address.",
+    "Redis's certificate is for another name: use that name in ADDRESS, name it in IMSYNC_REDIS_SERVER_NAME, or issue one for this address.",
+  ],
+  [
+    /alert certificate required|alert handshake failure|peer did not return a certificate/i,
+    'Redis wants a client certificate: give it by IMSYNC_REDIS_CERT_FILE and IMSYNC_REDIS_KEY_FILE.',
+  ],
+  [
+    /alert (unknown ca|bad certificate)/i,
+    'Redis does not take our client certificate: it must be signed by the authority that Redis knows (IMSYNC_REDIS_CERT_FILE).',
   ],
   [
     /certificate|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/,
     "The authority that signed Redis's certificate is not known here: set IMSYNC_REDIS_CA_FILE to its certificate.",
   ],
   [
-    /no answer|connection was closed|Connection is closed/,
-    'Check IMSYNC_REDIS_URL, and that Redis runs there; a port with TLS wants rediss://, one without it redis://.',
-  ],
-  [
     /wrong version number|packet length too long|SSL|EPROTO/,
     'There is no TLS at this port: use redis:// instead of rediss://, or the port that speaks TLS.',
   ],
+  [/ENOTFOUND|EAI_/, 'The name cannot be resolved: check the host in ADDRESS, and the DNS of this machine.'],
+  [/ENOENT/, 'There is no such socket: check IMSYNC_REDIS_URL, and the unixsocket of Redis.'],
+  [/EACCES/, 'This user may not use the socket: see the unixsocketperm of Redis, and its group.'],
+  [/ECONNREFUSED/, 'Nothing listens there: check ADDRESS, and that Redis runs there.'],
   [
-    /sentinels? (are|is) unreachable|All sentinels/i,
+    /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/,
+    'Nothing answers there: check ADDRESS, and the firewalls and security groups on the way.',
+  ],
+  [/no answer|closed|ECONNRESET|EPIPE/, 'Check ADDRESS, and that Redis runs there. ABOUT_TLS'],
+  [
+    /sentinels? (are|is) unreachable/i,
     'Check IMSYNC_REDIS_NODES (the sentinels) and IMSYNC_REDIS_SENTINEL_NAME.',
   ],
   [
     /slots cache|startup nodes/,
-    'Check IMSYNC_REDIS_NODES, and that the cluster is up. A single server wants IMSYNC_REDIS_MODE=standalone.',
+    'Check ADDRESS, and that the cluster is up. A single server wants IMSYNC_REDIS_MODE=standalone.',
   ],
 ];

@@ -3,7 +3,6 @@ import type { Logger } from '../logging/log.ts';
 import { createRedisLog } from '../logging/redis-log.ts';
 import {
   type ConnectionChange,
-  type ConnectionRole,
   closeRedis,
   openRedis,
   type RedisClient,
@@ -11,9 +10,10 @@ import {
 } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { ConnectionRole } from '../redis/options.ts';
 import { writeNothing } from '../redis/owner.ts';
 import { readServerFacts, redisAdvice, redisProblems } from '../redis/requirements.ts';
-import { redisSettings } from '../redis/settings.ts';
+import { redisAddress, redisSettings } from '../redis/settings.ts';
 
 /** A dependency did not answer at the start. */
 export class OutOfReachError extends Error {
@@ -59,7 +59,7 @@ export async function openConnections(options: {
     await Promise.all(Object.values(connections).map(closeRedis));
   };
   try {
-    const serverVersion = await examine(connections.commands, keys, config.redis.allowVolatile);
+    const serverVersion = await examine(connections.commands, keys, config);
     /** Why reconnected connections cannot be used: Redis does not give them the database. [] when none is. */
     const refusals = (): string[] => [...new Set(refused.values())];
     return { ...connections, log, refusals, serverVersion, close };
@@ -71,18 +71,18 @@ export async function openConnections(options: {
 }
 
 /** Resolves to the version of Redis if a worker may use it. */
-async function examine(redis: RedisClient, keys: Keys, allowVolatile: boolean): Promise<string> {
+async function examine(redis: RedisClient, keys: Keys, config: Config): Promise<string> {
   await whenReady(redis, REDIS_START_MS).catch(({ message }: Error) => {
     const what = isDatabaseRefused(message) ? 'Redis refused' : 'Redis cannot be reached';
-    const problem = `${what}: ${message}. ${redisAdvice(message)}`;
+    const problem = `${what} at ${redisAddress(config)}: ${message}. ${redisAdvice(message, config)}`;
     throw isDatabaseWrong(message) ? new ConfigError([problem]) : new OutOfReachError(problem);
   });
   const facts = await writeNothing(redis, keys)
     .then(() => readServerFacts(redis, keys))
     .catch(({ message }: Error) => {
-      throw new OutOfReachError(`Redis refused: ${message}. ${redisAdvice(message)}`);
+      throw new OutOfReachError(`Redis refused: ${message}. ${redisAdvice(message, config)}`);
     });
-  refuseOn(redisProblems(facts, allowVolatile));
+  refuseOn(redisProblems(facts, config.redis.allowVolatile));
   return facts.version;
 }
 

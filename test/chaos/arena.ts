@@ -3,14 +3,9 @@ import type { SimulatorOptions } from '../../simulator/options.ts';
 import type { Scenario } from '../../simulator/scenario/scenario.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
-import {
-  closeRedis,
-  openRedis,
-  type RedisClient,
-  type RedisSettings,
-  whenReady,
-} from '../../src/redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient, whenReady } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
+import type { RedisSettings } from '../../src/redis/options.ts';
 import { audit, booksProblems } from '../support/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from '../support/process.ts';

@@ -176,7 +176,7 @@ describe('the page', () => {
     const ofCodes = Object.values(VERDICT_TABLES).flatMap((rows) =>
       rows.flatMap(({ holdKind }) => holdKind ?? []),
     );
-    expect(kinds).toEqual(expect.arrayContaining([...new Set(ofCodes), 'outage', 'brake']));
+    expect(kinds).toEqual(expect.arrayContaining([...new Set(ofCodes), 'proxy', 'outage', 'brake']));
     for (const page of [english, chinese])
       expect(
         below(page, 0)

@@ -7,10 +7,10 @@ import {
   closeRedis,
   openRedis,
   type RedisClient,
-  type RedisSettings,
   whenReady,
 } from '../../src/redis/connect.ts';
 import { staysInDatabase } from '../../src/redis/database.ts';
+import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts';
 import { TEST_CERT, TEST_KEY } from '../unit/im/tls-cert.ts';

@@ -1,4 +1,5 @@
-import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
+import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
 import { freePort, startRedis, type TestRedis } from './redis-server.ts';
 

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
+import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
 import { freePort, startRedis, type TestRedis } from './redis-server.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RedisSettings } from '../../src/redis/connect.ts';
+import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
 
 /** A redis-server of the test's own: free loopback port, own folder, AOF on, noeviction. */

@@ -1,8 +1,9 @@
 import type { SimulatorOptions } from '../../simulator/options.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
-import { closeRedis, openRedis, type RedisClient, type RedisSettings } from '../../src/redis/connect.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
+import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from './process.ts';
 import { startRedis, type TestRedis } from './redis-server.ts';

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { CallQueues } from '../../calls/bullmq/queues.ts';
-import { withoutPassword } from '../../config/mask.ts';
 import type { ImportCommand } from '../../im/bodies.ts';
 import { type FeedWatch, watchFeed } from '../../ops/feed/watch-feed.ts';
 import { readStatus } from '../../ops/status.ts';
 import { quotasOf } from '../../pace/budget.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
+import { redisAddress } from '../../redis/settings.ts';
 import { aborted, exitCodeAfter, withFeedConnection } from '../feed-connection.ts';
 import { onInterrupt } from '../terminal.ts';
 import { Answers } from './answers.ts';
@@ -45,7 +45,7 @@ While it runs, workers tell it of their calls. That costs each of them up to ten
           feed = await watchFeed({ subscriber, redis, keys, wanted: CALLS_ONLY, onBatch });
           const state = createState({
             ...{ answers, feed, whyLost },
-            redisUrl: withoutPassword(config.redis.url),
+            redisUrl: redisAddress(config),
             async read() {
               const status = await readStatus({ redis, keys }, queues, config.app.sdkAppId, quotas);
               return { status, redisMs: await ownerTimeMs(redis, keys) };

@@ -1,4 +1,6 @@
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TEST_APP } from '../simulator.ts';
 import { drained } from '../stage.ts';
@@ -91,6 +93,7 @@ export const holdScenes: Readonly<Record<string, Scene>> = {
     },
     mend: recover,
   },
+  proxy: proxyScene(),
   outage: {
     cause: async (set) => {
       await set.worker();
@@ -121,3 +124,41 @@ export const holdScenes: Readonly<Record<string, Scene>> = {
     mend: recover,
   },
 };
+
+/** An API at http:// is asked for in full at its proxy, so a server that answers is proxy enough. */
+function proxyScene(): Scene {
+  let refuses = true;
+  const proxy = createServer((_request, response) => {
+    if (refuses) response.writeHead(407).end();
+    else response.end('{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}');
+  });
+  return {
+    async cause(set) {
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      const { port } = proxy.address() as AddressInfo;
+      set.env = { ...set.env, IMSYNC_PROXY_URL: `http://worker:secret@127.0.0.1:${port}` };
+      await set.worker();
+      await set.stage.push({ userId: 'held' });
+      await holdOf(set.stage, 'proxy');
+    },
+    commands: {
+      'imsync status': {
+        shows: [/^state +held \(proxy\)/m, /HTTP 407 the proxy wants another user or password/],
+      },
+      'imsync doctor': {
+        code: 3,
+        shows: [
+          /· Calls go through the proxy http:\/\/worker:\*\*\*@\S+ \(IMSYNC_PROXY_URL\)/,
+          /✗ The API at \S+ cannot be asked: HTTP 407/,
+        ],
+      },
+    },
+    async mend(set) {
+      refuses = false;
+      await set.logged('the hold is over');
+      await drained(set.stage);
+      proxy.closeAllConnections();
+      await new Promise((resolve) => proxy.close(resolve));
+    },
+  };
+}

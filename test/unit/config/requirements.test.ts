@@ -65,6 +65,31 @@ test.each<[string, Record<string, string>, RegExp]>([
     /_NAME is not given/,
   ],
   [
+    'a socket of a cluster',
+    { IMSYNC_REDIS_URL: '/run/r.sock', IMSYNC_REDIS_MODE: 'cluster' },
+    /is a socket, but/,
+  ],
+  [
+    'a certificate without its key',
+    { IMSYNC_REDIS_URL: 'rediss://h', IMSYNC_REDIS_CERT_FILE: '/c' },
+    /_CERT_FILE and IMSYNC_REDIS_KEY_FILE belong together/,
+  ],
+  [
+    'a certificate without TLS',
+    { IMSYNC_REDIS_CERT_FILE: '/c', IMSYNC_REDIS_KEY_FILE: '/k' },
+    /without TLS; write rediss/,
+  ],
+  [
+    'a login of sentinels without sentinels',
+    { IMSYNC_REDIS_SENTINEL_USERNAME: 'u' },
+    /Settings of sentinels are given/,
+  ],
+  [
+    'two users',
+    { IMSYNC_REDIS_URL: 'redis://a@h', IMSYNC_REDIS_USERNAME: 'b' },
+    /^The user of Redis is given twice/,
+  ],
+  [
     'a sentinel name without sentinels',
     { IMSYNC_REDIS_SENTINEL_NAME: 'p' },
     /_NAME is given, but IMSYNC_REDIS_MODE is standalone/,

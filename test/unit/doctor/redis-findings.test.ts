@@ -1,7 +1,9 @@
 import { type Finding, findingLines, verdictOfFindings } from '../../../src/doctor/finding.ts';
 import { type RedisFacts, redisAway, redisFindings } from '../../../src/doctor/redis-findings.ts';
 import { parseServerFacts } from '../../../src/redis/requirements.ts';
+import { loadFrom } from '../config/memory-files.ts';
 
+const { config } = loadFrom({});
 const MIB = 2 ** 20;
 const INFO = [
   '# Server',
@@ -77,17 +79,15 @@ describe('redisFindings', () => {
   });
 
   test('a refused password and a Redis that is down have different advice', () => {
-    expect(redisAway('redis://here', 'NOAUTH Authentication required.')[0]?.todo).toContain(
-      'IMSYNC_REDIS_PASSWORD',
-    );
-    expect(redisAway('redis://here', 'connect ECONNREFUSED')[0]?.todo).toContain('IMSYNC_REDIS_URL');
+    expect(redisAway(config, 'NOAUTH Authentication required.')[0]?.todo).toContain('IMSYNC_REDIS_PASSWORD');
+    expect(redisAway(config, 'connect ECONNREFUSED')[0]?.todo).toContain('IMSYNC_REDIS_URL');
   });
 
   test.each([
     ['ERR DB index is out of range', 'configuration'],
     ['NOPERM this user has no permissions', 'out-of-reach'],
   ])('a refused database has exactly one finding: %s', (reply, cause) => {
-    const findings = redisAway('redis://here', `database 3 cannot be used, Redis says "${reply}"; do this`);
+    const findings = redisAway(config, `database 3 cannot be used, Redis says "${reply}"; do this`);
     expect(findings.filter(({ name }) => name === 'redis.database')).toEqual([findings[0]]);
     expect(findings[0]).toMatchObject({ state: 'wrong', cause, text: expect.stringContaining(reply) });
     expect(findings.map(({ name }) => name)).not.toContain('redis.reachable');

@@ -61,7 +61,7 @@ describe('a 200 that cannot be trusted', () => {
     '0',
     '{"ErrorCode":0',
     '{}',
-    '{"ErrorCode":"0"}',
+    '{"ErrorCode":"00"}',
     '{"ErrorCode":null}',
     '{"ErrorCode":0.5}',
     '{"ErrorCode":0,"ActionStatus":"FAIL"}',

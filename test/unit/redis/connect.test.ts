@@ -1,10 +1,5 @@
-import {
-  DEAD_AFTER_MS,
-  LISTENER_ASKS_EVERY_MS,
-  type RedisSettings,
-  reconnectWhenDemoted,
-  redisOptions,
-} from '../../../src/redis/connect.ts';
+import { LISTENER_ASKS_EVERY_MS, reconnectWhenDemoted } from '../../../src/redis/connect.ts';
+import { DEAD_AFTER_MS, type RedisSettings, redisOptions } from '../../../src/redis/options.ts';
 
 const settings = (more: Partial<RedisSettings> = {}): RedisSettings => ({
   url: 'redis://127.0.0.1:6379',
@@ -26,6 +21,15 @@ it('reads the address', () => {
   expect(of()).not.toHaveProperty('username');
 });
 
+it('reads a socket, a family and a user apart', () => {
+  expect(of({ url: 'unix:///run/a%20b.sock?db=2' })).toMatchObject({ path: '/run/a b.sock', db: 2 });
+  expect(of({ url: 'unix:///run/r.sock' })).not.toHaveProperty('host');
+  // Both families, as Node connects to a name.
+  expect(of()).toMatchObject({ family: 0 });
+  expect(of({ url: 'redis://h?family=6' })).toMatchObject({ family: 6 });
+  expect(of({ username: 'u' })).toMatchObject({ username: 'u' });
+});
+
 it('logs in with the password of the address or of the setting', () => {
   const url = 'redis://us%40er:p%2Fw@h:1';
   expect(of({ url })).toMatchObject({ username: 'us@er', password: 'p/w' });
@@ -36,6 +40,29 @@ it("speaks TLS with the system's authorities or with the one given", () => {
   expect(of({ url: 'rediss://h' }).tls).toEqual({});
   expect(of({ url: 'rediss://h', ca: 'PEM' }).tls).toEqual({ ca: 'PEM' });
   expect(of({ ca: 'PEM' })).not.toHaveProperty('tls');
+});
+
+it('gives sentinels a login and TLS of their own, and the primary its TLS', () => {
+  const nodes = [{ host: 's1', port: 26379 }];
+  const own = {
+    sentinelUsername: 'w',
+    sentinelPassword: 'x',
+    sentinelTls: true,
+    cert: 'C',
+    key: 'K',
+    serverName: 'n',
+  };
+  const nodeMap = { '10.0.0.1:6379': { host: 'h', port: 7 } };
+  const options = of({ url: 'rediss://h', mode: 'sentinel', nodes, sentinelName: 'main', nodeMap, ...own });
+  expect(options).toMatchObject({
+    sentinelUsername: 'w',
+    sentinelPassword: 'x',
+    enableTLSForSentinelMode: true,
+    tls: { cert: 'C', key: 'K', servername: 'n' },
+    sentinelTLS: { cert: 'C', key: 'K', servername: 'n' },
+    natMap: nodeMap,
+  });
+  expect(of({ mode: 'sentinel', nodes, sentinelName: 'main' })).not.toHaveProperty('sentinelTLS');
 });
 
 it('asks the sentinels for the primary', () => {

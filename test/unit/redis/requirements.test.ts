@@ -4,6 +4,7 @@ import {
   redisProblems,
   writeProblems,
 } from '../../../src/redis/requirements.ts';
+import { loadFrom } from '../config/memory-files.ts';
 
 const INFO = [
   '# Server',
@@ -116,17 +117,40 @@ describe('redisAdvice', () => {
     ['unable to verify the first certificate', 'IMSYNC_REDIS_CA_FILE'],
     ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'IMSYNC_REDIS_CA_FILE'],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'IMSYNC_REDIS_CA_FILE'],
-    ['no answer', 'a port with TLS wants rediss://'],
-    ['Connection is closed.', 'a port with TLS wants rediss://'],
-    ['the connection was closed', 'a port with TLS wants rediss://'],
+    ['no answer', 'A port that speaks TLS wants rediss://'],
+    ['Connection is closed.', 'A port that speaks TLS wants rediss://'],
+    ['the connection was closed', 'A port that speaks TLS wants rediss://'],
+    ['read ECONNRESET', 'A port that speaks TLS wants rediss://'],
+    ['tlsv13 alert certificate required', 'IMSYNC_REDIS_CERT_FILE and IMSYNC_REDIS_KEY_FILE'],
+    ['ERR max number of clients reached', 'raise it'],
+    ['DENIED Redis is running in protected mode', 'local connections only'],
+    ['MISCONF Errors writing to the AOF file', 'look at its log and its disk'],
+    ['connect EACCES /run/redis/redis.sock', 'unixsocketperm'],
+    ['ERR This instance has cluster support disabled', 'IMSYNC_REDIS_MODE=standalone'],
+    [
+      'All sentinels are unreachable. Last error: NOAUTH Authentication required',
+      'IMSYNC_REDIS_SENTINEL_PASSWORD',
+    ],
+    ['All sentinels are unreachable. Last error: read ECONNRESET', 'IMSYNC_REDIS_SENTINEL_TLS'],
     ['write EPROTO 0:error:0A00010B:SSL routines::wrong version number', 'There is no TLS at this port'],
     ['packet length too long', 'There is no TLS at this port'],
     ['All sentinels are unreachable. Retrying from scratch after 10ms.', 'IMSYNC_REDIS_SENTINEL_NAME'],
-    ['Failed to refresh slots cache.', 'IMSYNC_REDIS_NODES, and that the cluster is up'],
-    ['None of startup nodes is available', 'IMSYNC_REDIS_NODES, and that the cluster is up'],
-    ['connect ECONNREFUSED 127.0.0.1:6379', 'Check IMSYNC_REDIS_URL, and that Redis runs there.'],
-    ['getaddrinfo ENOTFOUND redis.internal', 'Check IMSYNC_REDIS_URL, and that Redis runs there.'],
+    ['Failed to refresh slots cache.', 'IMSYNC_REDIS_URL, and that the cluster is up'],
+    ['None of startup nodes is available', 'IMSYNC_REDIS_URL, and that the cluster is up'],
+    ['connect ECONNREFUSED 127.0.0.1:6379', 'Nothing listens there: check IMSYNC_REDIS_URL'],
+    [
+      'getaddrinfo ENOTFOUND redis.internal',
+      'The name cannot be resolved: check the host in IMSYNC_REDIS_URL',
+    ],
   ])('%s', (reason, todo) => {
-    expect(redisAdvice(reason)).toContain(todo);
+    expect(redisAdvice(reason, loadFrom({}).config)).toContain(todo);
+  });
+
+  it('names the settings that led there', () => {
+    const by = (env: Record<string, string>) => redisAdvice('read ECONNRESET', loadFrom(env).config);
+    expect(by({ IMSYNC_REDIS_URL: 'rediss://h' })).toMatch(/IMSYNC_REDIS_URL.*wants a client certificate/);
+    expect(by({ IMSYNC_REDIS_MODE: 'cluster', IMSYNC_REDIS_NODES: 'a:1' })).toMatch(
+      /^Check IMSYNC_REDIS_NODES/,
+    );
   });
 });
