@@ -5,6 +5,7 @@ import { type Api, type Hosts, openApi } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
 import { startFeed } from './ops/feed/feed.ts';
+import { FleetCounts } from './ops/history/fleet-counts.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import { AccountChecks } from './tasks/check-users.ts';
@@ -72,12 +73,16 @@ export async function startWorker(options: {
       urlOf: api.client.urlOf,
       showUsers: config.traces.showUsers,
     });
+  const counts = new FleetCounts();
   const calls = startCalls({
-    ...{ config, capacity, connections, keys, pacing, api, metrics, feed, random, log, tracer },
+    ...{ config, capacity, connections, keys, pacing, api, metrics, feed, counts, random, log, tracer },
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const own = { id, version, intakeUrl: intake?.url };
-  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, feed, log }, own);
+  const changeLogs = startChangeLogs(
+    { config, capacity, counts, connections, keys, pacing, api, feed, log },
+    own,
+  );
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);

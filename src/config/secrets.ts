@@ -8,6 +8,8 @@ export interface Secrets {
   readonly userSig: string | undefined;
   readonly redisPassword: string | undefined;
   readonly intakeTokens: readonly string[];
+  readonly consoleTokens: readonly string[];
+  readonly consoleViewTokens: readonly string[];
 }
 
 /**
@@ -21,7 +23,8 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
   const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined =>
     readSecret(given, path, pathVariable, reader, readFile, problems);
-  const { redis, credentials: own, intake } = config;
+  const { redis, credentials: own, intake, console } = config;
+  const { tokens } = schema.console;
   const { password } = schema.redis;
   const { secretKey, userSig } = schema.credentials;
   const secrets = {
@@ -32,6 +35,11 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
     userSig: read(own.userSig, own.userSigFile, 'IMSYNC_USER_SIG_FILE', userSig.reader) || undefined,
     intakeTokens:
       read(intake.tokens, intake.tokensFile, 'IMSYNC_INTAKE_TOKENS_FILE', schema.intake.tokens.reader) ?? [],
+    consoleTokens:
+      read(console.tokens, console.tokensFile, 'IMSYNC_CONSOLE_TOKENS_FILE', tokens.reader) ?? [],
+    consoleViewTokens:
+      read(console.viewTokens, console.viewTokensFile, 'IMSYNC_CONSOLE_VIEW_TOKENS_FILE', tokens.reader) ??
+      [],
   };
   refuseOn(problems);
   return secrets;
