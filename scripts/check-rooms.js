@@ -35,6 +35,7 @@ const rooms = [
     'ops',
     'notices',
     'http-intake',
+    'console',
     'doctor',
     'worker',
     'worker.ts',
