@@ -1,0 +1,50 @@
+import { computed, signal } from '@preact/signals';
+import { type Catalogue, en, type MessageKey } from './en.ts';
+import { fill, number, type Params } from './message.ts';
+
+export const languages = ['en', 'zh'] as const;
+export type Language = (typeof languages)[number];
+
+const STORED = 'imsync-language';
+const LOCALES: Readonly<Record<Language, string>> = { en: 'en-GB', zh: 'zh-CN' };
+
+export const language = signal<Language>('en');
+const catalogue = signal<Catalogue>(en);
+export const locale = computed(() => LOCALES[language.value]);
+
+/** The viewer's choice, else the first language of the browser that there is. */
+export function preferredLanguage(): Language {
+  const wanted = [stored(), ...navigator.languages].map((tag) => tag?.slice(0, 2).toLowerCase());
+  return wanted.flatMap((tag) => languages.find((known) => known === tag) ?? [])[0] ?? 'en';
+}
+
+/** Loads a language and shows it. English is always here; another one is a file of its own. */
+export async function showLanguage(wanted: Language): Promise<void> {
+  const loaded = wanted === 'zh' ? (await import('./zh.ts')).zh : en;
+  catalogue.value = loaded;
+  language.value = wanted;
+  document.documentElement.lang = LOCALES[wanted];
+}
+
+export async function chooseLanguage(wanted: Language): Promise<void> {
+  localStorage.setItem(STORED, wanted);
+  await showLanguage(wanted);
+}
+
+function stored(): string | null {
+  return localStorage.getItem(STORED);
+}
+
+export function t(key: MessageKey, params: Params = {}): string {
+  return fill(catalogue.value[key], params, locale.value);
+}
+
+/** The message `prefix` + `name`; the name itself where this version knows none, a newer server's for instance. */
+export function named(prefix: `${string}.`, name: string): string {
+  const key = `${prefix}${name}`;
+  return Object.hasOwn(catalogue.value, key) ? catalogue.value[key as MessageKey] : name;
+}
+
+export function count(value: number): string {
+  return number(value, locale.value);
+}

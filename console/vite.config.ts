@@ -1,0 +1,27 @@
+import { defineConfig } from 'vite';
+
+/** The console that answers `api/` while the page is worked on. */
+const target = process.env.CONSOLE_URL;
+
+/** Builds the page into dist/console, beside the rest of the package. */
+export default defineConfig({
+  root: import.meta.dirname,
+  // The server puts its own path into <base>; everything else is relative to it.
+  base: './',
+  esbuild: { jsx: 'automatic', jsxImportSource: 'preact' },
+  build: {
+    outDir: '../dist/console',
+    emptyOutDir: true,
+    // Nothing inline: the Content-Security-Policy allows no data: addresses.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: 'es2022',
+    reportCompressedSize: false,
+  },
+  publicDir: false,
+  ...(target !== undefined && {
+    server: {
+      proxy: { '/api': { target, changeOrigin: true, headers: { origin: new URL(target).origin } } },
+    },
+  }),
+});
