@@ -11,7 +11,8 @@ export default defineConfig({
   esbuild: { jsx: 'automatic', jsxImportSource: 'preact' },
   build: {
     outDir: '../dist/console',
-    emptyOutDir: true,
+    // The server's modules stand there as well; `npm run build` begins with an empty dist.
+    emptyOutDir: false,
     // Nothing inline: the Content-Security-Policy allows no data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
