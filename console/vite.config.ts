@@ -3,14 +3,14 @@ import { defineConfig } from 'vite';
 /** The console that answers `api/` while the page is worked on. */
 const target = process.env.CONSOLE_URL;
 
-/** Builds the page into dist/console, beside the rest of the package. */
+/** Builds the page into dist/console/page, beside the rest of the package. */
 export default defineConfig({
   root: import.meta.dirname,
   // The server puts its own path into <base>; everything else is relative to it.
   base: './',
   esbuild: { jsx: 'automatic', jsxImportSource: 'preact' },
   build: {
-    outDir: '../dist/console',
+    outDir: '../dist/console/page',
     // The server's modules stand there as well; `npm run build` begins with an empty dist.
     emptyOutDir: false,
     // Nothing inline: the Content-Security-Policy allows no data: addresses.

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { FastifyReply } from 'fastify';
 
-/** The built page: `index.html` and `assets/`, which Vite writes beside this module in `dist/console`. */
-const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+/** The built page: `index.html` and `assets/`, which Vite writes to `dist/console/page`. */
+const FOLDER = fileURLToPath(new URL('page/', import.meta.url));
 
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
