@@ -81,6 +81,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     const { status, error: word, message, advice, retryAfterSeconds } = refusal;
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
     if (status === 401) reply.header('www-authenticate', 'Bearer');
+    // A path that cannot be decoded meets no hook.
+    reply.headers({ ...HEADERS, 'cache-control': 'no-store' });
     reply.header('content-type', 'application/json; charset=utf-8');
     return reply.code(status).send({ error: word, message, advice });
   };

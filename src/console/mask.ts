@@ -38,8 +38,8 @@ export function maskText(text: string, values: readonly string[]): string {
   const known = [...new Set(values.flatMap((value) => [value, oneLine(value)]))].filter(
     (value) => value !== '',
   );
-  // Words of Chinese, say, stand without blanks between them, so a value is no word of its own there.
-  const foreign = known.filter((value) => /[^ -~]/.test(value)).sort((a, b) => b.length - a.length);
+  // A value with blanks is no single word, nor is one of Chinese, which stands without blanks around it.
+  const foreign = known.filter((value) => /[^!-~]/.test(value)).sort((a, b) => b.length - a.length);
   const plain = foreign.reduce((left, value) => left.replaceAll(value, MASK), text);
   const clean = withoutUsers(plain, known).replaceAll('(user)', MASK);
   return withoutCutEnd(clean, known).replace(/"(?:[^"\\]|\\.)*"?/g, `"${MASK}"`);
