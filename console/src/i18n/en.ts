@@ -463,8 +463,9 @@ export const en = {
   'act.export': 'export',
 
   'settings.intro': 'The settings of the process that serves this page. Secrets are never shown.',
-  'settings.differ': '{n} {n|setting differs|settings differ} between workers.',
-  'settings.differWords': 'A worker with other settings may have missed a deploy: restart it.',
+  'settings.differ': '{n} {n|setting is|settings are} not the same everywhere.',
+  'settings.differWords':
+    'Ports may differ. A worker whose other settings differ may have missed a deploy: restart it.',
   'settings.unknown': 'These workers do not tell their settings:',
   'settings.search': 'Search',
   'settings.onlySet': 'Only what is not the default',

@@ -446,8 +446,8 @@ export const zh: Catalogue = {
   'act.export': '导出',
 
   'settings.intro': '提供本页的进程的配置。密钥从不显示。',
-  'settings.differ': '{n} 项配置在各 worker 之间不一致。',
-  'settings.differWords': '配置不同的 worker 可能错过了一次部署：请重启它。',
+  'settings.differ': '{n} 项配置在各进程之间不一致。',
+  'settings.differWords': '端口可以不同。其他配置不同的 worker 可能错过了一次部署：请重启它。',
   'settings.unknown': '这些 worker 没有提供配置：',
   'settings.search': '搜索',
   'settings.onlySet': '只看非默认值',

@@ -36,7 +36,7 @@ function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }
   const word = q.toLowerCase();
   const shown = settings.filter(
     ({ variable, path, doc, origin }) =>
-      (set === undefined || origin !== 'default') &&
+      (set === undefined || !isDefault(origin)) &&
       [variable, path, doc].some((text) => text.toLowerCase().includes(word)),
   );
   return (
@@ -96,7 +96,9 @@ const columns = (): readonly Column<Setting>[] => [
     cell: ({ variable, path, doc }) => (
       <>
         <code>{variable || path}</code>
-        <p class="small faint">{doc}</p>
+        <p class="small faint">
+          <Doc text={doc} />
+        </p>
       </>
     ),
   },
@@ -105,13 +107,7 @@ const columns = (): readonly Column<Setting>[] => [
     label: t('settings.value'),
     cell: ({ value, disagreeing }) => (
       <>
-        {value === '' ? (
-          <span class="faint">{t('settings.unset')}</span>
-        ) : (
-          <code>
-            <Foreign text={value} />
-          </code>
-        )}
+        <Value text={value} />
         {disagreeing.map(({ worker, value: other }) => (
           <p key={worker} class="small">
             <Badge tone="warn">
@@ -129,13 +125,35 @@ const columns = (): readonly Column<Setting>[] => [
     name: 'origin',
     label: t('settings.origin'),
     cell: ({ origin }) =>
-      origin === 'default' ? (
+      isDefault(origin) ? (
         <span class="faint">{t('settings.default')}</span>
       ) : (
         <Foreign text={originText(origin)} />
       ),
   },
 ];
+
+/** The package's own file has defaults as well. */
+function isDefault(origin: string): boolean {
+  return origin === 'default' || origin === 'file default.json';
+}
+
+const NOT_SET = '(not set)';
+
+/** What is not set has a word for it, or what holds instead. */
+function Value({ text }: { readonly text: string }) {
+  if (text === '' || text === NOT_SET) return <span class="faint">{t('settings.unset')}</span>;
+  return (
+    <code class={text.startsWith('(not set') ? 'faint' : undefined}>
+      <Foreign text={text} />
+    </code>
+  );
+}
+
+/** Names stand between backticks. */
+function Doc({ text }: { readonly text: string }) {
+  return <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={part}>{part}</code> : part))}</>;
+}
 
 function originText(origin: string): string {
   const [kind = '', ...rest] = origin.split(' ');

@@ -44,9 +44,14 @@ export function go(path: readonly string[], query: Query = {}): void {
   location.hash = link(path, query);
 }
 
-/** Changes the view's own state; `go back` leads to the view before it. */
+/** Changes the view's own state; *back* leads to the view before it. */
 export function setQuery(changes: Query): void {
   const { path, query } = route.peek();
-  history.replaceState(null, '', link(path, { ...query, ...changes }));
+  replace(path, { ...query, ...changes });
+}
+
+/** Shows another view in place of this one: *back* does not return to it. */
+export function replace(path: readonly string[], query: Query = {}): void {
+  history.replaceState(null, '', link(path, query));
   route.value = parse(location.hash);
 }

@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import { ApiError, act, ask, hearFailures } from '../api/client.ts';
 import type { Session } from '../api/types.ts';
+import { replace } from './route.ts';
 
 /** Undefined before the first answer, null while nobody is signed in. */
 export const session = signal<Session | null | undefined>(undefined);
@@ -35,7 +36,7 @@ export async function signIn(token: string): Promise<void> {
 export async function useLink(): Promise<void> {
   const token = /^#token=(.+)$/.exec(location.hash)?.[1];
   if (token === undefined) return;
-  history.replaceState(null, '', '#/');
+  replace([]);
   try {
     await signIn(decodeURIComponent(token));
   } catch (error) {

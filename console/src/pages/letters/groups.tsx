@@ -56,7 +56,7 @@ function Group({ group, onRedrive }: { readonly group: LetterGroup; readonly onR
         <p class="names">
           <Badge tone="bad">{named('reason.', reason)}</Badge>
           {errorCode !== 0 && <CodeLink code={errorCode} page={codePage} />}
-          {meaning !== '' && <span class="soft">{meaningOf(meaning)}</span>}
+          {errorCode !== 0 && meaning !== '' && <span class="soft">{meaningOf(meaning)}</span>}
         </p>
         <p>{adviceOf(reason, group.advice)}</p>
         <p class="small faint">

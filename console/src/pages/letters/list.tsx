@@ -98,8 +98,15 @@ const columns = (): readonly Column<Letter>[] => [
   {
     name: 'user',
     label: t('letters.user'),
+    keep: true,
     cell: ({ userId }) =>
-      userId === '' ? <span class="faint">{t('letters.noUser')}</span> : <Foreign text={userId} />,
+      userId === '' ? (
+        <span class="faint">{t('letters.noUser')}</span>
+      ) : (
+        <span class="clip" title={userId}>
+          <Foreign text={userId} />
+        </span>
+      ),
   },
   {
     name: 'reason',

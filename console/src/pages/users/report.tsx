@@ -67,10 +67,10 @@ function Report({
   readonly onImport: () => void;
   readonly onForget: () => void;
 }) {
-  const { userId, state, call, parked, waiting, letters, unchecked, stopped } = user;
+  const { userId, state, hasAccount, call, parked, waiting, letters, unchecked, stopped } = user;
   return (
     <>
-      <Callout tone={TONES[state]} icon="users">
+      <Callout tone={state === 'dead-lettered' && hasAccount === true ? 'warn' : TONES[state]} icon="users">
         <div class="card-head">
           <h2>
             <Foreign text={userId} />

@@ -39,7 +39,7 @@ const pointed = signal<number | null>(null);
 export function Chart({ title, empty, ...drawing }: ChartProps) {
   const { times, series } = drawing;
   const last = times.length - 1;
-  const at = Math.min(pointed.value ?? last, last);
+  const at = Math.min(pointed.value ?? newestKnown(series, last), last);
   const isEmpty = empty !== undefined && series.every(({ values }) => values.every((value) => !value));
   const text = series.map(({ label, values, format }) => `${label} ${told(values[at], format)}`).join(', ');
   const time = times[at];
@@ -86,6 +86,14 @@ export function Chart({ title, empty, ...drawing }: ChartProps) {
       </div>
     </figure>
   );
+}
+
+/** The last step may have no values yet. */
+function newestKnown(series: readonly Series[], last: number): number {
+  for (let i = last; i >= 0; i--) {
+    if (series.some(({ values }) => values[i] !== null && values[i] !== undefined)) return i;
+  }
+  return last;
 }
 
 function told(value: number | null | undefined, format: (value: number) => string): string {
