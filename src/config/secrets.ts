@@ -8,8 +8,6 @@ export interface Secrets {
   readonly userSig: string | undefined;
   readonly redisPassword: string | undefined;
   readonly intakeTokens: readonly string[];
-  readonly consoleTokens: readonly string[];
-  readonly consoleViewTokens: readonly string[];
 }
 
 /**
@@ -23,8 +21,7 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   const problems: string[] = [];
   const read = <T>(given: T, path: string, pathVariable: string, reader: Format<T>): T | undefined =>
     readSecret(given, path, pathVariable, reader, readFile, problems);
-  const { redis, credentials: own, intake, console } = config;
-  const { tokens } = schema.console;
+  const { redis, credentials: own, intake } = config;
   const { password } = schema.redis;
   const { secretKey, userSig } = schema.credentials;
   const secrets = {
@@ -35,14 +32,24 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
     userSig: read(own.userSig, own.userSigFile, 'IMSYNC_USER_SIG_FILE', userSig.reader) || undefined,
     intakeTokens:
       read(intake.tokens, intake.tokensFile, 'IMSYNC_INTAKE_TOKENS_FILE', schema.intake.tokens.reader) ?? [],
-    consoleTokens:
-      read(console.tokens, console.tokensFile, 'IMSYNC_CONSOLE_TOKENS_FILE', tokens.reader) ?? [],
-    consoleViewTokens:
-      read(console.viewTokens, console.viewTokensFile, 'IMSYNC_CONSOLE_VIEW_TOKENS_FILE', tokens.reader) ??
-      [],
   };
   refuseOn(problems);
   return secrets;
+}
+
+/** Reads the console's tokens, apart from the other secrets: a bad file of those closes no console. Throws alike. */
+export function readConsoleTokens(
+  { console }: Config,
+  readFile: ReadFile,
+): { readonly acting: readonly string[]; readonly viewing: readonly string[] } {
+  const problems: string[] = [];
+  const { reader } = schema.console.tokens;
+  const read = (given: readonly string[], path: string, variable: string): readonly string[] =>
+    readSecret(given, path, variable, reader, readFile, problems) ?? [];
+  const acting = read(console.tokens, console.tokensFile, 'IMSYNC_CONSOLE_TOKENS_FILE');
+  const viewing = read(console.viewTokens, console.viewTokensFile, 'IMSYNC_CONSOLE_VIEW_TOKENS_FILE');
+  refuseOn(problems);
+  return { acting, viewing };
 }
 
 /**

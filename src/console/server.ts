@@ -3,7 +3,7 @@ import { type Config, type ReadFile, refuseOn } from '../config/config.ts';
 import { isLoopback } from '../config/formats.ts';
 import type { MaskedSetting } from '../config/mask.ts';
 import { consoleTokenProblems } from '../config/requirements.ts';
-import { readSecrets } from '../config/secrets.ts';
+import { readConsoleTokens } from '../config/secrets.ts';
 import type { UserInput } from '../event/fields.ts';
 import { listen } from '../lifecycle/listen.ts';
 import type { Logger } from '../logging/log.ts';
@@ -125,7 +125,7 @@ export async function openConsole(options: ConsoleOptions) {
 }
 
 function readTokens(config: Config, readFile: ReadFile): Tokens {
-  const { consoleTokens: acting, consoleViewTokens: viewing } = readSecrets(config, readFile);
+  const { acting, viewing } = readConsoleTokens(config, readFile);
   refuseOn(consoleTokenProblems(acting, viewing));
   return { acting, viewing };
 }

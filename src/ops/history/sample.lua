@@ -43,7 +43,7 @@ end
 -- Workers that gave a sign of life within 20 s (PRESENT_WITHIN_MS in presence.ts).
 local function presentWorkers()
   local count = 0
-  for _, json in ipairs(redis.call('HVALS', keys.workers)) do
+  for _, json in pairs(fieldsOf(redis.call('HGETALL', keys.workers))) do
     if math.abs(nowMs - cjson.decode(json).lastSeen) < 20000 then
       count = count + 1
     end
