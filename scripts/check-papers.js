@@ -7,7 +7,7 @@ import GithubSlugger from 'github-slugger';
 import { syllable } from 'syllable';
 
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
-const FOLDERS = ['docs', 'bench', 'examples', 'deploy', 'simulator', '.github'];
+const FOLDERS = ['docs', 'bench', 'examples', 'deploy', 'simulator', 'console', '.github'];
 /** Documents in Chinese and what they translate. */
 const TRANSLATIONS = [
   ['README.zh-CN.md', 'README.md'],

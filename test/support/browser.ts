@@ -1,8 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
+/** Debian's package `chromium`, or another one that TEST_CHROMIUM names. */
 const PATH = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
+/** Tests of the page are skipped where there is no browser, unless TEST_BROWSER is `must`. */
+export const hasBrowser = existsSync(PATH) || process.env.TEST_BROWSER === 'must';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A real Chromium without a window. */

@@ -10,6 +10,7 @@ const LOCALES: Readonly<Record<Language, string>> = { en: 'en-GB', zh: 'zh-CN' }
 
 export const language = signal<Language>('en');
 const catalogue = signal<Catalogue>(en);
+const meanings = signal<Readonly<Record<string, string>>>({});
 export const locale = computed(() => LOCALES[language.value]);
 
 /** The viewer's choice, else the first language of the browser that there is. */
@@ -20,8 +21,14 @@ export function preferredLanguage(): Language {
 
 /** Loads a language and shows it. English is always here; another one is a file of its own. */
 export async function showLanguage(wanted: Language): Promise<void> {
-  const loaded = wanted === 'zh' ? (await import('./zh.ts')).zh : en;
-  catalogue.value = loaded;
+  if (wanted === 'zh') {
+    const [{ zh }, { zhMeanings }] = await Promise.all([import('./zh.ts'), import('./zh-meanings.ts')]);
+    catalogue.value = zh;
+    meanings.value = zhMeanings;
+  } else {
+    catalogue.value = en;
+    meanings.value = {};
+  }
   language.value = wanted;
   document.documentElement.lang = LOCALES[wanted];
 }
@@ -43,6 +50,11 @@ export function t(key: MessageKey, params: Params = {}): string {
 export function named(prefix: `${string}.`, name: string): string {
   const key = `${prefix}${name}`;
   return Object.hasOwn(catalogue.value, key) ? catalogue.value[key as MessageKey] : name;
+}
+
+/** What a code means, in the viewer's language where it is known, else in the server's words. */
+export function meaningOf(meaning: string): string {
+  return meanings.value[meaning] ?? meaning;
 }
 
 export function count(value: number): string {

@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useId } from 'preact/hooks';
+import { useEffect, useId, useState } from 'preact/hooks';
 
 interface FieldProps {
   readonly label: string;
@@ -23,6 +23,30 @@ export function Field({ label, hint, problem, ...input }: FieldProps & JSX.Intri
       />
       <Help id={id} hint={hint} problem={problem} />
     </div>
+  );
+}
+
+/** What is typed counts when it is finished: Enter, or leaving the field. Until then nothing takes it away. */
+export function DraftField({
+  value,
+  onCommit,
+  ...field
+}: FieldProps & {
+  readonly value: string;
+  readonly placeholder: string;
+  readonly inputMode?: 'numeric';
+  readonly onCommit: (value: string) => void;
+}) {
+  const [draft, setDraft] = useState(value);
+  useEffect(() => setDraft(value), [value]);
+  return (
+    <Field
+      {...field}
+      spellcheck={false}
+      value={draft}
+      onInput={(event) => setDraft(event.currentTarget.value)}
+      onChange={(event) => onCommit(event.currentTarget.value.trim())}
+    />
   );
 }
 

@@ -40,7 +40,7 @@ export function Table<Row>({
           <tr key={keyOf(row)} data-tone={toneOf?.(row)}>
             {columns.map(({ name, label, cell, align, keep }) => (
               <td key={name} data-label={label} data-align={align} data-keep={keep}>
-                {cell(row)}
+                <div>{cell(row)}</div>
               </td>
             ))}
           </tr>

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { en } from '../../../console/src/i18n/en.ts';
 import { fill, namesIn } from '../../../console/src/i18n/message.ts';
 import { zh } from '../../../console/src/i18n/zh.ts';
+import { zhMeanings } from '../../../console/src/i18n/zh-meanings.ts';
+import { VERDICT_TABLES } from '../../../src/im/verdict-rows.ts';
 import { deadReasons, letterStates } from '../../../src/ledger/letters/dead-letters.ts';
 import { HOLD_ADVICE } from '../../../src/logging/hold-log.ts';
 
@@ -30,7 +32,7 @@ test('no message is empty, and none is left in English', () => {
 
 test('every key is used, and every key that is used is there', () => {
   const text = readdirSync(sources, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.tsx?$/.test(name) && !/i18n.(en|zh)\.ts$/.test(name))
+    .filter((name) => /\.tsx?$/.test(name) && !/i18n.(en|zh|zh-meanings)\.ts$/.test(name))
     .map((name) => readFileSync(join(sources, name), 'utf8'))
     .join('\n');
   const prefixes = [...text.matchAll(/named\(\s*'(\w+\.)'/g)].map(([, prefix = '']) => prefix);
@@ -47,6 +49,11 @@ test('all kinds of hold, reasons and states of letters have their words', () => 
     ...letterStates.map((state) => `letterState.${state}`),
   ];
   expect(wanted.filter((key) => !Object.hasOwn(en, key))).toEqual([]);
+});
+
+test('what each code means is said in Chinese as well', () => {
+  const meanings = Object.values(VERDICT_TABLES).flatMap((rows) => rows.map(({ meaning }) => meaning));
+  expect(Object.keys(zhMeanings).sort()).toEqual([...new Set(meanings)].sort());
 });
 
 test('parameters are filled, numbers as the language writes them, and words by their number', () => {

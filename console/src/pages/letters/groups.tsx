@@ -1,6 +1,5 @@
 import type { Groups, LetterGroup, Selection } from '../../api/types.ts';
-import { count, named, t } from '../../i18n/language.ts';
-import { meaningOf } from '../../i18n/meaning.ts';
+import { count, meaningOf, named, t } from '../../i18n/language.ts';
 import { link } from '../../state/route.ts';
 import { mayAct } from '../../state/session.ts';
 import { Button } from '../../ui/button.tsx';

@@ -6,7 +6,7 @@ import { usePoll } from '../../state/poll.ts';
 import { link, route, setQuery } from '../../state/route.ts';
 import { mayAct } from '../../state/session.ts';
 import { Button, ButtonLink } from '../../ui/button.tsx';
-import { Field, Select } from '../../ui/field.tsx';
+import { DraftField, Select } from '../../ui/field.tsx';
 import { Answered } from '../../ui/problem.tsx';
 import { Badge, Empty, type Tone } from '../../ui/states.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
@@ -14,7 +14,7 @@ import { Foreign, When } from '../../ui/words.tsx';
 import { isEmptyFilter, type LetterQuery, readQuery } from './filter.ts';
 
 const EVERY_MS = 5_000;
-const PAGE_SIZE = 50;
+const PAGE_SIZE = 25;
 const HOUR = 3_600_000;
 const AGES = [HOUR / 4, HOUR, 24 * HOUR, 7 * 24 * HOUR];
 
@@ -171,19 +171,18 @@ function Filters({ query: { state, filter } }: { readonly query: LetterQuery }) 
         options={[any, ...reasons.map((value) => ({ value, text: named('reason.', value) }))]}
         onChange={(reason) => set({ reason })}
       />
-      <Field
+      <DraftField
         label={t('filter.code')}
         inputMode="numeric"
         placeholder={t('filter.any')}
         value={filter.code === undefined ? '' : String(filter.code)}
-        onChange={(event) => set({ code: event.currentTarget.value.trim() })}
+        onCommit={(code) => set({ code })}
       />
-      <Field
+      <DraftField
         label={t('filter.user')}
         placeholder={t('filter.any')}
-        spellcheck={false}
         value={filter.user ?? ''}
-        onChange={(event) => set({ user: event.currentTarget.value.trim() })}
+        onCommit={(user) => set({ user })}
       />
       <Select
         label={t('filter.age')}
