@@ -124,11 +124,11 @@ const columns = (): readonly Column<Setting>[] => [
   {
     name: 'origin',
     label: t('settings.origin'),
-    cell: ({ origin }) =>
+    cell: ({ origin, variable }) =>
       isDefault(origin) ? (
         <span class="faint">{t('settings.default')}</span>
       ) : (
-        <Foreign text={originText(origin)} />
+        <Foreign text={originText(origin, variable)} />
       ),
   },
 ];
@@ -155,8 +155,11 @@ function Doc({ text }: { readonly text: string }) {
   return <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={part}>{part}</code> : part))}</>;
 }
 
-function originText(origin: string): string {
+/** The variable's own name stands beside it already. */
+function originText(origin: string, variable: string): string {
   const [kind = '', ...rest] = origin.split(' ');
   const words = { file: t('settings.file'), environment: t('settings.environment') }[kind];
-  return words === undefined ? origin : `${words} ${rest.join(' ')}`;
+  if (words === undefined) return origin;
+  const name = rest.join(' ');
+  return name === variable ? words : `${words} ${name}`;
 }

@@ -29,6 +29,7 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
   useEffect(() => {
     if (!isFirst.current) (main.current?.querySelector('h1') ?? main.current)?.focus();
     isFirst.current = false;
+    document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     scrollTo(0, 0);
   }, [place]);
   // an act has changed something

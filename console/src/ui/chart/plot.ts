@@ -20,7 +20,9 @@ export function drawn(place: HTMLElement, latest: Latest, onPoint: (index: numbe
   const style = getComputedStyle(document.documentElement);
   const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
   const { times, series, axis, rightAxis } = latest.current;
-  const font = `12px ${style.getPropertyValue('--font')}`;
+  // As large as small text is, on a wall as well.
+  const em = Number.parseFloat(style.fontSize) / 16;
+  const font = `${Math.round(12 * em)}px ${style.getPropertyValue('--font')}`;
   const line = { stroke: color('text-faint'), font, ticks: { show: false } };
   const grid = { stroke: color('chart-grid'), width: 1 };
   const short = new Intl.NumberFormat(locale.peek(), { notation: 'compact', maximumFractionDigits: 2 });
@@ -42,8 +44,14 @@ export function drawn(place: HTMLElement, latest: Latest, onPoint: (index: numbe
     },
     scales: { x: { time: true }, y: { range: fromZero }, right: { range: fromZero } },
     axes: [
-      { ...line, grid: { show: false }, size: 26, space: 64, values: clockLabels },
-      { ...line, grid, size: axis === undefined ? AXIS_WIDTH : WORDS_WIDTH, values: labels(axis), space: 34 },
+      { ...line, grid: { show: false }, size: 26 * em, space: 64, values: clockLabels },
+      {
+        ...line,
+        grid,
+        size: em * (axis === undefined ? AXIS_WIDTH : WORDS_WIDTH),
+        values: labels(axis),
+        space: 34,
+      },
       ...(hasRight
         ? [
             {
@@ -51,7 +59,7 @@ export function drawn(place: HTMLElement, latest: Latest, onPoint: (index: numbe
               grid: { show: false },
               scale: 'right',
               side: 1 as const,
-              size: WORDS_WIDTH,
+              size: em * WORDS_WIDTH,
               values: labels(rightAxis),
               space: 34,
             },
