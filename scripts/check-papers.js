@@ -11,7 +11,10 @@ const FOLDERS = ['docs', 'bench', 'examples', 'deploy', 'simulator', 'console', 
 /** Documents in Chinese and what they translate. */
 const TRANSLATIONS = [
   ['README.zh-CN.md', 'README.md'],
-  ...['produce.md', 'configuration.md', 'runbook.md', 'console.md'].map((name) => [`docs/zh-CN/${name}`, `docs/${name}`]),
+  ...['produce.md', 'configuration.md', 'runbook.md', 'console.md'].map((name) => [
+    `docs/zh-CN/${name}`,
+    `docs/${name}`,
+  ]),
 ];
 /** README.md must read at least so easily: 60 is plain English, 50 is fairly difficult (Flesch). */
 const LEAST_READING_EASE = 55;
