@@ -58,7 +58,8 @@ export interface OpenCall {
   readonly state: 'waiting' | 'on-the-wire' | 'later';
   readonly sentAt: number | null;
   readonly nextAt: number | null;
-  readonly lastAttempt: Attempt | null;
+  /** Its answer; not the one user that it may have been made for. */
+  readonly lastAttempt: Omit<Attempt, 'userId'> | null;
   readonly suspects: readonly (Suspicion & { readonly userId: string })[];
 }
 
@@ -127,7 +128,13 @@ function openCallOf(
     state,
     sentAt: record.sentAtMs || null,
     nextAt: dueAtMs > nowMs ? dueAtMs : null,
-    lastAttempt: record.attempts.at(-1) ?? null,
+    lastAttempt: withoutUser(record.attempts.at(-1)),
     suspects: [...record.suspects].map(([userId, suspicion]) => ({ userId, ...suspicion })),
   };
+}
+
+function withoutUser(attempt: Attempt | undefined): OpenCall['lastAttempt'] {
+  if (attempt === undefined) return null;
+  const { userId: _userId, ...shown } = attempt;
+  return shown;
 }
