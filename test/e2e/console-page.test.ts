@@ -68,7 +68,7 @@ async function firstEventId(): Promise<string> {
     await drained(stage);
     ann = await openPage(browser);
     await signIn(ann.page, ACT_TOKEN);
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await browser?.close();

@@ -1,12 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 /** Debian's package `chromium`, or another one that TEST_CHROMIUM names. */
 const PATH = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
 /** Tests of the page are skipped where there is no browser, unless TEST_BROWSER is `must`. */
 export const hasBrowser = existsSync(PATH) || process.env.TEST_BROWSER === 'must';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A real Chromium without a window. */
 export function openBrowser(): Promise<Browser> {
@@ -65,7 +64,7 @@ async function watched(page: Page): Promise<WatchedPage> {
 
 /** What axe finds against WCAG 2.2 AA and good practice; each with the first element that it is about. */
 export async function violationsOf(page: Page): Promise<string[]> {
-  await page.evaluate(`${axe};0`);
+  await page.evaluate(`${axe.source};0`);
   return page.evaluate(
     `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
       .then(({ violations }) => violations.map(({ id, nodes: [node] }) => id + ': ' + node.target + ' ' + (node.any[0]?.message ?? '')))`,

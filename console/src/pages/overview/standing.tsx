@@ -29,6 +29,7 @@ const ADVICE: Readonly<Partial<Record<string, MessageKey>>> = {
   'no-workers': 'advice.no-workers',
   paused: 'advice.paused',
   throttled: 'advice.throttled',
+  behind: 'advice.behind',
   'dead-letters': 'advice.dead-letters',
   suspects: 'advice.suspects',
   'memory-high': 'advice.memory-high',
@@ -52,7 +53,7 @@ export function Standing({
         }
       />
       <div class="callout-body">
-        <div class="card-head">
+        <div class="standing-head">
           <h1 tabIndex={-1}>
             <Foreign text={headOf(sentence)} />
           </h1>
@@ -99,6 +100,7 @@ function withoutNull(values: Values): Record<string, string | number> {
 function Details({ sentence: { code, values } }: { readonly sentence: Sentence }) {
   const waiting = Number(values.waiting ?? 0);
   const kept = waiting > 0 ? t('overview.kept', { waiting }) : '';
+  const lasts = t('overview.lasts', { age: duration(Math.max(0, now.value - Number(values.since ?? 0))) });
   if (code === 'held') {
     const probe = Number(values.nextProbeAt ?? 0);
     const words = String(values.errorInfo ?? '');
@@ -113,7 +115,7 @@ function Details({ sentence: { code, values } }: { readonly sentence: Sentence }
           </p>
         )}
         <p>
-          {kept} {t('overview.nextProbe', { when: relative(Math.max(probe, now.value), now.value) })}
+          {lasts} {kept} {t('overview.nextProbe', { when: relative(Math.max(probe, now.value), now.value) })}
         </p>
       </>
     );
@@ -123,7 +125,7 @@ function Details({ sentence: { code, values } }: { readonly sentence: Sentence }
     return (
       <p>
         {by !== '' && <Foreign text={`${t('overview.pausedBy', { by })} `} />}
-        {kept}
+        {lasts} {kept}
       </p>
     );
   }

@@ -90,10 +90,12 @@ function Report({
           <strong>{named('userState.', state)}</strong> {accountText(user)}
         </p>
         {stopped !== null && <p>{t(stopped === 'held' ? 'users.held' : 'users.paused')}</p>}
-        <p>
-          <strong>{t('overview.toDo')}</strong>{' '}
-          {named('userNext.', stopped !== null && isOnItsWay(user) ? 'stopped' : state)}
-        </p>
+        {state !== 'imported' && (
+          <p>
+            <strong>{t('overview.toDo')}</strong>{' '}
+            {named('userNext.', stopped !== null && isOnItsWay(user) ? 'stopped' : state)}
+          </p>
+        )}
       </Callout>
       <div class="pair">
         <section class="card">

@@ -35,7 +35,7 @@ export function drawn(place: HTMLElement, latest: Latest, onPoint: (index: numbe
     width: place.clientWidth,
     height: place.clientHeight,
     legend: { show: false },
-    padding: [8, hasRight ? 0 : 8, 0, 0],
+    padding: [8, hasRight ? 0 : 20 * em, 0, 0],
     cursor: {
       y: false,
       drag: { setScale: false, x: false, y: false },
