@@ -7,11 +7,14 @@ import GithubSlugger from 'github-slugger';
 import { syllable } from 'syllable';
 
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
-const FOLDERS = ['docs', 'bench', 'examples', 'deploy', 'simulator', '.github'];
+const FOLDERS = ['docs', 'bench', 'examples', 'deploy', 'simulator', 'console', '.github'];
 /** Documents in Chinese and what they translate. */
 const TRANSLATIONS = [
   ['README.zh-CN.md', 'README.md'],
-  ...['produce.md', 'configuration.md', 'runbook.md'].map((name) => [`docs/zh-CN/${name}`, `docs/${name}`]),
+  ...['produce.md', 'configuration.md', 'runbook.md', 'console.md'].map((name) => [
+    `docs/zh-CN/${name}`,
+    `docs/${name}`,
+  ]),
 ];
 /** README.md must read at least so easily: 60 is plain English, 50 is fairly difficult (Flesch). */
 const LEAST_READING_EASE = 55;

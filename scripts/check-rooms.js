@@ -36,6 +36,7 @@ const rooms = [
     'ops',
     'notices',
     'http-intake',
+    'console',
     'doctor',
     'worker',
     'worker.ts',

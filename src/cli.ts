@@ -17,6 +17,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   pause: async () => (await import('./cli/status.ts')).pauseCommand(),
   resume: async () => (await import('./cli/status.ts')).resumeCommand(),
   activity: async () => (await import('./cli/activity.ts')).activityCommand(),
+  console: async () => (await import('./cli/console.ts')).consoleCommand(),
   config: async () => (await import('./cli/config.ts')).configCommand(),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(),
   simulate: async () => (await import('#simulator')).simulateCommand(),

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config, ReadFile } from './config/config.ts';
+import type { LoadedConfig } from './config/load.ts';
 import { type Api, type Hosts, openApi, proxyOf } from './im/open-api.ts';
 import { logHostSwitch } from './logging/health-log.ts';
 import type { Logger } from './logging/log.ts';
 import { logStreamTrouble } from './logging/stream-log.ts';
 import { startFeed } from './ops/feed/feed.ts';
+import { FleetCounts } from './ops/history/fleet-counts.ts';
 import { ratePerSecond } from './pace/budget.ts';
 import { keysOf } from './redis/keys.ts';
 import { AccountChecks } from './tasks/check-users.ts';
@@ -14,6 +16,7 @@ import { type Environment, startTracing, wantsTraces } from './tracing/start-tra
 import { startCalls } from './worker/calls.ts';
 import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
+import { startConsole } from './worker/console.ts';
 import { startNotices } from './worker/notices.ts';
 import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
 import { openServers } from './worker/servers.ts';
@@ -30,6 +33,8 @@ export interface RunningWorker {
 /** Builds one worker process and starts it in order. Rejects with OutOfReachError or ConfigError. */
 export async function startWorker(options: {
   readonly config: Config;
+  /** Where each setting comes from, for the console. */
+  readonly origins?: LoadedConfig['origins'];
   readonly readFile: ReadFile;
   readonly version: string;
   readonly log: Logger;
@@ -41,7 +46,7 @@ export async function startWorker(options: {
   /** Replace the hosts that the configuration names. */
   readonly hosts?: Hosts;
 }): Promise<RunningWorker> {
-  const { config, readFile, version, log, droppedLines = () => 0, hosts } = options;
+  const { config, origins = {}, readFile, version, log, droppedLines = () => 0, hosts } = options;
   const { random = Math.random, env = {} } = options;
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const keys = keysOf(config.app.sdkAppId);
@@ -62,6 +67,16 @@ export async function startWorker(options: {
     throw error;
   });
   const { ops, intake, lookup } = servers;
+  const { status } = ops;
+  // Comes after the other ports and before any work, as they do.
+  const page = await startConsole({ config, origins, keys, log, readFile, version, status, lookup }).catch(
+    async (error: unknown) => {
+      connections.log.close();
+      await Promise.all([intake?.close(), servers.close()]);
+      await connections.close();
+      throw error;
+    },
+  );
   const api = openApi(config, readFile, { hosts, onSwitch: logHostSwitch(log) });
   const { metrics } = ops;
   const onTrouble = connections.log.trouble('listening for imsync top and tail');
@@ -73,12 +88,16 @@ export async function startWorker(options: {
       urlOf: api.client.urlOf,
       showUsers: config.traces.showUsers,
     });
+  const counts = new FleetCounts();
   const calls = startCalls({
-    ...{ config, capacity, connections, keys, pacing, api, metrics, feed, random, log, tracer },
+    ...{ config, capacity, connections, keys, pacing, api, metrics, feed, counts, random, log, tracer },
   });
   if (config.api.form !== 'hosted') lookup.askThrough(accountChecks(config, api, pacing, random));
   const own = { id, version, intakeUrl: intake?.url };
-  const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, metrics, feed, log }, own);
+  const changeLogs = startChangeLogs(
+    { config, capacity, counts, connections, keys, pacing, api, metrics, feed, log },
+    own,
+  );
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
   ops.started([...calls.loops, ...notices.loops]);
   const quota = capacity.quota(capacity.batch);
@@ -102,7 +121,7 @@ export async function startWorker(options: {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close()]);
+    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), page?.close(), notices.close()]);
     feed.close();
     api.client.close();
     await servers.close();

@@ -1,13 +1,13 @@
 import { Command } from 'commander';
 import { CallQueues } from '../calls/bullmq/queues.ts';
-import { createHoldState, type Pause } from '../hold/hold-state.ts';
+import type { Pause } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
-import { readTotals } from '../ledger/totals.ts';
 import { printable } from '../ops/feed/record.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { operatorName } from '../tasks/activity.ts';
+import { pauseFleet, resumeFleet } from '../tasks/pause.ts';
 import { addAsOption, noteAct } from './activity.ts';
 import { withRedis } from './context.ts';
 import { answerText, isoTime, printResult } from './format.ts';
@@ -108,8 +108,6 @@ function reasonsText(byReason: Readonly<Record<string, number>>): string {
   return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
 }
 
-const MAX_REASON_CHARS = 200;
-
 export function pauseCommand(): Command {
   const command = new Command('pause')
     .description('stop all calls of the fleet until `imsync resume`; events are still accepted')
@@ -121,15 +119,12 @@ export function pauseCommand(): Command {
     )
     .action(async ({ reason, as }: { reason: string; as?: string }, self: Command) => {
       await withRedis(self, async ({ redis, keys }) => {
-        const state = createHoldState(redis, keys);
-        const { nowMs } = await readTotals(redis, keys);
-        const why = reason.slice(0, MAX_REASON_CHARS);
-        if ((await state.pause(why, nowMs, operatorName(as))) === 'paused') {
-          await noteAct(redis, keys, 'pause', as, why);
+        const { changed, pause } = await pauseFleet({ redis, keys }, reason, operatorName(as));
+        if (changed) {
+          await noteAct(redis, keys, 'pause', as, pause?.reason ?? '');
           process.stdout.write('paused: no calls are made until imsync resume\n');
           return;
         }
-        const { pause } = await state.read();
         const when = pause === null ? '' : ` since ${isoTime(pause.since)}`;
         process.stdout.write(`already paused${when}${pause?.reason ? `: ${pause.reason}` : ''}\n`);
       });
@@ -140,11 +135,9 @@ export function resumeCommand(): Command {
   const command = new Command('resume').description('let the fleet make calls again after `imsync pause`');
   return addAsOption(command).action(async ({ as }: { as?: string }, self: Command) => {
     await withRedis(self, async ({ redis, keys }) => {
-      const state = createHoldState(redis, keys);
-      const result = await state.resume();
-      if (result === 'resumed') await noteAct(redis, keys, 'resume', as, '');
-      const { hold } = await state.read();
-      process.stdout.write(result === 'resumed' ? 'resumed\n' : 'was not paused\n');
+      const { changed, hold } = await resumeFleet({ redis, keys });
+      if (changed) await noteAct(redis, keys, 'resume', as, '');
+      process.stdout.write(changed ? 'resumed\n' : 'was not paused\n');
       if (hold !== null)
         process.stdout.write(`calls are still held (${hold.kind}, ${hold.errorCode}): see imsync status\n`);
     });

@@ -30,7 +30,7 @@ export function workerCommand(): Command {
     .addHelpText('after', HELP)
     .action(async (_options: unknown, command: Command) => {
       keepHeapSmall();
-      const { config } = loadForCommand(command);
+      const { config, origins } = loadForCommand(command);
       requireForWorker(config);
       readSecrets(config, readTextFile);
       refuseOn(tracingProblems(process.env));
@@ -42,7 +42,7 @@ export function workerCommand(): Command {
       process.stdout.removeAllListeners('error').on('error', () => undefined);
       const signalled = firstSignal();
       const starting = startWorker({
-        ...{ config, readFile: readTextFile, version, log, droppedLines },
+        ...{ config, origins, readFile: readTextFile, version, log, droppedLines },
         env: process.env,
       });
       // A worker that is stopped while it waits for Redis has nothing to finish, so it does not wait longer.

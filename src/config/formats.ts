@@ -1,4 +1,4 @@
-import { isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 
 /**
  * The part of a value that must not be shown.
@@ -199,17 +199,54 @@ export function secretList(what: string): Format<readonly string[]> {
 
 const token = matching('a token', /^[!-+\--~]+$/);
 
-/** Texts without blanks at their ends, separated by commas; a file has a list. `what` names them. */
-export function textList(what: string): Format<readonly string[]> {
+/** A list of items that `item` accepts. A variable separates them by commas; a file has a list. */
+function listOf(allowed: string, item: Format<string>): Format<readonly string[]> {
   return format(
-    `${what}, separated by commas (in a file: a list of them)`,
-    (value) => (Array.isArray(value) ? every(value, oneText) : undefined),
+    `${allowed} separated by commas (in a file: a list of them)`,
+    (value) => (Array.isArray(value) ? every(value, item.fromJson) : undefined),
     { parse: (given) => given.split(',').map((one) => one.trim()) },
   );
 }
 
-function oneText(value: unknown): string | undefined {
-  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+/** Texts without blanks at their ends. `what` names them. */
+export function textList(what: string): Format<readonly string[]> {
+  return listOf(
+    `${what},`,
+    text(what, (given) => (given.trim() === '' ? undefined : given)),
+  );
+}
+
+/** Hosts as a browser names them, without a port. */
+export const hostList = listOf('host names or IP addresses', host);
+
+/** Names of people, as a single sign-on tells them. */
+export const nameList = listOf('names', matching('a name', /^[^\p{Cc},]{1,200}$/u));
+
+/** IP addresses and networks, such as 10.0.0.7 and 10.0.0.0/8. {@link addressMatcher} matches them. */
+export const networkList = listOf(
+  'IP addresses or networks such as 10.0.0.0/8',
+  text('an IP address or a network', (given) => {
+    const [address = '', bits, ...rest] = given.split('/');
+    const most = isIPv4(address) ? 32 : 128;
+    const isWhole = bits === undefined || wholeNumber(0, most).fromText(bits) !== undefined;
+    return isIP(address) !== 0 && isWhole && rest.length === 0 ? given : undefined;
+  }),
+);
+
+/** Whether an address is one of these, or lies in one of these networks. */
+export function addressMatcher(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/');
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return (given) => {
+    // A socket for both families names an IPv4 address so.
+    const address = given.replace(/^::ffff:(?=\d+\.)/i, '');
+    return isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+  };
 }
 
 /** An object whose keys match `key` and whose values are words of a choice. `what` names it. */

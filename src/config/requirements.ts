@@ -19,6 +19,7 @@ export function requireForWorker(config: Config): void {
   refuseOn([
     ...broken([...redisRules(config), ...credentialRules(config), ...paceRules(config)]),
     ...intakeProblems(config),
+    ...consoleProblems(config),
   ]);
 }
 
@@ -133,7 +134,53 @@ function intakeProblems({ intake }: Config): string[] {
   ];
 }
 
-/** Problems of the HTTP intake's tokens, which stand in `where`. The sentences never quote a token. */
+/** What the console needs in a worker. Tokens in files are checked when they are read. */
+function consoleProblems({ console }: Config): string[] {
+  if (console.port === null) return [];
+  const hasTokens = [console.tokens.length, console.viewTokens.length].some((count) => count > 0);
+  const hasFiles = console.tokensFile !== '' || console.viewTokensFile !== '';
+  return [
+    ...(hasTokens || hasFiles || console.ssoHeader !== ''
+      ? []
+      : [
+          'IMSYNC_CONSOLE_PORT is given, but no token: the console never listens without one; set IMSYNC_CONSOLE_TOKENS or IMSYNC_CONSOLE_VIEW_TOKENS (or its _FILE).',
+        ]),
+    ...signOnProblems(console),
+    ...consoleTokenProblems(console.tokens, console.viewTokens),
+  ];
+}
+
+/** The header of a single sign-on counts from listed proxies only, so it needs some. */
+export function signOnProblems({ ssoHeader, trustedProxies }: Config['console']): string[] {
+  if (ssoHeader === '' || trustedProxies.length > 0) return [];
+  return [
+    'IMSYNC_CONSOLE_SSO_HEADER is given, but no proxy that may set it; set IMSYNC_CONSOLE_TRUSTED_PROXIES to its addresses.',
+  ];
+}
+
+/** Problems of the console's tokens, wherever they come from. The sentences never quote a token. */
+export function consoleTokenProblems(acting: readonly string[], viewing: readonly string[]): string[] {
+  const secrets = (tokens: readonly string[]): string[] => tokens.map((token) => tokenParts(token).secret);
+  const own = new Set(secrets(acting));
+  const isTwice = secrets(viewing).some((token) => own.has(token));
+  return [
+    ...shortTokenProblems('IMSYNC_CONSOLE_TOKENS', secrets(acting)),
+    ...shortTokenProblems('IMSYNC_CONSOLE_VIEW_TOKENS', secrets(viewing)),
+    ...(isTwice
+      ? [
+          'A token stands in IMSYNC_CONSOLE_TOKENS and in IMSYNC_CONSOLE_VIEW_TOKENS; leave it in one of them.',
+        ]
+      : []),
+  ];
+}
+
+/** A token of the console: `TOKEN` or `NAME:TOKEN`. */
+export function tokenParts(token: string): { readonly name: string; readonly secret: string } {
+  const [, name = '', secret = token] = /^([\w.@-]{1,40}):(.+)$/.exec(token) ?? [];
+  return { name, secret };
+}
+
+/** Problems of tokens that stand in `where`. The sentences never quote a token. */
 export function shortTokenProblems(where: string, tokens: readonly string[]): string[] {
   return tokens.some((token) => token.length < minTokenLength)
     ? [

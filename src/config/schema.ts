@@ -4,9 +4,12 @@ import {
   type Format,
   filePath,
   host,
+  hostList,
   hostPortList,
   httpUrl,
   matching,
+  nameList,
+  networkList,
   nodeMap,
   noProxyList,
   notMistaken,
@@ -254,6 +257,57 @@ export const schema = {
     }),
     tokensFile: setting('IMSYNC_INTAKE_TOKENS_FILE', secretFile, '', {
       doc: 'The file that holds the tokens, one a line.',
+    }),
+  },
+  console: {
+    host: setting('IMSYNC_CONSOLE_HOST', host, '127.0.0.1', { doc: 'Where the console listens.' }),
+    port: setting('IMSYNC_CONSOLE_PORT', orAbsent(port, null), null, {
+      doc: "The console's port; 0 is any free one, named in the log.",
+      defaultText: 'no console',
+    }),
+    tokens: setting('IMSYNC_CONSOLE_TOKENS', secretList('tokens'), [], {
+      doc: 'Tokens of those who may look and act: `TOKEN`, or `NAME:TOKEN` with the name for the history.',
+    }),
+    tokensFile: setting('IMSYNC_CONSOLE_TOKENS_FILE', secretFile, '', {
+      doc: 'The file that holds them, one a line; read again while the worker runs.',
+    }),
+    viewTokens: setting('IMSYNC_CONSOLE_VIEW_TOKENS', secretList('tokens'), [], {
+      doc: 'Tokens of those who may only look; user IDs and profiles are masked for them.',
+    }),
+    viewTokensFile: setting('IMSYNC_CONSOLE_VIEW_TOKENS_FILE', secretFile, '', {
+      doc: 'The file that holds them, one a line; read again while the worker runs.',
+    }),
+    showUsers: setting('IMSYNC_CONSOLE_SHOW_USERS', bool, false, {
+      doc: 'Whether those who may only look see user IDs and profiles.',
+    }),
+    sessionMs: setting('IMSYNC_CONSOLE_SESSION_MS', wholeNumber(minuteMs, 30 * dayMs), dayMs / 2, {
+      doc: 'How long a session of the console lasts, in ms.',
+    }),
+    basePath: setting(
+      'IMSYNC_CONSOLE_BASE_PATH',
+      orAbsent(
+        matching('a path such as /imsync, without a slash at its end', /^(?:\/[\w.~-]{1,50}){1,5}$/),
+        '',
+      ),
+      '',
+      { doc: 'The path below which a reverse proxy shows the console.' },
+    ),
+    allowedHosts: setting('IMSYNC_CONSOLE_ALLOWED_HOSTS', hostList, [], {
+      doc: 'Names under which browsers may reach the console, besides `localhost` and IP addresses.',
+    }),
+    trustedProxies: setting('IMSYNC_CONSOLE_TRUSTED_PROXIES', networkList, [], {
+      doc: 'Addresses of reverse proxies whose `X-Forwarded-…` and sign-on headers count.',
+    }),
+    ssoHeader: setting(
+      'IMSYNC_CONSOLE_SSO_HEADER',
+      orAbsent(matching('the name of a header', /^[a-zA-Z][a-zA-Z0-9-]{0,60}$/), ''),
+      '',
+      {
+        doc: 'The header in which a trusted proxy names the person who signed on, such as `X-Forwarded-User`.',
+      },
+    ),
+    ssoOperators: setting('IMSYNC_CONSOLE_SSO_OPERATORS', nameList, [], {
+      doc: 'Who may act, of those that the header names; all others may look.',
     }),
   },
   notify: {

@@ -48,6 +48,21 @@ export function readSecrets(config: Config, readFile: ReadFile): Secrets {
   return secrets;
 }
 
+/** Reads the console's tokens, apart from the other secrets: a bad file of those closes no console. Throws alike. */
+export function readConsoleTokens(
+  { console }: Config,
+  readFile: ReadFile,
+): { readonly acting: readonly string[]; readonly viewing: readonly string[] } {
+  const problems: string[] = [];
+  const { reader } = schema.console.tokens;
+  const read = (given: readonly string[], path: string, variable: string): readonly string[] =>
+    readSecret(given, path, variable, reader, readFile, problems) ?? [];
+  const acting = read(console.tokens, console.tokensFile, 'IMSYNC_CONSOLE_TOKENS_FILE');
+  const viewing = read(console.viewTokens, console.viewTokensFile, 'IMSYNC_CONSOLE_VIEW_TOKENS_FILE');
+  refuseOn(problems);
+  return { acting, viewing };
+}
+
 /**
  * A secret as it was given, or from its file without the blanks around it. Adds a sentence to `problems` and
  * returns undefined for a file that cannot be read, is empty or does not hold the secret.

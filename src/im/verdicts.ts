@@ -55,6 +55,11 @@ export function isListedCode(command: CommandName, errorCode: number): boolean {
   return byCode.get(command)?.has(errorCode) === true;
 }
 
+/** What a code means, by the table of its command; '' if it lists none. */
+export function codeMeaning(command: CommandName, errorCode: number): string {
+  return byCode.get(command)?.get(errorCode)?.meaning ?? '';
+}
+
 function rowOf(command: CommandName, errorCode: number, overrides: VerdictOverrides): VerdictRow | undefined {
   const listed = byCode.get(command)?.get(errorCode);
   const declared = Object.hasOwn(overrides, errorCode) ? overrides[errorCode] : undefined;

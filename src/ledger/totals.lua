@@ -1,5 +1,6 @@
 -- totals: where every event is, at one moment. Reads only.
 --
+-- Joined with: oldest-waiting.lua.
 -- Answers nowMs, inStream, returned, books and deadCounts (their fields), suspectedCalls, unaccounted
 --   (events), and times in ms where there is one: oldestWaitingMs, oldestLetterMs, oldestOpenMs (when the
 --   oldest event in an open call was accepted)
@@ -10,22 +11,7 @@
 nameKeys('stream', 'returned', 'books', 'deadCounts', 'deadByTime', 'open', 'openSince', 'isolated', 'callPrefix')
 readRequest()
 readClock()
-local oldest
-local head = redis.call('XRANGE', keys.stream, '-', '+', 'COUNT', 1)
-if head[1] then
-  oldest = tonumber(string.match(head[1][1], '^%d+'))
-end
-local returned = redis.call('LLEN', keys.returned)
-if returned > 0 then
-  -- An ID says when its event was accepted, which is what an age is counted from. What came back last stands
-  -- first, so the oldest may be at either end.
-  for _, at in ipairs({ 0, -1 }) do
-    local accepted = tonumber(string.match(redis.call('LINDEX', keys.returned, at), '^%["(%d+)'))
-    if accepted then
-      oldest = math.min(accepted, oldest or accepted)
-    end
-  end
-end
+local oldest, returned = oldestWaiting()
 -- A record that another version has closed may still stand in the list: the sweep takes it out.
 local oldestOpen
 local open = redis.call('ZRANGE', keys.openSince, 0, 99, 'WITHSCORES')

@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 
-const totalsScript = loadScript(import.meta.url, 'totals.lua');
+const totalsScript = loadScript(import.meta.url, 'oldest-waiting.lua', 'totals.lua');
 
 /**
  * Where every event is at one moment:

@@ -72,16 +72,18 @@ export function startMemoryLog(
 /**
  * Logs once when the fleet runs a command slower than this process is configured, and once when it no longer
  * does: another process has a lower quota, or the API throttles. Asking for the rate also keeps this
- * process's quota known to the fleet while it makes no calls.
+ * process's quota known to the fleet while it makes no calls. Resolves to the rates in force by command.
  */
 export function createRateLog(
   commands: readonly { readonly command: string; readonly slots: SlotClient; readonly quota: Quota }[],
   log: Logger,
-): () => Promise<void> {
+): () => Promise<ReadonlyMap<string, number>> {
   const logged = new Map<string, keyof typeof RATE_SENTENCES>();
   return async () => {
+    const rates = new Map<string, number>();
     for (const { command, slots, quota } of commands) {
       const inForce = await slots.rate();
+      rates.set(command, inForce.ratePerSecond);
       const own = ratePerSecond(quota);
       const isLower = inForce.fullRatePerSecond < own * 0.999;
       const isThrottled = inForce.ratePerSecond < inForce.fullRatePerSecond * 0.999;
@@ -89,10 +91,11 @@ export function createRateLog(
       const before = logged.get(command) ?? 'full';
       logged.set(command, now);
       if (now === before) continue;
-      const rates = { command, ratePerSecond: rounded(inForce.ratePerSecond), configured: rounded(own) };
-      if (now === 'full') log.info(rates, RATE_SENTENCES.full);
-      else log.warn(rates, RATE_SENTENCES[now]);
+      const fields = { command, ratePerSecond: rounded(inForce.ratePerSecond), configured: rounded(own) };
+      if (now === 'full') log.info(fields, RATE_SENTENCES.full);
+      else log.warn(fields, RATE_SENTENCES[now]);
     }
+    return rates;
   };
 }
 

@@ -104,7 +104,7 @@ function createCallMetrics(registry: Registry, commands: readonly CommandName[])
  * something answered in the API's place; the fault's name (`timeout`, `reset`, `connect`, `dns`, `tls`,
  * `garbage`, `aborted`) when no usable answer came.
  */
-function errorLabel(command: CommandName, verdict: Verdict, answer: Answer): string {
+export function errorLabel(command: CommandName, verdict: Verdict, answer: Answer): string {
   if (answer.kind === 'fault') return answer.fault;
   const { httpStatus: status, errorCode } = verdict;
   if (status === 200) return isListedCode(command, errorCode) ? String(errorCode) : 'other';

@@ -85,6 +85,8 @@ export async function openOps(options: {
   log.info({ url }, 'ops server listens: /livez, /readyz, /status, /metrics');
   return {
     metrics,
+    /** Fails in words for operators. */
+    status,
     /** The loops run: from now on /livez watches them, and /readyz may be green. */
     started(running: readonly WatchedLoop[]): void {
       loops = running;

@@ -7,7 +7,7 @@ import { fieldsOf } from '../redis/script.ts';
 export interface Activity {
   /** ms since 1970, Redis's clock. */
   readonly at: number;
-  readonly what: 'pause' | 'resume' | 'redrive' | 'delete' | 'forget';
+  readonly what: 'pause' | 'resume' | 'redrive' | 'delete' | 'forget' | 'import' | 'export';
   /** User and machine, after the name that was given, if one was. */
   readonly by: string;
   /** One line: the reason, or what was found and done. */
@@ -28,9 +28,15 @@ export async function recordActivity(
   await redis.xadd(keys.activity, 'MAXLEN', '~', String(KEPT), '*', ...fields);
 }
 
-/** The newest acts first. A later version may know more acts. */
-export async function listActivity(redis: RedisClient, keys: Keys, limit: number): Promise<Activity[]> {
-  const entries = await redis.xrevrange(keys.activity, '+', '-', 'COUNT', limit);
+/** The newest acts first, before a time if one is given. A later version may know more acts. */
+export async function listActivity(
+  redis: RedisClient,
+  keys: Keys,
+  limit: number,
+  beforeMs?: number,
+): Promise<Activity[]> {
+  const newest = beforeMs === undefined ? '+' : `(${beforeMs}-0`;
+  const entries = await redis.xrevrange(keys.activity, newest, '-', 'COUNT', limit);
   return entries.map(([id, flat]) => ({
     at: Number.parseInt(id, 10),
     ...fieldsOf<Pick<Activity, 'what' | 'by' | 'detail'>>(flat),

@@ -28,6 +28,12 @@ export interface ForgetReport {
   readonly elsewhere: readonly string[];
 }
 
+/** One line for the history, which outlives the user's being forgotten: it does not name them. */
+export function forgottenText({ erased, complete }: ForgetReport): string {
+  const found = Object.values(erased).reduce((sum, count) => sum + count, 0);
+  return `a user: ${found === 1 ? '1 trace' : `${found} traces`} erased${complete ? '' : '; something is left'}`;
+}
+
 /** Places that this command cannot reach. */
 const ELSEWHERE = [
   'the account itself: delete it at the API (account_delete); nothing here will make it again',

@@ -4,11 +4,13 @@ import type { Config } from '../config/config.ts';
 import { newestDeathMs } from '../ledger/letters/letter-store.ts';
 import {
   beginRun,
+  forgetStop,
   listRuns,
   noteRun,
   plannedRun,
   type RedriveRun,
   SIGN_EVERY_MS,
+  stopRequested,
 } from '../ledger/letters/redrive-history.ts';
 import { commandPair, quotaOf } from '../pace/budget.ts';
 import type { AppRedis } from '../redis/keys.ts';
@@ -29,6 +31,10 @@ export interface RunOptions extends Pick<RedriveOptions, 'redis' | 'keys' | 'max
   /** Hosted mode: the password that the users get. */
   readonly password: string | undefined;
   readonly signal: AbortSignal;
+  /** Who redrives, for the history. Default: user and machine, after the request's `as`. */
+  readonly by?: string;
+  /** Told when the run is in the history, before its first letter. Not for a dry run. */
+  readonly onBegun?: (run: RedriveRun) => void;
   /** Receives a sentence when the history cannot be written. */
   readonly say: (text: string) => void;
 }
@@ -39,11 +45,19 @@ export interface RunOptions extends Pick<RedriveOptions, 'redis' | 'keys' | 'max
 export async function runRedrive(
   options: RunOptions,
 ): Promise<{ report: RedriveReport; runId: string | undefined }> {
-  const { config, redis, keys, request, dryRun, password, maxFailedShare, signal, onProgress } = options;
+  const { config, redis, keys, request, dryRun, password, maxFailedShare, onProgress } = options;
   const { batch, single } = commandPair(config.api.form);
   const named = request.eventIds.length > 0 ? await deadOnes(options, request.eventIds) : undefined;
-  const run = await openRun(options, request, dryRun);
-  const recorder = dryRun ? undefined : createRunRecorder(options, run, options.say);
+  const run = await openRun(options, request, dryRun, options.by ?? operatorName(request.as));
+  if (!dryRun) options.onBegun?.(run);
+  // It may be stopped from another process.
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const recorder = dryRun
+    ? undefined
+    : createRunRecorder(options, run, options.say, async () => {
+        if ((await stopRequested(options, run.id)) !== null) stop.abort();
+      });
   const memory = createMemoryWatermark(redis, keys);
   const queues = new CallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
   try {
@@ -86,11 +100,12 @@ export async function runRedrive(
 }
 
 /** Begins a run or resumes one. A resumed run keeps its filter and skips letters that it has redriven. */
-async function openRun(app: AppRedis, request: RunRequest, dryRun: boolean): Promise<RedriveRun> {
-  const { filter, eventIds, file, rate, force, as, resume } = request;
-  const by = operatorName(as);
+async function openRun(app: AppRedis, request: RunRequest, dryRun: boolean, by: string): Promise<RedriveRun> {
+  const { filter, eventIds, file, rate, force, resume } = request;
   if (resume !== undefined) {
     const run = await resumableRun(app, resume, file !== undefined);
+    // A stop that was meant for it before it ended.
+    await forgetStop(app, run.id);
     return { ...run, by, state: 'running', why: null };
   }
   const { state: _state, userId, asOfMs: _asOf, ...rest } = filter;
@@ -133,7 +148,12 @@ async function resumableRun(app: AppRedis, id: string, hasFile: boolean): Promis
  * Writes into the history how far a run has come. A history that cannot be written does not stop the redrive:
  * `say` receives the reason, once per reason.
  */
-export function createRunRecorder(app: AppRedis, run: RedriveRun, say: (text: string) => void) {
+export function createRunRecorder(
+  app: AppRedis,
+  run: RedriveRun,
+  say: (text: string) => void,
+  onWritten: () => Promise<void> = async () => undefined,
+) {
   let last = run;
   let writtenAtMs = performance.now();
   let writing: Promise<unknown> = Promise.resolve();
@@ -143,6 +163,7 @@ export function createRunRecorder(app: AppRedis, run: RedriveRun, say: (text: st
     const written = last;
     writing = writing
       .then(() => noteRun(app, written))
+      .then(onWritten)
       .catch(({ message }: Error) => {
         if (message !== lastProblem)
           say(`The progress of redrive ${run.id} could not be recorded: ${message}`);

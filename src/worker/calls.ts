@@ -21,6 +21,7 @@ import { createDeliveryLog } from '../logging/delivery-log.ts';
 import { createSweepLog } from '../logging/health-log.ts';
 import type { Logger } from '../logging/log.ts';
 import type { Feed } from '../ops/feed/feed.ts';
+import type { FleetCounts } from '../ops/history/fleet-counts.ts';
 import type { ProcessMetrics } from '../ops/process-metrics.ts';
 import { ratePerSecond } from '../pace/budget.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -41,6 +42,7 @@ export interface Parts {
   readonly api: Api;
   readonly metrics: ProcessMetrics;
   readonly feed: Feed;
+  readonly counts: FleetCounts;
   readonly random: () => number;
   readonly log: Logger;
   readonly tracer?: CallTracer | undefined;
@@ -140,7 +142,7 @@ function cutLimits({ config, capacity }: Parts): CutLimits {
 
 /** What every run of a call record needs. `nudge`: entries came back to the intake. */
 function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void): DeliveryOptions {
-  const { config, capacity, connections, keys, pacing, api, metrics, feed, random, log } = parts;
+  const { config, capacity, connections, keys, pacing, api, metrics, feed, counts, random, log } = parts;
   const { batch, single } = capacity;
   const redis = connections.commands;
   const { trouble } = connections.log;
@@ -162,7 +164,12 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     readSecretAnew: api.signAnew,
     tracer: parts.tracer,
     report: allOf(
-      [metrics.report, feed.report, createDeliveryLog(log, (returned) => returned > 0 && nudge())],
+      [
+        metrics.report,
+        feed.report,
+        counts.report,
+        createDeliveryLog(log, (returned) => returned > 0 && nudge()),
+      ],
       trouble('a report'),
     ),
   };

@@ -1,13 +1,19 @@
+import { maskedView } from '../config/mask.ts';
 import { createClockLog, createRateLog, startMemoryLog } from '../logging/health-log.ts';
 import { startHoldLog } from '../logging/hold-log.ts';
 import { startPresence } from '../ops/presence.ts';
-import { quotaOf } from '../pace/budget.ts';
+import { quotaOf, ratePerSecond } from '../pace/budget.ts';
 import { createMemoryWatermark } from '../redis/memory-watermark.ts';
 import type { Parts } from './calls.ts';
 
+/** What `imsync config` shows, by the path of the setting. Compared between workers. */
+function settingsToTell(loaded: Parameters<typeof maskedView>[0]): Record<string, string> {
+  return Object.fromEntries(maskedView(loaded).map(({ path, value }) => [path, value]));
+}
+
 /** Tells the fleet that this worker lives, and the log what changes: holds, rates, clocks and memory. */
 export function startChangeLogs(
-  { config, connections, keys, pacing, api, metrics, feed, log }: Omit<Parts, 'capacity' | 'random'>,
+  { config, capacity, counts, connections, keys, pacing, api, metrics, feed, log }: Omit<Parts, 'random'>,
   own: { readonly id: string; readonly version: string; readonly intakeUrl: string | undefined },
 ): { close(): Promise<void> } {
   const redis = connections.commands;
@@ -23,6 +29,9 @@ export function startChangeLogs(
     log,
   );
   const logClock = createClockLog(log);
+  const { batch } = capacity;
+  const { perSecond } = capacity.quota(batch);
+  let rate = ratePerSecond(capacity.quota(batch));
   const presence = startPresence({
     ...{ redis, keys, ...own },
     oddEvents: metrics.oddEvents,
@@ -31,7 +40,14 @@ export function startChangeLogs(
         'Redis has lost what it held: it was emptied, or put back to an earlier state. Events that waited or were in ' +
           'calls are gone, with the books, the dead letters and a pause. Work goes on; push again what is missing',
       ),
-    alongside: logRates,
+    news: {
+      counts,
+      pace: () => ({ command: batch, rate, quota: perSecond }),
+      settings: settingsToTell({ config, origins: {} }),
+    },
+    alongside: async () => {
+      rate = (await logRates()).get(batch) ?? rate;
+    },
     onClock: (aheadMs) => {
       api.clockIsAhead(aheadMs);
       feed.clockIsAhead(aheadMs);
@@ -39,6 +55,7 @@ export function startChangeLogs(
     },
     onTrouble: trouble('the sign of life'),
   });
+  watch.onChange(() => presence.signNow());
   const memory = startMemoryLog(createMemoryWatermark(redis, keys), log, trouble("a look at Redis's memory"));
   return {
     async close() {

@@ -5,6 +5,7 @@ import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { forgetUser } from '../../src/tasks/forget-user.ts';
 import { audit } from '../support/audit.ts';
 import { apiAnswer, createCallDriver } from '../support/call-driver.ts';
+import { ACT_TOKEN, askConsole, CONSOLE_ENV, consoleUrl, signIn } from '../support/console-api.ts';
 import { documentedRights, refusals, setDocumentedUsers, watchRights } from '../support/documented-users.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis-server.ts';
@@ -57,6 +58,33 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
 
+/** What the page of the console asks, and each of its acts. */
+async function askEverything(base: string): Promise<void> {
+  const ask = async (path: string, body?: object): Promise<void> => {
+    const { status, text } = await askConsole(base, path, {
+      token: ACT_TOKEN,
+      ...(body !== undefined && { body }),
+    });
+    expect([path, status < 300 ? '' : text]).toEqual([path, '']);
+  };
+  for (const span of ['15m', '3h', '24h']) await ask(`/api/history?span=${span}`);
+  for (const query of ['', '?state=all', '?reason=rejected', '?code=70402', '?user=bad1'])
+    await ask(`/api/dead-letters${query}`);
+  for (const path of ['status', 'workers', 'calls', 'dead-letters/groups', 'dead-letters/export'])
+    await ask(`/api/${path}`);
+  for (const path of ['redrives', 'users/bad1', 'activity', 'settings']) await ask(`/api/${path}`);
+  await ask('/api/users/zoe/import', {});
+  await ask('/api/users/bad4/forget', {});
+  await ask('/api/dead-letters/redrive', { all: true, dryRun: true });
+  await ask('/api/dead-letters/redrive', { filter: { user: 'bad5' } });
+  await ask('/api/dead-letters/delete', { filter: { user: 'bad6' } });
+  await ask('/api/pause', { reason: 'a look' });
+  await ask('/api/resume', {});
+  const cookie = await signIn(base, ACT_TOKEN);
+  expect((await askConsole(base, '/api/session', { cookie, method: 'DELETE' })).status).toBe(204);
+  await drained(stage);
+}
+
 const denied = (): Promise<string[]> => refusals(stage.client);
 
 test('worker and verbs need no right that is not documented, and each that is', async () => {
@@ -65,15 +93,17 @@ test('worker and verbs need no right that is not documented, and each that is', 
   const worker = await stage.worker({
     IMSYNC_BATCH_MAX_SIZE: '5',
     IMSYNC_NOTIFY_URLS: `slack+${hook.url}`,
+    ...CONSOLE_ENV,
   });
   for (let i = 0; i < 120; i++) await stage.push({ userId: `u${i % 60}`, replyTo: 'replies:all' });
-  for (let i = 0; i < 4; i++) await stage.push({ userId: `bad${i}` });
+  for (let i = 0; i < 7; i++) await stage.push({ userId: `bad${i}` });
   await drained(stage);
   const fine = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await stage.verb(args);
     expect([args.join(' '), code, code === 0 ? '' : stderr]).toEqual([args.join(' '), 0, '']);
     return stdout;
   };
+  await askEverything(await consoleUrl(worker));
   await fine('pause');
   await stage.push({ userId: 'waits' });
   await fine('user', 'forget', 'waits', '--yes');

@@ -71,10 +71,19 @@ test('the package holds only code, configuration and documents', async () => {
   const strange = packed.filter(
     (path) =>
       !/^(?:dist\/.*\.(?:js|lua|d\.ts)|dist\/cjs\/package\.json|config\/\w+\.json)$/.test(path) &&
+      !/^dist\/console\/page\/(?:index\.html|licenses\.txt|assets\/[\w-]+\.(?:css|svg))$/.test(path) &&
       !['package.json', 'LICENSE', 'README.md', 'README.zh-CN.md', 'CHANGELOG.md'].includes(path),
   );
   expect(strange).toEqual([]);
-  expect(packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'README.zh-CN.md', 'dist/cli.js']));
+  expect(packed).toEqual(
+    expect.arrayContaining([
+      'LICENSE',
+      'README.md',
+      'README.zh-CN.md',
+      'dist/cli.js',
+      'dist/console/page/index.html',
+    ]),
+  );
   const scripts = async (of: string): Promise<string[]> =>
     (await readdir(join(root, of), { recursive: true })).filter((path) => path.endsWith('.lua')).sort();
   const shipped = packed.filter((path) => path.endsWith('.lua')).map((path) => path.slice('dist/'.length));

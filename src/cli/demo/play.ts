@@ -46,7 +46,8 @@ export async function play(
   const redis = await stage.startRedis();
   await stage.startSimulator();
   await stage.startWorkers(redis);
-  progress.say(introduction(plan, stage).join('\n'));
+  const link = keep ? await stage.startConsole() : undefined;
+  progress.say(introduction(plan, stage, link).join('\n'));
 
   await stage.askSimulator('faults', { method: 'PUT', body: JSON.stringify(scenarioOf(plan)) });
   const quotas = quotasOf(loadConfig({ env: stage.settings, readFile: readTextFile }).config);
@@ -78,7 +79,7 @@ export async function play(
     quotas,
   };
   progress.end();
-  const lines = ['', ...summaryLines(outcome), '', ...nextSteps(keep, stage)];
+  const lines = ['', ...summaryLines(outcome), '', ...nextSteps(link, stage)];
   process.stdout.write(`${lines.join('\n')}\n`);
   return checksOf(outcome).every(({ ok }) => ok);
 }
@@ -171,7 +172,11 @@ function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(0).padStart(3)} s`;
 }
 
-function introduction({ outage, trouble, repeats }: DemoPlan, { settings }: Stage): string[] {
+function introduction(
+  { outage, trouble, repeats }: DemoPlan,
+  { settings }: Stage,
+  link: string | undefined,
+): string[] {
   return [
     `  Redis      ${settings.IMSYNC_REDIS_URL}, with its append-only file on`,
     `  the API    ${settings.IMSYNC_BASE_URL}, a simulator with the documented quotas and answers`,
@@ -180,16 +185,17 @@ function introduction({ outage, trouble, repeats }: DemoPlan, { settings }: Stag
     `             for ${outage.lastsMs / 1_000} s; ${trouble.refused.length + trouble.flaky.length} FailAccounts, ` +
       `${counted(trouble.sensitive.length, 'sensitive nick')}, ${counted(trouble.forbidden.length, 'forbidden ID')};`,
     `             ${counted(repeats, 'change')} of nick right after the signup`,
+    ...(link === undefined ? [] : [`  console    ${link} (open it to watch; it signs in once)`]),
     '',
   ];
 }
 
-function nextSteps(keep: boolean, stage: Stage): string[] {
+function nextSteps(link: string | undefined, stage: Stage): string[] {
   const imsync = `node ${relative(process.cwd(), cliPath())}`;
-  if (!keep) {
+  if (link === undefined) {
     return [
       'What to try next:',
-      `  ${imsync} demo --keep              keep it running, to try status, dlq and push`,
+      `  ${imsync} demo --keep              keep it running, with the console, to try status, dlq and push`,
       `  ${imsync} demo --signups 100000    run it with more signups`,
       `  ${imsync} doctor                   check the settings of your own app and Redis`,
       `  ${imsync} worker --help            run a worker for real`,
@@ -198,6 +204,7 @@ function nextSteps(keep: boolean, stage: Stage): string[] {
   const simulator = stage.settings.IMSYNC_BASE_URL;
   return [
     'The demo keeps running until Ctrl-C:',
+    `  console    ${link} (pauses, dead letters, users; it signs in once)`,
     `  logs       ${stage.folder}/*.log`,
     `  simulator  ${simulator}/_sim/report`,
     ...stage.opsUrls().map((url) => `  a worker   ${url}/status and ${url}/metrics`),

@@ -78,6 +78,15 @@ export class Stage {
     });
   }
 
+  /** Starts the console beside the workers; resolves to a link that signs in once. */
+  async startConsole(): Promise<string> {
+    const child = this.#startImsync('console', ['console']);
+    return this.#until(
+      'console',
+      () => /^http\S+#token=\S+$/m.exec(readFileSync(child.logFile, 'utf8'))?.[0],
+    );
+  }
+
   opsUrls(): readonly string[] {
     return this.#workers().flatMap((child) => urlInLog(child) ?? []);
   }

@@ -1,11 +1,5 @@
 import { Command } from 'commander';
-import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
-import {
-  type Deletion,
-  deleteLetters,
-  listDeadLetters,
-  readLetters,
-} from '../../ledger/letters/letter-store.ts';
+import { type DeletionCounts, deleteMeant, deletionText } from '../../tasks/delete-letters.ts';
 import { addAsOption, noteAct } from '../activity.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
@@ -26,8 +20,6 @@ interface DeleteFlags extends FilterFlags {
   readonly yes?: boolean;
   readonly as?: string;
 }
-
-const AT_A_TIME = 100;
 
 const HELP = `${FILTER_HELP}
 
@@ -55,27 +47,11 @@ export function deleteCommand(): Command {
         process.stdout.write('nothing was deleted\n');
         return;
       }
-      const counts: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
-      await withRedis(self, async (app) => {
-        const remove = async (letters: readonly StoredLetter[]): Promise<void> => {
-          for (const word of await deleteLetters(app, letters)) counts[word]++;
-        };
-        const named = eventIds.length > 0 ? await readLetters(app, eventIds) : undefined;
-        if (named !== undefined) counts.gone = eventIds.length - named.length;
-        const batch: StoredLetter[] = [];
-        for await (const letter of named ?? listDeadLetters(app, filterOf(flags))) {
-          batch.push(letter);
-          if (batch.length === AT_A_TIME) await remove(batch.splice(0));
-        }
-        await remove(batch);
-        if (counts.deleted > 0)
-          await noteAct(
-            app.redis,
-            app.keys,
-            'delete',
-            flags.as,
-            `${counted(counts.deleted, 'letter')} deleted`,
-          );
+      const counts = await withRedis(self, async (app) => {
+        const meant = eventIds.length > 0 ? { eventIds } : { filter: filterOf(flags) };
+        const done = await deleteMeant(app, meant);
+        if (done.deleted > 0) await noteAct(app.redis, app.keys, 'delete', flags.as, deletionText(done));
+        return done;
       });
       process.stdout.write(resultText(counts));
       if (eventIds.length > 0 && counts.deleted < eventIds.length) process.exitCode = EXIT.failed;
@@ -99,7 +75,7 @@ function questionOf(flags: DeleteFlags): string {
   return `Delete all letters${matching} (state: ${flags.state ?? 'dead'})? This cannot be undone.`;
 }
 
-function resultText({ deleted, gone, redriving, changed }: Record<Deletion, number>): string {
+function resultText({ deleted, gone, redriving, changed }: DeletionCounts): string {
   const lines = [`${counted(deleted, 'letter')} deleted`];
   if (redriving > 0)
     lines.push(`${counted(redriving, 'letter')} kept: being redriven; the call decides how each ends`);

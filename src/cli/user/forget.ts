@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { type ForgetReport, forgetUser } from '../../tasks/forget-user.ts';
+import { type ForgetReport, forgetUser, forgottenText } from '../../tasks/forget-user.ts';
 import { addAsOption, noteAct } from '../activity.ts';
 import { withRedis } from '../context.ts';
 import { readAge } from '../dlq/filter.ts';
@@ -68,18 +68,12 @@ export function forgetCommand(): Command {
             told = true;
           },
         });
-        if (!found.dryRun) await noteAct(redis, keys, 'forget', flags.as, actText(found));
+        if (!found.dryRun) await noteAct(redis, keys, 'forget', flags.as, forgottenText(found));
         return found;
       });
       printResult(flags.json, report, forgetText(report));
       if (!report.complete && !report.dryRun) process.exitCode = EXIT.failed;
     });
-}
-
-/** The user is named nowhere: the history outlives their being forgotten. */
-function actText({ erased, complete }: ForgetReport): string {
-  const found = Object.values(erased).reduce((sum, count) => sum + count, 0);
-  return `a user: ${found === 1 ? '1 trace' : `${found} traces`} erased${complete ? '' : '; something is left'}`;
 }
 
 /** What is counted in each place, and the words for the place. */

@@ -69,7 +69,7 @@ function showCommand(): Command {
 }
 
 /** Why the API cannot be asked; undefined when it can. */
-function askProblem(config: Config): string | undefined {
+export function askProblem(config: Config): string | undefined {
   if (config.api.form === 'hosted') return 'IMSYNC_API=hosted has no call that checks an account';
   try {
     requireForWorker(config);
@@ -80,7 +80,12 @@ function askProblem(config: Config): string | undefined {
 }
 
 /** Asks for one account. Rejects when the API does not say whether it exists. */
-async function askApi(config: Config, redis: RedisClient, keys: Keys, userId: string): Promise<Presence> {
+export async function askApi(
+  config: Config,
+  redis: RedisClient,
+  keys: Keys,
+  userId: string,
+): Promise<Presence> {
   const settings = redisSettings(config, readTextFile);
   const subscriber = openRedis(settings, 'loop', 'user-show-watch', () => undefined);
   let checks: AccountChecks | undefined;

@@ -95,3 +95,20 @@ function asItIs(run: RedriveRun, nowMs: number): RedriveRun {
   if (run.state !== 'running' || nowMs - run.seenAt < SILENT_MS) return run;
   return { ...run, state: 'interrupted', why: 'its process ended without a word' };
 }
+
+const STOP_SECONDS = 600;
+
+/** Asks the process that redrives to stop, wherever it runs. It hears of it with its next sign. */
+export async function requestStop({ redis, keys }: AppRedis, id: string, by: string): Promise<void> {
+  await redis.hset(keys.redriveStops, id, by);
+  await redis.expire(keys.redriveStops, STOP_SECONDS);
+}
+
+/** Who asked for this redrive to stop; null when nobody did. */
+export async function stopRequested({ redis, keys }: AppRedis, id: string): Promise<string | null> {
+  return redis.hget(keys.redriveStops, id);
+}
+
+export async function forgetStop({ redis, keys }: AppRedis, id: string): Promise<void> {
+  await redis.hdel(keys.redriveStops, id);
+}

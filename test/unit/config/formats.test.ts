@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import {
+  addressMatcher,
   bool,
   host,
   hostPortList,
   httpUrl,
   isLoopback,
+  networkList,
   oneOf,
   orAbsent,
   redisUrl,
@@ -211,4 +213,21 @@ test('a base address loses only its final slash', () => {
     '',
   ];
   for (const address of bad) expect(httpUrl.fromText(address)).toBeUndefined();
+});
+
+test.each([
+  [['10.0.0.0/8', '192.0.2.7', 'fd00::/8'], '10.200.1.1', true],
+  [['10.0.0.0/8'], '::ffff:10.1.1.1', true],
+  [['10.0.0.0/8'], '11.0.0.1', false],
+  [['192.0.2.7'], '192.0.2.8', false],
+  [['fd00::/8'], 'fd12::1', true],
+  [['fd00::/8'], 'no address', false],
+  [[], '127.0.0.1', false],
+])('of the networks %p, %s is one: %p', (networks, address, expected) => {
+  expect(addressMatcher(networks)(address)).toBe(expected);
+});
+
+test('networks are refused that are none', () => {
+  for (const bad of ['10.0.0.0/33', '10.0.0/8', '10.0.0.0/', '10.0.0.0/8/8', 'proxy', '::/129', ''])
+    expect(networkList.fromText(bad)).toBeUndefined();
 });

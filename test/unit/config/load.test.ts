@@ -55,6 +55,17 @@ const everyVariable: Record<string, string> = {
   IMSYNC_INTAKE_HOST: '::',
   IMSYNC_INTAKE_PORT: '8080',
   IMSYNC_INTAKE_TOKENS: 'one,two',
+  IMSYNC_CONSOLE_HOST: '0.0.0.0',
+  IMSYNC_CONSOLE_PORT: '9470',
+  IMSYNC_CONSOLE_TOKENS: 'ann:one two',
+  IMSYNC_CONSOLE_VIEW_TOKENS: 'three',
+  IMSYNC_CONSOLE_SHOW_USERS: 'true',
+  IMSYNC_CONSOLE_SESSION_MS: '60000',
+  IMSYNC_CONSOLE_BASE_PATH: '/ops/imsync',
+  IMSYNC_CONSOLE_ALLOWED_HOSTS: 'console.example.com, ::1',
+  IMSYNC_CONSOLE_TRUSTED_PROXIES: '10.0.0.0/8,fd00::/8, 192.0.2.1',
+  IMSYNC_CONSOLE_SSO_HEADER: 'X-Forwarded-User',
+  IMSYNC_CONSOLE_SSO_OPERATORS: 'Ann Lee,bob@example.com',
   IMSYNC_NOTIFY_URLS: 'https://hooks.slack.com/a b',
   IMSYNC_NOTIFY_OLDEST_AFTER_MS: '5000',
   IMSYNC_OUTCOMES: 'all',
@@ -124,6 +135,14 @@ test('every variable reaches its place', () => {
     allowOddIds: ['None', 'word'],
     ops: { host: '0.0.0.0', port: 0 },
     intake: { host: '::', port: 8080, tokens: ['one', 'two'], tokensFile: '' },
+    console: {
+      ...{ host: '0.0.0.0', port: 9470, showUsers: true, sessionMs: 60_000, basePath: '/ops/imsync' },
+      ...{ tokens: ['ann:one', 'two'], tokensFile: '', viewTokens: ['three'], viewTokensFile: '' },
+      allowedHosts: ['console.example.com', '::1'],
+      trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.1'],
+      ssoHeader: 'X-Forwarded-User',
+      ssoOperators: ['Ann Lee', 'bob@example.com'],
+    },
     notify: { urls: ['https://hooks.slack.com/a', 'b'], urlsFile: '', oldestAfterMs: 5_000 },
     outcomes: 'all',
     traces: { showUsers: true },
@@ -131,12 +150,9 @@ test('every variable reaches its place', () => {
     verdicts: {},
   });
   const files = [
-    'SDK_SECRET_KEY_FILE',
-    'REDIS_PASSWORD_FILE',
-    'INTAKE_TOKENS_FILE',
-    'NOTIFY_URLS_FILE',
-    'PROXY_URL_FILE',
-    'REDIS_SENTINEL_PASSWORD_FILE',
+    ...['SDK_SECRET_KEY_FILE', 'REDIS_PASSWORD_FILE', 'INTAKE_TOKENS_FILE', 'NOTIFY_URLS_FILE'],
+    ...['CONSOLE_TOKENS_FILE', 'CONSOLE_VIEW_TOKENS_FILE'],
+    ...['PROXY_URL_FILE', 'REDIS_SENTINEL_PASSWORD_FILE'],
   ];
   const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), 'IMSYNC_USER_SIG'];
   expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));

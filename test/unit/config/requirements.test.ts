@@ -55,6 +55,29 @@ test.each<[string, Record<string, string>, RegExp]>([
     /^IMSYNC_INTAKE_TOKENS holds a token of fewer than 16 characters; make one with: /,
   ],
   [
+    'a console that nobody could enter',
+    { IMSYNC_CONSOLE_PORT: '0' },
+    /^IMSYNC_CONSOLE_PORT is given, but no token: .*; set IMSYNC_CONSOLE_TOKENS or /,
+  ],
+  [
+    "a console's token that could be guessed",
+    { IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_VIEW_TOKENS: 'a-name-before-the:geheim' },
+    /^IMSYNC_CONSOLE_VIEW_TOKENS holds a token of fewer than 16 characters/,
+  ],
+  [
+    'a token that looks and acts',
+    {
+      ...{ IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_TOKENS: 'ann:0123456789abcdef' },
+      IMSYNC_CONSOLE_VIEW_TOKENS: 'bob:0123456789abcdef',
+    },
+    /^A token stands in IMSYNC_CONSOLE_TOKENS and in IMSYNC_CONSOLE_VIEW_TOKENS; /,
+  ],
+  [
+    'a single sign-on that anybody could claim',
+    { IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_SSO_HEADER: 'X-User' },
+    /^IMSYNC_CONSOLE_SSO_HEADER is given, but no proxy that may set it; set IMSYNC_CONSOLE_TRUSTED_PROXIES /,
+  ],
+  [
     'sentinels without nodes',
     { IMSYNC_REDIS_MODE: 'sentinel', IMSYNC_REDIS_SENTINEL_NAME: 'p' },
     /_NODES is not given/,
@@ -129,6 +152,13 @@ test.each<[Record<string, string>]>([
   [{ IMSYNC_INTAKE_TOKENS: 'short-but-unused' }],
   [{ IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: '0123456789abcdef,fedcba9876543210' }],
   [{ IMSYNC_INTAKE_PORT: '1', IMSYNC_INTAKE_HOST: '0.0.0.0', IMSYNC_INTAKE_TOKENS_FILE: '/t' }],
+  [{ IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_TOKENS_FILE: '/t' }],
+  [
+    {
+      ...{ IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_SSO_HEADER: 'X-User' },
+      IMSYNC_CONSOLE_TRUSTED_PROXIES: '10.0.0.1',
+    },
+  ],
   [{ IMSYNC_CALL_TIMEOUT_MS: '3001', IMSYNC_QUOTA_MARGIN: '0', IMSYNC_RETRY_BASE_MS: '60000' }],
 ])('is accepted: %o', (env) => {
   expect(() => requireForWorker(loadFrom({ ...enough, ...env }).config)).not.toThrow();

@@ -1,0 +1,109 @@
+import { ask } from '../api/client.ts';
+import type { Act, ActivityPage } from '../api/types.ts';
+import { duration } from '../i18n/duration.ts';
+import { named, t } from '../i18n/language.ts';
+import { now } from '../state/clock.ts';
+import { usePoll } from '../state/poll.ts';
+import { link, route } from '../state/route.ts';
+import { Answered } from '../ui/problem.tsx';
+import { Badge, Empty, type Tone } from '../ui/states.tsx';
+import { type Column, Table } from '../ui/table.tsx';
+import { Foreign, When } from '../ui/words.tsx';
+
+const EVERY_MS = 4_000;
+const PAGE_SIZE = 50;
+
+const TONES: Readonly<Record<string, Tone>> = {
+  hold: 'bad',
+  throttle: 'warn',
+  pause: 'warn',
+  resume: 'good',
+  delete: 'plain',
+  forget: 'plain',
+  redrive: 'accent',
+  import: 'accent',
+};
+
+/** What happened and who did it. */
+export function Activity() {
+  const { before } = route.value.query;
+  const polled = usePoll(
+    `activity ${before ?? ''}`,
+    (signal) => ask<ActivityPage>('activity', { limit: PAGE_SIZE, before }, signal),
+    EVERY_MS,
+  );
+  return (
+    <div class="page">
+      <header class="page-head">
+        <div>
+          <h1 tabIndex={-1}>{t('nav.activity')}</h1>
+          <p>{t('activity.intro')}</p>
+        </div>
+      </header>
+      <section class="card">
+        <Answered polled={polled} bones={8}>
+          {({ activity, next }) => (
+            <>
+              {activity.length === 0 ? (
+                <Empty icon="activity" title={t('activity.none')}>
+                  {t('activity.noneWords')}
+                </Empty>
+              ) : (
+                <Table
+                  caption={t('nav.activity')}
+                  columns={columns()}
+                  rows={activity}
+                  keyOf={({ at, what, detail }) => `${at} ${what} ${detail}`}
+                />
+              )}
+              {(next !== null || before !== undefined) && (
+                <nav class="pager" aria-label={t('pager.label')}>
+                  {before === undefined ? <span /> : <a href={link(['activity'])}>{t('pager.newest')}</a>}
+                  {next !== null && (
+                    <a class="button" href={link(['activity'], { before: String(next) })}>
+                      {t('pager.older')}
+                    </a>
+                  )}
+                </nav>
+              )}
+            </>
+          )}
+        </Answered>
+      </section>
+    </div>
+  );
+}
+
+const columns = (): readonly Column<Act>[] => [
+  { name: 'at', label: t('activity.at'), keep: true, cell: ({ at }) => <When ms={at} /> },
+  {
+    name: 'what',
+    label: t('activity.what'),
+    cell: ({ what }) => <Badge tone={TONES[what] ?? 'plain'}>{named('act.', what)}</Badge>,
+  },
+  { name: 'detail', label: t('activity.detail'), cell: (act) => <Foreign text={detailOf(act)} /> },
+  {
+    name: 'by',
+    label: t('activity.by'),
+    cell: ({ by }) => (by === '' ? <span class="faint">{t('activity.nobody')}</span> : <Foreign text={by} />),
+  },
+  { name: 'lasted', label: t('activity.lasted'), keep: true, cell: (act) => lasted(act) },
+];
+
+/** In the viewer's language for what the fleet does by itself; acts tell it in their own words. */
+function detailOf({ what, values, detail }: Act): string {
+  const { kind, errorCode, errorInfo, command, lowestRate } = values;
+  if (what === 'hold') {
+    const code = errorCode ? ` (${errorCode})` : '';
+    return `${named('hold.', String(kind))}${code}${errorInfo ? `: ${errorInfo}` : ''}`;
+  }
+  if (what === 'throttle')
+    return t('activity.throttled', { command: String(command), rate: Number(lowestRate ?? 0) });
+  return detail;
+}
+
+function lasted({ what, at, to }: Act) {
+  if (to !== null) return duration(to - at);
+  if (what !== 'hold' && what !== 'throttle') return <span class="faint">–</span>;
+  return <Badge tone="warn">{t('activity.lasts', { age: duration(now.value - at) })}</Badge>;
+}

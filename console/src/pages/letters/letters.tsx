@@ -1,0 +1,56 @@
+import { useState } from 'preact/hooks';
+import { DeleteDialog } from '../../acts/delete.tsx';
+import { RedriveDialog } from '../../acts/redrive.tsx';
+import { ask } from '../../api/client.ts';
+import type { Groups, Selection } from '../../api/types.ts';
+import { t } from '../../i18n/language.ts';
+import { usePoll } from '../../state/poll.ts';
+import { Answered } from '../../ui/problem.tsx';
+import { isEmptyFilter, type LetterQuery, scopeWords } from './filter.ts';
+import { GroupList } from './groups.tsx';
+import { LetterList } from './list.tsx';
+import { EndedRedrives, RunningRedrives, useRedrives } from './redrives.tsx';
+
+const EVERY_MS = 4_000;
+
+interface Asked {
+  readonly act: 'redrive' | 'delete';
+  readonly selection: Selection;
+  readonly state: string;
+  readonly scope: string;
+}
+
+/** What died, why, what to do about it, and doing it. */
+export function DeadLetters() {
+  const [asked, setAsked] = useState<Asked | undefined>(undefined);
+  const groups = usePoll('groups', (signal) => ask<Groups>('dead-letters/groups', {}, signal), EVERY_MS);
+  const runs = useRedrives();
+  const close = (): void => setAsked(undefined);
+  const redrive = (selection: Selection, scope: string): void =>
+    setAsked({ act: 'redrive', selection, state: 'dead', scope });
+  const askFor = (act: Asked['act'], query: LetterQuery): void =>
+    setAsked({ act, selection: selectionOf(query), state: query.state, scope: scopeWords(query) });
+  return (
+    <div class="page">
+      <header class="page-head">
+        <div>
+          <h1 tabIndex={-1}>{t('nav.letters')}</h1>
+          <p>{t('letters.intro')}</p>
+        </div>
+      </header>
+      <RunningRedrives runs={runs} />
+      <Answered polled={groups}>{(data) => <GroupList data={data} onRedrive={redrive} />}</Answered>
+      <LetterList
+        onRedrive={(query) => askFor('redrive', query)}
+        onDelete={(query) => askFor('delete', query)}
+      />
+      <EndedRedrives runs={runs} onRedrive={redrive} />
+      {asked?.act === 'redrive' && <RedriveDialog {...asked} onClose={close} />}
+      {asked?.act === 'delete' && <DeleteDialog {...asked} onClose={close} onDone={groups.refresh} />}
+    </div>
+  );
+}
+
+function selectionOf({ filter }: LetterQuery): Selection {
+  return isEmptyFilter(filter) ? { all: true } : { filter };
+}

@@ -1,0 +1,146 @@
+import { PauseControl } from '../../acts/pause.tsx';
+import type { Sentence, Values } from '../../api/types.ts';
+import { duration, relative } from '../../i18n/duration.ts';
+import type { MessageKey } from '../../i18n/en.ts';
+import { named, t } from '../../i18n/language.ts';
+import { now } from '../../state/clock.ts';
+import { link } from '../../state/route.ts';
+import { Icon } from '../../ui/icon.tsx';
+import type { Tone } from '../../ui/states.tsx';
+import { Foreign, since } from '../../ui/words.tsx';
+
+const TONES: Readonly<Record<Sentence['level'], Tone>> = { ok: 'good', attention: 'warn', bad: 'bad' };
+
+const HEADS = {
+  'no-workers': 'sentence.no-workers',
+  paused: 'sentence.paused',
+  held: 'sentence.held',
+  throttled: 'sentence.throttled',
+  behind: 'sentence.behind',
+  running: 'sentence.running',
+  idle: 'sentence.idle',
+  'dead-letters': 'sentence.dead-letters',
+  suspects: 'sentence.suspects',
+  'memory-high': 'sentence.memory-high',
+  'memory-full': 'sentence.memory-full',
+} as const satisfies Record<string, MessageKey>;
+
+const ADVICE: Readonly<Partial<Record<string, MessageKey>>> = {
+  'no-workers': 'advice.no-workers',
+  paused: 'advice.paused',
+  throttled: 'advice.throttled',
+  behind: 'advice.behind',
+  'dead-letters': 'advice.dead-letters',
+  suspects: 'advice.suspects',
+  'memory-high': 'advice.memory-high',
+  'memory-full': 'advice.memory-full',
+};
+
+/** How things are, in one sentence, and what to do about it. */
+export function Standing({
+  sentence,
+  also,
+}: {
+  readonly sentence: Sentence;
+  readonly also: readonly Sentence[];
+}) {
+  const tone = TONES[sentence.level];
+  return (
+    <section class="callout standing" data-tone={tone} aria-label={t('overview.standing')}>
+      <Icon
+        name={
+          tone === 'good' ? 'good' : sentence.code === 'paused' ? 'pause' : tone === 'bad' ? 'bad' : 'warn'
+        }
+      />
+      <div class="callout-body">
+        <div class="standing-head">
+          <h1 tabIndex={-1}>
+            <Foreign text={headOf(sentence)} />
+          </h1>
+          <PauseControl />
+        </div>
+        <Details sentence={sentence} />
+        <Advice sentence={sentence} />
+        {also.length > 0 && (
+          <ul class="also">
+            {also.map((one) => (
+              <li key={one.code}>
+                <Foreign text={headOf(one)} /> <Advice sentence={one} />
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** The sentence alone, for the title of the window as well. */
+export function headOf({ code, values, text }: Sentence): string {
+  if (!Object.hasOwn(HEADS, code)) return text;
+  const { kind, oldestAgeMs, errorCode } = values;
+  const known = {
+    ...withoutNull(values),
+    since: since(Number(values.since ?? 0)),
+    age: duration(Number(oldestAgeMs ?? 0)),
+    cause: named('hold.', String(kind)),
+    code: errorCode ? ` (${errorCode})` : '',
+    reason: values.reason ? `: ${values.reason}` : '',
+  };
+  return t(HEADS[code as keyof typeof HEADS], known);
+}
+
+function withoutNull(values: Values): Record<string, string | number> {
+  return Object.fromEntries(
+    Object.entries(values).filter((pair): pair is [string, string | number] => pair[1] !== null),
+  );
+}
+
+/** What the sentence leaves out. */
+function Details({ sentence: { code, values } }: { readonly sentence: Sentence }) {
+  const waiting = Number(values.waiting ?? 0);
+  const kept = waiting > 0 ? t('overview.kept', { waiting }) : '';
+  const lasts = t('overview.lasts', { age: duration(Math.max(0, now.value - Number(values.since ?? 0))) });
+  if (code === 'held') {
+    const probe = Number(values.nextProbeAt ?? 0);
+    const words = String(values.errorInfo ?? '');
+    return (
+      <>
+        {words !== '' && (
+          <p>
+            {t('overview.apiSays')}{' '}
+            <q>
+              <Foreign text={words} />
+            </q>
+          </p>
+        )}
+        <p>
+          {lasts} {kept} {t('overview.nextProbe', { when: relative(Math.max(probe, now.value), now.value) })}
+        </p>
+      </>
+    );
+  }
+  if (code === 'paused') {
+    const by = String(values.by ?? '');
+    return (
+      <p>
+        {by !== '' && <Foreign text={`${t('overview.pausedBy', { by })} `} />}
+        {lasts} {kept}
+      </p>
+    );
+  }
+  return null;
+}
+
+function Advice({ sentence: { code, values, advice } }: { readonly sentence: Sentence }) {
+  const key = ADVICE[code];
+  const known = code === 'held' ? named('holdAdvice.', String(values.kind)) : key === undefined ? '' : t(key);
+  const words = known === String(values.kind) || known === '' ? advice : known;
+  if (words === '') return null;
+  const leadsTo = code === 'dead-letters' ? link(['dead-letters']) : undefined;
+  return (
+    <p class="advice">
+      <strong>{t('overview.toDo')}</strong> {leadsTo === undefined ? words : <a href={leadsTo}>{words}</a>}
+    </p>
+  );
+}

@@ -1,0 +1,165 @@
+import { ask } from '../api/client.ts';
+import type { Setting, Settings as SettingsAnswer } from '../api/types.ts';
+import { t } from '../i18n/language.ts';
+import { usePoll } from '../state/poll.ts';
+import { route, setQuery } from '../state/route.ts';
+import { Check, Field } from '../ui/field.tsx';
+import { Answered } from '../ui/problem.tsx';
+import { Badge, Callout, Empty } from '../ui/states.tsx';
+import { type Column, Table } from '../ui/table.tsx';
+import { Foreign } from '../ui/words.tsx';
+
+const EVERY_MS = 10_000;
+
+/** What each setting is, where that comes from, and which workers have another value. */
+export function Settings() {
+  const polled = usePoll('settings', (signal) => ask<SettingsAnswer>('settings', {}, signal), EVERY_MS);
+  return (
+    <div class="page">
+      <header class="page-head">
+        <div>
+          <h1 tabIndex={-1}>{t('nav.settings')}</h1>
+          <p>{t('settings.intro')}</p>
+        </div>
+      </header>
+      <Answered polled={polled} bones={12}>
+        {(data) => <List data={data} />}
+      </Answered>
+    </div>
+  );
+}
+
+function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }) {
+  const { q = '', set } = route.value.query;
+  const differing = settings.filter(({ disagreeing }) => disagreeing.length > 0);
+  const silent = workers.filter(({ known }) => !known);
+  const word = q.toLowerCase();
+  const shown = settings.filter(
+    ({ variable, path, doc, origin }) =>
+      (set === undefined || !isDefault(origin)) &&
+      [variable, path, doc].some((text) => text.toLowerCase().includes(word)),
+  );
+  return (
+    <>
+      {differing.length > 0 && (
+        <Callout tone="warn">
+          <p>
+            <strong>{t('settings.differ', { n: differing.length })}</strong> {t('settings.differWords')}
+          </p>
+          <p class="mono small">{differing.map(({ variable }) => variable).join(', ')}</p>
+        </Callout>
+      )}
+      {silent.length > 0 && (
+        <Callout tone="plain">
+          <p>
+            {t('settings.unknown')} <Foreign text={silent.map(({ id }) => id).join(', ')} />
+          </p>
+        </Callout>
+      )}
+      <section class="card">
+        <div class="search">
+          <Field
+            label={t('settings.search')}
+            type="search"
+            value={q}
+            onInput={(event) => setQuery({ q: event.currentTarget.value })}
+          />
+          <Check
+            checked={set !== undefined}
+            onChange={(checked) => setQuery({ set: checked ? '1' : undefined })}
+          >
+            {t('settings.onlySet')}
+          </Check>
+        </div>
+        {shown.length === 0 ? (
+          <Empty icon="search" title={t('settings.none')}>
+            {t('settings.noneWords')}
+          </Empty>
+        ) : (
+          <Table
+            caption={t('nav.settings')}
+            columns={columns()}
+            rows={shown}
+            keyOf={({ path }) => path}
+            toneOf={({ disagreeing }) => (disagreeing.length > 0 ? 'warn' : undefined)}
+          />
+        )}
+      </section>
+    </>
+  );
+}
+
+const columns = (): readonly Column<Setting>[] => [
+  {
+    name: 'variable',
+    label: t('settings.variable'),
+    cell: ({ variable, path, doc }) => (
+      <>
+        <code>{variable || path}</code>
+        <p class="small faint">
+          <Doc text={doc} />
+        </p>
+      </>
+    ),
+  },
+  {
+    name: 'value',
+    label: t('settings.value'),
+    cell: ({ value, disagreeing }) => (
+      <>
+        <Value text={value} />
+        {disagreeing.map(({ worker, value: other }) => (
+          <p key={worker} class="small">
+            <Badge tone="warn">
+              <Foreign text={worker} />
+            </Badge>{' '}
+            <code>
+              <Foreign text={other} />
+            </code>
+          </p>
+        ))}
+      </>
+    ),
+  },
+  {
+    name: 'origin',
+    label: t('settings.origin'),
+    cell: ({ origin, variable }) =>
+      isDefault(origin) ? (
+        <span class="faint">{t('settings.default')}</span>
+      ) : (
+        <Foreign text={originText(origin, variable)} />
+      ),
+  },
+];
+
+/** The package's own file has defaults as well. */
+function isDefault(origin: string): boolean {
+  return origin === 'default' || origin === 'file default.json';
+}
+
+const NOT_SET = '(not set)';
+
+/** What is not set has a word for it, or what holds instead. */
+function Value({ text }: { readonly text: string }) {
+  if (text === '' || text === NOT_SET) return <span class="faint">{t('settings.unset')}</span>;
+  return (
+    <code class={text.startsWith('(not set') ? 'faint' : undefined}>
+      <Foreign text={text} />
+    </code>
+  );
+}
+
+/** Names stand between backticks. */
+function Doc({ text }: { readonly text: string }) {
+  return <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={part}>{part}</code> : part))}</>;
+}
+
+/** The variable's own name stands beside it already. */
+function originText(origin: string, variable: string): string {
+  const [kind = '', ...rest] = origin.split(' ');
+  const words = { file: t('settings.file'), environment: t('settings.environment') }[kind];
+  if (words === undefined) return origin;
+  const name = rest.join(' ');
+  return name === variable ? words : `${words} ${name}`;
+}

@@ -1,0 +1,184 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { codeMeaning } from '../../im/verdicts.ts';
+import {
+  LETTER_ADVICE,
+  type LetterState,
+  letterStates,
+  type StoredLetter,
+} from '../../ledger/letters/dead-letters.ts';
+import { type LetterCursor, pageOfLetters } from '../../ledger/letters/letter-pages.ts';
+import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
+import { createCachedRead } from '../../lifecycle/wait.ts';
+import { ownerTimeMs } from '../../redis/owner.ts';
+import { type DeletionCounts, deleteMeant, deletionText } from '../../tasks/delete-letters.ts';
+import { codePageOf } from '../code-page.ts';
+import { maskLetter } from '../mask.ts';
+import { malformed, notFound } from '../refusal.ts';
+import { noteAct, personIn, type RouteContext } from './context.ts';
+import {
+  eventIdParams,
+  eventIds,
+  filterOf,
+  type LetterQuery,
+  letterFilter,
+  letterQuery,
+  pageFields,
+} from './schemas.ts';
+
+/** However many look, the indexes are counted this often at most. */
+const GROUPS_FRESH_MS = 1_000;
+/** Letters that one request deletes at most. */
+const MOST_DELETED = 5_000;
+
+/** Dead letters: groups, pages, one of them; export and deletion. */
+export function letterRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { redis, keys, config } = context;
+  const view = { config: { rights: 'view' } } as const;
+  const toShow = (letter: StoredLetter, showUsers: boolean) => letterToShow(context, letter, showUsers);
+
+  const summary = createCachedRead(() => summarizeLetters(context), GROUPS_FRESH_MS);
+  app.get('/api/dead-letters/groups', view, async (request) => {
+    const { showUsers } = personIn(request);
+    const { groups, ...counts } = await summary();
+    return {
+      nowMs: Math.floor(await ownerTimeMs(redis, keys)),
+      ...counts,
+      groups: groups.map(({ newest, ...group }) => {
+        const letter = newest && toShow(newest, showUsers);
+        return {
+          ...group,
+          errorInfo: letter?.errorInfo ?? '',
+          newestDeadSince: letter?.deadSince ?? null,
+          advice: LETTER_ADVICE[group.reason],
+          meaning: letter?.meaning ?? '',
+          codePage: codePageOf(config, group.errorCode),
+        };
+      }),
+    };
+  });
+
+  const querystring = { ...letterQuery, properties: { ...letterQuery.properties, ...pageFields } };
+  app.get<{ Querystring: LetterQuery & { limit: number; cursor?: string } }>(
+    '/api/dead-letters',
+    { ...view, schema: { querystring } },
+    async (request) => {
+      const { limit, cursor, ...query } = request.query;
+      const nowMs = Math.floor(await ownerTimeMs(redis, keys));
+      const from = cursor === undefined ? null : readCursor(cursor);
+      const { letters, next } = await pageOfLetters(context, filterOf(query), limit, from);
+      const { showUsers } = personIn(request);
+      const shown = letters.map((letter) => toShow(letter, showUsers));
+      return { nowMs, letters: shown, next: next === null ? null : cursorText(next) };
+    },
+  );
+
+  app.get<{ Params: { eventId: string } }>(
+    '/api/dead-letters/:eventId',
+    { ...view, schema: { params: eventIdParams } },
+    async (request) => {
+      const { eventId } = request.params;
+      const [letter] = await readLetters(context, [eventId]);
+      if (letter === undefined) throw notFound(`letter for event ${eventId}`);
+      return toShow(letter, personIn(request).showUsers);
+    },
+  );
+
+  exportRoute(app, context);
+  deleteRoute(app, context);
+}
+
+/** A letter with what helps to understand it, masked for those who may not see users. */
+export function letterToShow({ config }: RouteContext, letter: StoredLetter, showUsers: boolean) {
+  const { reason, command, errorCode } = letter;
+  return {
+    ...(showUsers ? letter : maskLetter(letter)),
+    advice: LETTER_ADVICE[reason],
+    meaning: codeMeaning(command || 'multiaccount_import', errorCode),
+    codePage: codePageOf(config, errorCode),
+  };
+}
+
+function exportRoute(app: FastifyInstance, context: RouteContext): void {
+  app.get<{ Querystring: LetterQuery }>(
+    '/api/dead-letters/export',
+    { config: { rights: 'view' }, schema: { querystring: letterQuery } },
+    async (request, reply) => {
+      const { showUsers } = personIn(request);
+      let count = 0;
+      const lines = async function* () {
+        for await (const letter of listDeadLetters(context, filterOf(request.query))) {
+          yield `${JSON.stringify(letterToShow(context, letter, showUsers))}\n`;
+          count++;
+        }
+        await noteAct(context, request, 'export', `${count} letters exported${showUsers ? '' : ', masked'}`);
+      };
+      reply.header('content-type', 'application/x-ndjson; charset=utf-8');
+      reply.header('content-disposition', 'attachment; filename="dead-letters.ndjson"');
+      return reply.send(Readable.from(lines()));
+    },
+  );
+}
+
+interface DeleteBody {
+  readonly filter?: LetterQuery;
+  readonly state?: Exclude<LetterState, 'redriving'> | 'all';
+  readonly eventIds?: readonly string[];
+  readonly all?: true;
+}
+
+function deleteRoute(app: FastifyInstance, context: RouteContext): void {
+  const body = {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      filter: letterFilter,
+      state: { enum: ['dead', 'resolved', 'all'] },
+      eventIds,
+      all: { const: true },
+    },
+  };
+  app.post<{ Body: DeleteBody }>(
+    '/api/dead-letters/delete',
+    { config: { rights: 'act' }, schema: { body } },
+    async (request) => {
+      const { filter, state = 'dead', eventIds: named, all } = request.body;
+      const ways = [filter, named, all].filter((way) => way !== undefined).length;
+      if (ways !== 1)
+        throw malformed('Give one of filter, eventIds and all, so that it is certain what is meant.');
+      const limit = Math.min(filter?.limit ?? MOST_DELETED, MOST_DELETED);
+      const counts = await deleteMeant(
+        context,
+        named === undefined ? { filter: filterOf({ ...filter, state, limit }) } : { eventIds: named },
+      );
+      if (counts.deleted > 0) await noteAct(context, request, 'delete', deletionText(counts));
+      return { ...counts, more: named === undefined && isFull(counts) && limit === MOST_DELETED };
+    },
+  );
+}
+
+function isFull({ deleted, redriving, changed, gone }: DeletionCounts): boolean {
+  return deleted > 0 && deleted + redriving + changed + gone >= MOST_DELETED;
+}
+
+/** A cursor as text for an address. It says nothing that its page did not. */
+function cursorText({ state, member, score, asOfMs }: LetterCursor): string {
+  // A member of an index by user begins with the user's ID, which the asker named.
+  return Buffer.from(JSON.stringify([state, member, score, asOfMs])).toString('base64url');
+}
+
+function readCursor(text: string): LetterCursor {
+  try {
+    const [state, member, score, asOfMs] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+    const isCursor =
+      letterStates.includes(state) &&
+      typeof member === 'string' &&
+      typeof score === 'string' &&
+      (score === '' || Number.isFinite(Number(score))) &&
+      Number.isSafeInteger(asOfMs);
+    if (isCursor) return { state, member, score, asOfMs };
+  } catch {
+    // It is refused below.
+  }
+  throw malformed('The cursor is none of this list.');
+}

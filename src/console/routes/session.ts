@@ -1,0 +1,79 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Links } from '../access/links.ts';
+import type { Caller } from '../access/origin.ts';
+import { type AccessOptions, type Person, withToken } from '../access/person.ts';
+import { SESSION_COOKIE, type Session } from '../access/sessions.ts';
+import { personIn, type RouteContext } from './context.ts';
+
+/** Languages of the page. */
+const LANGUAGES = ['en', 'zh-CN'];
+
+interface SessionOptions {
+  readonly access: AccessOptions;
+  readonly links: Links | undefined;
+  readonly callerOf: (request: Pick<FastifyRequest, 'headers' | 'raw'>) => Caller;
+}
+
+/** Sign in, look who one is, sign out. */
+export function sessionRoutes(app: FastifyInstance, context: RouteContext, options: SessionOptions): void {
+  const { config, version } = context;
+  const { access, links, callerOf } = options;
+  const { sessions, tokens } = access;
+
+  const describe = ({ name, rights, showUsers, kind, session }: Person) => ({
+    ...{ name, rights, showUsers, kind, version },
+    expiresAt: session?.expiresAt ?? null,
+    sdkAppId: config.app.sdkAppId,
+    pageLanguages: LANGUAGES,
+  });
+  const setCookie = (reply: FastifyReply, value: string, seconds: number): void => {
+    const path = `${config.console.basePath}/`;
+    const secure = callerOf(reply.request).scheme === 'https' ? '; Secure' : '';
+    reply.header(
+      'set-cookie',
+      `${SESSION_COOKIE}=${value}; Path=${path}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`,
+    );
+  };
+  const open = (reply: FastifyReply, holder: Session['holder']): Session => {
+    const { cookie, session } = sessions.open(holder);
+    setCookie(reply, cookie, Math.floor(config.console.sessionMs / 1_000));
+    return session;
+  };
+
+  const body = {
+    type: 'object',
+    required: ['token'],
+    additionalProperties: false,
+    properties: { token: { type: 'string', minLength: 1, maxLength: 512 } },
+  };
+  app.post<{ Body: { token: string } }>(
+    '/api/session',
+    { config: { rights: 'none' }, schema: { body } },
+    async (request, reply) => {
+      const { token } = request.body;
+      const linked = links?.redeem(token);
+      if (linked !== undefined) {
+        const session = open(reply, linked);
+        return describe({
+          name: linked.name,
+          rights: linked.rights,
+          showUsers: true,
+          kind: 'session',
+          session,
+        });
+      }
+      const { id, ...person } = withToken(access, callerOf(request), token);
+      const holder = tokens.byId(id);
+      if (holder === undefined) throw new TypeError('a token that was found has no holder: a bug');
+      return describe({ ...person, kind: 'session', session: open(reply, holder) });
+    },
+  );
+  app.get('/api/session', { config: { rights: 'view' } }, async (request) => describe(personIn(request)));
+  // Whoever may look may leave.
+  app.delete('/api/session', { config: { rights: 'view' } }, async (request, reply) => {
+    const { session } = personIn(request);
+    setCookie(reply, '', 0);
+    if (session !== undefined) await sessions.end(session);
+    return reply.code(204).send();
+  });
+}
