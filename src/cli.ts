@@ -10,6 +10,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import('./cli/import/import.ts')).importCommand(),
   verify: async () => (await import('./cli/import/verify.ts')).verifyCommand(),
   status: async () => (await import('./cli/status.ts')).statusCommand(),
+  relay: async () => (await import('./cli/relay/relay.ts')).relayCommand(),
   top: async () => (await import('./cli/top/top.ts')).topCommand(),
   tail: async () => (await import('./cli/tail/tail.ts')).tailCommand(),
   dlq: async () => (await import('./cli/dlq/dlq.ts')).dlqCommand(),

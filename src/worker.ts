@@ -15,6 +15,7 @@ import { startChangeLogs } from './worker/change-logs.ts';
 import { openConnections } from './worker/connections.ts';
 import { startNotices } from './worker/notices.ts';
 import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
+import { startRelay } from './worker/relay.ts';
 import { openServers } from './worker/servers.ts';
 
 /** Spans that wait are sent for so long at a stop. */
@@ -79,7 +80,10 @@ export async function startWorker(options: {
   const own = { id, version, intakeUrl: intake?.url };
   const changeLogs = startChangeLogs({ config, connections, keys, pacing, api, feed, log }, own);
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
-  ops.started([...calls.loops, ...notices.loops]);
+  const relay = config.relay.inWorker
+    ? await startRelay({ config, readFile, id, connections, keys, metrics, log })
+    : undefined;
+  ops.started([...calls.loops, ...notices.loops, ...(relay?.loops ?? [])]);
   const quota = capacity.quota(capacity.batch);
   log.info(
     {
@@ -98,7 +102,7 @@ export async function startWorker(options: {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close()]);
+    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), notices.close(), relay?.close()]);
     feed.close();
     api.client.close();
     await servers.close();

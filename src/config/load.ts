@@ -49,8 +49,10 @@ export function loadConfig(sources: Sources): LoadedConfig {
     const file = files.findLast(({ tree }) => valueAt(tree, path) !== undefined);
     return file === undefined ? 'default' : `file ${file.name}`;
   };
-  for (const secret of settings.filter(({ reader }) => reader.hidden === 'value')) {
-    const file = settings.find(({ path }) => path === `${secret.path}File`);
+  for (const secret of settings) {
+    const file = settings.find(
+      ({ path, reader }) => path === `${secret.path}File` && reader.hidden === 'path',
+    );
     const isGiven = ({ path }: PlacedSetting): boolean => String(valueAt(config, path)) !== '';
     if (file === undefined || !isGiven(secret) || !isGiven(file)) continue;
     problems.push(
