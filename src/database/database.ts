@@ -66,12 +66,17 @@ export function tlsOptions({ sslMode, host, ca }: DatabaseSettings) {
   };
 }
 
-/** Quotes the name of a table or column; `schema.table` is two names. */
-export function quoteName(dialect: Dialect, name: string): string {
+/** Quotes the name of a column. */
+export function quoteColumn(dialect: Dialect, name: string): string {
   const mark = dialect === 'postgres' ? '"' : '`';
+  return mark + name.replaceAll(mark, mark + mark) + mark;
+}
+
+/** Quotes the name of a table; `schema.table` is two names. */
+export function quoteTable(dialect: Dialect, name: string): string {
   return name
     .split('.')
-    .map((part) => mark + part.replaceAll(mark, mark + mark) + mark)
+    .map((part) => quoteColumn(dialect, part))
     .join('.');
 }
 

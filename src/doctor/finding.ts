@@ -42,6 +42,10 @@ const CHECKS = {
     'redis.memory': "Redis's memory was",
     'redis.clock': "Redis's clock was",
   },
+  database: {
+    'database.reachable': 'The database was',
+    'database.outbox': 'The outbox was',
+  },
   fleet: {
     workers: 'The workers were',
     hold: 'A hold was',

@@ -1,4 +1,4 @@
-import { quoteName, type Session } from '../database/database.ts';
+import { quoteColumn, quoteTable, type Session } from '../database/database.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { type Outbox, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
 import { readMark } from './relay-store.ts';
@@ -96,7 +96,7 @@ async function clock(session: Session): Promise<bigint> {
 function statement(session: Session, table: FollowedTable, lock: TableLock) {
   const { dialect } = session;
   const isPostgres = dialect === 'postgres';
-  const quote = (name: string): string => quoteName(dialect, name);
+  const quote = (name: string): string => quoteColumn(dialect, name);
   const text = (name: string | undefined, chars: number): string =>
     name === undefined
       ? 'NULL'
@@ -123,7 +123,7 @@ function statement(session: Session, table: FollowedTable, lock: TableLock) {
       : `FROM_UNIXTIME(${seconds})`;
     const later = place.id === '' ? '' : ` AND (${updated} > ${at} OR ${id} > ${isPostgres ? '$1' : '?'})`;
     return session.query(
-      `SELECT ${columns.join(', ')} FROM ${quote(table.table)}
+      `SELECT ${columns.join(', ')} FROM ${quoteTable(dialect, table.table)}
        WHERE ${updated} >= ${at}${later} ORDER BY ${updated}, ${id} LIMIT ${Math.trunc(limit)}`,
       place.id === '' ? [] : [place.id],
     );

@@ -1,4 +1,4 @@
-import { quoteName, type Session } from '../database/database.ts';
+import { quoteTable, type Session } from '../database/database.ts';
 import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
 import { openTableLock } from './table-lock.ts';
 import { INIT_TODO } from './table-sql.ts';
@@ -7,8 +7,8 @@ const COLUMNS = 'id, user_id, nick, face_url, type, trace_parent, created_at';
 
 /** MySQL and MariaDB. Numbers go into the statements as text of digits: an IN list of parameters is slow. */
 export async function openMysqlOutbox(session: Session, { table, keepMs }: OutboxOptions): Promise<Outbox> {
-  const own = quoteName('mysql', table);
-  const archive = quoteName('mysql', `${table}_archive`);
+  const own = quoteTable('mysql', table);
+  const archive = quoteTable('mysql', `${table}_archive`);
   const lock = await openTableLock(session, table, INIT_TODO);
   await openTableLock(session, `${table}_archive`, INIT_TODO);
   const inTransaction = async (work: () => Promise<void>): Promise<void> => {

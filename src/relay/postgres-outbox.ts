@@ -1,4 +1,4 @@
-import { quoteName, type Session } from '../database/database.ts';
+import { quoteTable, type Session } from '../database/database.ts';
 import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
 import { openTableLock } from './table-lock.ts';
 import { channelOf, INIT_TODO } from './table-sql.ts';
@@ -9,8 +9,8 @@ export async function openPostgresOutbox(
   session: Session,
   { table, keepMs, onWake }: OutboxOptions,
 ): Promise<Outbox> {
-  const own = quoteName('postgres', table);
-  const archive = quoteName('postgres', `${table}_archive`);
+  const own = quoteTable('postgres', table);
+  const archive = quoteTable('postgres', `${table}_archive`);
   const lock = await openTableLock(session, table, INIT_TODO);
   await openTableLock(session, `${table}_archive`, INIT_TODO);
   const { rows } = await session.query(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { DatabaseUnfitError, quoteName, type Session } from '../database/database.ts';
+import { DatabaseUnfitError, quoteTable, type Session } from '../database/database.ts';
 
 /** The upper half of the number of PostgreSQL's advisory lock; the table's own number is the lower half. */
 const LOCK_CLASS = 0x696d_7379n;
@@ -48,7 +48,7 @@ export async function openTableLock(session: Session, table: string, todo: strin
 }
 
 async function lockName(session: Session, table: string, todo: string): Promise<string> {
-  const quoted = quoteName(session.dialect, table);
+  const quoted = quoteTable(session.dialect, table);
   const missing = new DatabaseUnfitError(`The table ${table} does not exist there. ${todo}`);
   if (session.dialect === 'postgres') {
     const { rows } = await session.query('SELECT to_regclass($1)::oid::bigint', [quoted]);

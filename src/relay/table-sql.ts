@@ -1,5 +1,5 @@
 import type { Dialect } from '../config/database-url.ts';
-import { quoteName } from '../database/database.ts';
+import { quoteColumn, quoteTable } from '../database/database.ts';
 
 /** The SQL that `imsync relay init` prints or applies. */
 
@@ -8,7 +8,7 @@ export const INIT_TODO =
 
 /** The channel of a table's NOTIFY, quoted. */
 export function channelOf(table: string): string {
-  return quoteName('postgres', channelName(table));
+  return quoteColumn('postgres', channelName(table));
 }
 
 const channelName = (table: string): string => table.replaceAll('.', '_');
@@ -25,9 +25,9 @@ export function tableStatements(dialect: Dialect, table: string, notify: boolean
 }
 
 function postgresTables(table: string, notify: boolean): Statement[] {
-  const own = quoteName('postgres', table);
-  const archive = quoteName('postgres', `${table}_archive`);
-  const notifier = quoteName('postgres', `${table}_notify`);
+  const own = quoteTable('postgres', table);
+  const archive = quoteTable('postgres', `${table}_archive`);
+  const notifier = quoteTable('postgres', `${table}_notify`);
   const columns = `user_id text NOT NULL,
   nick text,
   face_url text,
@@ -54,7 +54,7 @@ function postgresTables(table: string, notify: boolean): Statement[] {
     },
     {
       why: 'For the purge of relayed rows.',
-      sql: `CREATE INDEX IF NOT EXISTS ${quoteName('postgres', `${channelName(table)}_archive_at`)} ON ${archive} (archived_at)`,
+      sql: `CREATE INDEX IF NOT EXISTS ${quoteColumn('postgres', `${channelName(table)}_archive_at`)} ON ${archive} (archived_at)`,
     },
   ];
   if (!notify) return statements;
@@ -74,8 +74,8 @@ function postgresTables(table: string, notify: boolean): Statement[] {
 }
 
 function mysqlTables(table: string): Statement[] {
-  const own = quoteName('mysql', table);
-  const archive = quoteName('mysql', `${table}_archive`);
+  const own = quoteTable('mysql', table);
+  const archive = quoteTable('mysql', `${table}_archive`);
   const columns = `user_id varchar(255) NOT NULL,
   nick text,
   face_url text,
@@ -115,14 +115,14 @@ export interface UserColumns {
 
 /** Triggers that fill the outbox from a table of users, at each signup and each change of a profile. */
 export function triggerStatements(dialect: Dialect, outbox: string, users: UserColumns): Statement[] {
-  const quote = (name: string): string => quoteName(dialect, name);
+  const quote = (name: string): string => quoteColumn(dialect, name);
   const profile = [users.nick, users.faceUrl].filter((name) => name !== undefined);
   const columns = ['user_id', ...(users.nick ? ['nick'] : []), ...(users.faceUrl ? ['face_url'] : [])];
   const values = [users.id, ...profile].map((name) => `NEW.${quote(name)}`);
-  const insert = `INSERT INTO ${quote(outbox)} (${columns.join(', ')}) VALUES (${values.join(', ')})`;
+  const insert = `INSERT INTO ${quoteTable(dialect, outbox)} (${columns.join(', ')}) VALUES (${values.join(', ')})`;
   const why = `Fills the outbox from ${users.table}, in the app's own transactions.`;
   if (dialect === 'postgres') {
-    const name = quote(`${outbox}_from_users`);
+    const name = quoteTable(dialect, `${outbox}_from_users`);
     const texts = values.map((value) => `${value}::text`).join(', ');
     const of = profile.length === 0 ? '' : ` OR UPDATE OF ${profile.map(quote).join(', ')}`;
     const same = profile.map((column) => `NEW.${quote(column)} IS NOT DISTINCT FROM OLD.${quote(column)}`);
@@ -135,14 +135,14 @@ export function triggerStatements(dialect: Dialect, outbox: string, users: UserC
         why,
         sql: `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN
-    ${guard}INSERT INTO ${quote(outbox)} (${columns.join(', ')}) VALUES (${texts});
+    ${guard}INSERT INTO ${quoteTable(dialect, outbox)} (${columns.join(', ')}) VALUES (${texts});
     RETURN NULL;
   END $$`,
       },
-      { why: '', sql: `DROP TRIGGER IF EXISTS imsync_outbox ON ${quote(users.table)}` },
+      { why: '', sql: `DROP TRIGGER IF EXISTS imsync_outbox ON ${quoteTable(dialect, users.table)}` },
       {
         why: '',
-        sql: `CREATE TRIGGER imsync_outbox AFTER INSERT${of} ON ${quote(users.table)} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
+        sql: `CREATE TRIGGER imsync_outbox AFTER INSERT${of} ON ${quoteTable(dialect, users.table)} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
       },
     ];
   }
@@ -150,14 +150,17 @@ export function triggerStatements(dialect: Dialect, outbox: string, users: UserC
   const changed = profile.map((name) => `NOT (NEW.${quote(name)} <=> OLD.${quote(name)})`).join(' OR ');
   return [
     { why, sql: `DROP TRIGGER IF EXISTS ${signup}` },
-    { why: '', sql: `CREATE TRIGGER ${signup} AFTER INSERT ON ${quote(users.table)} FOR EACH ROW ${insert}` },
+    {
+      why: '',
+      sql: `CREATE TRIGGER ${signup} AFTER INSERT ON ${quoteTable(dialect, users.table)} FOR EACH ROW ${insert}`,
+    },
     ...(profile.length === 0
       ? []
       : [
           { why: '', sql: `DROP TRIGGER IF EXISTS ${change}` },
           {
             why: '',
-            sql: `CREATE TRIGGER ${change} AFTER UPDATE ON ${quote(users.table)} FOR EACH ROW
+            sql: `CREATE TRIGGER ${change} AFTER UPDATE ON ${quoteTable(dialect, users.table)} FOR EACH ROW
 BEGIN IF ${changed} THEN ${insert}; END IF; END`,
           },
         ]),
@@ -166,7 +169,7 @@ BEGIN IF ${changed} THEN ${insert}; END IF; END`,
 
 /** The rights of the app's user and of the relay's. */
 export function rightsStatements(dialect: Dialect, table: string): string[] {
-  const quote = (name: string): string => quoteName(dialect, name);
+  const quote = (name: string): string => quoteTable(dialect, name);
   const [own, archive] = [quote(table), quote(`${table}_archive`)];
   return [
     `GRANT INSERT ON ${own} TO app_user`,

@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { type AppDatabase, type OutboxStage, setOutboxStage, writeProfiles } from '../support/outbox-stage.ts';
+import {
+  type AppDatabase,
+  type OutboxStage,
+  setOutboxStage,
+  writeProfiles,
+} from '../support/outbox-stage.ts';
 import type { ImsyncProcess } from '../support/process.ts';
 
 /**

@@ -6,8 +6,8 @@ import { startMariadb } from './mariadb-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { type ImsyncProcess, imsync, imsyncRun } from './process.ts';
 import { startRedis, type TestRedis } from './redis-server.ts';
-import { endAll, workerEnv } from './stage.ts';
 import { TEST_APP } from './simulator.ts';
+import { endAll, workerEnv } from './stage.ts';
 
 /** A row by the names of its columns; numbers of 64 bits are texts. */
 export type Cells = Readonly<Record<string, unknown>>;
@@ -139,7 +139,11 @@ export function eventsFrom(stage: OutboxStage, count: number): Promise<Record<st
  */
 export async function writeProfiles(
   database: AppDatabase,
-  { users, writer, signal }: { readonly users: number; readonly writer: number; readonly signal: AbortSignal },
+  {
+    users,
+    writer,
+    signal,
+  }: { readonly users: number; readonly writer: number; readonly signal: AbortSignal },
 ): Promise<number> {
   let connection: AppConnection | undefined;
   let written = 0;

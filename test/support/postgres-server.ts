@@ -34,7 +34,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
   const data = join(home.folder, 'data');
   // Trust at first: the password is set over the socket, and required over TCP.
   await home.run(program('initdb'), ['-D', data, '-U', 'app', '-A', 'trust', '--no-sync', '-E', 'UTF8']);
-  await home.run('sh', ['-c', `printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' > ${data}/pg_hba.conf`]);
+  await home.run('sh', [
+    '-c',
+    `printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' > ${data}/pg_hba.conf`,
+  ]);
   let server: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     // Processes of a killed server hold its memory for a moment, and a new one ends then.

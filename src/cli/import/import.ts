@@ -4,7 +4,15 @@ import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
 import { duration, grouped, printResult } from '../format.ts';
 import { numberFrom } from '../option.ts';
-import { addRowsOptions, inputName, openedText, ROWS_HELP, rulesOf, withRows, withWarnings } from './rows-input.ts';
+import {
+  addRowsOptions,
+  inputName,
+  openedText,
+  ROWS_HELP,
+  rulesOf,
+  withRows,
+  withWarnings,
+} from './rows-input.ts';
 import { checkImport, type ImportFlags, runImport } from './run-import.ts';
 
 const HELP = `${ROWS_HELP}

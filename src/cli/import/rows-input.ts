@@ -73,7 +73,10 @@ export function addRowsOptions(command: Command): Command {
     .option('--no-quotes', 'a quote in CSV is a character like any other')
     .option('--query <select>', 'read the rows of this SELECT from the database, in place of a file')
     .option('--key <column>', 'with --query: a unique column to page by (default: that of the user ID)')
-    .option('--database-url <url>', 'with --query: the database, without a password (default: IMSYNC_DATABASE_URL)')
+    .option(
+      '--database-url <url>',
+      'with --query: the database, without a password (default: IMSYNC_DATABASE_URL)',
+    )
     .option('--allow-mangled', 'accept IDs such as 1.23E+11, which a spreadsheet has damaged');
 }
 
@@ -105,7 +108,8 @@ export async function withRows(
 ): Promise<number> {
   const mapping = flags.map ?? {};
   const { query } = flags;
-  const opening = query === undefined ? openRows(file, { ...flags, mapping }) : openQuery(config, query, flags);
+  const opening =
+    query === undefined ? openRows(file, { ...flags, mapping }) : openQuery(config, query, flags);
   const rows = await opening.catch((error: Error) => {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   });
@@ -165,7 +169,8 @@ export function databaseOf(config: Config, address: string | undefined): Databas
 /** What the file was recognized as. It is printed before anything is done. */
 export function openedText(rows: OpenRows): string {
   const { format, encoding, columns, header, unused, bytes } = rows;
-  const { origin = `${format === 'csv' ? 'CSV' : 'NDJSON'}, ${encoding}${bytes.isGzip ? ', gzip' : ''}` } = rows;
+  const { origin = `${format === 'csv' ? 'CSV' : 'NDJSON'}, ${encoding}${bytes.isGzip ? ', gzip' : ''}` } =
+    rows;
   if (format === 'ndjson') return `${origin}.`;
   const used = [...columns].map(([field, at]) => `${field} from ${header[at]}`).join(', ');
   return `${origin}: ${used}${unused.length === 0 ? '' : `; not used: ${unused.slice(0, 20).join(', ')}`}.`;

@@ -89,8 +89,13 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
   const advice = ' Then run the same command again, or import without asking: --update.';
   return withRows({ config, verb: 'import', file, advice }, flags, async (run) => {
     const { rows, progress, signal } = run;
-    const rejectFile = flags.rejects ?? `${file === '-' || flags.query !== undefined ? 'imsync-import' : file}.rejects.${rows.format}`;
-    const checkpointFile = file === '-' ? undefined : (flags.checkpoint ?? `${flags.query === undefined ? file : 'imsync-import'}.imsync-checkpoint`);
+    const rejectFile =
+      flags.rejects ??
+      `${file === '-' || flags.query !== undefined ? 'imsync-import' : file}.rejects.${rows.format}`;
+    const checkpointFile =
+      file === '-'
+        ? undefined
+        : (flags.checkpoint ?? `${flags.query === undefined ? file : 'imsync-import'}.imsync-checkpoint`);
     const from = await firstCheckpoint(file, flags, config, checkpointFile);
     const startedMs = performance.now();
     signal.addEventListener('abort', () =>

@@ -66,7 +66,9 @@ export async function identityOf(path: string, options: unknown): Promise<string
 
 /** Identifies a query of a database. */
 export function identityOfQuery(address: string, query: string, options: unknown): string {
-  return createHash('sha256').update(JSON.stringify([address, query, options])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([address, query, options]))
+    .digest('hex');
 }
 
 export function newCheckpoint(identity: string): Checkpoint {

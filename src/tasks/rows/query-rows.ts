@@ -3,7 +3,7 @@ import { shownAddress } from '../../config/database-url.ts';
 import {
   type DatabaseSettings,
   databaseAdvice,
-  quoteName,
+  quoteColumn,
   type Reply,
   reasonOf,
   type Session,
@@ -50,7 +50,7 @@ export async function openQueryRows(options: QueryOptions): Promise<QueryRows> {
   const inner = `(${options.query.trim().replace(/;\s*$/, '')}) AS imsync_rows`;
   const source = createSource(settings);
   const first = await source.read(`SELECT * FROM ${inner} LIMIT 0`, []).catch(async (error: Error) => {
-    await source.close();
+    await source.end();
     throw isOfQuery(error) ? new UnreadableRowsError(`The query was refused: ${reasonOf(error)}.`) : error;
   });
   const header = first.columns;
@@ -58,12 +58,12 @@ export async function openQueryRows(options: QueryOptions): Promise<QueryRows> {
   const keyName = options.key ?? header[columns.get('userId') ?? 0] ?? '';
   const keyAt = header.indexOf(keyName);
   if (keyAt < 0) {
-    await source.close();
+    await source.end();
     throw new UnreadableRowsError(
       `--key ${keyName}: the query has no such column, but ${header.join(', ')}.`,
     );
   }
-  const key = quoteName(dialect, keyName.replaceAll('.', '_'));
+  const key = quoteColumn(dialect, keyName);
   const parameter = dialect === 'postgres' ? '$1' : '?';
   const isAny = dialect === 'postgres' ? `${key} = ANY($1)` : `${key} IN (?)`;
   const rowOf = (cells: readonly unknown[], line: number): Row => toRow(cells, line, columns, keyAt);
@@ -103,19 +103,21 @@ export async function openQueryRows(options: QueryOptions): Promise<QueryRows> {
       const reply = await source.readAgain(`SELECT * FROM ${inner} WHERE ${isAny}`, [keys]);
       return reply.rows.map((cells, at) => rowOf(cells, at + 1));
     },
-    close: () => void source.close(),
+    close: () => void source.end(),
   };
 }
 
 /** A session that is opened when it is needed. */
 function createSource(settings: DatabaseSettings) {
   let session: Session | undefined;
+  let isOver = false;
   const close = async (): Promise<void> => {
     const open = session;
     session = undefined;
     await open?.close();
   };
   const read = async (sql: string, values: readonly unknown[]): Promise<Reply> => {
+    if (isOver) throw new Error('the reading was stopped');
     if (session === undefined) {
       session = await openDatabase(settings);
       await session.query(READ_ONLY[settings.dialect]);
@@ -124,7 +126,11 @@ function createSource(settings: DatabaseSettings) {
   };
   return {
     read,
-    close,
+    /** Nothing is read from now on. */
+    async end(): Promise<void> {
+      isOver = true;
+      await close();
+    },
     /** The same, but an error is tried again, with a new session. */
     async readAgain(sql: string, values: readonly unknown[]): Promise<Reply> {
       for (let tries = 1; ; tries++) {
@@ -132,7 +138,7 @@ function createSource(settings: DatabaseSettings) {
           return await read(sql, values);
         } catch (error) {
           await close();
-          if (tries === TRIES || isOfQuery(error as Error)) throw error;
+          if (isOver || tries === TRIES || isOfQuery(error as Error)) throw error;
           await sleep(RETRY_MS * tries);
         }
       }
@@ -143,7 +149,10 @@ function createSource(settings: DatabaseSettings) {
 /** Whether the words of the query are wrong: trying again does not help. */
 function isOfQuery(error: Error): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
-  return /^(42|22|25006|0A)/.test(code) || /^ER_(PARSE|BAD_FIELD|NO_SUCH|DUP_FIELD|NON_UNIQ|CANT_EXECUTE)/.test(code);
+  return (
+    /^(42|22|25006|0A)/.test(code) ||
+    /^ER_(PARSE|BAD_FIELD|NO_SUCH|DUP_FIELD|NON_UNIQ|CANT_EXECUTE)/.test(code)
+  );
 }
 
 function toRow(cells: readonly unknown[], line: number, columns: FieldMap<number>, keyAt: number): Row {
