@@ -43,6 +43,12 @@ const everyVariable: Record<string, string> = {
   IMSYNC_INTAKE_TOKENS: 'one,two',
   IMSYNC_NOTIFY_URLS: 'https://hooks.slack.com/a b',
   IMSYNC_NOTIFY_OLDEST_AFTER_MS: '5000',
+  IMSYNC_DATABASE_URL_FILE: '/run/database',
+  IMSYNC_DATABASE_CA_FILE: '/run/database-ca.pem',
+  IMSYNC_RELAY_IN_WORKER: 'true',
+  IMSYNC_RELAY_TABLE: 'chat.outbox',
+  IMSYNC_RELAY_KEEP_MS: '60',
+  IMSYNC_RELAY_MAX_WAITING: '70',
   IMSYNC_OUTCOMES: 'all',
   IMSYNC_LOG_LEVEL: 'silent',
   IMSYNC_TRACES_SHOW_USERS: 'true',
@@ -85,13 +91,16 @@ test('every variable reaches its place', () => {
     ops: { host: '0.0.0.0', port: 0 },
     intake: { host: '::', port: 8080, tokens: ['one', 'two'], tokensFile: '' },
     notify: { urls: ['https://hooks.slack.com/a', 'b'], urlsFile: '', oldestAfterMs: 5_000 },
+    database: { url: '', urlFile: '/run/database', caFile: '/run/database-ca.pem' },
+    relay: { inWorker: true, table: 'chat.outbox', keepMs: 60, maxWaiting: 70 },
     outcomes: 'all',
     traces: { showUsers: true },
     log: { level: 'silent' },
     verdicts: {},
   });
   const files = ['SDK_SECRET_KEY_FILE', 'REDIS_PASSWORD_FILE', 'INTAKE_TOKENS_FILE', 'NOTIFY_URLS_FILE'];
-  const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), 'IMSYNC_USER_SIG'];
+  const twins = ['IMSYNC_USER_SIG', 'IMSYNC_DATABASE_URL'];
+  const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), ...twins];
   expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));
 });
 
