@@ -23,6 +23,8 @@ const rooms = [
     'im',
     'redis',
     'producer',
+    'database',
+    'relay',
     'hold',
     'ledger',
     'pace',
@@ -41,19 +43,25 @@ const rooms = [
     'worker',
     'worker.ts',
     'index.ts',
+    'outbox.ts',
     'cli',
   ],
 ];
 /** A component beside `src/`, and the name under which package.json lets `src/` import it. */
 const simulator = { home: 'simulator', specifier: '#simulator' };
-/** What an app backend loads with the producer; nothing else may come along. */
-const roomsOfIndex = ['config', 'event', 'redis', 'producer'];
+/** What an app backend loads with an entry of the package; nothing else may come along. */
+const roomsOfEntries = {
+  'index.ts': ['config', 'event', 'redis', 'producer'],
+  'outbox.ts': ['config', 'event'],
+};
 /** Package to the one room that imports it; with `typesAnywhere`, others may `import type`. */
 const owners = new Map([
   ['bullmq', { room: 'calls', typesAnywhere: false }],
   ['got', { room: 'im', typesAnywhere: false }],
   ['socks', { room: 'proxy', typesAnywhere: false }],
   ['ioredis', { room: 'redis', typesAnywhere: true }],
+  ['pg', { room: 'database', typesAnywhere: false }],
+  ['mysql2', { room: 'database', typesAnywhere: false }],
 ]);
 
 /**
@@ -137,8 +145,9 @@ function problemOf(module, room, { specifier, typeOnly }) {
 /** @param {string} room @param {string} other @returns {string | undefined} */
 function roomProblem(room, other) {
   if (room === other) return undefined;
-  if (room === 'index.ts' && !roomsOfIndex.includes(other)) {
-    return `index.ts may import only ${roomsOfIndex.join(', ')}, but this is of ${other}.`;
+  const allowed = Object.entries(roomsOfEntries).find(([entry]) => entry === room)?.[1];
+  if (allowed !== undefined && !allowed.includes(other)) {
+    return `${room} may import only ${allowed.join(', ')}, but this is of ${other}.`;
   }
   if (rooms.indexOf(other) < rooms.indexOf(room)) return undefined;
   return `${room} may not import ${other}, which stands below it.`;

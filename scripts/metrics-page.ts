@@ -3,6 +3,7 @@ import { createIntakeMetrics } from '../src/http-intake/request-report.ts';
 import { createNoticeMetrics } from '../src/notices/metrics.ts';
 import { createFleetMetrics } from '../src/ops/fleet-metrics.ts';
 import { createProcessMetrics } from '../src/ops/process-metrics.ts';
+import { createRelayMetrics } from '../src/relay/metrics.ts';
 
 /** docs/metrics.md, made from the registries that a worker serves. */
 
@@ -28,6 +29,7 @@ export function metricsMarkdown(): string {
   const { registry } = createProcessMetrics('0', ['multiaccount_import', 'account_import'], () => 0);
   createIntakeMetrics(registry);
   createNoticeMetrics(registry);
+  createRelayMetrics(registry);
   return [
     INTRO,
     '## One process\n\nAdd them up over the workers with `sum`.\n',

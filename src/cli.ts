@@ -10,6 +10,8 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import('./cli/import/import.ts')).importCommand(),
   verify: async () => (await import('./cli/import/verify.ts')).verifyCommand(),
   status: async () => (await import('./cli/status.ts')).statusCommand(),
+  relay: async () => (await import('./cli/relay/relay.ts')).relayCommand(),
+  reconcile: async () => (await import('./cli/reconcile/reconcile.ts')).reconcileCommand(),
   top: async () => (await import('./cli/top/top.ts')).topCommand(),
   tail: async () => (await import('./cli/tail/tail.ts')).tailCommand(),
   dlq: async () => (await import('./cli/dlq/dlq.ts')).dlqCommand(),

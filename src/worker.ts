@@ -19,6 +19,7 @@ import { openConnections } from './worker/connections.ts';
 import { startConsole } from './worker/console.ts';
 import { startNotices } from './worker/notices.ts';
 import { capacityOf, openPacing, type Pacing } from './worker/pacing.ts';
+import { startRelay } from './worker/relay.ts';
 import { openServers } from './worker/servers.ts';
 
 /** Spans that wait are sent for so long at a stop. */
@@ -81,13 +82,8 @@ export async function startWorker(options: {
   const { metrics } = ops;
   const onTrouble = connections.log.trouble('listening for imsync top and tail');
   const feed = startFeed({ connections, keys, id, version, onTrouble });
-  const tracer =
-    tracing &&
-    new CallTracer({
-      stream: keys.stream,
-      urlOf: api.client.urlOf,
-      showUsers: config.traces.showUsers,
-    });
+  const { showUsers } = config.traces;
+  const tracer = tracing && new CallTracer({ stream: keys.stream, urlOf: api.client.urlOf, showUsers });
   const counts = new FleetCounts();
   const calls = startCalls({
     ...{ config, capacity, connections, keys, pacing, api, metrics, feed, counts, random, log, tracer },
@@ -99,29 +95,27 @@ export async function startWorker(options: {
     own,
   );
   const notices = await startNotices({ config, readFile, id, connections, keys, pacing, metrics, log });
-  ops.started([...calls.loops, ...notices.loops]);
-  const quota = capacity.quota(capacity.batch);
-  const proxy = hosts === undefined ? proxyOf(config, readFile) : undefined;
-  log.info(
-    {
-      workerId: id,
-      version,
-      redis: connections.serverVersion,
-      api: config.api.baseUrl === '' ? config.api.region : new URL(config.api.baseUrl).host,
-      ...(proxy && { proxy: proxy.shown() }),
-      form: config.api.form,
-      quota: quota.perSecond,
-      startedPerSecond: Math.round(100 * ratePerSecond(quota)) / 100,
-    },
-    'worker started',
-  );
+  const relay = config.relay.inWorker
+    ? await startRelay({ config, readFile, id, connections, keys, metrics, log })
+    : undefined;
+  ops.started([...calls.loops, ...notices.loops, ...(relay?.loops ?? [])]);
+  const proxy = hosts === undefined ? proxyOf(config, readFile)?.shown() : undefined;
+  const redisVersion = connections.serverVersion;
+  log.info({ workerId: id, version, redis: redisVersion, ...wayOf(config, proxy) }, 'worker started');
   void logStreamTrouble({ redis: connections.ops, keys }, log);
 
   const stop = async (): Promise<void> => {
     ops.stopping();
     connections.log.close();
     log.info('worker is stopping: calls on the wire are finished, the rest is left to others');
-    await Promise.all([changeLogs.close(), calls.close(), intake?.close(), page?.close(), notices.close()]);
+    await Promise.all([
+      changeLogs.close(),
+      calls.close(),
+      intake?.close(),
+      page?.close(),
+      notices.close(),
+      relay?.close(),
+    ]);
     feed.close();
     api.client.close();
     await servers.close();
@@ -136,6 +130,19 @@ export async function startWorker(options: {
       stopped ??= stop();
       return stopped;
     },
+  };
+}
+
+/** For the first line of the log: where calls go, and how many. */
+function wayOf(config: Config, proxy: string | undefined) {
+  const { api } = config;
+  const { quota, batch } = capacityOf(config);
+  return {
+    api: api.baseUrl === '' ? api.region : new URL(api.baseUrl).host,
+    ...(proxy !== undefined && { proxy }),
+    form: api.form,
+    quota: quota(batch).perSecond,
+    startedPerSecond: Math.round(100 * ratePerSecond(quota(batch))) / 100,
   };
 }
 

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { requireForRedis } from '../config/requirements.ts';
 import type { UserInput } from '../event/fields.ts';
-import { InvalidUserError, NotAcceptedError, UserCreatedProducer } from '../producer/producer.ts';
+import { InvalidUserError } from '../event/invalid-user.ts';
+import { NotAcceptedError, UserCreatedProducer } from '../producer/producer.ts';
 import { isDatabaseWrong } from '../redis/database.ts';
 import { redisSettings } from '../redis/settings.ts';
 import { loadForCommand, readTextFile } from './context.ts';

@@ -66,7 +66,31 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
   lines.push(`workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`);
   for (const { id, intake: url } of workers)
     if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
+  lines.push(...relayLines(status), ...reconcileLines(status));
   return `${lines.join('\n')}\n`;
+}
+
+/** Nothing where no relay has ever worked. */
+function relayLines({ relay }: Status): string[] {
+  if (relay === null) return [];
+  const { isWorking, waiting, oldestAgeMs, server, relay: name } = relay;
+  if (!isWorking)
+    return [
+      `relay        none works since ${isoTime(relay.lastSeen)}: rows wait in the database. Start one: imsync relay`,
+    ];
+  const age = waiting === 0 ? '' : ageText(oldestAgeMs);
+  return [
+    `relay        ${printable(name)} brings rows from ${printable(server)}; ${waiting} wait there${age}`,
+  ];
+}
+
+function reconcileLines({ reconcile }: Status): string[] {
+  if (reconcile === null) return [];
+  const { counts, endedAt } = reconcile;
+  const added = counts.enqueued > 0 ? `, ${counts.enqueued} of them added` : '';
+  return [
+    `reconcile    ${counts.rows} users compared until ${isoTime(endedAt)}: ${counts.missing} without an account${added}`,
+  ];
 }
 
 function stateText({ hold, pause }: Status): string {

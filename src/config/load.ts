@@ -50,7 +50,9 @@ export function loadConfig(sources: Sources): LoadedConfig {
     return file === undefined ? 'default' : `file ${file.name}`;
   };
   for (const secret of settings) {
-    const file = settings.find(({ path }) => path === `${secret.path}File`);
+    const file = settings.find(
+      ({ path, reader }) => path === `${secret.path}File` && reader.hidden === 'path',
+    );
     const isGiven = ({ path }: PlacedSetting): boolean => String(valueAt(config, path)) !== '';
     if (file === undefined || !isGiven(secret) || !isGiven(file)) continue;
     problems.push(

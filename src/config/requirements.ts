@@ -14,10 +14,33 @@ export function requireForRedis(config: Config): void {
   refuseOn(broken(redisRules(config)));
 }
 
+/** Checks what the relay needs. Throws as `requireForRedis` does. */
+export function requireForRelay(config: Config): void {
+  refuseOn(broken([...redisRules(config), ...relayRules(config)]));
+}
+
+function relayRules({ database, api }: Config): Rule[] {
+  return [
+    [
+      database.url === '' && database.urlFile === '',
+      'IMSYNC_DATABASE_URL is not given; the relay needs the address of the database there, or in IMSYNC_DATABASE_URL_FILE.',
+    ],
+    [
+      api.form === 'hosted',
+      'IMSYNC_API is hosted, which needs a password with each event; an outbox must not hold passwords, so the relay has no hosted mode. Use the producer.',
+    ],
+  ];
+}
+
 /** Checks what a verb needs that calls the API. Throws as `requireForRedis` does. */
 export function requireForWorker(config: Config): void {
   refuseOn([
-    ...broken([...redisRules(config), ...credentialRules(config), ...paceRules(config)]),
+    ...broken([
+      ...redisRules(config),
+      ...credentialRules(config),
+      ...paceRules(config),
+      ...(config.relay.inWorker ? relayRules(config) : []),
+    ]),
     ...intakeProblems(config),
     ...consoleProblems(config),
   ]);

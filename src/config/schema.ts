@@ -1,4 +1,5 @@
 import { secretKeyFault, userSigFault } from './credential-shape.ts';
+import { databaseUrl } from './database-url.ts';
 import {
   bool,
   type Format,
@@ -319,6 +320,38 @@ export const schema = {
     }),
     oldestAfterMs: setting('IMSYNC_NOTIFY_OLDEST_AFTER_MS', wholeNumber(1_000, 90 * dayMs), 10 * minuteMs, {
       doc: 'A notice is sent when an event has not ended for so long, in ms, while calls are made.',
+    }),
+  },
+  database: {
+    url: setting('IMSYNC_DATABASE_URL', databaseUrl, '', {
+      doc: "The app's database, for the relay, `reconcile` and queries: `postgres://` or `mysql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.",
+      defaultText: 'no database',
+    }),
+    urlFile: setting('IMSYNC_DATABASE_URL_FILE', secretFile, '', {
+      doc: 'The file that holds the address; read again for each session.',
+    }),
+    caFile: setting('IMSYNC_DATABASE_CA_FILE', filePath(), '', {
+      doc: "The CA certificate (PEM) that signed the database's. Given without an sslmode, it means verify-full.",
+    }),
+  },
+  relay: {
+    inWorker: setting('IMSYNC_RELAY_IN_WORKER', bool, false, {
+      doc: 'Run the relay in each worker, too. One of all relays works at a time, the others stand by.',
+    }),
+    table: setting(
+      'IMSYNC_RELAY_TABLE',
+      matching(
+        'the name of a table, with its schema if need be',
+        /^[A-Za-z_][\w$]{0,50}(?:\.[A-Za-z_][\w$]{0,50})?$/,
+      ),
+      'imsync_outbox',
+      { doc: 'The table that the app writes rows into. Beside it stands one whose name ends in `_archive`.' },
+    ),
+    keepMs: setting('IMSYNC_RELAY_KEEP_MS', wholeNumber(0, 90 * dayMs), 0, {
+      doc: 'How long relayed rows are kept in the archive, in ms; 0 deletes them.',
+    }),
+    maxWaiting: setting('IMSYNC_RELAY_MAX_WAITING', wholeNumber(1, 100_000_000), 100_000, {
+      doc: 'While so many events wait in the intake, rows wait in the database.',
     }),
   },
   outcomes: setting('IMSYNC_OUTCOMES', oneOf(['reply-to', 'all']), 'reply-to', {

@@ -9,6 +9,7 @@ import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/con
 import { keysOf } from '../redis/keys.ts';
 import { redisAddress, redisSettings } from '../redis/settings.ts';
 import { apiFindings, keyShapeFinding, probeApi, userSigFinding, wayHint } from './api-findings.ts';
+import { examineDatabase } from './database-findings.ts';
 import { type Finding, notChecked, ok, skipped, wrong } from './finding.ts';
 import { examineFleet, planHint, quotaFindings } from './fleet-findings.ts';
 import { examineNotices } from './notice-findings.ts';
@@ -36,6 +37,7 @@ export async function examine(
     return [
       ...configurationFindings(config, problems),
       ...(await examineRedis(config, redis)),
+      ...(await examineDatabase(config, readFile, redis && { redis, keys: keysOf(config.app.sdkAppId) })),
       ...(await examineApi(config, readFile, problems.length === 0, redis)),
       ...(await examineNotices(config, readFile, sendTestNotice)),
       ...quotaFindings(quotasOf(config)),

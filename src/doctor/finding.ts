@@ -44,6 +44,10 @@ const CHECKS = {
     stream: 'The stream was',
     'stream.name': 'Streams of similar names were',
   },
+  database: {
+    'database.reachable': 'The database was',
+    'database.outbox': 'The outbox was',
+  },
   fleet: {
     workers: 'The workers were',
     hold: 'A hold was',

@@ -33,6 +33,14 @@ export function createFleetMetrics() {
   const held = gauge('imsync_held', '1 while all calls are held for this kind of reason.', ['kind']);
   const paused = gauge('imsync_paused', '1 while an operator has paused the fleet.');
   const memory = gauge('imsync_redis_memory_used_ratio', "Used part of Redis's maxmemory; 0 without one.");
+  const missing = gauge(
+    'imsync_reconcile_missing_users',
+    'Users without an account that the last run of imsync reconcile found and did not add.',
+  );
+  const reconciled = gauge(
+    'imsync_reconcile_ended_timestamp_seconds',
+    'When the last run of imsync reconcile ended, since 1970; 0 if none has.',
+  );
   const workers = gauge('imsync_workers', 'Worker processes that gave a sign of life lately.');
 
   return {
@@ -62,6 +70,9 @@ export function createFleetMetrics() {
       paused.set(status.paused ? 1 : 0);
       memory.set(status.redis.memoryUsedRatio ?? 0);
       workers.set(status.workers.length);
+      const { counts, endedAt } = status.reconcile ?? { counts: undefined, endedAt: 0 };
+      missing.set(counts === undefined ? 0 : Math.max(0, counts.missing - counts.enqueued));
+      reconciled.set(endedAt / 1_000);
     },
   };
 }

@@ -44,8 +44,10 @@ export async function openOps(options: {
   readonly heartbeat: Heartbeat;
   readonly droppedLines: () => number;
   readonly log: Logger;
+  /** What the process is. */
+  readonly what?: 'worker' | 'relay';
 }) {
-  const { config, redis, refusals, keys, version, heartbeat, droppedLines, log } = options;
+  const { config, redis, refusals, keys, version, heartbeat, droppedLines, log, what = 'worker' } = options;
   const quotas = quotasOf(config);
   const commands = Object.keys(quotas) as ImportCommand[];
   // The owner of `redis` hears of its connection errors; the queues share that connection.
@@ -53,13 +55,14 @@ export async function openOps(options: {
   const metrics = createProcessMetrics(version, commands, droppedLines);
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   let loops: readonly WatchedLoop[] = [];
+  let ownProblems = (): readonly string[] => [];
   const status = boundedRead(redis, () => readStatus({ redis, keys }, queues, config.app.sdkAppId, quotas));
   const redisIsReady = boundedRead(redis, () => readinessProblems(redis, keys, config.redis.allowVolatile));
   const readiness = async (): Promise<readonly string[]> => {
-    if (phase === 'starting') return ['The worker is starting. Wait a moment.'];
-    if (phase === 'stopping') return ['The worker is stopping.'];
+    if (phase === 'starting') return [`The ${what} is starting. Wait a moment.`];
+    if (phase === 'stopping') return [`The ${what} is stopping.`];
     const refused = refusals().map((reason) => `Redis refuses: ${reason}.`);
-    return refused.length > 0 ? refused : redisIsReady();
+    return refused.length > 0 ? refused : [...(await redisIsReady()), ...ownProblems()];
   };
   const livez = (): OpsAnswer => livenessAnswer(stuckLoops(loops, heartbeat, performance.now()));
   const server = serve({
@@ -87,9 +90,13 @@ export async function openOps(options: {
     metrics,
     /** Fails in words for operators. */
     status,
-    /** The loops run: from now on /livez watches them, and /readyz may be green. */
-    started(running: readonly WatchedLoop[]): void {
+    /**
+     * The loops run: from now on /livez watches them, and /readyz may be green. `problems`: what else keeps
+     * this process from its work.
+     */
+    started(running: readonly WatchedLoop[], problems = ownProblems): void {
       loops = running;
+      ownProblems = problems;
       phase = 'running';
     },
     /** /readyz turns red. The other paths go on answering. */

@@ -8,7 +8,12 @@ import { createSlotClient } from '../pace/slot.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { memoryOf } from '../redis/memory-watermark.ts';
 import { ownerInfo } from '../redis/owner.ts';
+import { readRelay } from '../relay/relay-store.ts';
+import { readReconcile } from '../tasks/reconcile/reconcile-state.ts';
 import { readPresence } from './presence.ts';
+
+/** A relay gives a sign of life every 5 s. */
+const RELAY_WITHIN_MS = 20_000;
 
 /** What `imsync status --json` prints (a contract). Ages are in ms, and null when there is nothing to age. */
 export type Status = Awaited<ReturnType<typeof readStatus>>;
@@ -51,7 +56,16 @@ export async function readStatus(
     /** The memory of Redis: `high` stops backfill and redrive, `full` stops the HTTP intake as well. */
     redis: { memoryUsedRatio: memory.usedRatio, memory: memory.level },
     workers: await readPresence(redis, keys, totals.nowMs),
+    /** The relay that works, or worked last; null if none ever has. */
+    relay: await relayStatus(app, totals.nowMs),
+    /** The last run of `imsync reconcile`; null if there was none. */
+    reconcile: (await readReconcile(app)).last,
   };
+}
+
+async function relayStatus(app: AppRedis, nowMs: number) {
+  const relay = await readRelay(app);
+  return relay === null ? null : { ...relay, isWorking: Math.abs(nowMs - relay.lastSeen) < RELAY_WITHIN_MS };
 }
 
 async function commandStatus(

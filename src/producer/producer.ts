@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventRules, isAbsent } from '../event/event.ts';
 import { toFields, type UserInput } from '../event/fields.ts';
+import { InvalidUserError } from '../event/invalid-user.ts';
 import { activeTraceparent } from '../event/traceparent.ts';
 import { validateUser } from '../event/validate.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../redis/connect.ts';
@@ -8,24 +9,6 @@ import { keysOf } from '../redis/keys.ts';
 import type { RedisSettings } from '../redis/options.ts';
 import { type Expectation, type ImportOutcome, OutcomeInbox } from './outcome-inbox.ts';
 import { streamFaultOf } from './stream-fault.ts';
-
-/**
- * The user is not valid, so nothing was sent. `problems` has one entry for each thing to change.
- *
- * @example
- * await producer.add({ userId: 'has blank' }).catch((error) => {
- *   if (error instanceof InvalidUserError) console.error(error.problems); // one sentence each
- * });
- */
-export class InvalidUserError extends Error {
-  override readonly name = 'InvalidUserError';
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('; '));
-    this.problems = problems;
-  }
-}
 
 /**
  * Redis did not accept the event: it is away, or it refused the event, for instance because its memory is

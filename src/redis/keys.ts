@@ -63,6 +63,8 @@ export function keysOf(sdkAppId: number) {
     notices: `${tag}:notices`,
     feedRequests: `${tag}:feed-requests`,
     feedPrefix: `${tag}:feed:`,
+    relay: `${tag}:relay`,
+    reconcile: `${tag}:reconcile`,
     bullPrefix: `${tag}:bull`,
   };
 }

@@ -38,7 +38,7 @@ afterAll(async () => {
 /** A worker's signs of life, without the worker. */
 function signs(id: string, counts = new FleetCounts(), settings = {}) {
   const presence = startPresence({
-    ...{ redis, keys, id, version: '1', intakeUrl: undefined },
+    ...{ redis, keys, id, version: '1', intakeUrl: undefined, oddEvents: {} },
     news: { counts, pace: () => ({ command: 'multiaccount_import', rate: 99, quota: 100 }), settings },
     onForgotten: () => undefined,
     alongside: async () => undefined,

@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../config/load.ts';
-import { toFields } from '../../event/fields.ts';
+import { toFields, type UserInput } from '../../event/fields.ts';
 import { type FleetState, readFleetState } from '../../hold/hold-state.ts';
 import { listDeadLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { readTotals, type Totals } from '../../ledger/totals.ts';
@@ -13,6 +13,7 @@ import { CliError, EXIT } from '../fail.ts';
 import { counted, grouped } from '../format.ts';
 import type { Progress } from '../progress.ts';
 import { type DemoPlan, planOf, scenarioOf } from './plan.ts';
+import { asideUsers, signUp, startPostgres } from './postgres.ts';
 import { installRedisServer } from './redis-server.ts';
 import { cliPath, DEMO_APP_ID, type Stage } from './stage.ts';
 import {
@@ -37,7 +38,7 @@ const keys = keysOf(DEMO_APP_ID);
  */
 export async function play(
   stage: Stage,
-  { signups, keep }: { readonly signups: number; readonly keep: boolean },
+  { signups, keep, outbox }: { readonly signups: number; readonly keep: boolean; readonly outbox: boolean },
   progress: Progress,
 ): Promise<boolean> {
   const plan = planOf(signups);
@@ -45,6 +46,8 @@ export async function play(
   await installRedisServer(progress.say, stage.over.signal);
   const redis = await stage.startRedis();
   await stage.startSimulator();
+  const database = outbox ? await startPostgres(stage) : undefined;
+  if (database !== undefined) await stage.startRelay();
   await stage.startWorkers(redis);
   const link = keep ? await stage.startConsole() : undefined;
   progress.say(introduction(plan, stage, link).join('\n'));
@@ -57,50 +60,59 @@ export async function play(
     elapsedMs: performance.now() - startedMs,
     total: signups,
     quota: quotas[BATCH_COMMAND]?.perSecond ?? 0,
-    // Read before the totals, so that the totals include what has arrived.
-    arrived: pushed.count,
+    // Read before the totals, so that the totals include what has arrived. A row of the outbox arrives later.
+    arrived:
+      database === undefined
+        ? pushed.count
+        : (await asideUsers(database)).size + (await readTotals(redis, keys)).accepted,
     totals: await readTotals(redis, keys),
     fleet: readFleetState(await redis.hgetall(keys.hold)),
     facts: JSON.parse(await stage.askSimulator('report')),
   });
   await Promise.all([
-    pushSignups(plan, redis, pushed, stage.over.signal),
+    pushSignups(plan, pushed, stage.over.signal, (users) =>
+      database === undefined ? addToStream(redis, users) : signUp(database, users),
+    ),
     showProgress(look, progress, plan.arrivalMs + FINISH_MS, stage.over.signal),
   ]);
-
+  const aside = database === undefined ? undefined : await asideUsers(database);
   const { elapsedMs, totals, fleet, facts } = await look();
   const letters = [];
   for await (const letter of listDeadLetters({ redis, keys })) letters.push(letter);
   const accounts = (await stage.askSimulator('accounts')).split('\n').filter((line) => line !== '');
   const outcome = {
-    ...{ signups: plan.signups, elapsedMs, heldMs: fleet.heldMs, totals, facts, letters },
+    signups: plan.signups.filter(({ userId }) => !aside?.has(userId)),
+    ...{ elapsedMs, heldMs: fleet.heldMs, totals, facts, letters },
     groups: (await summarizeLetters({ redis, keys })).groups,
     accounts: accounts.map((line) => JSON.parse(line)),
     quotas,
   };
   progress.end();
-  const lines = ['', ...summaryLines(outcome), '', ...nextSteps(link, stage)];
+  if (!keep) await database?.close();
+  const lines = ['', ...summaryLines(outcome), ...asideLines(aside), '', ...nextSteps(link, stage)];
   process.stdout.write(`${lines.join('\n')}\n`);
   return checksOf(outcome).every(({ ok }) => ok);
 }
 
-/**
- * Pushes the signups evenly over `arrivalMs` by XADD, as any Redis client can, and counts them in `pushed`.
- * What Redis refuses is missing in the totals at the end.
- */
+/** By XADD, as any Redis client can. What Redis refuses is missing in the totals at the end. */
+async function addToStream(redis: RedisClient, users: readonly UserInput[]): Promise<void> {
+  const pipeline = redis.pipeline();
+  for (const user of users) pipeline.xadd(keys.stream, '*', ...toFields(user));
+  await pipeline.exec();
+}
+
+/** Pushes the signups evenly over `arrivalMs`, and counts them in `pushed`. */
 async function pushSignups(
   { signups, arrivalMs }: DemoPlan,
-  redis: RedisClient,
   pushed: { count: number },
   signal: AbortSignal,
+  push: (users: readonly UserInput[]) => Promise<void>,
 ): Promise<void> {
   const startedMs = performance.now();
   while (pushed.count < signups.length) {
     const share = Math.min(1, (performance.now() - startedMs + PUSH_EVERY_MS) / arrivalMs);
     const due = signups.slice(pushed.count, Math.ceil(share * signups.length));
-    const pipeline = redis.pipeline();
-    for (const user of due) pipeline.xadd(keys.stream, '*', ...toFields(user));
-    await pipeline.exec();
+    await push(due);
     pushed.count += due.length;
     await sleep(PUSH_EVERY_MS, undefined, { signal });
   }
@@ -172,6 +184,13 @@ function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(0).padStart(3)} s`;
 }
 
+function asideLines(aside: ReadonlySet<string> | undefined): string[] {
+  if (aside === undefined) return [];
+  return [
+    `  ${counted(aside.size, 'more row')} cannot be events and stand in imsync_outbox_archive with their reason`,
+  ];
+}
+
 function introduction(
   { outage, trouble, repeats }: DemoPlan,
   { settings }: Stage,
@@ -180,6 +199,11 @@ function introduction(
   return [
     `  Redis      ${settings.IMSYNC_REDIS_URL}, with its append-only file on`,
     `  the API    ${settings.IMSYNC_BASE_URL}, a simulator with the documented quotas and answers`,
+    ...(settings.IMSYNC_DATABASE_URL === undefined
+      ? []
+      : [
+          '  database   PostgreSQL: a signup and its event are one transaction, and a relay brings it to Redis',
+        ]),
     '  workers    2 processes that share the quota',
     '  trouble    3 % of the calls have a transient error; in the middle no call succeeds',
     `             for ${outage.lastsMs / 1_000} s; ${trouble.refused.length + trouble.flaky.length} FailAccounts, ` +
@@ -197,6 +221,7 @@ function nextSteps(link: string | undefined, stage: Stage): string[] {
       'What to try next:',
       `  ${imsync} demo --keep              keep it running, with the console, to try status, dlq and push`,
       `  ${imsync} demo --signups 100000    run it with more signups`,
+      `  ${imsync} demo --outbox            the same from a PostgreSQL, by a relay`,
       `  ${imsync} doctor                   check the settings of your own app and Redis`,
       `  ${imsync} worker --help            run a worker for real`,
     ];

@@ -66,13 +66,13 @@ export class Stage {
   async startSimulator(): Promise<void> {
     const args = ['simulate', '--port', '0', '--control-token-file', this.#secretFile];
     const child = this.#startImsync('simulator', args);
-    this.settings.IMSYNC_BASE_URL = await this.#until('simulator', () => urlInLog(child));
+    this.settings.IMSYNC_BASE_URL = await this.until('simulator', () => urlInLog(child));
   }
 
   /** Resolves when every worker has written its presence to Redis. */
   async startWorkers(redis: RedisClient): Promise<void> {
     for (const name of WORKERS) this.#startImsync(name, ['worker']);
-    await this.#until('workers', async () => {
+    await this.until('workers', async () => {
       const present = await readPresence(redis, keysOf(DEMO_APP_ID), Date.now());
       return present.length >= WORKERS.length ? present : undefined;
     });
@@ -81,10 +81,26 @@ export class Stage {
   /** Starts the console beside the workers; resolves to a link that signs in once. */
   async startConsole(): Promise<string> {
     const child = this.#startImsync('console', ['console']);
-    return this.#until(
-      'console',
-      () => /^http\S+#token=\S+$/m.exec(readFileSync(child.logFile, 'utf8'))?.[0],
+    return this.until('console', () => /^http\S+#token=\S+$/m.exec(readFileSync(child.logFile, 'utf8'))?.[0]);
+  }
+
+  /** Starts the relay; resolves when it works. */
+  async startRelay(): Promise<void> {
+    const { logFile } = this.#startImsync('relay', ['relay']);
+    await this.until(
+      'relay',
+      () => readFileSync(logFile, 'utf8').includes('"msg":"the relay works"') || undefined,
     );
+  }
+
+  /** Starts a server of another kind, as `owner` if one is given. It must run until the stage closes. */
+  startServer(
+    name: string,
+    command: string,
+    args: readonly string[],
+    owner: { uid: number; gid: number } | undefined,
+  ): void {
+    this.#start(name, command, args, owner);
   }
 
   opsUrls(): readonly string[] {
@@ -105,8 +121,10 @@ export class Stage {
   /** Stops everything. `keepFolder` keeps the logs. */
   async close(keepFolder: boolean): Promise<void> {
     this.over.abort(new CliError(EXIT.failed, 'The demo is being stopped.'));
-    // The workers need Redis for an orderly end, so they stop first.
-    await Promise.all(this.#workers().map(stop));
+    // Workers and relay need Redis and the database for an orderly end, so they stop first.
+    await Promise.all(
+      this.#children.filter(({ name }) => name === 'relay' || WORKERS.includes(name)).map(stop),
+    );
     if (this.#redis !== undefined) await closeRedis(this.#redis);
     await Promise.all(this.#children.map(stop));
     rmSync(keepFolder ? this.#secretFile : this.folder, { recursive: true, force: true });
@@ -127,13 +145,18 @@ export class Stage {
   }
 
   /** From now on the process must run until the stage closes. */
-  #start(name: string, command: string, args: readonly string[]): Child {
+  #start(
+    name: string,
+    command: string,
+    args: readonly string[],
+    owner?: { uid: number; gid: number },
+  ): Child {
     this.over.signal.throwIfAborted();
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, 'a', 0o600);
     const env = childEnv(this.settings);
     // Its own process group: Ctrl-C reaches only the demo, which then stops its children in order.
-    const running = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });
+    const running = spawn(command, args, { ...owner, env, stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     const ended = new Promise<string>((resolve) => {
       running.once('error', (error) => resolve(`could not be started (${error.message})`));
@@ -148,7 +171,7 @@ export class Stage {
   }
 
   /** Polls `look` until it returns a value. */
-  async #until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  async until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
     const deadlineMs = performance.now() + START_MS;
     while (performance.now() < deadlineMs) {
       const seen = await look();

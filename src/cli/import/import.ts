@@ -4,7 +4,15 @@ import { loadForCommand } from '../context.ts';
 import { EXIT } from '../fail.ts';
 import { duration, grouped, printResult } from '../format.ts';
 import { numberFrom } from '../option.ts';
-import { addRowsOptions, openedText, ROWS_HELP, rulesOf, summaryText, withRows } from './rows-input.ts';
+import {
+  addRowsOptions,
+  inputName,
+  openedText,
+  ROWS_HELP,
+  rulesOf,
+  summaryText,
+  withRows,
+} from './rows-input.ts';
 import { checkImport, type ImportFlags, runImport } from './run-import.ts';
 
 const HELP = `${ROWS_HELP}
@@ -29,13 +37,14 @@ cannot be read to its end; 2 usage, configuration, or a file that cannot be used
 Examples:
   imsync import users.csv --dry-run
   imsync import users.csv.gz --map userId=member_id,nick=display_name
+  imsync import --query 'SELECT id, name FROM users WHERE deleted_at IS NULL'
   mysql -B -e 'SELECT id AS userId, nick FROM users' app | imsync import - --format mysql
   psql -c "COPY (SELECT id, nick FROM users) TO STDOUT" app | imsync import - --format pg --no-header --map userId=1,nick=2`;
 
 export function importCommand(): Command {
   const command = new Command('import')
     .description('import existing users from a file')
-    .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
+    .argument('[file]', 'CSV or NDJSON, plain or gzip; - is standard input');
   return addRowsOptions(command)
     .option('--update', 'add every row, and overwrite the profiles of existing accounts')
     .option('--dry-run', 'read and count all rows; change nothing and make no calls')
@@ -46,7 +55,8 @@ export function importCommand(): Command {
     .option('--skip-rows <number>', 'skip the first rows, to continue with standard input', numberFrom(0), 0)
     .option('--json', 'print the summary as one JSON object')
     .addHelpText('after', HELP)
-    .action(async (file: string, flags: ImportFlags, self: Command) => {
+    .action(async (given: string | undefined, flags: ImportFlags, self: Command) => {
+      const file = inputName(given, flags);
       checkImport(file, flags);
       process.exitCode = flags.dryRun
         ? await runDryRun(file, flags, self)
@@ -57,7 +67,8 @@ export function importCommand(): Command {
 /** Reads all rows; needs neither Redis nor the API. Resolves to the exit code. */
 async function runDryRun(file: string, flags: ImportFlags, self: Command): Promise<number> {
   const { config } = loadForCommand(self);
-  return withRows({ verb: 'dry run', file }, flags, async ({ rows, watched, odd, progress, signal }) => {
+  return withRows({ config, verb: 'dry run', file }, flags, async (run) => {
+    const { rows, watched, odd, progress, signal } = run;
     progress.say(openedText(rows));
     const onProgress = (done: number): void => progress.show(done, 'nothing is changed');
     const found = await dryRun(watched.rows(), rulesOf(config, flags, odd), onProgress, signal).catch(

@@ -1,5 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
+import { databaseUrl, readDatabaseUrl, shownAddress } from '../../config/database-url.ts';
+import { type DatabaseSettings, databaseAdvice, reasonOf } from '../../database/database.ts';
+import { databaseSettings } from '../../database/settings.ts';
 import { eventRulesOf } from '../../event/event.ts';
 import { ALL_ODD_IDS } from '../../event/odd-values.ts';
 import { CheckpointError, type RejectShape } from '../../tasks/backfill/import-files.ts';
@@ -10,8 +13,10 @@ import { readDelimiter } from '../../tasks/rows/csv-rows.ts';
 import { DATABASE_FORMATS } from '../../tasks/rows/database-export.ts';
 import { type OddFinding, OddRows } from '../../tasks/rows/odd-rows.ts';
 import { type OpenRows, openRows, type ReadOptions } from '../../tasks/rows/open-rows.ts';
+import { openQueryRows, type QueryRows } from '../../tasks/rows/query-rows.ts';
 import { ENCODINGS, UnreadableRowsError } from '../../tasks/rows/read-text.ts';
 import { DigitWatch, isMangled } from '../../tasks/rows/spreadsheet-damage.ts';
+import { readTextFile } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { grouped } from '../format.ts';
 import { optionOf } from '../option.ts';
@@ -25,6 +30,9 @@ export interface RowsFlags extends Omit<ReadOptions, 'mapping'> {
   readonly map?: Mapping;
   readonly allowMangled?: boolean;
   readonly allowOddIds?: boolean;
+  readonly query?: string;
+  readonly key?: string;
+  readonly databaseUrl?: string;
 }
 
 export const ROWS_HELP = `
@@ -34,7 +42,10 @@ avatar_url, 头像, …), type (0 ordinary; 1 robot, with IMSYNC_API=legacy only
 rows are rejected). Other columns are not used. --map names the columns where this fails: by name (nick=alias), by
 position (nick=#3), or none (nick=). --format mysql reads mysql -B, --format pg what COPY writes: NULL and escapes are undone.
 The file must be UTF-8, with or without a byte order mark. A user ID has up to 32 bytes of printable ASCII.
-What no app uses as an ID (NULL, 1,234,567, "alice" in quotes) is rejected, unless --allow-odd-ids says that it is meant.`;
+What no app uses as an ID (NULL, 1,234,567, "alice" in quotes) is rejected, unless --allow-odd-ids says that it is meant.
+
+In place of a file, --query reads the rows of a SELECT from the database of IMSYNC_DATABASE_URL (PostgreSQL, MySQL,
+MariaDB), page by page in the order of the user ID, which must be unique and should have an index (else: --key COLUMN).`;
 
 const DELIMITER = {
   fromText: readDelimiter,
@@ -69,7 +80,13 @@ export function addRowsOptions(command: Command): Command {
     .option('--no-header', 'the CSV has no header: --map columns by number, such as userId=1,nick=2')
     .option('--no-quotes', 'a quote in CSV is a character like any other')
     .option('--allow-mangled', 'accept IDs such as 1.23E+11, which a spreadsheet has damaged')
-    .option('--allow-odd-ids', 'accept all IDs that programs leave behind, such as NULL');
+    .option('--allow-odd-ids', 'accept all IDs that programs leave behind, such as NULL')
+    .option('--query <select>', 'read the rows of this SELECT from the database, in place of a file')
+    .option('--key <column>', 'with --query: a unique column to page by (default: that of the user ID)')
+    .option(
+      '--database-url <url>',
+      'with --query: the database, without a password (default: IMSYNC_DATABASE_URL)',
+    );
 }
 
 function addMapping(text: string, earlier: Mapping = {}): Mapping {
@@ -96,11 +113,15 @@ export interface RowsRun {
  * `advice`: what to do when the API refuses account_check.
  */
 export async function withRows(
-  { verb, file, advice = '' }: { verb: string; file: string; advice?: string },
+  { config, verb, file, advice = '' }: { config: Config; verb: string; file: string; advice?: string },
   flags: RowsFlags,
   work: (run: RowsRun) => Promise<number>,
 ): Promise<number> {
-  const rows = await openRows(file, { ...flags, mapping: flags.map ?? {} }).catch((error: Error) => {
+  const mapping = flags.map ?? {};
+  const { query } = flags;
+  const opening =
+    query === undefined ? openRows(file, { ...flags, mapping }) : openQuery(config, query, flags);
+  const rows = await opening.catch((error: Error) => {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   });
   const watched = watchRows(rows);
@@ -119,14 +140,52 @@ export async function withRows(
   }
 }
 
+/** The name of the input in results and errors: the file, or `query`. Throws a CliError unless one is given. */
+export function inputName(file: string | undefined, flags: RowsFlags): string {
+  if (file !== undefined && flags.query !== undefined)
+    throw new CliError(EXIT.usage, 'Both a file and a --query are given: leave one of them out.');
+  if (file !== undefined) return file;
+  if (flags.query !== undefined) return 'query';
+  throw new CliError(EXIT.usage, 'Give a file, or - for standard input, or --query SELECT. (see --help)');
+}
+
+/** Opens a query. Throws a CliError when the database cannot be reached. */
+export async function openQuery(
+  config: Config,
+  query: string,
+  { map: mapping = {}, key, databaseUrl }: Pick<RowsFlags, 'map' | 'key' | 'databaseUrl'>,
+): Promise<QueryRows> {
+  const settings = databaseOf(config, databaseUrl);
+  return openQueryRows({ settings, query, key, mapping }).catch((error: Error) => {
+    if (error instanceof UnreadableRowsError) throw error;
+    throw new CliError(
+      EXIT.outOfReach,
+      `The database ${shownAddress(settings)} cannot be used: ${reasonOf(error)}. ${databaseAdvice(error)}`,
+    );
+  });
+}
+
+/** The settings of the database. Throws ConfigError, and a CliError for a password on the command line. */
+export function databaseOf(config: Config, address: string | undefined): DatabaseSettings {
+  const given = address === undefined ? undefined : readDatabaseUrl(address);
+  if (address !== undefined && given === undefined)
+    throw new CliError(EXIT.usage, `--database-url must be ${databaseUrl.allowed}.`);
+  if (given !== undefined && given.password !== '')
+    throw new CliError(
+      EXIT.usage,
+      'The --database-url holds a password, which every user of this machine can see: give the address in IMSYNC_DATABASE_URL or in the file of IMSYNC_DATABASE_URL_FILE.',
+    );
+  return databaseSettings(config, readTextFile, address);
+}
+
 /** What the file was recognized as. It is printed before anything is done. */
 export function openedText(rows: OpenRows): string {
   const { format, database, encoding, columns, header, unused, bytes } = rows;
   const name = { csv: 'CSV', ndjson: 'NDJSON', mysql: 'mysql -B', pg: 'COPY' }[database ?? format];
-  const kind = `${name}, ${encoding}${bytes.isGzip ? ', gzip' : ''}`;
-  if (format === 'ndjson') return `${kind}.`;
+  const { origin = `${name}, ${encoding}${bytes.isGzip ? ', gzip' : ''}` } = rows;
+  if (format === 'ndjson') return `${origin}.`;
   const used = [...columns].map(([field, at]) => `${field} from ${header[at]}`).join(', ');
-  return `${kind}: ${used}${unused.length === 0 ? '' : `; not used: ${unused.slice(0, 20).join(', ')}`}.`;
+  return `${origin}: ${used}${unused.length === 0 ? '' : `; not used: ${unused.slice(0, 20).join(', ')}`}.`;
 }
 
 /** How the rows of the input are written to a reject file or a missing file. */
@@ -158,8 +217,8 @@ function watchRows(open: OpenRows) {
   let firstMangled = '';
   return {
     /** Can be read once. */
-    async *rows(): AsyncGenerator<Row> {
-      for await (const row of open.rows()) {
+    async *rows(...after: Parameters<OpenRows['rows']>): AsyncGenerator<Row> {
+      for await (const row of open.rows(...after)) {
         read++;
         const { userId } = row.user;
         digits.saw(userId);

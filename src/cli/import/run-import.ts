@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
+import { shownAddress } from '../../config/database-url.ts';
 import { requireForRedis, requireForWorker } from '../../config/requirements.ts';
 import { within } from '../../lifecycle/wait.ts';
 import type { Backfill } from '../../tasks/backfill/connect.ts';
@@ -9,6 +10,7 @@ import {
   type Checkpoint,
   type ImportCounts,
   identityOf,
+  identityOfQuery,
   newCheckpoint,
   RejectFile,
   readCheckpoint,
@@ -28,6 +30,7 @@ import { loadForCommand } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, duration, grouped, type NamedCount, printResult } from '../format.ts';
 import {
+  databaseOf,
   openedText,
   type RowsFlags,
   type RowsRun,
@@ -85,10 +88,15 @@ export async function runImport(file: string, flags: ImportFlags, self: Command)
   if (withChecks) requireForWorker(config);
   else requireForRedis(config);
   const advice = ' Then run the same command again, or import without asking: --update.';
-  return withRows({ verb: 'import', file, advice }, flags, async (run) => {
+  return withRows({ config, verb: 'import', file, advice }, flags, async (run) => {
     const { rows, progress, signal } = run;
-    const rejectFile = flags.rejects ?? `${file === '-' ? 'imsync-import' : file}.rejects.${rows.format}`;
-    const checkpointFile = file === '-' ? undefined : (flags.checkpoint ?? `${file}.imsync-checkpoint`);
+    const rejectFile =
+      flags.rejects ??
+      `${file === '-' || flags.query !== undefined ? 'imsync-import' : file}.rejects.${rows.format}`;
+    const checkpointFile =
+      file === '-'
+        ? undefined
+        : (flags.checkpoint ?? `${flags.query === undefined ? file : 'imsync-import'}.imsync-checkpoint`);
     const from = await firstCheckpoint(file, flags, config, checkpointFile);
     const startedMs = performance.now();
     signal.addEventListener('abort', () =>
@@ -138,7 +146,12 @@ async function firstCheckpoint(
     flags;
   if (checkpointFile === undefined) return { ...newCheckpoint(''), rows: skipRows };
   const reading = [map, format, delimiter, encoding, header, quotes, allowMangled, allowOddIds, skipRows];
-  const identity = await identityOf(file, [config.app.sdkAppId, update === true, ...reading]);
+  const options = [config.app.sdkAppId, update === true, ...reading];
+  const { query, key, databaseUrl } = flags;
+  const identity =
+    query === undefined
+      ? await identityOf(file, options)
+      : identityOfQuery(shownAddress(databaseOf(config, databaseUrl)), query, [key, ...options]);
   const found = flags.restart ? undefined : await readCheckpoint(checkpointFile, identity);
   return found ?? { ...newCheckpoint(identity), rows: skipRows };
 }
@@ -160,7 +173,7 @@ async function addAndWait(
     );
   };
   job.at = await importRows({
-    rows: watched.rows(),
+    rows: watched.rows(from.key === undefined ? undefined : { key: from.key, rows: from.rows }),
     rules: rulesOf(config, flags, odd),
     checks,
     add: (users) => add(users, from.tally),

@@ -14,6 +14,7 @@ import { CliError, EXIT } from '../fail.ts';
 import { countedLines, grouped, type NamedCount, printResult } from '../format.ts';
 import {
   addRowsOptions,
+  inputName,
   openedText,
   ROWS_HELP,
   type RowsFlags,
@@ -50,14 +51,14 @@ Examples:
 export function verifyCommand(): Command {
   const command = new Command('verify')
     .description('check whether the users of a file have accounts')
-    .argument('<file>', 'CSV or NDJSON, plain or gzip; - is standard input');
+    .argument('[file]', 'CSV or NDJSON, plain or gzip; - is standard input');
   return addRowsOptions(command)
     .option('--enqueue-missing', 'add the missing users to the intake')
     .option('--missing-file <file>', 'write the users without an account to this file')
     .option('--json', 'print the summary as one JSON object')
     .addHelpText('after', HELP)
-    .action(async (file: string, flags: VerifyFlags, self: Command) => {
-      process.exitCode = await runVerify(file, flags, self);
+    .action(async (file: string | undefined, flags: VerifyFlags, self: Command) => {
+      process.exitCode = await runVerify(inputName(file, flags), flags, self);
     });
 }
 
@@ -67,7 +68,7 @@ async function runVerify(file: string, flags: VerifyFlags, self: Command): Promi
   const { missingFile, enqueueMissing } = flags;
   checkVerify(file, flags, config);
   requireForWorker(config);
-  return withRows({ verb: 'verify', file }, flags, async (run) => {
+  return withRows({ config, verb: 'verify', file }, flags, async (run) => {
     const { rows, watched, odd, progress, signal } = run;
     if (missingFile !== undefined) await rm(missingFile, { force: true });
     const missing = new RejectFile(missingFile ?? '', rejectShape(rows), 0);

@@ -24,7 +24,7 @@ const BUSY_LOOKS = 10;
 export async function withBackfill<T>(
   config: Config,
   withChecks: boolean,
-  { progress, signal }: RowsRun,
+  { progress, signal }: Pick<RowsRun, 'progress' | 'signal'>,
   work: (backfill: Backfill) => Promise<T>,
 ): Promise<T> {
   const { report, look } = createStallReporter(progress);

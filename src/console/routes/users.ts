@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { UserInput } from '../../event/fields.ts';
-import { InvalidUserError, NotAcceptedError } from '../../producer/producer.ts';
+import { InvalidUserError } from '../../event/invalid-user.ts';
+import { NotAcceptedError } from '../../producer/producer.ts';
 import type { AppRedis } from '../../redis/keys.ts';
 import { fieldsOf } from '../../redis/script.ts';
 import { forgetUser, forgottenText } from '../../tasks/forget-user.ts';

@@ -15,6 +15,8 @@ export interface Checkpoint {
   readonly identity: string;
   /** Rows that are done, from the beginning of the file. */
   readonly rows: number;
+  /** Of a query only: the key of the last of them. */
+  readonly key?: string;
   /** Bytes of the reject file that belong to these rows. */
   readonly rejectBytes: number;
   readonly counts: Readonly<ImportCounts>;
@@ -60,6 +62,13 @@ export async function identityOf(path: string, options: unknown): Promise<string
   } finally {
     await file.close();
   }
+}
+
+/** Identifies a query of a database. */
+export function identityOfQuery(address: string, query: string, options: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify([address, query, options]))
+    .digest('hex');
 }
 
 export function newCheckpoint(identity: string): Checkpoint {

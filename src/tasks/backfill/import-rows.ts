@@ -60,7 +60,8 @@ export async function importRows(parts: ImportParts): Promise<Checkpoint> {
     saved = checkpoint;
     savedAtMs = performance.now();
   };
-  const read = batches(rows, rules, from.rows, signal);
+  // The rows of a query begin after the key of the checkpoint.
+  const read = batches(rows, rules, from.key === undefined ? from.rows : 0, signal);
   try {
     for await (const asked of mapInOrder(read, BATCHES_AT_ONCE, (batch) => ask(batch, checks))) {
       if (signal.aborted) break;
@@ -106,5 +107,12 @@ const COUNTED_AS = {
 function advanced(checkpoint: Checkpoint, found: readonly CheckedRow[], rejectBytes: number): Checkpoint {
   const counts = { ...checkpoint.counts, rows: checkpoint.counts.rows + found.length };
   for (const { state } of found) counts[COUNTED_AS[state]]++;
-  return { ...checkpoint, rows: checkpoint.rows + found.length, rejectBytes, counts };
+  const key = found.at(-1)?.row.key;
+  return {
+    ...checkpoint,
+    rows: checkpoint.rows + found.length,
+    rejectBytes,
+    counts,
+    ...(key !== undefined && { key }),
+  };
 }

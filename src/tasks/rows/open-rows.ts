@@ -42,8 +42,13 @@ export interface OpenRows {
   /** Columns that no field takes. */
   readonly unused: readonly string[];
   readonly bytes: Pick<Bytes, 'readBytes' | 'totalBytes' | 'isGzip'>;
-  /** Can be read once. Throws UnreadableRowsError where the file becomes unreadable. */
-  rows(): AsyncGenerator<Row>;
+  /** Of a query only: where the rows come from, for people. */
+  readonly origin?: string;
+  /**
+   * Can be read once. Throws UnreadableRowsError where the file becomes unreadable. Of a query, rows may begin
+   * after a key; `rows` of them were read before.
+   */
+  rows(after?: { readonly key: string; readonly rows: number }): AsyncGenerator<Row>;
   close(): void;
 }
 

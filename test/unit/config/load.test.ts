@@ -68,6 +68,12 @@ const everyVariable: Record<string, string> = {
   IMSYNC_CONSOLE_SSO_OPERATORS: 'Ann Lee,bob@example.com',
   IMSYNC_NOTIFY_URLS: 'https://hooks.slack.com/a b',
   IMSYNC_NOTIFY_OLDEST_AFTER_MS: '5000',
+  IMSYNC_DATABASE_URL_FILE: '/run/database',
+  IMSYNC_DATABASE_CA_FILE: '/run/database-ca.pem',
+  IMSYNC_RELAY_IN_WORKER: 'true',
+  IMSYNC_RELAY_TABLE: 'chat.outbox',
+  IMSYNC_RELAY_KEEP_MS: '60',
+  IMSYNC_RELAY_MAX_WAITING: '70',
   IMSYNC_OUTCOMES: 'all',
   IMSYNC_LOG_LEVEL: 'silent',
   IMSYNC_TRACES_SHOW_USERS: 'true',
@@ -144,6 +150,8 @@ test('every variable reaches its place', () => {
       ssoOperators: ['Ann Lee', 'bob@example.com'],
     },
     notify: { urls: ['https://hooks.slack.com/a', 'b'], urlsFile: '', oldestAfterMs: 5_000 },
+    database: { url: '', urlFile: '/run/database', caFile: '/run/database-ca.pem' },
+    relay: { inWorker: true, table: 'chat.outbox', keepMs: 60, maxWaiting: 70 },
     outcomes: 'all',
     traces: { showUsers: true },
     log: { level: 'silent' },
@@ -154,7 +162,8 @@ test('every variable reaches its place', () => {
     ...['CONSOLE_TOKENS_FILE', 'CONSOLE_VIEW_TOKENS_FILE'],
     ...['PROXY_URL_FILE', 'REDIS_SENTINEL_PASSWORD_FILE'],
   ];
-  const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), 'IMSYNC_USER_SIG'];
+  const twins = ['IMSYNC_USER_SIG', 'IMSYNC_DATABASE_URL'];
+  const named = [...Object.keys(everyVariable), ...files.map((name) => `IMSYNC_${name}`), ...twins];
   expect(new Set(settings.map(({ env }) => env).filter((env) => env !== ''))).toEqual(new Set(named));
 });
 

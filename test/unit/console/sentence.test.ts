@@ -15,6 +15,8 @@ const calm: Status = {
   totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
   redis: { memoryUsedRatio: null, memory: 'ample' },
   workers: [{ id: 'w', version: '1', lastSeen: 0 }],
+  relay: null,
+  reconcile: null,
 };
 const hold = { kind: 'credentials', errorCode: 70003, errorInfo: 'wrong sig', since: 0, nextProbeAt: 1 };
 const backlog = { intake: { waiting: 5, parked: 1, oldestAgeMs: 60_000 }, oldestUnfinishedAgeMs: 60_000 };

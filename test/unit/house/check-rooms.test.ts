@@ -113,8 +113,8 @@ test('every offence is found, at its line', () => {
   const noFile = 'which cannot be resolved to a file (extensions are written out).';
   const unlisted = (name: string): string => `package.json does not list ${name} in dependencies.`;
   const first =
-    'config, lifecycle, event, tracing, proxy, im, redis, producer, hold, ledger, pace, calls, intake, delivery';
-  const everyRoom = `${first}, logging, tasks, ops, notices, http-intake, console, doctor, worker, worker.ts, index.ts, cli`;
+    'config, lifecycle, event, tracing, proxy, im, redis, producer, database, relay, hold, ledger, pace, calls, intake, delivery';
+  const everyRoom = `${first}, logging, tasks, ops, notices, http-intake, console, doctor, worker, worker.ts, index.ts, outbox.ts, cli`;
   expect(said.slice(0, 1)).toEqual([`src/attic/a.ts:1: belongs to no room; rooms are ${everyRoom}.`]);
   expect(said.filter((line) => !line.startsWith('src/attic') && !line.startsWith('src/tasks/c.ts'))).toEqual([
     'src/calls/b.ts:1: calls may not import delivery, which stands below it.',

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
+import { InvalidUserError } from '../../../src/event/invalid-user.ts';
 import { readUser, usersOfJson, usersOfLines } from '../../../src/http-intake/body.ts';
 import {
   createPostUsers,
@@ -16,7 +17,7 @@ import { createIntakeLog, createIntakeMetrics } from '../../../src/http-intake/r
 import { createTokenCheck } from '../../../src/http-intake/tokens.ts';
 import { createLogger } from '../../../src/logging/log.ts';
 import type { ImportOutcome } from '../../../src/producer/outcome-inbox.ts';
-import { type Importing, InvalidUserError, NotAcceptedError } from '../../../src/producer/producer.ts';
+import { type Importing, NotAcceptedError } from '../../../src/producer/producer.ts';
 
 test.each<[string | string[] | undefined, number | undefined]>([
   ['wait=2', 2],

@@ -161,6 +161,8 @@ describe('metrics of the fleet', () => {
     pause: { reason: 'maintenance', since: 0 },
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
     redis: { memoryUsedRatio: 0.5, memory: 'ample' },
+    relay: null,
+    reconcile: null,
     workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   };
 

@@ -47,6 +47,8 @@ const running: Status = {
   pause: null,
   totals: { accepted: 1_234_567, imported: 1_221_000, superseded: 12, deadLettered: 45, forgotten: 0 },
   redis: { memoryUsedRatio: 0.123, memory: 'ample' },
+  relay: null,
+  reconcile: null,
   workers: Array.from({ length: 12 }, (_, i) => ({
     id: `worker-${String(i).padStart(2, '0')}-4711-0a1b2c3d`,
     version: '0.2.0',

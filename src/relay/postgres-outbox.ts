@@ -1,0 +1,76 @@
+import { quoteTable, type Session } from '../database/database.ts';
+import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
+import { openTableLock } from './table-lock.ts';
+import { channelOf, INIT_TODO } from './table-sql.ts';
+
+const COLUMNS = 'id, user_id, nick, face_url, type, trace_parent, created_at';
+
+export async function openPostgresOutbox(
+  session: Session,
+  { table, keepMs, onWake }: OutboxOptions,
+): Promise<Outbox> {
+  const own = quoteTable('postgres', table);
+  const archive = quoteTable('postgres', `${table}_archive`);
+  const lock = await openTableLock(session, table, INIT_TODO);
+  await openTableLock(session, `${table}_archive`, INIT_TODO);
+  const { rows } = await session.query(
+    "SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = 'imsync_notify' AND tgenabled <> 'D'",
+    [own],
+  );
+  const isWoken = rows.length > 0;
+  const move = (given: string, reason: string): string =>
+    `WITH gone AS (DELETE FROM ${own} o USING ${given} WHERE o.id = given.id RETURNING o.*, ${reason} AS reason)
+     INSERT INTO ${archive} (${COLUMNS}, reason) SELECT ${COLUMNS}, reason FROM gone`;
+  return {
+    server: session.server,
+    isWoken,
+    async lead() {
+      if (!(await lock.take())) return false;
+      if (isWoken) await session.listen(channelOf(table), onWake);
+      return true;
+    },
+    async take(limit) {
+      const { rows: found } = await session.query(
+        `SELECT id::text, left(user_id, ${SHORT_CHARS}), left(nick, ${PROFILE_CHARS}), left(face_url, ${PROFILE_CHARS}),
+           type, left(trace_parent, ${SHORT_CHARS}), (extract(epoch FROM created_at) * 1000)::float8,
+           (extract(epoch FROM clock_timestamp()) * 1000)::float8, ${lock.sessionId}
+         FROM ${own} ORDER BY id LIMIT $1`,
+        [limit],
+        'imsync-take',
+      );
+      const last = found.at(-1);
+      if (last !== undefined) lock.check(last[8]);
+      return { rows: found.map(rowOf), nowMs: Number(last?.[7] ?? 0) };
+    },
+    async done(taken) {
+      const ids = taken.map(({ id }) => id);
+      if (keepMs === 0) {
+        await session.query(`DELETE FROM ${own} WHERE id = ANY($1::bigint[])`, [ids], 'imsync-done');
+        return;
+      }
+      const given = '(SELECT unnest($1::bigint[]) AS id) given';
+      await session.query(move(given, 'NULL::text'), [ids], 'imsync-keep');
+      await session.query(
+        `DELETE FROM ${archive} WHERE reason IS NULL AND archived_at < clock_timestamp() - $1 * interval '1 ms'`,
+        [keepMs],
+        'imsync-purge',
+      );
+    },
+    async aside(bad) {
+      const given = '(SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS reason) given';
+      await session.query(move(given, 'given.reason'), [
+        bad.map(({ id }) => id),
+        bad.map(({ reason }) => reason),
+      ]);
+    },
+    async waiting(most) {
+      const { rows: counted } = await session.query(
+        `SELECT count(*)::int FROM (SELECT 1 FROM ${own} LIMIT $1) counted`,
+        [most + 1],
+      );
+      return Number(counted[0]?.[0]);
+    },
+    ping: lock.ping,
+    close: () => session.close(),
+  };
+}

@@ -1,0 +1,65 @@
+import type { AppRedis } from '../redis/keys.ts';
+import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
+
+const appendScript = loadScript(import.meta.url, 'append.lua');
+
+/** What a relay tells of itself. */
+export interface RelayNews {
+  /** Its name, as that of a worker. */
+  readonly relay: string;
+  /** Such as `PostgreSQL 15.14`. */
+  readonly server: string;
+  /** Rows that wait, counted up to a bound. */
+  readonly waiting: number;
+  /** Age of the oldest row; 0 without any. */
+  readonly oldestAgeMs: number;
+}
+
+/** The working relay as others see it. `lastSeen` is in ms since 1970, on Redis's clock. */
+export interface RelayState extends RelayNews {
+  readonly lastSeen: number;
+}
+
+/** Another relay has taken over: this one must become the leader anew. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+  constructor() {
+    super('another relay has taken over');
+  }
+}
+
+/**
+ * Raises the epoch: from now on nothing that an earlier relay holds is added. To be called with the lock of
+ * the database, before the first look.
+ */
+export async function raiseEpoch({ redis, keys }: AppRedis): Promise<number> {
+  return redis.hincrby(keys.relay, 'epoch', 1);
+}
+
+/**
+ * Adds events in their order. Resolves to the number of entries in the stream. Rejects with FencedError, and
+ * with Redis's own error when it refuses. Without events it is a sign of life. `mark`: name and value.
+ */
+export async function appendEvents(
+  { redis, keys }: AppRedis,
+  request: RelayNews & {
+    readonly epoch: number;
+    readonly events: readonly (readonly string[])[];
+    readonly mark?: readonly [name: string, value: string] | undefined;
+  },
+): Promise<number> {
+  const reply = await askScript(redis, appendScript, keys, request);
+  const { fenced, waiting } = fieldsOf<{ fenced?: number; waiting: number }>(reply);
+  if (fenced === 1) throw new FencedError();
+  return waiting;
+}
+
+/** The working relay; null if none has ever worked. */
+export async function readRelay({ redis, keys }: AppRedis): Promise<RelayState | null> {
+  const state = await redis.hget(keys.relay, 'state');
+  return state === null ? null : (JSON.parse(state) as RelayState);
+}
+
+export async function readMark({ redis, keys }: AppRedis, name: string): Promise<string | null> {
+  return redis.hget(keys.relay, name);
+}

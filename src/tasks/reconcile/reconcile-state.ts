@@ -1,0 +1,60 @@
+import type { AppRedis } from '../../redis/keys.ts';
+
+/** How many users of the table are in which state. `rows` is the sum of the states. */
+export interface ReconcileCounts {
+  readonly rows: number;
+  readonly imported: number;
+  /** In a call at the second look. */
+  readonly underWay: number;
+  readonly dead: number;
+  /** Without an account, a dead letter or a call, at both looks. */
+  readonly missing: number;
+  /** The API does not say. */
+  readonly unasked: number;
+  /** Rows that can be no events. */
+  readonly rejected: number;
+  readonly enqueued: number;
+}
+
+export const NO_COUNTS: ReconcileCounts = {
+  ...{ rows: 0, imported: 0, underWay: 0, dead: 0, missing: 0, unasked: 0, rejected: 0, enqueued: 0 },
+};
+
+/** A run that goes on or was broken off. */
+export interface OpenRun {
+  /** Identifies the query: another one begins anew. */
+  readonly identity: string;
+  /** ms since 1970, as all times here, on this machine's clock. */
+  readonly startedAt: number;
+  /** Up to this key all is counted; undefined at the beginning. */
+  readonly key?: string | undefined;
+  readonly counts: ReconcileCounts;
+}
+
+/** The last run that came to its end. */
+export interface LastRun {
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly counts: ReconcileCounts;
+}
+
+export interface ReconcileState {
+  readonly open: OpenRun | null;
+  readonly last: LastRun | null;
+}
+
+export async function readReconcile({ redis, keys }: AppRedis): Promise<ReconcileState> {
+  const [open, last] = await redis.hmget(keys.reconcile, 'open', 'last');
+  return {
+    open: open ? (JSON.parse(open) as OpenRun) : null,
+    last: last ? (JSON.parse(last) as LastRun) : null,
+  };
+}
+
+export async function saveRun({ redis, keys }: AppRedis, run: OpenRun): Promise<void> {
+  await redis.hset(keys.reconcile, 'open', JSON.stringify(run));
+}
+
+export async function endRun({ redis, keys }: AppRedis, last: LastRun): Promise<void> {
+  await redis.multi().hset(keys.reconcile, 'last', JSON.stringify(last)).hdel(keys.reconcile, 'open').exec();
+}

@@ -1,0 +1,186 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { keysOf } from '../../src/redis/keys.ts';
+import { eventually } from '../support/eventually.ts';
+import { MARIADB_PASSWORD } from '../support/mariadb-server.ts';
+import { type AppDatabase, eventsFrom, type OutboxStage, setOutboxStage } from '../support/outbox-stage.ts';
+import { POSTGRES_PASSWORD } from '../support/postgres-server.ts';
+import { type ImsyncProcess, imsync } from '../support/process.ts';
+import { simulatorForTest, TEST_APP } from '../support/simulator.ts';
+import { endAll, logOf } from '../support/stage.ts';
+
+const tellDrivers = fileURLToPath(new URL('../support/tell-drivers.js', import.meta.url));
+const keys = keysOf(TEST_APP.sdkAppId);
+
+async function opsOf(process: ImsyncProcess, path: string): Promise<{ status: number; text: string }> {
+  const { url } = await process.line('ops server listens: /livez, /readyz, /status, /metrics');
+  const response = await fetch(`${url}${path}`);
+  return { status: response.status, text: await response.text() };
+}
+
+describe.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
+  let stage: OutboxStage;
+  const started: ImsyncProcess[] = [];
+  beforeAll(async () => {
+    stage = await setOutboxStage(kind);
+  }, 60_000);
+  afterAll(async () => {
+    await endAll(started);
+    await stage?.end();
+  }, 60_000);
+  beforeEach(async () => {
+    await endAll(started.splice(0));
+    await stage.client.flushall();
+    await stage.app.query('DELETE FROM imsync_outbox');
+  });
+  const relay = async (...args: Parameters<OutboxStage['relay']>): Promise<ImsyncProcess> => {
+    const one = await stage.relay(...args);
+    started.push(one);
+    return one;
+  };
+
+  test('a row that commits late is not overlooked, and one that cannot be an event is in nobody’s way', async () => {
+    const { app, database } = stage;
+    const own = await relay();
+    const late = await database.connect();
+    await late.query('BEGIN');
+    await late.query("INSERT INTO imsync_outbox (user_id, nick) VALUES ('late', 'L')");
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('has blank')");
+    await app.query(
+      "INSERT INTO imsync_outbox (user_id, nick, face_url) VALUES ('soon', '雪', 'https://e.x/a')",
+    );
+    const [first] = await eventsFrom(stage, 1);
+    expect(first).toMatchObject({ userId: 'soon', nick: '雪', faceUrl: 'https://e.x/a' });
+    expect(Math.abs(Date.now() - Number(first?.occurredAt))).toBeLessThan(60_000);
+    await late.query('COMMIT');
+    await late.end();
+    expect((await eventsFrom(stage, 2))[1]).toMatchObject({ userId: 'late', nick: 'L' });
+    await stage.emptied();
+    const aside = await app.query(
+      'SELECT user_id, reason FROM imsync_outbox_archive WHERE reason IS NOT NULL',
+    );
+    expect(aside).toEqual([{ user_id: 'has blank', reason: expect.stringContaining('printable ASCII') }]);
+
+    const { text } = await opsOf(own, '/metrics');
+    expect(text).toMatch(/imsync_relay_rows_total\{result="relayed"\} 2\n/);
+    expect(text).toMatch(/imsync_relay_rows_total\{result="aside"\} 1\n/);
+    expect(text).toMatch(/imsync_relay_leads 1\n/);
+    expect((await opsOf(own, '/readyz')).status).toBe(200);
+    expect((await stage.verb(['status'])).stdout).toMatch(/relay +\S+ brings rows from (PostgreSQL|MariaDB)/);
+    own.signal('SIGTERM');
+    expect(await own.ended).toBe(0);
+    const all = own.lines.join('\n') + own.stderr();
+    for (const secret of [POSTGRES_PASSWORD, MARIADB_PASSWORD, encodeURIComponent(POSTGRES_PASSWORD)])
+      expect(all).not.toContain(secret);
+  });
+
+  test('a relay that lost its session without knowing it adds nothing after the one that took over', async () => {
+    const { app, client } = stage;
+    const first = await relay();
+    await first.line('the relay works');
+    const second = await relay();
+    await second.line('the relay stands by: another one of this table works');
+    first.signal('SIGSTOP');
+    // Its session ends, as that of a machine that vanished does.
+    await app.query(
+      kind === 'PostgreSQL'
+        ? "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        : `KILL ${(await app.query("SELECT IS_USED_LOCK(CONCAT('imsync:', SHA1(CONCAT(DATABASE(), '.imsync_outbox')))) AS id"))[0]?.id}`,
+    );
+    await second.line('the relay works');
+    const epoch = Number(await client.hget(keys.relay, 'epoch'));
+    await app.query("INSERT INTO imsync_outbox (user_id, nick) VALUES ('a', 'new')");
+    await eventsFrom(stage, 1);
+    first.signal('SIGCONT');
+    await eventually('the first one has noticed', () =>
+      logOf(first).some(({ msg }) => String(msg).startsWith('the database cannot be used')),
+    );
+    await eventually('it stands by', () =>
+      logOf(first).some(({ msg }) => String(msg).startsWith('the relay stands by')),
+    );
+    expect(Number(await client.hget(keys.relay, 'epoch'))).toBe(epoch);
+    expect((await stage.events()).map(({ nick }) => nick)).toEqual(['new']);
+  });
+
+  test('rows wait while the intake is long, and are kept for as long as they should be', async () => {
+    const { app, client } = stage;
+    const own = await relay([], { IMSYNC_RELAY_MAX_WAITING: '3', IMSYNC_RELAY_KEEP_MS: '600000' });
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('k1'), ('k2'), ('k3'), ('k4')");
+    await eventsFrom(stage, 4);
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('k5')");
+    await own.line(
+      'as many events wait in Redis as IMSYNC_RELAY_MAX_WAITING allows: rows wait in the database',
+    );
+    expect(await client.xlen(keys.stream)).toBe(4);
+    await client.del(keys.stream);
+    await eventsFrom(stage, 1);
+    await stage.emptied();
+    const kept = await app.query(
+      "SELECT user_id FROM imsync_outbox_archive WHERE reason IS NULL AND user_id LIKE 'k%' ORDER BY id",
+    );
+    expect(kept.map(({ user_id }) => user_id)).toEqual(['k1', 'k2', 'k3', 'k4', 'k5']);
+  });
+
+  test('triggers fill the outbox from a table of users, and it can be followed without them', async () => {
+    const { app } = stage;
+    await app.query('DELETE FROM users');
+    const init = await stage.verb([
+      'relay',
+      'init',
+      '--apply',
+      '--trigger',
+      'users',
+      '--nick-column',
+      'nick',
+    ]);
+    expect(init).toMatchObject({ code: 0 });
+    await app.query("INSERT INTO users (id, nick) VALUES ('t1', 'A')");
+    await app.query("UPDATE users SET nick = 'B' WHERE id = 't1'");
+    await app.query("UPDATE users SET nick = 'B', updated_at = CURRENT_TIMESTAMP(6) WHERE id = 't1'");
+    const rows = await app.query('SELECT user_id, nick FROM imsync_outbox ORDER BY id');
+    expect(rows.map(({ nick }) => nick)).toEqual(['A', 'B']);
+
+    const columns = ['--id-column', 'id', '--nick-column', 'nick', '--updated-column', 'updated_at'];
+    const own = await relay(['--from-table', 'users', ...columns, '--from-start']);
+    expect((await eventsFrom(stage, 1)).map(({ userId, nick }) => [userId, nick])).toEqual([['t1', 'B']]);
+    // Its time lies behind that of the newest row, as that of a transaction that ends late.
+    await app.query(
+      kind === 'PostgreSQL'
+        ? "INSERT INTO users (id, nick, updated_at) VALUES ('t0', 'Z', clock_timestamp() - interval '20 s')"
+        : "INSERT INTO users (id, nick, updated_at) VALUES ('t0', 'Z', SYSDATE(6) - INTERVAL 20 SECOND)",
+    );
+    await app.query("UPDATE users SET nick = 'C', updated_at = CURRENT_TIMESTAMP(6) WHERE id = 't1'");
+    const nicks = (await eventsFrom(stage, 3)).map(({ nick }) => nick).sort();
+    expect(nicks).toEqual(['B', 'C', 'Z']);
+    own.signal('SIGKILL');
+    await own.ended;
+    await sleep(10);
+    await relay(['--from-table', 'users', ...columns]);
+    // Only what lies within the overlap comes again.
+    const again = (await eventsFrom(stage, 5)).slice(3).map(({ nick }) => nick);
+    expect(again.sort()).toEqual(['C', 'Z']);
+  });
+
+  test('a worker runs a relay when it is told to, and loads no driver when it is not', async () => {
+    const simulator = await simulatorForTest();
+    try {
+      const env = { ...stage.env, IMSYNC_BASE_URL: simulator.url };
+      const worker = imsync(['worker'], { ...env, IMSYNC_RELAY_IN_WORKER: 'true' });
+      started.push(worker);
+      await worker.line('the relay works');
+      await stage.app.query("INSERT INTO imsync_outbox (user_id, nick) VALUES ('in-worker', 'W')");
+      await eventually('the account exists', () => simulator.accounts.has('in-worker'));
+      worker.signal('SIGTERM');
+      expect(await worker.ended).toBe(0);
+
+      const bare = imsync(['worker'], env, undefined, { nodeArgs: ['--import', tellDrivers] });
+      started.push(bare);
+      await bare.line('worker started');
+      bare.signal('SIGTERM');
+      await bare.ended;
+      expect(bare.stderr()).toBe('drivers: none\n');
+    } finally {
+      await simulator.close();
+    }
+  });
+});
