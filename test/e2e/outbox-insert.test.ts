@@ -19,7 +19,7 @@ beforeAll(async () => {
     const init = ['relay', 'init', '--apply'];
     expect((await imsyncRun(init, { IMSYNC_SDK_APP_ID: '1', IMSYNC_DATABASE_URL: url })).code).toBe(0);
   }
-}, 60_000);
+}, 120_000);
 afterAll(() => Promise.all([postgres?.stop(), mariadb?.stop()]));
 
 test('pg: the row is part of the transaction', async () => {
@@ -86,7 +86,9 @@ test('the example of a signup writes the user and its row together', async () =>
     expect((await post('/rename', { userId, name: 'Anna' })).status).toBe(200);
     expect((await post('/rename', { userId: 'nobody', name: 'A' })).status).toBe(404);
     const client = await postgres.connect();
-    const rows = await client.query('SELECT nick FROM imsync_outbox WHERE user_id = $1 ORDER BY id', [userId]);
+    const rows = await client.query('SELECT nick FROM imsync_outbox WHERE user_id = $1 ORDER BY id', [
+      userId,
+    ]);
     expect(rows.rows).toEqual([{ nick: 'Ann' }, { nick: 'Anna' }]);
     const signups = await client.query('SELECT name FROM signups WHERE id = $1', [userId]);
     expect(signups.rows).toEqual([{ name: 'Anna' }]);

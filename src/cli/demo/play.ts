@@ -185,7 +185,9 @@ function seconds(ms: number): string {
 
 function asideLines(aside: ReadonlySet<string> | undefined): string[] {
   if (aside === undefined) return [];
-  return [`  ${counted(aside.size, 'more row')} cannot be events and stand in imsync_outbox_archive with their reason`];
+  return [
+    `  ${counted(aside.size, 'more row')} cannot be events and stand in imsync_outbox_archive with their reason`,
+  ];
 }
 
 function introduction({ outage, trouble, repeats }: DemoPlan, { settings }: Stage): string[] {
@@ -194,7 +196,9 @@ function introduction({ outage, trouble, repeats }: DemoPlan, { settings }: Stag
     `  the API    ${settings.IMSYNC_BASE_URL}, a simulator with the documented quotas and answers`,
     ...(settings.IMSYNC_DATABASE_URL === undefined
       ? []
-      : ['  database   PostgreSQL: a signup and its event are one transaction, and a relay brings it to Redis']),
+      : [
+          '  database   PostgreSQL: a signup and its event are one transaction, and a relay brings it to Redis',
+        ]),
     '  workers    2 processes that share the quota',
     '  trouble    3 % of the calls have a transient error; in the middle no call succeeds',
     `             for ${outage.lastsMs / 1_000} s; ${trouble.refused.length + trouble.flaky.length} FailAccounts, ` +

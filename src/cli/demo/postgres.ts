@@ -36,7 +36,8 @@ export async function startPostgres(stage: Stage): Promise<Session> {
   const url = `postgres://app@${encodeURIComponent(folder)}/postgres`;
   stage.settings.IMSYNC_DATABASE_URL = url;
   const settings = readDatabaseUrl(url);
-  if (settings === undefined) throw new RangeError('the address of the demo is none: a bug, please report it');
+  if (settings === undefined)
+    throw new RangeError('the address of the demo is none: a bug, please report it');
   const session = await stage.until('database', () =>
     openDatabase({ ...settings, ca: '' }).catch(() => undefined),
   );
@@ -47,8 +48,13 @@ export async function startPostgres(stage: Stage): Promise<Session> {
 
 /** Writes users and their rows of the outbox in one transaction. */
 export async function signUp(session: Session, users: readonly UserInput[]): Promise<void> {
-  const values = [users.map(({ userId }) => userId), users.map(({ nick }) => nick ?? null), users.map(({ faceUrl }) => faceUrl ?? null)];
-  const given = 'unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS given (id, name, face_url, at)';
+  const values = [
+    users.map(({ userId }) => userId),
+    users.map(({ nick }) => nick ?? null),
+    users.map(({ faceUrl }) => faceUrl ?? null),
+  ];
+  const given =
+    'unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS given (id, name, face_url, at)';
   await session.query('BEGIN');
   await session.query(
     `INSERT INTO users (id, name) SELECT DISTINCT ON (id) id, name FROM ${given} ORDER BY id, at DESC
@@ -72,8 +78,13 @@ export async function asideUsers(session: Session): Promise<ReadonlySet<string>>
 function folderOfPrograms(): string {
   const home = '/usr/lib/postgresql';
   const versions = existsSync(home) ? readdirSync(home).sort((a, b) => Number(b) - Number(a)) : [];
-  const folders = [...versions.map((version) => join(home, version, 'bin')), ...(process.env.PATH ?? '').split(delimiter)];
-  const found = folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')));
+  const folders = [
+    ...versions.map((version) => join(home, version, 'bin')),
+    ...(process.env.PATH ?? '').split(delimiter),
+  ];
+  const found = folders.find(
+    (folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')),
+  );
   if (found === undefined) throw new CliError(EXIT.outOfReach, WHAT_TO_INSTALL);
   return found;
 }

@@ -81,11 +81,19 @@ export class Stage {
   /** Starts the relay; resolves when it works. */
   async startRelay(): Promise<void> {
     const { logFile } = this.#startImsync('relay', ['relay']);
-    await this.until('relay', () => readFileSync(logFile, 'utf8').includes('"msg":"the relay works"') || undefined);
+    await this.until(
+      'relay',
+      () => readFileSync(logFile, 'utf8').includes('"msg":"the relay works"') || undefined,
+    );
   }
 
   /** Starts a server of another kind, as `owner` if one is given. It must run until the stage closes. */
-  startServer(name: string, command: string, args: readonly string[], owner: { uid: number; gid: number } | undefined): void {
+  startServer(
+    name: string,
+    command: string,
+    args: readonly string[],
+    owner: { uid: number; gid: number } | undefined,
+  ): void {
     this.#start(name, command, args, owner);
   }
 
@@ -108,7 +116,9 @@ export class Stage {
   async close(keepFolder: boolean): Promise<void> {
     this.over.abort(new CliError(EXIT.failed, 'The demo is being stopped.'));
     // Workers and relay need Redis and the database for an orderly end, so they stop first.
-    await Promise.all(this.#children.filter(({ name }) => name === 'relay' || WORKERS.includes(name)).map(stop));
+    await Promise.all(
+      this.#children.filter(({ name }) => name === 'relay' || WORKERS.includes(name)).map(stop),
+    );
     if (this.#redis !== undefined) await closeRedis(this.#redis);
     await Promise.all(this.#children.map(stop));
     rmSync(keepFolder ? this.#secretFile : this.folder, { recursive: true, force: true });
@@ -129,7 +139,12 @@ export class Stage {
   }
 
   /** From now on the process must run until the stage closes. */
-  #start(name: string, command: string, args: readonly string[], owner?: { uid: number; gid: number }): Child {
+  #start(
+    name: string,
+    command: string,
+    args: readonly string[],
+    owner?: { uid: number; gid: number },
+  ): Child {
     this.over.signal.throwIfAborted();
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, 'a', 0o600);
