@@ -19,7 +19,7 @@ beforeAll(async () => {
     const init = ['relay', 'init', '--apply'];
     expect((await imsyncRun(init, { IMSYNC_SDK_APP_ID: '1', IMSYNC_DATABASE_URL: url })).code).toBe(0);
   }
-}, 60_000);
+}, 120_000);
 afterAll(() => Promise.all([postgres?.stop(), mariadb?.stop()]));
 
 test('pg: the row is part of the transaction', async () => {

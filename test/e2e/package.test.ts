@@ -99,7 +99,7 @@ test('package.json describes the package correctly', async () => {
 test('its types resolve in every way that Node and TypeScript look them up', async () => {
   const result = await checkPackage(createPackageFromTarballData(await readFile(tarball)));
   if (!('problems' in result)) throw new Error('the package holds no types');
-  expect(Object.keys(result.entrypoints)).toEqual(['.', './package.json']);
+  expect(Object.keys(result.entrypoints)).toEqual(['.', './outbox', './package.json']);
   expect(result.problems).toEqual([]);
 }, 60_000);
 
@@ -131,6 +131,7 @@ test.each(['module', 'commonjs'])(
     const options = { module: 'NodeNext', target: 'ES2022', strict: true, noEmit: true, types: ['node'] };
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options }));
     await writeFile(join(project, 'push.ts'), imports + body + typeErrors);
+    await writeFile(join(project, 'outbox.ts'), outbox);
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
     const { stdout } = await run(process.execPath, [tsc, '-p', project]).catch((error) => error);
     expect(stdout).toBe('');
@@ -149,6 +150,12 @@ test('the command runs from the installed package', async () => {
   const help = await run(process.execPath, [cli, 'simulate', '--help']);
   expect(help.stdout).toContain('Usage: imsync simulate');
 }, 60_000);
+
+const outbox = `import { insert } from 'im-account-sync/outbox';
+void insert({ query: async () => undefined }, { userId: 'alice', nick: 'Alice' });
+// @ts-expect-error a user needs an ID
+void insert({ query: async () => undefined }, { nick: 'Alice' });
+`;
 
 let projects = 0;
 

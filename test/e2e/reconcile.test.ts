@@ -22,13 +22,13 @@ beforeAll(async () => {
   );
   worker = imsync(['worker'], { ...stage.env, IMSYNC_BASE_URL: simulator.url });
   await worker.line('worker started');
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await endAll([worker]);
   await stage.end();
   await simulator.close();
   await rm(folder, { recursive: true });
-}, 60_000);
+}, 120_000);
 
 const verb = (...args: string[]) => stage.verb(args, { IMSYNC_BASE_URL: simulator.url });
 

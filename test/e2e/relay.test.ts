@@ -23,11 +23,11 @@ describe.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
   const started: ImsyncProcess[] = [];
   beforeAll(async () => {
     stage = await setOutboxStage(kind);
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await endAll(started);
     await stage?.end();
-  }, 60_000);
+  }, 120_000);
   beforeEach(async () => {
     await endAll(started.splice(0));
     await stage.client.flushall();
@@ -161,6 +161,8 @@ describe.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
     expect(again.sort()).toEqual(['C', 'Z']);
   });
 
+  // What a worker loads does not depend on the database: once is enough.
+  if (kind === 'MariaDB') return;
   test('a worker runs a relay when it is told to, and loads no driver when it is not', async () => {
     const simulator = await simulatorForTest();
     try {
