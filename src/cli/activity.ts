@@ -34,7 +34,8 @@ export async function noteAct(
 }
 
 const HELP = `
-Lists pauses, resumes, redrives, deletions and forgotten users: when, by whom, and how it ended. It names no user of the app.
+Lists pauses, resumes, redrives, deletions and forgotten users, and what the console exported and imported: when, by whom,
+and how it ended. It names no user of the app.
 About 1,000 acts are kept.
 
 Examples:

@@ -2,7 +2,12 @@
 -- and keeps the history of the fleet, so that it costs no command more.
 --
 -- Joined with: ledger/oldest-waiting.lua, history/sample.lua, history/bands.lua.
+<<<<<<< HEAD
 -- Request  id, version, intake (where its HTTP intake listens; '' if it has none), odd (events by kind)
+=======
+-- Request  id, version, intake (where its HTTP intake listens; '' if it has none)
+--          settings  absent, or the worker's settings (JSON text)
+>>>>>>> console-work
 --          counts    what this worker counted since its last sign: name -> number; [] for nothing
 --          command   of batch calls; rate, quota: calls/s in force and allowed
 -- Answers { isNew, timeMs, problem }. isNew is 1 when the worker was not in the list: at its start, or after Redis
@@ -10,7 +15,7 @@
 -- history could not be kept, if so.
 -- Cost: O(workers), every 10 s; once in 10 minutes 30 points are merged, which takes 1 ms.
 
-nameKeys('workers', 'stream', 'returned', 'books', 'deadCounts', 'hold', 'pacePrefix', 'historyNow',
+nameKeys('workers', 'workerSettings', 'stream', 'returned', 'books', 'deadCounts', 'hold', 'pacePrefix', 'historyNow',
   'historySeconds', 'historyMinutes', 'historyTens', 'bands', 'openBands')
 readRequest()
 keys.pace = keys.pacePrefix .. request.command
@@ -21,6 +26,9 @@ if request.intake ~= '' then
   seen.intake = request.intake
 end
 local isNew = redis.call('HSET', keys.workers, request.id, cjson.encode(seen))
+if request.settings then
+  redis.call('HSET', keys.workerSettings, request.id, request.settings)
+end
 for name, count in pairs(request.counts) do
   redis.call('HINCRBY', keys.historyNow, 'n:' .. name, count)
 end

@@ -71,18 +71,22 @@ export function startPresence(
     onClock,
     onTrouble,
   } = options;
+  const settings = JSON.stringify(news.settings);
   let isKnown = false;
+  let isTold = false;
   const sign = async (): Promise<void> => {
     const counts = news.counts.take();
     const odd = Object.fromEntries(Object.entries(oddEvents).filter(([, count]) => count > 0));
-    const own = { id, version, intake: intakeUrl, odd, counts, ...news.pace() };
+    const more = { ...news.pace(), ...(!isTold && { settings }) };
+    const own = { id, version, intake: intakeUrl, odd, counts, ...more };
     const reply = await askScript(redis, signScript, keys, own).catch((error: Error) => {
       news.counts.giveBack(counts);
       throw error;
     });
     const [isNew, seenMs, problem] = reply as [number, string, string?];
+    // A Redis that lost what it held is told once more, with the next sign.
+    isTold = isNew === 0 || !isKnown;
     if (isNew === 1 && isKnown) onForgotten();
-    if (isNew === 1) await redis.hset(keys.workerSettings, id, JSON.stringify(news.settings));
     isKnown = true;
     onClock(Date.now() - Number(seenMs));
     await alongside();

@@ -64,7 +64,7 @@ async function watched(page: Page): Promise<WatchedPage> {
 
 /** What axe finds against WCAG 2.2 AA and good practice; each with the first element that it is about. */
 export async function violationsOf(page: Page): Promise<string[]> {
-  await page.evaluate(`${axe.source};0`);
+  if (await page.evaluate("typeof axe === 'undefined'")) await page.evaluate(`${axe.source};0`);
   return page.evaluate(
     `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
       .then(({ violations }) => violations.map(({ id, nodes: [node] }) => id + ': ' + node.target + ' ' + (node.any[0]?.message ?? '')))`,

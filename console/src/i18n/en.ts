@@ -126,12 +126,12 @@ export const en = {
   'holdAdvice.outage': 'See the status page of the provider, and the network. Work goes on by itself.',
   'holdAdvice.brake': 'It is not about the accounts: compare the API’s words with its reference.',
 
-  'figure.imported': 'Accounts imported',
+  'figure.imported': 'Imported a minute',
   'figure.accepted': '{n} accepted',
   'figure.waiting': 'Events waiting',
   'figure.nothingWaits': 'nothing waits',
   'figure.oldest': 'the oldest for {age}',
-  'figure.calls': 'Calls started',
+  'figure.calls': 'Calls a second',
   'figure.rate': 'rate {rate} · quota {quota}',
   'figure.open': 'Open calls',
   'figure.users': '{n} {n|user|users} in them',
@@ -139,8 +139,6 @@ export const en = {
   'figure.p99': '99 % within {age}',
   'figure.letters': 'Dead letters',
   'figure.noLetters': 'none',
-  'unit.perMinute': 'a minute',
-  'unit.perSecond': 'a second',
 
   'chart.label': '{title}: arrow keys choose a moment',
   'chart.now': 'newest',

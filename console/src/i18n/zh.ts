@@ -124,12 +124,12 @@ export const zh: Catalogue = {
   'holdAdvice.outage': '查看服务商的状态页和网络。恢复后会自动继续。',
   'holdAdvice.brake': '问题不在账号：请对照 API 文档查看 API 的回复。',
 
-  'figure.imported': '导入账号',
+  'figure.imported': '每分钟导入',
   'figure.accepted': '接收 {n} 个',
   'figure.waiting': '等待中的事件',
   'figure.nothingWaits': '没有积压',
   'figure.oldest': '最久的已有 {age}',
-  'figure.calls': '发出的调用',
+  'figure.calls': '每秒调用',
   'figure.rate': '速率 {rate} · 限额 {quota}',
   'figure.open': '未结束的调用',
   'figure.users': '共 {n} 个用户',
@@ -137,8 +137,6 @@ export const zh: Catalogue = {
   'figure.p99': '99 % 在 {age}内',
   'figure.letters': '死信',
   'figure.noLetters': '没有',
-  'unit.perMinute': '个/分钟',
-  'unit.perSecond': '次/秒',
 
   'chart.label': '{title}：用方向键选择时刻',
   'chart.now': '最新',

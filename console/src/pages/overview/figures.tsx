@@ -27,7 +27,6 @@ export function Figures({
       <Figure
         name={t('figure.imported')}
         value={rates === undefined ? '–' : count(Math.round(rates.imported))}
-        unit={t('unit.perMinute')}
         more={rates === undefined ? '' : t('figure.accepted', { n: Math.round(rates.accepted) })}
       />
       <Figure
@@ -42,7 +41,6 @@ export function Figures({
       <Figure
         name={t('figure.calls')}
         value={count(sum(({ startedLastSecond }) => startedLastSecond))}
-        unit={t('unit.perSecond')}
         more={main === undefined ? '' : t('figure.rate', { rate: main.rate, quota: main.quota })}
       />
       <Figure
@@ -71,20 +69,16 @@ export function Figures({
 function Figure({
   name,
   value,
-  unit,
   more,
 }: {
   readonly name: ComponentChildren;
   readonly value: string;
-  readonly unit?: string;
   readonly more: string;
 }) {
   return (
     <div>
       <dt>{name}</dt>
-      <dd class="value">
-        {value} {unit !== undefined && <span class="unit">{unit}</span>}
-      </dd>
+      <dd class="value">{value}</dd>
       <dd class="more">{more}</dd>
     </div>
   );
