@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { matching } from '../config/formats.ts';
-import { printable } from '../ops/feed/record.ts';
+import { printable, printableJson } from '../ops/feed/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type Activity, listActivity, operatorName, recordActivity } from '../tasks/activity.ts';
@@ -51,7 +51,7 @@ export function activityCommand(): Command {
     .action(async ({ limit, json }: { limit: number; json?: boolean }, command: Command) => {
       const acts = await withRedis(command, ({ redis, keys }) => listActivity(redis, keys, limit));
       if (acts.length === 0 && !json) process.stdout.write('no operator has done anything yet\n');
-      for (const act of acts) process.stdout.write(json ? `${JSON.stringify(act)}\n` : lineOf(act));
+      for (const act of acts) process.stdout.write(json ? `${printableJson(act)}\n` : lineOf(act));
     });
 }
 

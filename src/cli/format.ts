@@ -1,3 +1,5 @@
+import { printableJson } from '../ops/feed/record.ts';
+
 /** How verbs print their results: numbers, times, columns, JSON. */
 
 const NAME_CHARS = 11;
@@ -6,12 +8,13 @@ const COUNTED_NAME_CHARS = 15;
 /** A line of `imsync dlq show` or `imsync user show`. */
 export type NamedValue = readonly [name: string, value: string];
 
-/** A line of the summary of an import or a verification. The note may be empty. */
+/** A line of the summary of an import { printableJson } from '../ops/feed/record.ts';
+import or a verification. The note may be empty. */
 export type NamedCount = readonly [name: string, count: number, note: string];
 
 /** Prints a result: with `--json` as one line of JSON, otherwise as text for a person. */
 export function printResult(json: boolean | undefined, result: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : text);
+  process.stdout.write(json ? `${printableJson(result)}\n` : text);
 }
 
 /** The values stand in one column. A row without a value is left out. */

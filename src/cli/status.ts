@@ -3,7 +3,7 @@ import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { Pause } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
-import { printable } from '../ops/feed/record.ts';
+import { printable, printableJson } from '../ops/feed/record.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { operatorName } from '../tasks/activity.ts';
@@ -109,7 +109,7 @@ function byText({ by }: Pause): string {
 }
 
 function reasonText({ reason }: Pause): string {
-  return reason === '' ? '' : `: ${JSON.stringify(reason)}`;
+  return reason === '' ? '' : `: ${printableJson(reason)}`;
 }
 
 /** Users whose calls fail while the calls of others succeed. */
@@ -117,7 +117,7 @@ function suspectLines(calls: number, suspects: readonly Suspect[]): string[] {
   if (calls === 0) return [];
   const shown = suspects.map(({ userId, failures, errorInfo, hasAccount, since, ...answer }) => {
     const account = hasAccount ? '; the account exists, but its profile is refused' : '';
-    return `             ${JSON.stringify(userId)} failed ${failures} times since ${isoTime(since)}: ${answerText(answer)} ${errorInfo}${account}`;
+    return `             ${printableJson(userId)} failed ${failures} times since ${isoTime(since)}: ${answerText(answer)} ${errorInfo}${account}`;
   });
   return [`suspects     ${calls} calls fail while others succeed; each is retried alone`, ...shown];
 }

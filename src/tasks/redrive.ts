@@ -84,6 +84,8 @@ class Redrive {
   private readonly seenInDryRun = new Set<string>();
   private readonly gathered: Users = new Map();
   private busy: Users = new Map();
+  /** The step of a dry run that is on its way. A failure of it is met at the next step. */
+  private looking: Promise<void> = Promise.resolve();
 
   constructor(options: RedriveOptions) {
     this.options = options;
@@ -100,12 +102,19 @@ class Redrive {
     this.gathered.set(userId, eventId);
     // It leaves letters in place, so a user with several letters comes again with each.
     if (this.options.request.dryRun) this.seenInDryRun.add(userId);
-    if (this.gathered.size >= this.atATime) await this.place(this.gathered);
+    if (this.gathered.size < this.atATime) return;
+    if (!this.options.request.dryRun) return this.place(this.gathered);
+    // Nothing changes, so the next letters are read meanwhile.
+    await this.looking;
+    this.looking = this.place(new Map(this.gathered));
+    this.looking.catch(() => undefined);
+    this.gathered.clear();
   }
 
   /** Places the rest, and asks again for users that were busy. A dry run changes nothing, so it asks once. */
   async finish(): Promise<RedriveReport> {
     const { request, sleep } = this.options;
+    await this.looking;
     await this.place(this.gathered);
     const rounds = request.dryRun ? 0 : BUSY_ROUNDS;
     for (let round = 0; round < rounds && this.busy.size > 0 && this.givenUp === null; round++) {
@@ -136,7 +145,8 @@ class Redrive {
       if (this.givenUp !== null) return;
       const waits = awaitsSample(this.done, this.followed.size, maxFailedShare);
       const step = waits ? [] : [...users.keys()].slice(0, this.atATime);
-      await sleep(rateWaitMs(this.done.users, performance.now() - this.startedMs, usersPerSecond));
+      const waitMs = rateWaitMs(this.done.users, performance.now() - this.startedMs, usersPerSecond);
+      if (!request.dryRun) await sleep(waitMs);
       const answer = await redriveUsers(this.options, { ...request, users: step });
       const full = await this.note(answer, users);
       if (full < step.length) movedAtMs = performance.now();

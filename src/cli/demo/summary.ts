@@ -3,6 +3,7 @@ import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import { LETTER_ADVICE } from '../../ledger/letters/dead-letters.ts';
 import type { LetterGroup } from '../../ledger/letters/letter-store.ts';
 import type { Totals } from '../../ledger/totals.ts';
+import { printableJson } from '../../ops/feed/record.ts';
 import type { Quota } from '../../pace/budget.ts';
 import { counted, countedLines, grouped, type NamedCount, reasonText } from '../format.ts';
 import { TRANSIENT_ANSWERS } from './plan.ts';
@@ -138,7 +139,7 @@ function groupLines(group: LetterGroup): string[] {
   const { reason, count, newest } = group;
   return [
     `    ${grouped(count).padStart(5)} × ${reasonText(group)}: ${LETTER_ADVICE[reason]}`,
-    `            for example ${JSON.stringify(newest?.userId)}: ${newest?.errorInfo}`,
+    `            for example ${printableJson(newest?.userId)}: ${newest?.errorInfo}`,
   ];
 }
 

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
+import { printableJson } from '../../ops/feed/record.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { printResult } from '../format.ts';
+import { csvHead, csvRow } from './csv.ts';
 import { deleteCommand } from './delete.ts';
 import { addEventId, addFilterOptions, FILTER_HELP, type FilterFlags, filterOf } from './filter.ts';
 import { redriveCommand } from './redrive.ts';
@@ -73,7 +75,7 @@ function listCommand(): Command {
         let count = 0;
         for await (const letter of listDeadLetters(app, filterOf(flags))) {
           count++;
-          await print(flags.json ? `${JSON.stringify(letter)}\n` : letterLine(letter));
+          await print(flags.json ? `${printableJson(letter)}\n` : letterLine(letter));
         }
         if (count === 0 && !flags.json) await print('no letters match\n');
       });
@@ -100,25 +102,31 @@ function showCommand(): Command {
 
 const EXPORT_HELP = `${FILTER_HELP}
 
-An object has the fields of dlq list --json; passwords are not among them. The number of letters is printed on standard
+An object has the fields of dlq list --json; passwords are not among them. As csv, a letter is a row with its main
+fields; text that a spreadsheet would run as a formula has an apostrophe in front. The number of letters is printed on standard
 error. The file appears only when it is complete, and only its owner can read it.
 
 Examples:
   imsync dlq export --state all --output letters.ndjson
-  imsync dlq export --code 40005 | jq -r .event.nick`;
+  imsync dlq export --code 40005 | jq -r .event.nick
+  imsync dlq export --format csv --output letters.csv`;
 
 function exportCommand(): Command {
   const command = new Command('export')
-    .description('write letters as NDJSON, one JSON object per line')
+    .description('write letters as NDJSON, one JSON object per line, or as CSV')
+    .addOption(
+      new Option('--format <format>', 'how a letter is written').choices(['ndjson', 'csv']).default('ndjson'),
+    )
     .option('--output <file>', 'write to this file instead of standard output')
     .addHelpText('after', EXPORT_HELP);
   return addFilterOptions(command, true).action(
-    async (flags: FilterFlags & { output?: string }, self: Command) => {
+    async (flags: FilterFlags & { output?: string; format: 'ndjson' | 'csv' }, self: Command) => {
       await withRedis(self, async (app) => {
         let count = 0;
         const lines = async function* () {
+          if (flags.format === 'csv') yield csvHead;
           for await (const letter of listDeadLetters(app, filterOf(flags))) {
-            yield `${JSON.stringify(letter)}\n`;
+            yield flags.format === 'csv' ? csvRow(letter) : `${printableJson(letter)}\n`;
             count++;
           }
         };
@@ -144,7 +152,7 @@ function redrivesCommand(): Command {
     .addHelpText('after', REDRIVES_HELP)
     .action(async ({ json }: { json?: boolean }, command: Command) => {
       const runs = await withRedis(command, listRuns);
-      for (const run of runs) await print(json ? `${JSON.stringify(run)}\n` : runLine(run));
+      for (const run of runs) await print(json ? `${printableJson(run)}\n` : runLine(run));
       if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });
 }

@@ -102,7 +102,9 @@ export function redriveCommand(): Command {
           maxFailedShare: flags.stopAtFailures,
           onProgress: ({ letters, imported, failed }) =>
             progress.show(
-              `${letters} letters redriven; so far ${imported} users imported, ${failed} dead again`,
+              dryRun
+                ? `looked at ${letters} letters`
+                : `${letters} letters redriven; so far ${imported} users imported, ${failed} dead again`,
             ),
           say: (text) => progress.say(`imsync: ${text}`),
         }).catch(refused);

@@ -1,6 +1,7 @@
 import { LETTER_ADVICE, type StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { LetterSummary } from '../../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
+import { printableJson } from '../../ops/feed/record.ts';
 import type { GivenUp, LeftWhy, RedriveReport } from '../../tasks/redrive.ts';
 import { attemptText, counted, isoTime, type NamedValue, namedLines, reasonText } from '../format.ts';
 
@@ -16,7 +17,7 @@ export function summaryText(summary: LetterSummary): string {
     lines.push('', `${count}  ${reasonText(group)}: ${LETTER_ADVICE[reason]}`);
     if (newest === null) continue;
     lines.push(
-      `   newest      ${isoTime(newest.deadSince)}  ${newest.eventId}  user ${JSON.stringify(newest.userId)}`,
+      `   newest      ${isoTime(newest.deadSince)}  ${newest.eventId}  user ${printableJson(newest.userId)}`,
     );
     if (newest.errorInfo !== '') lines.push(`   error info  ${newest.errorInfo}`);
     if (newest.notBefore !== null) lines.push(`   redrive     not before ${isoTime(newest.notBefore)}`);
@@ -35,7 +36,7 @@ export function summaryText(summary: LetterSummary): string {
 export function letterLine(letter: StoredLetter): string {
   const { state, deadSince, eventId, userId, errorInfo } = letter;
   const stateWord = state === 'dead' ? '' : `  [${state}]`;
-  return `${isoTime(deadSince)}  ${eventId}  ${JSON.stringify(userId)}  ${reasonText(letter)}${stateWord}  ${errorInfo}\n`;
+  return `${isoTime(deadSince)}  ${eventId}  ${printableJson(userId)}  ${reasonText(letter)}${stateWord}  ${errorInfo}\n`;
 }
 
 /** Everything about one letter. */
@@ -44,7 +45,7 @@ export function letterText(letter: StoredLetter, nowMs: number): string {
   const first = firstDeadAt === deadSince ? '' : ` (for the first time ${isoTime(firstDeadAt)})`;
   return namedLines([
     ['event', letter.eventId],
-    ['user', JSON.stringify(letter.userId)],
+    ['user', printableJson(letter.userId)],
     ['state', stateText(letter)],
     ['reason', reasonText(letter)],
     ['error info', letter.errorInfo],
@@ -54,7 +55,7 @@ export function letterText(letter: StoredLetter, nowMs: number): string {
     ...letter.attempts.map((attempt): NamedValue => ['attempt', attemptText(attempt)]),
     ...letter.redrives.map(({ at, by }): NamedValue => ['redriven', `${isoTime(at)}  by ${by}`]),
     ...Object.entries(letter.event).map(
-      ([name, value]): NamedValue => ['field', `${name} = ${JSON.stringify(value)}`],
+      ([name, value]): NamedValue => ['field', `${name} = ${printableJson(value)}`],
     ),
     ['next', nextText(letter, nowMs)],
   ]);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import { printableJson } from '../../ops/feed/record.ts';
 import { type ForgetReport, forgetUser, forgottenText } from '../../tasks/forget-user.ts';
 import { addAsOption, noteAct } from '../activity.ts';
 import { withRedis } from '../context.ts';
@@ -48,7 +49,7 @@ export function forgetCommand(): Command {
     .addHelpText('after', HELP)
     .action(async (userId: string, flags: ForgetFlags, self: Command) => {
       if (userId === '') throw new CliError(EXIT.usage, 'The user ID is empty. Nothing was erased.');
-      const question = `Erase everything that Redis holds of ${JSON.stringify(userId)}? This cannot be undone.`;
+      const question = `Erase everything that Redis holds of ${printableJson(userId)}? This cannot be undone.`;
       const otherwise = ', or --dry-run. Nothing was erased.';
       if (!flags.yes && !flags.dryRun && !(await isConfirmed(question, 'forget', otherwise))) {
         process.stdout.write('nothing was erased\n');
@@ -88,7 +89,7 @@ const PLACES: Readonly<Record<keyof ForgetReport['erased'], readonly [noun: stri
 
 function forgetText({ userId, dryRun, erased, left, elsewhere }: ForgetReport): string {
   const found = Object.entries(erased).filter(([, count]) => count > 0);
-  const name = JSON.stringify(userId);
+  const name = printableJson(userId);
   const lines = [
     found.length === 0
       ? `nothing of ${name} was found in Redis`

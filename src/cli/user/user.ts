@@ -5,6 +5,7 @@ import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { Suspicion } from '../../ledger/record.ts';
 import type { UserCall } from '../../ledger/user-places.ts';
 import { within } from '../../lifecycle/wait.ts';
+import { printableJson } from '../../ops/feed/record.ts';
 import { closeRedis, openRedis, type RedisClient } from '../../redis/connect.ts';
 import type { Keys } from '../../redis/keys.ts';
 import { redisSettings } from '../../redis/settings.ts';
@@ -111,7 +112,7 @@ export async function askApi(
 export function userText(report: UserReport, nowMs: number): string {
   const { userId, call, parked, waiting, letters, unchecked } = report;
   const rows: NamedValue[] = [
-    ['user', JSON.stringify(userId)],
+    ['user', printableJson(userId)],
     ['state', stateText(report)],
     ['account', accountText(report)],
     ...(call === null ? [] : callRows(call, report, nowMs)),

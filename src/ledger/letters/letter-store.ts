@@ -1,3 +1,4 @@
+import { compareEventIds } from '../../event/event.ts';
 import type { RedisClient } from '../../redis/connect.ts';
 import type { AppRedis } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
@@ -43,14 +44,29 @@ export async function* listDeadLetters(
       index === 'time'
         ? pagesByTime(app, state, span, pageSize)
         : pagesByName(redis, byName[index.by], index.prefix, pageSize);
-    for await (const eventIds of pages) {
-      for (const letter of await readLetters(app, eventIds)) {
+    for await (const letters of readAhead(app, pages)) {
+      for (const letter of letters) {
         if (!isMeant(letter, own, span)) continue;
         yield letter;
         left--;
         if (left <= 0) return;
       }
     }
+  }
+}
+
+/** Reads a page while the one before it is worked on. */
+async function* readAhead(app: AppRedis, pages: AsyncGenerator<string[]>): AsyncGenerator<StoredLetter[]> {
+  const read = async (): Promise<StoredLetter[] | undefined> => {
+    const { value, done } = await pages.next();
+    return done === true ? undefined : readLetters(app, value);
+  };
+  let ahead = read();
+  for (let letters = await ahead; letters !== undefined; letters = await ahead) {
+    ahead = read();
+    // Whoever stops reading never hears of it.
+    ahead.catch(() => undefined);
+    yield letters;
   }
 }
 
@@ -76,14 +92,31 @@ async function* pagesByName(
   let after = `[${prefix} `;
   for (;;) {
     const members = await redis.zrange(key, after, `(${prefix}!`, 'BYLEX', 'LIMIT', 0, pageSize);
-    if (members.length === 0) return;
-    yield members.map(eventIdIn);
-    after = `(${members.at(-1)}`;
+    const last = members.at(-1);
+    if (last === undefined) return;
+    // A page takes in all of its last millisecond, whose events stand in the order of text: …-1, …-10, …-2.
+    const endOfMs = `${last.slice(0, last.lastIndexOf('-'))}-:`;
+    members.push(...(await redis.zrange(key, `(${last}`, `(${endOfMs}`, 'BYLEX')));
+    const sorted = members.sort(
+      (a, b) =>
+        Number(nameIn(a) > nameIn(b)) - Number(nameIn(a) < nameIn(b)) ||
+        compareEventIds(eventIdIn(a), eventIdIn(b)),
+    );
+    yield* pagesOf(sorted.map(eventIdIn), pageSize);
+    after = `(${endOfMs}`;
   }
+}
+
+function* pagesOf(eventIds: string[], pageSize: number): Generator<string[]> {
+  for (let at = 0; at < eventIds.length; at += pageSize) yield eventIds.slice(at, at + pageSize);
 }
 
 function eventIdIn(member: string): string {
   return member.slice(member.lastIndexOf(' ') + 1);
+}
+
+function nameIn(member: string): string {
+  return member.slice(0, member.lastIndexOf(' '));
 }
 
 async function* pagesByTime(
@@ -111,8 +144,13 @@ async function* pagesByTime(
     if (last === undefined) return;
     // Ranks shift when letters go meanwhile, but times stay. So a page takes in all of its last millisecond.
     const rest = await redis.zrange(key, last, last, 'BYSCORE');
-    const eventIds = [...new Set([...page.filter((_, i) => i % 2 === 0), ...rest])];
-    for (let at = 0; at < eventIds.length; at += pageSize) yield eventIds.slice(at, at + pageSize);
+    const deathOf = new Map(rest.map((eventId) => [eventId, last]));
+    for (let i = 0; i + 1 < page.length; i += 2) deathOf.set(page[i] ?? '', page[i + 1] ?? '');
+    // Redis has what died in one millisecond in the order of text: …-1, …-10, …-2.
+    const eventIds = [...deathOf.keys()].sort(
+      (a, b) => Number(deathOf.get(a)) - Number(deathOf.get(b)) || compareEventIds(a, b),
+    );
+    yield* pagesOf(eventIds, pageSize);
     from = `(${last}`;
   }
 }

@@ -7,6 +7,8 @@ const redriveScript = loadScript(import.meta.url, 'letter-index.lua', '../record
 
 /** Letters of one user in a call; more wait for another redrive, as do those beyond the bytes of a record. */
 const MAX_USER_EVENTS = 100;
+/** Letters that one step looks at before it leaves the other users to the next: some milliseconds of Redis. */
+const MAX_LOOKED = 300;
 
 export interface RedriveRequest {
   /** Each once; as many as the batch call takes, at most. */
@@ -41,7 +43,10 @@ export type RedriveWord = 'redriven' | 'full' | 'busy' | 'none' | 'early' | 'inv
 export interface RedriveAnswer {
   /** Why calls do not go out at present. */
   readonly stopped: 'held' | 'paused' | null;
-  /** In the order of the users asked for; `letters` is how many of theirs it is about. */
+  /**
+   * In the order of the users asked for; `letters` is how many of theirs it is about. Users at the end may be
+   * missing: enough letters were looked at, so they are to be asked for again.
+   */
   readonly users: readonly {
     readonly userId: string;
     readonly word: RedriveWord;
@@ -56,7 +61,12 @@ export async function redriveUsers(
   { redis, keys }: AppRedis,
   request: RedriveRequest,
 ): Promise<RedriveAnswer> {
-  const limits = { format: RECORD_FORMAT, maxEvents: MAX_USER_EVENTS, maxBytes: MAX_RECORD_BYTES };
+  const limits = {
+    format: RECORD_FORMAT,
+    maxEvents: MAX_USER_EVENTS,
+    maxBytes: MAX_RECORD_BYTES,
+    maxLooked: MAX_LOOKED,
+  };
   const reply = await askScript(redis, redriveScript, keys, { ...limits, ...request });
   const answer = fieldsOf<{ stopped: RedriveAnswer['stopped']; users: unknown[]; calls: unknown[] }>(reply);
   return {

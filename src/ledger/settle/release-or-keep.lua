@@ -9,8 +9,14 @@ local function returnParked(user)
     redis.call('HSET', keys.books, 'returnedSince', nowText)
   end
   local entries = redis.call('LRANGE', parked, 0, -1)
+  -- Many at a time: one user may have parked a hundred thousand. Newest first, as LPUSH puts each before the last.
+  local backwards = {}
   for k = #entries, 1, -1 do
-    redis.call('LPUSH', keys.returned, entries[k])
+    backwards[#backwards + 1] = entries[k]
+    if #backwards == 1000 or k == 1 then
+      redis.call('LPUSH', keys.returned, unpack(backwards))
+      backwards = {}
+    end
   end
   redis.call('DEL', parked)
   redis.call('HDEL', keys.parkedCounts, user)

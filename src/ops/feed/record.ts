@@ -122,7 +122,7 @@ export function printable(text: unknown): string {
 }
 
 /** JSON for a terminal: the same value, with what does not print as `\u202e`. */
-export function printableJson(value: object): string {
+export function printableJson(value: unknown): string {
   const unit = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return JSON.stringify(value).replace(unprintable, (char) => [...char.split('')].map(unit).join(''));
 }
