@@ -95,8 +95,8 @@ function pace(status: Status, perMinute: number): Sentence {
     return {
       code: 'running',
       level: 'ok',
-      values: { perMinute },
-      text: `Running: ${countText(perMinute, 'account')} in the last minute; nothing waits.`,
+      values: { perMinute, waiting },
+      text: `Running: ${countText(perMinute, 'account')} in the last minute; ${waiting === 0 ? 'nothing waits' : `${countText(waiting, 'event')} on the way`}.`,
       advice: '',
     };
   }

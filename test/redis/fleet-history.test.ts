@@ -1,7 +1,7 @@
 import { createHoldState } from '../../src/hold/hold-state.ts';
 import { readBands } from '../../src/ops/history/bands.ts';
 import { FleetCounts } from '../../src/ops/history/fleet-counts.ts';
-import { readHistory } from '../../src/ops/history/read-history.ts';
+import { importedLastMinute, readHistory } from '../../src/ops/history/read-history.ts';
 import { readWorkerSettings, startPresence } from '../../src/ops/presence.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
@@ -202,4 +202,17 @@ test('settings are told once, and go with the worker', async () => {
   );
   await presence.close();
   expect(await redis.exists(keys.workerSettings)).toBe(0);
+});
+
+test('the last minute is what was imported in it, however few points there are', async () => {
+  const at = (ago: number): string => String(Date.now() - ago);
+  for (const [ago, imported] of [
+    [130_000, 0],
+    [25_000, 1_050],
+    [15_000, 1_250],
+    [5_000, 1_350],
+  ] as const)
+    await redis.xadd(keys.historySeconds, '*', 'at', at(ago), 'imported', String(imported));
+  // 100 a step over the gap, of which one step is in the minute; then 200 and 100.
+  expect(await importedLastMinute({ redis, keys })).toBe(400);
 });

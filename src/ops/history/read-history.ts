@@ -155,9 +155,9 @@ function namedFrom(point: Point, prefix: string): Map<string, number> {
   );
 }
 
-/** Accounts that were imported in the last minute, by the points of the fine stream. */
+/** Accounts that were imported in the last minute, by the points of the fine stream; what they miss counts as 0. */
 export async function importedLastMinute(app: AppRedis): Promise<number> {
-  const { perSecond } = await readHistory(app, '15m');
-  const last = perSecond.imported.slice(-7).filter((value) => value !== null);
-  return last.length === 0 ? 0 : Math.round((60 * last.reduce((a, b) => a + b, 0)) / last.length);
+  const { perSecond, stepMs } = await readHistory(app, '15m');
+  const perStep = perSecond.imported.slice(-60_000 / stepMs).map((rate) => ((rate ?? 0) * stepMs) / 1_000);
+  return Math.round(perStep.reduce((sum, count) => sum + count, 0));
 }

@@ -24,6 +24,14 @@ const backlog = { intake: { waiting: 5, parked: 1, oldestAgeMs: 60_000 }, oldest
 test.each<[string, Partial<Status>, number, string, RegExp, string[]]>([
   ['nothing to do', {}, 0, 'idle', /^Ready: nothing waits/, []],
   ['at work', {}, 9_900, 'running', /^Running: 9,900 accounts in the last minute; nothing waits\.$/, []],
+  [
+    'at work, with events on their way',
+    { intake: { waiting: 7, parked: 0, oldestAgeMs: 200 }, oldestUnfinishedAgeMs: 200 },
+    1,
+    'running',
+    /^Running: 1 account in the last minute; 7 events on the way\.$/,
+    [],
+  ],
   ['behind', backlog, 10, 'behind', /6 events wait, the oldest for 60 s/, []],
   [
     'slowed down',

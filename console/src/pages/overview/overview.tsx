@@ -14,7 +14,7 @@ import { Standing } from './standing.tsx';
 import { Workers } from './workers.tsx';
 
 /** The steps of a span are 10 s, 1 min and 10 min; the newest one grows meanwhile. */
-const EVERY_MS: Readonly<Record<Span, number>> = { '15m': 2_000, '3h': 10_000, '24h': 30_000 };
+const EVERY_MS: Readonly<Record<Span, number>> = { '15m': 5_000, '3h': 10_000, '24h': 30_000 };
 
 const SPAN_WORDS = { '15m': 'span.15m', '3h': 'span.3h', '24h': 'span.24h' } as const;
 
