@@ -86,7 +86,7 @@ function redisRules({ app, redis }: Config): Rule[] {
     ],
     ...TLS_FILES.map(
       ([setting, variable]): Rule => [
-        redis[setting] !== '' && !url.tls && !redis.sentinelTls,
+        redis[setting] !== '' && !byNodes && !url.tls,
         `${variable} is given, but IMSYNC_REDIS_URL is without TLS; write rediss://.`,
       ],
     ),

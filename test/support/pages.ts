@@ -26,7 +26,7 @@ export function readPage(path: string): Page {
   const prose = text.replace(/^```[\s\S]*?^```/gm, '');
   const spans = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
   const lines = [...blocks.flatMap(({ code }) => code.split('\n')), ...spans];
-  const rows = [...text.matchAll(/^\| `(IMSYNC_\w+)` \| (.*?) \|/gm)];
+  const rows = [...text.matchAll(/^\| `((?:IMSYNC_\w+|[A-Z]+_PROXY))` \| (.*?) \|/gm)];
   return {
     path,
     text,

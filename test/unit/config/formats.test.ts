@@ -195,8 +195,11 @@ test('valid Redis addresses are accepted, others are refused', () => {
 });
 
 test('a Redis address is taken apart', () => {
-  expect(redisUrlParts('rediss://u:p@h/3')).toEqual({ tls: true, hasPassword: true, database: 3 });
-  expect(redisUrlParts('redis://u@h')).toEqual({ tls: false, hasPassword: false, database: 0 });
+  const parts = { isSocket: false, hasUser: true };
+  expect(redisUrlParts('rediss://u:p@h/3')).toEqual({ ...parts, tls: true, hasPassword: true, database: 3 });
+  expect(redisUrlParts('redis://u@h')).toEqual({ ...parts, tls: false, hasPassword: false, database: 0 });
+  const socket = { isSocket: true, hasUser: false, hasPassword: false, tls: false };
+  expect(redisUrlParts(redisUrl.fromText('/run/redis.sock?db=2') ?? '')).toEqual({ ...socket, database: 2 });
 });
 
 test('a base address loses only its final slash', () => {
