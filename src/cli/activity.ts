@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type Activity, listActivity, operatorName, recordActivity } from '../tasks/activity.ts';
 import { withRedis } from './context.ts';
-import { isoTime } from './format.ts';
+import { isoTime, jsonLine } from './format.ts';
 import { numberFrom, optionOf } from './option.ts';
 
 const NAME = matching('1 to 100 characters on one line', /^[^\p{Cc}]{1,100}$/u);
@@ -50,10 +50,12 @@ export function activityCommand(): Command {
     .action(async ({ limit, json }: { limit: number; json?: boolean }, command: Command) => {
       const acts = await withRedis(command, ({ redis, keys }) => listActivity(redis, keys, limit));
       if (acts.length === 0 && !json) process.stdout.write('no operator has done anything yet\n');
-      for (const act of acts) process.stdout.write(json ? `${JSON.stringify(act)}\n` : lineOf(act));
+      for (const act of acts) process.stdout.write(json ? jsonLine(act) : lineOf(act));
     });
 }
 
-function lineOf({ at, what, by, detail }: Activity): string {
-  return `${isoTime(at)}  ${what.padEnd(8)}${printable(by)}${detail === '' ? '' : `: ${printable(detail)}`}\n`;
+/** Another version may know other acts, and leave fields out. */
+function lineOf({ at, what, by, detail = '' }: Activity): string {
+  const how = detail === '' ? '' : `: ${printable(detail)}`;
+  return `${isoTime(at)}  ${printable(what ?? 'unknown').padEnd(8)}${printable(by)}${how}\n`;
 }

@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { CallQueues } from '../calls/bullmq/queues.ts';
+import { cut } from '../event/text.ts';
 import { createHoldState, type Pause } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
+import { oneLine } from '../im/redact.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
 import { readTotals } from '../ledger/totals.ts';
-import { printable } from '../ops/feed/record.ts';
+import { escaped, printable } from '../ops/feed/record.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { operatorName } from '../tasks/activity.ts';
@@ -66,7 +68,7 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
   lines.push(`workers      ${workers.length}${workers.length === 0 ? ' (start one: imsync worker)' : ''}`);
   for (const { id, intake: url } of workers)
     if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(escaped).join('\n')}\n`;
 }
 
 function stateText({ hold, pause }: Status): string {
@@ -81,7 +83,7 @@ function stateText({ hold, pause }: Status): string {
 
 /** An earlier version did not note who. */
 function byText({ by }: Pause): string {
-  return by === undefined ? 'an operator' : `an operator, ${printable(by)},`;
+  return by === undefined ? 'an operator' : `an operator, ${by},`;
 }
 
 function reasonText({ reason }: Pause): string {
@@ -123,7 +125,7 @@ export function pauseCommand(): Command {
       await withRedis(self, async ({ redis, keys }) => {
         const state = createHoldState(redis, keys);
         const { nowMs } = await readTotals(redis, keys);
-        const why = reason.slice(0, MAX_REASON_CHARS);
+        const why = cut(oneLine(reason), MAX_REASON_CHARS);
         if ((await state.pause(why, nowMs, operatorName(as))) === 'paused') {
           await noteAct(redis, keys, 'pause', as, why);
           process.stdout.write('paused: no calls are made until imsync resume\n');
@@ -131,7 +133,7 @@ export function pauseCommand(): Command {
         }
         const { pause } = await state.read();
         const when = pause === null ? '' : ` since ${isoTime(pause.since)}`;
-        process.stdout.write(`already paused${when}${pause?.reason ? `: ${pause.reason}` : ''}\n`);
+        process.stdout.write(`already paused${when}${pause?.reason ? `: ${printable(pause.reason)}` : ''}\n`);
       });
     });
 }
@@ -146,7 +148,9 @@ export function resumeCommand(): Command {
       const { hold } = await state.read();
       process.stdout.write(result === 'resumed' ? 'resumed\n' : 'was not paused\n');
       if (hold !== null)
-        process.stdout.write(`calls are still held (${hold.kind}, ${hold.errorCode}): see imsync status\n`);
+        process.stdout.write(
+          `calls are still held (${printable(hold.kind)}, ${hold.errorCode}): see imsync status\n`,
+        );
     });
   });
 }

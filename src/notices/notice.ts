@@ -1,3 +1,5 @@
+import { oneLine } from '../im/redact.ts';
+
 /** What a notice is about. */
 export type NoticeKind =
   | ('hold' | 'hold-over' | 'paused' | 'resumed' | 'letters' | 'oldest' | 'oldest-over')
@@ -42,8 +44,9 @@ export function countText(count: number, noun: string): string {
   return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Cut to so many characters. */
+/** A text from elsewhere in one line, cut to so many characters: it forges no line of a notice. */
 export function shortened(text: string, chars: number): string {
-  const all = [...text];
-  return all.length > chars ? `${all.slice(0, chars - 1).join('')}…` : text;
+  const line = oneLine(text);
+  const all = [...line];
+  return all.length > chars ? `${all.slice(0, chars - 1).join('')}…` : line;
 }

@@ -5,7 +5,7 @@ import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/let
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { printResult } from '../format.ts';
+import { escapedLines, jsonLine, printResult } from '../format.ts';
 import { deleteCommand } from './delete.ts';
 import { addEventId, addFilterOptions, FILTER_HELP, type FilterFlags, filterOf } from './filter.ts';
 import { redriveCommand } from './redrive.ts';
@@ -73,7 +73,7 @@ function listCommand(): Command {
         let count = 0;
         for await (const letter of listDeadLetters(app, filterOf(flags))) {
           count++;
-          await print(flags.json ? `${JSON.stringify(letter)}\n` : letterLine(letter));
+          await print(flags.json ? jsonLine(letter) : escapedLines(letterLine(letter)));
         }
         if (count === 0 && !flags.json) await print('no letters match\n');
       });
@@ -118,7 +118,7 @@ function exportCommand(): Command {
         let count = 0;
         const lines = async function* () {
           for await (const letter of listDeadLetters(app, filterOf(flags))) {
-            yield `${JSON.stringify(letter)}\n`;
+            yield jsonLine(letter);
             count++;
           }
         };
@@ -144,7 +144,7 @@ function redrivesCommand(): Command {
     .addHelpText('after', REDRIVES_HELP)
     .action(async ({ json }: { json?: boolean }, command: Command) => {
       const runs = await withRedis(command, listRuns);
-      for (const run of runs) await print(json ? `${JSON.stringify(run)}\n` : runLine(run));
+      for (const run of runs) await print(json ? jsonLine(run) : escapedLines(runLine(run)));
       if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });
 }

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Outcome } from '../../event/event.ts';
 import { FAULT_WORDS } from '../../im/answers.ts';
-import { type FeedBatch, printable, type Wanted } from '../../ops/feed/record.ts';
+import { escaped, type FeedBatch, type Wanted } from '../../ops/feed/record.ts';
 import { sendersText, watchFeed } from '../../ops/feed/watch-feed.ts';
 import { readPresence } from '../../ops/presence.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
@@ -73,7 +73,7 @@ Examples:
           const feed = await watchFeed({ subscriber, redis, keys, wanted, onBatch: printer.print });
           const sayWho = async (): Promise<void> => {
             const workers = await readPresence(redis, keys, await ownerTimeMs(redis, keys));
-            say(printable(sendersText(workers, feed.senders())));
+            say(sendersText(workers, feed.senders()));
           };
           // Without Redis there is nothing to say but that, and it has been said.
           const known = setTimeout(() => void sayWho().catch(() => undefined), WORKERS_KNOWN_AFTER_MS);
@@ -121,7 +121,7 @@ function createPrinter({ json, count = Number.POSITIVE_INFINITY }: Flags, onEnou
 }
 
 function say(text: string): void {
-  process.stderr.write(`imsync tail: ${text}\n`);
+  process.stderr.write(`imsync tail: ${escaped(text)}\n`);
 }
 
 function wantedOf({ calls, outcomes, code = [], user = '', outcome = [] }: Flags): Wanted {

@@ -75,7 +75,7 @@ function askProblem(config: Config): string | undefined {
     requireForWorker(config);
     return undefined;
   } catch (error) {
-    return (error as Error).message;
+    return (error as Error).message.replaceAll('\n', ' ');
   }
 }
 

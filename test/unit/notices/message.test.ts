@@ -116,5 +116,5 @@ test.each([
   ['json', 302, '', 'HTTP 302, a redirect'],
   ['json', 500, '', 'HTTP 500'],
 ] as const)('%s: HTTP %i with %s', (kind, status, body, refusal) => {
-  expect(refusalIn(kind, status, body)).toBe(refusal);
+  expect(refusalIn(kind, status, body, (words) => words)).toBe(refusal);
 });
