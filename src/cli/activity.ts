@@ -35,6 +35,7 @@ export async function noteAct(
 
 const HELP = `
 Lists pauses, resumes, redrives, deletions and forgotten users: when, by whom, and how it ended. It names no user of the app.
+Imports of files are not among them: each leaves a summary and files of its own.
 About 1,000 acts are kept.
 
 Examples:

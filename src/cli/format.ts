@@ -46,9 +46,9 @@ export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** 1 letter, 2 letters */
+/** 1 letter, 1,234 letters */
 export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** 1,234,567 */

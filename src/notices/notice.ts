@@ -41,7 +41,12 @@ export function spanText(ms: number): string {
 
 /** 1 event, 1,234 events */
 export function countText(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+  return `${numberText(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** 1,234 */
+export function numberText(count: number): string {
+  return count.toLocaleString('en-US');
 }
 
 /** A text from elsewhere in one line, cut to so many characters: it forges no line of a notice. */

@@ -90,12 +90,22 @@ export function readRequest(message: string): FeedRequest | undefined {
 /** No date is later. */
 const LAST_MS = 8.64e15;
 
+const NUMBERS: Readonly<Record<string, readonly string[]>> = {
+  call: ['at', 'users', 'tries', 'ms', 'imported', 'deadLettered', 'later', 'again'],
+  outcome: ['at', 'errorCode'],
+};
+
+/** Whether it is a record of a known kind whose numbers are numbers: anybody may publish on a channel. */
+function hasNumbers(record: Readonly<Record<string, unknown>>): boolean {
+  return NUMBERS[String(record.kind)]?.every((name) => Number.isFinite(record[name])) === true;
+}
+
 /** Reads a message of a worker; undefined if it is none. Records that a newer worker knows are left out. */
 export function readBatch(message: string): FeedBatch | undefined {
   const { worker, version, leftOut, records } = readObject<FeedBatch>(message);
   if (typeof worker !== 'string' || !Array.isArray(records)) return undefined;
   const known = (records as Partial<FeedRecord>[]).filter(
-    (one) => (one?.kind === 'call' || one?.kind === 'outcome') && Math.abs(Number(one.at)) < LAST_MS,
+    (one) => one !== null && hasNumbers(one) && Math.abs(Number(one.at)) < LAST_MS,
   );
   return {
     ...{ worker, version: String(version), leftOut: Number(leftOut) || 0 },

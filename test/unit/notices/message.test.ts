@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Receiver } from '../../../src/config/receivers.ts';
 import { groupOf, messageFor, refusalIn, textOf } from '../../../src/notices/message.ts';
@@ -65,6 +66,28 @@ test('the code of docs/notices.md accepts what we sign, and nothing else', async
   expect(isFromImsync(headers, `${body} `, secret, NOW_MS)).toBe(false);
   expect(isFromImsync(headers, body, 'another secret of ours', NOW_MS)).toBe(false);
   expect(isFromImsync({}, body, secret, NOW_MS)).toBe(false);
+});
+
+test('its Python does the same, and raises nothing whatever the headers hold', () => {
+  const page = readFileSync(new URL('../../../docs/notices.md', import.meta.url), 'utf8');
+  const [, code = ''] = /```python\n([\s\S]*?)```/.exec(page) ?? [];
+  const { headers, body } = message('json', '0123456789abcdef');
+  const cases = [
+    headers,
+    { ...headers, 'x-imsync-signature': 'v1=é' },
+    { ...headers, 'x-imsync-timestamp': '²' },
+    { ...headers, 'x-imsync-timestamp': '9'.repeat(5_000) },
+    {},
+  ];
+  const now = Math.floor(NOW_MS / 1_000);
+  const input = JSON.stringify({ cases, body });
+  const program = `${code}
+import json, sys
+given = json.load(sys.stdin)
+time.time = lambda: ${now}
+print(json.dumps([is_from_imsync(h, given["body"].encode(), "0123456789abcdef") for h in given["cases"]]))`;
+  const output = execFileSync('python3', ['-c', program], { input, encoding: 'utf8' });
+  expect(JSON.parse(output)).toEqual([true, false, false, false, false]);
 });
 
 test('WeCom and Slack are not signed; no text mentions anybody', () => {
