@@ -123,6 +123,13 @@ export const rows: Readonly<Record<string, readonly Panel[]>> = {
       },
       width: 8,
     },
+    {
+      title: 'Notices a minute',
+      kind: 'timeseries',
+      queries: { '{{result}}': `60 * ${rate('imsync_notices_total', 'result')}` },
+      width: 8,
+      description: 'Only where notices are on. docs/notices.md',
+    },
   ],
   'How fast?': [
     {
@@ -300,13 +307,14 @@ export function dashboard(): string {
 
 function variables(): unknown[] {
   const chosen = (name: string, label: string, query: string) => ({
-    ...{ type: 'query', name, label, datasource: SOURCE, query, refresh: 2, includeAll: true, multi: true },
-    current: { text: 'All', value: '$__all' },
+    ...{ type: 'query', name, label, datasource: SOURCE, query, refresh: 2 },
   });
+  const all = { includeAll: true, multi: true, current: { text: 'All', value: '$__all' } };
   return [
     { type: 'datasource', name: 'source', label: 'Prometheus', query: 'prometheus' },
-    chosen('job', 'App', 'label_values(imsync_build_info, job)'),
-    chosen('instance', 'Worker', 'label_values(imsync_build_info{job=~"$job"}, instance)'),
+    // One at a time: the largest value over two apps is that of neither.
+    chosen('job', 'App (scrape job)', 'label_values(imsync_build_info, job)'),
+    { ...chosen('instance', 'Worker', 'label_values(imsync_build_info{job=~"$job"}, instance)'), ...all },
   ];
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT, explain } from './cli/fail.ts';
+import { escapedLines } from './cli/format.ts';
 
 /** Each verb is loaded only when it is named: the modules of a worker alone take most of a second. */
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
@@ -66,7 +67,7 @@ try {
     process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
   } else {
     const { lines, exitCode } = explain(error);
-    for (const line of lines) process.stderr.write(`imsync: ${line}\n`);
+    for (const line of lines) process.stderr.write(`imsync: ${escapedLines(line)}\n`);
     process.exitCode = exitCode;
   }
 }

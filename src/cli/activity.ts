@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { matching } from '../config/formats.ts';
-import { printable, printableJson } from '../ops/feed/record.ts';
+import { printable } from '../ops/feed/record.ts';
 import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type Activity, listActivity, operatorName, recordActivity } from '../tasks/activity.ts';
 import { withRedis } from './context.ts';
-import { isoTime } from './format.ts';
+import { isoTime, jsonLine } from './format.ts';
 import { numberFrom, optionOf } from './option.ts';
 
 const NAME = matching('1 to 100 characters on one line', /^[^\p{Cc}]{1,100}$/u);
@@ -36,6 +36,7 @@ export async function noteAct(
 const HELP = `
 Lists pauses, resumes, redrives, deletions and forgotten users, and what the console exported and imported: when, by whom,
 and how it ended. It names no user of the app.
+Imports of files are not among them: each leaves a summary and files of its own.
 About 1,000 acts are kept.
 
 Examples:
@@ -51,10 +52,12 @@ export function activityCommand(): Command {
     .action(async ({ limit, json }: { limit: number; json?: boolean }, command: Command) => {
       const acts = await withRedis(command, ({ redis, keys }) => listActivity(redis, keys, limit));
       if (acts.length === 0 && !json) process.stdout.write('no operator has done anything yet\n');
-      for (const act of acts) process.stdout.write(json ? `${printableJson(act)}\n` : lineOf(act));
+      for (const act of acts) process.stdout.write(json ? jsonLine(act) : lineOf(act));
     });
 }
 
-function lineOf({ at, what, by, detail }: Activity): string {
-  return `${isoTime(at)}  ${what.padEnd(8)}${printable(by)}${detail === '' ? '' : `: ${printable(detail)}`}\n`;
+/** Another version may know other acts, and leave fields out. */
+function lineOf({ at, what, by, detail = '' }: Activity): string {
+  const how = detail === '' ? '' : `: ${printable(detail)}`;
+  return `${isoTime(at)}  ${printable(what ?? 'unknown').padEnd(8)}${printable(by)}${how}\n`;
 }

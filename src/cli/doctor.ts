@@ -3,6 +3,7 @@ import { ConfigError } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { examine, unreadable } from '../doctor/examine.ts';
 import { type Finding, findingLines, verdictOfFindings } from '../doctor/finding.ts';
+import { escaped } from '../ops/feed/record.ts';
 import { loadForCommand, readTextFile } from './context.ts';
 import { EXIT } from './fail.ts';
 import { printResult } from './format.ts';
@@ -31,7 +32,11 @@ export function doctorCommand(): Command {
       const findings = await findingsOf(command, options.sendTestNotice === true);
       const [exitCode, summary] = ENDS[verdictOfFindings(findings)];
       const result = { ok: exitCode === EXIT.done, exitCode, checks: findings };
-      printResult(options.json, result, `${[...findingLines(findings), '', summary].join('\n')}\n`);
+      printResult(
+        options.json,
+        result,
+        `${[...findingLines(findings).map(escaped), '', summary].join('\n')}\n`,
+      );
       process.exitCode = exitCode;
     });
 }

@@ -1,4 +1,4 @@
-import { printableJson } from '../ops/feed/record.ts';
+import { escaped, printableJson } from '../ops/feed/record.ts';
 
 /** How verbs print their results: numbers, times, columns, JSON. */
 
@@ -14,14 +14,24 @@ export type NamedCount = readonly [name: string, count: number, note: string];
 
 /** Prints a result: with `--json` as one line of JSON, otherwise as text for a person. */
 export function printResult(json: boolean | undefined, result: unknown, text: string): void {
-  process.stdout.write(json ? `${printableJson(result)}\n` : text);
+  process.stdout.write(json ? jsonLine(result as object) : escapedLines(text));
+}
+
+/** The same value as JSON.stringify, and nothing in it can falsify a terminal. */
+export function jsonLine(value: object): string {
+  return `${printableJson(value)}\n`;
+}
+
+/** Each line as one that cannot falsify a terminal. What may hold an end of line must be escaped before. */
+export function escapedLines(text: string): string {
+  return text.split('\n').map(escaped).join('\n');
 }
 
 /** The values stand in one column. A row without a value is left out. */
 export function namedLines(rows: readonly NamedValue[]): string {
   return rows
     .filter(([, value]) => value !== '')
-    .map(([name, value]) => `${name.padEnd(NAME_CHARS)} ${value}\n`)
+    .map(([name, value]) => `${name.padEnd(NAME_CHARS)} ${escaped(value)}\n`)
     .join('');
 }
 
@@ -37,9 +47,9 @@ export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** 1 letter, 2 letters */
+/** 1 letter, 1,234 letters */
 export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** 1,234,567 */

@@ -3,7 +3,7 @@ import { CallQueues } from '../calls/bullmq/queues.ts';
 import type { Pause } from '../hold/hold-state.ts';
 import type { ImportCommand } from '../im/bodies.ts';
 import { listSuspects, type Suspect } from '../ledger/open-calls.ts';
-import { printable, printableJson } from '../ops/feed/record.ts';
+import { escaped, printable, printableJson } from '../ops/feed/record.ts';
 import { readStatus, type Status } from '../ops/status.ts';
 import { quotasOf } from '../pace/budget.ts';
 import { operatorName } from '../tasks/activity.ts';
@@ -67,7 +67,7 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
   for (const { id, intake: url } of workers)
     if (url !== undefined) lines.push(`HTTP intake  ${url} (of ${id})`);
   lines.push(...relayLines(status), ...reconcileLines(status));
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(escaped).join('\n')}\n`;
 }
 
 /** Nothing where no relay has ever worked. */
@@ -105,7 +105,7 @@ function stateText({ hold, pause }: Status): string {
 
 /** An earlier version did not note who. */
 function byText({ by }: Pause): string {
-  return by === undefined ? 'an operator' : `an operator, ${printable(by)},`;
+  return by === undefined ? 'an operator' : `an operator, ${by},`;
 }
 
 function reasonText({ reason }: Pause): string {
@@ -150,7 +150,7 @@ export function pauseCommand(): Command {
           return;
         }
         const when = pause === null ? '' : ` since ${isoTime(pause.since)}`;
-        process.stdout.write(`already paused${when}${pause?.reason ? `: ${pause.reason}` : ''}\n`);
+        process.stdout.write(`already paused${when}${pause?.reason ? `: ${printable(pause.reason)}` : ''}\n`);
       });
     });
 }
@@ -163,7 +163,9 @@ export function resumeCommand(): Command {
       if (changed) await noteAct(redis, keys, 'resume', as, '');
       process.stdout.write(changed ? 'resumed\n' : 'was not paused\n');
       if (hold !== null)
-        process.stdout.write(`calls are still held (${hold.kind}, ${hold.errorCode}): see imsync status\n`);
+        process.stdout.write(
+          `calls are still held (${printable(hold.kind)}, ${hold.errorCode}): see imsync status\n`,
+        );
     });
   });
 }

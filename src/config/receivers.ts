@@ -108,6 +108,11 @@ function parseReceiver(text: string, place: number): Receiver {
   return { id: `${kind}-${place}`, kind, url: url.href, host, secret };
 }
 
+/** The kind that an ID of a receiver begins with. */
+export function kindOf(receiverId: string): ReceiverKind {
+  return receiverId.replace(/-\d+$/, '') as ReceiverKind;
+}
+
 function refusal(words: string): ConfigError {
   return new ConfigError([words]);
 }

@@ -11,6 +11,9 @@ export function isWellFormed(text: string): boolean {
   return text.isWellFormed() && !text.includes('\uFFFD');
 }
 
+/** What may falsify a terminal or a log: control and format characters, bidirectional overrides among them. */
+export const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
+
 /** The first `maxChars` UTF-16 units of a text, without half a surrogate pair at the end. */
 export function cut(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;

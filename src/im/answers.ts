@@ -168,9 +168,8 @@ function readServerTimeMs({ date }: Headers): number | undefined {
 }
 
 function pageText(text: string): string {
-  return cut(text, 8192)
-    .replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ');
+  const head = text.length > 8192 ? `${cut(text, 8192)}…` : text;
+  return head.replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, ' ').replace(/<[^>]*>/g, ' ');
 }
 
 /**

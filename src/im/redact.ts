@@ -1,4 +1,4 @@
-import { cut } from '../event/text.ts';
+import { cut, unprintable } from '../event/text.ts';
 import type { CommandName } from './commands.ts';
 
 const MARK = '[redacted]';
@@ -20,9 +20,13 @@ export function redact(text: string, secrets: readonly string[]): string {
   return secrets.reduce((clean, secret) => clean.replaceAll(secret, MARK), text);
 }
 
-/** Replaces the call's user IDs in a foreign text. One of fewer than 6 characters only as a whole word. */
+/**
+ * Replaces the call's user IDs in a foreign text. One of fewer than 6 characters only as a whole word. Where the
+ * text was cut, what is left of an ID goes too.
+ */
 export function withoutUsers(text: string, users: readonly string[]): string {
   if (text === '') return text;
+  if (text.endsWith(CUT)) return withoutUsers(withoutRest(text.slice(0, -1), users), users) + CUT;
   const short = new Set<string>();
   let clean = text;
   for (const user of [...users].sort((a, b) => b.length - a.length)) {
@@ -36,21 +40,30 @@ export function withoutUsers(text: string, users: readonly string[]): string {
   });
 }
 
+/** The text without the beginning of an ID at its end. */
+function withoutRest(text: string, users: readonly string[]): string {
+  const rests = users.map((user) => {
+    let chars = user.length;
+    while (!text.endsWith(user.slice(0, chars))) chars--;
+    return chars;
+  });
+  return text.slice(0, text.length - Math.max(0, ...rests));
+}
+
 const MAX_CHARS = 300;
-/** Control and format characters, also bidirectional overrides. They could falsify a log or a terminal. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]+/gu;
+/** Stands at the end of a text that was cut. */
+const CUT = '…';
 /** The signature in an address. An error page may quote the address of the request. */
 const signature = /(usersig(?:=|%3d))[^&\s"'<>]*/gi;
 
 /**
  * Cleans a foreign text for a log line, a dead letter or a terminal: one line of at most 300 characters,
- * without control characters and signatures. Returns '' if the value is no text.
+ * without control characters and signatures; `…` ends one that was longer. Returns '' if the value is no text.
  */
 export function oneLine(text: unknown): string {
   if (typeof text !== 'string') return '';
   // The text is cut before the work, too: it may be a megabyte, and 300 characters are kept.
-  const tidy = cut(text, 16 * MAX_CHARS)
-    .replace(signature, '$1…')
-    .replace(unprintable, ' ');
-  return cut(tidy.replace(/\s+/g, ' ').trim(), MAX_CHARS);
+  const head = cut(text, 16 * MAX_CHARS);
+  const tidy = head.replace(signature, '$1…').replace(unprintable, ' ').replace(/\s+/g, ' ').trim();
+  return head === text && tidy.length <= MAX_CHARS ? tidy : cut(tidy, MAX_CHARS - 1) + CUT;
 }

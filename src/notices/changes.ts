@@ -21,7 +21,7 @@ export interface Seen {
     | undefined;
 }
 
-/** What was told last. It stands in Redis, so that no restart repeats or forgets anything. */
+/** What was told last: told means put into the outbox, not delivered. It stands in Redis, so that no restart repeats or forgets anything. */
 export interface Told {
   readonly holds: ToldHolds;
   readonly pause: ToldPause | null;

@@ -1,5 +1,5 @@
 import { type DeadReason, LETTER_ADVICE } from '../ledger/letters/dead-letters.ts';
-import { countText, type News, spanText, timeText } from './notice.ts';
+import { countText, type News, numberText, spanText, timeText } from './notice.ts';
 import { elapsedMs, remindersDue } from './spacing.ts';
 
 /** What is told of dead letters and of events that do not end. Times in ms, Redis's clock. Pure. */
@@ -19,6 +19,7 @@ export interface ToldLetters {
   readonly byCode: Counts;
   /** Since when there are others. */
   readonly since: number | null;
+  /** When a notice of letters last went into the outbox. */
   readonly toldAt: number | null;
 }
 
@@ -49,15 +50,18 @@ export function lettersNews(told: ToldLetters, seen: SeenLetters): [ToldLetters,
 
 function newLetters(byReason: Counts, byCode: Counts, unresolved: number, nowMs: number): News {
   const reasons = Object.entries(byReason).map(
-    ([reason, count]) => `${count} ${reason}: ${LETTER_ADVICE[reason as DeadReason] ?? 'see imsync dlq'}.`,
+    ([reason, count]) =>
+      `${numberText(count)} ${reason}: ${LETTER_ADVICE[reason as DeadReason] ?? 'see imsync dlq'}.`,
   );
   const codes = Object.entries(byCode).sort(([, a], [, b]) => b - a);
-  const named = codes.slice(0, MOST_CODES).map(([code, n]) => `${code === '0' ? 'none' : code} (${n})`);
+  const named = codes
+    .slice(0, MOST_CODES)
+    .map(([code, n]) => `${code === '0' ? 'none' : code} (${numberText(n)})`);
   const more = codes.length > MOST_CODES ? ', and others' : '';
   return {
     kind: 'letters',
     at: nowMs,
-    title: `${countText(sum(byReason), 'new dead letter')}, ${unresolved} unresolved in all`,
+    title: `${countText(sum(byReason), 'new dead letter')}, ${numberText(unresolved)} unresolved in all`,
     text: [...reasons, `By error code: ${named.join(', ')}${more}. See imsync dlq.`].join('\n'),
     facts: { byReason, byCode, unresolved },
   };

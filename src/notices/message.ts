@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { Receiver, ReceiverKind } from '../config/receivers.ts';
+import { oneLine } from '../im/redact.ts';
 import type { Notice } from './notice.ts';
 
 /**
@@ -11,6 +12,7 @@ import type { Notice } from './notice.ts';
 const MAX_TEXT_BYTES = 1_900;
 
 export interface Message {
+  /** With the signature, for DingTalk. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -96,8 +98,16 @@ function jsonSign(secret: string, body: string, nowMs: number): Record<string, s
   return { 'x-imsync-timestamp': timestamp, 'x-imsync-signature': `v1=${sign}` };
 }
 
-/** Why the receiver did not take the message, without its own address; undefined when it did. */
-export function refusalIn(kind: ReceiverKind, status: number, body: string): string | undefined {
+/**
+ * Why the receiver did not take the message, in one line; undefined when it did. `hideIn` hides the secrets of its
+ * words, which may repeat what it was sent; it gets them whole.
+ */
+export function refusalIn(
+  kind: ReceiverKind,
+  status: number,
+  body: string,
+  hideIn: (words: string) => string,
+): string | undefined {
   if (status < 200 || status > 299) return status < 400 ? `HTTP ${status}, a redirect` : `HTTP ${status}`;
   if (kind === 'json' || (kind === 'slack' && body.trim() === 'ok')) return undefined;
   let answer: Record<string, unknown> = {};
@@ -112,6 +122,6 @@ export function refusalIn(kind: ReceiverKind, status: number, body: string): str
   const words = answer.errmsg ?? answer.msg ?? answer.StatusMessage ?? answer.error;
   const known = typeof code === 'number' ? ` ${code}` : '';
   return typeof words === 'string'
-    ? `its answer says${known}: ${words.slice(0, 200)}`
+    ? `its answer says${known}: ${oneLine(hideIn(words))}`
     : `its answer${known} is none that ${kind} gives for success`;
 }

@@ -9,7 +9,7 @@ export type NoticeMetrics = ReturnType<typeof createNoticeMetrics>;
 export function createNoticeMetrics(registry: Registry) {
   const messages = new Counter({
     name: 'imsync_notices_total',
-    help: 'Messages to receivers of notices: sent, failed (tried again); and notices that were given up, dropped.',
+    help: 'Messages to receivers of notices: sent, failed (tried again); and notices that were given up, dropped. The receiver is its kind, several of one kind count together.',
     labelNames: ['receiver', 'result'],
     registers: [registry],
   });

@@ -1,3 +1,5 @@
+import { oneLine } from '../im/redact.ts';
+
 /** What a notice is about. */
 export type NoticeKind =
   | ('hold' | 'hold-over' | 'paused' | 'resumed' | 'letters' | 'oldest' | 'oldest-over')
@@ -39,11 +41,17 @@ export function spanText(ms: number): string {
 
 /** 1 event, 1,234 events */
 export function countText(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+  return `${numberText(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Cut to so many characters. */
+/** 1,234 */
+export function numberText(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** A text from elsewhere in one line, cut to so many characters: it forges no line of a notice. */
 export function shortened(text: string, chars: number): string {
-  const all = [...text];
-  return all.length > chars ? `${all.slice(0, chars - 1).join('')}…` : text;
+  const line = oneLine(text);
+  const all = [...line];
+  return all.length > chars ? `${all.slice(0, chars - 1).join('')}…` : line;
 }

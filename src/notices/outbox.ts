@@ -35,24 +35,21 @@ export function withNews(outbox: Outbox, news: readonly News[], receiverIds: rea
 
 /**
  * Takes out what is too old, what is too much, and what is for receivers that are configured no longer. Answers
- * what was dropped for receivers that are.
+ * all that was dropped.
  */
 export function pruned(
   outbox: Outbox,
   receiverIds: readonly string[],
   nowMs: number,
 ): { outbox: Outbox; dropped: readonly Dropped[] } {
-  const known = outbox.queued.map(({ notice, left }) => ({
-    notice,
-    left: left.filter((receiverId) => receiverIds.includes(receiverId)),
-  }));
-  const isKept = ({ notice }: Queued, at: number): boolean =>
-    nowMs - notice.at < TRIED_FOR_MS && at >= known.length - MOST_QUEUED;
-  const dropped = known
-    .filter((one, at) => !isKept(one, at))
-    .flatMap(({ notice, left }) => left.map((receiverId) => ({ receiverId, notice })));
-  const queued = known.filter((one, at) => isKept(one, at) && one.left.length > 0);
-  return { outbox: { ...outbox, queued }, dropped };
+  const dropped: Dropped[] = [];
+  const kept = outbox.queued.map(({ notice, left }, at) => {
+    const isKept = nowMs - notice.at < TRIED_FOR_MS && at >= outbox.queued.length - MOST_QUEUED;
+    const gone = left.filter((receiverId) => !isKept || !receiverIds.includes(receiverId));
+    dropped.push(...gone.map((receiverId) => ({ receiverId, notice })));
+    return { notice, left: left.filter((receiverId) => !gone.includes(receiverId)) };
+  });
+  return { outbox: { ...outbox, queued: kept.filter(({ left }) => left.length > 0) }, dropped };
 }
 
 /** The notices of the next message to a receiver; [] when it has all. */

@@ -1,5 +1,6 @@
+import { hide, secretsInAddress } from '../config/hide.ts';
 import type { Receiver } from '../config/receivers.ts';
-import { messageFor, refusalIn } from './message.ts';
+import { type Message, messageFor, refusalIn } from './message.ts';
 import type { Notice } from './notice.ts';
 
 const ANSWER_MS = 5_000;
@@ -8,7 +9,7 @@ const MAX_ANSWER_BYTES = 8_192;
 
 /**
  * Sends one message. Resolves to undefined when the receiver has taken it, or to why it has not; the words are
- * free of secrets. Redirects are not followed. Never rejects.
+ * one line, free of secrets. Redirects are not followed. Never rejects.
  */
 export async function send(
   receiver: Receiver,
@@ -16,21 +17,21 @@ export async function send(
   sdkAppId: number,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
-  const { url, headers, body } = messageFor(receiver, notices, sdkAppId, Date.now());
+  const message = messageFor(receiver, notices, sdkAppId, Date.now());
+  const { url, headers, body } = message;
   const tooLate = AbortSignal.timeout(ANSWER_MS);
   try {
     const response = await fetch(url, {
       ...{ method: 'POST', headers, body, redirect: 'manual' },
       signal: signal === undefined ? tooLate : AbortSignal.any([tooLate, signal]),
     });
-    const refusal = refusalIn(receiver.kind, response.status, await boundedText(response));
-    // An answer may repeat the address.
-    return refusal === undefined ? undefined : withoutSecrets(refusal, receiver);
+    const answer = await boundedText(response);
+    const hideIn = (words: string): string => hide(words, secretsIn(message, receiver));
+    return refusalIn(receiver.kind, response.status, answer, hideIn);
   } catch (error) {
     if (tooLate.aborted) return `no answer within ${ANSWER_MS / 1_000} s`;
     // Other words of the error may name the address.
-    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    return `it cannot be called${code === undefined ? '' : ` (${code})`}`;
+    return `it cannot be called (${causeOf(error)})`;
   }
 }
 
@@ -48,9 +49,14 @@ async function boundedText(response: Response): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-function withoutSecrets(words: string, { url, secret }: Receiver): string {
-  const { pathname, search, searchParams } = new URL(url);
-  const hidden = [url, pathname, search, ...pathname.split('/'), ...searchParams.values(), secret];
-  const long = hidden.filter((text) => text.length >= 8).sort((a, b) => b.length - a.length);
-  return long.reduce((clean, text) => clean.replaceAll(text, '***'), words);
+/** Also what was made of the secret for this message: a log must not hold that either. */
+function secretsIn({ url, headers, body }: Message, { secret }: Receiver): string[] {
+  const { sign = '' } = JSON.parse(body) as { sign?: string };
+  return [...secretsInAddress(url), secret, sign, headers['x-imsync-signature']?.replace('v1=', '') ?? ''];
+}
+
+/** A cause without a code is a port that browsers may not call, and so `fetch` may not: 6000, for instance. */
+function causeOf(error: unknown): string {
+  const { code, message } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  return code ?? (message === 'bad port' ? 'no HTTP client calls this port' : (error as Error).name);
 }

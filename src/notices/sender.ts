@@ -1,4 +1,4 @@
-import type { Receiver } from '../config/receivers.ts';
+import { kindOf, type Receiver } from '../config/receivers.ts';
 import type { FleetState } from '../hold/hold-state.ts';
 import { listRuns } from '../ledger/letters/redrive-history.ts';
 import { readTotals } from '../ledger/totals.ts';
@@ -141,6 +141,8 @@ export class NoticeSender {
       outbox: { next: 1, queued: [] },
     };
     const { told, news } = changes(before, seen, oldestAfterMs);
+    // News is for those who are configured now; their file may have been changed since the last look.
+    this.#readReceivers();
     const ids = this.#receivers.map((receiver) => receiver.id);
     const state = { told, outbox: withNews(outbox, news, ids) };
     if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
@@ -173,14 +175,18 @@ export class NoticeSender {
     const { log, metrics } = this.#options;
     const ids = this.#receivers.map((receiver) => receiver.id);
     const { outbox, dropped } = pruned(this.#state.outbox, ids, this.#nowMs);
-    if (outbox.queued.length === this.#state.outbox.queued.length) return;
+    if (outbox.queued.length === this.#state.outbox.queued.length && dropped.length === 0) return;
     this.#state = { ...this.#state, outbox };
     this.#isStored = false;
-    for (const { id, kind, host } of this.#receivers) {
+    for (const id of new Set(dropped.map(({ receiverId }) => receiverId))) {
       const lost = dropped.filter(({ receiverId }) => receiverId === id).map(({ notice }) => notice.kind);
-      if (lost.length === 0) continue;
-      metrics.count(kind, 'dropped', lost.length);
-      log.warn({ receiver: id, host, notices: lost }, 'notices were not delivered and are given up');
+      const receiver = this.#receivers.find((one) => one.id === id);
+      const why = receiver === undefined ? ': this receiver is configured no longer' : '';
+      metrics.count(kindOf(id), 'dropped', lost.length);
+      log.warn(
+        { receiver: id, host: receiver?.host, notices: lost },
+        `notices were not delivered and are given up${why}`,
+      );
     }
   }
 
@@ -210,7 +216,7 @@ export class NoticeSender {
     }
   }
 
-  /** A token may have been changed in the file. While it cannot be read, the last ones count. */
+  /** The file may have been changed. While it cannot be read, the last receivers count. */
   #readReceivers(): void {
     try {
       this.#receivers = this.#options.receivers();

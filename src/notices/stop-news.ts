@@ -99,8 +99,8 @@ function holdOver(open: ToldHold, over: { at: number; waiting: number }, nowMs: 
     at: nowMs,
     title: `The hold is over, calls go on: ${kind}`,
     text:
-      `Held from ${timeText(since)} to ${timeText(over.at)}: ${spanText(lastedMs)}. ` +
-      `${countText(over.waiting, 'event')} waited at its end.`,
+      `Held from ${timeText(since)} to ${timeText(over.at)}, when its end was noticed: ${spanText(lastedMs)}. ` +
+      `${countText(over.waiting, 'event')} had not ended by then.`,
     facts: { kind, since, until: over.at, lastedMs, waiting: over.waiting },
   };
 }
@@ -108,22 +108,24 @@ function holdOver(open: ToldHold, over: { at: number; waiting: number }, nowMs: 
 export function pauseNews(told: ToldPause | null, seen: SeenFleet): [ToldPause | null, News[]] {
   const { nowMs, pause, waiting } = seen;
   if (pause === null) return [null, told === null ? [] : [resumed(told, seen)]];
-  const { reason, since } = pause;
+  const { reason, since, by } = pause;
   const isNew = told === null || told.since !== since;
   const firstToldAt = isNew ? nowMs : told.firstToldAt;
   const reminders = remindersDue(firstToldAt, nowMs);
   const next: ToldPause = { since, firstToldAt, reminders };
   if (!isNew && reminders <= told.reminders) return [next, []];
   const why = shortened(reason, INFO_CHARS);
+  // An earlier version did not note who.
+  const who = shortened(by ?? '', INFO_CHARS);
   const paused: News = {
     kind: 'paused',
     at: nowMs,
     title: isNew ? 'An operator has paused all calls' : `Still paused after ${spanText(nowMs - since)}`,
     text: [
-      `Paused since ${timeText(since)}${why === '' ? '' : `: ${why}`}.`,
+      `Paused since ${timeText(since)}${who === '' ? '' : ` by ${who}`}${why === '' ? '' : `: ${why}`}.`,
       `${countText(waiting, 'event')} not ended yet; none is lost. To go on: imsync resume`,
     ].join('\n'),
-    facts: { reason: why, since, waiting },
+    facts: { reason: why, by: who, since, waiting },
   };
   return [next, [paused]];
 }

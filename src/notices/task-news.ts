@@ -2,7 +2,7 @@ import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { NotedImport } from '../tasks/backfill/import-history.ts';
 import type { Tally } from '../tasks/backfill/stream-writer.ts';
 import { underWay } from '../tasks/backfill/stream-writer.ts';
-import { countText, type News, shortened, timeText } from './notice.ts';
+import { countText, type News, numberText, shortened, timeText } from './notice.ts';
 import { elapsedMs } from './spacing.ts';
 
 /** What is told of redrives and imports that ended. Times in ms, Redis's clock. Pure. */
@@ -43,7 +43,7 @@ function redriven(run: RedriveRun, nowMs: number): News {
     title: `Redrive ${id} ended: ${state}${why === null ? '' : ` (${shortened(why, NAME_CHARS)})`}`,
     text: [
       `By ${shortened(by, NAME_CHARS)}, until ${timeText(endOf(run))}: ${countText(letters, 'letter')} of ${countText(users, 'user')} in ${countText(calls, 'call')}.`,
-      `At its end ${countText(imported, 'user')} were imported and ${failed} were dead again.${resume}`,
+      `At its end ${countText(imported, 'user')} were imported and ${numberText(failed)} were dead again.${resume}`,
     ].join('\n'),
     facts: { id, state, why, letters, users, calls, imported, failed },
   };
@@ -73,8 +73,8 @@ function imported({ ended, tally }: ImportOutcome, nowMs: number): News {
     at: nowMs,
     title: `The import of ${file} ended: ${state}`,
     text: [
-      `Until ${timeText(endedAt)}: ${countText(rows, 'row')}: ${added} added, ${there} had an account, ${rejected + unasked} rejected.${goOn}`,
-      `Of ${countText(tally.accepted, 'event')} ${tally.imported} were imported, ${tally.superseded} superseded, ${tally.deadLettered} dead-lettered; ${open} are under way.`,
+      `Until ${timeText(endedAt)}: ${countText(rows, 'row')}: ${numberText(added)} added, ${numberText(there)} had an account, ${numberText(rejected + unasked)} rejected.${goOn}`,
+      `Of ${countText(tally.accepted, 'event')} ${numberText(tally.imported)} were imported, ${numberText(tally.superseded)} superseded, ${numberText(tally.deadLettered)} dead-lettered; ${numberText(open)} are under way.`,
     ].join('\n'),
     facts: { file, state, ...counts, outcome: { ...tally, underWay: open } },
   };

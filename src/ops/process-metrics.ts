@@ -178,7 +178,7 @@ function createHealthMetrics(
   );
   const unaccounted = gauge(
     'imsync_unaccounted_events',
-    'Events that the books count in calls and no open call holds. Anything but 0 is a bug.',
+    'Events that the books count in calls and no open call holds, as this process found them; below 0 the other way round. Take max(abs()), no sum. Anything but 0 is a bug.',
   );
   const reachable = gauge(
     'imsync_redis_reachable',

@@ -1,4 +1,6 @@
+import { cut } from '../event/text.ts';
 import { createHoldState, type FleetState } from '../hold/hold-state.ts';
+import { oneLine } from '../im/redact.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { ownerTimeMs } from '../redis/owner.ts';
 
@@ -17,7 +19,7 @@ export async function pauseFleet(
 ): Promise<PauseResult> {
   const state = createHoldState(redis, keys);
   const nowMs = Math.floor(await ownerTimeMs(redis, keys));
-  const word = await state.pause(reason.slice(0, MAX_REASON_CHARS), nowMs, by);
+  const word = await state.pause(cut(oneLine(reason), MAX_REASON_CHARS), nowMs, by);
   return { changed: word === 'paused', ...(await state.read()) };
 }
 

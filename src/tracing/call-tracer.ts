@@ -22,7 +22,7 @@ import { spanContextOf, traceparentOf } from '../event/traceparent.ts';
  *   ├── POST              (CLIENT) the request
  *   └── settle            each settlement
  *
- * A span holds no user ID unless IMSYNC_TRACE_USERS is set, and never a signature or a profile.
+ * A span holds no user ID unless IMSYNC_TRACES_SHOW_USERS is set, and never a signature or a profile.
  */
 export interface AnsweredCall {
   readonly callId: string;

@@ -1,8 +1,11 @@
 import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
 import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api';
 import type { BatchSpanProcessor, SpanExporter } from '@opentelemetry/sdk-trace-node';
 import type { Logger } from 'pino';
 import { ConfigError } from '../config/config.ts';
+import { hide, secretsInAddress } from '../config/hide.ts';
+import { cut, unprintable } from '../event/text.ts';
 
 /**
  * Starts the OpenTelemetry SDK of a worker. Which variables count, and what they mean, is the SDK's affair
@@ -25,17 +28,21 @@ const OTLP = {
 const EXPORTERS = ['otlp', 'console', 'none'];
 /** The SDK says the same of every export that fails: one a second. */
 const REPEAT_MS = 60_000;
+/** Different texts in that time, at most. A collector may answer in other words each time. */
+const MOST_TEXTS = 10;
+const MAX_CHARS = 500;
+const MAX_READ_CHARS = 65_536;
+const ENDPOINTS = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'];
+const HEADERS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'];
 
 const textOf = (env: Environment, name: string): string => env[name]?.trim() ?? '';
 
-/** Off without a variable that asks for traces, as design.md has it: `otlp` is no default here. */
+/** Off without a variable that asks for traces: `otlp` is no default here, as it is in the specification. */
 export function wantsTraces(env: Environment): boolean {
   if (textOf(env, 'OTEL_SDK_DISABLED').toLowerCase() === 'true') return false;
   const exporters = exportersOf(env);
   if (exporters.length > 0) return !exporters.includes('none');
-  return ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'].some(
-    (name) => textOf(env, name) !== '',
-  );
+  return ENDPOINTS.some((name) => textOf(env, name) !== '');
 }
 
 /** Sentences about variables that name something which this worker cannot do. */
@@ -46,6 +53,12 @@ export function tracingProblems(env: Environment): string[] {
     .map(
       (name) => `OTEL_TRACES_EXPORTER names ${JSON.stringify(name)}. Write otlp, console or none, or a list.`,
     );
+  // The SDK would send to its default address instead. The text may hold a token, so it is not repeated.
+  for (const name of ENDPOINTS) {
+    const endpoint = textOf(env, name);
+    if (endpoint !== '' && !(URL.canParse(endpoint) && /^https?:/i.test(endpoint)))
+      problems.push(`${name} is no address. Write http:// or https://, such as http://collector:4318.`);
+  }
   const protocol = protocolOf(env);
   if (!Object.hasOwn(OTLP, protocol)) {
     problems.push(
@@ -92,7 +105,10 @@ export function startTracing(options: {
   const { env, version, workerId, log } = options;
   const sdk: typeof import('@opentelemetry/sdk-trace-node') = load('@opentelemetry/sdk-trace-node');
   const resources: typeof import('@opentelemetry/resources') = load('@opentelemetry/resources');
-  diag.setLogger(diagnosticsIn(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  diag.setLogger(diagnosticsIn(log, secretsIn(env)), {
+    logLevel: DiagLogLevel.WARN,
+    suppressOverrideMessage: true,
+  });
   const names = exportersOf(env);
   const exporters = (names.length > 0 ? names : ['otlp']).map((name): SpanExporter => {
     if (name === 'console') return new sdk.ConsoleSpanExporter();
@@ -103,11 +119,10 @@ export function startTracing(options: {
     'service.name': 'im-account-sync',
     'service.version': version,
     'service.instance.id': workerId,
+    'host.name': hostname(),
   };
-  const detected = resources.detectResources({
-    // Not the process: its command line is nobody else's affair.
-    detectors: [resources.envDetector, resources.hostDetector],
-  });
+  // Not the SDK's detectors of process and host: command line and machine ID are nobody else's affair.
+  const detected = resources.detectResources({ detectors: [resources.envDetector] });
   const provider = new sdk.NodeTracerProvider({
     // What the environment names wins over what we call ourselves.
     resource: resources.defaultResource().merge(resources.resourceFromAttributes(own)).merge(detected),
@@ -128,19 +143,43 @@ export function startTracing(options: {
   };
 }
 
+/** What the SDK or a collector may repeat of the settings and must not stand in the log. */
+export function secretsIn(env: Environment): string[] {
+  const headers = HEADERS.map((name) => textOf(env, name));
+  // The value of each header, and its last word: the token behind `Bearer`.
+  const values = headers.flatMap((text) => text.split(',').map((pair) => pair.replace(/^[^=]*=/, '').trim()));
+  const tokens = values.map((value) => value.split(/\s|%20/).at(-1) ?? '');
+  const addresses = ENDPOINTS.map((name) => textOf(env, name)).filter((address) => address !== '');
+  return [...headers, ...values, ...tokens, ...addresses.flatMap(secretsInAddress)];
+}
+
 /** The SDK's own words go to the log: each text once a minute, since it repeats itself at every export. */
-function diagnosticsIn(log: Logger): DiagLogger {
+export function diagnosticsIn(log: Pick<Logger, 'error' | 'warn'>, secrets: readonly string[]): DiagLogger {
   const saidAtMs = new Map<string, number>();
   const say = (level: 'error' | 'warn') => (message: string) => {
+    const { words, details } = partsOf(message);
+    // Numbers change from one export to the next, such as a port or a count of spans; answers may, too.
+    const key = cut(words, MAX_CHARS).replace(/\d+/g, '#');
     const nowMs = performance.now();
-    if (nowMs - (saidAtMs.get(message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
-    if (saidAtMs.size >= 100) saidAtMs.clear();
-    saidAtMs.set(message, nowMs);
-    log[level](
-      { tracing: message.slice(0, 500) },
-      'traces are not sent as they should be; nothing else suffers',
-    );
+    for (const [said, atMs] of saidAtMs) if (nowMs - atMs >= REPEAT_MS) saidAtMs.delete(said);
+    if (saidAtMs.has(key) || saidAtMs.size >= MOST_TEXTS) return;
+    saidAtMs.set(key, nowMs);
+    // Hidden before the last cut: half a token is not found.
+    const whole = cut(words + details, MAX_READ_CHARS);
+    const tracing = cut(hide(whole, secrets).replace(unprintable, ' '), MAX_CHARS);
+    log[level]({ tracing }, 'traces are not sent as they should be; nothing else suffers');
   };
   const nothing = (): void => undefined;
   return { error: say('error'), warn: say('warn'), info: nothing, debug: nothing, verbose: nothing };
+}
+
+/** An error comes as JSON, with its stack. `details`: the answer of the collector, which may be megabytes. */
+function partsOf(message: string): { readonly words: string; readonly details: string } {
+  try {
+    const { name = 'Error', message: text = '', code, data } = JSON.parse(message) as Record<string, unknown>;
+    const words = `${name}${text === '' ? '' : `: ${text}`}${code === undefined ? '' : ` (${code})`}`;
+    return { words, details: data === undefined ? '' : `; the answer: ${data}` };
+  } catch {
+    return { words: message, details: '' };
+  }
 }

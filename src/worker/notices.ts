@@ -38,7 +38,7 @@ export async function startNotices(options: {
     receivers: () => readReceivers(config, readFile),
     metrics: createNoticeMetrics(metrics.registry),
     log,
-    onTrouble: connections.log.trouble('the notices'),
+    onTrouble: connections.log.trouble('the sender of notices'),
   });
   pacing.watch.onChange(() => sender.fleetChanged());
   return { loops: [{ name: 'notices', deadline: sender.deadline }], close: () => sender.close() };

@@ -84,3 +84,50 @@ test('an act that cannot be recorded is done, and said to be unrecorded', async 
   expect([code, stdout]).toEqual([0, 'paused: no calls are made until imsync resume']);
   expect(stderr).toMatch(/^imsync: the pause was done, but could not be recorded: .*WRONGTYPE/);
 });
+
+test('what stands in Redis touches no terminal and forges no line, whoever wrote it', async () => {
+  await stage.client.del(stage.keys.activity);
+  const evil = 'x\x1b[2J\x9b2J\u202ey\nstate running';
+  await stage.client.hset(
+    stage.keys.hold,
+    'paused',
+    JSON.stringify({ reason: evil, since: 1_700_000_000_000, by: evil }),
+  );
+  await stage.client.xadd(stage.keys.activity, '*', 'what', evil, 'by', evil, 'detail', evil);
+  await stage.client.xadd(stage.keys.activity, '*', 'by', 'somebody');
+  const verbs = [
+    ['status'],
+    ['pause'],
+    ['doctor'],
+    ['activity'],
+    ['activity', '--json'],
+    ['status', '--json'],
+  ];
+  for (const verb of verbs) {
+    const { stdout, stderr } = await stage.verb(verb);
+    const lines = `${stdout}\n${stderr}`.split('\n');
+    expect([verb, lines.filter((line) => /[\p{Cc}\p{Cf}]|^state running/u.test(line))]).toEqual([verb, []]);
+    expect([verb, stdout.includes('x\\u')]).toEqual([verb, true]);
+  }
+  expect((await stage.verb(['activity'])).stdout).toMatch(/Z {2}unknown somebody/);
+  expect((await acts())[1]).toMatchObject({ what: evil, by: evil, detail: evil });
+  await stage.verb(['resume']);
+}, 120_000);
+
+test('a reason is stored as one line', async () => {
+  await stage.verb(['pause', '--reason', 'a deploy\n\x1b[2Jof ours']);
+  expect((await stage.verb(['status'])).stdout).toContain('"a deploy [2Jof ours"');
+  await stage.verb(['resume']);
+}, 60_000);
+
+test('tail refuses what could show nothing, or everything', async () => {
+  for (const flags of [
+    ['--user', ''],
+    ['--code', '00'],
+    ['--code', '070402'],
+    ['--code', ''],
+  ]) {
+    const { code, stderr } = await stage.verb(['tail', ...flags, '--for', '1s']);
+    expect([flags, code, stderr.includes('It must')]).toEqual([flags, 2, true]);
+  }
+}, 60_000);

@@ -50,7 +50,9 @@ describeHere('a Prometheus that scrapes two workers', () => {
   beforeAll(async () => {
     stage = await setStage();
     folder = await mkdtemp(join(tmpdir(), 'imsync-prometheus-'));
-    const workers = [await stage.worker(), await stage.worker()];
+    // With notices on there are all metrics that alerts and the dashboard ask for.
+    const env = { IMSYNC_NOTIFY_URLS: `json+http://127.0.0.1:9/x#secret=${'s'.repeat(16)}` };
+    const workers = [await stage.worker(env), await stage.worker(env)];
     targets = await Promise.all(
       workers.map(
         async (worker) =>

@@ -222,6 +222,31 @@ test('a receiver that is away, hangs, redirects or refuses in its answer delays 
   for (const line of worker.lines) expect(line).not.toContain(TOKEN);
 }, 180_000);
 
+test('a list of receivers that is changed counts from then on; what others had not taken is given up with a word', async () => {
+  const [away, kept, added] = [await receiver('slack'), await receiver('json'), await receiver('wecom')];
+  away.answer = (response) => response.writeHead(500).end();
+  const file = join(folder, 'receivers');
+  const list = (...lines: string[]): Promise<void> => writeFile(file, `${lines.join('\n')}\n`);
+  await list(addressOf('slack', away), addressOf('json', kept));
+  const worker = await stage.worker({ IMSYNC_NOTIFY_URLS_FILE: file });
+  await worker.line(TAKES_OVER);
+  await stage.verb(['pause']);
+  await told(kept, 'paused');
+  await worker.line('notices were not taken; they are tried again for an hour');
+  // The place is part of the ID: nobody of before is there any more.
+  await list(addressOf('json', kept), addressOf('wecom', added));
+  await stage.verb(['resume']);
+  await told(kept, 'resumed');
+  await eventually('the new one is told, too', () => added.received.length > 0);
+  expect(textIn('wecom', added.received[0]?.json)).toContain('has resumed the calls');
+  expect(
+    await worker.line('notices were not delivered and are given up: this receiver is configured no longer'),
+  ).toMatchObject({ receiver: 'slack-1', notices: ['paused'] });
+  const { url } = await worker.line('ops server listens: /livez, /readyz, /status, /metrics');
+  const metrics = await (await fetch(`${String(url)}/metrics`)).text();
+  expect(metrics).toContain('imsync_notices_total{receiver="slack",result="dropped"} 1');
+}, 120_000);
+
 test('dead letters, an event that does not end, and the ends of a redrive and an import are told once, without users', async () => {
   const hook = await receiver('json');
   const worker = await stage.worker({

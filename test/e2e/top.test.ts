@@ -98,7 +98,7 @@ test('it draws again at once when the terminal changes its size', async () => {
   process.resize(40, 120);
   await process.shows(/\[[#-]{30}\]/);
   process.resize(24, 50);
-  expect(await process.shows('The terminal has 50 columns.')).toHaveLength(2);
+  expect(await process.shows('q quits. imsync top needs 60 columns; the terminal')).toHaveLength(2);
   process.keys('q');
   await isRestored(process, 0);
 }, 60_000);

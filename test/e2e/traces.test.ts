@@ -1,6 +1,7 @@
 import { eventually } from '../support/eventually.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { type Stage, setStage } from '../support/stage.ts';
+import { startWebhook } from '../support/webhook.ts';
 
 /** Traces, as a collector receives them from a real worker. */
 const CONSUMER = 5;
@@ -120,7 +121,8 @@ test('a call is a span with a link for each event, and with children for slot, r
     settle?.endMs,
   ];
   expect(inOrder([...times, call.endMs])).toBe(true);
-  expect(call.resource).toMatchObject({ 'service.name': 'im-account-sync' });
+  expect(call.resource).toMatchObject({ 'service.name': 'im-account-sync', 'host.name': expect.any(String) });
+  expect(call.resource).not.toHaveProperty(['host.id']);
   expect(worker.lines.filter((line) => line.includes(call.spanId)).length).toBeGreaterThan(0);
   // No user, profile or signature is in any of it.
   expect(receiver.text()).not.toMatch(/"u[123]"|Secret Nick|usersig/);
@@ -266,8 +268,32 @@ test('a collector that is away costs the traces, a line a minute, and nothing el
   expect(performance.now() - startedMs).toBeLessThan(10_000);
 });
 
+test('a collector that repeats what it was sent gets no token into the log', async () => {
+  const hook = await startWebhook((response) => {
+    const { url = '', headers } = hook.received.at(-1) ?? {};
+    response.writeHead(401).end(`${JSON.stringify(headers)} ${url} ${'x'.repeat(hook.received.length)}`);
+  });
+  const worker = await stage.worker({
+    ...traced,
+    OTEL_EXPORTER_OTLP_ENDPOINT: `${hook.url}/TENANTTOK`,
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer HEADERTOK',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'none',
+  });
+  await push(3);
+  const line = await worker.line('traces are not sent as they should be; nothing else suffers', 30_000);
+  expect(line.tracing).toMatch(/^OTLPExporterError: .* \(401\); the answer: .*authorization":"\*\*\*/);
+  await eventually('a second answer', () => hook.received.length > 1 || push(1).then(() => null), 30_000);
+  for (const text of worker.lines) expect(text).not.toMatch(/HEADERTOK|TENANTTOK/);
+  expect(worker.lines.filter((text) => text.includes('traces are not sent'))).toHaveLength(1);
+  await hook.close();
+}, 60_000);
+
 test.each([
   [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, /OTEL_EXPORTER_OTLP_PROTOCOL is "grpc".*4317/],
+  [
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'not a url PASSWORDTOK' },
+    /^imsync: OTEL_EXPORTER_OTLP_ENDPOINT is no address\. Write http[^\n]*\n$/,
+  ],
   [{ OTEL_TRACES_EXPORTER: 'zipkin' }, /OTEL_TRACES_EXPORTER names "zipkin"/],
 ])('a worker refuses what it cannot do: %j', async (variables, words) => {
   const run = stage.start(['worker'], { ...traced, ...variables });

@@ -3,10 +3,9 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
-import { printableJson } from '../../ops/feed/record.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
-import { printResult } from '../format.ts';
+import { escapedLines, jsonLine, printResult } from '../format.ts';
 import { csvHead, csvRow } from './csv.ts';
 import { deleteCommand } from './delete.ts';
 import { addEventId, addFilterOptions, FILTER_HELP, type FilterFlags, filterOf } from './filter.ts';
@@ -75,7 +74,7 @@ function listCommand(): Command {
         let count = 0;
         for await (const letter of listDeadLetters(app, filterOf(flags))) {
           count++;
-          await print(flags.json ? `${printableJson(letter)}\n` : letterLine(letter));
+          await print(flags.json ? jsonLine(letter) : escapedLines(letterLine(letter)));
         }
         if (count === 0 && !flags.json) await print('no letters match\n');
       });
@@ -126,7 +125,7 @@ function exportCommand(): Command {
         const lines = async function* () {
           if (flags.format === 'csv') yield csvHead;
           for await (const letter of listDeadLetters(app, filterOf(flags))) {
-            yield flags.format === 'csv' ? csvRow(letter) : `${printableJson(letter)}\n`;
+            yield flags.format === 'csv' ? csvRow(letter) : jsonLine(letter);
             count++;
           }
         };
@@ -152,7 +151,7 @@ function redrivesCommand(): Command {
     .addHelpText('after', REDRIVES_HELP)
     .action(async ({ json }: { json?: boolean }, command: Command) => {
       const runs = await withRedis(command, listRuns);
-      for (const run of runs) await print(json ? `${printableJson(run)}\n` : runLine(run));
+      for (const run of runs) await print(json ? jsonLine(run) : escapedLines(runLine(run)));
       if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });
 }

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Outcome } from '../../event/event.ts';
 import { FAULT_WORDS } from '../../im/answers.ts';
-import { type FeedBatch, printable, type Wanted } from '../../ops/feed/record.ts';
+import { escaped, type FeedBatch, type Wanted } from '../../ops/feed/record.ts';
 import { sendersText, watchFeed } from '../../ops/feed/watch-feed.ts';
 import { readPresence } from '../../ops/presence.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
@@ -42,6 +42,7 @@ export function tailCommand(): Command {
     .option(
       '--user <id>',
       'only what concerns this user: the calls that carry them, and the ends of their events',
+      readUser,
     )
     .addOption(
       new Option('--outcome <outcome...>', 'only events that end so; may be repeated').choices(OUTCOMES),
@@ -51,6 +52,9 @@ export function tailCommand(): Command {
     .addHelpText(
       'after',
       `
+In a line, "run 2" means that the same users were called for the second time, after a failure. After 3 s a line on standard
+error says which workers send.
+
 Ctrl-C ends it with exit code 0. Lines go to standard output; what concerns the connection and the workers goes to
 standard error. Nothing is stored: what happens while nobody watches is not shown later (see imsync dlq, and
 IMSYNC_OUTCOMES in docs/configuration.md). A worker sends at most 500 calls and 500 outcomes a second.
@@ -73,7 +77,7 @@ Examples:
           const feed = await watchFeed({ subscriber, redis, keys, wanted, onBatch: printer.print });
           const sayWho = async (): Promise<void> => {
             const workers = await readPresence(redis, keys, await ownerTimeMs(redis, keys));
-            say(printable(sendersText(workers, feed.senders())));
+            say(sendersText(workers, feed.senders()));
           };
           // Without Redis there is nothing to say but that, and it has been said.
           const known = setTimeout(() => void sayWho().catch(() => undefined), WORKERS_KNOWN_AFTER_MS);
@@ -121,7 +125,7 @@ function createPrinter({ json, count = Number.POSITIVE_INFINITY }: Flags, onEnou
 }
 
 function say(text: string): void {
-  process.stderr.write(`imsync tail: ${text}\n`);
+  process.stderr.write(`imsync tail: ${escaped(text)}\n`);
 }
 
 function wantedOf({ calls, outcomes, code = [], user = '', outcome = [] }: Flags): Wanted {
@@ -139,9 +143,18 @@ function usage(sentence: string): CliError {
 }
 
 function addCode(text: string, earlier: readonly string[] = []): string[] {
-  if (!/^\d{1,6}$/.test(text) && !Object.hasOwn(FAULT_WORDS, text))
-    throw new InvalidArgumentError(`It must be a number, or one of ${Object.keys(FAULT_WORDS).join(', ')}.`);
+  // As answers are written: 070402 would never match.
+  if (!/^(?:0|[1-9]\d{0,5})$/.test(text) && !Object.hasOwn(FAULT_WORDS, text))
+    throw new InvalidArgumentError(
+      `It must be a number without zeros in front, or one of ${Object.keys(FAULT_WORDS).join(', ')}.`,
+    );
   return [...earlier, text];
+}
+
+function readUser(text: string): string {
+  // The feed takes an empty one for every user.
+  if (text === '') throw new InvalidArgumentError('It must not be empty. Leave --user out to see all users.');
+  return text;
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };

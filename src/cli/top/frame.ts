@@ -3,7 +3,7 @@ import { sendersText } from '../../ops/feed/watch-feed.ts';
 import type { Status } from '../../ops/status.ts';
 import { counted, duration, grouped } from '../format.ts';
 import { type AnswerRow, WINDOW_MS } from './answers.ts';
-import { columns, type Line, styled } from './line.ts';
+import { clipped, columns, type Line, styled } from './line.ts';
 import type { Looks } from './looks.ts';
 
 /** What one frame shows. */
@@ -34,7 +34,7 @@ const MOST_LISTED = 50;
 export function frameOf(view: View, size: Size): Line[] {
   const { width, height } = size;
   if (width < LEAST_WIDTH)
-    return [[`The terminal has ${width} columns.`], [`imsync top needs ${LEAST_WIDTH}; q quits.`]];
+    return folded(`q quits. imsync top needs ${LEAST_WIDTH} columns; the terminal has ${width}.`, width);
   const look = view.looks.latest;
   if (look === undefined) return [['Redis is asked …']];
   const { status, redisMs, atMs } = look;
@@ -61,6 +61,17 @@ export function frameOf(view: View, size: Size): Line[] {
   );
 }
 
+/** A sentence in lines of whole words. */
+function folded(sentence: string, width: number): Line[] {
+  const lines = [''];
+  for (const word of sentence.split(' ')) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (longer.length <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.map((line) => [line]);
+}
+
 /** The last line says how many are not shown. */
 function shortened(lines: readonly Line[], room: number): Line[] {
   if (lines.length <= room) return [...lines];
@@ -72,8 +83,8 @@ function header({ redisUrl }: View, { sdkAppId }: Status, redisNowMs: number, { 
   const time = `${new Date(redisNowMs).toISOString().slice(11, 19)} UTC`;
   const right = height === undefined ? time : `${time}  q quits`;
   const room = width - columns(right) - 2;
-  const left = `imsync top  app ${sdkAppId}  ${printable(redisUrl)}`.slice(0, room);
-  return [styled('title', left.padEnd(room + 2)), styled('faint', right)];
+  const left = clipped(`imsync top  app ${sdkAppId}  ${printable(redisUrl)}`, room);
+  return [styled('title', left + ' '.repeat(room + 2 - columns(left))), styled('faint', right)];
 }
 
 function troubleLine({ trouble }: View, ageMs: number): Line[] {

@@ -41,7 +41,7 @@ export function columns(text: string): number {
 }
 
 /** What fits, with `…` where something is missing. */
-function clipped(text: string, width: number): string {
+export function clipped(text: string, width: number): string {
   if (columns(text) <= width) return text;
   let kept = '';
   let left = width - 1;

@@ -65,6 +65,9 @@ While it runs, workers tell it of their calls. That costs each of them up to ten
 
 type State = ReturnType<typeof createState>;
 
+/** What the client says of a command while its connection is away: nothing of Redis. */
+const UNCONNECTED = /Stream isn't writeable|Connection is closed|ECONN|EPIPE|max retries/;
+
 /** What is known, and how it becomes a frame. */
 function createState(options: {
   readonly answers: Answers;
@@ -85,7 +88,8 @@ function createState(options: {
         looks.add({ atMs: performance.now(), redisMs, status });
         failure = '';
       } catch (error) {
-        failure = (error as Error).message;
+        const { message } = error as Error;
+        failure = UNCONNECTED.test(message) ? 'it cannot be reached' : message;
         throw error;
       }
     },

@@ -76,7 +76,7 @@ export function askProblem(config: Config): string | undefined {
     requireForWorker(config);
     return undefined;
   } catch (error) {
-    return (error as Error).message;
+    return (error as Error).message.replaceAll('\n', ' ');
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Outcome } from '../../event/event.ts';
-import { cut } from '../../event/text.ts';
+import { cut, unprintable } from '../../event/text.ts';
 
 /**
  * The feed: what workers publish of their calls and of how events end, while somebody watches. Nothing of it
@@ -90,12 +90,22 @@ export function readRequest(message: string): FeedRequest | undefined {
 /** No date is later. */
 const LAST_MS = 8.64e15;
 
+const NUMBERS: Readonly<Record<string, readonly string[]>> = {
+  call: ['at', 'users', 'tries', 'ms', 'imported', 'deadLettered', 'later', 'again'],
+  outcome: ['at', 'errorCode'],
+};
+
+/** Whether it is a record of a known kind whose numbers are numbers: anybody may publish on a channel. */
+function hasNumbers(record: Readonly<Record<string, unknown>>): boolean {
+  return NUMBERS[String(record.kind)]?.every((name) => Number.isFinite(record[name])) === true;
+}
+
 /** Reads a message of a worker; undefined if it is none. Records that a newer worker knows are left out. */
 export function readBatch(message: string): FeedBatch | undefined {
   const { worker, version, leftOut, records } = readObject<FeedBatch>(message);
   if (typeof worker !== 'string' || !Array.isArray(records)) return undefined;
   const known = (records as Partial<FeedRecord>[]).filter(
-    (one) => (one?.kind === 'call' || one?.kind === 'outcome') && Math.abs(Number(one.at)) < LAST_MS,
+    (one) => one !== null && hasNumbers(one) && Math.abs(Number(one.at)) < LAST_MS,
   );
   return {
     ...{ worker, version: String(version), leftOut: Number(leftOut) || 0 },
@@ -112,13 +122,15 @@ function readObject<T>(message: string): { readonly [K in keyof T]?: T[K] } {
 }
 
 const MAX_CHARS = 300;
-/** What may falsify a terminal: control and format characters, bidirectional overrides among them. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
 
-/** A text from elsewhere for a terminal: what does not print stands as `\u{202e}`. */
+/** A text from elsewhere as one line for a terminal: what does not print stands as `\u{202e}`. */
+export function escaped(text: string): string {
+  return text.replace(unprintable, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
+}
+
+/** The same, cut to 300 characters. */
 export function printable(text: unknown): string {
-  const escaped = (char: string): string => `\\u{${char.codePointAt(0)?.toString(16)}}`;
-  return cut(String(text ?? ''), MAX_CHARS).replace(unprintable, escaped);
+  return escaped(cut(String(text ?? ''), MAX_CHARS));
 }
 
 /** JSON for a terminal: the same value, with what does not print as `\u202e`. */

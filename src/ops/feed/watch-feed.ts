@@ -11,6 +11,7 @@ import {
   readBatch,
   type Wanted,
 } from './record.ts';
+import { MOST_WATCHERS } from './watchers.ts';
 
 /** A worker answers its first request within this time. */
 const KNOWN_AFTER_MS = 900;
@@ -74,6 +75,7 @@ export function sendersText(
   if (silent.length === 0) return sending === 1 ? '1 worker sends' : `${sending} workers send`;
   const named = silent.slice(0, 3).map(({ id, version }) => `${id} (version ${version})`);
   const names = [...named, ...(silent.length > 3 ? [`${silent.length - 3} more`] : [])].join(', ');
-  if (sending === 0) return `no worker sends: ${names}`;
+  if (sending === 0)
+    return `no worker sends (each serves ${MOST_WATCHERS} watchers at most, and an older version none): ${names}`;
   return `${sending} of ${workers.length} workers send; ${names} ${silent.length === 1 ? 'sends' : 'send'} nothing`;
 }

@@ -12,7 +12,7 @@ export const MOST_PER_SECOND = 500;
 /** Records that wait for Redis. One that takes none costs no more memory than this. */
 const MOST_WAITING = 2 * MOST_PER_SECOND;
 /** More watchers of an app than this are not served. */
-const MOST_WATCHERS = 8;
+export const MOST_WATCHERS = 8;
 
 interface Watcher {
   wanted: Wanted;

@@ -1,5 +1,6 @@
 import { eventually } from '../eventually.ts';
 import { drained, linesOf } from '../stage.ts';
+import { says, startWebhook, type Webhook } from '../webhook.ts';
 import type { Expected, Scene, Scenery } from './scene.ts';
 
 const RUNNING = /^state +running$/m;
@@ -26,6 +27,8 @@ async function endSuspicion(set: Scenery): Promise<void> {
 const shownSuspects: Expected = {
   shows: [RUNNING, /^suspects +1 calls fail while others succeed/m, /"odd" failed .* 70500/],
 };
+
+let hook: Webhook;
 
 /** Entries below *Alerts* whose Redis is well. */
 export const alertScenes: Readonly<Record<string, Scene>> = {
@@ -184,6 +187,29 @@ export const alertScenes: Readonly<Record<string, Scene>> = {
         },
         60_000,
       );
+    },
+  },
+  ImsyncNoticesFail: {
+    cause: async (set) => {
+      hook = await startWebhook((response) => response.writeHead(500).end());
+      set.env.IMSYNC_NOTIFY_URLS = `json+${hook.url}/x#secret=${'s'.repeat(16)}`;
+      await set.worker();
+      await set.run('imsync pause');
+      await set.logged('notices were not taken; they are tried again for an hour');
+    },
+    commands: {
+      'imsync doctor --send-test-notice': {
+        code: 1,
+        shows: [/^✗ json-1 at 127\.0\.0\.1 has not taken the test notice: HTTP 500$/m],
+      },
+      'imsync status': { shows: [/^state +paused by an operator/m] },
+      'imsync dlq': { shows: [/^no dead letters/m] },
+      'imsync activity': { shows: [/ pause /] },
+    },
+    async mend(set) {
+      hook.answer = says('');
+      await set.logged('notices sent, the receiver takes them again');
+      await hook.close();
     },
   },
   ImsyncSlotsGivenUp: {

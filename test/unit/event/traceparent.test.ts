@@ -22,6 +22,8 @@ it.each([
   [`00-${traceId}-${'0'.repeat(16)}-01`, 'a span ID of zeros'],
   [`00-${traceId.toUpperCase()}-${spanId}-01`, 'capitals'],
   [`00-${traceId}-${spanId}-01x`, 'a tail that is no part'],
+  [`00-${traceId}-${spanId}-01-extra`, 'a part that version 00 does not have'],
+  [`00-${traceId}-${spanId}-01-${'x'.repeat(10_000)}`, 'a long tail'],
 ])('takes %j for no context: %s', (text) => {
   expect(spanContextOf(text)).toBeUndefined();
 });

@@ -1,8 +1,10 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { settings } from '../../../src/config/schema.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -25,6 +27,34 @@ test('files for deployments name the version of the package', () => {
     `kustomize/overlays/production/kustomization.yaml: ${version}`,
   ]);
   expect(readFileSync(join(root, 'CHANGELOG.md'), 'utf8')).toContain(`\n## ${version} - `);
+});
+
+const unitText = readFileSync(join(root, 'deploy/imsync.service'), 'utf8');
+
+test('what the unit says of its installation works where /etc/imsync is missing', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'imsync-unit-'));
+  const commands = [...unitText.matchAll(/^# {3}((?:install|echo) .*)$/gm)].map(
+    ([, command = '']) => command,
+  );
+  expect(commands).toHaveLength(2);
+  writeFileSync(join(folder, 'the-key'), 'k');
+  const script = commands.join('\n').replaceAll('/etc/', `${folder}/etc/`);
+  execFileSync('sh', ['-ec', script], { cwd: folder });
+  const key = join(folder, 'etc/imsync/sdk-secret-key');
+  expect([readFileSync(key, 'utf8'), statSync(key).mode & 0o777]).toEqual(['k', 0o600]);
+  rmSync(folder, { recursive: true });
+});
+
+test('the unit gives each secret by a credential, and names settings that there are', () => {
+  const credentials = [...unitText.matchAll(/^#?LoadCredential=([\w-]+):\/etc\/imsync\/(.+)$/gm)];
+  const variables = [...unitText.matchAll(/^#?Environment=(IMSYNC_\w+_FILE)=%d\/(.+)$/gm)];
+  expect(credentials.map(([, name, file]) => [name, file])).toEqual(
+    variables.map(([, , name]) => [name, name]),
+  );
+  const known = settings.map(({ env }) => env);
+  const named = variables.map(([, variable = '']) => variable);
+  expect(named.filter((variable) => !known.includes(variable))).toEqual([]);
+  expect(named).toEqual(expect.arrayContaining(['IMSYNC_NOTIFY_URLS_FILE', 'IMSYNC_INTAKE_TOKENS_FILE']));
 });
 
 const withSystemd = existsSync('/usr/bin/systemd-analyze') ? test : test.skip;

@@ -46,7 +46,7 @@ describe('an answer of the API', () => {
     const ErrorInfo = `bad\r\n\u001b[31m\u202e${'x'.repeat(400)}`;
     const answer = read({ ...ok, ErrorCode: 1, ErrorInfo });
     expect(answer.errorInfo).toHaveLength(300);
-    expect(answer.errorInfo).toMatch(/^bad \[31m x+$/);
+    expect(answer.errorInfo).toMatch(/^bad \[31m x+…$/);
     expect(read({ ...ok, ErrorCode: 1, ErrorInfo: { a: 1 } }).errorInfo).toBe('');
   });
 });

@@ -71,7 +71,7 @@ test('a hold is told once it has lasted, reminded of ever more rarely, and its e
   expect(look(30 * HOUR + 15 * S)).toMatchObject([
     {
       kind: 'hold-over',
-      text: 'Held from 2023-11-14 22:13:20 UTC to 2023-11-16 04:13:20 UTC: 30 h. 2,000 events waited at its end.',
+      text: 'Held from 2023-11-14 22:13:20 UTC to 2023-11-16 04:13:20 UTC, when its end was noticed: 30 h. 2,000 events had not ended by then.',
     },
   ]);
   expect(between(30 * HOUR + 20 * S, 32 * HOUR)).toEqual([]);
@@ -232,4 +232,34 @@ test("nothing waits for Redis's clock to catch up after it was set back", () => 
   expect(look(-2 * HOUR)).toMatchObject([{ kind: 'hold-over' }]);
   fleet.hold = held('outage', -2 * HOUR);
   expect(look(-2 * HOUR + 5 * S)).toMatchObject([{ kind: 'hold' }]);
+});
+
+test('who paused is told; a reason and the name of a file forge no line', () => {
+  const { fleet, look } = watched();
+  const forged = 'x\n[imsync 1] All is well\u202e';
+  fleet.pause = { reason: forged, since: START, by: 'Ann (ann@ops)' };
+  const [paused] = look(0);
+  expect(paused?.text.split('\n')).toEqual([
+    'Paused since 2023-11-14 22:13:20 UTC by Ann (ann@ops): x [imsync 1] All is well.',
+    '0 events not ended yet; none is lost. To go on: imsync resume',
+  ]);
+  expect(paused?.facts).toMatchObject({ by: 'Ann (ann@ops)' });
+  const ended = { id: `${START + 1}-0`, endedAt: START, file: forged, state: 'done', tally: 't' };
+  const counts = { rows: 12_345, added: 12_345, there: 0, rejected: 0, unasked: 0 };
+  const tally = { accepted: 12_345, imported: 12_345, superseded: 0, deadLettered: 0 };
+  fleet.tasks = { redrives: [], imports: [{ ended: { ...ended, counts }, tally }] } as never;
+  const [told] = look(20_000);
+  expect(told?.title).toBe('The import of x [imsync 1] All is well ended: done');
+  expect(told?.text).toContain('12,345 added');
+});
+
+test('all numbers of a notice are written in one way', () => {
+  const { fleet, look } = watched();
+  look(0);
+  fleet.deadByReason = { rejected: 10_000 };
+  fleet.deadByCode = { 70402: 10_000 };
+  look(5 * S);
+  const [told] = look(20 * S);
+  expect(told?.title).toBe('10,000 new dead letters, 10,000 unresolved in all');
+  expect(told?.text).toMatch(/^10,000 rejected: [\s\S]*By error code: 70402 \(10,000\)/);
 });

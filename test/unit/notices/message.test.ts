@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Receiver } from '../../../src/config/receivers.ts';
 import { groupOf, messageFor, refusalIn, textOf } from '../../../src/notices/message.ts';
@@ -67,6 +68,28 @@ test('the code of docs/notices.md accepts what we sign, and nothing else', async
   expect(isFromImsync({}, body, secret, NOW_MS)).toBe(false);
 });
 
+test('its Python does the same, and raises nothing whatever the headers hold', () => {
+  const page = readFileSync(new URL('../../../docs/notices.md', import.meta.url), 'utf8');
+  const [, code = ''] = /```python\n([\s\S]*?)```/.exec(page) ?? [];
+  const { headers, body } = message('json', '0123456789abcdef');
+  const cases = [
+    headers,
+    { ...headers, 'x-imsync-signature': 'v1=é' },
+    { ...headers, 'x-imsync-timestamp': '²' },
+    { ...headers, 'x-imsync-timestamp': '9'.repeat(5_000) },
+    {},
+  ];
+  const now = Math.floor(NOW_MS / 1_000);
+  const input = JSON.stringify({ cases, body });
+  const program = `${code}
+import json, sys
+given = json.load(sys.stdin)
+time.time = lambda: ${now}
+print(json.dumps([is_from_imsync(h, given["body"].encode(), "0123456789abcdef") for h in given["cases"]]))`;
+  const output = execFileSync('python3', ['-c', program], { input, encoding: 'utf8' });
+  expect(JSON.parse(output)).toEqual([true, false, false, false, false]);
+});
+
 test('WeCom and Slack are not signed; no text mentions anybody', () => {
   const all = [notice({ text: '<!channel> & <at user_id="all">x</at>' })];
   expect(message('wecom', '', all).json).toEqual({
@@ -116,5 +139,5 @@ test.each([
   ['json', 302, '', 'HTTP 302, a redirect'],
   ['json', 500, '', 'HTTP 500'],
 ] as const)('%s: HTTP %i with %s', (kind, status, body, refusal) => {
-  expect(refusalIn(kind, status, body)).toBe(refusal);
+  expect(refusalIn(kind, status, body, (words) => words)).toBe(refusal);
 });

@@ -158,8 +158,8 @@ test('120 by 40 use the room', () => {
 
 test('what is too narrow says so', () => {
   expect(drawn(viewOf(running), 50, 24)).toEqual([
-    'The terminal has 50 columns.',
-    'imsync top needs 60; q quits.',
+    'q quits. imsync top needs 60 columns; the terminal',
+    'has 50.',
   ]);
 });
 
@@ -229,4 +229,28 @@ test('an idle app without workers', () => {
   expect(lines).toContain('Redis      no memory limit');
   expect(lines).toContain('Answers    of the last 60 s; no worker runs: start one with imsync worker');
   expect(lines).toContain('Workers    none: start one with imsync worker');
+});
+
+test('a narrow terminal reads the whole sentence, with how to leave first', () => {
+  expect(drawn(viewOf(running), 20, 24)).toEqual([
+    'q quits. imsync top',
+    'needs 60 columns;',
+    'the terminal has 20.',
+  ]);
+});
+
+test('a long address of Redis ends in … and leaves room for the time', () => {
+  const [header = ''] = drawn(viewOf(running, { redisUrl: `redis://${'host.'.repeat(20)}` }), 60, 24);
+  expect(header).toMatch(/^imsync top {2}app 1400000000 {2}redis:\/\/… {2}12:00:00 UTC {2}q quits$/);
+  expect(columns(header)).toBe(60);
+});
+
+test('letters are counted in one way', () => {
+  const many: Status = {
+    ...running,
+    deadLetters: { ...running.deadLetters, total: 10_000, byReason: { rejected: 10_000 } },
+  };
+  expect(drawn(viewOf(many), 100).join('\n')).toContain(
+    '10,000 letters, the oldest for 3 h 2 min: rejected (10,000)',
+  );
 });

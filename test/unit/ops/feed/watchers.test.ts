@@ -153,6 +153,6 @@ test('who sends, in words', () => {
     '2 workers send',
     '2 of 3 workers send; a (version 0.1.0) sends nothing',
     '1 of 5 workers send; b (version 0.1.0), c (version 0.1.0), d (version 0.1.0), 1 more send nothing',
-    'no worker sends: a (version 0.1.0)',
+    'no worker sends (each serves 8 watchers at most, and an older version none): a (version 0.1.0)',
   ]);
 });
