@@ -115,6 +115,7 @@ export const en = {
   'hold.disabled': 'the app or its plan is disabled',
   'hold.configuration': 'the API refuses every call: a setting is wrong',
   'hold.outage': 'the API is away',
+  'hold.proxy': 'the proxy lets no call through',
   'hold.brake': 'every account is refused',
   'holdAdvice.credentials':
     'Check IMSYNC_SDK_SECRET_KEY (or IMSYNC_USER_SIG), IMSYNC_ADMIN_ID, and for 70001 the clocks. A key file is read again before each probe.',
@@ -124,6 +125,7 @@ export const en = {
   'holdAdvice.disabled': 'See the console of the provider.',
   'holdAdvice.configuration': 'Check IMSYNC_SDK_APP_ID, IMSYNC_BASE_URL, IMSYNC_REGION and IMSYNC_API.',
   'holdAdvice.outage': 'See the status page of the provider, and the network. Work goes on by itself.',
+  'holdAdvice.proxy': 'It is the proxy, not the API: check IMSYNC_PROXY_URL (or HTTPS_PROXY) and the proxy.',
   'holdAdvice.brake': 'It is not about the accounts: compare the API’s words with its reference.',
 
   'figure.imported': 'Imported a minute',

@@ -113,6 +113,7 @@ export const zh: Catalogue = {
   'hold.disabled': '应用或套餐已停用',
   'hold.configuration': 'API 拒绝所有调用：配置有误',
   'hold.outage': 'API 无法访问',
+  'hold.proxy': '代理不放行调用',
   'hold.brake': '所有账号都被拒绝',
   'holdAdvice.credentials':
     '检查 IMSYNC_SDK_SECRET_KEY（或 IMSYNC_USER_SIG）和 IMSYNC_ADMIN_ID；遇到 70001 时还要检查时钟。密钥文件在每次探测前都会重新读取。',
@@ -122,6 +123,7 @@ export const zh: Catalogue = {
   'holdAdvice.disabled': '请到服务商的控制台查看。',
   'holdAdvice.configuration': '检查 IMSYNC_SDK_APP_ID、IMSYNC_BASE_URL、IMSYNC_REGION 和 IMSYNC_API。',
   'holdAdvice.outage': '查看服务商的状态页和网络。恢复后会自动继续。',
+  'holdAdvice.proxy': '问题在代理，不在 API：检查 IMSYNC_PROXY_URL（或 HTTPS_PROXY）和代理本身。',
   'holdAdvice.brake': '问题不在账号：请对照 API 文档查看 API 的回复。',
 
   'figure.imported': '每分钟导入',
