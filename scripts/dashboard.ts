@@ -297,7 +297,10 @@ export function dashboard(): string {
           },
         ],
       },
-      links: [{ type: 'link', title: 'Runbook', url: 'docs/runbook.md', targetBlank: true }],
+      links: [
+        { type: 'link', title: 'Console', url: '$console', targetBlank: true },
+        { type: 'link', title: 'Runbook', url: 'docs/runbook.md', targetBlank: true },
+      ],
       panels,
     },
     null,
@@ -312,6 +315,8 @@ function variables(): unknown[] {
   const all = { includeAll: true, multi: true, current: { text: 'All', value: '$__all' } };
   return [
     { type: 'datasource', name: 'source', label: 'Prometheus', query: 'prometheus' },
+    // Where a browser reaches the console (IMSYNC_CONSOLE_PORT).
+    { type: 'textbox', name: 'console', label: 'Console', query: 'http://127.0.0.1:9470' },
     // One at a time: the largest value over two apps is that of neither.
     chosen('job', 'App (scrape job)', 'label_values(imsync_build_info, job)'),
     { ...chosen('instance', 'Worker', 'label_values(imsync_build_info{job=~"$job"}, instance)'), ...all },
