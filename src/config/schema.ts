@@ -173,7 +173,7 @@ export const schema = {
       doc: "How long a call may take, in ms; the API's own time-out is 3 s, so it must be longer.",
     }),
     caFile: setting('IMSYNC_CA_FILE', filePath(), '', {
-      doc: "CA certificates (PEM) that may have signed the API's or the proxy's, besides the public ones: for networks that sign TLS anew.",
+      doc: "CA certificates (PEM) that may have signed the API's or the proxy's, besides the public ones: for networks that open TLS and sign it themselves.",
     }),
   },
   proxy: {

@@ -26,7 +26,7 @@ export function createRedriveRunner(context: RouteContext) {
 
   const refuse = (error: unknown): never => {
     if (!(error instanceof RunRefusedError)) throw error;
-    const advice = 'Look at the letters and the redrives again, and choose anew.';
+    const advice = 'Look at the letters and the redrives again, and choose once more.';
     throw new Refusal(
       error.isUsage ? 400 : 409,
       error.isUsage ? 'malformed' : 'conflict',

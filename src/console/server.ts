@@ -48,7 +48,7 @@ export interface ConsoleOptions extends AppRedis {
   readonly status: () => Promise<Status>;
   /** Where a user is. Throws RefusedRequest of the HTTP intake. */
   readonly findUser: (userId: string) => Promise<UserReport>;
-  /** Of `imsync console`, which needs no tokens. */
+  /** `imsync console` sets it, which needs no tokens. */
   readonly links?: Links;
   readonly log: Logger;
 }

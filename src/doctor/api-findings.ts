@@ -191,7 +191,7 @@ export function keyShapeFinding(secretKey: string | undefined): Finding {
     return ok(name, 'The key has the shape that the console shows: 64 hexadecimal digits');
   return hint(
     name,
-    'The key is not 64 hexadecimal digits, as the console shows it. If the API refuses it, copy it anew, without quotes or blanks',
+    'The key is not 64 hexadecimal digits, as the console shows it. If the API refuses it, copy it again, without quotes or blanks',
   );
 }
 

@@ -25,7 +25,7 @@ export interface OddId {
   readonly kind: OddIdKind;
   /** True: no app uses it as an ID, so it is refused. False: it is doubtful, and imported. */
   readonly isCertain: boolean;
-  /** A sentence for whoever sent it. It quotes words of the lists only: user IDs stay out of messages. */
+  /** A sentence for the sender. It quotes words of the lists only: user IDs stay out of messages. */
   readonly text: string;
 }
 

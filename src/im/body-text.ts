@@ -10,7 +10,7 @@ const foreign = /[^\P{Cc}\s]|\uFFFD/gu;
 const LOOKED_AT_CHARS = 300;
 
 /**
- * The text of a body, which gateways may have packed or encoded anew. Nothing was asked to be packed, but what
+ * The text of a body, which gateways may have packed or encoded again. Nothing was asked to be packed, but what
  * is can be read without doubt. A body that cannot be read becomes a few words about it, which are no JSON.
  * `maxBytes` bounds what it may unpack to.
  */

@@ -49,7 +49,7 @@ export function openRoute({ proxy, ca, connectTimeoutMs, agent }: RouteOptions):
   };
 }
 
-/** Connections through a proxy. Its address is read anew for each, since a password may change. */
+/** Connections through a proxy. Its address is read again for each, since a password may change. */
 class WayThrough {
   readonly #proxy: ChosenProxy;
   readonly #secureContext: SecureContext | undefined;

@@ -52,7 +52,7 @@ export function reachProxy(
     const onAbort = (): void => fail('no answer');
     signal.addEventListener('abort', onAbort);
     socket.once('close', () => signal.removeEventListener('abort', onAbort));
-    // The listener stays: a connection that breaks is reported by whoever uses it then.
+    // The listener stays: a connection that breaks is reported by its user then.
     socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'the connection broke'));
     socket.once(isSecure ? 'secureConnect' : 'connect', () => resolve(socket));
   });

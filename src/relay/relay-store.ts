@@ -20,7 +20,7 @@ export interface RelayState extends RelayNews {
   readonly lastSeen: number;
 }
 
-/** Another relay has taken over: this one must become the leader anew. */
+/** Another relay has taken over: this one must become the leader again. */
 export class FencedError extends Error {
   override readonly name = 'FencedError';
   constructor() {

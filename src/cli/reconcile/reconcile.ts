@@ -46,7 +46,7 @@ who are still without an account are missing: they are counted, listed with --mi
 --enqueue-missing, with the profile that the table has at that moment.
 
 The table is read page by page in the order of the user ID, which must be unique and should have an index. A run that was
-stopped goes on where it was (--restart begins anew). The result stands in imsync status and in the metrics of workers.
+stopped goes on where it was (--restart begins from the start). The result stands in imsync status and in the metrics of workers.
 
 --every repeats it, --at says at which time of day, on this machine's clock.
 

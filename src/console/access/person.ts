@@ -12,7 +12,7 @@ export interface Person {
   /** Whether they may see user IDs and profiles. */
   readonly showUsers: boolean;
   readonly kind: 'session' | 'bearer' | 'sso';
-  /** Of kind session. */
+  /** Only of the kind `session`. */
   readonly session?: Session;
 }
 

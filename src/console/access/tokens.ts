@@ -3,7 +3,7 @@ import { tokenParts } from '../../config/requirements.ts';
 
 export type Rights = 'view' | 'act';
 
-/** Whoever has a token. */
+/** The holder of a token. */
 export interface Holder {
   /** Names the token without telling it. */
   readonly id: string;

@@ -69,7 +69,7 @@ export function sessionRoutes(app: FastifyInstance, context: RouteContext, optio
     },
   );
   app.get('/api/session', { config: { rights: 'view' } }, async (request) => describe(personIn(request)));
-  // Whoever may look may leave.
+  // A viewer may sign out.
   app.delete('/api/session', { config: { rights: 'view' } }, async (request, reply) => {
     const { session } = personIn(request);
     setCookie(reply, '', 0);

@@ -17,7 +17,7 @@ import { newestDeathMs, readLetters } from './letter-store.ts';
  */
 export interface LetterPage {
   readonly letters: readonly StoredLetter[];
-  /** Of the next page; null at the end. */
+  /** The cursor of the next page; null at the end. */
   readonly next: LetterCursor | null;
 }
 

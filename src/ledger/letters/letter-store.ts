@@ -64,7 +64,7 @@ async function* readAhead(app: AppRedis, pages: AsyncGenerator<string[]>): Async
   let ahead = read();
   for (let letters = await ahead; letters !== undefined; letters = await ahead) {
     ahead = read();
-    // Whoever stops reading never hears of it.
+    // A reader that stops never hears of it.
     ahead.catch(() => undefined);
     yield letters;
   }

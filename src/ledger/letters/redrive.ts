@@ -3,7 +3,13 @@ import type { AppRedis } from '../../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import { MAX_RECORD_BYTES, RECORD_FORMAT } from '../record.ts';
 
-const redriveScript = loadScript(import.meta.url, 'letter-index.lua', '../record.lua', 'redrive.lua');
+const redriveScript = loadScript(
+  import.meta.url,
+  'letter-index.lua',
+  'letters-to-redrive.lua',
+  '../record.lua',
+  'redrive.lua',
+);
 
 /** Letters of one user in a call; more wait for another redrive, as do those beyond the bytes of a record. */
 const MAX_USER_EVENTS = 100;

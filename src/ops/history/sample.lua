@@ -104,7 +104,7 @@ local function merged(entries, coarse)
   return sum
 end
 
--- The first sign of life in a step writes its point, whoever gives it: one process at a time, and no gap when
+-- The first sign of life in a step writes its point: one process at a time, and no gap when
 -- one dies.
 local function sample()
   if not isDue(pointIn(redis.call('XREVRANGE', keys.historySeconds, '+', '-', 'COUNT', 1)), FINE_MS) then

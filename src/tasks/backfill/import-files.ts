@@ -15,7 +15,7 @@ export interface Checkpoint {
   readonly identity: string;
   /** Rows that are done, from the beginning of the file. */
   readonly rows: number;
-  /** Of a query only: the key of the last of them. */
+  /** A query has it: the key of the last of them. */
   readonly key?: string;
   /** Bytes of the reject file that belong to these rows. */
   readonly rejectBytes: number;

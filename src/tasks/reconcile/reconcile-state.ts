@@ -22,7 +22,7 @@ export const NO_COUNTS: ReconcileCounts = {
 
 /** A run that goes on or was broken off. */
 export interface OpenRun {
-  /** Identifies the query: another one begins anew. */
+  /** Identifies the query: another one begins from the start. */
   readonly identity: string;
   /** ms since 1970, as all times here, on this machine's clock. */
   readonly startedAt: number;

@@ -11,7 +11,7 @@ export interface Row {
   readonly problem?: string;
   /** The original: the cells of a CSV row, or the line of NDJSON. */
   readonly raw: readonly string[] | string;
-  /** Of a query only: the value by which a later reading goes on after this row. */
+  /** A query has it: the value by which a later reading goes on after this row. */
   readonly key?: string;
 }
 

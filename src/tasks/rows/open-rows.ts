@@ -42,7 +42,7 @@ export interface OpenRows {
   /** Columns that no field takes. */
   readonly unused: readonly string[];
   readonly bytes: Pick<Bytes, 'readBytes' | 'totalBytes' | 'isGzip'>;
-  /** Of a query only: where the rows come from, for people. */
+  /** A query has it: where the rows come from, for people. */
   readonly origin?: string;
   /**
    * Can be read once. Throws UnreadableRowsError where the file becomes unreadable. Of a query, rows may begin
