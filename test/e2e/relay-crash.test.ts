@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeWithDatabases } from '../support/database-user.ts';
 import {
   type AppDatabase,
   type OutboxStage,
@@ -18,7 +19,7 @@ afterEach(async () => {
   await stage?.end();
 });
 
-describe.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
+describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
   test('nothing is lost, and the newest profile of each user is last, whatever is killed', async () => {
     stage = await setOutboxStage(kind);
     const { database, redis, app } = stage;

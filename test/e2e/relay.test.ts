@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { keysOf } from '../../src/redis/keys.ts';
+import { describeWithDatabases } from '../support/database-user.ts';
 import { eventually } from '../support/eventually.ts';
 import { MARIADB_PASSWORD } from '../support/mariadb-server.ts';
 import { type AppDatabase, eventsFrom, type OutboxStage, setOutboxStage } from '../support/outbox-stage.ts';
@@ -18,7 +19,7 @@ async function opsOf(process: ImsyncProcess, path: string): Promise<{ status: nu
   return { status: response.status, text: await response.text() };
 }
 
-describe.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
+describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
   let stage: OutboxStage;
   const started: ImsyncProcess[] = [];
   beforeAll(async () => {

@@ -1,8 +1,17 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+
+const hasBoth =
+  existsSync('/usr/lib/postgresql') &&
+  (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'mariadb-install-db')));
+
+/** Tests of databases are skipped where Debian's postgresql or mariadb-server is missing, unless TEST_DATABASES is `must`. */
+export const describeWithDatabases =
+  hasBoth || process.env.TEST_DATABASES === 'must' ? describe : describe.skip;
 
 /** Databases refuse to run as root: then they run as the user that Debian's package made. */
 
