@@ -190,7 +190,7 @@ async function firstEventId(): Promise<string> {
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: /^(Running|Ready)/ }).waitFor();
       expect(await page.evaluate("document.activeElement.matches(':focus-visible')")).toBe(true);
-    }, 40_000);
+    }, 120_000);
 
     test('dead letters by reason, by filter, one by one; the filter is the address', async () => {
       const { page } = ann;
@@ -216,7 +216,7 @@ async function firstEventId(): Promise<string> {
       expect(shown.some((text) => text.startsWith('no <img src=x'))).toBe(true);
       await page.goBack();
       await eventually('the list as it was', async () => (await page.locator('tbody tr').count()) === 1);
-    }, 40_000);
+    }, 120_000);
 
     test('a redrive: its dry run, its progress, its stop, and how it goes on', async () => {
       const { page } = ann;
@@ -253,7 +253,7 @@ async function firstEventId(): Promise<string> {
       await page.getByText('1 letter deleted.').waitFor();
       await page.getByText(en['groups.none']).waitFor();
       expect(await firstEventId()).toBe('');
-    }, 40_000);
+    }, 120_000);
 
     test('a user is looked for, imported now, and forgotten', async () => {
       const { page } = ann;
@@ -275,7 +275,7 @@ async function firstEventId(): Promise<string> {
       await button(dialog, en['forget.do']).click();
       await page.getByText(en['forget.done']).waitFor();
       await page.getByText(en['users.noHistory']).waitFor();
-    }, 40_000);
+    }, 120_000);
 
     test('all of them stand in Activity, with the name of the token', async () => {
       const { page } = ann;
@@ -313,7 +313,7 @@ async function firstEventId(): Promise<string> {
       expect(texts.join('\n')).toContain('***');
       expect(viewer.troubles).toEqual([]);
       await page.context().close();
-    }, 40_000);
+    }, 120_000);
   });
 
   describe('when things go wrong', () => {
@@ -330,7 +330,7 @@ async function firstEventId(): Promise<string> {
       expect(await violationsOf(page)).toEqual([]);
       stage.simulator.setFaults({});
       await page.getByRole('heading', { name: /^(Running|Ready|Catching up)/ }).waitFor();
-    }, 40_000);
+    }, 120_000);
 
     test('nothing is asked for while the page is not seen', async () => {
       const viewer = await openPage(browser);
@@ -352,7 +352,7 @@ async function firstEventId(): Promise<string> {
       await page.evaluate("isHidden = false; document.dispatchEvent(new Event('visibilitychange'))");
       await eventually('it asks again', () => asked > 0);
       await page.context().close();
-    }, 40_000);
+    }, 120_000);
 
     test('below a path, behind a proxy, everything works as it does elsewhere', async () => {
       const worker = await stage.worker({ ...CONSOLE_ENV, IMSYNC_CONSOLE_BASE_PATH: '/ops/im' });

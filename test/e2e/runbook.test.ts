@@ -199,7 +199,8 @@ describe('the page', () => {
       .map(read)
       .join('\n')
       .split('/** What to do about a Redis')[0];
-    const told = `${sources}\n${read('src/ops/server.ts')}`;
+    // A relay says the same of itself.
+    const told = `${sources}\n${read('src/ops/server.ts')}`.replace(/The \$\{what\}/g, 'The worker');
     const sentences = [...told.matchAll(/['`]((?:Redis|The worker) (?:[^'`\n$]|\$\{[^}]*\})+)['`]/g)].map(
       ([, sentence = '']) =>
         sentence.replace(/\$\{PATIENCE_MS\}/, '1500').replace(/\$\{version[^}]*\}/, '6.0'),

@@ -41,7 +41,7 @@ export async function openTab({ page }: WatchedPage): Promise<WatchedPage> {
 async function watched(page: Page): Promise<WatchedPage> {
   const troubles: string[] = [];
   const bytes = new Map<string, number>();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.on('pageerror', (error) => troubles.push(`error: ${error.message}`));
   page.on('dialog', (dialog) => {
     troubles.push(`dialog: ${dialog.message()}`);
