@@ -110,7 +110,7 @@ test('it ends after a count, after a time, with its reader, and refuses what con
     [['--calls', '--outcomes'], /--calls and --outcomes exclude each other/],
     [['--calls', '--outcome', 'imported'], /--calls shows none/],
     [['--outcome', 'lost'], /Allowed choices are imported, superseded, dead-lettered/],
-    [['--code', 'x'], /a number, or one of .*timeout/],
+    [['--code', 'x'], /a number without zeros in front, or one of .*timeout/],
     [['--for', '5'], /a time such as 30s/],
     [['--count', '0'], /whole number/],
   ] as const) {
