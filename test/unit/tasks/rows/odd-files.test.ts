@@ -89,6 +89,27 @@ test('a header in the middle is rejected as what it is, and names no user', asyn
 });
 
 test.each([
+  ['userId,nick', 'name,id'],
+  ['userId,nick', 'USERID,Nick'],
+  ['userId,nick', 'user_id,nickname'],
+  ['id,nick,city', 'City,nick,ID'],
+  ['userId', 'UserID'],
+])('below %j, %j is a header, too', async (header, again) => {
+  expect(await reasons(`${header}\nu1${',a'.repeat(header.split(',').length - 1)}\n${again}\n`)).toEqual([
+    [2, undefined],
+    [3, expect.stringContaining('the header once more')],
+  ]);
+});
+
+test('a line of dashes is no user; names that only look like columns are', async () => {
+  expect(await reasons('id,nick\n-----,----\naccount,Ann\nuid,\n-,x\n-,\n')).toEqual([
+    [2, expect.stringContaining('a line of dashes')],
+    ...[3, 4, 5, 6].map((line) => [line, undefined]),
+  ]);
+  expect(await users('id\naccount\n--\n')).toEqual([{ userId: 'account' }, { userId: '--' }]);
+});
+
+test.each([
   ['sep=;\r\nuserId;nick\r\nu1;Ann, B\r\n', 'Ann, B'],
   ['\uFEFF"sep=|"\nuserId|nick\nu1|Ann\n', 'Ann'],
   ['sep=,\nuserId,nick\nu1,"A;B;C"\n', 'A;B;C'],
