@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { EventRules } from '../../../src/event/event.ts';
-import { parseEntry } from '../../../src/event/fields.ts';
+import { parseEntry, toFields } from '../../../src/event/fields.ts';
 import { isAllowed, JUNK_WORDS, ODD_ID_KINDS, oddId, oddNick } from '../../../src/event/odd-values.ts';
 import { type UserFacts, validateUser } from '../../../src/event/validate.ts';
+import { UserCreatedProducer } from '../../../src/producer/producer.ts';
 
 const rules: EventRules = { adminId: 'administrator' };
 const problemsOf = (user: UserFacts, own: EventRules = rules) => validateUser(user, own);
@@ -123,6 +124,17 @@ it.each([
   expect(oddNick(nick)).toBe(kind);
   const entry = parseEntry({ eventId: '1-0', fields: ['userId', 'ann', 'nick', nick] }, rules);
   expect(entry).toMatchObject({ ok: true, odd: `nick-${kind}` });
+});
+
+it('an event that its sender allows carries the mark, so that workers take it too', () => {
+  expect(toFields({ userId: 'None', nick: 'x' })).toEqual(['userId', 'None', 'nick', 'x', 'allowOddId', '1']);
+  expect(toFields({ userId: 'ann' })).toEqual(['userId', 'ann']);
+  expect(toFields({ userId: 'Null' })).toEqual(['userId', 'Null']);
+});
+
+it('a producer refuses allowOddIds that is no list', () => {
+  const options = { sdkAppId: 1, allowOddIds: 'all' as unknown as string[] };
+  expect(() => new UserCreatedProducer(options)).toThrow("such as ['all']");
 });
 
 it.each(['Ann', 'Null', 'A\tnn\n', '小明 🎈', 'Ann "the one"', 'Ann;', '[Ann', ''])(

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { toFields, type UserInput } from '../../../../src/event/fields.ts';
 import {
   dryRun,
   type RowRules,
@@ -49,6 +50,9 @@ async function read(
   }
 }
 
+const asObject = (fields: readonly string[]) =>
+  Object.fromEntries(fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1]]] : [])));
+
 const users = async (...args: Parameters<typeof read>) => (await read(...args)).map(({ user }) => user);
 const reasons = async (...args: Parameters<typeof read>) =>
   (await read(...args)).map(({ row, reason }) => [row.line, reason]);
@@ -69,11 +73,12 @@ describe('user IDs', () => {
 
   test('that are allowed carry the mark, so that workers take them too', async () => {
     const allowed = { allowOddIds: ['all'], allowDecimals: true };
-    expect(await users(junk, {}, allowed)).toEqual([
-      { userId: 'NULL', allowOddId: 1 },
-      { userId: '1,234,567', allowOddId: 1 },
-      { userId: "'00123", allowOddId: 1 },
-      { userId: '1.23E+11', allowOddId: 1 },
+    const taken = (await users(junk, {}, allowed)).map((user) => toFields(user as UserInput));
+    expect(taken.map((fields) => asObject(fields))).toEqual([
+      { userId: 'NULL', allowOddId: '1' },
+      { userId: '1,234,567', allowOddId: '1' },
+      { userId: "'00123", allowOddId: '1' },
+      { userId: '1.23E+11', allowOddId: '1' },
       { userId: '123.0' },
       { userId: 'u1' },
     ]);
