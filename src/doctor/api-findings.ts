@@ -187,6 +187,11 @@ function apiClockFinding({ clockAheadMs }: ApiProbe): Finding {
 export function keyShapeFinding(secretKey: string | undefined): Finding {
   const name = 'key';
   if (secretKey === undefined) return ok(name, 'No key is given, but a UserSig');
+  if (looksLikeKey(secretKey) && /[A-F]/.test(secretKey))
+    return hint(
+      name,
+      'The key has capital letters, and the console shows small ones: the key is used as text, where they differ. If the API refuses it, copy it again, as it stands there',
+    );
   if (looksLikeKey(secretKey))
     return ok(name, 'The key has the shape that the console shows: 64 hexadecimal digits');
   return hint(

@@ -65,6 +65,8 @@ export function toFields(user: UserInput): string[] {
     // Verbs pass the type as text.
     type: Number(user.type) === 0 ? undefined : user.type,
     occurredAt: readOccurredAtMs(isAbsent(user.occurredAt) ? user.occurredAtMs : user.occurredAt),
+    // The sender allows it. Workers judge the event again, by settings of their own.
+    ...(oddId(user.userId)?.isCertain && { allowOddId: 1 }),
   };
   const fields: string[] = [];
   for (const name of KNOWN_FIELDS) {

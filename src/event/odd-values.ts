@@ -40,7 +40,8 @@ export const JUNK_WORDS = [
 const DOUBTFUL_WORDS = [
   ...['Null', 'none', 'NONE', 'Nil', 'NIL', 'nan', 'NAN', 'Undefined', 'UNDEFINED', 'N/A', 'n/a'],
   ...['true', 'false', 'True', 'False', 'TRUE', 'FALSE', '0', '-1', '00000000000000000000000000000000'],
-  ...['user_id', 'userid', 'uid'],
+  ...['user_id', 'userid', 'uid', 'id', 'UserId', 'Array', 'Infinity', '-Infinity', '-', '--', '(none)'],
+  ...['user:null', 'user:undefined', 'NULL,', 'null,', '%!s(<nil>)', '%!d(<nil>)'],
 ];
 
 /** Each word, and whether it is certain to be no ID. */
@@ -57,17 +58,47 @@ export function oddId(userId: string): OddId | undefined {
   if (isCertain !== undefined) return word(userId, isCertain);
   const first = userId.charCodeAt(0);
   const last = userId.charCodeAt(userId.length - 1);
-  if (isPlain(first) && isPlain(last)) return isDigit(first) ? oddNumber(userId) : undefined;
-  const serializer = serializerOf(userId);
+  if (isPlain(first) && isPlain(last)) {
+    if (isDigit(first)) return oddNumber(userId);
+    return userId.includes('@') && JAVA_OBJECT.test(userId) ? doubtful('serialized') : undefined;
+  }
+  const serializer = serializerOf(userId) ?? formulaOrBytes(userId);
   if (serializer !== undefined)
     return certain('serialized', `userId was written by ${serializer}${IF_MEANT}`);
-  if (/^(?:\$?\{\{?[\w. ]+\}\}?|<[\w-]+>)$/.test(userId))
+  if (TEMPLATE.test(userId))
     return certain('template', `userId is a text whose placeholder was not filled in${IF_MEANT}`);
-  if (first === 0x27)
+  if (/^'\d+$/.test(userId))
     return certain(
       'apostrophe',
       `userId begins with the apostrophe that a spreadsheet puts before digits: leave it out${IF_MEANT}`,
     );
+  if (OTHER_TEMPLATE.test(userId)) return doubtful('template');
+  if (PRINTED_OBJECT.test(userId)) return doubtful('serialized');
+  return first === 0x27 ? doubtful('apostrophe') : undefined;
+}
+
+/** Names of a field between the marks of a template. */
+const FIELD = '(?:(?:user|account|member|im)[._-]?)?(?:u?id|uuid|name)|user|account|nick';
+const TEMPLATE = new RegExp(
+  `^(?:\\$\\{[\\w. ]+\\}|\\{\\{[\\w. ]+\\}\\}|\\{(?:${FIELD})\\}|<(?:${FIELD})>)$`,
+  'i',
+);
+/** Templates of other languages, and marks around something that may be a name. */
+const OTHER_TEMPLATE = new RegExp(
+  `^(?:<[\\w-]+>|<%[^%]*%>|\\{\\{\\{[\\w. ]+\\}\\}\\}|[#%]?\\{[\\w. ]+\\}|\\$\\([\\w. ]+\\)|&lt;[\\w-]+&gt;|\\$(?:${FIELD})|%(?:${FIELD})%)$`,
+  'i',
+);
+/** What objects of Java, Swift, Rust and MongoDB look like when they are printed, and lists of one word. */
+const JAVA_OBJECT = /^(?:[a-z]\w*\.)+[A-Z][\w$]*@[0-9a-f]{1,8}$/;
+const PRINTED_OBJECT =
+  /^(?:\[+[A-Z][\w.;$]*@[0-9a-f]{1,8}|(?:Optional|Some|ObjectI[dD]|Just)[( ].+|\[[^[\]]*\])$/;
+
+/** A spreadsheet's formula, and Python's bytes, as texts. */
+function formulaOrBytes(text: string): string | undefined {
+  if (text.length > 3 && text.startsWith('="') && text.endsWith('"'))
+    return 'a spreadsheet, as a formula: send what stands between the quotes';
+  if (text.length > 2 && text.startsWith("b'") && text.endsWith("'"))
+    return "Python's str() of bytes: decode them, as in value.decode()";
   return undefined;
 }
 
@@ -100,6 +131,11 @@ function certain(kind: OddIdKind, text: string): OddId {
   return { kind, isCertain: true, text };
 }
 
+/** Somebody may be called so, so it is counted and its text is shown to nobody. */
+function doubtful(kind: OddIdKind): OddId {
+  return { kind, isCertain: false, text: `userId looks like something else (${kind})` };
+}
+
 /**
  * A spreadsheet reads an ID of digits as a number and writes another one: 123456789012 becomes 1.23457E+11,
  * 1234567 becomes 1,234,567 or 1234567.0.
@@ -115,6 +151,7 @@ function oddNumber(userId: string): OddId | undefined {
       'separators',
       `userId is a number with separators that a program has added: send the digits alone${IF_MEANT}`,
     );
+  if (/^\d{1,3}(?:(?:\.\d{3}){2,}|(?:'\d{3})+)$/.test(userId)) return doubtful('separators');
   if (/^\d+[.,]0+$/.test(userId))
     return {
       kind: 'decimals',
@@ -130,7 +167,8 @@ export function serializerOf(text: string): string | undefined {
   const last = text[text.length - 1];
   if (first === '"' && last === '"' && text.length > 1)
     return 'a JSON serializer, with its quotes: have the client write plain strings (Spring: StringRedisSerializer for keys and values, fields of hashes too)';
-  if ((first === '[' && last === ']') || (first === '{' && last === '}' && text[1] === '"'))
+  const isList = first === '[' && last === ']' && (text[1] === '"' || text[1] === '{' || text[1] === '[');
+  if (isList || (first === '{' && last === '}' && text[1] === '"'))
     return 'a JSON serializer, as a list or an object: send the ID alone, as a plain string';
   if (/^(?:s:\d+:".*";|i:-?\d+;|d:[\d.]+;|b:[01];|N;|[aO]:\d+:.*\})$/s.test(text))
     return "PHP's serialize(): set $redis->setOption(Redis::OPT_SERIALIZER, Redis::SERIALIZER_NONE)";

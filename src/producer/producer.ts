@@ -133,8 +133,8 @@ export class UserCreatedProducer {
   #lostReason = 'not connected yet';
 
   /**
-   * Starts to connect to Redis. Throws a RangeError if `sdkAppId` is not a positive whole number, or if the
-   * Redis URL does not name a usable database.
+   * Starts to connect to Redis. Throws a RangeError if `sdkAppId` is not a positive whole number, if `allowOddIds` is
+   * no list, or if the Redis URL does not name a usable database.
    */
   constructor(options: ProducerOptions) {
     if (!Number.isSafeInteger(options.sdkAppId) || options.sdkAppId < 1) {
@@ -145,6 +145,8 @@ export class UserCreatedProducer {
     const keys = keysOf(options.sdkAppId);
     const form = options.api ?? (options.hosted === true ? 'hosted' : undefined);
     const { adminId = 'administrator', allowOddIds = [] } = options;
+    if (!Array.isArray(allowOddIds))
+      throw new RangeError("allowOddIds must be a list of user IDs or kinds of them, such as ['all']");
     this.#rules = { adminId, form, allowOddIds };
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     const settings: RedisSettings = {

@@ -76,6 +76,7 @@ export async function runRedrive(
           invalid: (request.filter.reason ?? run.filter.reason) === 'invalid',
           ...(password !== undefined && { password }),
         },
+        allowOddIds: config.allowOddIds,
         maxUsers: config.batch.maxSize,
         usersPerSecond: request.rate ?? run.rate ?? Number.POSITIVE_INFINITY,
         maxFailedShare,

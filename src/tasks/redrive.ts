@@ -1,4 +1,5 @@
 import { type CallQueues, REDRIVE_JOB } from '../calls/bullmq/queues.ts';
+import { isAllowed, oddId } from '../event/odd-values.ts';
 import { hasUserIdForm } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
 import {
@@ -10,13 +11,13 @@ import {
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import { type Quota, ratePerSecond } from '../pace/budget.ts';
 import type { AppRedis } from '../redis/keys.ts';
-/** Why letters are left. `unnamed`: a name of the list stands for no letter. */
-export type LeftWhy = Exclude<RedriveWord, 'redriven' | 'full' | 'none'> | 'no-user' | 'unnamed';
+/** Why letters are left. `odd`: the rule for odd user IDs still refuses them. `unnamed`: a name of the list stands for no letter. */
+export type LeftWhy = Exclude<RedriveWord, 'redriven' | 'full' | 'none'> | 'no-user' | 'odd' | 'unnamed';
 
 /** The result of a redrive, or its state so far. */
 export interface RedriveReport
   extends Pick<RedriveRun, 'letters' | 'users' | 'calls' | 'imported' | 'failed'> {
-  /** Users that were left, by reason. Counts letters for `no-user`. */
+  /** Users that were left, by reason. Counts letters for `no-user` and `odd`. */
   readonly left: Readonly<Partial<Record<LeftWhy, number>>>;
   /** Set when it ended before all was done. The rest can be redriven later. */
   readonly givenUp: GivenUp | null;
@@ -25,6 +26,8 @@ export interface RedriveReport
 export interface RedriveOptions extends AppRedis {
   readonly queues: Pick<CallQueues, 'add'>;
   readonly request: Omit<RedriveRequest, 'users'>;
+  /** Odd user IDs that are valid (IMSYNC_ALLOW_ODD_IDS). Letters of others are left. */
+  readonly allowOddIds: readonly string[];
   /** Users in a call, at most. */
   readonly maxUsers: number;
   /** Users a second, at most; Infinity for no bound but the room for calls. */
@@ -98,6 +101,8 @@ class Redrive {
     const { userId, eventId } = letter;
     // A letter whose user ID is invalid has no call to go into.
     if (!hasUserIdForm(userId)) return this.leave('no-user');
+    // It would die again, and count as a failure of the others.
+    if (this.options.request.invalid && this.isOdd(letter)) return this.leave('odd');
     if (this.gathered.has(userId) || this.seenInDryRun.has(userId)) return;
     this.gathered.set(userId, eventId);
     // It leaves letters in place, so a user with several letters comes again with each.
@@ -126,6 +131,12 @@ class Redrive {
     if (this.busy.size > 0) this.leave('busy', this.busy.size);
     if (!request.dryRun) await this.look();
     return this.report();
+  }
+
+  private isOdd({ userId, reason, event }: StoredLetter): boolean {
+    const odd = oddId(userId);
+    if (odd === undefined || reason !== 'invalid' || event.allowOddId === '1') return false;
+    return !isAllowed(userId, odd, this.options.allowOddIds);
   }
 
   private report(): RedriveReport {

@@ -67,6 +67,7 @@ function optionsWith(more: Partial<RedriveOptions>, request: object): RedriveOpt
       invalid: false,
       ...request,
     },
+    allowOddIds: [],
     maxUsers: 100,
     usersPerSecond: Number.POSITIVE_INFINITY,
     maxFailedShare: 0.5,

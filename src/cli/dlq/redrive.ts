@@ -49,7 +49,8 @@ live events need the rest of the memory. Ctrl-C interrupts it. In all these case
 that were not redriven yet, without those that died since. imsync dlq redrives lists who redrove what.
 
 Left out are users who are in a call at the moment (they are tried again a few times), letters before their not-before
-date (unless --force), and letters with reason invalid (unless --reason invalid).
+date (unless --force), and letters with reason invalid (unless --reason invalid). With it, letters are left out whose odd
+user ID is refused still by IMSYNC_ALLOW_ODD_IDS of this command.
 
 --mended-id sends the event of one letter as a new one with this user ID, and deletes the letter.
 
@@ -135,8 +136,14 @@ async function sendMended(
   self: Command,
 ): Promise<void> {
   const [letterId, ...more] = eventIds;
-  if (letterId === undefined || more.length > 0 || flags.dryRun === true)
-    throw new CliError(EXIT.usage, '--mended-id takes one event ID, and no --dry-run. Nothing was sent.');
+  const { all, file, dryRun, rate, force, resume } = flags;
+  const isMore =
+    isFiltered(flags) || [all, file, dryRun, rate, force, resume].some((one) => one !== undefined);
+  if (letterId === undefined || more.length > 0 || isMore)
+    throw new CliError(
+      EXIT.usage,
+      '--mended-id takes one event ID, and only --as, --password-file and --json beside it. Nothing was sent.',
+    );
   const eventId = await withRedis(self, async ({ config, redis, keys }) => {
     const password = passwordOf(flags, config.api.form === 'hosted');
     const app = { redis, keys };

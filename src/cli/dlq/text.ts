@@ -1,3 +1,4 @@
+import { oddId } from '../../event/odd-values.ts';
 import { LETTER_ADVICE, type StoredLetter } from '../../ledger/letters/dead-letters.ts';
 import type { LetterSummary } from '../../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../../ledger/letters/redrive-history.ts';
@@ -76,7 +77,10 @@ function nextText(letter: StoredLetter, nowMs: number): string {
     return `the letter holds no ${letter.withheld.join(', ')}: give it again (imsync dlq redrive ${letter.eventId} --password-file FILE), or push the event again`;
   if (letter.notBefore !== null && letter.notBefore > nowMs)
     return `redrive it after ${isoTime(letter.notBefore)}; before that time a redrive leaves it out (--force takes it anyway)`;
-  return `${LETTER_ADVICE[letter.reason]}${letter.reason === 'invalid' ? '' : ` (imsync dlq redrive ${letter.eventId})`}`;
+  if (letter.reason !== 'invalid')
+    return `${LETTER_ADVICE[letter.reason]} (imsync dlq redrive ${letter.eventId})`;
+  if (!oddId(letter.userId)?.isCertain) return LETTER_ADVICE.invalid;
+  return `correct the producer, and send the event with the right user ID (imsync dlq redrive ${letter.eventId} --mended-id ID); if this ID is meant, allow it with IMSYNC_ALLOW_ODD_IDS and redrive the letters of the user (imsync dlq redrive --reason invalid --user ID)`;
 }
 
 /** What is counted, and why it was left out. */
@@ -88,12 +92,16 @@ const LEFT: Readonly<Record<LeftWhy, readonly [noun: string, why: string]>> = {
   ],
   invalid: [
     'user',
-    'they have invalid letters only; push corrected events, or take them anyway with --reason invalid',
+    'they have invalid letters only; push corrected events, or take them anyway with --reason invalid --user ID, without an event ID',
   ],
   partial: ['user', 'their letters do not hold the complete event; push the events again'],
   unnamed: [
     'name',
     'the list names them, but there is no such dead letter; either it was resolved, or it never existed',
+  ],
+  odd: [
+    'letter',
+    'their user IDs are odd and still refused; if they are meant, set IMSYNC_ALLOW_ODD_IDS for the workers and for this command',
   ],
   'no-user': ['letter', 'they name no valid user; push the events again'],
 };

@@ -187,14 +187,32 @@ export function rejectText({ row, reason }: Reject, { format, secret }: RejectSh
   }
   let value: unknown = row.raw;
   try {
-    value = JSON.parse(String(row.raw));
+    value = parsedExactly(String(row.raw));
   } catch {
     // No JSON: the line is kept as a text.
   }
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   const own = isObject ? Object.entries(value as object) : [['row', value]];
   const fields = own.filter(([name]) => name !== secret && name !== 'line' && name !== 'reason');
-  return `${JSON.stringify({ line: row.line, reason, ...Object.fromEntries(fields) })}\n`;
+  const text = JSON.stringify({ line: row.line, reason, ...Object.fromEntries(fields) });
+  return `${text.replace(MARKED_NUMBER, '$1')}\n`;
+}
+
+/** Marks a text that is a number in the file. It is random, so that no file holds it. */
+const NUMBER_MARK = randomUUID();
+const MARKED_NUMBER = new RegExp(`"${NUMBER_MARK}([^"]*)"`, 'g');
+const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
+
+/**
+ * Parses JSON, with a marked text in place of each number that JSON.parse would change: another digit is another
+ * user. Throws where JSON.parse does.
+ */
+function parsedExactly(json: string): unknown {
+  const value: unknown = JSON.parse(json);
+  const marked = json.replace(STRING_OR_NUMBER, (token) =>
+    token.startsWith('"') || String(Number(token)) === token ? token : `"${NUMBER_MARK}${token}"`,
+  );
+  return marked === json ? value : JSON.parse(marked);
 }
 
 /**

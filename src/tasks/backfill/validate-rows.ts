@@ -40,8 +40,7 @@ export function validateRow(row: Row, rules: RowRules): ValidatedRow {
   )
     problems.push('nick holds control characters, such as NUL');
   if (problems.length > 0) return { row, reason: problems.join('; ') };
-  // The workers judge the event again, by settings of their own.
-  const valid = (odd?.isCertain ? { allowOddId: 1, ...user } : user) as unknown as UserInput;
+  const valid = user as unknown as UserInput;
   rules.odd.saw(row.line, valid);
   return { row, user: valid };
 }

@@ -140,6 +140,25 @@ export function unusedColumns(header: readonly string[], columns: FieldMap<numbe
   return header.filter((name, at) => !used.has(at) && name.trim() !== '');
 }
 
+/** Why a row of CSV is no user but part of a header; undefined for any other row. Pure. */
+export function headerProblem(cells: readonly string[], header: readonly string[]): string | undefined {
+  const names = cells.map(plain).filter((name) => name !== '');
+  const own = header.map(plain).filter((name) => name !== '');
+  const isSame = names.length > 0 && names.length === own.length && own.every((name) => names.includes(name));
+  // A user may be called account. A row of nothing but names of columns is none.
+  const isOther =
+    names.length > 1 &&
+    names.some((name) => isMeant('userId', name)) &&
+    names.every((name) => own.includes(name) || ROW_FIELDS.some((field) => isMeant(field, name)));
+  if (isSame || isOther)
+    return 'the header once more: were several files joined? Those with other columns need an import each';
+  const dashes = cells.map((cell) => cell.trim()).filter((cell) => cell !== '');
+  // A user may be called -, but hardly ---.
+  if (dashes.join('').length >= 3 && dashes.every((cell) => /^-+$/.test(cell)))
+    return 'a line of dashes, as some programs draw it below a header: leave it out';
+  return undefined;
+}
+
 function isMeant(field: RowField, name: string): boolean {
   return ALIASES[field].split(' ').includes(plain(name));
 }

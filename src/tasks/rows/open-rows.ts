@@ -2,6 +2,7 @@ import {
   columnsByNumber,
   columnsOfHeader,
   type FieldMap,
+  headerProblem,
   keysOfObject,
   type Mapping,
   type Row,
@@ -99,18 +100,12 @@ async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<O
     if (!options.header) yield csvRow(top, columns, header.length);
     for await (const one of cells) {
       const row = csvRow(one, columns, header.length);
-      yield options.header && isHeader(one.cells, header) ? { ...row, problem: HEADER_AGAIN } : row;
+      const problem = options.header ? headerProblem(one.cells, header) : undefined;
+      yield problem === undefined ? row : { ...row, problem };
     }
   }
   const unused = options.header ? unusedColumns(header, columns) : [];
   return { ...common, database, header, columns, unused, rows };
-}
-
-const HEADER_AGAIN =
-  'the header once more: were several files joined? Those with other columns need an import each';
-
-function isHeader(cells: readonly string[], header: readonly string[]): boolean {
-  return cells.length === header.length && header.every((name, at) => cells[at]?.trim() === name);
 }
 
 function formatOf(path: string, begin: string): 'csv' | 'ndjson' {

@@ -1,5 +1,5 @@
 import { loadConfig } from '../../../src/config/load.ts';
-import { apiFindings } from '../../../src/doctor/api-findings.ts';
+import { apiFindings, keyShapeFinding } from '../../../src/doctor/api-findings.ts';
 import type { Answer, ApiAnswer } from '../../../src/im/answers.ts';
 import { verdictOf } from '../../../src/im/verdicts.ts';
 
@@ -96,4 +96,12 @@ describe('apiFindings', () => {
       text: "This machine's clock is 5 min ahead of the API's",
     });
   });
+});
+
+it.each([
+  ['5b'.repeat(32), 'ok', 'has the shape'],
+  ['5B'.repeat(32), 'hint', 'capital letters'],
+  ['5b', 'hint', 'not 64 hexadecimal digits'],
+])('the shape of the key %s: %s', (key, state, words) => {
+  expect(keyShapeFinding(key)).toMatchObject({ state, text: expect.stringContaining(words) });
 });

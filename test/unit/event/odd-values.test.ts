@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { EventRules } from '../../../src/event/event.ts';
-import { parseEntry } from '../../../src/event/fields.ts';
+import { parseEntry, toFields } from '../../../src/event/fields.ts';
 import { isAllowed, JUNK_WORDS, ODD_ID_KINDS, oddId, oddNick } from '../../../src/event/odd-values.ts';
 import { type UserFacts, validateUser } from '../../../src/event/validate.ts';
+import { UserCreatedProducer } from '../../../src/producer/producer.ts';
 
 const rules: EventRules = { adminId: 'administrator' };
 const problemsOf = (user: UserFacts, own: EventRules = rules) => validateUser(user, own);
@@ -26,6 +27,13 @@ describe('a user ID that no app uses', () => {
     ['{"id":"alice"}', 'serialized', 'JSON'],
     ['s:3:"bob";', 'serialized', 'Redis::SERIALIZER_NONE'],
     ['i:42;', 'serialized', 'Redis::SERIALIZER_NONE'],
+    ['="00123"', 'serialized', 'formula'],
+    ["b'alice'", 'serialized', 'decode'],
+    ['[]', 'word', 'no value'],
+    ['[{"id":1}]', 'serialized', 'JSON'],
+    ['<id>', 'template', 'placeholder'],
+    ['<userId>', 'template', 'placeholder'],
+    ['{user_id}', 'template', 'placeholder'],
     ['\uFFFD\uFFFD\0\x05t\0\x05alice', 'serialized', 'StringRedisTemplate'],
     ['\0\0\0\x02\x11\x05alice', 'serialized', 'igbinary'],
     ['\uFFFD\x04\uFFFD\x07', 'serialized', undefined],
@@ -44,7 +52,8 @@ describe('a user ID that no app uses', () => {
 
   it.each([
     ...['alice', 'Anna_7', 'O`Brien', "o'brien", '00123', '1e5', '1.2.0', '3E8', 'a,b', '1,23', '@RBT#1'],
-    ...['nullable', 'NULL1', 'userid7', 'x'.repeat(32), '!#$%&~', 'a"b"', 's:3', '-', '<', '"', ''],
+    ...['nullable', 'NULL1', 'userid7', 'x'.repeat(32), '!#$%&~', 'a"b"', 's:3', '_', '<', '"', ''],
+    ...['anna@example.com', 'a.b@cafe', '1.234', '1.234.56', '%50%', '$anna', "b'", '="', '[anna'],
   ])('%j is none', (userId) => {
     expect(oddId(userId)).toBeUndefined();
   });
@@ -80,6 +89,20 @@ it.each([
   ['false', 'word'],
   ['0', 'word'],
   ['123.0', 'decimals'],
+  ...['id', 'UserId', 'Array', 'Infinity', '-', '--', '(none)', 'user:null', 'NULL,', '%!s(<nil>)'].map(
+    (id) => [id, 'word'],
+  ),
+  ...['[B@1b6d3586', 'java.lang.Object@1b6d3586', 'Optional("x")', 'Some("bob")', 'ObjectId("507f")'].map(
+    (id) => [id, 'serialized'],
+  ),
+  ...['[x]', '[anna]'].map((id) => [id, 'serialized']),
+  ...['#{id}', '%{id}', '<%=id%>', '$(id)', '$id', '%USER_ID%', '&lt;id&gt;', '{{{id}}}'].map((id) => [
+    id,
+    'template',
+  ]),
+  ...['{42}', '{3f2a}', '<anna>'].map((id) => [id, 'template']),
+  ...["'bob", "'tis"].map((id) => [id, 'apostrophe']),
+  ...['1.234.567', "1'234'567"].map((id) => [id, 'separators']),
 ])('the user ID %s is doubtful: valid, and counted', (userId, kind) => {
   const odd = oddId(userId);
   expect(odd).toMatchObject({ kind, isCertain: false });
@@ -101,6 +124,17 @@ it.each([
   expect(oddNick(nick)).toBe(kind);
   const entry = parseEntry({ eventId: '1-0', fields: ['userId', 'ann', 'nick', nick] }, rules);
   expect(entry).toMatchObject({ ok: true, odd: `nick-${kind}` });
+});
+
+it('an event that its sender allows carries the mark, so that workers take it too', () => {
+  expect(toFields({ userId: 'None', nick: 'x' })).toEqual(['userId', 'None', 'nick', 'x', 'allowOddId', '1']);
+  expect(toFields({ userId: 'ann' })).toEqual(['userId', 'ann']);
+  expect(toFields({ userId: 'Null' })).toEqual(['userId', 'Null']);
+});
+
+it('a producer refuses allowOddIds that is no list', () => {
+  const options = { sdkAppId: 1, allowOddIds: 'all' as unknown as string[] };
+  expect(() => new UserCreatedProducer(options)).toThrow("such as ['all']");
 });
 
 it.each(['Ann', 'Null', 'A\tnn\n', '小明 🎈', 'Ann "the one"', 'Ann;', '[Ann', ''])(
@@ -127,6 +161,11 @@ it('takes time in proportion to the length of a hostile text', () => {
     `"${'"'.repeat(long)}`,
     `1${',111'.repeat(long)}x`,
     '{'.repeat(long),
+    `${'a.'.repeat(long)}@`,
+    `${'['.repeat(long)}A`,
+    `<%${'='.repeat(long)}`,
+    `Some(${'('.repeat(long)}`,
+    `1${'.234'.repeat(long)}x`,
   ]) {
     const startedMs = performance.now();
     oddId(text);

@@ -1,9 +1,12 @@
+import type { StoredLetter } from '../../../src/ledger/letters/dead-letters.ts';
 import {
   awaitsSample,
   failsTooOften,
   givesUp,
   maxOpenRedrives,
+  type RedriveOptions,
   rateWaitMs,
+  redrive,
   usersAtATime,
 } from '../../../src/tasks/redrive.ts';
 
@@ -68,3 +71,23 @@ it.each([
     expect(awaitsSample({ users, imported, failed: 0 }, open, share)).toBe(expected);
   },
 );
+
+it('leaves letters whose user ID is refused still, and does not count them as failures', async () => {
+  async function* letters(): AsyncGenerator<StoredLetter> {
+    const common = { reason: 'invalid', state: 'dead' };
+    for (let i = 0; i < 200; i++)
+      yield {
+        ...common,
+        eventId: `${i}-0`,
+        userId: 'NULL',
+        event: { userId: 'NULL' },
+      } as unknown as StoredLetter;
+  }
+  // Nothing is asked of Redis.
+  const options = { request: { invalid: true, dryRun: true }, maxUsers: 100, usersPerSecond: 1_000 };
+  const run = (allowOddIds: readonly string[]) =>
+    redrive({ ...options, allowOddIds, hasRoom: async () => true } as unknown as RedriveOptions, letters());
+  expect(await run(['None'])).toMatchObject({ users: 0, failed: 0, left: { odd: 200 }, givenUp: null });
+  // An allowed one is asked for, which fails here.
+  await expect(run(['NULL'])).rejects.toThrow();
+});

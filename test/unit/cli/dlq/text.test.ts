@@ -41,6 +41,8 @@ it.each<[Partial<StoredLetter>, string]>([
   [{ notBefore: null }, 'imsync dlq redrive 1743700123000-0'],
   [{ notBefore: null, reason: 'invalid' }, 'push the event again'],
   [{ notBefore: null, reason: 'invalid', partial: true }, 'cannot be redriven'],
+  [{ notBefore: null, reason: 'invalid', userId: 'NULL' }, '--mended-id ID'],
+  [{ notBefore: null, reason: 'invalid', userId: 'NULL' }, 'redrive --reason invalid --user ID'],
   [{ state: 'redriving' }, 'wait'],
   [{ state: 'resolved', resolvedAt: at, resolvedBy: '1743700123000-0' }, 'nothing'],
 ])('a letter with %j has its own advice', (change, words) => {
@@ -74,6 +76,12 @@ it('the text of a redrive says what was redriven, what was left out, and why it 
   expect(text).toContain('redriven: 3 letters of 2 users, in 1 call\n');
   expect(text).toContain('left out: 4 users: they are in a call');
   expect(text).toContain('stopped: all calls are held');
+  expect(redriveText({ ...report, left: { odd: 2 } }, true)).toContain(
+    'left out: 2 letters: their user IDs are odd and still refused',
+  );
+  expect(redriveText({ ...report, left: { invalid: 1 } }, false)).toContain(
+    '--reason invalid --user ID, without an event ID',
+  );
   expect(redriveText({ ...report, left: {}, givenUp: null }, true)).toBe(
     'would redrive 3 letters of 2 users\n',
   );

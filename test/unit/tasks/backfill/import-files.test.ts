@@ -19,6 +19,13 @@ test('NDJSON: writes the object with line and reason, without its password; an i
   );
 });
 
+test('NDJSON: keeps the digits of numbers that JSON.parse would change', () => {
+  const raw = '{"userId":9007199254740993,"a":[1.10,-2,1e400],"b":"9007199254740993 \\" 1.0","password":1.0}';
+  expect(rejectText({ row: { line: 3, user: {}, raw }, reason: 'bad' }, ndjson)).toBe(
+    '{"line":3,"reason":"bad","userId":9007199254740993,"a":[1.10,-2,1e400],"b":"9007199254740993 \\" 1.0"}\n',
+  );
+});
+
 test('quotes cells only where CSV needs it', () => {
   expect(csvLine(['a', '', ' b', 'c\nd', 'e"f'])).toBe('a,," b","c\nd","e""f"\n');
 });

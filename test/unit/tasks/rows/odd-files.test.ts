@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { toFields, type UserInput } from '../../../../src/event/fields.ts';
 import {
   dryRun,
   type RowRules,
@@ -49,6 +50,9 @@ async function read(
   }
 }
 
+const asObject = (fields: readonly string[]) =>
+  Object.fromEntries(fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1]]] : [])));
+
 const users = async (...args: Parameters<typeof read>) => (await read(...args)).map(({ user }) => user);
 const reasons = async (...args: Parameters<typeof read>) =>
   (await read(...args)).map(({ row, reason }) => [row.line, reason]);
@@ -69,11 +73,12 @@ describe('user IDs', () => {
 
   test('that are allowed carry the mark, so that workers take them too', async () => {
     const allowed = { allowOddIds: ['all'], allowDecimals: true };
-    expect(await users(junk, {}, allowed)).toEqual([
-      { userId: 'NULL', allowOddId: 1 },
-      { userId: '1,234,567', allowOddId: 1 },
-      { userId: "'00123", allowOddId: 1 },
-      { userId: '1.23E+11', allowOddId: 1 },
+    const taken = (await users(junk, {}, allowed)).map((user) => toFields(user as UserInput));
+    expect(taken.map((fields) => asObject(fields))).toEqual([
+      { userId: 'NULL', allowOddId: '1' },
+      { userId: '1,234,567', allowOddId: '1' },
+      { userId: "'00123", allowOddId: '1' },
+      { userId: '1.23E+11', allowOddId: '1' },
       { userId: '123.0' },
       { userId: 'u1' },
     ]);
@@ -86,6 +91,27 @@ test('a header in the middle is rejected as what it is, and names no user', asyn
     [3, expect.stringContaining('the header once more')],
     [4, undefined],
   ]);
+});
+
+test.each([
+  ['userId,nick', 'name,id'],
+  ['userId,nick', 'USERID,Nick'],
+  ['userId,nick', 'user_id,nickname'],
+  ['id,nick,city', 'City,nick,ID'],
+  ['userId', 'UserID'],
+])('below %j, %j is a header, too', async (header, again) => {
+  expect(await reasons(`${header}\nu1${',a'.repeat(header.split(',').length - 1)}\n${again}\n`)).toEqual([
+    [2, undefined],
+    [3, expect.stringContaining('the header once more')],
+  ]);
+});
+
+test('a line of dashes is no user; names that only look like columns are', async () => {
+  expect(await reasons('id,nick\n-----,----\naccount,Ann\nuid,\n-,x\n-,\n')).toEqual([
+    [2, expect.stringContaining('a line of dashes')],
+    ...[3, 4, 5, 6].map((line) => [line, undefined]),
+  ]);
+  expect(await users('id\naccount\n--\n')).toEqual([{ userId: 'account' }, { userId: '--' }]);
 });
 
 test.each([
