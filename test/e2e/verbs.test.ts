@@ -30,6 +30,8 @@ test('status of an app without any events', async () => {
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
     redis: { memoryUsedRatio: null, memory: 'ample' },
     workers: [],
+    relay: null,
+    reconcile: null,
   });
   const forPeople = await stage.verb(['status']);
   expect(forPeople.stdout).toContain('start one: imsync worker');

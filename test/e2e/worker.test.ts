@@ -139,7 +139,9 @@ describe('refuses to start', () => {
     const url = `redis://127.0.0.1:${await freePort()}`;
     const [code, said] = await refused({ IMSYNC_REDIS_URL: url });
     expect(code).toBe(3);
-    expect(said).toMatch(/^imsync: Redis cannot be reached: .*ECONNREFUSED.* Check IMSYNC_REDIS_URL/);
+    expect(said).toMatch(
+      /^imsync: Redis cannot be reached at redis:.*ECONNREFUSED.*Nothing listens there: check IMSYNC_REDIS_URL/,
+    );
     expect(said.trimEnd().split('\n')).toHaveLength(1);
   }, 60_000);
 
