@@ -15,5 +15,5 @@ export default {
   // Most tests wait for processes that they started: with two workers, two cores are idle most of the time.
   maxWorkers: 3,
   // A deadline, not an expectation of speed: real servers on a busy machine take their time.
-  testTimeout: 60_000,
+  testTimeout: 120_000,
 };

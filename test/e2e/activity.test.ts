@@ -10,7 +10,7 @@ beforeAll(async () => {
   stage = await setStage({
     scenario: { rules: [{ match: { userIdPattern: '^bad' }, action: { accountCode: 70402 } }] },
   });
-}, 60_000);
+}, 120_000);
 afterAll(() => stage.end(), 60_000);
 
 async function acts(): Promise<{ at: number; what: string; by: string; detail: string }[]> {
@@ -118,7 +118,7 @@ test('a reason is stored as one line', async () => {
   await stage.verb(['pause', '--reason', 'a deploy\n\x1b[2Jof ours']);
   expect((await stage.verb(['status'])).stdout).toContain('"a deploy [2Jof ours"');
   await stage.verb(['resume']);
-}, 60_000);
+}, 120_000);
 
 test('tail refuses what could show nothing, or everything', async () => {
   for (const flags of [
@@ -130,4 +130,4 @@ test('tail refuses what could show nothing, or everything', async () => {
     const { code, stderr } = await stage.verb(['tail', ...flags, '--for', '1s']);
     expect([flags, code, stderr.includes('It must')]).toEqual([flags, 2, true]);
   }
-}, 60_000);
+}, 120_000);

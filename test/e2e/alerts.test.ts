@@ -37,7 +37,7 @@ describeHere('promtool', () => {
     const firing = (name: string) => new RegExp(`alertname: ${name}\\n +exp_alerts:\\n`).test(tests);
     const calm = (name: string) => tests.includes(`alertname: ${name}, exp_alerts: [] }`);
     expect(names.filter((name) => !firing(name) || (!calm(name) && name !== 'ImsyncNoWorker'))).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });
 
 describeHere('a Prometheus that scrapes two workers', () => {
@@ -89,7 +89,7 @@ describeHere('a Prometheus that scrapes two workers', () => {
     await ended;
     await stage.end();
     await rm(folder, { recursive: true, force: true });
-  }, 60_000);
+  }, 120_000);
 
   async function asked(path: string) {
     const response = await fetch(`${url}/api/v1/${path}`).catch(() => undefined);
@@ -138,7 +138,7 @@ describeHere('a Prometheus that scrapes two workers', () => {
     // What Node's own metrics are called is prom-client's affair.
     expect(complaints.split('\n').filter((line) => line.startsWith('imsync_'))).toEqual([]);
     expect(complaints === '' ? code : 0).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   test('evaluates every rule without an error', async () => {
     for (let n = 0; n < 20; n++) await stage.push({ userId: `u${n}`, nick: 'n' });
@@ -168,7 +168,7 @@ describeHere('a Prometheus that scrapes two workers', () => {
       () => undefined,
     );
     expect(await unseen()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('answers every query of the dashboard', async () => {
     const asked = queries.map((query) =>

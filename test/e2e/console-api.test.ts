@@ -38,7 +38,7 @@ beforeAll(async () => {
   for (let i = 0; i < 12; i++) await stage.push({ userId: `forbidden${i}`, nick: `Secret Nick ${i}` });
   await stage.push({ userId: 'has blank', nick: 'Blank' });
   await drained(stage);
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.end(), 60_000);
 
 /** Asks a route of the document and holds the answer against it. `path` fills in its parameters. */
@@ -103,7 +103,7 @@ describe('the fleet', () => {
       expect((await ask('/api/history', `/api/history?span=${span}`)).json.at).toHaveLength(steps);
     expect((await ask('/api/history', '/api/history?span=1y')).status).toBe(400);
     expect((await ask('/api/history', '/api/history')).status).toBe(400);
-  }, 60_000);
+  }, 120_000);
 
   test('workers, settings without secrets, and workers that disagree', async () => {
     const other = await stage.worker({ IMSYNC_BATCH_MAX_SIZE: '50' });
@@ -347,7 +347,7 @@ describe('dead letters', () => {
       by: 'ann (console)',
       detail: expect.stringMatching(new RegExp(`^${id} done: \\d+ letters? redriven$`)),
     });
-  }, 60_000);
+  }, 120_000);
 
   test('letters are deleted by ID and by filter, and the act is noted', async () => {
     const { json } = await ask('/api/dead-letters', '/api/dead-letters?user=forbidden0');

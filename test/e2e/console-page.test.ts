@@ -73,7 +73,7 @@ async function firstEventId(): Promise<string> {
   afterAll(async () => {
     await browser?.close();
     await stage?.end();
-  }, 60_000);
+  }, 120_000);
 
   /** No page of these tests may have made trouble. */
   afterEach(() => expect(ann.troubles).toEqual([]));
@@ -240,7 +240,7 @@ async function firstEventId(): Promise<string> {
         const { deadByReason } = await readTotals(stage.client, stage.keys);
         return deadByReason.rejected === undefined;
       });
-    }, 60_000);
+    }, 120_000);
 
     test('a letter is deleted, once one has said that it is meant', async () => {
       const { page } = ann;
@@ -376,7 +376,7 @@ async function firstEventId(): Promise<string> {
       expect(viewer.troubles).toEqual([]);
       await viewer.page.context().close();
       proxy.close();
-    }, 60_000);
+    }, 120_000);
 
     test('Redis goes away and comes back: what is shown is of before, and says so', async () => {
       const { page } = ann;
@@ -388,7 +388,7 @@ async function firstEventId(): Promise<string> {
       await stage.redis.restart();
       await eventually('the banner goes', async () => (await page.getByText(en['away.redis']).count()) === 0);
       await page.getByText(en['live.now'], { exact: true }).waitFor();
-    }, 60_000);
+    }, 120_000);
   });
 });
 

@@ -7,7 +7,7 @@ import { drained, type Stage, setStage } from '../support/stage.ts';
 let stage: Stage;
 beforeAll(async () => {
   stage = await setStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.end(), 60_000);
 
 test('its link signs in once, the page acts on the fleet, and Ctrl-C ends it', async () => {
@@ -32,7 +32,7 @@ test('its link signs in once, the page acts on the fleet, and Ctrl-C ends it', a
   expect((await askConsole(base, '/', {})).text).toContain('<base href="/"');
   console.signal('SIGINT');
   expect([await console.ended, console.stderr()]).toEqual([0, expect.stringContaining('open this link')]);
-}, 60_000);
+}, 120_000);
 
 test('Redis out of reach is exit code 3, a port in use 2', async () => {
   const { code, stderr } = await stage.verb(['console'], { IMSYNC_REDIS_URL: 'redis://127.0.0.1:1' });

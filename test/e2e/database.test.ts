@@ -39,7 +39,7 @@ beforeAll(async () => {
   await setDocumentedUsers(elsewhere, PASSWORD);
   // Somebody else's: whoever takes it is in the wrong place.
   await elsewhere.xadd(keys.stream, '*', 'userId', 'of-another-database');
-}, 60_000);
+}, 120_000);
 afterEach(async () => {
   expect(await elsewhere.keys('*')).toEqual([keys.stream]);
   expect(await elsewhere.xlen(keys.stream)).toBe(1);
@@ -49,7 +49,7 @@ afterAll(async () => {
   await closeRedis(elsewhere);
   await stage.end();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 const outOfRange =
   /database 16 cannot be used, Redis says "ERR DB index is out of range"; ask for a lower number/;
@@ -85,7 +85,7 @@ test('a user without the right to SELECT', async () => {
   await elsewhere.call('ACL', 'SETUSER', 'imsync', '-select');
   await everybodyRefuses(address('imsync', DATABASE), 3, noRight);
   await elsewhere.call('ACL', 'SETUSER', 'imsync', '+select');
-}, 60_000);
+}, 120_000);
 
 test('a Redis that refuses before it answers the rest leaves nothing open', async () => {
   const refusing = createServer((socket) => {
@@ -100,7 +100,7 @@ test('a Redis that refuses before it answers the rest leaves nothing open', asyn
     expect([verb, end.code, end.stdout + end.stderr]).toEqual([verb, 2, expect.stringMatching(outOfRange)]);
   }
   refusing.close();
-}, 60_000);
+}, 120_000);
 
 test('the CommonJS build of the producer refuses, too', () => {
   const script = `
@@ -112,7 +112,7 @@ test('the CommonJS build of the producer refuses, too', () => {
     encoding: 'utf8',
   });
   expect(stdout).toMatch(outOfRange);
-}, 60_000);
+}, 120_000);
 
 test('what is no number, or none of a cluster, is refused where the producer is made', () => {
   const made = (redis: object) => () => new UserCreatedProducer({ sdkAppId: 7, redis });
@@ -133,7 +133,7 @@ test('the documented users work in a database other than 0, and doctor says whic
   );
   worker.signal('SIGTERM');
   expect(await worker.ended).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test('a running worker whose right is taken away waits for it, says so once and is not ready', async () => {
   const worker = await stage.worker();
@@ -213,4 +213,4 @@ test('a producer whose Redis comes back with fewer databases rejects, and adds n
     await producer.close();
     await own.stop();
   }
-}, 60_000);
+}, 120_000);

@@ -189,7 +189,7 @@ describe('imsync demo', () => {
     const { code, stderr } = await imsyncRun(['demo', '--signups', 'many'], { TMPDIR: folder });
     expect(code).toBe(2);
     expect(stderr).toContain('whole number from 1 to');
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('imsync demo without redis-server', () => {
@@ -212,7 +212,7 @@ describe('imsync demo without redis-server', () => {
     expect(code).toBe(3);
     expect(stderr).toMatch(/^imsync: redis-server .* is needed on the PATH.*apt-get install redis-server/);
     expect(readdirSync(folder)).toEqual(['bin']);
-  }, 60_000);
+  }, 120_000);
 
   (isRoot ? test : test.skip)(
     'installs it with apt-get as root and says so',

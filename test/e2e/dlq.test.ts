@@ -147,7 +147,7 @@ describe('reading letters', () => {
     }
     const everything = [summary, list, human, shown].map(({ stdout, stderr }) => stdout + stderr).join();
     expect(everything).not.toContain('not-to-be-seen');
-  }, 60_000);
+  }, 120_000);
 
   it('ends without an error when its reader closes the pipe', async () => {
     await makeInvalidLetters(redis, keys, 'u', 3_000);
@@ -158,7 +158,7 @@ describe('reading letters', () => {
       expect({ verb, code, lines: stdout.trimEnd().split('\n').length }).toEqual({ verb, code: 0, lines: 1 });
       expect(stderr.replace(/^\d+ letters exported\n/, '')).toBe('');
     }
-  }, 60_000);
+  }, 120_000);
 
   it('20,000 letters of 80 MB are exported in 48 MB of heap', async () => {
     await makeInvalidLetters(redis, keys, 'u', 20_000, 'x'.repeat(4_000));
@@ -228,7 +228,7 @@ describe('redrive', () => {
     expect(await booksProblems(redis, keys)).toEqual([]);
     expect(await letterProblems(redis, keys)).toEqual([]);
     expect((await audit(redis, keys)).problems).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   it('is finished by the sweep when it was killed before its job was added', async () => {
     simulator.setFaults(refusing('ann'));
@@ -251,7 +251,7 @@ describe('redrive', () => {
     );
     await resolvedToBe(1);
     expect(simulator.accounts.get('ann')).toMatchObject({ nick: 'Ann' });
-  }, 60_000);
+  }, 120_000);
 
   it('stops with a sentence when calls are paused and enough redrive calls wait', async () => {
     const users = Array.from({ length: 5 }, (_, i) => `u${i}`);
@@ -273,7 +273,7 @@ describe('redrive', () => {
     expect(stopped.code).toBe(1);
     expect(stopped.stdout).toContain('redriven: 1 letter of 1 user, in 1 call');
     expect(stopped.stdout).toContain('stopped: calls are paused');
-  }, 60_000);
+  }, 120_000);
 
   it('killed and resumed, it redrives each letter once; the list shows who did it', async () => {
     await makeInvalidLetters(redis, keys, 'u', 30);
@@ -339,7 +339,7 @@ describe('redrive', () => {
     expect(await interrupted.ended).toBe(1);
     expect(interrupted.lines).toContain('continue with: imsync dlq redrive --resume r1');
     expect(JSON.parse((await dlq('redrives', '--json')).stdout)).toMatchObject({ state: 'interrupted' });
-  }, 60_000);
+  }, 120_000);
 
   it('requires a password in hosted mode, because no letter holds one', async () => {
     const refused = await imsyncRun(['dlq', 'redrive'], { ...env, IMSYNC_API: 'hosted' });
@@ -378,7 +378,7 @@ describe('delete', () => {
     expect(await redis.keys(`${keys.deadPrefix.slice(0, -1)}*`)).toEqual([]);
     const status = JSON.parse((await imsyncRun(['status', '--json'], env)).stdout) as Record<string, unknown>;
     expect(status).toMatchObject({ totals: { accepted: 5, deadLettered: 5 }, deadLetters: { total: 0 } });
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('usage', () => {
@@ -398,7 +398,7 @@ describe('usage', () => {
     const away = { ...env, IMSYNC_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
     for (const verb of [['summary'], ['redrive']])
       expect({ verb, code: (await imsyncRun(['dlq', ...verb], away)).code }).toEqual({ verb, code: 3 });
-  }, 60_000);
+  }, 120_000);
 
   it.each(['summary', 'list', 'show', 'redrive', 'redrives', 'delete', 'export'])(
     'dlq %s --help explains itself',

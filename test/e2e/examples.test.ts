@@ -23,7 +23,7 @@ beforeAll(async () => {
     IMSYNC_SDK_APP_ID: '1400000000',
     IMSYNC_REDIS_URL: server.url,
   };
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await closeRedis(redis);
@@ -45,14 +45,14 @@ describe('the Python producer', () => {
     const { stdout } = await produce({}, 'alice', '爱丽丝', 'https://example.com/a.png');
     const event = { userId: 'alice', nick: '爱丽丝', faceUrl: 'https://example.com/a.png' };
     expect(await eventOf(stdout.trim())).toMatchObject({ ok: true, event });
-  }, 60_000);
+  }, 120_000);
 
   test('refuses a user ID that is too long and adds nothing', async () => {
     const before = await redis.xlen(stream);
     const refused = produce({}, '2f0b6a3e-6f0c-4f0e-9d59-3a4a5c6d7e8f');
     await expect(refused).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('32 bytes') });
     expect(await redis.xlen(stream)).toBe(before);
-  }, 60_000);
+  }, 120_000);
 
   test('logs in and names the error of Redis', async () => {
     await redis.config('SET', 'requirepass', 'open sesame');
@@ -65,7 +65,7 @@ describe('the Python producer', () => {
     } finally {
       await redis.config('SET', 'requirepass', '');
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('the signup handler', () => {
@@ -81,13 +81,13 @@ describe('the signup handler', () => {
       if (app.exitCode !== null) throw new Error(output);
       return /listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(output)?.[1];
     });
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     const ended = new Promise((resolve) => app.once('exit', resolve));
     app.kill('SIGTERM');
     expect(await ended).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   const signUp = async (name: string) => {
     const reply = await fetch(`${address}/signup`, {
@@ -104,7 +104,7 @@ describe('the signup handler', () => {
     const { status, user } = await signUp('Alice');
     expect({ status, imPending: user.imPending }).toEqual({ status: 201, imPending: false });
     expect(await announced(user.userId)).toBe(true);
-  }, 60_000);
+  }, 120_000);
 
   test('answers while Redis is away, and announces the user once it is back', async () => {
     await server.kill();
@@ -112,5 +112,5 @@ describe('the signup handler', () => {
     expect({ status, imPending: user.imPending }).toEqual({ status: 201, imPending: true });
     await server.restart();
     await eventually('Bob is announced', () => announced(user.userId));
-  }, 60_000);
+  }, 120_000);
 });

@@ -15,7 +15,7 @@ beforeAll(async () => {
       ],
     },
   });
-}, 60_000);
+}, 120_000);
 afterAll(() => stage.end(), 60_000);
 
 /** Over its limit from now on, whatever is freed. */

@@ -52,11 +52,11 @@ beforeAll(async () => {
     },
   );
   expect(await setDocumentedUsers(stage.client, PASSWORD)).toEqual(['imsync', 'backend']);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await stage.end();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 /** What the page of the console asks, and each of its acts. */
 async function askEverything(base: string): Promise<void> {
@@ -200,7 +200,7 @@ test('a producer can push, and nothing else', async () => {
     ]);
     expect(stderr).not.toContain(PASSWORD);
   }
-}, 60_000);
+}, 120_000);
 
 test.each([
   [

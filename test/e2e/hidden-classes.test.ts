@@ -70,4 +70,4 @@ test('a call makes no hidden class of its own', async () => {
     await stage.end();
     await rm(folder, { recursive: true });
   }
-}, 60_000);
+}, 120_000);

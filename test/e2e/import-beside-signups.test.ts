@@ -42,7 +42,7 @@ beforeAll(async () => {
   producer = new UserCreatedProducer({ sdkAppId: TEST_APP.sdkAppId, redis: redisServer.settings });
   for (let i = 0; i < 2; i++) workers.push(imsync(['worker'], { ...env(), IMSYNC_LOG_LEVEL: 'info' }));
   await Promise.all(workers.map((worker) => worker.line('worker started')));
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   for (const worker of workers) worker.signal('SIGKILL');
   await Promise.all(workers.map((worker) => worker.ended));
@@ -51,7 +51,7 @@ afterAll(async () => {
   await Promise.all([redis, subscriber].map(closeRedis));
   await redisServer.stop();
   await rm(folder, { recursive: true });
-}, 60_000);
+}, 120_000);
 
 function env(): Record<string, string> {
   return {

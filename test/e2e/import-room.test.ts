@@ -13,7 +13,7 @@ let folder: string;
 afterEach(async () => {
   await fleet.stop();
   await rm(folder, { recursive: true });
-}, 60_000);
+}, 120_000);
 
 const ROWS = 5_000;
 

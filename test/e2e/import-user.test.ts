@@ -19,11 +19,11 @@ beforeAll(async () => {
     sdkAppId: Number(stage.env.IMSYNC_SDK_APP_ID),
     redis: { url: stage.redis.url },
   });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await producer.close();
   await stage.end();
-}, 60_000);
+}, 120_000);
 
 test('a signup handler learns whether its user has an account', async () => {
   const wait = { timeoutMs: 30_000 };
@@ -47,7 +47,7 @@ test('a signup handler learns whether its user has an account', async () => {
     errorCode: 70402,
     hasAccount: false,
   });
-}, 60_000);
+}, 120_000);
 
 test('importMany answers for every user, and one of two events of a user is superseded', async () => {
   const users = [
@@ -60,7 +60,7 @@ test('importMany answers for every user, and one of two events of a user is supe
   const outcomes = await Promise.all(importing.flatMap((one) => (one.ok ? [one.outcome] : [])));
   expect(outcomes.filter(({ hasAccount }) => hasAccount)).toHaveLength(301);
   expect(outcomes.at(-1)).toMatchObject({ userId: 'u0', outcome: 'imported' });
-}, 60_000);
+}, 120_000);
 
 test('while calls are paused an import is pending at its time-out, and succeeds later', async () => {
   await stage.verb(['pause']);
@@ -68,7 +68,7 @@ test('while calls are paused an import is pending at its time-out, and succeeds 
   expect(outcome).toMatchObject({ userId: 'cyd', outcome: 'pending', hasAccount: false });
   await stage.verb(['resume']);
   await eventually('cyd is imported', () => stage.simulator.accounts.has('cyd'));
-}, 60_000);
+}, 120_000);
 
 test('the CommonJS build also waits for outcomes, and lets its process end', async () => {
   const script = `
@@ -83,4 +83,4 @@ test('the CommonJS build also waits for outcomes, and lets its process end', asy
     });`;
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script]);
   expect(JSON.parse(stdout)).toMatchObject({ userId: 'dan', outcome: 'imported', hasAccount: true });
-}, 60_000);
+}, 120_000);

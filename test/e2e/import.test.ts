@@ -17,12 +17,12 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'imsync-import-'));
   fleet = await startFleet();
-}, 60_000);
+}, 120_000);
 afterEach(() => fleet.simulator.setFaults({}));
 afterAll(async () => {
   await fleet.stop();
   await rm(folder, { recursive: true });
-}, 60_000);
+}, 120_000);
 
 async function file(name: string, content: string | Buffer): Promise<string> {
   const path = join(folder, name);
@@ -75,7 +75,7 @@ test('only missing accounts are created; --update overwrites profiles; --wait co
     outcome: { imported: 3, superseded: 1 },
   });
   expect(account('some1')?.nick).toBe('From the file');
-}, 60_000);
+}, 120_000);
 
 test('rows that cannot be imported go to the reject file, which can be imported once it is corrected', async () => {
   const path = await file(
@@ -104,7 +104,7 @@ test('rows that cannot be imported go to the reject file, which can be imported 
   const again = await run([await file('mended.csv', mended), '--wait']);
   expect(again).toMatchObject({ code: 0, summary: { counts: { added: 1 } } });
   expect(account('bad2')?.nick).toBe('Bob, the 2nd');
-}, 60_000);
+}, 120_000);
 
 test('rows of robots are rejected with a reason and a remedy, also in the dry run; the legacy form takes them', async () => {
   const path = await file('robots.csv', 'userId,type\nplain1,0\nrobot1,1\n@RBT#2,1\n@RBT#3,\nplain4,\n');
@@ -129,7 +129,7 @@ test('rows of robots are rejected with a reason and a remedy, also in the dry ru
   for (const line of rejects) expect(line).toMatch(wayOut);
   expect([account('plain1')?.type, account('robot1'), account('@RBT#2')]).toEqual([0, undefined, undefined]);
   expect(await fleet.redis.zcard(fleet.keys.deadByTime)).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test('a killed import continues where it was and skips no row', async () => {
   const count = 3_000;
@@ -189,7 +189,7 @@ test('a checkpoint of another file or of other options is refused', async () => 
     code: 0,
     summary: { counts: { added: 3 } },
   });
-}, 60_000);
+}, 120_000);
 
 test('standard input, gzip, GBK and NDJSON are read', async () => {
   const gbk = Buffer.concat([
@@ -218,7 +218,7 @@ test('standard input, gzip, GBK and NDJSON are read', async () => {
     reason: expect.stringContaining('not a number'),
     userId: 7,
   });
-}, 60_000);
+}, 120_000);
 
 test('an account that the API refuses becomes a dead letter, and --wait counts it', async () => {
   fleet.simulator.setFaults({
@@ -240,7 +240,7 @@ test('an account that the API refuses becomes a dead letter, and --wait counts i
     deadByReason: { rejected: 1 },
     underWay: 0,
   });
-}, 60_000);
+}, 120_000);
 
 test('a paused import says so and waits; with a wrong key it says so and ends', async () => {
   const path = await file('held.csv', csv('held', 300));
@@ -361,9 +361,9 @@ test('a dry run counts everything without Redis and without the API', async () =
   await expect(readFile(`${path}.rejects.csv`)).rejects.toThrow('ENOENT');
   const text = await imsyncRun(['import', path, '--dry-run']);
   expect(text.stdout).toContain('2: userId is N bytes long; the API takes 32 (first in line 4)');
-}, 60_000);
+}, 120_000);
 
 test('a file that cannot be used ends with 2 and says what to do', async () => {
   const { code, stderr } = await run([await file('headless.csv', 'u1,Ann\nu2,Bob\n')]);
   expect([code, stderr]).toEqual([2, expect.stringMatching(/No column is the user ID.*--no-header/)]);
-}, 60_000);
+}, 120_000);

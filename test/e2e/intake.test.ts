@@ -65,12 +65,12 @@ beforeAll(async () => {
   });
   slow.on('error', () => undefined);
   slow.write('POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthor');
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   slow?.destroy();
   await stage?.end();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 test('it listens on loopback, on the port that the log names', () => {
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/);
@@ -146,7 +146,7 @@ test('a robot is refused with advice, since the current form has no Type; its ne
     ['r1', 'r4'].every((id) => stage.simulator.accounts.has(id)),
   );
   expect(stage.simulator.accounts.has('r2')).toBe(false);
-}, 60_000);
+}, 120_000);
 
 test('the event holds what was posted, and the trace of the request', async () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
@@ -234,7 +234,7 @@ test('a body that cannot be used is refused as a whole, and none of its users is
   expect([chunked.status, ((await chunked.json()) as { error: string }).error]).toEqual([413, 'too-large']);
   const accepted = (stdout: string) => JSON.parse(stdout).totals.accepted;
   expect(accepted((await stage.verb(['status', '--json'])).stdout)).toBe(accepted(before));
-}, 60_000);
+}, 120_000);
 
 test('a thousand users in one request are accepted, in order, and imported', async () => {
   const users = Array.from({ length: 1_000 }, (_, i) => ({ userId: `m${i}` }));
@@ -244,7 +244,7 @@ test('a thousand users in one request are accepted, in order, and imported', asy
     users.map(({ userId }) => userId),
   );
   await eventually('all are imported', () => stage.simulator.accounts.has('m999'), 60_000);
-}, 60_000);
+}, 120_000);
 
 test('a request that prefers to wait is told the outcomes', async () => {
   const users = [
@@ -272,7 +272,7 @@ test('a request that prefers to wait is told the outcomes', async () => {
       { userId: 'pia', error: 'invalid', reasons: [expect.stringContaining('replyTo')] },
     ]);
   });
-}, 60_000);
+}, 120_000);
 
 test('many requests wait at once over one subscription', async () => {
   const answers = await Promise.all(
@@ -281,7 +281,7 @@ test('many requests wait at once over one subscription', async () => {
   expect(new Set(answers.map(({ json }) => json.results[0].outcome))).toEqual(new Set(['imported']));
   const clients = String(await stage.client.client('LIST'));
   expect(clients.split('\n').filter((line) => line.includes('name=imsync-outcomes'))).toHaveLength(1);
-}, 60_000);
+}, 120_000);
 
 test('the stream of outcomes has every event once', async () => {
   const { json } = await client.post([{ userId: 'ray' }, { userId: 'eve' }, { userId: 'rex' }]);
@@ -315,7 +315,7 @@ test('a lookup says imported, missing, dead-lettered, waiting or unknown', async
       unchecked: [expect.stringContaining('paused')],
     });
   });
-}, 60_000);
+}, 120_000);
 
 test('unknown paths and unreadable ones are answered in the same form', async () => {
   const others: [string, string, number][] = [
@@ -434,7 +434,7 @@ test('in hosted mode a user has a password, which no answer and no log line show
   } finally {
     await lane.stop();
   }
-}, 60_000);
+}, 120_000);
 
 test('the OpenAPI document is complete: every status and every field in it occurred', () => {
   const { paths, components } = client.document;
@@ -456,7 +456,7 @@ test('the OpenAPI document is complete: every status and every field in it occur
 test('a request that does not end in time is cut off', async () => {
   await eventually('the slow one is answered', () => slowAnswer.includes('408 Request Timeout'));
   await eventually('and cut off', () => slow.destroyed || slow.readableEnded);
-}, 60_000);
+}, 120_000);
 
 test('on SIGTERM requests in hand are answered, incomplete ones are cut off, new ones are refused', async () => {
   await hold.pause('a test', Date.now());
@@ -475,7 +475,7 @@ test('on SIGTERM requests in hand are answered, incomplete ones are cut off, new
   expect(await worker.ended).toBe(0);
   expect(linesOf(worker, 'worker stopped')).toHaveLength(1);
   expect(linesOf(worker, 'not everything could be closed')).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test.each<[string, Record<string, string>, RegExp]>([
   ['no token', { IMSYNC_INTAKE_PORT: '0' }, /IMSYNC_INTAKE_PORT is given, but no token/],

@@ -39,13 +39,13 @@ beforeAll(async () => {
   listener = openRedis(redis.settings, 'loop', 'test-listener', () => undefined);
   simulate = await startSimulate(['--seed', String(SEED), '--quota', `multiaccount_import=${QUOTA}`]);
   processes.push(simulate.process);
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await endAll(processes);
   await Promise.all([closeRedis(client), closeRedis(listener)]);
   await redis.stop();
-}, 60_000);
+}, 120_000);
 
 test('5,000 signups, faults of every kind, a worker killed: every event is accounted for', async () => {
   const env = {

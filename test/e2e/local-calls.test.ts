@@ -12,7 +12,7 @@ beforeAll(async () => {
     workers: 0,
     env: { IMSYNC_QUOTA_MULTIACCOUNT_IMPORT_PER_SECOND: '4', IMSYNC_BATCH_MAX_SIZE: '5' },
   });
-}, 60_000);
+}, 120_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 const openCalls = (): Promise<string[]> => fleet.redis.zrange(fleet.keys.open, '0', '-1');

@@ -25,12 +25,12 @@ beforeEach(async () => {
   stage = await setStage();
   folder = mkdtempSync(join(tmpdir(), 'imsync-log-'));
   pushed = 0;
-}, 60_000);
+}, 120_000);
 afterEach(async () => {
   await endAll([worker]);
   await stage.end();
   rmSync(folder, { recursive: true });
-}, 60_000);
+}, 120_000);
 
 const ops = (path: string) => fetch(`${opsUrl}${path}`, { signal: AbortSignal.timeout(20_000) });
 const dropped = async () => parseMetrics(await (await ops('/metrics')).text()).value(DROPPED) ?? 0;

@@ -54,16 +54,16 @@ describe('the log of a worker', () => {
     redisServer = await startRedis();
     simulator = await simulatorForTest();
     redis = openRedis(redisServer.settings, 'loop', 'test', () => undefined);
-  }, 60_000);
+  }, 120_000);
   afterEach(async () => {
     worker?.signal('SIGKILL');
     await worker?.ended;
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     if (redis) await closeRedis(redis);
     await simulator?.close();
     await redisServer?.stop();
-  }, 60_000);
+  }, 120_000);
 
   it('has one line for each call and each change, and names no user', async () => {
     worker = await startOpsWorker({
@@ -161,7 +161,7 @@ describe('the log of a worker', () => {
     expect(worker.lines.join('\n')).not.toContain(TEST_APP.secretKey);
     worker.signal('SIGTERM');
     await worker.ended;
-  }, 60_000);
+  }, 120_000);
 });
 
 test.each([

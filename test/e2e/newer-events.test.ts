@@ -24,11 +24,11 @@ let gateway: Gateway;
 beforeAll(async () => {
   stage = await setStage();
   gateway = await startGateway(stage.simulator.url);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await stage.end();
   await gateway.close();
-}, 60_000);
+}, 120_000);
 
 test('newer events of a suspect hold up nobody, and every event is accounted for', async () => {
   const { client, keys, simulator } = stage;

@@ -28,12 +28,12 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'imsync-notices-'));
   stage = await setStage();
   hooks = [];
-}, 60_000);
+}, 120_000);
 afterEach(async () => {
   await stage.end();
   await Promise.all(hooks.map((hook) => hook.close()));
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 async function receiver(kind: Kind): Promise<Webhook> {
   const hook = await startWebhook(TAKEN[kind]);
@@ -313,4 +313,4 @@ test('the doctor sends a test notice and says what each receiver answers; nothin
   expect(await stage.client.exists(stage.keys.notices)).toBe(0);
   const { url } = await worker.line('ops server listens: /livez, /readyz, /status, /metrics');
   expect(await (await fetch(`${String(url)}/metrics`)).text()).not.toContain('imsync_notices');
-}, 60_000);
+}, 120_000);

@@ -20,7 +20,7 @@ beforeAll(async () => {
   stage = await setStage();
   await stage.client.xadd(`laravel_database_${stage.keys.stream}`, '*', 'userId', 'lost');
   worker = await stage.worker({ IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: TOKEN });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await stage.end();
   await rm(folder, { recursive: true, force: true });
@@ -86,7 +86,7 @@ test('the stream, HTTP, the producer, push, import and verify refuse the same ID
   }
   expect(JSON.parse(verified.stdout).counts).toMatchObject({ rejected: odd.length, rows: odd.length });
   for (const id of odd) expect(hasAccount(id)).toBe(false);
-}, 60_000);
+}, 120_000);
 
 test('doubtful ones are imported, counted and told by the doctor', async () => {
   await stage.push({ userId: 'false', nick: 'Ann' });
@@ -104,7 +104,7 @@ test('doubtful ones are imported, counted and told by the doctor', async () => {
     const text = checks.find(({ name }) => name === 'odd')?.text ?? '';
     return text.includes('id-word 1') && text.includes('nick-word 1') ? true : undefined;
   });
-}, 60_000);
+}, 120_000);
 
 test('an import takes them when they are meant, and ends with what looked odd', async () => {
   const file = join(folder, 'meant.csv');
@@ -121,7 +121,7 @@ test('an import takes them when they are meant, and ends with what looked odd', 
   expect(hasAccount('None')).toBe(true);
   const text = (await stage.verb(['import', file, '--dry-run', '--allow-odd-ids'])).stdout;
   expect(text).toContain('Looked odd, and was taken all the same:\n  1: user IDs that look like');
-}, 60_000);
+}, 120_000);
 
 test('a letter is redriven with another ID, and when its ID is allowed', async () => {
   const byId = async (userId: string): Promise<string> =>
@@ -162,7 +162,7 @@ test('a letter is redriven with another ID, and when its ID is allowed', async (
     stage.keys,
   );
   expect(accepted).toBe(imported + superseded + deadLettered + waiting);
-}, 60_000);
+}, 120_000);
 
 test('a starting worker tells of streams that nobody reads, once', async () => {
   const line = await eventually(

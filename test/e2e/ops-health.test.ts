@@ -28,14 +28,14 @@ describe('the health of a worker', () => {
     simulator = await simulatorForTest();
     redis = openRedis(redisServer.settings, 'loop', 'test', () => undefined);
     worker = await startOpsWorker(env());
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     worker?.signal('SIGKILL');
     await worker?.ended;
     if (redis) await closeRedis(redis);
     await simulator?.close();
     await redisServer?.stop();
-  }, 60_000);
+  }, 120_000);
 
   it('listens on loopback, on a port that the log names', async () => {
     expect(worker.opsUrl).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/);
@@ -124,7 +124,7 @@ describe('the health of a worker', () => {
     // It took no work and gave no sign of life.
     expect(stdout).toBe('');
     expect((await worker.ops('/status')).json.workers).toHaveLength(1);
-  }, 60_000);
+  }, 120_000);
 
   it('is not ready while it stops, with a call on the wire', async () => {
     simulator.setFaults({ rules: [{ action: { latencyMs: [3_000, 3_000] } }] });

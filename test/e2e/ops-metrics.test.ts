@@ -27,14 +27,14 @@ describe('metrics against what the API saw', () => {
     redisServer = await startRedis();
     simulator = await simulatorForTest();
     redis = openRedis(redisServer.settings, 'loop', 'test', () => undefined);
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     worker?.signal('SIGKILL');
     await worker?.ended;
     if (redis) await closeRedis(redis);
     await simulator?.close();
     await redisServer?.stop();
-  }, 60_000);
+  }, 120_000);
 
   it('shows the same numbers', async () => {
     simulator.setFaults({

@@ -60,7 +60,7 @@ describe('the pace of the fleet', () => {
     const worker = (fleet as Fleet).workers[0];
     const lines = worker?.lines.filter((line) => line.includes('"callId"')) ?? [];
     expect(lines.some((line) => line.includes('"tries"'))).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   test('of two quotas the lower one counts for both, and it is said', async () => {
     const { addUsers, drained, startWorker, simulator, redis, keys } = await start({ workers: 1 });

@@ -59,7 +59,7 @@ beforeAll(async () => {
   packed = report.files.map(({ path }) => path);
   server = await startRedis();
   redis = openRedis(server.settings, 'loop', 'test', () => undefined);
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await closeRedis(redis);
@@ -101,7 +101,7 @@ test('its types resolve in every way that Node and TypeScript look them up', asy
   if (!('problems' in result)) throw new Error('the package holds no types');
   expect(Object.keys(result.entrypoints)).toEqual(['.', './outbox', './package.json']);
   expect(result.problems).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test.each([
   ['module', imports],
@@ -149,7 +149,7 @@ test('the command runs from the installed package', async () => {
   // It loads a component with a build of its own.
   const help = await run(process.execPath, [cli, 'simulate', '--help']);
   expect(help.stdout).toContain('Usage: imsync simulate');
-}, 60_000);
+}, 120_000);
 
 const outbox = `import { insert } from 'im-account-sync/outbox';
 void insert({ query: async () => undefined }, { userId: 'alice', nick: 'Alice' });

@@ -34,7 +34,7 @@ let folder: string;
 beforeAll(async () => {
   stage = await setStage();
   folder = await mkdtemp(join(tmpdir(), 'imsync-produce-'));
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await stage.end();

@@ -17,11 +17,11 @@ beforeAll(async () => {
     redis: { url: redis.url },
     onConnection: (state) => changes.push(state),
   });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await producer.close();
   await redis.stop();
-}, 60_000);
+}, 120_000);
 
 const stored = async (): Promise<[string, string[]][]> => {
   const client = openRedis(redis.settings, 'loop', 'test', () => undefined);
@@ -46,7 +46,7 @@ test('adds users and lists of users in order and refuses invalid ones', async ()
   const given = accepted.flatMap((one, i) => (one.ok ? [[one.eventId, ['userId', `u${i}`]]] : []));
   expect(entries.slice(1)).toEqual(given);
   await expect(producer.addMany([])).resolves.toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('a robot is refused if the given API form has no Type, and passes if no form is given', async () => {
   const robot = { userId: '@RBT#1', type: 1 as const };
@@ -72,7 +72,7 @@ test('a robot is refused if the given API form has no Type, and passes if no for
   await legacy.close();
   const eventId = await producer.add(robot);
   expect((await stored()).slice(before + 1)).toEqual([[eventId, ['userId', '@RBT#1', 'type', '1']]]);
-}, 60_000);
+}, 120_000);
 
 test('a user that is no object or has a known field in extra does not affect the others', async () => {
   const before = (await stored()).length;
@@ -80,7 +80,7 @@ test('a user that is no object or has a known field in extra does not affect the
   const accepted = await producer.addMany(users as never);
   expect(accepted.map(({ ok }) => ok)).toEqual([false, false, true, false, true]);
   expect((await stored()).length).toBe(before + 2);
-}, 60_000);
+}, 120_000);
 
 test('fails at once while Redis is away and works again when it is back', async () => {
   await redis.shutdown();
@@ -97,7 +97,7 @@ test('fails at once while Redis is away and works again when it is back', async 
   );
   expect((await stored()).at(-1)).toEqual([eventId, ['userId', 'bob']]);
   expect(changes).toEqual(['reachable', 'lost', 'reachable']);
-}, 60_000);
+}, 120_000);
 
 test('names the error of a Redis that refuses', async () => {
   const client = openRedis(redis.settings, 'loop', 'test', () => undefined);
@@ -106,7 +106,7 @@ test('names the error of a Redis that refuses', async () => {
   await client.config('SET', 'maxmemory', '0');
   await expect(producer.add({ userId: 'carol' })).resolves.toMatch(/^\d+-\d+$/);
   await closeRedis(client);
-}, 60_000);
+}, 120_000);
 
 describe('a list', () => {
   const client = () => openRedis(redis.settings, 'loop', 'test', () => undefined);
@@ -129,7 +129,7 @@ describe('a list', () => {
     expect((await producer.addMany(list)).every(({ ok }) => ok)).toBe(true);
     const together = (await stored()).slice(-list.length).map(([, fields]) => fields);
     expect(together).toEqual([...alone, ...alone]);
-  }, 60_000);
+  }, 120_000);
 
   test('is refused as a whole by a full Redis', async () => {
     const admin = client();
@@ -144,7 +144,7 @@ describe('a list', () => {
     expect(refused.filter(({ ok }) => ok)).toEqual([]);
     expect((await stored()).length).toBe(before);
     await closeRedis(admin);
-  }, 60_000);
+  }, 120_000);
 
   test('needs no right but those of docs/security.md', async () => {
     const admin = client();
@@ -164,7 +164,7 @@ describe('a list', () => {
     );
     await poor.close();
     await closeRedis(admin);
-  }, 60_000);
+  }, 120_000);
 
   test('keeps its order with users that are added after it without waiting', async () => {
     const hasty = new UserCreatedProducer({ sdkAppId: 7, redis: { url: redis.url } });
@@ -176,7 +176,7 @@ describe('a list', () => {
     const ids = (await Promise.all(asked)).flat().map((one) => (one.ok ? one.eventId : 'refused'));
     expect(ids).toEqual([...ids].sort((a, b) => compareEventIds(a, b)));
     await hasty.close();
-  }, 60_000);
+  }, 120_000);
 });
 
 test('an invalid app ID is refused at once', () => {

@@ -38,7 +38,7 @@ describeWithSquid('a worker behind squid', () => {
     const apiPort = (api.address() as AddressInfo).port;
     squid = await startSquid({ login: LOGIN, names: [API_NAME], ports: [apiPort] });
     env = { IMSYNC_BASE_URL: `https://${API_NAME}:${apiPort}`, IMSYNC_CA_FILE: caFile };
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     for (const socket of sockets) socket.destroy();
@@ -46,7 +46,7 @@ describeWithSquid('a worker behind squid', () => {
     await squid.stop();
     await stage.end();
     await rm(folder, { recursive: true, force: true });
-  }, 60_000);
+  }, 120_000);
 
   const proxyUrl = (password: string): string =>
     `http://${LOGIN.user}:${encodeURIComponent(password)}@127.0.0.1:${squid.port}`;
@@ -139,5 +139,5 @@ describeWithSquid('a worker behind squid', () => {
     expect(direct.stdout).toMatch(
       /✗ The API at .*: the name of the host could not be resolved \(ENOTFOUND|EAI_AGAIN\)/,
     );
-  }, 60_000);
+  }, 120_000);
 });

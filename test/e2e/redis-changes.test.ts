@@ -9,7 +9,7 @@ let worker: ImsyncProcess;
 beforeAll(async () => {
   stage = await setStage();
   worker = await stage.worker();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage.end(), 60_000);
 
 async function imports(userId: string): Promise<void> {

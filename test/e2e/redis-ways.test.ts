@@ -128,7 +128,7 @@ test('TLS, client certificates and server names', async () => {
     ),
     works({ ...at(mutual), ...known }),
   ]);
-}, 60_000);
+}, 120_000);
 
 test('a socket, and a Redis that takes no more connections', async () => {
   const socket = join(folder, 'redis.sock');
@@ -144,7 +144,7 @@ test('a socket, and a Redis that takes no more connections', async () => {
     fails({ IMSYNC_REDIS_URL: `redis://127.0.0.1:${port}` }, 'ERR max number of clients reached', 'raise it'),
     fails({ IMSYNC_REDIS_URL: `${socket}.gone` }, 'ENOENT', 'There is no such socket'),
   ]);
-}, 60_000);
+}, 120_000);
 
 test('no verb leaves something open when Redis closes each connection at once', async () => {
   const closing = createServer((socket) => socket.destroy());
@@ -158,7 +158,7 @@ test('no verb leaves something open when Redis closes each connection at once', 
     expect(stdout + stderr).not.toMatch(/open resources|a bug/);
   }
   closing.close();
-}, 60_000);
+}, 120_000);
 
 test('a cluster of one node, with TLS and host names, with a password, behind NAT', async () => {
   const lone = await redis(['--cluster-enabled', 'yes', '--requirepass', 'secret'], false);
@@ -225,4 +225,4 @@ test('sentinels over TLS with a login of their own, and a primary with TLS', asy
       'check IMSYNC_REDIS_SENTINEL_NAME',
     ),
   ]);
-}, 60_000);
+}, 120_000);

@@ -240,7 +240,7 @@ describe('in the state that the entry is about', () => {
   let set: Scenery;
   beforeEach(async () => {
     set = await setScene();
-  }, 60_000);
+  }, 120_000);
   afterEach(() => set.end(), 60_000);
 
   test.each(Object.entries(scenes))(

@@ -43,12 +43,12 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => {
     gossip.listen(0, '127.0.0.1', resolve);
   });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   gossip.closeAllConnections();
   await new Promise((resolve) => gossip.close(resolve));
   await stage.end();
-}, 60_000);
+}, 120_000);
 
 test.each(['current', 'hosted'])(
   'in the %s form no secret is printed or stored',

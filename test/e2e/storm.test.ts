@@ -107,7 +107,7 @@ describe('a fault of the app is not a fault of its accounts', () => {
 
   beforeAll(async () => {
     fleet = await startFleet({ workers: 3, simulator: { latencyMs: [20, 60] } });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => fleet.stop());
 
   test.each(process.env.STORMS === 'all' ? [...storms, ...byTable] : storms)(

@@ -20,7 +20,7 @@ beforeEach(async () => {
     },
   });
   await Promise.all([stage.worker(), stage.worker()]);
-}, 60_000);
+}, 120_000);
 afterEach(() => stage.end(), 60_000);
 
 /** A tail to which the workers send. */
@@ -180,4 +180,4 @@ test('without Redis it ends with 3, and without workers it says so', async () =>
     0,
     expect.stringContaining('no worker runs: start one with imsync worker'),
   ]);
-}, 60_000);
+}, 120_000);

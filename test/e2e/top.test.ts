@@ -12,7 +12,7 @@ let stage: Stage;
 beforeAll(async () => {
   stage = await setStage();
   await Promise.all([stage.worker(), stage.worker()]);
-}, 60_000);
+}, 120_000);
 afterAll(() => stage.end(), 60_000);
 
 async function top(args: readonly string[] = [], env: Record<string, string> = {}): Promise<TerminalProcess> {
@@ -78,7 +78,7 @@ test('Ctrl-Z gives the terminal to the shell, and the screen comes back afterwar
   expect(process.written().split(ENTERED)[1]).toContain(LEFT);
   process.keys('q');
   await isRestored(process, 0);
-}, 60_000);
+}, 120_000);
 
 test('the terminal is restored after an error that nobody caught, and the error can be read', async () => {
   const broken = imsyncInTerminal(['top'], {
@@ -91,7 +91,7 @@ test('the terminal is restored after an error that nobody caught, and the error 
   const [before = '', after = ''] = broken.written().split(LEFT);
   expect(before).toContain(ENTERED);
   expect(after).toContain('broken on purpose');
-}, 60_000);
+}, 120_000);
 
 test('it draws again at once when the terminal changes its size', async () => {
   const process = await top(['--interval', '60']);
@@ -101,7 +101,7 @@ test('it draws again at once when the terminal changes its size', async () => {
   expect(await process.shows('q quits. imsync top needs 60 columns; the terminal')).toHaveLength(2);
   process.keys('q');
   await isRestored(process, 0);
-}, 60_000);
+}, 120_000);
 
 test('NO_COLOR leaves the colours out, and only them', async () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a colour of a terminal
@@ -113,7 +113,7 @@ test('NO_COLOR leaves the colours out, and only them', async () => {
     process.keys('q');
     await isRestored(process, 0);
   }
-}, 60_000);
+}, 120_000);
 
 test('without a terminal, with --once and with TERM=dumb it prints one frame as plain text', async () => {
   const piped = await stage.verb(['top']);
@@ -132,7 +132,7 @@ test('without a terminal, with --once and with TERM=dumb it prints one frame as 
   }
   const { code, stderr } = await stage.verb(['top', '--interval', '0.1']);
   expect([code, stderr]).toEqual([2, expect.stringContaining('a number of seconds, 0.5 to 60')]);
-}, 60_000);
+}, 120_000);
 
 test('Redis away: it says for how long, keeps what it showed, and goes on', async () => {
   const process = await top();
@@ -145,7 +145,7 @@ test('Redis away: it says for how long, keeps what it showed, and goes on', asyn
   await process.shows('2 workers send');
   process.keys('q');
   await isRestored(process, 0);
-}, 60_000);
+}, 120_000);
 
 test('Redis silent: it says so, and q ends it', async () => {
   const process = await top();
@@ -157,7 +157,7 @@ test('Redis silent: it says so, and q ends it', async () => {
   } finally {
     global.process.kill(stage.redis.pid(), 'SIGCONT');
   }
-}, 60_000);
+}, 120_000);
 
 test('a look costs Redis as many commands as docs/operations.md says', async () => {
   const watch = await watchCommands(stage.client, stage.redis.port);
@@ -182,4 +182,4 @@ test('a look costs Redis as many commands as docs/operations.md says', async () 
   const all = look.filter((line) => !isOfFeed(line)).length;
   const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
   expect(page).toContain(`sends ${sent} commands; with those of scripts Redis executes ${all}`);
-}, 60_000);
+}, 120_000);

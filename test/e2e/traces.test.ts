@@ -286,7 +286,7 @@ test('a collector that repeats what it was sent gets no token into the log', asy
   for (const text of worker.lines) expect(text).not.toMatch(/HEADERTOK|TENANTTOK/);
   expect(worker.lines.filter((text) => text.includes('traces are not sent'))).toHaveLength(1);
   await hook.close();
-}, 60_000);
+}, 120_000);
 
 test.each([
   [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, /OTEL_EXPORTER_OTLP_PROTOCOL is "grpc".*4317/],

@@ -11,10 +11,10 @@ beforeAll(async () => {
   // What failed waits long enough to be looked at.
   const retries = { IMSYNC_RETRY_BASE_MS: '60000', IMSYNC_RETRY_MAX_MS: '60000' };
   await stage.worker({ IMSYNC_OUTCOMES: 'all', ...retries });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await stage.end();
-}, 60_000);
+}, 120_000);
 
 const user = (...args: string[]) => stage.verb(['user', ...args]);
 async function show(userId: string): Promise<UserReport & { code: unknown }> {
@@ -77,7 +77,7 @@ test('show tells where a user is', async () => {
   expect((await user('forget', 'cyd', '--yes')).stdout).toMatch(/^ {2}1 event in a call$/m);
   stage.simulator.setFaults({});
   await drained(stage);
-}, 60_000);
+}, 120_000);
 
 test('forget asks first, and reports what it would do', async () => {
   expect(await user('forget', 'bob')).toMatchObject({
@@ -91,7 +91,7 @@ test('forget asks first, and reports what it would do', async () => {
     'would erase from Redis, of user "bob":\n  1 dead letter\n  1 outcome in the outcomes stream\n',
   );
   expect(dry.stdout).toContain('this command cannot reach:\n  the account itself: delete it at the API');
-}, 60_000);
+}, 120_000);
 
 test('forget leaves no trace while a worker runs, and does not affect other users', async () => {
   await stage.verb(['pause']);
@@ -114,4 +114,4 @@ test('forget leaves no trace while a worker runs, and does not affect other user
   const status = JSON.parse((await stage.verb(['status', '--json'])).stdout);
   expect(status.totals.forgotten).toBe(2);
   expect((await user('forget', 'bob', '--yes')).stdout).toMatch(/^nothing of "bob" was found in Redis$/m);
-}, 60_000);
+}, 120_000);

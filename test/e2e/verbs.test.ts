@@ -4,7 +4,7 @@ import { drained, type Stage, setStage } from '../support/stage.ts';
 let stage: Stage;
 beforeAll(async () => {
   stage = await setStage({ sensitiveWords: ['forbidden'] });
-}, 60_000);
+}, 120_000);
 afterAll(() => stage.end(), 60_000);
 
 const json = (text: string): unknown => JSON.parse(text);
@@ -37,7 +37,7 @@ test('status of an app without any events', async () => {
   expect(forPeople.stdout).toContain('start one: imsync worker');
   const { code: listed, stdout: none } = await stage.verb(['dlq', 'list', '--json']);
   expect([listed, none]).toEqual([0, '']);
-}, 60_000);
+}, 120_000);
 
 test('push prints the event ID, and the stream holds the event', async () => {
   const args = ['--nick', 'Alice', '--face-url', 'https://example.com/a.png', '--type', '0'];
@@ -55,7 +55,7 @@ test('push prints the event ID, and the stream holds the event', async () => {
     totals: { accepted: 2, imported: 0 },
   });
   await stage.client.del(stage.keys.stream);
-}, 60_000);
+}, 120_000);
 
 test.each([
   [['--user-id', ''], /userId is missing/],

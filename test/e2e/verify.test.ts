@@ -11,11 +11,11 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'imsync-verify-'));
   fleet = await startFleet();
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await fleet.stop();
   await rm(folder, { recursive: true });
-}, 60_000);
+}, 120_000);
 
 async function verify(...args: string[]) {
   return verifyAt({}, ...args);
@@ -82,7 +82,7 @@ test('a row of a robot is rejected and not counted as imported, because its acco
   expect(code).toBe(1);
   expect(counts).toMatchObject({ rows: 2, imported: 1, rejected: 1, enqueued: 0 });
   expect(await readFile(missing, 'utf8')).toMatch(/^line,.*\n2,.*no Type.*IMSYNC_API=legacy.*,bot0,1\n$/);
-}, 60_000);
+}, 120_000);
 
 test.each([
   ['403', page(403)],
@@ -124,4 +124,4 @@ test('a Redis that is out of reach ends with 3 and a sentence', async () => {
     3,
     expect.stringContaining('Redis cannot be reached at redis://127.0.0.1:1'),
   ]);
-}, 60_000);
+}, 120_000);

@@ -34,7 +34,7 @@ test('imports what waits, says one line a call, and ends on SIGTERM with 0', asy
   expect(logOf(worker).at(-1)).toMatchObject({ msg: 'worker stopped' });
   expect(worker.stderr()).toBe('');
   expect(await stage.client.hlen(stage.keys.workers)).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test.each(['SIGTERM', 'SIGHUP'] as const)(
   'on %s the calls on the wire are finished and the rest is left for the next worker',
@@ -96,7 +96,7 @@ test('on SIGTERM while Redis is away it ends within its time-out', async () => {
   worker.signal('SIGTERM');
   expect(await worker.ended).toBe(0);
   await stage.redis.restart();
-}, 60_000);
+}, 120_000);
 
 test('Redis that goes away and comes back is waited for; nothing is lost', async () => {
   stage = await setStage({ latencyMs: [20, 200] });
@@ -122,12 +122,12 @@ test('a second signal ends it at once', async () => {
   await worker.line('signal received');
   worker.signal('SIGTERM');
   expect(await worker.ended).toBe(1);
-}, 60_000);
+}, 120_000);
 
 describe('refuses to start', () => {
   beforeEach(async () => {
     stage = await setStage();
-  }, 60_000);
+  }, 120_000);
 
   const refused = async (env: Readonly<Record<string, string>>): Promise<[number | string, string]> => {
     const { code, stdout, stderr } = await stage.verb(['worker'], env);
@@ -143,7 +143,7 @@ describe('refuses to start', () => {
       /^imsync: Redis cannot be reached at redis:.*ECONNREFUSED.*Nothing listens there: check IMSYNC_REDIS_URL/,
     );
     expect(said.trimEnd().split('\n')).toHaveLength(1);
-  }, 60_000);
+  }, 120_000);
 
   test('without an append-only file, and with a policy that evicts: 2', async () => {
     const volatile = await startRedis(['--appendonly', 'no', '--maxmemory-policy', 'allkeys-lru']);
@@ -165,7 +165,7 @@ describe('refuses to start', () => {
     } finally {
       await volatile.stop();
     }
-  }, 60_000);
+  }, 120_000);
 
   test('without a key, an app, or with a variable that nobody knows: 2', async () => {
     const [code, said] = await refused({ IMSYNC_SDK_SECRET_KEY: '' });
@@ -180,7 +180,7 @@ describe('refuses to start', () => {
       2,
       expect.stringMatching(/^imsync: IMSYNC_QUOTTA_SHARE is not a variable/),
     ]);
-  }, 60_000);
+  }, 120_000);
 
   test('with a key file that is not there: 2', async () => {
     const [code, said] = await refused({
@@ -191,5 +191,5 @@ describe('refuses to start', () => {
       2,
       expect.stringMatching(/^imsync: The file of IMSYNC_SDK_SECRET_KEY_FILE cannot be read/),
     ]);
-  }, 60_000);
+  }, 120_000);
 });
