@@ -180,12 +180,15 @@ async function firstEventId(): Promise<string> {
       await page.keyboard.press('Escape');
       expect(await page.evaluate('document.activeElement.textContent')).toBe(en['pause.button']);
       await page.keyboard.press('Enter');
+      // What is typed before the field has the focus goes nowhere.
+      await page.locator('dialog :focus').waitFor();
       await page.keyboard.type(`a deploy ${HOSTILE}`);
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: /^Paused since .*: a deploy <img/ }).waitFor();
       expect((await stage.verb(['status'])).stdout).toContain('a deploy');
       await button(page, en['resume.button']).focus();
       await page.keyboard.press('Enter');
+      await page.locator('dialog :focus').waitFor();
       await page.keyboard.press('Tab');
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: /^(Running|Ready)/ }).waitFor();
