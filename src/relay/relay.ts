@@ -237,7 +237,8 @@ export class Relay {
       await this.#loop.rest(STAND_BY_MS);
       return false;
     }
-    // While Redis is away nothing else asks the database, which would end a silent session.
+    // While Redis is away nothing else asks the database, which would end a silent session. A ping that fails needs no
+    // word: the next look at the rows meets the same error and reports it.
     this.#pinger = setInterval(() => outbox.ping().catch(() => undefined), PING_MS);
     this.#epoch = await raiseEpoch({ redis, keys });
     report.leads(true);
