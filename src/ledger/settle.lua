@@ -6,12 +6,12 @@
 -- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
 -- the event is imported or superseded, dead once more when it is refused once more.
 --
--- Joined with: record.lua, letters/letter-index.lua, hold/hold-shared.lua, settle/letters.lua,
+-- Joined with: record.lua, letters/letter-index.lua, letters/letter-text.lua, hold/hold-shared.lua, settle/letters.lua,
 --   settle/release-or-keep.lua.
 -- Request  callId, run
 --          imported      [userId, eventId, userId, eventId, ...]
 --          superseded    number of older events of imported users
---          dead          [{eventId, userId, reason, code, letter (JSON text)}, ...]
+--          dead          [{eventId, userId, reason, code, letter (its text), notBefore (absent, or ms)}, ...]
 --          passedAt      absent, or when the newest call started in which accounts passed (ms)
 --          released      [userId, ...]: users none of whose events stay in the record
 --          keep          absent when nothing stays, or {users, events, tries, isIsolated, oldestMs, dueAtMs,

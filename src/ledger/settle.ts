@@ -3,12 +3,14 @@ import type { RedisClient } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
 import type { Letter } from './letters/dead-letters.ts';
+import { packLetter } from './letters/letter-text.ts';
 import { type CallRecord, packEntries } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
   'record.lua',
   'letters/letter-index.lua',
+  'letters/letter-text.lua',
   '../hold/hold-shared.lua',
   'settle/letters.lua',
   'settle/release-or-keep.lua',
@@ -20,7 +22,7 @@ const settleScript = loadScript(
  */
 export interface DeadEvent extends Pick<Letter, 'eventId' | 'userId' | 'reason'> {
   readonly code: number;
-  readonly letter: object;
+  readonly letter: Partial<Letter> & Pick<Letter, 'eventId'>;
 }
 
 /** What stays in the record, to be called again at `dueAtMs`. `suspects` may name users who are gone. */
@@ -91,7 +93,11 @@ export async function settleRecord(
     outcomesKept: OUTCOMES_KEPT,
     imported: imported.flatMap(({ userId, eventId }) => [userId, eventId]),
     superseded,
-    dead: dead.map(({ letter, ...one }) => ({ ...one, letter: JSON.stringify(letter) })),
+    dead: dead.map(({ letter, ...one }) => ({
+      ...one,
+      letter: packLetter(letter, one.userId),
+      ...(letter.notBefore != null && { notBefore: letter.notBefore }),
+    })),
     released,
     publish: publish.flatMap(({ channel, message }) => [channel, message]),
     tallies: tallies.flatMap(({ tally, name, count }) => [keys.tallyPrefix + tally, name, count]),

@@ -72,10 +72,13 @@ function listCommand(): Command {
     async (flags: FilterFlags & { json?: boolean }, self: Command) => {
       await withRedis(self, async (app) => {
         let count = 0;
-        for await (const letter of listDeadLetters(app, filterOf(flags))) {
-          count++;
-          await print(flags.json ? jsonLine(letter) : escapedLines(letterLine(letter)));
-        }
+        const lines = async function* () {
+          for await (const letter of listDeadLetters(app, filterOf(flags))) {
+            count++;
+            yield flags.json ? jsonLine(letter) : escapedLines(letterLine(letter));
+          }
+        };
+        for await (const some of inBlocks(lines())) await print(some);
         if (count === 0 && !flags.json) await print('no letters match\n');
       });
     },
@@ -129,8 +132,9 @@ function exportCommand(): Command {
             count++;
           }
         };
-        if (flags.output !== undefined) await writeFileWhole(flags.output, lines());
-        else for await (const line of lines()) await print(line);
+        const blocks = inBlocks(lines());
+        if (flags.output !== undefined) await writeFileWhole(flags.output, blocks);
+        else for await (const some of blocks) await print(some);
         process.stderr.write(`${count} letters exported\n`);
       });
     },
@@ -154,6 +158,20 @@ function redrivesCommand(): Command {
       for (const run of runs) await print(json ? jsonLine(run) : escapedLines(runLine(run)));
       if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });
+}
+
+const BLOCK_CHARS = 64 * 1024;
+
+/** Many lines at a time: a write for each of them is a third of the time that a long list takes. */
+async function* inBlocks(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let block = '';
+  for await (const line of lines) {
+    block += line;
+    if (block.length < BLOCK_CHARS) continue;
+    yield block;
+    block = '';
+  }
+  if (block !== '') yield block;
 }
 
 /** Waits while the reader is slow. A reader that has gone ends the process: see src/cli.ts. */

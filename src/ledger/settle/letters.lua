@@ -6,12 +6,11 @@
 local MOST_ATTEMPTS, FIRST_ATTEMPTS = 50, 10
 
 -- Keeps of such a letter its attempts, too. A date before which trying is useless (the account was deleted)
--- stays the first one: trying too early moves nothing.
-local function keepHistory(deadLetter, letter)
-  local was = readFields(deadLetter, 'letter', 'earlier', 'notBefore')
-  local readable, old = pcall(cjson.decode, was.letter)
+-- stays the first one: trying too early moves nothing. Answers the date that holds, nil for none.
+local function keepHistory(deadLetter, was, packed, dead)
+  local readable, old = pcall(cjson.decode, packed)
   if not readable then
-    return
+    return dead.notBefore
   end
   local earlier = was.earlier and cjson.decode(was.earlier) or {}
   for _, attempt in ipairs(old.attempts) do
@@ -23,25 +22,31 @@ local function keepHistory(deadLetter, letter)
   if #earlier > 0 then
     redis.call('HSET', deadLetter, 'earlier', cjson.encode(earlier))
   end
-  local first, new = tonumber(was.notBefore) or old.notBefore, cjson.decode(letter)
-  if type(first) == 'number' and first > nowMs and type(new.notBefore) == 'number' and new.errorCode == old.errorCode then
-    redis.call('HSET', deadLetter, 'notBefore', text(first))
-  else
-    redis.call('HDEL', deadLetter, 'notBefore')
-  end
+  -- Up to version 0.2.0 the date stood in the text.
+  local first = tonumber(was.notBefore) or old.notBefore
+  local isFirst = type(first) == 'number' and first > nowMs and dead.notBefore and was.code == text(dead.code)
+  return isFirst and first or dead.notBefore
 end
 
 -- The event's own words are the reader's; counts and indexes are made here.
 local function writeLetters()
   for _, d in ipairs(request.dead) do
-    local deadLetter, code = keys.deadPrefix .. d.eventId, text(d.code)
+    local deadLetter, code, notBefore = keys.deadPrefix .. d.eventId, text(d.code), d.notBefore
+    local fields = textFields(d.letter)
     if redis.call('HGET', deadLetter, 'state') == 'redriving' then
+      local was, packed = readWhole(deadLetter)
       redis.call('ZREM', keys.deadRedriving, d.eventId)
-      keepHistory(deadLetter, d.letter)
+      notBefore = keepHistory(deadLetter, was, packed, d)
+      removeText(deadLetter)
+      redis.call('HDEL', deadLetter, 'notBefore')
+      redis.call('HSETNX', deadLetter, 'firstDeadAt', was.deadAt)
     end
-    redis.call('HSET', deadLetter, 'letter', d.letter, 'state', 'dead', 'userId', d.userId, 'reason', d.reason,
-      'code', code, 'deadAt', nowText)
-    redis.call('HSETNX', deadLetter, 'firstDeadAt', nowText)
+    if notBefore then
+      fields[#fields + 1] = 'notBefore'
+      fields[#fields + 1] = text(notBefore)
+    end
+    redis.call('HSET', deadLetter, 'state', 'dead', 'userId', d.userId, 'reason', d.reason, 'code', code,
+      'deadAt', nowText, unpack(fields))
     listLetter(d.eventId, d.userId, d.reason, code, nowText)
   end
 end
