@@ -42,7 +42,7 @@ function typicalAttempts(at: number): Attempt[] {
 
 /**
  * Typical dead letters of users `<prefix>0`, `<prefix>1`, …, whom the API refused: their events are added, cut and settled
- * as a worker does it.
+ * as a worker does it. `userOf`: other users than these.
  */
 export async function makeRefusedLetters(
   redis: RedisClient,
@@ -72,7 +72,7 @@ export async function makeRefusedLetters(
       });
       await settleRecord(redis, keys, record.callId, `letters-${from}-${run}`, {
         ...{ imported: [], superseded: 0, dead, kept: null, publish: [], outcomes: [] },
-        released: dead.map(({ userId }) => userId),
+        released: [...new Set(dead.map(({ userId }) => userId))],
       });
     }
   }

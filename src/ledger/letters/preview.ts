@@ -6,7 +6,7 @@ import { pagesOfIds } from './letter-store.ts';
 const previewScript = loadScript(import.meta.url, 'preview.lua');
 
 /** Letters that one step looks at: some milliseconds of Redis. */
-const LETTERS_AT_A_STEP = 500;
+const LETTERS_AT_A_STEP = 300;
 
 /** What a redrive would do with some letters. Users with one letter are counted; `noUser` counts letters. */
 export interface Preview {

@@ -51,11 +51,6 @@ local function writeLetters()
   end
 end
 
-local function resolveLetter(eventId, by)
-  redis.call('HSET', keys.deadPrefix .. eventId, 'state', 'resolved', 'resolvedAt', nowText, 'resolvedBy', by)
-  redis.call('ZADD', keys.deadResolved, nowText, eventId)
-end
-
 -- The events of a redrive (their letters are redriving) that are done: {eventId, event whose import made up
 -- for it, ...}. An event that is neither imported, dead nor kept was superseded. Or nil and what is wrong.
 -- Reads only.
@@ -92,27 +87,11 @@ local function resolveRedriven(ends)
   end
 end
 
--- Resolves the letters of a user that are older than the imported event, and adds them to `resolved`.
-local function resolveOlder(user, importedId, resolved)
-  local prefix = user .. ' '
-  for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.deadByUser, '[' .. prefix, '(' .. user .. '!')) do
-    local eventId = string.sub(member, #prefix + 1)
-    if isOlder(eventId, importedId) then
-      local letter = readFields(keys.deadPrefix .. eventId, 'state', 'reason', 'code')
-      if letter.state == 'dead' then
-        unlistLetter(eventId, user, letter.reason, letter.code)
-        resolveLetter(eventId, importedId)
-        resolved[#resolved + 1] = { eventId = eventId, user = user }
-      end
-    end
-  end
-end
-
--- An import makes up for the older letters of its user: those events end superseded. Answers them.
-local function makeUpFor()
-  local imported, users, resolved = request.imported, {}, {}
+-- The imported users who have letters, and how many of them: user, its event, number, ...
+local function importedWithLetters()
+  local imported, users, found = request.imported, {}, {}
   if #imported == 0 or redis.call('HLEN', keys.deadUsers) == 0 then
-    return resolved
+    return found
   end
   for i = 1, #imported, 2 do
     users[#users + 1] = imported[i]
@@ -120,8 +99,29 @@ local function makeUpFor()
   local counts = redis.call('HMGET', keys.deadUsers, unpack(users))
   for i = 1, #users do
     if counts[i] then
-      resolveOlder(users[i], imported[2 * i], resolved)
+      found[#found + 1] = { user = users[i], eventId = imported[2 * i], letters = tonumber(counts[i]) }
     end
+  end
+  return found
+end
+
+-- Users whose letters one settlement would take long to resolve.
+local function usersWithManyLetters()
+  local crowded, letters = {}, 0
+  for _, one in ipairs(importedWithLetters()) do
+    letters = letters + one.letters
+    if letters > 1000 then
+      crowded[#crowded + 1] = one.user
+    end
+  end
+  return crowded
+end
+
+-- An import makes up for the older letters of its user: those events end superseded. Answers them.
+local function makeUpFor()
+  local resolved = {}
+  for _, one in ipairs(importedWithLetters()) do
+    resolveOlder(one.user, one.eventId, 1000, resolved)
   end
   return resolved
 end
