@@ -174,7 +174,7 @@ function consoleProblems({ console }: Config): string[] {
 }
 
 /** The header of a single sign-on counts from listed proxies only, so it needs some. */
-export function signOnProblems({ ssoHeader, trustedProxies }: Config['console']): string[] {
+function signOnProblems({ ssoHeader, trustedProxies }: Config['console']): string[] {
   if (ssoHeader === '' || trustedProxies.length > 0) return [];
   return [
     'IMSYNC_CONSOLE_SSO_HEADER is given, but no proxy that may set it; set IMSYNC_CONSOLE_TRUSTED_PROXIES to its addresses.',
