@@ -21,8 +21,8 @@ const REQUEST_MS = 15_000;
 const HEADERS_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
 const MAX_CONNECTIONS = 500;
-/** A client that takes nothing of its answer is given up when Node has seen that twice. */
-const STALLED_MS = 60_000;
+/** A client that takes nothing of its answer is given up when Node has seen that twice. No act takes so long. */
+const STALLED_MS = 120_000;
 /** A page that asks each second or two must not wait longer for a Redis that is silent. */
 const READ_MS = 5_000;
 /** Shorter answers gain nothing by compression. */
