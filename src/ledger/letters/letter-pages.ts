@@ -39,9 +39,10 @@ export function isCursorOf({ state, member, score }: LetterCursor, filter: Lette
   if (member === '') return score === '';
   const index = indexOf({ ...filter, state }, state);
   if (index === 'time') return /^\d{1,20}-\d{1,20}$/.test(member) && /^\d{1,16}$/.test(score);
-  const isInside = member.startsWith(`${index.prefix} `);
   // Below a reason stand its codes.
-  return isInside && score === '' && /^ (?:\d+ )?\d{1,20}-\d{1,20}$/.test(member.slice(index.prefix.length));
+  const isInside = (prefix: string): boolean =>
+    member.startsWith(`${prefix} `) && /^ (?:\d+ )?\d{1,20}-\d{1,20}$/.test(member.slice(prefix.length));
+  return score === '' && index.prefixes.some(isInside);
 }
 
 /** Letters that are looked at for a page. A filter that few of them match gives short pages, not slow ones. */
