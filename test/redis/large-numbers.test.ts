@@ -164,7 +164,8 @@ test('a dry run of many letters sends few commands, and counts as one that reads
     const counted = await dryRun(options, previewLetters(app, filter, span, false));
     expect([filter, counted]).toEqual([filter, read]);
     const stats = await redis.info('commandstats');
-    expect(Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1])).toBeLessThanOrEqual(10);
+    // 300 letters a call, and at worst another one for the rest of the last millisecond of each page.
+    expect(Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1])).toBeLessThanOrEqual(16);
     // A text is read for users with several letters alone.
     expect(Number(/cmdstat_hgetall:calls=(\d+)/.exec(stats)?.[1] ?? 0)).toBeLessThanOrEqual(3);
   }

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
+import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
+import { listLetterPages, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
@@ -72,13 +73,12 @@ function listCommand(): Command {
     async (flags: FilterFlags & { json?: boolean }, self: Command) => {
       await withRedis(self, async (app) => {
         let count = 0;
-        const lines = async function* () {
-          for await (const letter of listDeadLetters(app, filterOf(flags))) {
-            count++;
-            yield flags.json ? jsonLine(letter) : escapedLines(letterLine(letter));
-          }
-        };
-        for await (const some of inBlocks(lines())) await print(some);
+        const line = (letter: StoredLetter): string =>
+          flags.json ? jsonLine(letter) : escapedLines(letterLine(letter));
+        for await (const letters of listLetterPages(app, filterOf(flags))) {
+          count += letters.length;
+          await print(letters.map(line).join(''));
+        }
         if (count === 0 && !flags.json) await print('no letters match\n');
       });
     },
@@ -125,16 +125,16 @@ function exportCommand(): Command {
     async (flags: FilterFlags & { output?: string; format: 'ndjson' | 'csv' }, self: Command) => {
       await withRedis(self, async (app) => {
         let count = 0;
-        const lines = async function* () {
+        const line = flags.format === 'csv' ? csvRow : jsonLine;
+        const pages = async function* () {
           if (flags.format === 'csv') yield csvHead;
-          for await (const letter of listDeadLetters(app, filterOf(flags))) {
-            yield flags.format === 'csv' ? csvRow(letter) : jsonLine(letter);
-            count++;
+          for await (const letters of listLetterPages(app, filterOf(flags))) {
+            count += letters.length;
+            yield letters.map((letter) => line(letter)).join('');
           }
         };
-        const blocks = inBlocks(lines());
-        if (flags.output !== undefined) await writeFileWhole(flags.output, blocks);
-        else for await (const some of blocks) await print(some);
+        if (flags.output !== undefined) await writeFileWhole(flags.output, pages());
+        else for await (const page of pages()) await print(page);
         process.stderr.write(`${count} letters exported\n`);
       });
     },
@@ -158,20 +158,6 @@ function redrivesCommand(): Command {
       for (const run of runs) await print(json ? jsonLine(run) : escapedLines(runLine(run)));
       if (runs.length === 0 && !json) await print('there were no redrives yet\n');
     });
-}
-
-const BLOCK_CHARS = 64 * 1024;
-
-/** Many lines at a time: a write for each of them is a third of the time that a long list takes. */
-async function* inBlocks(lines: AsyncIterable<string>): AsyncGenerator<string> {
-  let block = '';
-  for await (const line of lines) {
-    block += line;
-    if (block.length < BLOCK_CHARS) continue;
-    yield block;
-    block = '';
-  }
-  if (block !== '') yield block;
 }
 
 /** Waits while the reader is slow. A reader that has gone ends the process: see src/cli.ts. */

@@ -32,18 +32,25 @@ export async function* listDeadLetters(
   filter: LetterFilter = { state: 'dead' },
   pageSize = PAGE_SIZE,
 ): AsyncGenerator<StoredLetter> {
+  for await (const letters of listLetterPages(app, filter, pageSize)) yield* letters;
+}
+
+/** The same, some letters at a time: a turn for each of them is a good part of what a long list costs. */
+export async function* listLetterPages(
+  app: AppRedis,
+  filter: LetterFilter,
+  pageSize = PAGE_SIZE,
+): AsyncGenerator<StoredLetter[]> {
   const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(app)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
     const own = { ...filter, state };
     for await (const letters of readAhead(app, pagesOfIds(app, own, span, pageSize))) {
-      for (const letter of letters) {
-        if (!isMeant(letter, own, span)) continue;
-        yield letter;
-        left--;
-        if (left <= 0) return;
-      }
+      const meant = letters.filter((letter) => isMeant(letter, own, span)).slice(0, left);
+      yield meant;
+      left -= meant.length;
+      if (left <= 0) return;
     }
   }
 }
