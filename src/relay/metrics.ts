@@ -26,7 +26,10 @@ export function createRelayMetrics(registry: Registry) {
   return {
     count: (result: (typeof RESULTS)[number], count: number) => rows.inc({ result }, count),
     latency: (ms: number) => latency.observe(Math.max(0, ms) / 1_000),
-    waiting: gauge('imsync_relay_waiting_rows', 'Rows that wait in the database, counted up to 100001.'),
+    waiting: gauge(
+      'imsync_relay_waiting_rows',
+      'Rows that wait in the database; above 2,000 an estimate by their numbers.',
+    ),
     oldest: gauge('imsync_relay_oldest_row_seconds', 'Age of the oldest row that waits; 0 without any.'),
     leads: gauge('imsync_relay_leads', '1 while this process is the relay that works.'),
     database: gauge(

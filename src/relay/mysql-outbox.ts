@@ -1,5 +1,6 @@
 import { quoteTable, type Session } from '../database/database.ts';
-import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
+import { highestSql, takeSql } from './look-sql.ts';
+import { estimateWaiting, type Outbox, type OutboxOptions, rowOf } from './outbox.ts';
 import { openTableLock } from './table-lock.ts';
 import { INIT_TODO } from './table-sql.ts';
 
@@ -22,14 +23,7 @@ export async function openMysqlOutbox(session: Session, { table, keepMs }: Outbo
     isWoken: false,
     lead: lock.take,
     async take(limit) {
-      const { rows } = await session.query(
-        `SELECT CAST(id AS CHAR), LEFT(user_id, ${SHORT_CHARS}), LEFT(nick, ${PROFILE_CHARS}), LEFT(face_url, ${PROFILE_CHARS}),
-           type, LEFT(trace_parent, ${SHORT_CHARS}), UNIX_TIMESTAMP(created_at) * 1000,
-           UNIX_TIMESTAMP(SYSDATE(6)) * 1000, ${lock.sessionId}
-         FROM ${own} ORDER BY id LIMIT ${Math.trunc(limit)}`,
-        [],
-        'imsync-take',
-      );
+      const { rows } = await session.query(takeSql('mysql', own, lock.sessionId, limit), [], 'imsync-take');
       const last = rows.at(-1);
       if (last !== undefined) lock.check(last[8]);
       return { rows: rows.map(rowOf), nowMs: Number(last?.[7] ?? 0) };
@@ -61,11 +55,9 @@ export async function openMysqlOutbox(session: Session, { table, keepMs }: Outbo
         await remove(digits(bad));
       });
     },
-    async waiting(most) {
-      const { rows } = await session.query(
-        `SELECT COUNT(*) FROM (SELECT 1 FROM ${own} LIMIT ${Math.trunc(most) + 1}) counted`,
-      );
-      return Number(rows[0]?.[0]);
+    async waiting(taken) {
+      const { rows } = await session.query(highestSql('mysql', own));
+      return estimateWaiting(taken, rows[0]?.[0] as string | null);
     },
     ping: lock.ping,
     close: () => session.close(),

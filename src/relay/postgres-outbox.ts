@@ -1,5 +1,6 @@
 import { quoteTable, type Session } from '../database/database.ts';
-import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
+import { highestSql, takeSql } from './look-sql.ts';
+import { estimateWaiting, type Outbox, type OutboxOptions, rowOf } from './outbox.ts';
 import { openTableLock } from './table-lock.ts';
 import { channelOf, INIT_TODO } from './table-sql.ts';
 
@@ -31,12 +32,9 @@ export async function openPostgresOutbox(
     },
     async take(limit) {
       const { rows: found } = await session.query(
-        `SELECT id::text, left(user_id, ${SHORT_CHARS}), left(nick, ${PROFILE_CHARS}), left(face_url, ${PROFILE_CHARS}),
-           type, left(trace_parent, ${SHORT_CHARS}), (extract(epoch FROM created_at) * 1000)::float8,
-           (extract(epoch FROM clock_timestamp()) * 1000)::float8, ${lock.sessionId}
-         FROM ${own} ORDER BY id LIMIT $1`,
-        [limit],
-        'imsync-take',
+        takeSql('postgres', own, lock.sessionId, limit),
+        [],
+        `imsync-take-${limit}`,
       );
       const last = found.at(-1);
       if (last !== undefined) lock.check(last[8]);
@@ -63,12 +61,9 @@ export async function openPostgresOutbox(
         bad.map(({ reason }) => reason),
       ]);
     },
-    async waiting(most) {
-      const { rows: counted } = await session.query(
-        `SELECT count(*)::int FROM (SELECT 1 FROM ${own} LIMIT $1) counted`,
-        [most + 1],
-      );
-      return Number(counted[0]?.[0]);
+    async waiting(taken) {
+      const { rows: found } = await session.query(highestSql('postgres', own));
+      return estimateWaiting(taken, found[0]?.[0] as string | null);
     },
     ping: lock.ping,
     close: () => session.close(),

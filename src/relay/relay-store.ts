@@ -9,7 +9,7 @@ export interface RelayNews {
   readonly relay: string;
   /** Such as `PostgreSQL 15.14`. */
   readonly server: string;
-  /** Rows that wait, counted up to a bound. */
+  /** Rows that wait; an estimate where they are many. */
   readonly waiting: number;
   /** Age of the oldest row; 0 without any. */
   readonly oldestAgeMs: number;

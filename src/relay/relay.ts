@@ -53,8 +53,6 @@ const STAND_BY_MS = 1_000;
 const REOPEN_MS = { first: 500, most: 5_000 };
 const OBSTACLE_MS = 200;
 const PING_MS = 10_000;
-/** Rows are counted up to here. */
-const MOST_COUNTED = 100_000;
 const COUNT_EVERY_MS = 5_000;
 
 /** What a session with the database has cost when it fails: the loop opens another one. */
@@ -132,7 +130,7 @@ export class Relay {
     this.#pollMs = POLL_MS.first;
     const again = this.#done.countOf(rows);
     if (again > 0) report.repeated(again);
-    this.#waiting = await this.#countRows(outbox, rows.length);
+    this.#waiting = await this.#countRows(outbox, rows);
     const oldestAtMs = Math.min(...rows.map(({ createdAtMs }) => createdAtMs));
     report.lag(this.#waiting, Math.max(0, nowMs - oldestAtMs));
     const { events, relayed, bad } = sortRows(rows, rules);
@@ -204,11 +202,11 @@ export class Relay {
     this.#pollMs = Math.min(POLL_MS.most, 2 * this.#pollMs);
   }
 
-  async #countRows(outbox: Outbox, taken: number): Promise<number> {
-    if (taken < TAKE_ROWS) return taken;
+  async #countRows(outbox: Outbox, taken: readonly OutboxRow[]): Promise<number> {
+    if (taken.length < TAKE_ROWS) return taken.length;
     if (performance.now() - this.#countedAtMs < COUNT_EVERY_MS) return this.#waiting;
     this.#countedAtMs = performance.now();
-    return this.#ask(() => outbox.waiting(MOST_COUNTED));
+    return this.#ask(() => outbox.waiting(taken));
   }
 
   /** A session with the database. Without one it rests; undefined then. */

@@ -1,10 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { keysOf } from '../../src/redis/keys.ts';
+import { highestSql, takeSql } from '../../src/relay/look-sql.ts';
 import { describeWithDatabases } from '../support/database-user.ts';
 import { eventually } from '../support/eventually.ts';
 import { MARIADB_PASSWORD } from '../support/mariadb-server.ts';
-import { type AppDatabase, eventsFrom, type OutboxStage, setOutboxStage } from '../support/outbox-stage.ts';
+import {
+  type AppDatabase,
+  eventsFrom,
+  type OutboxStage,
+  rowsStatement,
+  setOutboxStage,
+} from '../support/outbox-stage.ts';
 import { POSTGRES_PASSWORD } from '../support/postgres-server.ts';
 import { type ImsyncProcess, imsync } from '../support/process.ts';
 import { simulatorForTest, TEST_APP } from '../support/simulator.ts';
@@ -73,6 +80,36 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     const all = own.lines.join('\n') + own.stderr();
     for (const secret of [POSTGRES_PASSWORD, MARIADB_PASSWORD, encodeURIComponent(POSTGRES_PASSWORD)])
       expect(all).not.toContain(secret);
+  });
+
+  test('rows go in the order of their numbers, also where these get longer', async () => {
+    const { app } = stage;
+    const ids = [9, 10, 11, 99, 100, 101, 999_999, 1_000_000, 1_000_001, '9007199254740993'];
+    const values = ids.map((id) => `(${id}, 'same', 'n${id}')`).reverse();
+    await app.query(`INSERT INTO imsync_outbox (id, user_id, nick) VALUES ${values.join(', ')}`);
+    await relay();
+    const nicks = (await eventsFrom(stage, ids.length)).map(({ nick }) => nick);
+    expect(nicks).toEqual(ids.map((id) => `n${id}`));
+  });
+
+  test('a look reads the index from its low end, however many rows wait', async () => {
+    const { app } = stage;
+    await app.query(rowsStatement(kind, 0, 20_000));
+    await app.query(kind === 'PostgreSQL' ? 'ANALYZE imsync_outbox' : 'ANALYZE TABLE imsync_outbox');
+    const dialect = kind === 'PostgreSQL' ? 'postgres' : 'mysql';
+    const [look, highest] = await Promise.all(
+      [takeSql(dialect, 'imsync_outbox', '1', 2_000), highestSql(dialect, 'imsync_outbox')].map(async (sql) =>
+        JSON.stringify(await app.query(`EXPLAIN ${sql}`)),
+      ),
+    );
+    if (kind === 'PostgreSQL') {
+      expect(look).toMatch(/Limit.*Index Scan using imsync_outbox_pkey/);
+      expect(highest).toMatch(/Limit.*Index Only Scan Backward using imsync_outbox_pkey/);
+    } else {
+      expect(look).toMatch(/"key":"PRIMARY".*"rows":"?2000/);
+      expect(highest).toContain('optimized away');
+    }
+    expect(look).not.toMatch(/sort/i);
   });
 
   test('a relay that lost its session without knowing it adds nothing after the one that took over', async () => {

@@ -9,6 +9,7 @@ import { freePort } from './redis-server.ts';
 export interface TestMariadb {
   readonly url: string;
   readonly port: number;
+  readonly pid: () => number;
   /** A connection of the test's own, which its caller ends. */
   connect(): Promise<Connection>;
   /** kill -9. */
@@ -51,7 +52,7 @@ export async function startMariadb(): Promise<TestMariadb> {
   await start();
   const url = `mysql://app:${encodeURIComponent(MARIADB_PASSWORD)}@127.0.0.1:${port}/app`;
   return {
-    ...{ url, port },
+    ...{ url, port, pid: () => server?.pid ?? 0 },
     async connect() {
       const client = await createConnection({
         ...{ host: '127.0.0.1', port, user: 'app', password: MARIADB_PASSWORD, database: 'app' },

@@ -10,6 +10,8 @@ import { freePort } from './redis-server.ts';
 export interface TestPostgres {
   readonly url: string;
   readonly port: number;
+  /** Of the process that started all others of the server. */
+  readonly pid: () => number;
   /** A connection of the test's own, which its caller ends. */
   connect(): Promise<pg.Client>;
   /** kill -9 of the server and all of its processes. */
@@ -73,7 +75,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
   await start();
   const url = `postgres://app:${encodeURIComponent(POSTGRES_PASSWORD)}@127.0.0.1:${port}/postgres`;
   return {
-    ...{ url, port },
+    ...{ url, port, pid: () => server?.pid ?? 0 },
     async connect() {
       const client = new pg.Client({ connectionString: url });
       // A server that is killed ends it; a query then rejects.
