@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -32,6 +32,8 @@ export interface ServerHome {
   /** Runs a program to its end; rejects with its output. */
   run(program: string, args: readonly string[]): Promise<void>;
   spawn(program: string, args: readonly string[]): ChildProcess;
+  /** Writes a file that the server alone may read, and answers its path. */
+  write(name: string, text: string): Promise<string>;
   remove(): Promise<void>;
 }
 
@@ -47,6 +49,12 @@ export async function makeServerHome(user: string): Promise<ServerHome> {
       await run(program, args, options);
     },
     spawn: (program, args) => spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] }),
+    async write(name, text) {
+      const path = join(folder, name);
+      await writeFile(path, text, { mode: 0o600 });
+      if (ids !== undefined) await chown(path, ids.uid, ids.gid);
+      return path;
+    },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { Certificate } from './certificates.ts';
 import { endServer, makeServerHome } from './database-user.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './redis-server.ts';
@@ -30,16 +31,32 @@ function program(name: string): string {
   return versions[0] === undefined ? name : join(home, versions[0], 'bin', name);
 }
 
-export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
+/** `tls`: it takes TLS alone, with this certificate; from the role `certified` it wants a client certificate. */
+export async function startPostgres(
+  settings: readonly string[] = [],
+  tls?: Pick<Certificate, 'cert' | 'key' | 'ca'>,
+): Promise<TestPostgres> {
   const port = await freePort();
   const home = await makeServerHome('postgres');
   const data = join(home.folder, 'data');
   // Trust at first: the password is set over the socket, and required over TCP.
   await home.run(program('initdb'), ['-D', data, '-U', 'app', '-A', 'trust', '--no-sync', '-E', 'UTF8']);
-  await home.run('sh', [
-    '-c',
-    `printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' > ${data}/pg_hba.conf`,
-  ]);
+  const entries =
+    tls === undefined
+      ? ['host all all 127.0.0.1/32 scram-sha-256', 'host replication all 127.0.0.1/32 scram-sha-256']
+      : [
+          'hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca',
+          'hostssl all all 127.0.0.1/32 scram-sha-256',
+        ];
+  await home.write('data/pg_hba.conf', ['local all all trust', ...entries, ''].join('\n'));
+  const files =
+    tls === undefined
+      ? []
+      : [
+          ...['-c', 'ssl=on', '-c', `ssl_cert_file=${await home.write('server.pem', tls.cert)}`],
+          ...['-c', `ssl_key_file=${await home.write('server.key', tls.key)}`],
+          ...['-c', `ssl_ca_file=${await home.write('ca.pem', tls.ca)}`],
+        ];
   let server: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     // Processes of a killed server hold its memory for a moment, and a new one ends then.
@@ -55,7 +72,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
   };
   const tryToStart = async (): Promise<void> => {
     const own = ['-p', String(port), '-h', '127.0.0.1', '-k', home.folder, '-c', 'shared_buffers=64MB'];
-    const started = home.spawn(program('postgres'), ['-D', data, ...own, ...settings]);
+    const started = home.spawn(program('postgres'), ['-D', data, ...own, ...files, ...settings]);
     server = started;
     let output = '';
     for (const stream of [started.stdout, started.stderr])
@@ -77,7 +94,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
   return {
     ...{ url, port, pid: () => server?.pid ?? 0 },
     async connect() {
-      const client = new pg.Client({ connectionString: url });
+      const client = new pg.Client({
+        connectionString: url,
+        ...(tls && { ssl: { ca: tls.ca, checkServerIdentity: () => undefined } }),
+      });
       // A server that is killed ends it; a query then rejects.
       client.on('error', () => undefined);
       await client.connect();
