@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-const RESULTS = ['relayed', 'aside', 'repeated'] as const;
+const RESULTS = ['relayed', 'aside', 'repeated', 'undone'] as const;
 /** From a commit that woke the relay to rows that waited a day. */
 const LATENCY_BUCKETS_S = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400];
 
@@ -12,7 +12,7 @@ export function createRelayMetrics(registry: Registry) {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const rows = new Counter({
     name: 'imsync_relay_rows_total',
-    help: 'Rows of the database: relayed to Redis, moved aside since they cannot be events, or repeated after they were done.',
+    help: 'Rows of the database: relayed to Redis, moved aside since they cannot be events, repeated after they were done, or undone: the database went back behind them.',
     labelNames: ['result'],
     registers,
   });

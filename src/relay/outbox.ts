@@ -1,3 +1,5 @@
+import type { RelayedNumbers } from './relayed-numbers.ts';
+
 /**
  * A row that waits for Redis. Values are cut to a little more than an event may carry, so that a look takes
  * little memory whatever the app has written.
@@ -52,6 +54,8 @@ export interface Outbox {
   ping(): Promise<void>;
   /** What Redis keeps together with the rows of the last look, by a name; undefined for nothing. */
   readonly mark?: readonly [name: string, value: string] | undefined;
+  /** How far the rows were relayed; undefined where rows have no numbers. */
+  readonly numbers?: RelayedNumbers;
   close(): Promise<void>;
 }
 

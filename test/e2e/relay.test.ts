@@ -15,7 +15,7 @@ import {
 import { POSTGRES_PASSWORD } from '../support/postgres-server.ts';
 import { type ImsyncProcess, imsync } from '../support/process.ts';
 import { simulatorForTest, TEST_APP } from '../support/simulator.ts';
-import { endAll, logOf } from '../support/stage.ts';
+import { endAll, linesOf, logOf } from '../support/stage.ts';
 
 const tellDrivers = fileURLToPath(new URL('../support/tell-drivers.js', import.meta.url));
 const keys = keysOf(TEST_APP.sdkAppId);
@@ -190,6 +190,8 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     await app.query("UPDATE users SET nick = 'C', updated_at = CURRENT_TIMESTAMP(6) WHERE id = 't1'");
     const nicks = (await eventsFrom(stage, 3)).map(({ nick }) => nick).sort();
     expect(nicks).toEqual(['B', 'C', 'Z']);
+    // A user who changes again is not one who came back.
+    expect(linesOf(own, 'rows came back')).toEqual([]);
     own.signal('SIGKILL');
     await own.ended;
     await sleep(10);

@@ -31,16 +31,25 @@ function program(name: string): string {
   return versions[0] === undefined ? name : join(home, versions[0], 'bin', name);
 }
 
+/** A standby that streams from the server of this address, until it is promoted. */
+export function startStandby(url: string): Promise<TestPostgres> {
+  return startPostgres([], undefined, url);
+}
+
 /** `tls`: it takes TLS alone, with this certificate; from the role `certified` it wants a client certificate. */
 export async function startPostgres(
   settings: readonly string[] = [],
   tls?: Pick<Certificate, 'cert' | 'key' | 'ca'>,
+  standbyOf?: string,
 ): Promise<TestPostgres> {
   const port = await freePort();
   const home = await makeServerHome('postgres');
   const data = join(home.folder, 'data');
   // Trust at first: the password is set over the socket, and required over TCP.
-  await home.run(program('initdb'), ['-D', data, '-U', 'app', '-A', 'trust', '--no-sync', '-E', 'UTF8']);
+  if (standbyOf === undefined)
+    await home.run(program('initdb'), ['-D', data, '-U', 'app', '-A', 'trust', '--no-sync', '-E', 'UTF8']);
+  else
+    await home.run(program('pg_basebackup'), ['-d', standbyOf, '-D', data, '-R', '--no-sync', '-c', 'fast']);
   const entries =
     tls === undefined
       ? ['host all all 127.0.0.1/32 scram-sha-256', 'host replication all 127.0.0.1/32 scram-sha-256']
@@ -84,7 +93,7 @@ export async function startPostgres(
       const client = new pg.Client({ host: home.folder, port, user: 'app', database: 'postgres' });
       client.on('error', () => undefined);
       await client.connect();
-      await client.query(`ALTER ROLE app PASSWORD '${POSTGRES_PASSWORD}'`);
+      if (standbyOf === undefined) await client.query(`ALTER ROLE app PASSWORD '${POSTGRES_PASSWORD}'`);
       await client.end();
       return true;
     });
