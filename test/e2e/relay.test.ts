@@ -159,6 +159,25 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     expect(kept.map(({ user_id }) => user_id)).toEqual(['k1', 'k2', 'k3', 'k4', 'k5']);
   });
 
+  test('a user who is forgotten is gone from the outbox and its archive, and others are not', async () => {
+    const { app } = stage;
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('gone'), ('stays'), ('gone')");
+    await app.query(
+      "INSERT INTO imsync_outbox_archive (id, user_id, created_at) VALUES (1, 'gone', CURRENT_TIMESTAMP), (2, 'stays', CURRENT_TIMESTAMP)",
+    );
+    const forget = ['user', 'forget', 'gone', '--yes'];
+    const words = 'from the database: 2 rows of the outbox, 1 row of its archive';
+    expect((await stage.verb([...forget, '--dry-run'])).stdout).toContain(`would erase ${words}`);
+    const { code, stdout } = await stage.verb(forget);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`erased ${words}`)]);
+    for (const table of ['imsync_outbox', 'imsync_outbox_archive']) {
+      const rows = await app.query(`SELECT user_id FROM ${table} WHERE user_id IN ('gone', 'stays')`);
+      expect(rows).toEqual([{ user_id: 'stays' }]);
+    }
+    const without = await stage.verb(forget, { IMSYNC_DATABASE_URL: '' });
+    expect(without.stdout).toContain('rows of an outbox: set IMSYNC_DATABASE_URL for this command');
+  });
+
   test('triggers fill the outbox from a table of users, and it can be followed without them', async () => {
     const { app } = stage;
     await app.query('DELETE FROM users');
