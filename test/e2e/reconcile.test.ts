@@ -80,8 +80,9 @@ describeWithDatabases('a table of users', () => {
 
   test('a schedule: SIGTERM ends a run in its middle, the next process goes on, and a third one makes none', async () => {
     const env = { ...stage.env, IMSYNC_BASE_URL: simulator.url };
-    // Nobody of them has an account, so that the place is saved after five thousand.
-    const query = "SELECT 'x' || id AS id, nick FROM users";
+    // Nobody of them has an account, so that the place is saved some thousands of users before the end.
+    const query = "SELECT id || 'x' || g AS id, nick FROM users, generate_series(1, 3) g";
+    const rows = 3 * USERS;
     const repeat = ['reconcile', '--query', query, '--every', '24h', '--grace', '2', '--json'];
     const key = keysOf(TEST_APP.sdkAppId).reconcile;
     const first = imsync(repeat, env);
@@ -95,10 +96,10 @@ describeWithDatabases('a table of users', () => {
     const due = new Date(startedAt + 86_400_000).toISOString();
     const second = imsync(repeat, env);
     await eventually('it has ended', () => second.stderr().includes(`Next run: ${due}.`));
-    expect(second.stderr()).toMatch(/Continuing the run of \S+ after [5-9],\d{3} users/);
+    expect(second.stderr()).toMatch(/Continuing the run of \S+ after \d+,\d{3} users/);
     expect(JSON.parse(second.lines.at(-1) ?? '')).toMatchObject({
       complete: true,
-      counts: { rows: USERS, missing: USERS },
+      counts: { rows, missing: rows },
     });
     second.signal('SIGTERM');
     expect(await second.ended).toBe(0);
@@ -109,12 +110,12 @@ describeWithDatabases('a table of users', () => {
     expect([await third.ended, third.lines]).toEqual([0, []]);
     const status = JSON.parse((await verb('status', '--json')).stdout);
     expect(status).toMatchObject({
-      reconcile: { startedAt, counts: { missing: USERS } },
+      reconcile: { startedAt, counts: { missing: rows } },
       reconcileDueAt: startedAt + 86_400_000,
     });
     const { url } = await worker.line('ops server listens: /livez, /readyz, /status, /metrics');
     const metrics = await (await fetch(`${url}/metrics`)).text();
-    expect(metrics).toMatch(new RegExp(`^imsync_reconcile_missing_users ${USERS}$`, 'm'));
+    expect(metrics).toMatch(new RegExp(`^imsync_reconcile_missing_users ${rows}$`, 'm'));
     expect(metrics).toContain(`imsync_reconcile_due_timestamp_seconds ${(startedAt + 86_400_000) / 1_000}\n`);
     await stage.client.hset(key, 'due', JSON.stringify({ identity: 'x', at: Date.now() - 7 * 3_600_000 }));
     expect((await verb('status')).stdout).toMatch(/^reconcile +a run was due at \S+ and has not ended/m);

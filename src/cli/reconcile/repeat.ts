@@ -40,7 +40,7 @@ export async function repeatRuns(parts: RepeatParts): Promise<void> {
     let isRead = false;
     try {
       const { isOpen, last, dueAt: noted } = await parts.earlier();
-      const newest = last === undefined || (own?.endedAt ?? 0) > last.endedAt ? own : last;
+      const newest = last !== undefined && last.endedAt >= (own?.startedAt ?? 0) ? last : own;
       const dueMs = dueAt(nowMs(), { last: newest, dueAt: noted }, schedule);
       await parts.note(dueMs);
       isRead = true;

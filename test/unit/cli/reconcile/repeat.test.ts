@@ -65,6 +65,25 @@ test('a run that was broken off goes on at once', async () => {
   expect(runs).toEqual(['10 03:20']);
 });
 
+test('a run that went on counts from its first start; one that Redis does not know counts all the same', async () => {
+  const stored: Parameters<typeof processOf>[1] = { state: { isOpen: true } };
+  const schedule = { everyMs: DAY_MS };
+  const own = processOf({ nowMs: time(10, 5), untilMs: time(11, 4) }, stored, { schedule });
+  await repeatRuns({
+    ...own.parts,
+    async run() {
+      await own.parts.run();
+      const startedAt = time(9 + own.runs.length, 3);
+      stored.state = { isOpen: false, last: { startedAt, endedAt: own.clock.nowMs } };
+    },
+  });
+  expect([own.runs, stored.dueMs]).toEqual([['10 05:00', '11 03:00'], time(12, 3)]);
+  // The last run of another query has taken its place.
+  const lost = processOf({ nowMs: time(10, 5), untilMs: time(11, 4) }, stored, { schedule });
+  await repeatRuns({ ...lost.parts, earlier: async () => ({ isOpen: false }) });
+  expect([lost.runs, stored.dueMs]).toEqual([['10 05:00'], time(11, 5)]);
+});
+
 test('a run that fails goes on after ten minutes, and stays due meanwhile', async () => {
   const stored: Parameters<typeof processOf>[1] = {
     state: { isOpen: false, last: { startedAt: time(9, 3), endedAt: time(9, 4) } },
