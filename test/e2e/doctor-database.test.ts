@@ -1,11 +1,17 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { readTextFile } from '../../src/cli/context.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { examineDatabase } from '../../src/doctor/database-findings.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { describeWithDatabases } from '../support/database-user.ts';
+import { describeWithDatabases, endServer, makeServerHome } from '../support/database-user.ts';
+import { eventually } from '../support/eventually.ts';
 import { type AppConnection, type AppDatabase, startDatabase } from '../support/outbox-stage.ts';
 import { imsyncRun } from '../support/process.ts';
 import { freePort } from '../support/redis-server.ts';
+
+const hasPooler = existsSync('/usr/sbin/pgbouncer') || process.env.TEST_DATABASES === 'must';
 
 /** What `imsync doctor` says of a database: what is wrong, where, and what to do about it. */
 describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s', (kind) => {
@@ -184,5 +190,44 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
         'Make it: imsync relay init --apply. It also prints the rights.',
       ],
     ]);
+  });
+
+  const testWithPooler = isPostgres && hasPooler ? test : test.skip;
+  testWithPooler.each([
+    ['transaction', 1],
+    ['session', 0],
+  ])('a pooler in %s mode', async (mode, count) => {
+    await owner.query('DROP TABLE IF EXISTS imsync_outbox, imsync_outbox_archive');
+    await init();
+    const { port, username, password, pathname } = new URL(database.url);
+    const own = await freePort();
+    const home = await makeServerHome('postgres');
+    const text = `[databases]
+app = host=127.0.0.1 port=${port} dbname=${pathname.slice(1)} user=${username} password='${decodeURIComponent(password)}'
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${own}
+auth_type = any
+pool_mode = ${mode}
+unix_socket_dir =
+`;
+    await writeFile(join(home.folder, 'pgbouncer.ini'), text, { mode: 0o644 });
+    const pooler = home.spawn('/usr/sbin/pgbouncer', [join(home.folder, 'pgbouncer.ini')]);
+    try {
+      const url = `postgres://any@127.0.0.1:${own}/app`;
+      await eventually('it answers', async () =>
+        (await looked(url)).some(({ name, state }) => name === 'database.reachable' && state === 'ok'),
+      );
+      expect((await faults(url)).filter(([name]) => name === 'database.pooler')).toEqual(
+        Array(count).fill([
+          'database.pooler',
+          expect.stringMatching(/a pooler in transaction mode, which keeps neither locks nor LISTEN/),
+          expect.stringMatching(/^Use its session mode, or the port of the server itself/),
+        ]),
+      );
+    } finally {
+      await endServer(pooler, 'SIGTERM');
+      await home.remove();
+    }
   });
 });

@@ -140,6 +140,11 @@ describeWithDatabases('the programs of docs/outbox.md', () => {
     expect(page).toContain('except those of Prisma and Spring');
   });
 
+  test('the Chinese page has the same programs', () => {
+    const chinese = readFileSync(join(root, 'docs/zh-CN/outbox.md'), 'utf8');
+    expect(fencesOf(chinese)).toEqual(blocks);
+  });
+
   test('JavaScript with pg', async () => {
     const program = programWith("from 'im-account-sync/outbox'", '// pg');
     const before = "import pg from 'pg'; const client = new pg.Client(address); await client.connect();";
