@@ -94,7 +94,7 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
   });
 
   test('a row that has waited for long; rows that could not be events', async () => {
-    const past = isPostgres ? "now() - interval '5 min'" : 'SYSDATE() - INTERVAL 5 MINUTE';
+    const past = isPostgres ? "now() - interval '5 h'" : 'SYSDATE() - INTERVAL 5 HOUR';
     await owner.query(`UPDATE imsync_outbox SET created_at = ${past}`);
     const columns = 'id, user_id, created_at, reason';
     await owner.query(
@@ -103,7 +103,7 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     expect(await faults()).toEqual([
       [
         'database.outbox',
-        'No relay works, and the oldest row of imsync_outbox has waited 5 min',
+        'No relay works, and the oldest row of imsync_outbox has waited 5 h',
         'Start one: imsync relay',
       ],
       [

@@ -8,7 +8,7 @@ import { drained } from '../stage.ts';
 import type { Scene, Scenery } from './scene.ts';
 
 const keys = keysOf(TEST_APP.sdkAppId);
-const OLD = "now() - interval '5 min'";
+const OLD = "now() - interval '5 h'";
 const started: ImsyncProcess[] = [];
 let database: AppDatabase | undefined;
 let app: AppConnection;
@@ -84,7 +84,7 @@ export const relayScenes: Readonly<Record<string, Scene>> = {
       'imsync status': { shows: [/^relay +none works since \S+: rows wait in the database/m] },
       'imsync doctor': {
         code: 1,
-        shows: [/^✗ No relay works, and the oldest row of imsync_outbox has waited 5 min$/m],
+        shows: [/^✗ No relay works, and the oldest row of imsync_outbox has waited 5 h$/m],
       },
     },
     async mend(set) {
@@ -111,7 +111,7 @@ export const relayScenes: Readonly<Record<string, Scene>> = {
       'imsync status': { shows: [/^waiting +4,/m, /^relay +\S+ brings rows from PostgreSQL /m] },
       'imsync doctor': {
         code: 1,
-        shows: [/^✗ A relay works, but the oldest row of imsync_outbox has waited 5 min$/m],
+        shows: [/^✗ A relay works, but the oldest row of imsync_outbox has waited 5 h$/m],
       },
     },
     async mend(set) {
