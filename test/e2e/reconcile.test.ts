@@ -15,6 +15,8 @@ let stage: OutboxStage;
 let simulator: Simulator;
 let worker: ImsyncProcess;
 let folder: string;
+/** Processes that end only by a signal. */
+const repeating: ImsyncProcess[] = [];
 
 describeWithDatabases('a table of users', () => {
   beforeAll(async () => {
@@ -27,7 +29,7 @@ describeWithDatabases('a table of users', () => {
     await worker.line('worker started');
   }, 120_000);
   afterAll(async () => {
-    await endAll([worker]);
+    await endAll([worker, ...repeating]);
     await stage.end();
     await simulator.close();
     await rm(folder, { recursive: true });
@@ -86,6 +88,7 @@ describeWithDatabases('a table of users', () => {
     const repeat = ['reconcile', '--query', query, '--every', '24h', '--grace', '2', '--json'];
     const key = keysOf(TEST_APP.sdkAppId).reconcile;
     const first = imsync(repeat, env);
+    repeating.push(first);
     const open = await eventually('the place is saved', () => stage.client.hget(key, 'open'));
     const { startedAt } = JSON.parse(open);
     first.signal('SIGTERM');
@@ -95,6 +98,7 @@ describeWithDatabases('a table of users', () => {
 
     const due = new Date(startedAt + 86_400_000).toISOString();
     const second = imsync(repeat, env);
+    repeating.push(second);
     await eventually('it has ended', () => second.stderr().includes(`Next run: ${due}.`));
     expect(second.stderr()).toMatch(/Continuing the run of \S+ after \d+,\d{3} users/);
     expect(JSON.parse(second.lines.at(-1) ?? '')).toMatchObject({
@@ -105,6 +109,7 @@ describeWithDatabases('a table of users', () => {
     expect(await second.ended).toBe(0);
 
     const third = imsync(repeat, env);
+    repeating.push(third);
     await eventually('it waits', () => third.stderr().includes(`Next run: ${due}.`));
     third.signal('SIGTERM');
     expect([await third.ended, third.lines]).toEqual([0, []]);
@@ -129,6 +134,7 @@ describeWithDatabases('a table of users', () => {
       const query = `SELECT id, pg_sleep(${seconds})::text AS nick FROM users`;
       const env = { ...stage.env, IMSYNC_BASE_URL: simulator.url };
       const own = imsync(['reconcile', '--query', query, ...more], env);
+      repeating.push(own);
       await eventually('the page is asked for', async () => {
         const rows = await stage.app.query(
           `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(${seconds})%LIMIT 5000'`,
