@@ -11,7 +11,7 @@ const FOLDERS = ['docs', 'bench', 'examples', 'deploy', 'simulator', 'console', 
 /** Documents in Chinese and what they translate. */
 const TRANSLATIONS = [
   ['README.zh-CN.md', 'README.md'],
-  ...['produce.md', 'configuration.md', 'runbook.md', 'console.md'].map((name) => [
+  ...['produce.md', 'configuration.md', 'runbook.md', 'console.md', 'outbox.md'].map((name) => [
     `docs/zh-CN/${name}`,
     `docs/${name}`,
   ]),

@@ -208,6 +208,39 @@ export const rows: Readonly<Record<string, readonly Panel[]>> = {
       width: 6,
     },
   ],
+  'Does the database follow?': [
+    {
+      title: 'A relay works',
+      kind: 'stat',
+      queries: { relays: `max(imsync_relay_leads{job=~"$job"})` },
+      width: 4,
+      description: 'Only where a relay runs: 1 is well. docs/outbox.md',
+    },
+    {
+      title: 'Missing at the last reconcile',
+      kind: 'stat',
+      queries: { users: fleet('imsync_reconcile_missing_users') },
+      redFrom: 1,
+      width: 4,
+      description: 'docs/runbook.md#imsyncreconcilemissing',
+    },
+    {
+      title: 'Rows that wait, and the age of the oldest',
+      kind: 'timeseries',
+      queries: {
+        rows: fleet('imsync_relay_waiting_rows'),
+        'seconds of the oldest': fleet('imsync_relay_oldest_row_seconds'),
+      },
+      width: 8,
+    },
+    {
+      title: 'Rows a second',
+      kind: 'timeseries',
+      queries: { '{{result}}': rate('imsync_relay_rows_total', 'result') },
+      width: 8,
+      description: 'aside: they could not be events. repeated: they came back after they were done.',
+    },
+  ],
   'What does it cost?': [
     {
       title: 'CPU of each worker',

@@ -13,6 +13,8 @@ import { withRedis } from './context.ts';
 import { answerText, isoTime, printResult } from './format.ts';
 
 const SUSPECTS_SHOWN = 10;
+/** A run of reconcile over a large table takes its time. The alert ImsyncReconcileLate waits as long. */
+const RECONCILE_LATE_MS = 6 * 3_600_000;
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -94,12 +96,20 @@ function setBackLines({ setBack, lastSeen }: NonNullable<Status['relay']>): stri
   ];
 }
 
-function reconcileLines({ reconcile }: Status): string[] {
-  if (reconcile === null) return [];
+function reconcileLines({ reconcile, reconcileDueAt: dueAt }: Status): string[] {
+  const lateBy = dueAt === null ? 0 : Date.now() - dueAt;
+  const late =
+    lateBy > RECONCILE_LATE_MS && dueAt !== null
+      ? [
+          `reconcile    a run was due at ${isoTime(dueAt)} and has not ended: look at the log of imsync reconcile --every`,
+        ]
+      : [];
+  if (reconcile === null) return late;
   const { counts, endedAt } = reconcile;
   const added = counts.enqueued > 0 ? `, ${counts.enqueued} of them added` : '';
   return [
     `reconcile    ${counts.rows} users compared until ${isoTime(endedAt)}: ${counts.missing} without an account${added}`,
+    ...late,
   ];
 }
 

@@ -110,14 +110,17 @@ const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
     /28P01|28000|ER_ACCESS_DENIED|password authentication|no pg_hba|SASL/i,
     'Check user and password in IMSYNC_DATABASE_URL (or its _FILE), whether the server lets this host in, and whether it wants TLS: ?sslmode=verify-full.',
   ],
-  [/3D000|ER_BAD_DB_ERROR/, 'The database at the end of IMSYNC_DATABASE_URL does not exist.'],
+  [
+    /3D000|ER_BAD_DB_ERROR|ER_DBACCESS_DENIED/,
+    'The database at the end of IMSYNC_DATABASE_URL does not exist, or its user has no right there: check the name, and the rights that imsync relay init prints.',
+  ],
   [
     /42P01|ER_NO_SUCH_TABLE/,
     'Make the tables: imsync relay init --apply. Another name is set by IMSYNC_RELAY_TABLE.',
   ],
   [/42703|ER_BAD_FIELD_ERROR/, 'Compare the columns with those that imsync relay init prints.'],
   [
-    /42501|ER_TABLEACCESS_DENIED|ER_DBACCESS_DENIED|ER_COLUMNACCESS_DENIED|ER_SPECIFIC_ACCESS/,
+    /42501|ER_TABLEACCESS_DENIED|ER_COLUMNACCESS_DENIED|ER_SPECIFIC_ACCESS/,
     'Give the user the rights that imsync relay init prints.',
   ],
   [

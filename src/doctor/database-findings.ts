@@ -4,22 +4,15 @@ import {
   type DatabaseSettings,
   DatabaseUnfitError,
   databaseAdvice,
-  quoteTable,
   reasonOf,
   type Session,
 } from '../database/database.ts';
 import { openDatabase } from '../database/open-database.ts';
 import { databaseSettings } from '../database/settings.ts';
 import type { AppRedis } from '../redis/keys.ts';
-import { type RelayState, readRelay } from '../relay/relay-store.ts';
-import { duration, type Finding, hint, notChecked, ok, skipped, wrong } from './finding.ts';
-
-/** A relay that works gives a sign of life every 5 s. */
-const RELAY_WITHIN_MS = 20_000;
-/** A row that waits longer than this is not on its way. */
-const OLD_ROW_MS = 60_000;
-/** Deleted rows that the database could not remove. More of them make each look slow. */
-const MANY_DEAD_ROWS = 1_000_000;
+import { readRelay } from '../relay/relay-store.ts';
+import { type Finding, hint, notChecked, ok, skipped, wrong } from './finding.ts';
+import { outboxFindings } from './outbox-findings.ts';
 
 /** The findings about the database and its outbox. Nothing is connected if no database is configured. */
 export async function examineDatabase(
@@ -60,8 +53,8 @@ export async function examineDatabase(
     return [
       ok('database.reachable', `${session.server} answers at ${address}`),
       ...encryptionFindings(settings),
-      await outboxFinding(session, config.relay.table, state),
-      ...(await deadRowFindings(session, config.relay.table)),
+      ...(await poolerFindings(session, settings)),
+      ...(await outboxFindings({ session, table: config.relay.table, user: settings.user, relay: state })),
     ];
   } finally {
     await session.close();
@@ -81,51 +74,25 @@ function encryptionFindings({ host, sslMode, ca }: DatabaseSettings): Finding[] 
   ];
 }
 
-async function outboxFinding(session: Session, table: string, relay: RelayState | null): Promise<Finding> {
-  const name = 'database.outbox';
-  const quoted = quoteTable(session.dialect, table);
-  const age =
-    session.dialect === 'postgres'
-      ? 'extract(epoch FROM clock_timestamp() - created_at)'
-      : 'TIMESTAMPDIFF(SECOND, created_at, SYSDATE())';
+/**
+ * A pooler in transaction mode hands the session of one client to the next one as soon as it is idle: then locks and
+ * NOTIFY get lost, and the relay refuses to work. Two clients that are in one session prove it.
+ */
+async function poolerFindings(session: Session, settings: DatabaseSettings): Promise<Finding[]> {
+  const own = session.dialect === 'postgres' ? 'SELECT pg_backend_pid()' : 'SELECT CONNECTION_ID()';
+  const other = await openDatabase(settings).catch(() => undefined);
+  if (other === undefined) return [];
   try {
-    const { rows } = await session.query(`SELECT ${age} FROM ${quoted} ORDER BY id LIMIT 1`);
-    const ageMs = rows[0] === undefined ? 0 : Number(rows[0][0]) * 1_000;
-    const isWorking = relay !== null && Math.abs(Date.now() - relay.lastSeen) < RELAY_WITHIN_MS;
-    const oldest = `the oldest row of ${table} has waited ${duration(ageMs)}`;
-    if (ageMs > OLD_ROW_MS)
-      return isWorking
-        ? wrong(
-            name,
-            `A relay works, but ${oldest}`,
-            'See its log, and imsync status: Redis may be full, or the intake.',
-          )
-        : wrong(name, `No relay works, and ${oldest}`, 'Start one: imsync relay');
-    if (isWorking) return ok(name, `A relay works, and no row of ${table} waits for long`);
-    return skipped(name, `No relay works; no row of ${table} has waited for long`, 'Start one: imsync relay');
-  } catch (error) {
-    return wrong(
-      name,
-      `The outbox ${table} cannot be read: ${reasonOf(error)}`,
-      `${databaseAdvice(error as Error)} If only reconcile or --query use the database, nothing is missing.`,
-    );
+    const ids = [await session.query(own), await other.query(own)].map(({ rows }) => String(rows[0]?.[0]));
+    if (ids[0] !== ids[1]) return [];
+    return [
+      wrong(
+        'database.pooler',
+        'IMSYNC_DATABASE_URL leads through a pooler in transaction mode, which keeps neither locks nor LISTEN: no relay can work there',
+        'Use its session mode, or the port of the server itself. reconcile and --query work through it.',
+      ),
+    ];
+  } finally {
+    await other.close();
   }
-}
-
-/** PostgreSQL only: rows that a transaction which was left open keeps from being removed. */
-async function deadRowFindings(session: Session, table: string): Promise<Finding[]> {
-  if (session.dialect !== 'postgres') return [];
-  const { rows } = await session.query(
-    'SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = to_regclass($1)',
-    [quoteTable('postgres', table)],
-  );
-  const dead = Number(rows[0]?.[0] ?? 0);
-  if (dead < MANY_DEAD_ROWS) return [];
-  return [
-    wrong(
-      'database.dead-rows',
-      `${table} holds ${dead.toLocaleString('en-US')} deleted rows, over which each look steps`,
-      'Find the transaction that has been open for long (pg_stat_activity, xact_start), end it, and VACUUM the table.',
-    ),
-  ];
 }

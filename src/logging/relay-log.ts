@@ -49,6 +49,8 @@ export function createRelayReport(
     },
     leads(does) {
       metrics.leads.set(does ? 1 : 0);
+      // Another one knows now how long rows wait: what this one saw last would grow for ever.
+      if (!does) report.lag(0, 0);
       if (does !== leads)
         log.info(does ? 'the relay works' : 'the relay stands by: another one of this table works');
       leads = does;

@@ -41,6 +41,10 @@ export function createFleetMetrics() {
     'imsync_reconcile_ended_timestamp_seconds',
     'When the last run of imsync reconcile ended, since 1970; 0 if none has.',
   );
+  const reconcileDue = gauge(
+    'imsync_reconcile_due_timestamp_seconds',
+    'When a run of imsync reconcile --every is or was due, since 1970; 0 where none is repeated.',
+  );
   const workers = gauge('imsync_workers', 'Worker processes that gave a sign of life lately.');
 
   return {
@@ -73,6 +77,7 @@ export function createFleetMetrics() {
       const { counts, endedAt } = status.reconcile ?? { counts: undefined, endedAt: 0 };
       missing.set(counts === undefined ? 0 : Math.max(0, counts.missing - counts.enqueued));
       reconciled.set(endedAt / 1_000);
+      reconcileDue.set((status.reconcileDueAt ?? 0) / 1_000);
     },
   };
 }

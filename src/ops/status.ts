@@ -58,14 +58,23 @@ export async function readStatus(
     workers: await readPresence(redis, keys, totals.nowMs),
     /** The relay that works, or worked last; null if none ever has. */
     relay: await relayStatus(app, totals.nowMs),
-    /** The last run of `imsync reconcile`; null if there was none. */
-    reconcile: (await readReconcile(app)).last,
+    ...(await reconcileStatus(app)),
   };
 }
 
 async function relayStatus(app: AppRedis, nowMs: number) {
   const relay = await readRelay(app);
   return relay === null ? null : { ...relay, isWorking: Math.abs(nowMs - relay.lastSeen) < RELAY_WITHIN_MS };
+}
+
+async function reconcileStatus(app: AppRedis) {
+  const { last, due } = await readReconcile(app);
+  return {
+    /** The last run of `imsync reconcile`; null if there was none. */
+    reconcile: last,
+    /** When the next run of `imsync reconcile --every` is due, ms since 1970; null where none is repeated. */
+    reconcileDueAt: due?.at ?? null,
+  };
 }
 
 async function commandStatus(

@@ -50,8 +50,12 @@ describeHere('a Prometheus that scrapes two workers', () => {
   beforeAll(async () => {
     stage = await setStage();
     folder = await mkdtemp(join(tmpdir(), 'imsync-prometheus-'));
-    // With notices on there are all metrics that alerts and the dashboard ask for.
-    const env = { IMSYNC_NOTIFY_URLS: `json+http://127.0.0.1:9/x#secret=${'s'.repeat(16)}` };
+    // With notices and a relay on there are all metrics that alerts and the dashboard ask for. No database answers it.
+    const env = {
+      IMSYNC_NOTIFY_URLS: `json+http://127.0.0.1:9/x#secret=${'s'.repeat(16)}`,
+      IMSYNC_DATABASE_URL: 'postgres://127.0.0.1:9/app',
+      IMSYNC_RELAY_IN_WORKER: 'true',
+    };
     const workers = [await stage.worker(env), await stage.worker(env)];
     targets = await Promise.all(
       workers.map(
@@ -188,6 +192,8 @@ describeHere('a Prometheus that scrapes two workers', () => {
   }, 90_000);
 
   test('a hold, letters and a Redis that is away make their alerts pending; they calm down again', async () => {
+    // No database answers the relay of either worker.
+    await eventually('ImsyncRelayStopped is pending', () => pending('ImsyncRelayStopped'), 60_000);
     expect(await pending('ImsyncHeld')).toBe(false);
     stage.simulator.setFaults({ rules: [{ match: {}, action: { errorCode: 70003 } }] });
     await stage.push({ userId: 'held', nick: 'n' });

@@ -94,6 +94,11 @@ describeWithDatabases('rows of the outbox', () => {
       expect(rows.rows).toEqual([{ nick: 'Ann' }, { nick: 'Anna' }]);
       const signups = await client.query('SELECT name FROM signups WHERE id = $1', [userId]);
       expect(signups.rows).toEqual([{ name: 'Anna' }]);
+      // Without the row of the outbox there is no user.
+      await client.query('ALTER TABLE imsync_outbox RENAME TO not_there');
+      expect((await post('/signup', { name: 'Lost' })).status).toBe(500);
+      await client.query('ALTER TABLE not_there RENAME TO imsync_outbox');
+      expect((await client.query("SELECT 1 FROM signups WHERE name = 'Lost'")).rows).toEqual([]);
       await client.end();
     } finally {
       example.kill('SIGTERM');

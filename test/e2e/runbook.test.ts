@@ -6,10 +6,12 @@ import { parse } from 'yaml';
 import { build } from '../../scripts/kustomize.js';
 import { VERDICT_TABLES } from '../../src/im/verdict-rows.ts';
 import { HOLD_ADVICE } from '../../src/logging/hold-log.ts';
+import { describeWithDatabases } from '../support/database-user.ts';
 import { alertScenes } from '../support/runbook/alert-scenes.ts';
 import { type Entry, entriesOf } from '../support/runbook/entries.ts';
 import { holdScenes } from '../support/runbook/hold-scenes.ts';
 import { redisScenes } from '../support/runbook/redis-scenes.ts';
+import { endDatabase, relayScenes } from '../support/runbook/relay-scenes.ts';
 import { type Scene, type Scenery, setScene } from '../support/runbook/scene.ts';
 
 /**
@@ -20,7 +22,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const english = entriesOf('docs/runbook.md');
 const chinese = entriesOf('docs/zh-CN/runbook.md');
-const scenes: Readonly<Record<string, Scene>> = { ...redisScenes, ...holdScenes, ...alertScenes };
+const scenes: Readonly<Record<string, Scene>> = {
+  ...{ ...redisScenes, ...holdScenes, ...alertScenes },
+  ...relayScenes,
+};
 
 /** Names that a command must use, from the files that it is about. */
 const unitOf = (): string =>
@@ -200,10 +205,14 @@ describe('the page', () => {
       .join('\n')
       .split('/** What to do about a Redis')[0];
     // A relay says the same of itself.
-    const told = `${sources}\n${read('src/ops/server.ts')}`.replace(/The \$\{what\}/g, 'The worker');
-    const sentences = [...told.matchAll(/['`]((?:Redis|The worker) (?:[^'`\n$]|\$\{[^}]*\})+)['`]/g)].map(
-      ([, sentence = '']) =>
-        sentence.replace(/\$\{PATIENCE_MS\}/, '1500').replace(/\$\{version[^}]*\}/, '6.0'),
+    const told = `${sources}\n${read('src/ops/server.ts')}\n${read('src/worker/relay.ts')}`.replace(
+      /The \$\{what\}/g,
+      'The worker',
+    );
+    const sentences = [
+      ...told.matchAll(/['`]((?:Redis|The worker|The database) (?:[^'`\n$]|\$\{[^}]*\})+)['`]/g),
+    ].map(([, sentence = '']) =>
+      sentence.replace(/\$\{PATIENCE_MS\}/, '1500').replace(/\$\{version[^}]*\}/, '6.0'),
     );
     expect(sentences.length).toBeGreaterThan(12);
     for (const page of [english, chinese]) {
@@ -215,7 +224,9 @@ describe('the page', () => {
   });
 
   test('each loop that /livez may name is in its entry', () => {
-    const [, loops = ''] = /loops: \[([\s\S]*?)\n {4}\],/.exec(read('src/worker/calls.ts')) ?? [];
+    const [, ofCalls = ''] = /loops: \[([\s\S]*?)\n {4}\],/.exec(read('src/worker/calls.ts')) ?? [];
+    const [ofRelay = ''] = /loops: \[.*\],/.exec(read('src/worker/relay.ts')) ?? [];
+    const loops = ofCalls + ofRelay;
     const names = [...loops.matchAll(/name: ['`]([a-z ]+?) ?(?:'|\$)/g)].map(([, name = '']) => name);
     expect(names.length).toBeGreaterThan(5);
     for (const page of [english, chinese]) {
@@ -243,22 +254,29 @@ describe('in the state that the entry is about', () => {
   }, 120_000);
   afterEach(() => set.end(), 60_000);
 
-  test.each(Object.entries(scenes))(
+  const scene = async ({ cause, commands, mend }: Scene): Promise<void> => {
+    await cause(set);
+    for (const [command, { code = 0, shows, after }] of Object.entries(commands)) {
+      const result = await set.run(command);
+      expect({ command, ...result }).toMatchObject({ command, code });
+      for (const pattern of shows)
+        expect({ command, output: result.output }).toEqual({
+          command,
+          output: expect.stringMatching(pattern),
+        });
+      await after?.(set);
+    }
+    await mend?.(set);
+  };
+
+  test.each(Object.entries(scenes).filter(([title]) => !(title in relayScenes)))(
     '%s',
-    async (_, { cause, commands, mend }) => {
-      await cause(set);
-      for (const [command, { code = 0, shows, after }] of Object.entries(commands)) {
-        const result = await set.run(command);
-        expect({ command, ...result }).toMatchObject({ command, code });
-        for (const pattern of shows)
-          expect({ command, output: result.output }).toEqual({
-            command,
-            output: expect.stringMatching(pattern),
-          });
-        await after?.(set);
-      }
-      await mend?.(set);
-    },
+    (_, its) => scene(its),
     240_000,
   );
+
+  describeWithDatabases('with a database', () => {
+    afterAll(endDatabase, 60_000);
+    test.each(Object.entries(relayScenes))('%s', (_, its) => scene(its), 240_000);
+  });
 });

@@ -32,6 +32,7 @@ test('status of an app without any events', async () => {
     workers: [],
     relay: null,
     reconcile: null,
+    reconcileDueAt: null,
   });
   const forPeople = await stage.verb(['status']);
   expect(forPeople.stdout).toContain('start one: imsync worker');

@@ -155,9 +155,9 @@ export async function writeProfiles(
       connection ??= await database.connect();
       await connection.query('BEGIN');
       await connection.query(`UPDATE users SET nick = '${nick}' WHERE id = '${id}'`);
-      await sleep(Math.random() * 4);
+      await sleep((13 * round + 7 * writer) % 5);
       await connection.query(`INSERT INTO imsync_outbox (user_id, nick) VALUES ('${id}', '${nick}')`);
-      await sleep(Math.random() * 4);
+      await sleep((7 * round + 3 * writer) % 5);
       await connection.query(round % 9 === 8 ? 'ROLLBACK' : 'COMMIT');
       written++;
     } catch {

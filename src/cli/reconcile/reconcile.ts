@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
@@ -9,10 +9,16 @@ import { eventRulesOf } from '../../event/event.ts';
 import { identityOfQuery, RejectFile } from '../../tasks/backfill/import-files.ts';
 import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
 import { reconcile } from '../../tasks/reconcile/reconcile.ts';
-import { NO_COUNTS, type ReconcileCounts, readReconcile } from '../../tasks/reconcile/reconcile-state.ts';
+import {
+  NO_COUNTS,
+  type ReconcileCounts,
+  readReconcile,
+  saveDue,
+} from '../../tasks/reconcile/reconcile-state.ts';
 import { type Mapping, readMapping } from '../../tasks/rows/columns.ts';
+import type { QueryRows } from '../../tasks/rows/query-rows.ts';
 import { UnreadableRowsError } from '../../tasks/rows/read-text.ts';
-import { loadForCommand } from '../context.ts';
+import { loadForCommand, withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
 import { countedLines, grouped, isoTime, type NamedCount, printResult } from '../format.ts';
 import { databaseOf, openQuery, rejectShape } from '../import/rows-input.ts';
@@ -21,7 +27,8 @@ import { numberFrom, optionOf } from '../option.ts';
 import { startRowsProgress } from '../progress.ts';
 import { addUserColumns, type UserColumnFlags } from '../relay/user-columns.ts';
 import { onInterrupt } from '../terminal.ts';
-import { nextRun, readInterval, readTimeOfDay } from './schedule.ts';
+import { repeatRuns } from './repeat.ts';
+import { readInterval, readTimeOfDay, scheduleProblem } from './schedule.ts';
 
 interface ReconcileFlags extends UserColumnFlags {
   readonly table?: string;
@@ -48,7 +55,9 @@ who are still without an account are missing: they are counted, listed with --mi
 The table is read page by page in the order of the user ID, which must be unique and should have an index. A run that was
 stopped goes on where it was (--restart begins from the start). The result stands in imsync status and in the metrics of workers.
 
---every repeats it, --at says at which time of day, on this machine's clock.
+--every repeats it until SIGTERM, --at says at which time of day, on this machine's clock and zone (TZ). The last run stands in
+Redis: after a restart a run that was stopped goes on, one that was missed is made at once, and none is made twice. A run
+that fails goes on after ten minutes. Let one process repeat it.
 
 Exit codes: 0 nobody is missing (or all of them are added); 1 some are, or could not be checked; 2 usage or
 configuration; 3 Redis, the database or the API is out of reach; 130 stopped by Ctrl-C.
@@ -84,10 +93,15 @@ export function reconcileCommand(): Command {
       const { config } = loadForCommand(self);
       const query = queryOf(config, flags);
       requireForWorker(config);
-      process.exitCode =
-        flags.every === undefined
-          ? await runOnce(config, query, flags)
-          : await runEvery(config, query, { ...flags, every: flags.every });
+      const interruption = onInterrupt();
+      try {
+        process.exitCode =
+          flags.every === undefined
+            ? await runOnce(config, query, flags, interruption)
+            : await runEvery(self, config, query, { ...flags, every: flags.every }, interruption);
+      } finally {
+        interruption.release();
+      }
     });
 }
 
@@ -103,6 +117,9 @@ function queryOf(config: Config, flags: ReconcileFlags): string {
     throw new CliError(EXIT.usage, 'Give either --table or --query. (see --help)');
   if (flags.at !== undefined && flags.every === undefined)
     throw new CliError(EXIT.usage, '--at says when it is repeated: add --every, such as --every 24h.');
+  const problem =
+    flags.every === undefined ? undefined : scheduleProblem({ everyMs: flags.every, atMinutes: flags.at });
+  if (problem !== undefined) throw new CliError(EXIT.usage, problem);
   if (query !== undefined) return query;
   const { dialect } = databaseOf(config, databaseUrl);
   const quote = (name: string): string => quoteColumn(dialect, name);
@@ -114,24 +131,43 @@ function queryOf(config: Config, flags: ReconcileFlags): string {
   return `SELECT ${columns.join(', ')} FROM ${quoteTable(dialect, table ?? '')}`;
 }
 
-/** Resolves to the exit code. */
-async function runOnce(config: Config, query: string, flags: ReconcileFlags): Promise<number> {
-  const source = await openQuery(config, query, flags).catch((error: Error) => {
+type Interruption = ReturnType<typeof onInterrupt>;
+
+/** Identifies what is compared and what is done about it: a run with another identity begins from the start. */
+function identityOf(config: Config, query: string, flags: ReconcileFlags): string {
+  const { key, map, enqueueMissing = false, missingFile } = flags;
+  const address = shownAddress(databaseOf(config, flags.databaseUrl));
+  return identityOfQuery(address, query, [key, map, enqueueMissing, missingFile]);
+}
+
+/** Opens the query. Throws a CliError. */
+async function openUsers(config: Config, query: string, flags: ReconcileFlags): Promise<QueryRows> {
+  return openQuery(config, query, flags).catch((error: Error) => {
     throw error instanceof UnreadableRowsError ? new CliError(EXIT.usage, error.message) : error;
   });
-  const progress = startRowsProgress('reconcile', () => undefined);
-  const interruption = onInterrupt(() => source.close());
+}
+
+/** Resolves to the exit code. */
+async function runOnce(
+  config: Config,
+  query: string,
+  flags: ReconcileFlags,
+  interruption: Interruption,
+): Promise<number> {
+  const source = await openUsers(config, query, flags);
   const { signal } = interruption;
+  const stop = (): void => source.close();
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  const progress = startRowsProgress('reconcile', () => undefined);
   const { missingFile, enqueueMissing = false } = flags;
-  if (missingFile !== undefined) await rm(missingFile, { force: true });
-  const missingRows = new RejectFile(missingFile ?? '', rejectShape(source), 0);
+  let missingRows: RejectFile | undefined;
   try {
     const result = await withBackfill(config, true, { progress, signal }, async (backfill) => {
       const { redis, keys, checks, add } = backfill;
       if (checks === undefined)
         throw new RangeError('reconcile runs without account_check: a bug, please report it');
-      const address = shownAddress(databaseOf(config, flags.databaseUrl));
-      const identity = identityOfQuery(address, query, [flags.key, flags.map, enqueueMissing]);
+      const identity = identityOf(config, query, flags);
       const { open } = await readReconcile({ redis, keys });
       const isSame = open?.identity === identity && !flags.restart;
       const from = isSame ? open : { identity, startedAt: Date.now(), counts: NO_COUNTS };
@@ -139,14 +175,12 @@ async function runOnce(config: Config, query: string, flags: ReconcileFlags): Pr
         progress.say(
           `Continuing the run of ${isoTime(open.startedAt)} after ${grouped(open.counts.rows)} users.`,
         );
+      if (missingFile !== undefined) missingRows = await openList(missingFile, source, isSame);
       return reconcile({
         ...{ redis, keys, checks, from, signal, source },
         add: enqueueMissing ? (users) => add(users) : undefined,
         rules: rulesOf(config),
-        onMissing: async (rows) => {
-          if (missingFile !== undefined)
-            await missingRows.add(rows.map(({ row }) => ({ row, reason: 'missing' })));
-        },
+        onMissing: async (rows) => missingRows?.add(rows.map(({ row }) => ({ row, reason: 'missing' }))),
         onProgress: (soFar) => progress.show(soFar.rows, `${grouped(soFar.missing)} without an account`),
         graceMs: flags.grace * 1_000,
         nowMs: Date.now,
@@ -161,35 +195,61 @@ async function runOnce(config: Config, query: string, flags: ReconcileFlags): Pr
     );
     if (interruption.exitCode !== undefined) return interruption.exitCode;
     return counts.missing - counts.enqueued + counts.unasked > 0 ? EXIT.failed : EXIT.done;
+  } catch (error) {
+    // A reading that a signal has ended fails: that is no fault.
+    if (interruption.exitCode !== undefined) return interruption.exitCode;
+    throw error;
   } finally {
     progress.end();
-    interruption.release();
-    await missingRows.close();
+    signal.removeEventListener('abort', stop);
+    await missingRows?.close();
     source.close();
   }
 }
 
-/** Runs again and again until a signal comes. A run that fails is said, and the next one is made. */
+/** The list of the missing. A run that goes on adds to it; what it wrote after its last saved place stands there twice. */
+async function openList(file: string, source: QueryRows, isContinued: boolean): Promise<RejectFile> {
+  if (!isContinued) await rm(file, { force: true });
+  const { size } = await stat(file).catch(() => ({ size: 0 }));
+  return new RejectFile(file, rejectShape(source), size);
+}
+
+/** Runs again and again until a signal comes. */
 async function runEvery(
+  command: Command,
   config: Config,
   query: string,
   flags: ReconcileFlags & { readonly every: number },
+  interruption: Interruption,
 ): Promise<number> {
-  let lastMs: number | undefined;
-  for (;;) {
-    const atMs = nextRun(Date.now(), lastMs, { everyMs: flags.every, atMinutes: flags.at });
-    const interruption = onInterrupt();
-    process.stderr.write(`Next run: ${isoTime(atMs)}.\n`);
-    await waitUntilTime(atMs, interruption.signal);
-    interruption.release();
-    if (interruption.exitCode !== undefined) return EXIT.done;
-    lastMs = Date.now();
-    const code = await runOnce(config, query, flags).catch((error: Error) => {
-      process.stderr.write(`imsync: this run failed, the next one goes on where it was: ${error.message}\n`);
-      return EXIT.failed;
-    });
-    if (code > 128) return EXIT.done;
-  }
+  // What is wrong with the query or the database's address is better said now than at night.
+  (await openUsers(config, query, flags)).close();
+  const { signal } = interruption;
+  const schedule = { everyMs: flags.every, atMinutes: flags.at };
+  const identity = identityOf(config, query, flags);
+  const scheduleIdentity = `${identity} ${flags.every} ${flags.at ?? ''}`;
+  let isRestarted = flags.restart ?? false;
+  await repeatRuns({
+    ...{ schedule, signal },
+    earlier: () =>
+      withRedis(command, async (app) => {
+        const { open, last, due } = await readReconcile(app);
+        return {
+          isOpen: open?.identity === identity || isRestarted,
+          last: last?.identity === identity ? last : undefined,
+          dueAt: due?.identity === scheduleIdentity ? due.at : undefined,
+        };
+      }),
+    note: (at) => withRedis(command, (app) => saveDue(app, { identity: scheduleIdentity, at })),
+    async run() {
+      await runOnce(config, query, { ...flags, restart: isRestarted }, interruption);
+      isRestarted = false;
+    },
+    say: (line) => process.stderr.write(`${line}\n`),
+    nowMs: Date.now,
+    waitUntil: (atMs) => waitUntilTime(atMs, signal),
+  });
+  return EXIT.done;
 }
 
 /** The clock may be set meanwhile, and a timer may not be that long: it is looked at each minute. */

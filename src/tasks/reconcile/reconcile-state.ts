@@ -33,22 +33,42 @@ export interface OpenRun {
 
 /** The last run that came to its end. */
 export interface LastRun {
+  /** Identifies its query. A version before this one did not write it. */
+  readonly identity?: string;
   readonly startedAt: number;
   readonly endedAt: number;
   readonly counts: ReconcileCounts;
 }
 
+/** When the next run of a schedule is to begin. In the past: it is under way, or late. */
+export interface DueRun {
+  /** Identifies query and schedule. */
+  readonly identity: string;
+  readonly at: number;
+}
+
 export interface ReconcileState {
   readonly open: OpenRun | null;
   readonly last: LastRun | null;
+  /** Null where nothing is repeated, or nobody has repeated it for long. */
+  readonly due: DueRun | null;
 }
 
-export async function readReconcile({ redis, keys }: AppRedis): Promise<ReconcileState> {
-  const [open, last] = await redis.hmget(keys.reconcile, 'open', 'last');
+/** A schedule that is late by so much has been given up. */
+const GIVEN_UP_MS = 14 * 86_400_000;
+
+export async function readReconcile({ redis, keys }: AppRedis, nowMs = Date.now()): Promise<ReconcileState> {
+  const [open, last, due] = await redis.hmget(keys.reconcile, 'open', 'last', 'due');
+  const run = due ? (JSON.parse(due) as DueRun) : null;
   return {
     open: open ? (JSON.parse(open) as OpenRun) : null,
     last: last ? (JSON.parse(last) as LastRun) : null,
+    due: run !== null && nowMs - run.at < GIVEN_UP_MS ? run : null,
   };
+}
+
+export async function saveDue({ redis, keys }: AppRedis, due: DueRun): Promise<void> {
+  await redis.hset(keys.reconcile, 'due', JSON.stringify(due));
 }
 
 export async function saveRun({ redis, keys }: AppRedis, run: OpenRun): Promise<void> {

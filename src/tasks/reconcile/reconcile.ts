@@ -77,7 +77,8 @@ export async function reconcile(
     onProgress(counts);
     if (!isEnd) await saveRun(parts, { ...from, key, counts });
   }
-  if (isEnd && !signal.aborted) await endRun(parts, { startedAt: from.startedAt, endedAt: nowMs(), counts });
+  const { identity, startedAt } = from;
+  if (isEnd && !signal.aborted) await endRun(parts, { identity, startedAt, endedAt: nowMs(), counts });
   return { counts, isEnd: isEnd && !signal.aborted };
 }
 

@@ -17,6 +17,7 @@ const calm: Status = {
   workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   relay: null,
   reconcile: null,
+  reconcileDueAt: null,
 };
 const hold = { kind: 'credentials', errorCode: 70003, errorInfo: 'wrong sig', since: 0, nextProbeAt: 1 };
 const backlog = { intake: { waiting: 5, parked: 1, oldestAgeMs: 60_000 }, oldestUnfinishedAgeMs: 60_000 };

@@ -24,6 +24,8 @@ test('files for deployments name the version of the package', () => {
   expect(named).toEqual([
     `imsync.service: ${version}`,
     `kustomize/base/deployment.yaml: ${version}`,
+    `kustomize/components/reconcile/deployment.yaml: ${version}`,
+    `kustomize/overlays/outbox/kustomization.yaml: ${version}`,
     `kustomize/overlays/production/kustomization.yaml: ${version}`,
   ]);
   expect(readFileSync(join(root, 'CHANGELOG.md'), 'utf8')).toContain(`\n## ${version} - `);
@@ -55,6 +57,28 @@ test('the unit gives each secret by a credential, and names settings that there 
   const named = variables.map(([, variable = '']) => variable);
   expect(named.filter((variable) => !known.includes(variable))).toEqual([]);
   expect(named).toEqual(expect.arrayContaining(['IMSYNC_NOTIFY_URLS_FILE', 'IMSYNC_INTAKE_TOKENS_FILE']));
+});
+
+test('deploy/README.md makes the units of a relay and of reconcile from that of a worker', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'imsync-unit-'));
+  const commands = readFileSync(join(root, 'deploy/README.md'), 'utf8').match(/^sed .*$/gm) ?? [];
+  writeFileSync(join(folder, 'imsync.service'), unitText);
+  execFileSync('sh', ['-ec', commands.join('\n')], { cwd: folder });
+  const changed = (name: string): string[] =>
+    readFileSync(join(folder, name), 'utf8')
+      .split('\n')
+      .filter((line) => !unitText.split('\n').includes(line));
+  expect(changed('imsync-relay.service')).toEqual([
+    'Description=im-account-sync relay',
+    expect.stringMatching(/^ExecStart=.*\/dist\/cli\.js relay$/),
+    'Environment=IMSYNC_OPS_PORT=9465',
+  ]);
+  const reconcile = 'reconcile --table users --every 24h --at 03:00';
+  expect(changed('imsync-reconcile.service')).toEqual([
+    `Description=im-account-sync ${reconcile}`,
+    expect.stringMatching(new RegExp(`^ExecStart=.*/dist/cli\\.js ${reconcile}$`)),
+  ]);
+  rmSync(folder, { recursive: true });
 });
 
 const withSystemd = existsSync('/usr/bin/systemd-analyze') ? test : test.skip;

@@ -31,7 +31,7 @@ describe('scripts/check-kubernetes.js', () => {
   };
 
   test('takes what is there', () => {
-    expect(check()).toEqual({ code: 0, said: '11 Kubernetes resources fit their schemas\n' });
+    expect(check()).toEqual({ code: 0, said: '19 Kubernetes resources fit their schemas\n' });
   });
 
   const broken: readonly [what: string, file: string, from: string, to: string, said: string][] = [
@@ -114,7 +114,7 @@ describe('scripts/check-kubernetes.js', () => {
 const hasKubectl = (process.env.PATH ?? '').split(delimiter).some((one) => existsSync(join(one, 'kubectl')));
 const withKubectl = hasKubectl ? test.each : test.skip.each;
 
-withKubectl(['base', 'overlays/production'])('%s is built as kubectl does', (folder) => {
+withKubectl(['base', 'overlays/production', 'overlays/outbox'])('%s is built as kubectl does', (folder) => {
   const output = execFileSync('kubectl', ['kustomize', join(kustomize, folder)], { encoding: 'utf8' });
   const scratch = mkdtempSync(join(tmpdir(), 'imsync-kubectl-'));
   try {
@@ -203,7 +203,8 @@ describe('the production overlay fits what a worker does', () => {
   });
 
   test('the files of secrets are mounted, and the example has each', () => {
-    const files = Object.entries(one('ConfigMap').data).filter(([name]) => name.endsWith('_FILE'));
+    const [withOutbox] = build(join(kustomize, 'overlays/outbox')).filter(({ kind }) => kind === 'ConfigMap');
+    const files = Object.entries(withOutbox?.data).filter(([name]) => name.endsWith('_FILE'));
     const [mount] = worker.volumeMounts;
     const [volume] = pod.spec.volumes;
     const [secret] = readResources(join(kustomize, 'secret.example.yaml'));
@@ -241,5 +242,54 @@ describe('the production overlay fits what a worker does', () => {
       httpGet: { path: '/readyz', port: 'ops' },
       timeoutSeconds: 5,
     });
+  });
+});
+
+describe('the overlay with an outbox', () => {
+  const all = build(join(kustomize, 'overlays/outbox'));
+  const named = (kind: string, name: string): Resource => {
+    const [found] = all.filter((resource) => resource.kind === kind && resource.metadata.name === name);
+    if (found === undefined) throw new Error(`no ${kind} is called ${name}`);
+    return found;
+  };
+  const egressOf = (name: string): string[] =>
+    named('NetworkPolicy', name)
+      .spec.egress.flatMap(({ ports }: Resource) => ports.map(({ port }: Resource) => port))
+      .sort();
+
+  test('its settings start a relay in each worker, which may reach the database', () => {
+    const { data } = named('ConfigMap', 'imsync');
+    const { config } = loadConfig({
+      env: data,
+      readFile: (file) => (file.startsWith('/run') ? 'postgres://u:p@db/app' : readFileSync(file, 'utf8')),
+    });
+    expect(config).toMatchObject({
+      relay: { inWorker: true },
+      database: { urlFile: data.IMSYNC_DATABASE_URL_FILE },
+    });
+    expect(egressOf('imsync-worker')).toEqual([443, 53, 53, 5432, 6379]);
+  });
+
+  test('reconcile is one process, as strict as a worker, that reaches the same and is reached by nobody', () => {
+    const { spec } = named('Deployment', 'imsync-reconcile');
+    const worker = named('Deployment', 'imsync-worker').spec.template.spec;
+    expect([spec.replicas, spec.strategy.type]).toEqual([1, 'Recreate']);
+    const { securityContext, volumes, containers } = spec.template.spec;
+    expect({ securityContext, volumes }).toEqual({
+      securityContext: worker.securityContext,
+      volumes: worker.volumes,
+    });
+    const [{ image, args, securityContext: own, volumeMounts, envFrom }] = containers;
+    const [its] = worker.containers;
+    expect({ image, own, volumeMounts, envFrom }).toEqual({
+      ...{ image: its.image, own: its.securityContext, volumeMounts: its.volumeMounts, envFrom: its.envFrom },
+    });
+    expect(args.slice(0, 1)).toEqual(['reconcile']);
+    expect(egressOf('imsync-reconcile')).toEqual(egressOf('imsync-worker'));
+    expect(named('NetworkPolicy', 'imsync-reconcile').spec).toMatchObject({
+      podSelector: { matchLabels: spec.template.metadata.labels },
+      policyTypes: ['Ingress', 'Egress'],
+    });
+    expect(named('NetworkPolicy', 'imsync-reconcile').spec.ingress).toBeUndefined();
   });
 });

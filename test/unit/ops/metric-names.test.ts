@@ -4,6 +4,7 @@ import { createIntakeMetrics } from '../../../src/http-intake/request-report.ts'
 import { createNoticeMetrics } from '../../../src/notices/metrics.ts';
 import { createFleetMetrics } from '../../../src/ops/fleet-metrics.ts';
 import { createProcessMetrics } from '../../../src/ops/process-metrics.ts';
+import { createRelayMetrics } from '../../../src/relay/metrics.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 const own = (names: readonly { readonly name: string }[]): string[] =>
@@ -13,6 +14,7 @@ describe('names of metrics', () => {
   const { registry } = createProcessMetrics('0', ['account_import'], () => 0);
   createIntakeMetrics(registry);
   createNoticeMetrics(registry);
+  createRelayMetrics(registry);
   const known = new Set([
     ...own(registry.getMetricsAsArray()),
     ...own(createFleetMetrics().registry.getMetricsAsArray()),

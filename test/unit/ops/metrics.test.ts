@@ -168,6 +168,7 @@ describe('metrics of the fleet', () => {
     redis: { memoryUsedRatio: 0.5, memory: 'ample' },
     relay: null,
     reconcile: null,
+    reconcileDueAt: null,
     workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   };
 

@@ -49,6 +49,7 @@ const running: Status = {
   redis: { memoryUsedRatio: 0.123, memory: 'ample' },
   relay: null,
   reconcile: null,
+  reconcileDueAt: null,
   workers: Array.from({ length: 12 }, (_, i) => ({
     id: `worker-${String(i).padStart(2, '0')}-4711-0a1b2c3d`,
     version: '0.2.0',
