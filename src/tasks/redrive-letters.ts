@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { deathSpan, isMeant, type LetterFilter, type StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
+import { type LookBudget, listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { AppRedis } from '../redis/keys.ts';
 
@@ -20,6 +20,8 @@ export interface RunRequest {
   readonly as?: string;
   /** The ID of the run to continue. */
   readonly resume?: string;
+  /** Letters that may be looked at, for a dry run that must end soon. Default: all. */
+  readonly budget?: LookBudget;
 }
 
 /** The run cannot do what was asked for; the message says why. `isUsage`: the request itself is wrong. */
@@ -65,7 +67,7 @@ export function lettersOf(
     ...(limit !== undefined && { limit: limit - run.letters }),
     asOfMs: run.asOf,
   } as const;
-  if (request.file === undefined) return listDeadLetters(app, filter);
+  if (request.file === undefined) return listDeadLetters(app, filter, undefined, request.budget);
   return namedLetters(app, linesOf(request.file), filter);
 }
 

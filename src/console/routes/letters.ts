@@ -8,13 +8,18 @@ import {
   type StoredLetter,
 } from '../../ledger/letters/dead-letters.ts';
 import { type LetterCursor, pageOfLetters } from '../../ledger/letters/letter-pages.ts';
-import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
+import {
+  type LookBudget,
+  listDeadLetters,
+  readLetters,
+  summarizeLetters,
+} from '../../ledger/letters/letter-store.ts';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
-import { type DeletionCounts, deleteMeant, deletionText } from '../../tasks/delete-letters.ts';
+import { deleteMeant, deletePart, deletionText } from '../../tasks/delete-letters.ts';
 import { codePageOf } from '../code-page.ts';
 import { maskLetter } from '../mask.ts';
-import { malformed, notFound } from '../refusal.ts';
+import { malformed, notFound, Refusal } from '../refusal.ts';
 import { noteAct, personIn, type RouteContext } from './context.ts';
 import {
   eventIdParams,
@@ -30,6 +35,8 @@ import {
 const GROUPS_FRESH_MS = 1_000;
 /** Letters that one request deletes at most. */
 const MOST_DELETED = 5_000;
+/** An export reads all letters as fast as it is taken, which keeps a process busy. */
+const MOST_EXPORTS = 2;
 
 /** Dead letters: groups, pages, one of them; export and deletion. */
 export function letterRoutes(app: FastifyInstance, context: RouteContext): void {
@@ -100,14 +107,26 @@ export function letterToShow({ config }: RouteContext, letter: StoredLetter, sho
 }
 
 function exportRoute(app: FastifyInstance, context: RouteContext): void {
+  let running = 0;
   app.get<{ Querystring: LetterQuery }>(
     '/api/dead-letters/export',
     { config: { rights: 'view' }, schema: { querystring: letterQuery } },
     async (request, reply) => {
       const { showUsers } = personIn(request);
+      if (running >= MOST_EXPORTS) {
+        const message = `This process writes ${MOST_EXPORTS} exports already.`;
+        throw new Refusal(429, 'too-many', message, 'Wait for one to end.', 10);
+      }
+      running++;
+      const budget: LookBudget = { left: Number.POSITIVE_INFINITY };
+      // Nobody takes it any more: few letters may be meant, so it would not be noticed at the next one.
+      reply.raw.once('close', () => {
+        running--;
+        budget.left = 0;
+      });
       let count = 0;
       const lines = async function* () {
-        for await (const letter of listDeadLetters(context, filterOf(request.query))) {
+        for await (const letter of listDeadLetters(context, filterOf(request.query), undefined, budget)) {
           yield `${JSON.stringify(letterToShow(context, letter, showUsers))}\n`;
           count++;
         }
@@ -125,6 +144,7 @@ interface DeleteBody {
   readonly state?: Exclude<LetterState, 'redriving'> | 'all';
   readonly eventIds?: readonly string[];
   readonly all?: true;
+  readonly cursor?: string;
 }
 
 function deleteRoute(app: FastifyInstance, context: RouteContext): void {
@@ -136,29 +156,31 @@ function deleteRoute(app: FastifyInstance, context: RouteContext): void {
       state: { enum: ['dead', 'resolved', 'all'] },
       eventIds,
       all: { const: true },
+      cursor: pageFields.cursor,
     },
   };
   app.post<{ Body: DeleteBody }>(
     '/api/dead-letters/delete',
     { config: { rights: 'act' }, schema: { body } },
     async (request) => {
-      const { filter, state = 'dead', eventIds: named, all } = request.body;
+      const { filter, state = 'dead', eventIds: named, all, cursor } = request.body;
       const ways = [filter, named, all].filter((way) => way !== undefined).length;
       if (ways !== 1)
         throw malformed('Give one of filter, eventIds and all, so that it is certain what is meant.');
-      const limit = Math.min(filter?.limit ?? MOST_DELETED, MOST_DELETED);
-      const counts = await deleteMeant(
-        context,
-        named === undefined ? { filter: filterOf({ ...filter, state, limit }) } : { eventIds: named },
-      );
+      const { limit = MOST_DELETED, ...meant } = filter ?? {};
+      const { counts, next } =
+        named === undefined
+          ? await deletePart(
+              context,
+              filterOf({ ...meant, state }),
+              Math.min(limit, MOST_DELETED),
+              cursor === undefined ? null : readCursor(cursor),
+            )
+          : { counts: await deleteMeant(context, { eventIds: named }), next: null };
       if (counts.deleted > 0) await noteAct(context, request, 'delete', deletionText(counts));
-      return { ...counts, more: named === undefined && isFull(counts) && limit === MOST_DELETED };
+      return { ...counts, next: next === null ? null : cursorText(next) };
     },
   );
-}
-
-function isFull({ deleted, redriving, changed, gone }: DeletionCounts): boolean {
-  return deleted > 0 && deleted + redriving + changed + gone >= MOST_DELETED;
 }
 
 /** A cursor as text for an address. It says nothing that its page did not. */

@@ -2,14 +2,13 @@ import type { AppRedis } from '../../redis/keys.ts';
 import {
   type DeathSpan,
   deathSpan,
-  indexOf,
   isMeant,
   type LetterFilter,
   type LetterState,
   letterStates,
   type StoredLetter,
 } from './dead-letters.ts';
-import { newestDeathMs, readLetters } from './letter-store.ts';
+import { namedIndex, newestDeathMs, readLetters, shorterIndex } from './letter-store.ts';
 
 /**
  * Pages of letters for a person who turns them: newest first, and a page costs the same wherever it lies. A
@@ -19,6 +18,8 @@ export interface LetterPage {
   readonly letters: readonly StoredLetter[];
   /** The cursor of the next page; null at the end. */
   readonly next: LetterCursor | null;
+  /** Letters that were looked at for it. */
+  readonly looked: number;
 }
 
 /** Where a page ended: in the list of this state, after this member. `score`: its time, in lists by time. */
@@ -46,9 +47,19 @@ export async function pageOfLetters(
   const letters: StoredLetter[] = [];
   let looked = 0;
   let at = cursor ?? startOf(states[0] ?? 'dead', asOfMs);
+  const first = { ...filter, state: at.state };
+  // A list by time goes on by time.
+  const isByTime = at.score !== '' || (at.member === '' && (await shorterIndex(app, first, span)) === 'time');
   for (;;) {
     const own = { ...filter, state: at.state };
-    const members = await membersAfter(app, own, span, at);
+    const index = isByTime ? 'time' : namedIndex(app.keys, own, at.state);
+    // Most often all are meant: then a page reads no more letters than it shows.
+    const most = letters.length === looked ? limit - looked : AT_A_TIME;
+    const few = Math.min(most, AT_A_TIME, MOST_LOOKED - looked);
+    const members =
+      index === 'time'
+        ? await membersByTime(app, at.state, span, at, few)
+        : await membersByName(app, index, at, few);
     for (const letter of await readLetters(
       app,
       members.map(({ member }) => eventIdIn(member)),
@@ -56,7 +67,7 @@ export async function pageOfLetters(
       looked++;
       at = { ...at, ...(members.find(({ member }) => eventIdIn(member) === letter.eventId) ?? {}) };
       if (isMeant(letter, own, span)) letters.push(letter);
-      if (letters.length === limit || looked === MOST_LOOKED) return { letters, next: at };
+      if (letters.length === limit || looked === MOST_LOOKED) return { letters, next: at, looked };
     }
     const last = members.at(-1);
     if (last !== undefined) {
@@ -64,7 +75,7 @@ export async function pageOfLetters(
       continue;
     }
     const following = states[states.indexOf(at.state) + 1];
-    if (following === undefined) return { letters, next: null };
+    if (following === undefined) return { letters, next: null, looked };
     at = startOf(following, asOfMs);
   }
 }
@@ -78,29 +89,15 @@ interface Member {
   readonly score: string;
 }
 
-/** The members that follow the cursor in the index that leads to these letters, newest first. */
-async function membersAfter(
-  app: AppRedis,
-  filter: LetterFilter & { readonly state: LetterState },
-  span: DeathSpan,
+/** The members that follow the cursor under a name, the newest event first. */
+async function membersByName(
+  { redis }: AppRedis,
+  { key, prefix }: { readonly key: string; readonly prefix: string },
   at: LetterCursor,
+  most: number,
 ): Promise<Member[]> {
-  const { redis, keys } = app;
-  const index = indexOf(filter, filter.state);
-  if (index === 'time') return membersByTime(app, filter.state, span, at);
-  const { prefix } = index;
-  const range = [
-    at.member === '' ? `(${prefix}!` : `(${at.member}`,
-    `[${prefix} `,
-    'LIMIT',
-    0,
-    AT_A_TIME,
-  ] as const;
-  const members = await {
-    user: () => redis.zrevrangebylex(keys.deadByUser, ...range),
-    code: () => redis.zrevrangebylex(keys.deadByCode, ...range),
-    reason: () => redis.zrevrangebylex(keys.deadByReason, ...range),
-  }[index.by]();
+  const newest = at.member === '' ? `(${prefix}!` : `(${at.member}`;
+  const members = await redis.zrevrangebylex(key, newest, `[${prefix} `, 'LIMIT', 0, most);
   return members.map((member) => ({ member, score: '' }));
 }
 
@@ -110,6 +107,7 @@ async function membersByTime(
   state: LetterState,
   span: DeathSpan,
   at: LetterCursor,
+  most: number,
 ): Promise<Member[]> {
   // The lists of other states have another time than that of the death, by which the filter goes.
   const [newest, oldest] = state === 'dead' ? [String(span.toMs), String(span.fromMs)] : ['+inf', '-inf'];
@@ -125,7 +123,7 @@ async function membersByTime(
     for (let i = 0; i < flat.length; i += 2)
       members.push({ member: flat[i] ?? '', score: flat[i + 1] ?? '' });
     const fresh = members.filter(({ member, score }) => score !== at.score || member < at.member);
-    if (fresh.length > 0 || members.length === 0) return fresh;
+    if (fresh.length > 0 || members.length === 0) return fresh.slice(0, most);
   }
 }
 

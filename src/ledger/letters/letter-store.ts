@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../event/event.ts';
 import type { RedisClient } from '../../redis/connect.ts';
-import type { AppRedis } from '../../redis/keys.ts';
+import type { AppRedis, Keys } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
 import { askScript, loadScript } from '../../redis/script.ts';
 import {
@@ -22,6 +22,11 @@ const deleteScript = loadScript(import.meta.url, 'letter-index.lua', 'delete-let
 /** A letter may take a few hundred KB at worst, so that a page stays small and Redis is never long at it. */
 const PAGE_SIZE = 100;
 
+/** How many letters may still be looked at, meant ones and others. A listing ends when none is left. */
+export interface LookBudget {
+  left: number;
+}
+
 /**
  * Letters, oldest first, page by page, so that millions of them fit in no memory at once. A letter that is
  * meant from the beginning to the end comes exactly once, whatever comes, goes and dies meanwhile; what dies
@@ -31,21 +36,23 @@ export async function* listDeadLetters(
   app: AppRedis,
   filter: LetterFilter = { state: 'dead' },
   pageSize = PAGE_SIZE,
+  budget: LookBudget = { left: Number.POSITIVE_INFINITY },
 ): AsyncGenerator<StoredLetter> {
   const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(app)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
-  const { redis, keys } = app;
-  const byName = { user: keys.deadByUser, code: keys.deadByCode, reason: keys.deadByReason };
+  const { redis } = app;
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
     const own = { ...filter, state };
-    const index = indexOf(own, state);
+    const index = await shorterIndex(app, own, span);
     const pages =
       index === 'time'
         ? pagesByTime(app, state, span, pageSize)
-        : pagesByName(redis, byName[index.by], index.prefix, pageSize);
+        : pagesByName(redis, index.key, index.prefix, pageSize);
     for await (const letters of readAhead(app, pages)) {
       for (const letter of letters) {
+        if (budget.left <= 0) return;
+        budget.left--;
         if (!isMeant(letter, own, span)) continue;
         yield letter;
         left--;
@@ -53,6 +60,33 @@ export async function* listDeadLetters(
       }
     }
   }
+}
+
+/** The index by name that leads to these letters; its members are `prefix eventId`. `time`: none does. */
+export function namedIndex(
+  keys: Keys,
+  filter: LetterFilter,
+  state: LetterState,
+): { readonly key: string; readonly prefix: string } | 'time' {
+  const index = indexOf(filter, state);
+  if (index === 'time') return 'time';
+  const key = { user: keys.deadByUser, code: keys.deadByCode, reason: keys.deadByReason }[index.by];
+  return { key, prefix: index.prefix };
+}
+
+/** The same, unless fewer letters died in the span than stand under the name: then they are found by time. */
+export async function shorterIndex(
+  { redis, keys }: AppRedis,
+  filter: LetterFilter & { readonly state: LetterState },
+  span: DeathSpan,
+): Promise<ReturnType<typeof namedIndex>> {
+  const index = namedIndex(keys, filter, filter.state);
+  if (index === 'time' || (filter.olderThanMs ?? filter.newerThanMs) === undefined) return index;
+  const [named, died] = await Promise.all([
+    redis.zlexcount(index.key, `[${index.prefix} `, `(${index.prefix}!`),
+    redis.zcount(keys.deadByTime, span.fromMs, span.toMs),
+  ]);
+  return died < named ? 'time' : index;
 }
 
 /** Reads a page while the one before it is worked on. */
