@@ -44,12 +44,14 @@ export function letterRoutes(app: FastifyInstance, context: RouteContext): void 
   const view = { config: { rights: 'view' } } as const;
   const toShow = (letter: StoredLetter, showUsers: boolean) => letterToShow(context, letter, showUsers);
 
-  const summary = createCachedRead(() => summarizeLetters(context), GROUPS_FRESH_MS);
+  const summary = createCachedRead(
+    async () => ({ nowMs: Math.floor(await ownerTimeMs(redis, keys)), ...(await summarizeLetters(context)) }),
+    GROUPS_FRESH_MS,
+  );
   app.get('/api/dead-letters/groups', view, async (request) => {
     const { showUsers } = personIn(request);
     const { groups, ...counts } = await summary();
     return {
-      nowMs: Math.floor(await ownerTimeMs(redis, keys)),
       ...counts,
       groups: groups.map(({ newest, ...group }) => {
         const letter = newest && toShow(newest, showUsers);
