@@ -28,8 +28,6 @@ export const en = {
   'pager.first': 'First page',
   'pager.next': 'Next page',
   'pager.end': 'End of the list',
-  'pager.newest': 'Newest',
-  'pager.older': 'Older',
 
   'live.now': 'Live',
   'live.asking': 'Asking …',

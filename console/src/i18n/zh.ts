@@ -30,8 +30,6 @@ export const zh: Catalogue = {
   'pager.first': '第一页',
   'pager.next': '下一页',
   'pager.end': '列表到此为止',
-  'pager.newest': '最新',
-  'pager.older': '更早',
 
   'live.now': '实时',
   'live.asking': '正在查询…',

@@ -1,11 +1,12 @@
 import { useAct } from '../../acts/run-act.ts';
-import { act, ask } from '../../api/client.ts';
+import { act } from '../../api/client.ts';
 import type { Redrive } from '../../api/types.ts';
 import { named, t } from '../../i18n/language.ts';
 import { note } from '../../state/notes.ts';
-import { type Polled, usePoll } from '../../state/poll.ts';
+import type { Polled } from '../../state/poll.ts';
 import { mayAct } from '../../state/session.ts';
 import { Button } from '../../ui/button.tsx';
+import { useAsk } from '../../ui/list.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Badge, type Tone } from '../../ui/states.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
@@ -23,7 +24,7 @@ const TONES: Readonly<Record<Redrive['state'], Tone>> = {
 };
 
 export function useRedrives(): Polled<{ readonly redrives: readonly Redrive[] }> {
-  return usePoll('redrives', (signal) => ask('redrives', {}, signal), EVERY_MS);
+  return useAsk('redrives', {}, EVERY_MS);
 }
 
 type Runs = ReturnType<typeof useRedrives>;
