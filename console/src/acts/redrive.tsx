@@ -109,13 +109,13 @@ function useDryRun(request: object): { readonly result?: DryRun; readonly proble
 
 function DryRunWords({ result }: { readonly result: DryRun | undefined }) {
   if (result === undefined) return <Loading lines={2} />;
-  const { letters, users, calls, left, complete } = result;
+  const { letters, users, left, complete } = result;
   const leftOut = Object.entries(left).filter(([, n]) => n > 0);
   return (
     <Callout tone={letters === 0 ? 'warn' : 'accent'} icon="search">
       <p>
         <strong>{t('redrive.dryRun')}</strong>{' '}
-        {letters === 0 && complete ? t('redrive.nothing') : t('redrive.would', { letters, users, calls })}
+        {letters === 0 && complete ? t('redrive.nothing') : t('redrive.would', { letters, users })}
       </p>
       {!complete && <p>{t('redrive.incomplete')}</p>}
       {leftOut.length > 0 && (

@@ -6,7 +6,7 @@ import { PagedList } from '../ui/list.tsx';
 import { Page } from '../ui/page.tsx';
 import { Badge, type Tone } from '../ui/states.tsx';
 import type { Column } from '../ui/table.tsx';
-import { Foreign, When } from '../ui/words.tsx';
+import { Clipped, Foreign, When } from '../ui/words.tsx';
 
 const EVERY_MS = 4_000;
 const PAGE_SIZE = 50;
@@ -55,7 +55,8 @@ const columns = (): readonly Column<Act>[] => [
   {
     name: 'by',
     label: t('activity.by'),
-    cell: ({ by }) => (by === '' ? <span class="faint">{t('activity.nobody')}</span> : <Foreign text={by} />),
+    keep: true,
+    cell: ({ by }) => (by === '' ? <span class="faint">{t('activity.nobody')}</span> : <Clipped text={by} />),
   },
   { name: 'lasted', label: t('activity.lasted'), keep: true, cell: (act) => lasted(act) },
 ];

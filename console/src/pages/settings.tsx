@@ -84,7 +84,9 @@ const columns = (): readonly Column<Setting>[] => [
     label: t('settings.variable'),
     cell: ({ variable, path, doc }) => (
       <>
-        <code>{variable || path}</code>
+        <code>
+          <Breakable name={variable || path} />
+        </code>
         <p class="small faint">
           <Doc text={doc} />
         </p>
@@ -136,6 +138,17 @@ function Value({ text }: { readonly text: string }) {
     <code class={text.startsWith('(not set') ? 'faint' : undefined}>
       <Foreign text={text} />
     </code>
+  );
+}
+
+/** A long name breaks before an underscore, not within a word. */
+function Breakable({ name }: { readonly name: string }) {
+  const [first, ...rest] = name.split('_');
+  return (
+    <>
+      {first}
+      {rest.map((part) => [<wbr key={part} />, `_${part}`])}
+    </>
   );
 }
 

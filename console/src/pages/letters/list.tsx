@@ -9,7 +9,7 @@ import { DraftField, Select } from '../../ui/field.tsx';
 import { type EmptyWords, PagedList } from '../../ui/list.tsx';
 import { Badge, type Tone } from '../../ui/states.tsx';
 import type { Column } from '../../ui/table.tsx';
-import { Foreign, When } from '../../ui/words.tsx';
+import { Clipped, Foreign, When } from '../../ui/words.tsx';
 import { isEmptyFilter, type LetterQuery, readQuery } from './filter.ts';
 
 const EVERY_MS = 5_000;
@@ -84,13 +84,7 @@ const columns = (): readonly Column<Letter>[] => [
     label: t('letters.user'),
     keep: true,
     cell: ({ userId }) =>
-      userId === '' ? (
-        <span class="faint">{t('letters.noUser')}</span>
-      ) : (
-        <span class="clip" title={userId}>
-          <Foreign text={userId} />
-        </span>
-      ),
+      userId === '' ? <span class="faint">{t('letters.noUser')}</span> : <Clipped text={userId} />,
   },
   {
     name: 'reason',
@@ -103,7 +97,15 @@ const columns = (): readonly Column<Letter>[] => [
       </>
     ),
   },
-  { name: 'words', label: t('letters.words'), cell: ({ errorInfo }) => <Foreign text={errorInfo} /> },
+  {
+    name: 'words',
+    label: t('letters.words'),
+    cell: ({ errorInfo }) => (
+      <span class="clamp" title={errorInfo}>
+        <Foreign text={errorInfo} />
+      </span>
+    ),
+  },
   {
     name: 'attempts',
     label: t('letters.attempts'),

@@ -10,7 +10,7 @@ import { useAsk } from '../../ui/list.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Badge, type Tone } from '../../ui/states.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { Foreign, When } from '../../ui/words.tsx';
+import { Clipped, Foreign, When } from '../../ui/words.tsx';
 import type { AskRedrive } from './groups.tsx';
 
 const EVERY_MS = 2_000;
@@ -101,7 +101,7 @@ function Running({ redrive, onStopped }: { readonly redrive: Redrive; readonly o
 const columns = (onRedrive: AskRedrive): readonly Column<Redrive>[] => [
   { name: 'id', label: t('redrives.id'), cell: ({ id }) => <code>{id}</code> },
   { name: 'at', label: t('redrives.at'), keep: true, cell: ({ startedAt }) => <When ms={startedAt} /> },
-  { name: 'by', label: t('redrives.by'), cell: ({ by }) => <Foreign text={by} /> },
+  { name: 'by', label: t('redrives.by'), keep: true, cell: ({ by }) => <Clipped text={by} /> },
   {
     name: 'end',
     label: t('redrives.end'),
