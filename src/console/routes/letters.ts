@@ -1,26 +1,22 @@
-import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { codeMeaning } from '../../im/verdicts.ts';
 import {
   LETTER_ADVICE,
+  type LetterFilter,
   type LetterState,
   letterStates,
   type StoredLetter,
 } from '../../ledger/letters/dead-letters.ts';
-import { type LetterCursor, pageOfLetters } from '../../ledger/letters/letter-pages.ts';
-import {
-  type LookBudget,
-  listDeadLetters,
-  readLetters,
-  summarizeLetters,
-} from '../../ledger/letters/letter-store.ts';
+import { isCursorOf, type LetterCursor, pageOfLetters } from '../../ledger/letters/letter-pages.ts';
+import { readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
 import { deleteMeant, deletePart, deletionText } from '../../tasks/delete-letters.ts';
 import { codePageOf } from '../code-page.ts';
 import { maskLetter } from '../mask.ts';
-import { malformed, notFound, Refusal } from '../refusal.ts';
+import { malformed, notFound } from '../refusal.ts';
 import { noteAct, personIn, type RouteContext } from './context.ts';
+import { exportRoute } from './export-letters.ts';
 import {
   eventIdParams,
   eventIds,
@@ -35,8 +31,6 @@ import {
 const GROUPS_FRESH_MS = 1_000;
 /** Letters that one request deletes at most. */
 const MOST_DELETED = 5_000;
-/** An export reads all letters as fast as it is taken, which keeps a process busy. */
-const MOST_EXPORTS = 2;
 
 /** Dead letters: groups, pages, one of them; export and deletion. */
 export function letterRoutes(app: FastifyInstance, context: RouteContext): void {
@@ -74,8 +68,9 @@ export function letterRoutes(app: FastifyInstance, context: RouteContext): void 
     async (request) => {
       const { limit, cursor, ...query } = request.query;
       const nowMs = Math.floor(await ownerTimeMs(redis, keys));
-      const from = cursor === undefined ? null : readCursor(cursor);
-      const { letters, next } = await pageOfLetters(context, filterOf(query), limit, from);
+      const filter = filterOf(query);
+      const from = cursor === undefined ? null : readCursor(cursor, filter);
+      const { letters, next } = await pageOfLetters(context, filter, limit, from);
       const { showUsers } = personIn(request);
       const shown = letters.map((letter) => toShow(letter, showUsers));
       return { nowMs, letters: shown, next: next === null ? null : cursorText(next) };
@@ -93,7 +88,7 @@ export function letterRoutes(app: FastifyInstance, context: RouteContext): void 
     },
   );
 
-  exportRoute(app, context);
+  exportRoute(app, context, toShow);
   deleteRoute(app, context);
 }
 
@@ -106,39 +101,6 @@ export function letterToShow({ config }: RouteContext, letter: StoredLetter, sho
     meaning: codeMeaning(command || 'multiaccount_import', errorCode),
     codePage: codePageOf(config, errorCode),
   };
-}
-
-function exportRoute(app: FastifyInstance, context: RouteContext): void {
-  let running = 0;
-  app.get<{ Querystring: LetterQuery }>(
-    '/api/dead-letters/export',
-    { config: { rights: 'view' }, schema: { querystring: letterQuery } },
-    async (request, reply) => {
-      const { showUsers } = personIn(request);
-      if (running >= MOST_EXPORTS) {
-        const message = `This process writes ${MOST_EXPORTS} exports already.`;
-        throw new Refusal(429, 'too-many', message, 'Wait for one to end.', 10);
-      }
-      running++;
-      const budget: LookBudget = { left: Number.POSITIVE_INFINITY };
-      // Nobody takes it any more: few letters may be meant, so it would not be noticed at the next one.
-      reply.raw.once('close', () => {
-        running--;
-        budget.left = 0;
-      });
-      let count = 0;
-      const lines = async function* () {
-        for await (const letter of listDeadLetters(context, filterOf(request.query), undefined, budget)) {
-          yield `${JSON.stringify(letterToShow(context, letter, showUsers))}\n`;
-          count++;
-        }
-        await noteAct(context, request, 'export', `${count} letters exported${showUsers ? '' : ', masked'}`);
-      };
-      reply.header('content-type', 'application/x-ndjson; charset=utf-8');
-      reply.header('content-disposition', 'attachment; filename="dead-letters.ndjson"');
-      return reply.send(Readable.from(lines()));
-    },
-  );
 }
 
 interface DeleteBody {
@@ -169,14 +131,15 @@ function deleteRoute(app: FastifyInstance, context: RouteContext): void {
       const ways = [filter, named, all].filter((way) => way !== undefined).length;
       if (ways !== 1)
         throw malformed('Give one of filter, eventIds and all, so that it is certain what is meant.');
-      const { limit = MOST_DELETED, ...meant } = filter ?? {};
+      const { limit = MOST_DELETED, ...fields } = filter ?? {};
+      const meant = filterOf({ ...fields, state });
       const { counts, next } =
         named === undefined
           ? await deletePart(
               context,
-              filterOf({ ...meant, state }),
+              meant,
               Math.min(limit, MOST_DELETED),
-              cursor === undefined ? null : readCursor(cursor),
+              cursor === undefined ? null : readCursor(cursor, meant),
             )
           : { counts: await deleteMeant(context, { eventIds: named }), next: null };
       if (counts.deleted > 0) await noteAct(context, request, 'delete', deletionText(counts));
@@ -191,15 +154,15 @@ function cursorText({ state, member, score, asOfMs }: LetterCursor): string {
   return Buffer.from(JSON.stringify([state, member, score, asOfMs])).toString('base64url');
 }
 
-function readCursor(text: string): LetterCursor {
+function readCursor(text: string, filter: LetterFilter): LetterCursor {
   try {
     const [state, member, score, asOfMs] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
     const isCursor =
       letterStates.includes(state) &&
       typeof member === 'string' &&
       typeof score === 'string' &&
-      (score === '' || Number.isFinite(Number(score))) &&
-      Number.isSafeInteger(asOfMs);
+      Number.isSafeInteger(asOfMs) &&
+      isCursorOf({ state, member, score, asOfMs }, filter);
     if (isCursor) return { state, member, score, asOfMs };
   } catch {
     // It is refused below.
