@@ -1,6 +1,8 @@
 import { machineText } from './report/machine.ts';
 import type { BenchResult } from './report/row.ts';
 import { terminalTable } from './report/table.ts';
+import { consolePage } from './rows/console.ts';
+import { consoleLetters } from './rows/console-letters.ts';
 import { drain } from './rows/drain.ts';
 import { growth } from './rows/growth.ts';
 import { idle } from './rows/idle.ts';
@@ -34,6 +36,8 @@ export const benches: readonly Bench[] = [
   intake,
   relay,
   traces,
+  consolePage,
+  consoleLetters,
 ];
 
 /** One after the other: two at a time would measure each other. A broken one does not end the rest. */

@@ -5,7 +5,7 @@ const HOW = `# Benchmarks
 
 Made by \`npm run bench -- --write\`; do not edit. What is measured, how, and against what: [bench/](../bench/README.md).
 
-Repeat it: \`npm ci && npm run bench\` (redis-server on the PATH, under ten minutes on two cores), or one part of it:
+Repeat it: \`npm ci && npm run bench\` (redis-server on the PATH, under 15 minutes on two cores), or one part of it:
 \`npm run bench -- drain latency\`. Nothing else should run on the machine.
 
 How to read it:

@@ -51,3 +51,22 @@ export function createCachedRead<T>(read: () => Promise<T>, forMs: number): () =
     return reading;
   };
 }
+
+/** Questions of one kind that are remembered at a time. */
+const MOST_QUESTIONS = 100;
+
+/** The same for questions of one kind, of which each has a name: `read` gets it. */
+export function createCachedReads<T>(
+  read: (name: string) => Promise<T>,
+  forMs: number,
+): (name: string) => Promise<T> {
+  const reads = new Map<string, () => Promise<T>>();
+  return (name) => {
+    const known = reads.get(name) ?? createCachedRead(() => read(name), forMs);
+    reads.delete(name);
+    reads.set(name, known);
+    const [oldest] = reads.keys();
+    if (reads.size > MOST_QUESTIONS && oldest !== undefined) reads.delete(oldest);
+    return known();
+  };
+}

@@ -1,4 +1,5 @@
 import type { LetterFilter, StoredLetter } from '../ledger/letters/dead-letters.ts';
+import { type LetterCursor, pageOfLetters } from '../ledger/letters/letter-pages.ts';
 import {
   type Deletion,
   deleteLetters,
@@ -30,6 +31,31 @@ export async function deleteMeant(
   }
   await remove(batch);
   return counts;
+}
+
+/** Letters that `deletePart` looks at. Few of them may be meant. */
+const MOST_LOOKED = 10_000;
+
+/**
+ * Deletes the newest letters that match, `most` of them, and looks at a bounded number. `next`: where the next part
+ * begins; null at the end.
+ */
+export async function deletePart(
+  app: AppRedis,
+  filter: LetterFilter,
+  most: number,
+  cursor: LetterCursor | null,
+): Promise<{ readonly counts: DeletionCounts; readonly next: LetterCursor | null }> {
+  const counts: Record<Deletion, number> = { deleted: 0, gone: 0, redriving: 0, changed: 0 };
+  let next = cursor;
+  let looked = 0;
+  do {
+    const page = await pageOfLetters(app, filter, Math.min(AT_A_TIME, most - counts.deleted), next);
+    for (const word of await deleteLetters(app, page.letters)) counts[word]++;
+    next = page.next;
+    looked += page.looked;
+  } while (next !== null && looked < MOST_LOOKED && counts.deleted < most);
+  return { counts, next };
 }
 
 /** One line for the history. */

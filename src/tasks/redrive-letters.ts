@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { deathSpan, isMeant, type LetterFilter, type StoredLetter } from '../ledger/letters/dead-letters.ts';
-import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
+import { type LookBudget, listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
 import { type Preview, previewLetters } from '../ledger/letters/preview.ts';
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { AppRedis } from '../redis/keys.ts';
@@ -21,6 +21,8 @@ export interface RunRequest {
   readonly as?: string;
   /** The ID of the run to continue. */
   readonly resume?: string;
+  /** Letters that may be looked at, for a dry run that must end soon. Default: all. */
+  readonly budget?: LookBudget;
 }
 
 /** The run cannot do what was asked for; the message says why. `isUsage`: the request itself is wrong. */
@@ -58,7 +60,7 @@ export function lettersOf(
   request: RunRequest,
 ): AsyncIterable<StoredLetter | 'unnamed'> {
   const filter = filterOf(run, request);
-  if (request.file === undefined) return listDeadLetters(app, filter);
+  if (request.file === undefined) return listDeadLetters(app, filter, undefined, request.budget);
   return namedLetters(app, linesOf(request.file), filter);
 }
 
@@ -71,7 +73,8 @@ export function previewsOf(
   const { limit, ...filter } = filterOf(run, request);
   // How many letters match, what is odd about an ID, and whether all of an event is there, only letters tell.
   if (request.file !== undefined || limit !== undefined || filter.reason === 'invalid') return undefined;
-  return previewLetters(app, filter, deathSpan(filter, filter.asOfMs), request.force || run.force);
+  const span = deathSpan(filter, filter.asOfMs);
+  return previewLetters(app, filter, span, request.force || run.force, request.budget);
 }
 
 function filterOf(run: RedriveRun, request: RunRequest) {

@@ -355,7 +355,7 @@ describe('dead letters', () => {
     const named = await ask('/api/dead-letters/delete', '/api/dead-letters/delete', {
       body: { eventIds: [eventId, '1-1'] },
     });
-    expect(named.json).toEqual({ deleted: 1, gone: 1, redriving: 0, changed: 0, more: false });
+    expect(named.json).toEqual({ deleted: 1, gone: 1, redriving: 0, changed: 0, next: null });
     const meant = await ask('/api/dead-letters/delete', '/api/dead-letters/delete', {
       body: { filter: { user: 'forbidden1' } },
     });

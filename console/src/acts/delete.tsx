@@ -2,14 +2,9 @@ import { useState } from 'preact/hooks';
 import { act } from '../api/client.ts';
 import type { Deleted, Selection } from '../api/types.ts';
 import { t } from '../i18n/language.ts';
-import { fleetChanged } from '../state/fleet.ts';
 import { note } from '../state/notes.ts';
-import { Button } from '../ui/button.tsx';
-import { Dialog } from '../ui/dialog.tsx';
 import { Check } from '../ui/field.tsx';
-import { Problem } from '../ui/problem.tsx';
-import { Foreign } from '../ui/words.tsx';
-import { useAct } from './run-act.ts';
+import { ActDialog, type Asked } from './act-dialog.tsx';
 
 /** Deletes letters for good. It wants a word that this is meant. */
 export function DeleteDialog({
@@ -18,55 +13,49 @@ export function DeleteDialog({
   scope,
   onClose,
   onDone,
-}: {
+}: Asked & {
   readonly selection: Selection;
   readonly state: string;
   readonly scope: string;
-  readonly onClose: () => void;
   readonly onDone: () => void;
 }) {
   const [sure, setSure] = useState(false);
-  const [soFar, setSoFar] = useState(0);
-  const { busy, problem, run } = useAct(
-    () => deleteAll({ ...selection, ...('eventIds' in selection ? {} : { state }) }, setSoFar),
-    ({ deleted, kept }) => {
-      note('good', t(kept === 0 ? 'delete.done' : 'delete.doneSome', { n: deleted, kept }));
-      fleetChanged();
-      onDone();
-      onClose();
-    },
-  );
+  const [soFar, setSoFar] = useState<number | undefined>(undefined);
+  const isNamed = 'eventIds' in selection;
   return (
-    <Dialog title={t('delete.title')} onClose={onClose}>
-      <p>
-        <Foreign text={scope} />
-      </p>
-      <p class="soft">{t('delete.words')}</p>
+    <ActDialog
+      title={t('delete.title')}
+      about={{ text: scope }}
+      words={t('delete.words')}
+      button={{ text: t('delete.do'), kind: 'danger', icon: 'remove', disabled: !sure }}
+      act={() => deleteAll(isNamed ? selection : { ...selection, state }, setSoFar)}
+      onDone={({ deleted, kept }) => {
+        note('good', t(kept === 0 ? 'delete.done' : 'delete.doneSome', { n: deleted, kept }));
+        onDone();
+      }}
+      onClose={onClose}
+    >
       <Check checked={sure} onChange={setSure}>
         {t('delete.sure')}
       </Check>
-      {busy && <p role="status">{t('delete.soFar', { n: soFar })}</p>}
-      <Problem text={problem} />
-      <div class="actions">
-        <Button onClick={onClose}>{t('dialog.cancel')}</Button>
-        <Button kind="danger" icon="remove" busy={busy} disabled={!sure} onClick={() => void run()}>
-          {t('delete.do')}
-        </Button>
-      </div>
-    </Dialog>
+      {soFar !== undefined && <p role="status">{t('delete.soFar', { n: soFar })}</p>}
+    </ActDialog>
   );
 }
 
-/** One request deletes a part; the next one the rest. Ends when a request deleted nothing. */
+/** One request deletes a part; the next one goes on where that ended. */
 async function deleteAll(
   request: object,
   onProgress: (deleted: number) => void,
 ): Promise<{ deleted: number; kept: number }> {
   let deleted = 0;
-  for (;;) {
-    const answer = await act<Deleted>('dead-letters/delete', request);
-    deleted += answer.deleted;
+  let kept = 0;
+  for (let cursor: string | undefined; ; ) {
     onProgress(deleted);
-    if (!answer.more || answer.deleted === 0) return { deleted, kept: answer.redriving + answer.changed };
+    const answer = await act<Deleted>('dead-letters/delete', { ...request, cursor });
+    deleted += answer.deleted;
+    kept += answer.redriving + answer.changed;
+    if (answer.next === null) return { deleted, kept };
+    cursor = answer.next;
   }
 }

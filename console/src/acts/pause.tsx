@@ -2,14 +2,12 @@ import { useState } from 'preact/hooks';
 import { act } from '../api/client.ts';
 import type { Pause } from '../api/types.ts';
 import { t } from '../i18n/language.ts';
-import { fleetChanged, status } from '../state/fleet.ts';
+import { status } from '../state/fleet.ts';
 import { note } from '../state/notes.ts';
 import { mayAct } from '../state/session.ts';
 import { Button } from '../ui/button.tsx';
-import { Dialog } from '../ui/dialog.tsx';
 import { Field } from '../ui/field.tsx';
-import { Problem } from '../ui/problem.tsx';
-import { useAct } from './run-act.ts';
+import { ActDialog, type Asked } from './act-dialog.tsx';
 
 interface Paused {
   readonly changed: boolean;
@@ -23,6 +21,7 @@ export function PauseControl() {
   const [asked, setAsked] = useState(false);
   if (!mayAct.value) return null;
   const isPaused = status.value?.pause != null;
+  const Ask = isPaused ? ResumeDialog : PauseDialog;
   return (
     <>
       <Button
@@ -32,75 +31,43 @@ export function PauseControl() {
       >
         {t(isPaused ? 'resume.button' : 'pause.button')}
       </Button>
-      {asked &&
-        (isPaused ? (
-          <ResumeDialog onClose={() => setAsked(false)} />
-        ) : (
-          <PauseDialog onClose={() => setAsked(false)} />
-        ))}
+      {asked && <Ask onClose={() => setAsked(false)} />}
     </>
   );
 }
 
-function PauseDialog({ onClose }: { readonly onClose: () => void }) {
+function PauseDialog({ onClose }: Asked) {
   const [reason, setReason] = useState('');
-  const { busy, problem, run } = useAct(
-    () => act<Paused>('pause', { reason: reason.trim() }),
-    ({ changed }) => {
-      note('good', t(changed ? 'pause.done' : 'pause.already'));
-      fleetChanged();
-      onClose();
-    },
-  );
   return (
-    <Dialog title={t('pause.title')} onClose={onClose}>
-      <p class="soft">{t('pause.words')}</p>
-      <form
-        class="callout-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run();
-        }}
-      >
-        <Field
-          label={t('pause.reason')}
-          hint={t('pause.reasonHint')}
-          value={reason}
-          required
-          maxLength={MAX_REASON_CHARS}
-          onInput={(event) => setReason(event.currentTarget.value)}
-        />
-        <Problem text={problem} />
-        <div class="actions">
-          <Button onClick={onClose}>{t('dialog.cancel')}</Button>
-          <Button type="submit" kind="primary" icon="pause" busy={busy} disabled={reason.trim() === ''}>
-            {t('pause.do')}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <ActDialog
+      title={t('pause.title')}
+      words={t('pause.words')}
+      button={{ text: t('pause.do'), kind: 'primary', icon: 'pause', disabled: reason.trim() === '' }}
+      act={() => act<Paused>('pause', { reason: reason.trim() })}
+      onDone={({ changed }) => note('good', t(changed ? 'pause.done' : 'pause.already'))}
+      onClose={onClose}
+    >
+      <Field
+        label={t('pause.reason')}
+        hint={t('pause.reasonHint')}
+        value={reason}
+        required
+        maxLength={MAX_REASON_CHARS}
+        onValue={setReason}
+      />
+    </ActDialog>
   );
 }
 
-function ResumeDialog({ onClose }: { readonly onClose: () => void }) {
-  const { busy, problem, run } = useAct(
-    () => act<Paused>('resume', {}),
-    ({ changed }) => {
-      note('good', t(changed ? 'resume.done' : 'resume.already'));
-      fleetChanged();
-      onClose();
-    },
-  );
+function ResumeDialog({ onClose }: Asked) {
   return (
-    <Dialog title={t('resume.title')} onClose={onClose}>
-      <p class="soft">{t(status.value?.hold == null ? 'resume.words' : 'resume.stillHeld')}</p>
-      <Problem text={problem} />
-      <div class="actions">
-        <Button onClick={onClose}>{t('dialog.cancel')}</Button>
-        <Button kind="primary" icon="play" busy={busy} onClick={() => void run()}>
-          {t('resume.do')}
-        </Button>
-      </div>
-    </Dialog>
+    <ActDialog
+      title={t('resume.title')}
+      words={t(status.value?.hold == null ? 'resume.words' : 'resume.stillHeld')}
+      button={{ text: t('resume.do'), kind: 'primary', icon: 'play' }}
+      act={() => act<Paused>('resume', {})}
+      onDone={({ changed }) => note('good', t(changed ? 'resume.done' : 'resume.already'))}
+      onClose={onClose}
+    />
   );
 }

@@ -3,16 +3,12 @@ import { ApiError, act } from '../api/client.ts';
 import { errorWords } from '../api/error-words.ts';
 import type { DryRun, Redrive, Selection } from '../api/types.ts';
 import { named, t } from '../i18n/language.ts';
-import { fleetChanged } from '../state/fleet.ts';
 import { note } from '../state/notes.ts';
 import { go } from '../state/route.ts';
-import { Button } from '../ui/button.tsx';
-import { Dialog } from '../ui/dialog.tsx';
 import { Check, Field } from '../ui/field.tsx';
 import { Problem } from '../ui/problem.tsx';
 import { Callout, Loading } from '../ui/states.tsx';
-import { Foreign } from '../ui/words.tsx';
-import { useAct } from './run-act.ts';
+import { ActDialog, type Asked } from './act-dialog.tsx';
 
 const PATH = 'dead-letters/redrive';
 const MAX_RATE = 1_000_000;
@@ -22,11 +18,10 @@ export function RedriveDialog({
   selection,
   scope,
   onClose,
-}: {
+}: Asked & {
   readonly selection: Selection;
   /** Which letters, in words. */
   readonly scope: string;
-  readonly onClose: () => void;
 }) {
   const [rate, setRate] = useState('');
   const [stopAt, setStopAt] = useState('50');
@@ -36,74 +31,61 @@ export function RedriveDialog({
   const isMany = !('eventIds' in selection && selection.eventIds.length === 1);
   const badRate = rate !== '' && !(/^\d+$/.test(rate) && Number(rate) >= 1 && Number(rate) <= MAX_RATE);
   const badStop = !(/^\d+$/.test(stopAt) && Number(stopAt) <= 100);
-  const dry = useDryRun({ ...selection, force });
-  const { busy, problem, run } = useAct(
-    () =>
-      act<Redrive>(PATH, {
-        ...selection,
-        force,
-        stopAtFailures: Number(stopAt) / 100,
-        ...(rate !== '' && { rate: Number(rate) }),
-      }),
-    ({ id }) => {
-      note('good', t('redrive.started', { id }));
-      fleetChanged();
-      onClose();
-      go(['dead-letters']);
-    },
-  );
-  const cannot = badRate || badStop || dry.result === undefined || dry.result.letters === 0;
+  const { result, problem } = useDryRun({ ...selection, force });
+  const isEmpty = result === undefined || (result.complete && result.letters === 0);
   return (
-    <Dialog title={t('redrive.title')} onClose={onClose}>
-      <p>
-        <Foreign text={scope} />
-      </p>
-      <p class="soft">{t('redrive.words')}</p>
-      <Problem text={dry.problem} />
-      {dry.problem === undefined && <DryRunWords result={dry.result} />}
-      <form
-        class="callout-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!cannot) void run();
-        }}
-      >
-        {isMany && (
-          <div class="filters">
-            <Field
-              label={t('redrive.rate')}
-              hint={t('redrive.rateHint')}
-              inputMode="numeric"
-              value={rate}
-              problem={badRate ? t('redrive.badRate') : undefined}
-              onInput={(event) => setRate(event.currentTarget.value.trim())}
-            />
-            <Field
-              label={t('redrive.stopAt')}
-              hint={t('redrive.stopAtHint')}
-              inputMode="numeric"
-              value={stopAt}
-              problem={badStop ? t('redrive.badStop') : undefined}
-              onInput={(event) => setStopAt(event.currentTarget.value.trim())}
-            />
-          </div>
-        )}
-        {!isResumed && (
-          <Check checked={force} onChange={setForce}>
-            {t('redrive.force')}
-          </Check>
-        )}
-        <Problem text={problem} />
-        <div class="actions">
-          <Button onClick={onClose}>{t('dialog.cancel')}</Button>
-          <Button type="submit" kind="primary" icon="redrive" busy={busy} disabled={cannot}>
-            {dry.result === undefined || !dry.result.complete
-              ? t('redrive.do')
-              : t('redrive.doMany', { n: dry.result.letters })}
-          </Button>
+    <ActDialog
+      title={t('redrive.title')}
+      about={{ text: scope }}
+      words={t('redrive.words')}
+      button={{
+        text: result?.complete ? t('redrive.doMany', { n: result.letters }) : t('redrive.do'),
+        kind: 'primary',
+        icon: 'redrive',
+        disabled: badRate || badStop || isEmpty,
+      }}
+      act={() =>
+        act<Redrive>(PATH, {
+          ...selection,
+          force,
+          stopAtFailures: Number(stopAt) / 100,
+          ...(rate !== '' && { rate: Number(rate) }),
+        })
+      }
+      onDone={({ id }) => {
+        note('good', t('redrive.started', { id }));
+        go(['dead-letters']);
+      }}
+      onClose={onClose}
+    >
+      <Problem text={problem} />
+      {problem === undefined && <DryRunWords result={result} />}
+      {isMany && (
+        <div class="filters">
+          <Field
+            label={t('redrive.rate')}
+            hint={t('redrive.rateHint')}
+            inputMode="numeric"
+            value={rate}
+            problem={badRate ? t('redrive.badRate') : undefined}
+            onValue={(value) => setRate(value.trim())}
+          />
+          <Field
+            label={t('redrive.stopAt')}
+            hint={t('redrive.stopAtHint')}
+            inputMode="numeric"
+            value={stopAt}
+            problem={badStop ? t('redrive.badStop') : undefined}
+            onValue={(value) => setStopAt(value.trim())}
+          />
         </div>
-      </form>
-    </Dialog>
+      )}
+      {!isResumed && (
+        <Check checked={force} onChange={setForce}>
+          {t('redrive.force')}
+        </Check>
+      )}
+    </ActDialog>
   );
 }
 
@@ -127,13 +109,13 @@ function useDryRun(request: object): { readonly result?: DryRun; readonly proble
 
 function DryRunWords({ result }: { readonly result: DryRun | undefined }) {
   if (result === undefined) return <Loading lines={2} />;
-  const { letters, users, calls, left, complete } = result;
+  const { letters, users, left, complete } = result;
   const leftOut = Object.entries(left).filter(([, n]) => n > 0);
   return (
     <Callout tone={letters === 0 ? 'warn' : 'accent'} icon="search">
       <p>
         <strong>{t('redrive.dryRun')}</strong>{' '}
-        {letters === 0 ? t('redrive.nothing') : t('redrive.would', { letters, users, calls })}
+        {letters === 0 && complete ? t('redrive.nothing') : t('redrive.would', { letters, users })}
       </p>
       {!complete && <p>{t('redrive.incomplete')}</p>}
       {leftOut.length > 0 && (

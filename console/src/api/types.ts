@@ -202,7 +202,8 @@ export interface Deleted {
   readonly deleted: number;
   readonly redriving: number;
   readonly changed: number;
-  readonly more: boolean;
+  /** The cursor of the next part; null at the end. */
+  readonly next: string | null;
 }
 
 export interface UserCall {

@@ -28,8 +28,6 @@ export const en = {
   'pager.first': 'First page',
   'pager.next': 'Next page',
   'pager.end': 'End of the list',
-  'pager.newest': 'Newest',
-  'pager.older': 'Older',
 
   'live.now': 'Live',
   'live.asking': 'Asking …',
@@ -305,8 +303,7 @@ export const en = {
   'redrive.words':
     'Their events go into calls again, behind live ones. A letter stays until its call has ended: then it is resolved, or dead again.',
   'redrive.dryRun': 'Dry run:',
-  'redrive.would':
-    '{letters} {letters|letter|letters} of {users} {users|user|users}, in {calls} {calls|call|calls}.',
+  'redrive.would': '{letters} {letters|letter|letters} of {users} {users|user|users}.',
   'redrive.nothing': 'nothing can be redriven.',
   'redrive.incomplete': 'Only the first 10,000 letters were looked at. The redrive takes them all.',
   'redrive.left': 'left out {n}: {why}',

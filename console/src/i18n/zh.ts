@@ -30,8 +30,6 @@ export const zh: Catalogue = {
   'pager.first': '第一页',
   'pager.next': '下一页',
   'pager.end': '列表到此为止',
-  'pager.newest': '最新',
-  'pager.older': '更早',
 
   'live.now': '实时',
   'live.asking': '正在查询…',
@@ -294,7 +292,7 @@ export const zh: Catalogue = {
   'redrive.words':
     '这些事件会再次进入调用，排在新注册之后。死信保留到调用结束：那时要么解决，要么再次成为死信。',
   'redrive.dryRun': '预演：',
-  'redrive.would': '{users} 个用户的 {letters} 封死信，分为 {calls} 个调用。',
+  'redrive.would': '{users} 个用户的 {letters} 封死信。',
   'redrive.nothing': '没有可以重投的死信。',
   'redrive.incomplete': '预演只查看了前 10,000 封；重投会处理全部。',
   'redrive.left': '跳过 {n}：{why}',

@@ -1,14 +1,12 @@
-import { ask } from '../api/client.ts';
 import type { Act, ActivityPage } from '../api/types.ts';
 import { duration } from '../i18n/duration.ts';
 import { named, t } from '../i18n/language.ts';
 import { now } from '../state/clock.ts';
-import { usePoll } from '../state/poll.ts';
-import { link, route } from '../state/route.ts';
-import { Answered } from '../ui/problem.tsx';
-import { Badge, Empty, type Tone } from '../ui/states.tsx';
-import { type Column, Table } from '../ui/table.tsx';
-import { Foreign, When } from '../ui/words.tsx';
+import { PagedList } from '../ui/list.tsx';
+import { Page } from '../ui/page.tsx';
+import { Badge, type Tone } from '../ui/states.tsx';
+import type { Column } from '../ui/table.tsx';
+import { Clipped, Foreign, When } from '../ui/words.tsx';
 
 const EVERY_MS = 4_000;
 const PAGE_SIZE = 50;
@@ -26,51 +24,23 @@ const TONES: Readonly<Record<string, Tone>> = {
 
 /** What happened and who did it. */
 export function Activity() {
-  const { before } = route.value.query;
-  const polled = usePoll(
-    `activity ${before ?? ''}`,
-    (signal) => ask<ActivityPage>('activity', { limit: PAGE_SIZE, before }, signal),
-    EVERY_MS,
-  );
   return (
-    <div class="page">
-      <header class="page-head">
-        <div>
-          <h1 tabIndex={-1}>{t('nav.activity')}</h1>
-          <p>{t('activity.intro')}</p>
-        </div>
-      </header>
+    <Page title={t('nav.activity')} intro={t('activity.intro')}>
       <section class="card">
-        <Answered polled={polled} bones={8}>
-          {({ activity, next }) => (
-            <>
-              {activity.length === 0 ? (
-                <Empty icon="activity" title={t('activity.none')}>
-                  {t('activity.noneWords')}
-                </Empty>
-              ) : (
-                <Table
-                  caption={t('nav.activity')}
-                  columns={columns()}
-                  rows={activity}
-                  keyOf={({ at, what, detail }) => `${at} ${what} ${detail}`}
-                />
-              )}
-              {(next !== null || before !== undefined) && (
-                <nav class="pager" aria-label={t('pager.label')}>
-                  {before === undefined ? <span /> : <a href={link(['activity'])}>{t('pager.newest')}</a>}
-                  {next !== null && (
-                    <a class="button" href={link(['activity'], { before: String(next) })}>
-                      {t('pager.older')}
-                    </a>
-                  )}
-                </nav>
-              )}
-            </>
-          )}
-        </Answered>
+        <PagedList<ActivityPage, Act>
+          path="activity"
+          params={{ limit: PAGE_SIZE }}
+          cursor="before"
+          everyMs={EVERY_MS}
+          bones={8}
+          rowsOf={({ activity }) => activity}
+          emptyOf={() => ({ icon: 'activity', title: t('activity.none'), words: t('activity.noneWords') })}
+          caption={t('nav.activity')}
+          columns={columns()}
+          keyOf={({ at, what, detail }) => `${at} ${what} ${detail}`}
+        />
       </section>
-    </div>
+    </Page>
   );
 }
 
@@ -85,7 +55,8 @@ const columns = (): readonly Column<Act>[] => [
   {
     name: 'by',
     label: t('activity.by'),
-    cell: ({ by }) => (by === '' ? <span class="faint">{t('activity.nobody')}</span> : <Foreign text={by} />),
+    keep: true,
+    cell: ({ by }) => (by === '' ? <span class="faint">{t('activity.nobody')}</span> : <Clipped text={by} />),
   },
   { name: 'lasted', label: t('activity.lasted'), keep: true, cell: (act) => lasted(act) },
 ];

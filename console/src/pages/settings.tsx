@@ -1,31 +1,25 @@
-import { ask } from '../api/client.ts';
 import type { Setting, Settings as SettingsAnswer } from '../api/types.ts';
 import { t } from '../i18n/language.ts';
-import { usePoll } from '../state/poll.ts';
 import { route, setQuery } from '../state/route.ts';
 import { Check, Field } from '../ui/field.tsx';
+import { Rows, useAsk } from '../ui/list.tsx';
+import { Page } from '../ui/page.tsx';
 import { Answered } from '../ui/problem.tsx';
-import { Badge, Callout, Empty } from '../ui/states.tsx';
-import { type Column, Table } from '../ui/table.tsx';
+import { Badge, Callout } from '../ui/states.tsx';
+import type { Column } from '../ui/table.tsx';
 import { Foreign } from '../ui/words.tsx';
 
 const EVERY_MS = 10_000;
 
 /** What each setting is, where that comes from, and which workers have another value. */
 export function Settings() {
-  const polled = usePoll('settings', (signal) => ask<SettingsAnswer>('settings', {}, signal), EVERY_MS);
+  const polled = useAsk<SettingsAnswer>('settings', {}, EVERY_MS);
   return (
-    <div class="page">
-      <header class="page-head">
-        <div>
-          <h1 tabIndex={-1}>{t('nav.settings')}</h1>
-          <p>{t('settings.intro')}</p>
-        </div>
-      </header>
+    <Page title={t('nav.settings')} intro={t('settings.intro')}>
       <Answered polled={polled} bones={12}>
         {(data) => <List data={data} />}
       </Answered>
-    </div>
+    </Page>
   );
 }
 
@@ -62,7 +56,7 @@ function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }
             label={t('settings.search')}
             type="search"
             value={q}
-            onInput={(event) => setQuery({ q: event.currentTarget.value })}
+            onValue={(value) => setQuery({ q: value })}
           />
           <Check
             checked={set !== undefined}
@@ -71,19 +65,14 @@ function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }
             {t('settings.onlySet')}
           </Check>
         </div>
-        {shown.length === 0 ? (
-          <Empty icon="search" title={t('settings.none')}>
-            {t('settings.noneWords')}
-          </Empty>
-        ) : (
-          <Table
-            caption={t('nav.settings')}
-            columns={columns()}
-            rows={shown}
-            keyOf={({ path }) => path}
-            toneOf={({ disagreeing }) => (disagreeing.length > 0 ? 'warn' : undefined)}
-          />
-        )}
+        <Rows
+          caption={t('nav.settings')}
+          columns={columns()}
+          rows={shown}
+          empty={{ icon: 'search', title: t('settings.none'), words: t('settings.noneWords') }}
+          keyOf={({ path }) => path}
+          toneOf={({ disagreeing }) => (disagreeing.length > 0 ? 'warn' : undefined)}
+        />
       </section>
     </>
   );
@@ -95,7 +84,9 @@ const columns = (): readonly Column<Setting>[] => [
     label: t('settings.variable'),
     cell: ({ variable, path, doc }) => (
       <>
-        <code>{variable || path}</code>
+        <code>
+          <Breakable name={variable || path} />
+        </code>
         <p class="small faint">
           <Doc text={doc} />
         </p>
@@ -147,6 +138,17 @@ function Value({ text }: { readonly text: string }) {
     <code class={text.startsWith('(not set') ? 'faint' : undefined}>
       <Foreign text={text} />
     </code>
+  );
+}
+
+/** A long name breaks before an underscore, not within a word. */
+function Breakable({ name }: { readonly name: string }) {
+  const [first, ...rest] = name.split('_');
+  return (
+    <>
+      {first}
+      {rest.map((part) => [<wbr key={part} />, `_${part}`])}
+    </>
   );
 }
 

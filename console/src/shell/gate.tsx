@@ -56,7 +56,7 @@ export function Gate() {
           maxLength={512}
           value={token}
           problem={problem}
-          onInput={(event) => setToken(event.currentTarget.value)}
+          onValue={setToken}
         />
         <div class="actions">
           <Button type="submit" kind="primary" busy={busy} disabled={token.trim() === ''}>

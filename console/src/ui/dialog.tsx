@@ -17,7 +17,9 @@ export function Dialog({
     const before = document.activeElement;
     element.current?.showModal();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      // The control may have gone with what the act changed.
+      const back = before?.isConnected ? before : document.querySelector('h1');
+      if (back instanceof HTMLElement) back.focus();
     };
   }, []);
   return (

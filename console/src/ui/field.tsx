@@ -8,7 +8,13 @@ interface FieldProps {
 }
 
 /** A label, its input, and what is wrong with what was typed. Other attributes go to the input. */
-export function Field({ label, hint, problem, ...input }: FieldProps & JSX.IntrinsicElements['input']) {
+export function Field({
+  label,
+  hint,
+  problem,
+  onValue,
+  ...input
+}: FieldProps & JSX.IntrinsicElements['input'] & { readonly onValue: (value: string) => void }) {
   const id = useId();
   const about = [hint === undefined ? '' : `${id}-hint`, problem === undefined ? '' : `${id}-problem`];
   return (
@@ -20,8 +26,18 @@ export function Field({ label, hint, problem, ...input }: FieldProps & JSX.Intri
         class="input"
         aria-invalid={problem !== undefined}
         aria-describedby={about.join(' ').trim() || undefined}
+        onInput={(event) => onValue(event.currentTarget.value)}
       />
-      <Help id={id} hint={hint} problem={problem} />
+      {hint !== undefined && (
+        <p class="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+      {problem !== undefined && (
+        <p class="problem" id={`${id}-problem`} role="alert">
+          {problem}
+        </p>
+      )}
     </div>
   );
 }
@@ -44,23 +60,20 @@ export function DraftField({
       {...field}
       spellcheck={false}
       value={draft}
-      onInput={(event) => setDraft(event.currentTarget.value)}
+      onValue={setDraft}
       onChange={(event) => onCommit(event.currentTarget.value.trim())}
     />
   );
 }
 
-export function Select({
-  label,
-  value,
-  options,
-  onChange,
-}: {
+interface ChoiceProps<T extends string> {
   readonly label: string;
-  readonly value: string;
-  readonly options: readonly { readonly value: string; readonly text: string }[];
-  readonly onChange: (value: string) => void;
-}) {
+  readonly value: T;
+  readonly options: readonly { readonly value: T; readonly text: string }[];
+  readonly onChange: (value: T) => void;
+}
+
+export function Select({ label, value, options, onChange }: ChoiceProps<string>) {
   const id = useId();
   return (
     <div class="field">
@@ -94,17 +107,7 @@ export function Check({
 }
 
 /** One of a few, side by side. */
-export function Choice<T extends string>({
-  label,
-  value,
-  options,
-  onChange,
-}: {
-  readonly label: string;
-  readonly value: T;
-  readonly options: readonly { readonly value: T; readonly text: string }[];
-  readonly onChange: (value: T) => void;
-}) {
+export function Choice<T extends string>({ label, value, options, onChange }: ChoiceProps<T>) {
   const name = useId();
   return (
     <fieldset class="choice">
@@ -121,22 +124,5 @@ export function Choice<T extends string>({
         </label>
       ))}
     </fieldset>
-  );
-}
-
-function Help({ id, hint, problem }: { readonly id: string } & Partial<FieldProps>) {
-  return (
-    <>
-      {hint !== undefined && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
-      )}
-      {problem !== undefined && (
-        <p class="problem" id={`${id}-problem`} role="alert">
-          {problem}
-        </p>
-      )}
-    </>
   );
 }

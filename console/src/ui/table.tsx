@@ -9,20 +9,16 @@ export interface Column<Row> {
   readonly keep?: boolean;
 }
 
-/** On a narrow screen each row becomes a card, and the heads its labels. `caption` is read out, not shown. */
-export function Table<Row>({
-  caption,
-  columns,
-  rows,
-  keyOf,
-  toneOf,
-}: {
+export interface TableProps<Row> {
   readonly caption: string;
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf: (row: Row) => string;
   readonly toneOf?: (row: Row) => 'warn' | undefined;
-}) {
+}
+
+/** On a narrow screen each row becomes a card, and the heads its labels. `caption` is read out, not shown. */
+export function Table<Row>({ caption, columns, rows, keyOf, toneOf }: TableProps<Row>) {
   return (
     <table class="table">
       <caption class="unseen">{caption}</caption>

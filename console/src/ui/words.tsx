@@ -25,6 +25,15 @@ export function Foreign({ text }: { readonly text: string }) {
   );
 }
 
+/** A name in a table: on one line, cut if it is long; its title has it all. */
+export function Clipped({ text }: { readonly text: string }) {
+  return (
+    <span class="clip" title={text}>
+      <Foreign text={text} />
+    </span>
+  );
+}
+
 /** An ID that one wants to take along. */
 export function Copyable({ text }: { readonly text: string }) {
   const copy = (): void => {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
-import { listDeadLetters } from '../../ledger/letters/letter-store.ts';
+import { type LookBudget, listDeadLetters } from '../../ledger/letters/letter-store.ts';
 import { Refusal } from '../refusal.ts';
 import { noteAct, personIn, type RouteContext } from './context.ts';
 import { filterOf, type LetterQuery, letterQuery } from './schemas.ts';
@@ -24,16 +24,22 @@ export function exportRoute(
     { config: { rights: 'view' }, schema: { querystring: letterQuery } },
     async (request, reply) => {
       const { name, showUsers } = personIn(request);
-      reply.raw.once('close', limit.begin(name));
+      const end = limit.begin(name);
+      const budget: LookBudget = { left: Number.POSITIVE_INFINITY };
+      reply.raw.once('close', () => {
+        end();
+        // Nobody takes it any more. Few letters may be meant, so it would not be noticed at the next one.
+        if (!reply.raw.writableFinished) budget.left = -1;
+      });
       const lines = async function* () {
         let count = 0;
         let isWhole = false;
         try {
-          for await (const letter of listDeadLetters(context, filterOf(request.query))) {
+          for await (const letter of listDeadLetters(context, filterOf(request.query), undefined, budget)) {
             count++;
             yield `${JSON.stringify(toShow(letter, showUsers))}\n`;
           }
-          isWhole = true;
+          isWhole = budget.left >= 0;
         } finally {
           const how = [isWhole ? '' : ', broken off', showUsers ? '' : ', masked'].join('');
           await noteAct(context, request, 'export', `${count} letters exported${how}`);

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { listOpenCalls, listSuspects } from '../../ledger/open-calls.ts';
-import { createCachedRead } from '../../lifecycle/wait.ts';
+import { createCachedRead, createCachedReads } from '../../lifecycle/wait.ts';
 import { importedLastMinute, readHistory, SPANS, type Span } from '../../ops/history/read-history.ts';
 import { readPresence, readWorkerSettings } from '../../ops/presence.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
@@ -36,12 +36,7 @@ export function fleetRoutes(app: FastifyInstance, context: RouteContext): void {
     };
   });
 
-  const histories = Object.fromEntries(
-    Object.keys(SPANS).map((span) => [
-      span,
-      createCachedRead(() => readHistory(context, span as Span), HISTORY_FRESH_MS),
-    ]),
-  ) as Record<Span, () => ReturnType<typeof readHistory>>;
+  const histories = createCachedReads((span) => readHistory(context, span as Span), HISTORY_FRESH_MS);
   const historyQuery = {
     type: 'object',
     required: ['span'],
@@ -51,7 +46,7 @@ export function fleetRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get<{ Querystring: { span: Span } }>(
     '/api/history',
     { ...view, schema: { querystring: historyQuery } },
-    ({ query }) => histories[query.span](),
+    ({ query }) => histories(query.span),
   );
 
   app.get('/api/workers', view, async () => {
@@ -64,6 +59,10 @@ export function fleetRoutes(app: FastifyInstance, context: RouteContext): void {
     };
   });
 
+  const openCalls = createCachedReads((page) => {
+    const [from = 0, limit = 0] = page.split(' ').map(Number);
+    return listOpenCalls(context, from, limit);
+  }, FRESH_MS);
   const callsQuery = { type: 'object', additionalProperties: false, properties: pageFields };
   app.get<{ Querystring: { limit: number; cursor?: string } }>(
     '/api/calls',
@@ -72,7 +71,7 @@ export function fleetRoutes(app: FastifyInstance, context: RouteContext): void {
       const { limit, cursor = '0' } = request.query;
       if (!/^\d{1,9}$/.test(cursor)) throw malformed('The cursor is none of this list.');
       const from = Number(cursor);
-      const { nowMs, total, calls } = await listOpenCalls(context, from, limit);
+      const { nowMs, total, calls } = await openCalls(`${from} ${limit}`);
       const shown = personIn(request).showUsers ? calls : calls.map(maskCall);
       return { nowMs, total, calls: shown, next: from + limit < total ? String(from + limit) : null };
     },

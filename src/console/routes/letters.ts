@@ -11,7 +11,7 @@ import { isCursorOf, type LetterCursor, pageOfLetters } from '../../ledger/lette
 import { readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
-import { type DeletionCounts, deleteMeant, deletionText } from '../../tasks/delete-letters.ts';
+import { deleteMeant, deletePart, deletionText } from '../../tasks/delete-letters.ts';
 import { codePageOf } from '../code-page.ts';
 import { maskLetter } from '../mask.ts';
 import { malformed, notFound } from '../refusal.ts';
@@ -38,12 +38,14 @@ export function letterRoutes(app: FastifyInstance, context: RouteContext): void 
   const view = { config: { rights: 'view' } } as const;
   const toShow = (letter: StoredLetter, showUsers: boolean) => letterToShow(context, letter, showUsers);
 
-  const summary = createCachedRead(() => summarizeLetters(context), GROUPS_FRESH_MS);
+  const summary = createCachedRead(
+    async () => ({ nowMs: Math.floor(await ownerTimeMs(redis, keys)), ...(await summarizeLetters(context)) }),
+    GROUPS_FRESH_MS,
+  );
   app.get('/api/dead-letters/groups', view, async (request) => {
     const { showUsers } = personIn(request);
     const { groups, ...counts } = await summary();
     return {
-      nowMs: Math.floor(await ownerTimeMs(redis, keys)),
       ...counts,
       groups: groups.map(({ newest, ...group }) => {
         const letter = newest && toShow(newest, showUsers);
@@ -106,6 +108,7 @@ interface DeleteBody {
   readonly state?: Exclude<LetterState, 'redriving'> | 'all';
   readonly eventIds?: readonly string[];
   readonly all?: true;
+  readonly cursor?: string;
 }
 
 function deleteRoute(app: FastifyInstance, context: RouteContext): void {
@@ -117,29 +120,32 @@ function deleteRoute(app: FastifyInstance, context: RouteContext): void {
       state: { enum: ['dead', 'resolved', 'all'] },
       eventIds,
       all: { const: true },
+      cursor: pageFields.cursor,
     },
   };
   app.post<{ Body: DeleteBody }>(
     '/api/dead-letters/delete',
     { config: { rights: 'act' }, schema: { body } },
     async (request) => {
-      const { filter, state = 'dead', eventIds: named, all } = request.body;
+      const { filter, state = 'dead', eventIds: named, all, cursor } = request.body;
       const ways = [filter, named, all].filter((way) => way !== undefined).length;
       if (ways !== 1)
         throw malformed('Give one of filter, eventIds and all, so that it is certain what is meant.');
-      const limit = Math.min(filter?.limit ?? MOST_DELETED, MOST_DELETED);
-      const counts = await deleteMeant(
-        context,
-        named === undefined ? { filter: filterOf({ ...filter, state, limit }) } : { eventIds: named },
-      );
+      const { limit = MOST_DELETED, ...fields } = filter ?? {};
+      const meant = filterOf({ ...fields, state });
+      const { counts, next } =
+        named === undefined
+          ? await deletePart(
+              context,
+              meant,
+              Math.min(limit, MOST_DELETED),
+              cursor === undefined ? null : readCursor(cursor, meant),
+            )
+          : { counts: await deleteMeant(context, { eventIds: named }), next: null };
       if (counts.deleted > 0) await noteAct(context, request, 'delete', deletionText(counts));
-      return { ...counts, more: named === undefined && isFull(counts) && limit === MOST_DELETED };
+      return { ...counts, next: next === null ? null : cursorText(next) };
     },
   );
-}
-
-function isFull({ deleted, redriving, changed, gone }: DeletionCounts): boolean {
-  return deleted > 0 && deleted + redriving + changed + gone >= MOST_DELETED;
 }
 
 /** A cursor as text for an address. It says nothing that its page did not. */

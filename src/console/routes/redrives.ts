@@ -8,7 +8,7 @@ import { malformed, notFound, Refusal } from '../refusal.ts';
 import { actorName, noteAct, personIn, type RouteContext } from './context.ts';
 import { eventIds, filterOf, type LetterQuery, letterFilter, runIdParams, trueOrFalse } from './schemas.ts';
 
-/** Letters that a dry run looks at. It takes some seconds for them. */
+/** Letters that a dry run looks at, whatever its filter. */
 const MOST_PLANNED = 10_000;
 
 interface RedriveBody {
@@ -49,11 +49,11 @@ export function redriveRoutes(app: FastifyInstance, context: RouteContext, runne
       const { dryRun = false, stopAtFailures = 0.5 } = request.body;
       const by = actorName(personIn(request));
       if (dryRun) {
-        const { limit = MOST_PLANNED + 1 } = asked.filter;
-        const bounded = { ...asked, filter: { ...asked.filter, limit: Math.min(limit, MOST_PLANNED + 1) } };
-        const { letters, users, calls, left } = await runner.plan({ request: bounded, by, stopAtFailures });
-        const looked = letters + Object.values(left).reduce((sum, count) => sum + count, 0);
-        return { dryRun, complete: looked <= MOST_PLANNED, letters, users, calls, left };
+        // One more than it says, so that it is known whether there is more.
+        const budget = { left: MOST_PLANNED + 1 };
+        const order = { request: { ...asked, budget }, by, stopAtFailures };
+        const { letters, users, calls, left } = await runner.plan(order);
+        return { dryRun, complete: budget.left > 0, letters, users, calls, left };
       }
       const run = await runner.start({
         request: asked,

@@ -9,7 +9,7 @@ import {
   letterStates,
   type StoredLetter,
 } from './dead-letters.ts';
-import { newestDeathMs, readLetters } from './letter-store.ts';
+import { type NamedIndex, namedIndex, newestDeathMs, readLetters, shorterIndex } from './letter-store.ts';
 
 /**
  * Pages of letters for a person who turns them: newest first, and a page costs the same wherever it lies. A
@@ -19,6 +19,8 @@ export interface LetterPage {
   readonly letters: readonly StoredLetter[];
   /** The cursor of the next page; null at the end. */
   readonly next: LetterCursor | null;
+  /** Letters that were looked at for it. */
+  readonly looked: number;
 }
 
 /** Where a page ended: in the list of this state, after this member. `score`: its time, in lists by time. */
@@ -38,7 +40,10 @@ export function isCursorOf({ state, member, score }: LetterCursor, filter: Lette
   if (filter.state !== 'all' && filter.state !== state) return false;
   if (member === '') return score === '';
   const index = indexOf({ ...filter, state }, state);
-  if (index === 'time') return /^\d{1,20}-\d{1,20}$/.test(member) && /^\d{1,16}$/.test(score);
+  // An age may have led to the letters of a name by their time.
+  const isAged = (filter.olderThanMs ?? filter.newerThanMs) !== undefined;
+  if (index === 'time' || (isAged && score !== ''))
+    return /^\d{1,20}-\d{1,20}$/.test(member) && /^\d{1,16}$/.test(score);
   // Below a reason stand its codes.
   const isInside = (prefix: string): boolean =>
     member.startsWith(`${prefix} `) && /^ (?:\d+ )?\d{1,20}-\d{1,20}$/.test(member.slice(prefix.length));
@@ -61,9 +66,19 @@ export async function pageOfLetters(
   const letters: StoredLetter[] = [];
   let looked = 0;
   let at = cursor ?? startOf(states[0] ?? 'dead', asOfMs);
+  const first = { ...filter, state: at.state };
+  // A list by time goes on by time.
+  const isByTime = at.score !== '' || (at.member === '' && (await shorterIndex(app, first, span)) === 'time');
   for (;;) {
     const own = { ...filter, state: at.state };
-    const members = await membersAfter(app, own, span, at);
+    const index = isByTime ? 'time' : namedIndex(app.keys, own, at.state);
+    // Most often all are meant: then a page reads no more letters than it shows.
+    const most = letters.length === looked ? limit - looked : AT_A_TIME;
+    const few = Math.min(most, AT_A_TIME, MOST_LOOKED - looked);
+    const members =
+      index === 'time'
+        ? await membersByTime(app, at.state, span, at, few)
+        : await membersByName(app, index, at, few);
     for (const letter of await readLetters(
       app,
       members.map(({ member }) => eventIdIn(member)),
@@ -71,7 +86,7 @@ export async function pageOfLetters(
       looked++;
       at = { ...at, ...(members.find(({ member }) => eventIdIn(member) === letter.eventId) ?? {}) };
       if (isMeant(letter, own, span)) letters.push(letter);
-      if (letters.length === limit || looked === MOST_LOOKED) return { letters, next: at };
+      if (letters.length === limit || looked === MOST_LOOKED) return { letters, next: at, looked };
     }
     const last = members.at(-1);
     if (last !== undefined) {
@@ -79,7 +94,7 @@ export async function pageOfLetters(
       continue;
     }
     const following = states[states.indexOf(at.state) + 1];
-    if (following === undefined) return { letters, next: null };
+    if (following === undefined) return { letters, next: null, looked };
     at = startOf(following, asOfMs);
   }
 }
@@ -93,28 +108,23 @@ interface Member {
   readonly score: string;
 }
 
-/** The members that follow the cursor in the index that leads to these letters, newest first. */
-async function membersAfter(
-  app: AppRedis,
-  filter: LetterFilter & { readonly state: LetterState },
-  span: DeathSpan,
+/** The members that follow the cursor under a name, the newest event first. */
+async function membersByName(
+  { redis }: AppRedis,
+  { key, prefixes }: NamedIndex,
   at: LetterCursor,
+  most: number,
 ): Promise<Member[]> {
-  const { redis, keys } = app;
-  const index = indexOf(filter, filter.state);
-  if (index === 'time') return membersByTime(app, filter.state, span, at);
-  const { by, prefixes } = index;
-  const key = by === 'user' ? keys.deadByUser : keys.deadByReason;
   const found = await Promise.all(
     prefixes.map((prefix) => {
       const after = prefixes.length === 1 ? at.member : `${prefix} ${eventIdIn(at.member)}`;
       const from = at.member === '' ? `(${prefix}!` : `(${after}`;
-      return redis.zrevrangebylex(key, from, `[${prefix} `, 'LIMIT', 0, AT_A_TIME);
+      return redis.zrevrangebylex(key, from, `[${prefix} `, 'LIMIT', 0, most);
     }),
   );
   const members = found.flat();
   // A cursor names one place in all lists, so they are merged by the ID, in the order of the bytes as each is.
-  if (prefixes.length > 1) members.sort((a, b) => (eventIdIn(a) < eventIdIn(b) ? 1 : -1)).splice(AT_A_TIME);
+  if (prefixes.length > 1) members.sort((a, b) => (eventIdIn(a) < eventIdIn(b) ? 1 : -1)).splice(most);
   return members.map((member) => ({ member, score: '' }));
 }
 
@@ -124,6 +134,7 @@ async function membersByTime(
   state: LetterState,
   span: DeathSpan,
   at: LetterCursor,
+  most: number,
 ): Promise<Member[]> {
   // The lists of other states have another time than that of the death, by which the filter goes.
   const [newest, oldest] = state === 'dead' ? [String(span.toMs), String(span.fromMs)] : ['+inf', '-inf'];
@@ -139,7 +150,7 @@ async function membersByTime(
     for (let i = 0; i < flat.length; i += 2)
       members.push({ member: flat[i] ?? '', score: flat[i + 1] ?? '' });
     const fresh = members.filter(({ member, score }) => score !== at.score || member < at.member);
-    if (fresh.length > 0 || members.length === 0) return fresh;
+    if (fresh.length > 0 || members.length === 0) return fresh.slice(0, most);
   }
 }
 

@@ -1,6 +1,6 @@
 import { compareEventIds } from '../../event/event.ts';
 import type { RedisClient } from '../../redis/connect.ts';
-import type { AppRedis } from '../../redis/keys.ts';
+import type { AppRedis, Keys } from '../../redis/keys.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
 import { askScript, loadScript } from '../../redis/script.ts';
 import {
@@ -22,6 +22,11 @@ const deleteScript = loadScript(import.meta.url, 'letter-index.lua', 'delete-let
 /** A letter may take a few hundred KB at worst, so that a page stays small and Redis is never long at it. */
 const PAGE_SIZE = 100;
 
+/** How many letters may still be looked at, meant ones and others. A listing ends when none is left. */
+export interface LookBudget {
+  left: number;
+}
+
 /**
  * Letters, oldest first, page by page, so that millions of them fit in no memory at once. A letter that is
  * meant from the beginning to the end comes exactly once, whatever comes, goes and dies meanwhile; what dies
@@ -31,8 +36,9 @@ export async function* listDeadLetters(
   app: AppRedis,
   filter: LetterFilter = { state: 'dead' },
   pageSize = PAGE_SIZE,
+  budget: LookBudget = { left: Number.POSITIVE_INFINITY },
 ): AsyncGenerator<StoredLetter> {
-  for await (const letters of listLetterPages(app, filter, pageSize)) yield* letters;
+  for await (const letters of listLetterPages(app, filter, pageSize, budget)) yield* letters;
 }
 
 /** The same, some letters at a time: a turn for each of them is a good part of what a long list costs. */
@@ -40,6 +46,7 @@ export async function* listLetterPages(
   app: AppRedis,
   filter: LetterFilter,
   pageSize = PAGE_SIZE,
+  budget: LookBudget = { left: Number.POSITIVE_INFINITY },
 ): AsyncGenerator<StoredLetter[]> {
   const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(app)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
@@ -47,29 +54,58 @@ export async function* listLetterPages(
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
     const own = { ...filter, state };
     for await (const letters of readAhead(app, pagesOfIds(app, own, span, pageSize))) {
-      const meant = letters.filter((letter) => isMeant(letter, own, span)).slice(0, left);
+      const looked = letters.slice(0, budget.left);
+      budget.left -= looked.length;
+      const meant = looked.filter((letter) => isMeant(letter, own, span)).slice(0, left);
       yield meant;
       left -= meant.length;
-      if (left <= 0) return;
+      if (left <= 0 || budget.left <= 0) return;
     }
   }
 }
 
 /** Event IDs of letters of one state, page by page in the order of the listing; others than those meant are among them. */
-export function pagesOfIds(
+export async function* pagesOfIds(
   app: AppRedis,
   filter: LetterFilter & { readonly state: LetterState },
   span: DeathSpan,
   pageSize: number,
 ): AsyncGenerator<string[]> {
-  const { redis, keys } = app;
-  const index = indexOf(filter, filter.state);
-  if (index === 'time') return pagesByTime(app, filter.state, span, pageSize);
-  const key = { user: keys.deadByUser, reason: keys.deadByReason }[index.by];
-  return mergedPages(
-    index.prefixes.map((prefix) => pagesByName(redis, key, prefix, pageSize)),
+  const index = await shorterIndex(app, filter, span);
+  if (index === 'time') return yield* pagesByTime(app, filter.state, span, pageSize);
+  yield* mergedPages(
+    index.prefixes.map((prefix) => pagesByName(app.redis, index.key, prefix, pageSize)),
     pageSize,
   );
+}
+
+/** An index by name, and what the members begin with that are meant: they are `prefix eventId`. */
+export interface NamedIndex {
+  readonly key: string;
+  readonly prefixes: readonly string[];
+}
+
+/** The index by name that leads to these letters. `time`: none does. */
+export function namedIndex(keys: Keys, filter: LetterFilter, state: LetterState): NamedIndex | 'time' {
+  const index = indexOf(filter, state);
+  if (index === 'time') return 'time';
+  return { key: { user: keys.deadByUser, reason: keys.deadByReason }[index.by], prefixes: index.prefixes };
+}
+
+/** The same, unless fewer letters died in the span than stand under the name: then they are found by time. */
+export async function shorterIndex(
+  { redis, keys }: AppRedis,
+  filter: LetterFilter & { readonly state: LetterState },
+  span: DeathSpan,
+): Promise<NamedIndex | 'time'> {
+  const index = namedIndex(keys, filter, filter.state);
+  if (index === 'time' || (filter.olderThanMs ?? filter.newerThanMs) === undefined) return index;
+  const counts = index.prefixes.map((prefix) => redis.zlexcount(index.key, `[${prefix} `, `(${prefix}!`));
+  const [died, ...named] = await Promise.all([
+    redis.zcount(keys.deadByTime, span.fromMs, span.toMs),
+    ...counts,
+  ]);
+  return died < named.reduce((sum, count) => sum + count, 0) ? 'time' : index;
 }
 
 /** Reads a page while the one before it is worked on. */

@@ -1,7 +1,7 @@
 import type { AppRedis } from '../../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../../redis/script.ts';
 import type { DeathSpan, LetterFilter } from './dead-letters.ts';
-import { pagesOfIds } from './letter-store.ts';
+import { type LookBudget, pagesOfIds } from './letter-store.ts';
 
 const previewScript = loadScript(import.meta.url, 'preview.lua');
 
@@ -28,13 +28,17 @@ export async function* previewLetters(
   filter: Omit<LetterFilter, 'state' | 'limit'>,
   span: DeathSpan,
   early: boolean,
+  budget: LookBudget = { left: Number.POSITIVE_INFINITY },
 ): AsyncGenerator<Preview> {
   const { errorCode, reason, userId } = filter;
   const wanted = { ...span, early, errorCode, reason, userId };
   const look = (eventIds: readonly string[]): Promise<unknown> =>
     askScript(app.redis, previewScript, app.keys, { eventIds, ...wanted });
   let ahead: Promise<unknown> | undefined;
-  for await (const eventIds of pagesOfIds(app, { ...filter, state: 'dead' }, span, LETTERS_AT_A_STEP)) {
+  for await (const page of pagesOfIds(app, { ...filter, state: 'dead' }, span, LETTERS_AT_A_STEP)) {
+    const eventIds = page.slice(0, budget.left);
+    if (eventIds.length === 0) break;
+    budget.left -= eventIds.length;
     const looking = look(eventIds);
     // Met when its turn comes.
     looking.catch(() => undefined);

@@ -1,15 +1,15 @@
 import { useState } from 'preact/hooks';
 import { DeleteDialog } from '../../acts/delete.tsx';
 import { RedriveDialog } from '../../acts/redrive.tsx';
-import { ask } from '../../api/client.ts';
 import type { Letter } from '../../api/types.ts';
 import { named, t } from '../../i18n/language.ts';
 import { now } from '../../state/clock.ts';
-import { usePoll } from '../../state/poll.ts';
 import { go, link } from '../../state/route.ts';
 import { mayAct } from '../../state/session.ts';
 import { Button } from '../../ui/button.tsx';
 import { Happened, type Happening } from '../../ui/happened.tsx';
+import { useAsk } from '../../ui/list.tsx';
+import { Page } from '../../ui/page.tsx';
 import { Answered } from '../../ui/problem.tsx';
 import { Badge, Callout } from '../../ui/states.tsx';
 import { Copyable, Foreign, since } from '../../ui/words.tsx';
@@ -22,11 +22,7 @@ const EVERY_MS = 3_000;
 /** Everything about one letter, and what to do next. */
 export function LetterPage({ eventId }: { readonly eventId: string }) {
   const [asked, setAsked] = useState<'redrive' | 'delete' | undefined>(undefined);
-  const polled = usePoll(
-    `letter ${eventId}`,
-    (signal) => ask<Letter>(`dead-letters/${encodeURIComponent(eventId)}`, {}, signal),
-    EVERY_MS,
-  );
+  const polled = useAsk<Letter>(`dead-letters/${encodeURIComponent(eventId)}`, {}, EVERY_MS);
   const close = (): void => setAsked(undefined);
   const dialog = {
     selection: { eventIds: [eventId] },
@@ -34,15 +30,12 @@ export function LetterPage({ eventId }: { readonly eventId: string }) {
     onClose: close,
   };
   return (
-    <div class="page">
-      <header class="page-head">
-        <div>
-          <p class="small">
-            <a href={link(['dead-letters'])}>{t('nav.letters')}</a>
-          </p>
-          <h1 tabIndex={-1}>{t('letter.title')}</h1>
-        </div>
-        {mayAct.value && polled.data !== undefined && (
+    <Page
+      title={t('letter.title')}
+      back={<a href={link(['dead-letters'])}>{t('nav.letters')}</a>}
+      actions={
+        mayAct.value &&
+        polled.data !== undefined && (
           <div class="actions">
             {polled.data.state === 'dead' && (
               <Button kind="primary" icon="redrive" onClick={() => setAsked('redrive')}>
@@ -55,12 +48,13 @@ export function LetterPage({ eventId }: { readonly eventId: string }) {
               </Button>
             )}
           </div>
-        )}
-      </header>
+        )
+      }
+    >
       <Answered polled={polled}>{(letter) => <Whole letter={letter} />}</Answered>
       {asked === 'redrive' && <RedriveDialog {...dialog} />}
       {asked === 'delete' && <DeleteDialog {...dialog} state="all" onDone={() => go(['dead-letters'])} />}
-    </div>
+    </Page>
   );
 }
 

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { DeleteDialog } from '../../acts/delete.tsx';
 import { RedriveDialog } from '../../acts/redrive.tsx';
-import { ask } from '../../api/client.ts';
 import type { Groups, Selection } from '../../api/types.ts';
 import { t } from '../../i18n/language.ts';
-import { usePoll } from '../../state/poll.ts';
+import { useAsk } from '../../ui/list.tsx';
+import { Page } from '../../ui/page.tsx';
 import { Answered } from '../../ui/problem.tsx';
 import { isEmptyFilter, type LetterQuery, scopeWords } from './filter.ts';
 import { GroupList } from './groups.tsx';
@@ -23,7 +23,7 @@ interface Asked {
 /** What died, why, what to do about it, and doing it. */
 export function DeadLetters() {
   const [asked, setAsked] = useState<Asked | undefined>(undefined);
-  const groups = usePoll('groups', (signal) => ask<Groups>('dead-letters/groups', {}, signal), EVERY_MS);
+  const groups = useAsk<Groups>('dead-letters/groups', {}, EVERY_MS);
   const runs = useRedrives();
   const close = (): void => setAsked(undefined);
   const redrive = (selection: Selection, scope: string): void =>
@@ -31,13 +31,7 @@ export function DeadLetters() {
   const askFor = (act: Asked['act'], query: LetterQuery): void =>
     setAsked({ act, selection: selectionOf(query), state: query.state, scope: scopeWords(query) });
   return (
-    <div class="page">
-      <header class="page-head">
-        <div>
-          <h1 tabIndex={-1}>{t('nav.letters')}</h1>
-          <p>{t('letters.intro')}</p>
-        </div>
-      </header>
+    <Page title={t('nav.letters')} intro={t('letters.intro')}>
       <RunningRedrives runs={runs} />
       <Answered polled={groups}>{(data) => <GroupList data={data} onRedrive={redrive} />}</Answered>
       <LetterList
@@ -47,7 +41,7 @@ export function DeadLetters() {
       <EndedRedrives runs={runs} onRedrive={redrive} />
       {asked?.act === 'redrive' && <RedriveDialog {...asked} onClose={close} />}
       {asked?.act === 'delete' && <DeleteDialog {...asked} onClose={close} onDone={groups.refresh} />}
-    </div>
+    </Page>
   );
 }
 

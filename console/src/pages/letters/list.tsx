@@ -1,16 +1,15 @@
-import { address, ask } from '../../api/client.ts';
+import { address } from '../../api/client.ts';
 import { type Letter, type LetterPage, letterStates, reasons } from '../../api/types.ts';
 import { duration } from '../../i18n/duration.ts';
 import { count, named, t } from '../../i18n/language.ts';
-import { usePoll } from '../../state/poll.ts';
 import { link, route, setQuery } from '../../state/route.ts';
 import { mayAct } from '../../state/session.ts';
 import { Button, ButtonLink } from '../../ui/button.tsx';
 import { DraftField, Select } from '../../ui/field.tsx';
-import { Answered } from '../../ui/problem.tsx';
-import { Badge, Empty, type Tone } from '../../ui/states.tsx';
-import { type Column, Table } from '../../ui/table.tsx';
-import { Foreign, When } from '../../ui/words.tsx';
+import { type EmptyWords, PagedList } from '../../ui/list.tsx';
+import { Badge, type Tone } from '../../ui/states.tsx';
+import type { Column } from '../../ui/table.tsx';
+import { Clipped, Foreign, When } from '../../ui/words.tsx';
 import { isEmptyFilter, type LetterQuery, readQuery } from './filter.ts';
 
 const EVERY_MS = 5_000;
@@ -31,15 +30,8 @@ export function LetterList({
   readonly onRedrive: (query: LetterQuery) => void;
   readonly onDelete: (query: LetterQuery) => void;
 }) {
-  const { cursor } = route.value.query;
   const query = readQuery(route.value.query);
   const { state, filter } = query;
-  const params = { state, ...filter, limit: PAGE_SIZE, cursor };
-  const polled = usePoll(
-    `letters ${JSON.stringify(params)}`,
-    (signal) => ask<LetterPage>('dead-letters', params, signal),
-    EVERY_MS,
-  );
   return (
     <section class="card" aria-labelledby="letters-title">
       <div class="card-head">
@@ -61,36 +53,28 @@ export function LetterList({
         </div>
       </div>
       <Filters query={query} />
-      <Answered polled={polled}>
-        {({ letters, next }) => (
-          <>
-            {letters.length === 0 ? (
-              <Empty
-                icon={isEmptyFilter(filter) ? 'good' : 'search'}
-                title={t(next === null ? 'letters.none' : 'letters.noneYet')}
-              >
-                {t(
-                  isEmptyFilter(filter)
-                    ? 'letters.noneWords'
-                    : next === null
-                      ? 'letters.noneMatch'
-                      : 'letters.goOn',
-                )}
-              </Empty>
-            ) : (
-              <Table
-                caption={t('letters.title')}
-                columns={columns()}
-                rows={letters}
-                keyOf={({ eventId }) => eventId}
-              />
-            )}
-            <Pager next={next} cursor={cursor} />
-          </>
-        )}
-      </Answered>
+      <PagedList<LetterPage, Letter>
+        path="dead-letters"
+        params={{ state, ...filter, limit: PAGE_SIZE }}
+        cursor="cursor"
+        everyMs={EVERY_MS}
+        rowsOf={({ letters }) => letters}
+        emptyOf={(page) => emptyWords(page, isEmptyFilter(filter))}
+        caption={t('letters.title')}
+        columns={columns()}
+        keyOf={({ eventId }) => eventId}
+      />
     </section>
   );
+}
+
+/** A page that looked at many letters and found none that is meant may still go on. */
+function emptyWords({ next }: LetterPage, isAll: boolean): EmptyWords {
+  return {
+    icon: isAll ? 'good' : 'search',
+    title: t(next === null ? 'letters.none' : 'letters.noneYet'),
+    words: t(isAll ? 'letters.noneWords' : next === null ? 'letters.noneMatch' : 'letters.goOn'),
+  };
 }
 
 const columns = (): readonly Column<Letter>[] => [
@@ -100,13 +84,7 @@ const columns = (): readonly Column<Letter>[] => [
     label: t('letters.user'),
     keep: true,
     cell: ({ userId }) =>
-      userId === '' ? (
-        <span class="faint">{t('letters.noUser')}</span>
-      ) : (
-        <span class="clip" title={userId}>
-          <Foreign text={userId} />
-        </span>
-      ),
+      userId === '' ? <span class="faint">{t('letters.noUser')}</span> : <Clipped text={userId} />,
   },
   {
     name: 'reason',
@@ -119,7 +97,15 @@ const columns = (): readonly Column<Letter>[] => [
       </>
     ),
   },
-  { name: 'words', label: t('letters.words'), cell: ({ errorInfo }) => <Foreign text={errorInfo} /> },
+  {
+    name: 'words',
+    label: t('letters.words'),
+    cell: ({ errorInfo }) => (
+      <span class="clamp" title={errorInfo}>
+        <Foreign text={errorInfo} />
+      </span>
+    ),
+  },
   {
     name: 'attempts',
     label: t('letters.attempts'),
@@ -194,26 +180,5 @@ function Filters({ query: { state, filter } }: { readonly query: LetterQuery }) 
         }}
       />
     </search>
-  );
-}
-
-function Pager({ next, cursor }: { readonly next: string | null; readonly cursor: string | undefined }) {
-  if (next === null && cursor === undefined) return null;
-  const { path, query } = route.value;
-  return (
-    <nav class="pager" aria-label={t('pager.label')}>
-      {cursor === undefined ? (
-        <span />
-      ) : (
-        <a href={link(path, { ...query, cursor: undefined })}>{t('pager.first')}</a>
-      )}
-      {next === null ? (
-        <span class="faint">{t('pager.end')}</span>
-      ) : (
-        <a class="button" href={link(path, { ...query, cursor: next })}>
-          {t('pager.next')}
-        </a>
-      )}
-    </nav>
   );
 }

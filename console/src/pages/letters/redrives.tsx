@@ -1,15 +1,16 @@
 import { useAct } from '../../acts/run-act.ts';
-import { act, ask } from '../../api/client.ts';
+import { act } from '../../api/client.ts';
 import type { Redrive } from '../../api/types.ts';
 import { named, t } from '../../i18n/language.ts';
 import { note } from '../../state/notes.ts';
-import { type Polled, usePoll } from '../../state/poll.ts';
+import type { Polled } from '../../state/poll.ts';
 import { mayAct } from '../../state/session.ts';
 import { Button } from '../../ui/button.tsx';
+import { useAsk } from '../../ui/list.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Badge, type Tone } from '../../ui/states.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { Foreign, When } from '../../ui/words.tsx';
+import { Clipped, Foreign, When } from '../../ui/words.tsx';
 import type { AskRedrive } from './groups.tsx';
 
 const EVERY_MS = 2_000;
@@ -23,7 +24,7 @@ const TONES: Readonly<Record<Redrive['state'], Tone>> = {
 };
 
 export function useRedrives(): Polled<{ readonly redrives: readonly Redrive[] }> {
-  return usePoll('redrives', (signal) => ask('redrives', {}, signal), EVERY_MS);
+  return useAsk('redrives', {}, EVERY_MS);
 }
 
 type Runs = ReturnType<typeof useRedrives>;
@@ -100,7 +101,7 @@ function Running({ redrive, onStopped }: { readonly redrive: Redrive; readonly o
 const columns = (onRedrive: AskRedrive): readonly Column<Redrive>[] => [
   { name: 'id', label: t('redrives.id'), cell: ({ id }) => <code>{id}</code> },
   { name: 'at', label: t('redrives.at'), keep: true, cell: ({ startedAt }) => <When ms={startedAt} /> },
-  { name: 'by', label: t('redrives.by'), cell: ({ by }) => <Foreign text={by} /> },
+  { name: 'by', label: t('redrives.by'), keep: true, cell: ({ by }) => <Clipped text={by} /> },
   {
     name: 'end',
     label: t('redrives.end'),

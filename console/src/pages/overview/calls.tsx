@@ -1,11 +1,10 @@
-import { ask } from '../../api/client.ts';
 import type { Attempt, Call, CallPage } from '../../api/types.ts';
 import { count, t } from '../../i18n/language.ts';
-import { usePoll } from '../../state/poll.ts';
 import { link, route } from '../../state/route.ts';
+import { Rows, useAsk } from '../../ui/list.tsx';
 import { Answered } from '../../ui/problem.tsx';
-import { Badge, Empty } from '../../ui/states.tsx';
-import { type Column, Table } from '../../ui/table.tsx';
+import { Badge } from '../../ui/states.tsx';
+import type { Column } from '../../ui/table.tsx';
 import { Foreign, When } from '../../ui/words.tsx';
 
 const EVERY_MS = 2_000;
@@ -66,7 +65,7 @@ function Next({ call: { state, nextAt, sentAt } }: { readonly call: Call }) {
 /** Calls that stand open, those with the oldest event first. */
 export function Calls() {
   const limit = route.value.query.calls === 'all' ? MANY : FEW;
-  const polled = usePoll(`calls ${limit}`, (signal) => ask<CallPage>('calls', { limit }, signal), EVERY_MS);
+  const polled = useAsk<CallPage>('calls', { limit }, EVERY_MS);
   return (
     <section class="card">
       <div class="card-head">
@@ -78,18 +77,15 @@ export function Calls() {
         )}
       </div>
       <Answered polled={polled}>
-        {({ calls }) =>
-          calls.length === 0 ? (
-            <Empty title={t('calls.none')}>{t('calls.noneWords')}</Empty>
-          ) : (
-            <Table
-              caption={t('calls.title')}
-              columns={columns()}
-              rows={calls}
-              keyOf={({ callId }) => callId}
-            />
-          )
-        }
+        {({ calls }) => (
+          <Rows
+            caption={t('calls.title')}
+            columns={columns()}
+            rows={calls}
+            empty={{ title: t('calls.none'), words: t('calls.noneWords') }}
+            keyOf={({ callId }) => callId}
+          />
+        )}
       </Answered>
     </section>
   );

@@ -1,10 +1,9 @@
-import { ask } from '../../api/client.ts';
 import { type History, type Span, spans } from '../../api/types.ts';
 import { t } from '../../i18n/language.ts';
 import { status, trouble } from '../../state/fleet.ts';
-import { usePoll } from '../../state/poll.ts';
 import { route, setQuery } from '../../state/route.ts';
 import { Choice } from '../../ui/field.tsx';
+import { useAsk } from '../../ui/list.tsx';
 import { Answered } from '../../ui/problem.tsx';
 import { Loading } from '../../ui/states.tsx';
 import { Calls } from './calls.tsx';
@@ -20,11 +19,7 @@ const SPAN_WORDS = { '15m': 'span.15m', '3h': 'span.3h', '24h': 'span.24h' } as 
 
 export function Overview() {
   const span = spans.find((known) => known === route.value.query.span) ?? '15m';
-  const history = usePoll(
-    `history ${span}`,
-    (signal) => ask<History>('history', { span }, signal),
-    EVERY_MS[span],
-  );
+  const history = useAsk<History>('history', { span }, EVERY_MS[span]);
   const current = status.value;
   if (current === undefined) return <Loading lines={8} />;
   return (

@@ -3,6 +3,7 @@ import { t } from '../../i18n/language.ts';
 import { go, route } from '../../state/route.ts';
 import { Button } from '../../ui/button.tsx';
 import { Field } from '../../ui/field.tsx';
+import { Page } from '../../ui/page.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { UserReport } from './report.tsx';
 
@@ -12,13 +13,7 @@ export function Users() {
   const [typed, setTyped] = useState(userId);
   useEffect(() => setTyped(userId), [userId]);
   return (
-    <div class="page">
-      <header class="page-head">
-        <div>
-          <h1 tabIndex={-1}>{t('nav.users')}</h1>
-          <p>{t('users.intro')}</p>
-        </div>
-      </header>
+    <Page title={t('nav.users')} intro={t('users.intro')}>
       <search>
         <form
           class="search"
@@ -34,7 +29,7 @@ export function Users() {
             autocomplete="off"
             autocapitalize="none"
             maxLength={200}
-            onInput={(event) => setTyped(event.currentTarget.value)}
+            onValue={setTyped}
           />
           <Button type="submit" kind="primary" icon="search">
             {t('users.find')}
@@ -48,6 +43,6 @@ export function Users() {
       ) : (
         <UserReport key={userId} userId={userId} />
       )}
-    </div>
+    </Page>
   );
 }

@@ -9,6 +9,9 @@ export interface Band {
   readonly to: number | null;
 }
 
+/** Steps of an axis of times: a part of a millisecond has no words. */
+const WHOLE_STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
+
 type Latest = { readonly current: Omit<ChartProps, 'title' | 'empty'> };
 
 const AXIS_WIDTH = 46;
@@ -51,6 +54,7 @@ export function drawn(place: HTMLElement, latest: Latest, onPoint: (index: numbe
         size: em * (axis === undefined ? AXIS_WIDTH : WORDS_WIDTH),
         values: labels(axis),
         space: 34,
+        ...(axis !== undefined && { incrs: WHOLE_STEPS }),
       },
       ...(hasRight
         ? [
@@ -62,6 +66,7 @@ export function drawn(place: HTMLElement, latest: Latest, onPoint: (index: numbe
               size: em * WORDS_WIDTH,
               values: labels(rightAxis),
               space: 34,
+              incrs: WHOLE_STEPS,
             },
           ]
         : []),
