@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
-import { freePort, startRedis, type TestRedis } from './redis-server.ts';
+import { freePort, REDIS_SERVER, startRedis, type TestRedis } from './redis-server.ts';
 
 /** A primary, a replica and three sentinels on loopback. */
 export interface TestSentinels {
@@ -48,7 +48,7 @@ export async function startSentinels(): Promise<TestSentinels> {
           '',
         ].join('\n'),
       );
-      return { port, child: spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }) };
+      return { port, child: spawn(REDIS_SERVER, [file, '--sentinel'], { stdio: 'ignore' }) };
     }),
   );
   const ask = async <T>(port: number, question: (client: RedisClient) => Promise<T>): Promise<T> => {

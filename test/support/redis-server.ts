@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
 
+/** The server of all tests: redis-server on PATH, or another one that speaks as it does (a newer Redis, Valkey). */
+export const REDIS_SERVER = process.env.TEST_REDIS_SERVER || 'redis-server';
+
 /** A redis-server of the test's own: free loopback port, own folder, AOF on, noeviction. */
 export interface TestRedis {
   readonly port: number;
@@ -34,7 +37,7 @@ export async function startRedis(
   const start = async (otherArgs: readonly string[] = []): Promise<void> => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
     const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--loglevel', 'warning'];
-    const started = spawn('redis-server', [...args, ...durable, ...extraArgs, ...otherArgs], {
+    const started = spawn(REDIS_SERVER, [...args, ...durable, ...extraArgs, ...otherArgs], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });
@@ -42,8 +45,8 @@ export async function startRedis(
     let output = '';
     started.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     started.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    await eventually(`redis-server answers on port ${port}`, async () => {
-      if (started.exitCode !== null) throw new Error(`redis-server ended: ${output}`);
+    await eventually(`${REDIS_SERVER} answers on port ${port}`, async () => {
+      if (started.exitCode !== null) throw new Error(`${REDIS_SERVER} ended: ${output}`);
       return (await ping(port)) === '+PONG';
     });
   };
