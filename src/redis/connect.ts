@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { isDatabaseRefused, staysInDatabase } from './database.ts';
 import { firstWords } from './first-words.ts';
-import { fillsInEmptyHosts, leavesNothingBehind, namesErrorsOfSentinels } from './ioredis-gaps.ts';
+import {
+  fillsInEmptyHosts,
+  goesOnWithoutInfo,
+  leavesNothingBehind,
+  namesErrorsOfSentinels,
+} from './ioredis-gaps.ts';
 import { type ConnectionRole, DEAD_AFTER_MS, natMapOf, type RedisSettings, redisOptions } from './options.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -67,7 +72,7 @@ export function openRedis(
   const client =
     settings.mode === 'cluster'
       ? openCluster(settings, options, role)
-      : namesErrorsOfSentinels(leavesNothingBehind(staysInDatabase(new Redis(options))));
+      : namesErrorsOfSentinels(goesOnWithoutInfo(leavesNothingBehind(staysInDatabase(new Redis(options)))));
   let state: ConnectionChange['state'] | 'new' | 'refused' = 'new';
   const lost = (reason: string): void => {
     const now = isDatabaseRefused(reason) ? 'refused' : 'lost';

@@ -16,10 +16,13 @@ export async function readServerFacts(redis: RedisClient, keys: Keys): Promise<S
 }
 
 export function parseServerFacts(info: string) {
+  const aofEnabled = infoField(info, 'aof_enabled');
   return {
     version: infoField(info, 'redis_version'),
+    /** '' if Redis does not say. */
     maxmemoryPolicy: infoField(info, 'maxmemory_policy'),
-    aofEnabled: infoField(info, 'aof_enabled') === '1',
+    /** Undefined if Redis does not say. */
+    aofEnabled: aofEnabled === '' ? undefined : aofEnabled === '1',
     /** The last write to the append-only file failed. */
     aofBroken: infoField(info, 'aof_last_write_status') === 'err',
     isLoading: infoField(info, 'loading') === '1',
@@ -45,16 +48,24 @@ export function versionProblem({ version }: ServerFacts): string | undefined {
   return `Redis is ${version || 'of an unknown version'}: 6.2 or newer is needed. Upgrade it.`;
 }
 
+/** Managed services may hide a setting, and an ACL may forbid INFO. */
+const UNTOLD =
+  'Give its user the right +info. Where the service hides it, look there, and set IMSYNC_REDIS_ALLOW_VOLATILE=true.';
+
 export function policyProblem({ maxmemoryPolicy }: ServerFacts): string | undefined {
   if (maxmemoryPolicy === 'noeviction') return undefined;
+  if (maxmemoryPolicy === '')
+    return `Redis does not say whether it may evict events: INFO shows no maxmemory_policy. ${UNTOLD}`;
   return (
-    `Redis may evict events: maxmemory-policy is ${maxmemoryPolicy || 'unknown'}. ` +
+    `Redis may evict events: maxmemory-policy is ${maxmemoryPolicy}. ` +
     'Set maxmemory-policy noeviction (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'
   );
 }
 
 export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
   if (aofEnabled) return undefined;
+  if (aofEnabled === undefined)
+    return `Redis does not say whether it keeps events at a restart: INFO shows no aof_enabled. ${UNTOLD}`;
   return (
     'Redis would lose events at a restart: its append-only file is off. ' +
     'Set appendonly yes (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'

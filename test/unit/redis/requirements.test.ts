@@ -48,7 +48,7 @@ it.each(['6.1.9', '6.0.16', '5.0.14', '2.8', ''])('refuses Redis %j, volatile or
   }
 });
 
-it.each(['allkeys-lru', 'volatile-ttl', 'volatile-lru', ''])('refuses the policy %j', (maxmemoryPolicy) => {
+it.each(['allkeys-lru', 'volatile-ttl', 'volatile-lru'])('refuses the policy %j', (maxmemoryPolicy) => {
   const problems = redisProblems({ ...good, maxmemoryPolicy }, false);
   expect(problems).toEqual([expect.stringMatching(/Set maxmemory-policy noeviction/)]);
   expect(redisProblems({ ...good, maxmemoryPolicy }, true)).toEqual([]);
@@ -59,6 +59,13 @@ it('refuses a server without an append-only file and names all problems', () => 
   expect(redisProblems(off, false)).toEqual([expect.stringMatching(/Set appendonly yes/)]);
   expect(redisProblems(off, true)).toEqual([]);
   expect(redisProblems(parseServerFacts(''), false)).toHaveLength(3);
+});
+
+it('says what a server does not tell, and takes it on request', () => {
+  const untold = parseServerFacts(INFO.replace(/maxmemory_policy.*|aof_enabled.*/g, ''));
+  const what = /INFO shows no (maxmemory_policy|aof_enabled)\. Give its user the right \+info\..*ALLOW_VOLATILE=true\.$/;
+  expect(redisProblems(untold, false)).toEqual([expect.stringMatching(what), expect.stringMatching(what)]);
+  expect(redisProblems(untold, true)).toEqual([]);
 });
 
 describe('writeProblems', () => {
