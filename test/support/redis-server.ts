@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer, isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RedisSettings } from '../../src/redis/options.ts';
@@ -25,17 +25,18 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-/** `env`: on top of this process's own. */
+/** `env`: on top of this process's own. `at`: where it listens; default 127.0.0.1 and any free port. */
 export async function startRedis(
   extraArgs: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
+  at: { readonly host?: string; readonly port?: number } = {},
 ): Promise<TestRedis> {
-  const port = await freePort();
+  const { host = '127.0.0.1', port = await freePort(host) } = at;
   const folder = await mkdtemp(join(tmpdir(), 'imsync-redis-'));
   let server: ChildProcess | undefined;
 
   const start = async (otherArgs: readonly string[] = []): Promise<void> => {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
+    const args = ['--port', String(port), '--bind', host, '--dir', folder, '--save', ''];
     const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--loglevel', 'warning'];
     const started = spawn(REDIS_SERVER, [...args, ...durable, ...extraArgs, ...otherArgs], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -45,9 +46,9 @@ export async function startRedis(
     let output = '';
     started.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     started.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    await eventually(`${REDIS_SERVER} answers on port ${port}`, async () => {
+    await eventually(`${REDIS_SERVER} answers on ${host}:${port}`, async () => {
       if (started.exitCode !== null) throw new Error(`${REDIS_SERVER} ended: ${output}`);
-      return (await ping(port)) === '+PONG';
+      return (await ping(host, port)) === '+PONG';
     });
   };
   const ended = async (signal: NodeJS.Signals): Promise<void> => {
@@ -59,7 +60,7 @@ export async function startRedis(
     });
   };
   await start();
-  const url = `redis://127.0.0.1:${port}`;
+  const url = `redis://${isIPv6(host) ? `[${host}]` : host}:${port}`;
   return {
     port,
     url,
@@ -76,11 +77,11 @@ export async function startRedis(
   };
 }
 
-export function freePort(): Promise<number> {
+export function freePort(host = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen(0, host, () => {
       const address = probe.address();
       const port = typeof address === 'object' && address !== null ? address.port : 0;
       probe.close(() => resolve(port));
@@ -88,10 +89,9 @@ export function freePort(): Promise<number> {
   });
 }
 
-async function ping(port: number): Promise<string> {
-  const { connect } = await import('node:net');
+async function ping(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    const socket = connect(port, host, () => socket.write('PING\r\n'));
     socket.once('data', (data) => {
       resolve(data.toString().trim());
       socket.destroy();

@@ -1,10 +1,5 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import {
-  ArrivalMeter,
-  type ArrivalReport,
-  StallWatch,
-  TICK_MS,
-} from '../../simulator/traffic/arrivals.ts';
+import { ArrivalMeter, type ArrivalReport, StallWatch, TICK_MS } from '../../simulator/traffic/arrivals.ts';
 
 /** The first hop of a worker's calls: carries all, and notes when each call comes from the worker. */
 export interface SentCalls {

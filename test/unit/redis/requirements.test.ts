@@ -63,7 +63,8 @@ it('refuses a server without an append-only file and names all problems', () => 
 
 it('says what a server does not tell, and takes it on request', () => {
   const untold = parseServerFacts(INFO.replace(/maxmemory_policy.*|aof_enabled.*/g, ''));
-  const what = /INFO shows no (maxmemory_policy|aof_enabled)\. Give its user the right \+info\..*ALLOW_VOLATILE=true\.$/;
+  const what =
+    /INFO shows no (maxmemory_policy|aof_enabled)\. Give its user the right \+info\..*ALLOW_VOLATILE=true\.$/;
   expect(redisProblems(untold, false)).toEqual([expect.stringMatching(what), expect.stringMatching(what)]);
   expect(redisProblems(untold, true)).toEqual([]);
 });
