@@ -98,6 +98,11 @@ export function writeProblems(facts: ServerFacts): string[] {
   return problems.filter((problem) => problem !== undefined);
 }
 
+/** Whether Redis refuses whatever is asked of it, or its user. */
+export function isRefusal(reason: string): boolean {
+  return /\b(NOPERM|READONLY|MISCONF|NOREPLICAS|OOM|LOADING|CLUSTERDOWN|MASTERDOWN)\b/.test(reason);
+}
+
 /** What to do about a Redis that cannot be used, by the text of the error and the settings that led there. */
 export function redisAdvice(reason: string, { redis }: Config): string {
   const advice =
@@ -144,6 +149,9 @@ const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
     'Redis takes local connections only: give it a password, or let it bind to this network.',
   ],
   [/LOADING/, 'Redis is still loading its data: wait until it has.'],
+  [/READONLY/, 'Redis is a replica and takes no writes: let ADDRESS lead to the primary.'],
+  [/NOREPLICAS/, 'Too few replicas follow Redis: see its min-replicas-to-write.'],
+  [/\bOOM\b/, 'Redis has no memory left: raise its maxmemory, or find what fills it.'],
   [/MISCONF/, 'Redis cannot write its file: look at its log and its disk.'],
   [/CLUSTERDOWN|MASTERDOWN/, 'A part of Redis is down: see CLUSTER INFO, or the sentinels.'],
   [

@@ -25,20 +25,41 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-/** `env`: on top of this process's own. `at`: where it listens; default 127.0.0.1 and any free port. */
+/** A file that may not grow ends a process by this signal, unless it ignores it, as only a shell can tell it to. */
+const IGNORES_FILE_LIMIT = ['sh', '-c', `trap '' XFSZ; exec "$0" "$@"`] as const;
+
+interface ServerOptions {
+  /** Where it listens; default 127.0.0.1 and any free port. */
+  readonly host?: string;
+  readonly port?: number;
+  /** A limit on the size of its files is to it what a full disk is. */
+  readonly ignoresFileLimit?: boolean;
+}
+
+/** `env`: on top of this process's own. */
 export async function startRedis(
   extraArgs: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
-  at: { readonly host?: string; readonly port?: number } = {},
+  { host = '127.0.0.1', port, ignoresFileLimit = false }: ServerOptions = {},
 ): Promise<TestRedis> {
-  const { host = '127.0.0.1', port = await freePort(host) } = at;
+  return startRedisAt(host, port ?? (await freePort(host)), ignoresFileLimit, extraArgs, env);
+}
+
+async function startRedisAt(
+  host: string,
+  port: number,
+  ignoresFileLimit: boolean,
+  extraArgs: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'imsync-redis-'));
   let server: ChildProcess | undefined;
 
   const start = async (otherArgs: readonly string[] = []): Promise<void> => {
     const args = ['--port', String(port), '--bind', host, '--dir', folder, '--save', ''];
     const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--loglevel', 'warning'];
-    const started = spawn(REDIS_SERVER, [...args, ...durable, ...extraArgs, ...otherArgs], {
+    const [program, ...before] = [...(ignoresFileLimit ? IGNORES_FILE_LIMIT : []), REDIS_SERVER];
+    const started = spawn(program, [...before, ...args, ...durable, ...extraArgs, ...otherArgs], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });

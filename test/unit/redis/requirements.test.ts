@@ -133,6 +133,9 @@ describe('redisAdvice', () => {
     ['ERR max number of clients reached', 'raise it'],
     ['DENIED Redis is running in protected mode', 'local connections only'],
     ['MISCONF Errors writing to the AOF file', 'look at its log and its disk'],
+    ["READONLY You can't write against a read only replica.", 'let IMSYNC_REDIS_URL lead to the primary'],
+    ['NOREPLICAS Not enough good replicas to write.', 'min-replicas-to-write'],
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'raise its maxmemory'],
     ['connect EACCES /run/redis/redis.sock', 'unixsocketperm'],
     ['ERR This instance has cluster support disabled', 'IMSYNC_REDIS_MODE=standalone'],
     [
