@@ -17,7 +17,7 @@ import type { Row } from '../row.ts';
 /** Calls are made again this long after the fault. The full rate is told, not judged: it is the machine's, too. */
 export const AGAIN_MS = 5_000;
 /** Lines of trouble of one worker for one fault: one for each change, a few for what breaks with it. */
-const LINES = 6;
+export const LINES = 6;
 /** Commands a second that an arena's processes may send to a Redis that is of no use. */
 const COMMANDS_PER_SECOND = 200;
 
@@ -33,6 +33,7 @@ export async function through(
   arena: Arena,
   fault: () => Promise<unknown>,
   heal: () => Promise<unknown>,
+  mostLines = LINES,
 ): Promise<void> {
   const before = arena.workers.map((worker) => troubles(worker).length);
   await fault();
@@ -47,7 +48,7 @@ export async function through(
   arena.took('full rate', await arena.fullRate(healedAtMs));
   for (const [i, worker] of arena.workers.entries()) {
     const said = troubles(worker).slice(before[i]);
-    if (said.length > LINES)
+    if (said.length > mostLines)
       arena.problem(
         `a worker wrote ${said.length} lines of trouble, the first: ${said.slice(0, 3).join(' ')}`,
       );
