@@ -12,8 +12,8 @@ export default {
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.js',
-  // Most tests wait for processes that they started: with two workers, two cores are idle most of the time.
-  maxWorkers: 3,
+  // Most tests wait for processes that they started: with fewer workers, two cores are idle most of the time.
+  maxWorkers: 4,
   // A deadline, not an expectation of speed: real servers on a busy machine take their time.
   testTimeout: 120_000,
 };

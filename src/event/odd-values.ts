@@ -31,8 +31,10 @@ export interface OddId {
 
 /** Words for "no value", and the name of the field itself: no app uses them as an ID. */
 export const JUNK_WORDS = [
-  ...['NULL', 'null', '(null)', '<null>', '\\N', 'None', 'nil', '<nil>', 'undefined', 'NaN'],
-  ...['#N/A', '#NULL!', '#NAME?', '#VALUE!', '#REF!', '#NUM!', '#DIV/0!', '[object Object]', '[]', '{}'],
+  ...['NULL', 'null', '(null)', '<null>', '\\N', 'None', 'nil', '(nil)', '<nil>', 'undefined', 'NaN'],
+  ...['#N/A', '#NULL!', '#NAME?', '#VALUE!', '#REF!', '#NUM!', '#DIV/0!', '#ERROR!'],
+  ...['#SPILL!', '#CALC!', '#FIELD!', '#BLOCKED!', '#UNKNOWN!', '#CONNECT!', '#BUSY!'],
+  ...['[object Object]', '[]', '{}'],
   ...['userId', '%s', '%d'],
 ] as const;
 
@@ -41,7 +43,14 @@ const DOUBTFUL_WORDS = [
   ...['Null', 'none', 'NONE', 'Nil', 'NIL', 'nan', 'NAN', 'Undefined', 'UNDEFINED', 'N/A', 'n/a'],
   ...['true', 'false', 'True', 'False', 'TRUE', 'FALSE', '0', '-1', '00000000000000000000000000000000'],
   ...['user_id', 'userid', 'uid', 'id', 'UserId', 'Array', 'Infinity', '-Infinity', '-', '--', '(none)'],
-  ...['user:null', 'user:undefined', 'NULL,', 'null,', '%!s(<nil>)', '%!d(<nil>)'],
+  ...['NULL,', 'null,', 'None,', '%!s(<nil>)', '%!d(<nil>)', '%v', '%@', 'NA', 'NaT', 'DBNull', 'nullptr'],
+  ...['USER_ID', 'USERID', 'UID', 'ID', 'user-id', '#NV', '#WERT!', '#BEZUG!', '#ZAHL!', '#VALEUR!', '#NOM?'],
+  // What `user_${id}` becomes without an ID.
+  ...['user', 'u', 'uid', 'id', 'account', 'member'].flatMap((name) =>
+    [':', '_', '-'].flatMap((mark) =>
+      ['null', 'undefined', 'None', 'nil', 'NaN', 'NULL'].map((none) => `${name}${mark}${none}`),
+    ),
+  ),
 ];
 
 /** Each word, and whether it is certain to be no ID. */
@@ -74,6 +83,8 @@ export function oddId(userId: string): OddId | undefined {
     );
   if (OTHER_TEMPLATE.test(userId)) return doubtful('template');
   if (PRINTED_OBJECT.test(userId)) return doubtful('serialized');
+  if (/^(?:"[\w-][^"]*|[^"]*[\w-]")$/.test(userId)) return doubtful('serialized');
+  if (isPlain(first) && (last === 0x2c || last === 0x3b)) return doubtful('separators');
   return first === 0x27 ? doubtful('apostrophe') : undefined;
 }
 
@@ -119,7 +130,7 @@ export function oddNick(nick: string): OddNickKind | undefined {
   if (WORDS.get(nick) === true) return 'word';
   const last = nick.charCodeAt(nick.length - 1);
   const isMarked = last === 0x22 || last === 0x3b || last === 0x7d || last === 0x5d;
-  return isMarked && serializerOf(nick) !== undefined ? 'serialized' : undefined;
+  return isMarked && (serializerOf(nick) ?? formulaOrBytes(nick)) !== undefined ? 'serialized' : undefined;
 }
 
 function word(userId: string, isCertain: boolean): OddId {
@@ -146,12 +157,12 @@ function oddNumber(userId: string): OddId | undefined {
       'rounded',
       `userId is a number that a spreadsheet has rounded: its digits are lost, so send the ID as text${IF_MEANT}`,
     );
-  if (/^\d{1,3}(?:,\d{3})+$/.test(userId))
+  if (/^\d{1,3}(?:,\d{3})+(?:\.\d\d)?$/.test(userId))
     return certain(
       'separators',
       `userId is a number with separators that a program has added: send the digits alone${IF_MEANT}`,
     );
-  if (/^\d{1,3}(?:(?:\.\d{3}){2,}|(?:'\d{3})+)$/.test(userId)) return doubtful('separators');
+  if (/^\d{1,3}(?:(?:\.\d{3}){2,}|(?:'\d{3})+|(?:,\d\d)+,\d{3})$/.test(userId)) return doubtful('separators');
   if (/^\d+[.,]0+$/.test(userId))
     return {
       kind: 'decimals',
@@ -176,7 +187,9 @@ export function serializerOf(text: string): string | undefined {
     return "Java's own serialization: use StringRedisTemplate, or StringRedisSerializer for keys and values, fields of hashes too";
   if (text.startsWith('\0\0\0\x02'))
     return 'igbinary (PHP): set $redis->setOption(Redis::OPT_SERIALIZER, Redis::SERIALIZER_NONE)';
-  if (text.startsWith('\uFFFD\x04\x95')) return "Python's pickle: hand the client a str";
+  // Protocols 2 to 5. What is no UTF-8 has become U+FFFD.
+  if (text.startsWith('\uFFFD') && '\x02\x03\x04\x05'.includes(text[1] ?? '-') && /^..[\uFFFDXK]/s.test(text))
+    return "Python's pickle: hand the client a str";
   if (text.startsWith('\x04\b')) return "Ruby's Marshal: hand the client a String";
   return undefined;
 }

@@ -178,6 +178,8 @@ async function firstEventId(): Promise<string> {
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').waitFor();
       await page.keyboard.press('Escape');
+      // The button opens a dialog once the one before is gone.
+      await page.locator('dialog').waitFor({ state: 'detached' });
       expect(await page.evaluate('document.activeElement.textContent')).toBe(en['pause.button']);
       await page.keyboard.press('Enter');
       // What is typed before the field has the focus goes nowhere.

@@ -247,6 +247,20 @@ test('a list of receivers that is changed counts from then on; what others had n
   expect(metrics).toContain('imsync_notices_total{receiver="slack",result="dropped"} 1');
 }, 120_000);
 
+test('what happens after a change of the list goes to the new receivers, though none was called since the change', async () => {
+  const [before, after] = [await receiver('json'), await receiver('wecom')];
+  const file = join(folder, 'receivers-of-a-quiet-fleet');
+  await writeFile(file, `${addressOf('json', before)}\n`);
+  const worker = await stage.worker({ IMSYNC_NOTIFY_URLS_FILE: file });
+  await worker.line(TAKES_OVER);
+  await writeFile(file, `${addressOf('wecom', after)}\n`);
+  await stage.verb(['pause']);
+  await eventually('the new one is told', () => after.received.length > 0);
+  expect(textIn('wecom', after.received[0]?.json)).toContain('has paused all calls');
+  expect(before.received).toEqual([]);
+  await stage.verb(['resume']);
+}, 120_000);
+
 test('dead letters, an event that does not end, and the ends of a redrive and an import are told once, without users', async () => {
   const hook = await receiver('json');
   const worker = await stage.worker({

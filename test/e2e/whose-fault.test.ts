@@ -95,5 +95,6 @@ describe('what everybody gets', () => {
 
 it('a size that is refused is split at once, and the others go through', () => {
   expect(resultOf('size')).toMatchObject({ heldMs: 0, singleCalls: 0 });
-  expect(resultOf('size').calls).toBeLessThanOrEqual(12);
+  // Ten KB of a hundred users pass after two halvings. How many calls that makes depends on how the events were cut.
+  expect(resultOf('size').mostRefusals).toBeLessThanOrEqual(2);
 });

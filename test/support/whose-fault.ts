@@ -59,6 +59,8 @@ export interface PlayResult {
   /** Import calls, from the push until then; single ones of them. */
   readonly calls: number;
   readonly singleCalls: number;
+  /** The refused import calls that one and the same innocent user was in, at most. */
+  readonly mostRefusals: number;
   /** Of the innocent: none is right. */
   readonly innocentLetters: readonly string[];
   /** How the culprits stand at the end: `reason code httpStatus`, 'open', with or without account. */
@@ -174,6 +176,9 @@ export async function playFault(server: TestRedis, sdkAppId: number, play: Play)
       innocentsMs: Math.max(0, endMs - faultEndMs),
       calls: calls.length,
       singleCalls: calls.filter(({ command }) => command === 'account_import').length,
+      mostRefusals: Math.max(
+        ...innocents.map((id) => calls.filter((call) => call.isRefused && call.userIds.includes(id)).length),
+      ),
       innocentLetters: (await lettersOf()).filter((line) => !culprits.includes(line.split(' ')[0] ?? '')),
       culprits: await Promise.all(culprits.map(stateOf)),
       heldMs,

@@ -137,8 +137,11 @@ async function sendMended(
 ): Promise<void> {
   const [letterId, ...more] = eventIds;
   const { all, file, dryRun, rate, force, resume } = flags;
+  const isStopGiven = self.getOptionValueSource('stopAtFailures') === 'cli';
   const isMore =
-    isFiltered(flags) || [all, file, dryRun, rate, force, resume].some((one) => one !== undefined);
+    isFiltered(flags) ||
+    isStopGiven ||
+    [all, file, dryRun, rate, force, resume].some((one) => one !== undefined);
   if (letterId === undefined || more.length > 0 || isMore)
     throw new CliError(
       EXIT.usage,

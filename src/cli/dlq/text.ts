@@ -73,14 +73,17 @@ function nextText(letter: StoredLetter, nowMs: number): string {
   if (letter.state === 'redriving') return 'wait: the event is in a call (see imsync status)';
   if (letter.partial === true)
     return 'the letter does not hold the complete event, so it cannot be redriven: push the event again';
-  if (letter.withheld !== undefined)
-    return `the letter holds no ${letter.withheld.join(', ')}: give it again (imsync dlq redrive ${letter.eventId} --password-file FILE), or push the event again`;
   if (letter.notBefore !== null && letter.notBefore > nowMs)
     return `redrive it after ${isoTime(letter.notBefore)}; before that time a redrive leaves it out (--force takes it anyway)`;
-  if (letter.reason !== 'invalid')
-    return `${LETTER_ADVICE[letter.reason]} (imsync dlq redrive ${letter.eventId})`;
+  const password = letter.withheld === undefined ? '' : ' --password-file FILE';
+  if (letter.reason !== 'invalid') {
+    const missing =
+      letter.withheld &&
+      `; it holds no ${letter.withheld.join(', ')}: give it again, or push the event again`;
+    return `${LETTER_ADVICE[letter.reason]} (imsync dlq redrive ${letter.eventId}${password})${missing ?? ''}`;
+  }
   if (!oddId(letter.userId)?.isCertain) return LETTER_ADVICE.invalid;
-  return `correct the producer, and send the event with the right user ID (imsync dlq redrive ${letter.eventId} --mended-id ID); if this ID is meant, allow it with IMSYNC_ALLOW_ODD_IDS and redrive the letters of the user (imsync dlq redrive --reason invalid --user ID)`;
+  return `correct the producer, and send the event with the right user ID (imsync dlq redrive ${letter.eventId} --mended-id ID${password}); if this ID is meant, allow it with IMSYNC_ALLOW_ODD_IDS and redrive the letters of the user (imsync dlq redrive --reason invalid --user ID${password})`;
 }
 
 /** What is counted, and why it was left out. */

@@ -5,6 +5,8 @@ import { type DatabaseSettings, databaseAdvice, reasonOf } from '../../database/
 import { databaseSettings } from '../../database/settings.ts';
 import { eventRulesOf } from '../../event/event.ts';
 import { ALL_ODD_IDS } from '../../event/odd-values.ts';
+import { streamFaultOf } from '../../producer/stream-fault.ts';
+import { keysOf } from '../../redis/keys.ts';
 import { CheckpointError, type RejectShape } from '../../tasks/backfill/import-files.ts';
 import type { RowRules } from '../../tasks/backfill/validate-rows.ts';
 import { ChecksRefusedError } from '../../tasks/check-caller.ts';
@@ -132,7 +134,7 @@ export async function withRows(
     const exitCode = await work({ rows, watched, odd, progress, signal: interruption.signal });
     return interruption.exitCode ?? exitCode;
   } catch (error) {
-    throw rowsError(error, advice);
+    throw streamError(config, error as Error) ?? rowsError(error, advice);
   } finally {
     progress.end();
     interruption.release();
@@ -191,7 +193,8 @@ export function openedText(rows: OpenRows): string {
 /** How the rows of the input are written to a reject file or a missing file. */
 export function rejectShape(rows: OpenRows): RejectShape {
   const secret = rows.format === 'csv' ? rows.columns.get('password') : 'password';
-  return { format: rows.format, header: rows.header, secret };
+  const isMarked = rows.encoding !== 'utf-8';
+  return { format: rows.format, header: rows.header, secret, isMarked };
 }
 
 export function rulesOf(config: Config, flags: RowsFlags, odd: OddRows): RowRules {
@@ -268,4 +271,10 @@ function rowsError(error: unknown, advice: string): unknown {
       `The API does not say which accounts exist: ${error.message}. imsync doctor finds out why.${advice}`,
     );
   return error;
+}
+
+/** A stream that takes no events, told as the producer tells it. */
+function streamError(config: Config, { message }: Error): CliError | undefined {
+  const fault = streamFaultOf(message, keysOf(config.app.sdkAppId).stream);
+  return fault && new CliError(EXIT.outOfReach, `${fault.text}. ${fault.todo}.`);
 }

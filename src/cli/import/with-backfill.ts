@@ -1,7 +1,9 @@
 import type { Config } from '../../config/config.ts';
 import type { FleetState, HoldState } from '../../hold/hold-state.ts';
 import { within } from '../../lifecycle/wait.ts';
+import { streamFaultOf } from '../../producer/stream-fault.ts';
 import { isDatabaseRefused } from '../../redis/database.ts';
+import { keysOf } from '../../redis/keys.ts';
 import { type Backfill, type BackfillReport, openBackfill } from '../../tasks/backfill/connect.ts';
 import type { Obstacle } from '../../tasks/backfill/in-flight-limit.ts';
 import { verdictWords } from '../../tasks/check-caller.ts';
@@ -27,7 +29,7 @@ export async function withBackfill<T>(
   { progress, signal }: Pick<RowsRun, 'progress' | 'signal'>,
   work: (backfill: Backfill) => Promise<T>,
 ): Promise<T> {
-  const { report, look } = createStallReporter(progress);
+  const { report, look } = createStallReporter(progress, keysOf(config.app.sdkAppId).stream);
   const backfill = await openBackfill({ config, readFile: readTextFile, withChecks, signal, report }).catch(
     (error: Error) => {
       throw notReached(config, error);
@@ -44,7 +46,7 @@ export async function withBackfill<T>(
 }
 
 /** Says why no rows are done, once for each reason, and when they are done again. */
-function createStallReporter(progress: RowsProgress) {
+function createStallReporter(progress: RowsProgress, stream: string) {
   let obstacle: { readonly kind: ObstacleOrApi; readonly why: string } | undefined;
   /** The name of the obstacle that was said last; '' for none. */
   let said = '';
@@ -80,10 +82,10 @@ function createStallReporter(progress: RowsProgress) {
       tell(['', 'Continuing.']);
       // Successes do not end it: calls for other users succeed all the while.
       if (obstacle?.kind === 'api for some') obstacle = undefined;
-    } else if (obstacle?.kind === 'redis') tell(redisStall(obstacle.why));
+    } else if (obstacle?.kind === 'redis') tell(redisStall(obstacle.why, stream));
     else
       within(hold.read(), ANSWER_MS, 'no answer').then(tellWhy, ({ message }: Error) =>
-        tell(redisStall(message)),
+        tell(redisStall(message, stream)),
       );
   };
   return { report, look };
@@ -120,7 +122,9 @@ const STALLS: Readonly<Partial<Record<ObstacleOrApi, (why: string) => Stall>>> =
   ],
 };
 
-function redisStall(why: string): Stall {
+function redisStall(why: string, stream: string): Stall {
+  const fault = streamFaultOf(why, stream);
+  if (fault !== undefined) return ['stream', `${fault.text}. ${fault.todo}. This command waits until then.`];
   const name = isDatabaseRefused(why) ? 'database' : 'redis';
   return [name, `Redis cannot be used (${why}). This command waits until it can.`];
 }

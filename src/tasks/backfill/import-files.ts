@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises';
-import type { Row } from '../rows/columns.ts';
+import { REJECT_COLUMNS, type Row } from '../rows/columns.ts';
 
 /** The files that an import keeps beside its input: the checkpoint and the rejects. */
 
@@ -125,6 +125,8 @@ export interface RejectShape {
   readonly header: readonly string[];
   /** CSV: the index of the password's column. NDJSON: its key. */
   readonly secret: number | string | undefined;
+  /** The input has another encoding. A byte order mark tells that the reject file is UTF-8. */
+  readonly isMarked?: boolean;
 }
 
 /**
@@ -176,8 +178,8 @@ export class RejectFile {
   }
 }
 
-export function headText({ format, header }: RejectShape): string {
-  return format === 'csv' ? csvLine(['line', 'reason', ...header]) : '';
+export function headText({ format, header, isMarked = false }: RejectShape): string {
+  return (isMarked ? '\uFEFF' : '') + (format === 'csv' ? csvLine([...REJECT_COLUMNS, ...header]) : '');
 }
 
 export function rejectText({ row, reason }: Reject, { format, secret }: RejectShape): string {

@@ -113,13 +113,9 @@ function isLong(value: string | null | undefined): boolean {
   return typeof value === 'string' && byteLength(value) > MAX_PROFILE_BYTES;
 }
 
-/** Numbers that occur in our own reasons (types and limits), and so are not the row's. */
-const OUR_NUMBERS: ReadonlySet<string> = new Set(['0', '1', '32', '500']);
-
-/** The kind of a reason: its text without the row's own ID and numbers. */
+/** The kind of a reason: its text without the row's own numbers. Others are limits and examples of ours. */
 function kindOfReason(reason: string): string {
-  if (/^\d+ cells where/.test(reason)) return reason;
-  return reason.replace(/\b\d+\b/g, (number) => (OUR_NUMBERS.has(number) ? number : 'N'));
+  return reason.replace(/\b(is|take|next) \d+ (bytes|lines)\b/g, '$1 N $2');
 }
 
 /** Returns how long the import takes in seconds if it has the whole quota and no account exists yet. */

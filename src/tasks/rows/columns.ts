@@ -30,6 +30,9 @@ export type RowField = (typeof ROW_FIELDS)[number];
 /** Which column holds which field. CSV: the column's index, from 0. NDJSON: its key. */
 export type FieldMap<C> = ReadonlyMap<RowField, C>;
 
+/** Reject files have these columns before those of the input. */
+export const REJECT_COLUMNS = ['line', 'reason'] as const;
+
 /** Names of a field's column or key, in lower case and without _, - and blanks. */
 const ALIASES: Readonly<Record<RowField, string>> = {
   userId: 'userid uid id identifier account accountid accid imid 用户id 用户编号 账号',
@@ -78,7 +81,7 @@ export function columnsOfHeader(header: readonly string[], mapping: Mapping): Fi
     const [column, ...more] = exact.length > 0 ? exact : meant;
     if (more.length > 0)
       throw new UnreadableRowsError(
-        `Several columns could be ${field}: ${meant.map((at) => names[at]).join(', ')}. Choose one: --map ${field}=COLUMN, or by its position, such as --map ${field}=#${(column ?? 0) + 1}.`,
+        `Several columns could be ${field}: ${meant.map((at) => names[at]).join(', ')}. Choose one: --map ${field}=COLUMN, or by its position, such as --map ${field}=#${(column ?? 0) + 1 - rejectColumns(names)}.`,
       );
     if (column !== undefined) columns.set(field, column);
   }
@@ -89,21 +92,36 @@ export function columnsOfHeader(header: readonly string[], mapping: Mapping): Fi
   return columns;
 }
 
-/** The index of the column with this name, or in this position (`#3`). */
+/** How many columns of a header are no columns of the input. A file that was rejected twice has four. */
+function rejectColumns(names: readonly string[]): number {
+  const [line, reason] = REJECT_COLUMNS;
+  let at = 0;
+  while (names[at] === line && names[at + 1] === reason) at += 2;
+  return at;
+}
+
+/**
+ * The index of the column with this name, or in this position (`#3`). A position counts the columns of the
+ * input, so that its reject file takes the same `--map`.
+ */
 function columnOf(names: readonly string[], field: RowField, name: string): number {
   const at = names.indexOf(name);
+  const before = rejectColumns(names);
   if (at !== names.lastIndexOf(name))
     throw new UnreadableRowsError(
-      `--map ${field}=${name}: several columns have this name. Choose one by its position: --map ${field}=#${at + 1}.`,
+      `--map ${field}=${name}: several columns have this name. Choose one by its position: --map ${field}=#${at + 1 - before}.`,
     );
   const position = Number(/^#([1-9]\d{0,3})$/.exec(name)?.[1] ?? 0);
-  const found = at < 0 && position <= names.length ? position - 1 : at;
+  const found = at < 0 && position > 0 && position + before <= names.length ? position - 1 + before : at;
   if (found < 0) throw new UnreadableRowsError(`--map ${field}=${name}: ${thereAre(names)}`);
   return found;
 }
 
-/** The columns of a file without a header, by their numbers, from 1. Throws UnreadableRowsError. Pure. */
-export function columnsByNumber(mapping: Mapping): FieldMap<number> {
+/**
+ * The columns of a file without a header, by their numbers, from 1. `width`: the cells of its first row. Throws
+ * UnreadableRowsError. Pure.
+ */
+export function columnsByNumber(mapping: Mapping, width: number): FieldMap<number> {
   const columns = new Map<RowField, number>();
   for (const [field, number] of Object.entries(mapping) as [RowField, string][]) {
     if (number === '') continue;
@@ -111,7 +129,13 @@ export function columnsByNumber(mapping: Mapping): FieldMap<number> {
       throw new UnreadableRowsError(
         `--map ${field}=${number}: without a header, give a column's number: --map userId=1,nick=2.`,
       );
-    columns.set(field, Number(number.replace('#', '')) - 1);
+    const column = Number(number.replace('#', ''));
+    // A whole line that is read as one cell would become an ID.
+    if (column > width)
+      throw new UnreadableRowsError(
+        `--map ${field}=${number}: the first line has ${width} ${width === 1 ? 'cell' : 'cells'}. If another character stands between the cells, name it: --delimiter.`,
+      );
+    columns.set(field, column - 1);
   }
   if (!columns.has('userId'))
     throw new UnreadableRowsError('Without a header, give the number of each column: --map userId=1,nick=2.');

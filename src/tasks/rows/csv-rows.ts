@@ -106,38 +106,61 @@ function readable(error: Error, line: number): Error {
 }
 
 /** Takes a row apart by its columns. `width`: the cells that a row should have. Pure. */
-export function csvRow({ line, breaks, cells }: Cells, columns: FieldMap<number>, width: number): Row {
+export function csvRow(
+  { line, breaks, cells }: Cells,
+  columns: FieldMap<number>,
+  width: number,
+  delimiter = ',',
+): Row {
   const user: Partial<Record<RowField, string>> = {};
   for (const [field, at] of columns) user[field] = tidy(field, cells[at] ?? '');
   const row = { line, user: user as UserFacts, raw: cells };
-  const problem = problemOf(cells, breaks, columns, width);
+  const problem =
+    (breaks > 0 ? swallowedProblem(cells, breaks, columns, delimiter) : undefined) ??
+    widthProblem(cells, columns, width);
   return problem === undefined ? row : { ...row, problem };
 }
 
 /** Blanks around an ID are a mistake; around a name they may be meant. MySQL writes NULL as `\N`. */
 function tidy(field: RowField, cell: string): string {
   if (cell === '\\N') return '';
-  if (field === 'nick' || field === 'password') return cell;
+  if (field === 'password') return cell;
   const bare = cell.trim();
-  // Exports write `="123"` to keep a spreadsheet from reading text as a number.
-  return /^="(.*)"$/.exec(bare)?.[1] ?? bare;
+  // Exports write `="123"` to keep a spreadsheet from reading text as a number. Some write all cells so.
+  return /^="(.*)"$/.exec(bare)?.[1] ?? (field === 'nick' ? cell : bare);
 }
 
-function problemOf(
+/**
+ * A name may hold a line break within its quotes. A quote that is not closed also swallows rows, and with them a
+ * separator. Line breaks in an unused column do no harm, unless an unclosed quote there has swallowed other rows.
+ */
+function swallowedProblem(
   cells: readonly string[],
   breaks: number,
   columns: FieldMap<number>,
+  delimiter: string,
+): string | undefined {
+  const isBroken = (cell: string): boolean => /[\r\n]/.test(cell);
+  const isTaken = [...columns].some(([field, at]) => {
+    const cell = cells[at] ?? '';
+    return isBroken(cell) && (field !== 'nick' || cell.includes(delimiter));
+  });
+  if (!isTaken && !cells.some((cell) => cell.startsWith('"') && isBroken(cell))) return undefined;
+  return `a line break inside quotes: this row and the next ${breaks} lines were read as one. Probably a quote is not closed. If it is meant, give the row as NDJSON`;
+}
+
+function widthProblem(
+  cells: readonly string[],
+  columns: FieldMap<number>,
   width: number,
 ): string | undefined {
-  if (breaks > 0) {
-    // Line breaks in an unused column do no harm, unless an unclosed quote there has swallowed other rows.
-    const isTaken = [...columns.values()].some((at) => /[\r\n]/.test(cells[at] ?? ''));
-    const isTorn = cells.some((cell) => cell.startsWith('"') && /[\r\n]/.test(cell));
-    if (isTaken || isTorn)
-      return `a line break inside quotes: this row and the next ${breaks} lines were read as one. Probably a quote is not closed`;
-  }
+  const isEmptyBeyond = cells.slice(width).every((cell) => cell.trim() === '');
   if (cells.length > width)
-    return `${cells.length} cells where the header has ${width}: a cell that contains a separator needs quotes`;
+    return `${cells.length} cells where the header has ${width}: ${
+      isEmptyBeyond
+        ? 'the row ends in a separator, and the header does not'
+        : 'a cell that contains a separator needs quotes'
+    }`;
   if (cells.length < width && cells.length <= Math.max(...columns.values()))
     return `${cells.length} cells where the header has ${width}`;
   return undefined;

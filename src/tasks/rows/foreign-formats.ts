@@ -18,6 +18,17 @@ const FORMATS: readonly (readonly [magic: string, name: string, todo: string])[]
   ['SQLite format 3\0', 'an SQLite database', "Export the table: sqlite3 -csv -header FILE 'SELECT …'"],
   ['%PDF-', 'a PDF document', 'Export the table as CSV'],
 ];
+/** The same for texts, whose first characters may have any case. */
+const TEXTS: readonly (readonly [pattern: RegExp, name: string, todo: string])[] = [
+  [/^<(?:!doctype|html|table)\b/i, 'an HTML page', 'Open it in a spreadsheet, and save it as CSV UTF-8'],
+  [/^<\?xml\b/i, 'an XML document', 'Export the table as CSV or NDJSON'],
+  [
+    /^(?:--|\/\*).*\b(?:dump|SQL)\b|^(?:CREATE|INSERT|DROP)\s+(?:TABLE|INTO)\b/i,
+    'a script of SQL statements',
+    'Export the table: --query, mysql -B or psql -c "COPY …" (see --help)',
+  ],
+  [/^\{\\rtf/, 'an RTF document', 'Export the table as CSV'],
+];
 const TAR_AT = 257;
 
 /** Throws UnreadableRowsError, with the name of the format, for a file that is no text. `name`: the file's. */
@@ -35,6 +46,9 @@ export function refuseForeignFormat(head: Buffer, name: string): void {
   }
   if (begin.startsWith('ustar', TAR_AT))
     refuse('a tar archive', 'Unpack it first: tar -xOf FILE | imsync import -');
-  const found = FORMATS.find(([magic]) => begin.startsWith(magic));
+  if (begin.startsWith('PK\x05\x06')) refuse('an empty ZIP archive', 'Fetch the file again');
+  const text = begin.replace(/^\xef\xbb\xbf/, '').trimStart();
+  const found =
+    FORMATS.find(([magic]) => begin.startsWith(magic)) ?? TEXTS.find(([pattern]) => pattern.test(text));
   if (found !== undefined) refuse(found[1], found[2]);
 }

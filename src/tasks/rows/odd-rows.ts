@@ -35,7 +35,7 @@ export class OddRows {
 
   /** `user` passed validation. */
   saw(line: number, user: UserInput): void {
-    const { userId, nick } = user;
+    const { userId, nick, faceUrl } = user;
     this.rows++;
     const odd = oddId(userId);
     if (odd !== undefined) this.note(`user IDs that look like something else (${odd.kind})`, line);
@@ -47,6 +47,8 @@ export class OddRows {
       const kind = oddNick(nick);
       if (kind !== undefined) this.note(`nicks that look like something else (${kind})`, line);
     }
+    if (typeof faceUrl === 'string' && faceUrl !== '' && oddNick(faceUrl) !== undefined)
+      this.note('pictures that look like something else', line);
     for (const [field, count] of this.filled) if (!isAbsent(user[field])) this.filled.set(field, count + 1);
   }
 

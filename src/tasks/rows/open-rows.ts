@@ -5,6 +5,7 @@ import {
   headerProblem,
   keysOfObject,
   type Mapping,
+  REJECT_COLUMNS,
   type Row,
   unusedColumns,
 } from './columns.ts';
@@ -84,6 +85,7 @@ async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<O
     return { ...common, header: [], columns: new Map(), unused: [], rows: () => ndjsonRows(text, mapping) };
   }
   const topLine = /^[^\r\n]*/.exec(begin.trimStart())?.[0] ?? '';
+  refuseForRejects(topLine, options, name);
   // Excel's own mark, which is no row.
   const [isMark, marked] = /^"?sep=(.)"?$/i.exec(topLine) ?? [];
   const tab = database && '\t';
@@ -95,17 +97,29 @@ async function read(path: string, bytes: Bytes, options: ReadOptions): Promise<O
   if (first.done === true) throw new UnreadableRowsError(`${name} holds no rows.`);
   const top = first.value;
   const header = top.cells.map((cell, at) => (options.header ? cell.trim() : String(at + 1)));
-  const columns = options.header ? columnsOfHeader(header, mapping) : columnsByNumber(mapping);
+  const columns = options.header
+    ? columnsOfHeader(header, mapping)
+    : columnsByNumber(mapping, top.cells.length);
   async function* rows(): AsyncGenerator<Row> {
-    if (!options.header) yield csvRow(top, columns, header.length);
+    if (!options.header) yield csvRow(top, columns, header.length, delimiter);
     for await (const one of cells) {
-      const row = csvRow(one, columns, header.length);
+      const row = csvRow(one, columns, header.length, delimiter);
       const problem = options.header ? headerProblem(one.cells, header) : undefined;
       yield problem === undefined ? row : { ...row, problem };
     }
   }
   const unused = options.header ? unusedColumns(header, columns) : [];
   return { ...common, database, header, columns, unused, rows };
+}
+
+/** A reject file is plain CSV, whatever the input was. With the input's options its rows would be misread. */
+function refuseForRejects(topLine: string, options: ReadOptions, name: string): void {
+  const { header, quotes, delimiter = ',', format = 'csv' } = options;
+  if (!`${topLine},`.startsWith(`${REJECT_COLUMNS.join(',')},`)) return;
+  if (header && quotes && delimiter === ',' && format === 'csv') return;
+  throw new UnreadableRowsError(
+    `${name} is a reject file, which is CSV with a header whatever the input was: leave out --no-header, --no-quotes, --delimiter and --format, and keep --map.`,
+  );
 }
 
 function formatOf(path: string, begin: string): 'csv' | 'ndjson' {
@@ -143,7 +157,10 @@ export function ndjsonRow(line: number, content: string, mapping: Mapping): Row 
   try {
     value = JSON.parse(content);
   } catch {
-    return { line, user: {}, problem: 'the line is not JSON', raw: content };
+    const todo = /,\s*$/.test(content)
+      ? 'leave out the comma at its end'
+      : 'each line must hold one whole object (jq -c . FILE writes it so)';
+    return { line, user: {}, problem: `the line is not JSON: ${todo}`, raw: content };
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return { line, user: {}, problem: 'the line is not a JSON object', raw: content };

@@ -116,7 +116,7 @@ export function encodingOf(head: Uint8Array, asked: Encoding | undefined): Encod
   const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length;
   const hint = canBe('gb18030', head)
     ? 'It could be GBK: try --encoding gbk, and look at the names with --dry-run.'
-    : 'Give its --encoding, or convert it first: iconv -f ENCODING -t utf-8.';
+    : 'Give its --encoding, or convert it first: iconv -f ENCODING -t utf-8. Excel in Europe writes windows-1252.';
   throw new UnreadableRowsError(`The file is not UTF-8: line ${line} holds invalid bytes. ${hint}`);
 }
 

@@ -17,7 +17,9 @@ describe('a user ID that no app uses', () => {
     ['[object Object]', 'word', "the user's own ID"],
     ['[]', 'word', 'no value'],
     ['userId', 'word', 'no value'],
+    ...['(nil)', '#SPILL!', '#ERROR!'].map((id) => [id, 'word', 'no value']),
     ['1,234,567', 'separators', 'the digits alone'],
+    ['1,234,567.00', 'separators', 'the digits alone'],
     ["'00123", 'apostrophe', 'leave it out'],
     [`$${'{user.id}'}`, 'template', 'placeholder'],
     ['{{ id }}', 'template', 'placeholder'],
@@ -36,8 +38,12 @@ describe('a user ID that no app uses', () => {
     ['{user_id}', 'template', 'placeholder'],
     ['\uFFFD\uFFFD\0\x05t\0\x05alice', 'serialized', 'StringRedisTemplate'],
     ['\0\0\0\x02\x11\x05alice', 'serialized', 'igbinary'],
-    ['\uFFFD\x04\uFFFD\x07', 'serialized', undefined],
-    ['\uFFFD\x04\x95\x09', 'serialized', 'pickle'],
+    // Protocols 2 to 5 as UTF-8 decodes them: a byte that is none becomes U+FFFD.
+    ...['\x80\x02X\x05', '\x80\x03X\x05', '\x80\x04\x95\x09', '\x80\x05\x95\x09'].map((raw) => [
+      Buffer.from(raw, 'latin1').toString(),
+      'serialized',
+      'pickle',
+    ]),
     ['\x04\bI"\nalice', 'serialized', 'Marshal'],
   ])('%j is one of kind %s', (userId = '', kind = '', words) => {
     const odd = oddId(userId);
@@ -101,6 +107,12 @@ it.each([
     'template',
   ]),
   ...['{42}', '{3f2a}', '<anna>'].map((id) => [id, 'template']),
+  ...['user_undefined', 'user-null', 'u:None', 'ID', 'USER_ID', 'NA', '%v', '#WERT!'].map((id) => [
+    id,
+    'word',
+  ]),
+  ...['"alice', 'alice"'].map((id) => [id, 'serialized']),
+  ...['12,34,567', 'alice,', 'alice;'].map((id) => [id, 'separators']),
   ...["'bob", "'tis"].map((id) => [id, 'apostrophe']),
   ...['1.234.567', "1'234'567"].map((id) => [id, 'separators']),
 ])('the user ID %s is doubtful: valid, and counted', (userId, kind) => {
@@ -118,6 +130,7 @@ it.each([
   ['undefined', 'word'],
   ['"Ann"', 'serialized'],
   ['s:3:"Ann";', 'serialized'],
+  ['="Ann"', 'serialized'],
   ['A\0nn', 'control'],
   ['A\x85nn', 'control'],
 ])('the nick %j is odd, and costs nobody an account', (nick, kind) => {

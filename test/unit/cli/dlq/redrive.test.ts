@@ -8,6 +8,7 @@ it.each([
   ['--dry-run'],
   ['--force'],
   ['--file', 'x'],
+  ['--stop-at-failures', '0.5'],
 ])('--mended-id refuses %s, and sends nothing', async (...more) => {
   const run = redriveCommand().parseAsync(['1-0', '--mended-id', 'alice', ...more], { from: 'user' });
   await expect(run).rejects.toThrow('--mended-id takes one event ID');

@@ -43,6 +43,13 @@ it.each<[Partial<StoredLetter>, string]>([
   [{ notBefore: null, reason: 'invalid', partial: true }, 'cannot be redriven'],
   [{ notBefore: null, reason: 'invalid', userId: 'NULL' }, '--mended-id ID'],
   [{ notBefore: null, reason: 'invalid', userId: 'NULL' }, 'redrive --reason invalid --user ID'],
+  [{ notBefore: null, withheld: ['password'] }, 'redrive 1743700123000-0 --password-file FILE'],
+  [{ withheld: ['password'] }, 'redrive it after'],
+  [{ notBefore: null, reason: 'invalid', withheld: ['password'] }, 'push the event again'],
+  [
+    { notBefore: null, reason: 'invalid', userId: 'NULL', withheld: ['password'] },
+    '--mended-id ID --password-file FILE',
+  ],
   [{ state: 'redriving' }, 'wait'],
   [{ state: 'resolved', resolvedAt: at, resolvedBy: '1743700123000-0' }, 'nothing'],
 ])('a letter with %j has its own advice', (change, words) => {

@@ -43,10 +43,10 @@ test('names the columns and the option to use when no column is the user ID', ()
 });
 
 test('takes columns by number when there is no header', () => {
-  expect(plain(columnsByNumber(readMapping('userId=2,nick=1')))).toEqual({ userId: 1, nick: 0 });
-  expect(() => columnsByNumber({ nick: '1' })).toThrow('--map userId=1');
+  expect(plain(columnsByNumber(readMapping('userId=2,nick=1'), 3))).toEqual({ userId: 1, nick: 0 });
+  expect(() => columnsByNumber({ nick: '1' }, 3)).toThrow('--map userId=1');
   for (const number of ['0', '-1', 'id'])
-    expect(() => columnsByNumber({ userId: number })).toThrow("give a column's number");
+    expect(() => columnsByNumber({ userId: number }, 3)).toThrow("give a column's number");
 });
 
 test('refuses an invalid mapping', () => {

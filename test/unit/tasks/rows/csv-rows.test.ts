@@ -84,17 +84,24 @@ describe('a row', () => {
 
   test('reads ="…" as text and \\N as empty', () => {
     expect(row('="00123"', '\\N', '').user).toEqual({ userId: '00123', nick: '' });
+    expect(row('u1', '="Ann"', '').user).toEqual({ userId: 'u1', nick: 'Ann' });
   });
 
   test('may lack an unused last column, but no used one, and has no cell too many', () => {
     expect(row('u1', 'Ann').problem).toBeUndefined();
     expect(row('u1').problem).toBe('1 cells where the header has 3');
-    expect(row('u1', 'Ann', 'x', 'y').problem).toContain('4 cells where the header has 3');
+    expect(row('u1', 'Ann', 'x', 'y').problem).toContain('4 cells where the header has 3: a cell that');
+    expect(row('u1', 'Ann', 'x', '').problem).toContain('the row ends in a separator');
   });
 
   test('reports rows that an open quote has swallowed', () => {
     expect(row('u1', 'Ann\nu2,Bob\nu3,Cid', 'x').problem).toContain('this row and the next 2 lines');
     expect(row('u1', 'Ann', '"oops\nu2,Bob,"hello"').problem).toContain('this row and the next 1 lines');
+    expect(row('u1', 'Ann,u1\nu2,"Bob', 'x').problem).toContain('this row and the next 1 lines');
+    // A name may hold a line break, as long as no separator shows that rows were swallowed.
+    expect(row('u1', 'Ann\nBob', 'x')).toMatchObject({ user: { nick: 'Ann\nBob' } });
+    expect(row('u1', 'Ann\nBob', 'x').problem).toBeUndefined();
+    expect(row('u1\n', 'Ann', 'x').problem).toContain('this row and the next 1 lines');
     // A line break in an unused column does no harm.
     expect(row('u1', 'Ann', 'a long\nstory').problem).toBeUndefined();
   });

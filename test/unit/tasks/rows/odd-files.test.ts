@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { rejectShape } from '../../../../src/cli/import/rows-input.ts';
 import { toFields, type UserInput } from '../../../../src/event/fields.ts';
+import { headText, rejectText } from '../../../../src/tasks/backfill/import-files.ts';
 import {
   dryRun,
   type RowRules,
@@ -159,6 +161,95 @@ describe('an export of a database', () => {
   });
 });
 
+describe('a reject file', () => {
+  const rejects = async (content: string | Buffer, options: Partial<ReadOptions>): Promise<string> => {
+    const rows = await opened(content, options);
+    const shape = rejectShape(rows);
+    let text = headText(shape);
+    for await (const row of rows.rows()) {
+      const { reason } = validateRow(row, rules());
+      if (reason !== undefined) text += rejectText({ row, reason }, shape);
+    }
+    return text;
+  };
+
+  test('takes the positions of --map that its input took: lines are no user IDs', async () => {
+    const options = { mapping: readMapping('userId=#3') };
+    const once = await rejects('id,name,id\nu6,Ann,NULL\n', options);
+    const twice = await rejects(once, options);
+    expect(twice).toMatch(/^line,reason,line,reason,id,name,id\n/);
+    for (const text of [once, twice])
+      expect(await users(text.replace('NULL\n', 'u7\n'), options)).toEqual([{ userId: 'u7', nick: 'Ann' }]);
+  });
+
+  test('keeps a name with a line break, which mysql -B escapes', async () => {
+    const text = await rejects('id\tnick\nNULL\tA\\nB\n', { format: 'mysql' });
+    expect(await users(text.replace(',,"A', ',u1,"A'))).toEqual([{ userId: 'u1', nick: 'A\nB' }]);
+  });
+
+  test('is not read by options of its input that would spoil it', async () => {
+    const text = 'line,reason,1,2\n6,userId is missing,,X\n';
+    for (const options of [
+      { header: false },
+      { quotes: false },
+      { delimiter: ';' },
+      { format: 'pg' },
+    ] as const)
+      await expect(opened(text, { mapping: readMapping('userId=1,nick=2'), ...options })).rejects.toThrow(
+        /is a reject file.*leave out --no-header/,
+      );
+    expect(await reasons(text, { mapping: readMapping('userId=1,nick=2') })).toEqual([
+      [2, 'userId is missing'],
+    ]);
+  });
+
+  test('of another encoding says by its mark that it is UTF-8', async () => {
+    const gbk = Buffer.concat([
+      Buffer.from('id,nick\nNULL,'),
+      Buffer.from('c0eec0d7', 'hex'),
+      Buffer.from('\n'),
+    ]);
+    const text = await rejects(gbk, { encoding: 'gbk' });
+    expect(text).toContain('NULL,李雷\n');
+    await expect(opened(text, { encoding: 'gbk' })).rejects.toThrow(/byte order mark.*Leave --encoding out/);
+    expect(await users(text.replace('NULL,李', 'u1,李'))).toEqual([{ userId: 'u1', nick: '李雷' }]);
+  });
+});
+
+test('without a header, a column that the first line lacks is told: the line would become an ID', async () => {
+  const options = { header: false, mapping: readMapping('userId=1,nick=2') };
+  await expect(opened('u1:Ann\nu2:Bob\n', options)).rejects.toThrow(/first line has 1 cell\..*--delimiter/);
+  expect(await users('u1:Ann\n', { ...options, delimiter: ':' })).toEqual([{ userId: 'u1', nick: 'Ann' }]);
+});
+
+test('a dry run names limits and examples of ours as they are, and counts rows by reason', async () => {
+  const long = 'x'.repeat(66_000);
+  const rows = await opened(`userId,nick,occurredAt\nu1,,01/02/2024\nu2,${long},\nu3,${long}y,\n`);
+  const { reasons: kinds } = await dryRun(
+    rows.rows(),
+    rules(),
+    () => undefined,
+    new AbortController().signal,
+  );
+  expect(kinds.map(({ reason }) => reason)).toEqual([
+    'nick is N bytes long; 65536 is the most an event carries',
+    'occurredAt must be an RFC 3339 time such as 2025-04-03T17:08:43Z, or milliseconds since 1970',
+  ]);
+});
+
+test.each([
+  ['{"userId":"u1"},', 'leave out the comma'],
+  ['{', 'one whole object'],
+])('%j is told as no JSON, with what to do', async (line, words) => {
+  expect(await reasons(`${line}\n`, { format: 'ndjson' })).toEqual([[1, expect.stringContaining(words)]]);
+});
+
+test('a picture that a program left behind is named, as a nick is', async () => {
+  const odd = new OddRows([]);
+  await read('userId,avatar\nu1,NULL\nu2,\nu3,https://example.com/a.png\n', {}, { odd });
+  expect(odd.findings()).toEqual([{ what: 'pictures that look like something else', rows: 1, lines: [2] }]);
+});
+
 describe('columns', () => {
   const twice = 'id,name,id\n7,Ann,u7\n';
 
@@ -197,6 +288,12 @@ test.each([
   ['\xd0\xcf\x11\xe0\xa1', /old Excel workbook/],
   ['SQLite format 3\0\x10', /SQLite/],
   ['PGDMP\x01', /pg_dump/],
+  ['PK\x05\x06\0\0', /empty ZIP/],
+  ['\xef\xbb\xbf<!DOCTYPE html>\n<p>', /HTML page.*CSV UTF-8/],
+  ['<?xml version="1.0"?>\n<users/>', /XML/],
+  ['-- MySQL dump 10.13\n', /SQL statements.*mysql -B/],
+  ['INSERT INTO users VALUES (1);\n', /SQL statements/],
+  ['{\\rtf1 userId}', /RTF/],
   [`${'\0'.repeat(257)}ustar\0`, /tar archive/],
 ])('%j is named for what it is, in gzip as well', async (begin, words) => {
   const bytes = Buffer.from(begin, 'latin1');
