@@ -86,7 +86,8 @@ function createTroubleLog(
   const write = (reason: string): void => {
     if (redis.isClosed()) return;
     const sinceMs = performance.now() - last.atMs;
-    if (redis.isExplained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
+    const isAnother = withoutPauses(reason) !== withoutPauses(last.reason);
+    if (redis.isExplained() || sinceMs < (isAnother ? ANOTHER_AFTER_MS : REPEAT_AFTER_MS)) {
       unsaid++;
       log.debug({ reason }, `${what} met an error and goes on`);
       return;
@@ -101,6 +102,11 @@ function createTroubleLog(
     if (isOfRedis && !redis.isExplained()) setTimeout(() => write(reason), EXPLANATION_WITHIN_MS).unref();
     else write(reason);
   };
+}
+
+/** "All sentinels are unreachable. Retrying from scratch after 40ms." is one reason, whatever the pause. */
+function withoutPauses(reason: string): string {
+  return reason.replace(/\b\d+ ?ms\b/g, '');
 }
 
 const refusing = (why: string): string => `Redis refuses to work: ${why}; waiting for it`;

@@ -61,7 +61,6 @@ const workerSteps: Row = {
   name: 'clock-worker-steps',
   promise:
     "NTP sets one worker's clock an hour forward, then an hour back, while it works: calls go on, ages stay sane, nothing is held; killed, its work runs again within 15 s",
-  short: true,
   arena: { workers: 1, eventsPerSecond: 100 },
   async run(arena) {
     const folder = await mkdtemp(join(tmpdir(), 'imsync-clock-'));
