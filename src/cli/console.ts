@@ -1,9 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import { Command } from 'commander';
 import { CallQueues } from '../calls/bullmq/queues.ts';
-import { refuseOn } from '../config/config.ts';
 import { maskedView } from '../config/mask.ts';
-import { requireForRedis, signOnProblems } from '../config/requirements.ts';
+import { requireForRedis } from '../config/requirements.ts';
 import { createLinks } from '../console/access/links.ts';
 import { openConsole } from '../console/server.ts';
 import { createUserLookup } from '../http-intake/get-user.ts';
@@ -38,13 +37,13 @@ export function consoleCommand(): Command {
     .addHelpText('after', HELP)
     .action(async ({ port }: { port: number }, self: Command) => {
       const loaded = loadForCommand(self);
-      refuseOn(signOnProblems(loaded.config.console));
       requireForRedis(loaded.config);
-      // It listens on loopback whatever a worker's console is set to, and needs no tokens.
-      const { showUsers } = loaded.config.console;
+      // It listens on loopback whatever a worker's console is set to, and needs no tokens. No proxy is before it: whoever
+      // else is on this machine could say that they were one.
+      const ownSettings = { host: '127.0.0.1', basePath: '', trustedProxies: [], ssoHeader: '' };
       const config = {
         ...loaded.config,
-        console: { ...loaded.config.console, host: '127.0.0.1', basePath: '', showUsers },
+        console: { ...loaded.config.console, ...ownSettings },
       };
       const { log } = createStandardLog('warn', {}, false);
       const interruption = onInterrupt();

@@ -174,12 +174,26 @@ function consoleProblems({ console }: Config): string[] {
 }
 
 /** The header of a single sign-on counts from listed proxies only, so it needs some. */
-export function signOnProblems({ ssoHeader, trustedProxies }: Config['console']): string[] {
-  if (ssoHeader === '' || trustedProxies.length > 0) return [];
-  return [
-    'IMSYNC_CONSOLE_SSO_HEADER is given, but no proxy that may set it; set IMSYNC_CONSOLE_TRUSTED_PROXIES to its addresses.',
-  ];
+function signOnProblems({ ssoHeader, trustedProxies }: Config['console']): string[] {
+  if (ssoHeader === '') return [];
+  const problems: string[] = [];
+  if (trustedProxies.length === 0)
+    problems.push(
+      'IMSYNC_CONSOLE_SSO_HEADER is given, but no proxy that may set it; set IMSYNC_CONSOLE_TRUSTED_PROXIES to its addresses.',
+    );
+  if (trustedProxies.some((network) => network.endsWith('/0')))
+    problems.push(
+      'IMSYNC_CONSOLE_TRUSTED_PROXIES holds every address, so that anybody could sign on as anybody; list those of the proxy alone.',
+    );
+  if (ofClients.has(ssoHeader.toLowerCase()))
+    problems.push(
+      `IMSYNC_CONSOLE_SSO_HEADER is ${ssoHeader}, which clients send themselves; have the proxy set one of its own, such as X-Forwarded-User.`,
+    );
+  return problems;
 }
+
+/** Of some of them Node takes the first, which is the client's. */
+const ofClients = new Set(['authorization', 'cookie', 'from', 'host', 'origin', 'referer', 'user-agent']);
 
 /** Problems of the console's tokens, wherever they come from. The sentences never quote a token. */
 export function consoleTokenProblems(acting: readonly string[], viewing: readonly string[]): string[] {

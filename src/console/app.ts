@@ -10,8 +10,8 @@ import { within } from '../lifecycle/wait.ts';
 import { atMostEvery } from '../logging/line-limit.ts';
 import type { Logger } from '../logging/log.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import { type Caller, refuseForeignHost, refuseForeignOrigin } from './access/origin.ts';
-import { type AccessOptions, personOf } from './access/person.ts';
+import { type Caller, refuseForeignHost, refuseForeignOrigin, refuseForeignRead } from './access/origin.ts';
+import { type AccessOptions, bearerIn, personOf } from './access/person.ts';
 import type { Page } from './page.ts';
 import { malformed, notAllowed, notFound, Refusal, stopping } from './refusal.ts';
 
@@ -21,6 +21,8 @@ const REQUEST_MS = 15_000;
 const HEADERS_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
 const MAX_CONNECTIONS = 500;
+/** A client that takes nothing of its answer is given up when Node has seen that twice. No act takes so long. */
+const STALLED_MS = 120_000;
 /** A page that asks each second or two must not wait longer for a Redis that is silent. */
 const READ_MS = 5_000;
 /** Shorter answers gain nothing by compression. */
@@ -89,7 +91,10 @@ export function createApp(options: AppOptions): FastifyInstance {
   const app = fastify({
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: STALLED_MS,
     return503OnClosing: false,
+    // One would be answered at once, and the reading that nobody waits for would go on.
+    exposeHeadRoutes: false,
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1_000 },
     http: { headersTimeout: HEADERS_MS },
@@ -122,8 +127,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     };
   });
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers(HEADERS);
-    if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store');
+    // The page's files say themselves how long they keep.
+    reply.headers({ ...HEADERS, 'cache-control': 'no-store' });
     const caller = callerOf(request);
     refuseForeignHost(caller, allowedHosts);
     if (options.stopping.aborted) throw stopping();
@@ -146,10 +151,11 @@ export function createApp(options: AppOptions): FastifyInstance {
 async function admit(request: FastifyRequest, caller: Caller, access: AccessOptions): Promise<void> {
   const { rights = 'act' } = request.routeOptions.config;
   const isAct = request.method !== 'GET' && request.method !== 'HEAD';
-  const isProgram = /^Bearer /i.test(request.headers.authorization ?? '');
+  const isProgram = bearerIn(request.headers) !== undefined;
   // Signing in is checked, too: another site must not sign somebody in as another.
   if (isAct)
     refuseForeignOrigin(caller, request.headers, isProgram || (rights === 'none' && !hasCookie(request)));
+  else refuseForeignRead(request.headers);
   if (rights === 'none') return;
   const person = await personOf(access, caller, request.headers, isAct);
   if (rights === 'act' && person.rights !== 'act') throw notAllowed(person.name);

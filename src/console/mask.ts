@@ -7,8 +7,13 @@ import type { UserReport } from '../tasks/find-user.ts';
 /** What stands where a user or a profile is not shown. */
 export const MASK = '***';
 
-/** Fields of an event that tell nothing of a user. */
-const PLAIN_FIELDS: ReadonlySet<string> = new Set(['type', 'occurredAt', 'traceparent', 'identifierType']);
+/** Fields of an event that tell nothing of a user, and what they look like: a producer may have mixed them up. */
+const PLAIN_FIELDS: ReadonlyMap<string, RegExp> = new Map([
+  ['type', /^\d$/],
+  ['occurredAt', /^\d{4}(?:[\dT:.+Z-]{6,26})?$/],
+  ['traceparent', /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/],
+  ['identifierType', /^\d{1,2}$/],
+]);
 
 /**
  * A letter for somebody who may not see users: neither the user nor a field of the profile, nor either of them
@@ -26,7 +31,7 @@ export function maskLetter<T extends StoredLetter>(letter: T): T {
 
 function maskEvent(event: Readonly<Record<string, string>>): Record<string, string> {
   const masked = Object.entries(event).map(([name, value]): [string, string] => {
-    if (PLAIN_FIELDS.has(name)) return [name, value];
+    if (PLAIN_FIELDS.get(name)?.test(value) === true) return [name, value];
     // The name of a field that we do not know may be a user's, too.
     return [isKnownField(name) ? name : MASK, MASK];
   });

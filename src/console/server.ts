@@ -6,6 +6,7 @@ import { consoleTokenProblems } from '../config/requirements.ts';
 import { readConsoleTokens } from '../config/secrets.ts';
 import type { UserInput } from '../event/fields.ts';
 import { listen } from '../lifecycle/listen.ts';
+import { atMostEvery } from '../logging/line-limit.ts';
 import type { Logger } from '../logging/log.ts';
 import type { Status } from '../ops/status.ts';
 import { UserCreatedProducer } from '../producer/producer.ts';
@@ -31,6 +32,7 @@ import { userRoutes } from './routes/users.ts';
 
 /** Requests in hand get this long to finish. */
 const CLOSE_MS = 3_000;
+const LINE_EVERY_MS = 60_000;
 const WORDS = {
   what: 'console',
   inUse: 'Give each worker a port of its own with IMSYNC_CONSOLE_PORT, or 0 for any free one.',
@@ -73,11 +75,17 @@ export async function openConsole(options: ConsoleOptions) {
     links === undefined ? [] : [links.holder],
   );
   readTokens(config, readFile);
+  const wrongTokenLine = atMostEvery(LINE_EVERY_MS);
   const access: AccessOptions = {
     tokens,
     sessions: createSessions(options, tokens, sessionMs),
     attempts: createAttempts(),
     showUsers: more.showUsers,
+    basePath,
+    onWrongToken: (address) =>
+      wrongTokenLine((before) =>
+        log.warn({ address, before }, 'somebody tried a token that the console does not know'),
+      ),
     ssoHeader: ssoHeader.toLowerCase(),
     ssoOperators: more.ssoOperators,
   };

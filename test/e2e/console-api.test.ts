@@ -370,6 +370,19 @@ describe('dead letters', () => {
   });
 });
 
+test('who signs in, and that somebody tried a wrong token, stands in the log; no token does', async () => {
+  await signIn(base, ACT_TOKEN);
+  expect(await worker.line('signed in to the console')).toMatchObject({ by: 'ann', address: '127.0.0.1' });
+  await askConsole(base, '/api/session', { body: { token: 'wrong-token-0123456789' } });
+  const line = await worker.line('somebody tried a token that the console does not know');
+  expect(line).toMatchObject({ address: '127.0.0.1', before: 0 });
+  expect(worker.lines.join()).not.toMatch(/(acting|viewing|wrong)-token/);
+  // The next ones need not wait.
+  await eventually('tokens count again', async () => {
+    return (await askConsole(base, '/api/session', { token: ACT_TOKEN })).status === 200;
+  });
+});
+
 describe('users', () => {
   test('where a user is, with how their events ended', async () => {
     const { json } = await ask('/api/users/{userId}', '/api/users/alice3');

@@ -93,6 +93,15 @@ async function firstEventId(): Promise<string> {
       await viewer.page.context().close();
     });
 
+    test('a link with a token of another person in it signs nobody in', async () => {
+      const reader = await openPage(browser);
+      await reader.page.goto(`${base}#token=${bare(ACT_TOKEN)}`);
+      await reader.page.getByText(en['gate.badLink']).waitFor();
+      expect(reader.page.url()).not.toContain('token');
+      expect(reader.troubles).toEqual([]);
+      await reader.page.context().close();
+    });
+
     test('who signs out in one tab is out in the other, and comes back to where they were', async () => {
       const first = await openPage(browser);
       await signIn(first.page, ACT_TOKEN, `${base}#/settings`);
@@ -215,6 +224,7 @@ async function firstEventId(): Promise<string> {
       );
       await page.locator('tbody a').click();
       await page.getByRole('heading', { name: en['letter.title'] }).waitFor();
+      await page.locator('.facts dd').first().waitFor();
       // The API's words and the nick are text, with what turns them around shown.
       const shown = await page.locator('.facts dd').allInnerTexts();
       expect(shown).toContain(`${HOSTILE.slice(0, -1)}\\u{202e}3`);

@@ -34,6 +34,20 @@ test('its link signs in once, the page acts on the fleet, and Ctrl-C ends it', a
   expect([await console.ended, console.stderr()]).toEqual([0, expect.stringContaining('open this link')]);
 }, 120_000);
 
+test('settings of a single sign-on are for workers: nobody else of this machine becomes an operator', async () => {
+  const console = stage.start(['console'], {
+    IMSYNC_CONSOLE_TRUSTED_PROXIES: '127.0.0.1',
+    IMSYNC_CONSOLE_SSO_HEADER: 'X-Forwarded-User',
+    IMSYNC_CONSOLE_SSO_OPERATORS: 'ann@example.com',
+  });
+  const link = await eventually('a link', () => console.lines.find((line) => line.includes('#token=')));
+  const [base = ''] = link.split('/#');
+  const headers = { 'x-forwarded-user': 'ann@example.com' };
+  expect((await askConsole(base, '/api/session', { headers })).json.error).toBe('no-session');
+  console.signal('SIGINT');
+  expect(await console.ended).toBe(0);
+}, 60_000);
+
 test('Redis out of reach is exit code 3, a port in use 2', async () => {
   const { code, stderr } = await stage.verb(['console'], { IMSYNC_REDIS_URL: 'redis://127.0.0.1:1' });
   expect([code, stderr]).toEqual([3, expect.stringContaining('Redis cannot be reached')]);

@@ -1,5 +1,5 @@
 import type { LetterFilter } from '../../src/ledger/letters/dead-letters.ts';
-import { type LetterCursor, pageOfLetters } from '../../src/ledger/letters/letter-pages.ts';
+import { isCursorOf, type LetterCursor, pageOfLetters } from '../../src/ledger/letters/letter-pages.ts';
 import { closeRedis, openRedis, type RedisClient, whenReady } from '../../src/redis/connect.ts';
 import { type Keys, keysOf } from '../../src/redis/keys.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
@@ -49,6 +49,7 @@ async function walk(filter: LetterFilter, limit: number, most = Number.POSITIVE_
     const page = await pageOfLetters({ redis, keys }, filter, limit, cursor ?? null);
     seen.push(...page.letters.map(({ eventId }) => eventId));
     cursor = page.next;
+    if (cursor !== null) expect(isCursorOf(cursor, filter)).toBe(true);
   }
   return { seen, pages };
 }

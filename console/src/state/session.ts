@@ -38,7 +38,7 @@ export async function useLink(): Promise<void> {
   if (token === undefined) return;
   replace([]);
   try {
-    await signIn(decodeURIComponent(token));
+    session.value = await act<Session>('session', { link: decodeURIComponent(token) });
   } catch (error) {
     // The sign-in that is shown then says so. Who is signed in already stays so.
     const isWrong = error instanceof ApiError && error.code === 'wrong-token';

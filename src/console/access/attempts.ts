@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /** Failed attempts to sign in are slowed: from one address, each doubles the wait for the next. */
 
 const FIRST_WAIT_MS = 500;
@@ -14,22 +16,35 @@ export function createAttempts(nowMs: () => number = () => performance.now()) {
   return {
     /** ms until this address may try again; 0: now. */
     waitMs(address: string): number {
-      const known = failures.get(address);
+      const from = originOf(address);
+      const known = failures.get(from);
       if (known === undefined) return 0;
       const sinceMs = nowMs() - known.atMs;
-      if (sinceMs > CALM_MS) failures.delete(address);
+      if (sinceMs > CALM_MS) failures.delete(from);
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (known.count - 1));
       return Math.max(0, waitMs - sinceMs);
     },
     failed(address: string): void {
-      const count = (failures.get(address)?.count ?? 0) + 1;
-      failures.delete(address);
-      failures.set(address, { count, atMs: nowMs() });
+      const from = originOf(address);
+      const count = (failures.get(from)?.count ?? 0) + 1;
+      failures.delete(from);
+      failures.set(from, { count, atMs: nowMs() });
       if (failures.size > MOST_ADDRESSES)
         for (const oldest of failures.keys()) return void failures.delete(oldest);
     },
     succeeded(address: string): void {
-      failures.delete(address);
+      failures.delete(originOf(address));
     },
   };
+}
+
+/** Of IPv6 the network of 64 bits: who has one, has all of its addresses. */
+function originOf(address: string): string {
+  const [plain = ''] = address.replace(/^::ffff:(?=\d+\.)/i, '').split('%');
+  if (!isIPv6(plain)) return plain;
+  const [head = '', tail] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::');
+  const groups = head.split(':').filter((group) => group !== '');
+  const rest = tail === undefined ? [] : tail.split(':').filter((group) => group !== '');
+  const zeros = Array.from({ length: 8 - groups.length - rest.length }, () => '0');
+  return [...groups, ...zeros, ...rest].slice(0, 4).join(':');
 }

@@ -28,10 +28,13 @@ export function createCallerReader(trustedProxies: readonly string[]): (request:
     if (!isProxy(remoteAddress)) {
       return { address: remoteAddress, host, scheme: 'unknown', isTrusted: false };
     }
-    const forwarded = listIn(headers['x-forwarded-for']);
+    const client = listIn(headers['x-forwarded-for'])
+      .map(bareAddress)
+      .findLast((address) => !isProxy(address));
     const proto = listIn(headers['x-forwarded-proto']).at(-1);
     return {
-      address: forwarded.findLast((address) => !isProxy(address)) ?? remoteAddress,
+      // What stands further to the left the client may have made up.
+      address: client !== undefined && isIP(client) !== 0 ? client : remoteAddress,
       host: listIn(headers['x-forwarded-host']).at(-1) ?? host,
       scheme: proto === 'https' || proto === 'http' ? proto : 'unknown',
       isTrusted: true,
@@ -42,6 +45,12 @@ export function createCallerReader(trustedProxies: readonly string[]): (request:
 function listIn(header: string | readonly string[] | undefined): string[] {
   const items = String(header ?? '').split(',');
   return items.map((item) => item.trim()).filter((item) => item !== '');
+}
+
+/** Some proxies write a port, which is another one for each connection. */
+function bareAddress(given: string): string {
+  const [, inBrackets, v4] = /^\[([\da-f:.]+)\](?::\d+)?$|^([\d.]+):\d+$/i.exec(given) ?? [];
+  return inBrackets ?? v4 ?? given;
 }
 
 /**
@@ -59,6 +68,22 @@ export function refuseForeignHost({ host }: Caller, allowedHosts: readonly strin
   throw new Refusal(403, 'wrong-host', message, advice);
 }
 
+/** Whether a browser says that another site's page asks, one of a sub-domain or another port included. */
+function isForeignSite(headers: IncomingHttpHeaders, own: readonly string[]): boolean {
+  const site = headers['sec-fetch-site'];
+  return site !== undefined && !own.includes(String(site));
+}
+
+/**
+ * Refuses to be read for another site's page. It could not read the answer, but it could make a signed-on browser
+ * ask for exports all day. `none`: the viewer typed the address.
+ */
+export function refuseForeignRead(headers: IncomingHttpHeaders): void {
+  if (!isForeignSite(headers, ['same-origin', 'none'])) return;
+  const message = "Another site's page asked for this, and not the console's own.";
+  throw new Refusal(403, 'wrong-origin', message, 'Open the console itself, or send a Bearer token.');
+}
+
 /**
  * Refuses an act that another site's page asks for. Browsers say with each act which page it comes from. A
  * program with a token of its own need not (`isProgram`).
@@ -69,11 +94,11 @@ export function refuseForeignOrigin(
   isProgram: boolean,
 ): void {
   const { origin } = headers;
-  const site = headers['sec-fetch-site'];
-  if (origin === undefined && isProgram) return;
+  const isForeign = isForeignSite(headers, ['same-origin']);
+  if (origin === undefined && isProgram && !isForeign) return;
   const schemes = scheme === 'unknown' ? ['http', 'https'] : [scheme];
   const isOwn = schemes.some((own) => origin?.toLowerCase() === `${own}://${host.toLowerCase()}`);
-  if (isOwn && (site === undefined || site === 'same-origin')) return;
+  if (isOwn && !isForeign) return;
   const from = origin === undefined ? 'no page that is named' : JSON.stringify(origin.slice(0, 100));
   const message = `The act was asked for by ${from}, and not by the console's own page.`;
   const advice =

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { noSession, Refusal, wrongToken } from '../refusal.ts';
 import type { Attempts } from './attempts.ts';
 import type { Caller } from './origin.ts';
-import { type createSessions, SESSION_COOKIE, type Session } from './sessions.ts';
+import { type createSessions, type Session, sessionCookiesIn } from './sessions.ts';
 import type { Rights, TokenBook } from './tokens.ts';
 
 /** Who asks, and what they may do. */
@@ -21,6 +21,9 @@ export interface AccessOptions {
   readonly sessions: ReturnType<typeof createSessions>;
   readonly attempts: Attempts;
   readonly showUsers: boolean;
+  readonly basePath: string;
+  /** Told of each wrong token. */
+  readonly onWrongToken: (address: string) => void;
   /** The header of a single sign-on, in small letters; '' for none. */
   readonly ssoHeader: string;
   readonly ssoOperators: readonly string[];
@@ -33,11 +36,11 @@ export async function personOf(
   headers: IncomingHttpHeaders,
   mustAsk: boolean,
 ): Promise<Person> {
-  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const bearer = bearerIn(headers);
   if (bearer !== undefined) return { ...withToken(options, caller, bearer), kind: 'bearer' };
-  const cookie = cookieIn(headers.cookie);
-  const session = cookie === undefined ? undefined : await options.sessions.find(cookie, mustAsk);
-  if (session !== undefined) {
+  for (const cookie of sessionCookiesIn(headers.cookie ?? '', caller.scheme, options.basePath)) {
+    const session = await options.sessions.find(cookie, mustAsk);
+    if (session === undefined) continue;
     const { name, rights } = session.holder;
     return { name, rights, showUsers: rights === 'act' || options.showUsers, kind: 'session', session };
   }
@@ -46,9 +49,14 @@ export async function personOf(
   return signedOn;
 }
 
+/** The token that the request itself brings. */
+export function bearerIn({ authorization = '' }: IncomingHttpHeaders): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+}
+
 /** The holder of a token. Throws a Refusal for a wrong one, and for one that comes too soon after a wrong one. */
 export function withToken(
-  { tokens, attempts, showUsers }: AccessOptions,
+  { tokens, attempts, showUsers, onWrongToken }: AccessOptions,
   { address }: Caller,
   secret: string,
 ): Omit<Person, 'kind' | 'session'> & { readonly id: string } {
@@ -61,6 +69,7 @@ export function withToken(
   const holder = tokens.find(secret);
   if (holder === undefined) {
     attempts.failed(address);
+    onWrongToken(address);
     throw wrongToken();
   }
   attempts.succeeded(address);
@@ -76,13 +85,13 @@ function signedOnAs(
 ): Person | undefined {
   const given = ssoHeader === '' || !isTrusted ? undefined : headers[ssoHeader];
   // A header that came twice, Node joins with a comma: which one is the proxy's cannot be told.
-  const name = typeof given === 'string' ? given.trim() : '';
-  if (!/^[^\p{Cc},]{1,200}$/u.test(name)) return undefined;
+  const name = typeof given === 'string' ? utf8(given).trim() : '';
+  if (!/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFFD,]{1,200}$/u.test(name)) return undefined;
   const rights = ssoOperators.includes(name) ? 'act' : 'view';
   return { name, rights, showUsers: rights === 'act' || showUsers, kind: 'sso' };
 }
 
-function cookieIn(header = ''): string | undefined {
-  const found = header.split(';').map((pair) => pair.trim().split('='));
-  return found.find(([name]) => name === SESSION_COOKIE)?.[1];
+/** Node reads headers byte by byte; proxies write names in UTF-8. */
+function utf8(header: string): string {
+  return Buffer.from(header, 'latin1').toString('utf8');
 }

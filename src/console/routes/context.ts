@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../config/config.ts';
 import type { MaskedSetting } from '../../config/mask.ts';
 import type { UserInput } from '../../event/fields.ts';
+import { oneLine } from '../../im/redact.ts';
 import type { Logger } from '../../logging/log.ts';
 import type { Status } from '../../ops/status.ts';
 import type { AppRedis } from '../../redis/keys.ts';
@@ -47,9 +48,10 @@ export async function noteAct(
   { redis, keys, log }: RouteContext,
   request: FastifyRequest,
   what: Activity['what'],
-  detail: string,
+  told: string,
 ): Promise<void> {
   const by = actorName(personIn(request));
+  const detail = oneLine(told);
   await recordActivity(redis, keys, { what, by, detail }).catch(({ message }: Error) => {
     log.error({ what, by, reason: message }, 'an act of the console was done, but could not be recorded');
   });

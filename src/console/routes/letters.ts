@@ -1,14 +1,14 @@
-import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { codeMeaning } from '../../im/verdicts.ts';
 import {
   LETTER_ADVICE,
+  type LetterFilter,
   type LetterState,
   letterStates,
   type StoredLetter,
 } from '../../ledger/letters/dead-letters.ts';
-import { type LetterCursor, pageOfLetters } from '../../ledger/letters/letter-pages.ts';
-import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
+import { isCursorOf, type LetterCursor, pageOfLetters } from '../../ledger/letters/letter-pages.ts';
+import { readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
 import { type DeletionCounts, deleteMeant, deletionText } from '../../tasks/delete-letters.ts';
@@ -16,6 +16,7 @@ import { codePageOf } from '../code-page.ts';
 import { maskLetter } from '../mask.ts';
 import { malformed, notFound } from '../refusal.ts';
 import { noteAct, personIn, type RouteContext } from './context.ts';
+import { exportRoute } from './export-letters.ts';
 import {
   eventIdParams,
   eventIds,
@@ -65,8 +66,9 @@ export function letterRoutes(app: FastifyInstance, context: RouteContext): void 
     async (request) => {
       const { limit, cursor, ...query } = request.query;
       const nowMs = Math.floor(await ownerTimeMs(redis, keys));
-      const from = cursor === undefined ? null : readCursor(cursor);
-      const { letters, next } = await pageOfLetters(context, filterOf(query), limit, from);
+      const filter = filterOf(query);
+      const from = cursor === undefined ? null : readCursor(cursor, filter);
+      const { letters, next } = await pageOfLetters(context, filter, limit, from);
       const { showUsers } = personIn(request);
       const shown = letters.map((letter) => toShow(letter, showUsers));
       return { nowMs, letters: shown, next: next === null ? null : cursorText(next) };
@@ -84,7 +86,7 @@ export function letterRoutes(app: FastifyInstance, context: RouteContext): void 
     },
   );
 
-  exportRoute(app, context);
+  exportRoute(app, context, toShow);
   deleteRoute(app, context);
 }
 
@@ -97,27 +99,6 @@ export function letterToShow({ config }: RouteContext, letter: StoredLetter, sho
     meaning: codeMeaning(command || 'multiaccount_import', errorCode),
     codePage: codePageOf(config, errorCode),
   };
-}
-
-function exportRoute(app: FastifyInstance, context: RouteContext): void {
-  app.get<{ Querystring: LetterQuery }>(
-    '/api/dead-letters/export',
-    { config: { rights: 'view' }, schema: { querystring: letterQuery } },
-    async (request, reply) => {
-      const { showUsers } = personIn(request);
-      let count = 0;
-      const lines = async function* () {
-        for await (const letter of listDeadLetters(context, filterOf(request.query))) {
-          yield `${JSON.stringify(letterToShow(context, letter, showUsers))}\n`;
-          count++;
-        }
-        await noteAct(context, request, 'export', `${count} letters exported${showUsers ? '' : ', masked'}`);
-      };
-      reply.header('content-type', 'application/x-ndjson; charset=utf-8');
-      reply.header('content-disposition', 'attachment; filename="dead-letters.ndjson"');
-      return reply.send(Readable.from(lines()));
-    },
-  );
 }
 
 interface DeleteBody {
@@ -167,15 +148,15 @@ function cursorText({ state, member, score, asOfMs }: LetterCursor): string {
   return Buffer.from(JSON.stringify([state, member, score, asOfMs])).toString('base64url');
 }
 
-function readCursor(text: string): LetterCursor {
+function readCursor(text: string, filter: LetterFilter): LetterCursor {
   try {
     const [state, member, score, asOfMs] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
     const isCursor =
       letterStates.includes(state) &&
       typeof member === 'string' &&
       typeof score === 'string' &&
-      (score === '' || Number.isFinite(Number(score))) &&
-      Number.isSafeInteger(asOfMs);
+      Number.isSafeInteger(asOfMs) &&
+      isCursorOf({ state, member, score, asOfMs }, filter);
     if (isCursor) return { state, member, score, asOfMs };
   } catch {
     // It is refused below.

@@ -6,7 +6,7 @@ import type { RunRequest } from '../../tasks/redrive-letters.ts';
 import type { RedriveRunner } from '../redrive-runner.ts';
 import { malformed, notFound, Refusal } from '../refusal.ts';
 import { actorName, noteAct, personIn, type RouteContext } from './context.ts';
-import { eventIds, filterOf, type LetterQuery, letterFilter, runIdParams } from './schemas.ts';
+import { eventIds, filterOf, type LetterQuery, letterFilter, runIdParams, trueOrFalse } from './schemas.ts';
 
 /** Letters that a dry run looks at. It takes some seconds for them. */
 const MOST_PLANNED = 10_000;
@@ -28,10 +28,10 @@ const body = {
   properties: {
     ...{ filter: letterFilter, eventIds, all: { const: true } },
     resume: { type: 'string', pattern: '^r\\d{1,15}$' },
-    dryRun: { type: 'boolean' },
+    dryRun: trueOrFalse,
     rate: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     stopAtFailures: { type: 'number', minimum: 0, maximum: 1 },
-    force: { type: 'boolean' },
+    force: trueOrFalse,
   },
 };
 

@@ -46,6 +46,9 @@ export const letterFilter = {
   properties: { ...filterFields, limit: { type: 'integer', minimum: 1, maximum: 1_000_000_000 } },
 } as const;
 
+/** Without a type, so that nothing is coerced: `null` would mean that it is done for real. */
+export const trueOrFalse = { enum: [true, false] } as const;
+
 const eventId = { type: 'string', pattern: '^\\d{1,20}-\\d{1,20}$' } as const;
 export const eventIds = {
   type: 'array',

@@ -2,7 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Links } from '../access/links.ts';
 import type { Caller } from '../access/origin.ts';
 import { type AccessOptions, type Person, withToken } from '../access/person.ts';
-import { SESSION_COOKIE, type Session } from '../access/sessions.ts';
+import { type Session, sessionCookieName } from '../access/sessions.ts';
+import { wrongToken } from '../refusal.ts';
 import { personIn, type RouteContext } from './context.ts';
 
 /** Languages of the page. */
@@ -16,7 +17,7 @@ interface SessionOptions {
 
 /** Sign in, look who one is, sign out. */
 export function sessionRoutes(app: FastifyInstance, context: RouteContext, options: SessionOptions): void {
-  const { config, version } = context;
+  const { config, version, log } = context;
   const { access, links, callerOf } = options;
   const { sessions, tokens } = access;
 
@@ -27,31 +28,39 @@ export function sessionRoutes(app: FastifyInstance, context: RouteContext, optio
     pageLanguages: LANGUAGES,
   });
   const setCookie = (reply: FastifyReply, value: string, seconds: number): void => {
-    const path = `${config.console.basePath}/`;
-    const secure = callerOf(reply.request).scheme === 'https' ? '; Secure' : '';
+    const { basePath } = config.console;
+    const { scheme } = callerOf(reply.request);
+    // Without a listed proxy the page's own address tells, which has been compared with the host.
+    const isSecure =
+      scheme === 'https' || (scheme === 'unknown' && /^https:/i.test(reply.request.headers.origin ?? ''));
+    const name = sessionCookieName(isSecure, basePath);
+    const secure = isSecure ? '; Secure' : '';
     reply.header(
       'set-cookie',
-      `${SESSION_COOKIE}=${value}; Path=${path}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`,
+      `${name}=${value}; Path=${basePath}/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`,
     );
   };
   const open = (reply: FastifyReply, holder: Session['holder']): Session => {
     const { cookie, session } = sessions.open(holder);
+    log.info({ by: holder.name, address: callerOf(reply.request).address }, 'signed in to the console');
     setCookie(reply, cookie, Math.floor(config.console.sessionMs / 1_000));
     return session;
   };
 
+  const secret = { type: 'string', minLength: 1, maxLength: 512 };
   const body = {
     type: 'object',
-    required: ['token'],
+    minProperties: 1,
+    maxProperties: 1,
     additionalProperties: false,
-    properties: { token: { type: 'string', minLength: 1, maxLength: 512 } },
+    properties: { token: secret, link: secret },
   };
-  app.post<{ Body: { token: string } }>(
+  app.post<{ Body: { token?: string; link?: string } }>(
     '/api/session',
     { config: { rights: 'none' }, schema: { body } },
     async (request, reply) => {
-      const { token } = request.body;
-      const linked = links?.redeem(token);
+      const { link, token = '' } = request.body;
+      const linked = links?.redeem(link ?? token);
       if (linked !== undefined) {
         const session = open(reply, linked);
         return describe({
@@ -62,6 +71,8 @@ export function sessionRoutes(app: FastifyInstance, context: RouteContext, optio
           session,
         });
       }
+      // A link with somebody's token in it would sign its reader in as somebody else.
+      if (link !== undefined) throw wrongToken();
       const { id, ...person } = withToken(access, callerOf(request), token);
       const holder = tokens.byId(id);
       if (holder === undefined) throw new TypeError('a token that was found has no holder: a bug');

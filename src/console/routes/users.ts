@@ -10,7 +10,7 @@ import { maskUser } from '../mask.ts';
 import { Refusal } from '../refusal.ts';
 import { noteAct, personIn, type RouteContext } from './context.ts';
 import { letterToShow } from './letters.ts';
-import { userIdParams } from './schemas.ts';
+import { trueOrFalse, userIdParams } from './schemas.ts';
 
 /** Entries of the stream of outcomes that are looked at. */
 const OUTCOMES_LOOKED = 10_000;
@@ -19,16 +19,17 @@ const PAGE = 1_000;
 const FORGET_WAIT_MS = 10_000;
 /** Requests that read the whole stream, at a time. */
 const MOST_FORGETTING = 2;
+/** Lookups at a time. One reads up to 20,000 waiting events and 10,000 outcomes. */
+const MOST_LOOKING = 16;
 
 type Params = { Params: { userId: string } };
 
 /** One user: where they are, import them, forget them. */
 export function userRoutes(app: FastifyInstance, context: RouteContext): void {
   const params = userIdParams;
-  app.get<Params>(
-    '/api/users/:userId',
-    { config: { rights: 'view' }, schema: { params } },
-    async (request) => {
+  const inTurn = atMost(MOST_LOOKING, 'As many users are looked for as can be at once.', 1);
+  app.get<Params>('/api/users/:userId', { config: { rights: 'view' }, schema: { params } }, (request) =>
+    inTurn(async () => {
       const { userId } = request.params;
       const { showUsers } = personIn(request);
       const found = await context.findUser(userId);
@@ -38,7 +39,7 @@ export function userRoutes(app: FastifyInstance, context: RouteContext): void {
         letters: report.letters.map((letter) => letterToShow(context, letter, true)),
         outcomes: await outcomesOf(context, userId),
       };
-    },
+    }),
   );
 
   const body = {
@@ -80,29 +81,36 @@ function refusalOf(error: unknown): unknown {
 }
 
 function forgetRoute(app: FastifyInstance, context: RouteContext): void {
-  let forgetting = 0;
-  const body = { type: 'object', additionalProperties: false, properties: { dryRun: { type: 'boolean' } } };
+  const inTurn = atMost(MOST_FORGETTING, 'As many users are being forgotten as can be at once.', 2);
+  const body = { type: 'object', additionalProperties: false, properties: { dryRun: trueOrFalse } };
   app.post<Params & { Body: { dryRun?: boolean } }>(
     '/api/users/:userId/forget',
     { config: { rights: 'act' }, schema: { params: userIdParams, body } },
-    async (request) => {
-      if (forgetting >= MOST_FORGETTING) {
-        const message = 'As many users are being forgotten as can be at once.';
-        throw new Refusal(429, 'too-many', message, 'Try again in a moment.', 2);
-      }
-      forgetting++;
-      try {
+    (request) =>
+      inTurn(async () => {
         const { redis, keys } = context;
         const { userId } = request.params;
         const { dryRun = false } = request.body;
         const report = await forgetUser({ redis, keys, userId, dryRun, maxWaitMs: FORGET_WAIT_MS, sleep });
         if (!dryRun) await noteAct(context, request, 'forget', forgottenText(report));
         return report;
-      } finally {
-        forgetting--;
-      }
-    },
+      }),
   );
+}
+
+/** Does at most so many at a time; more are refused. */
+function atMost(most: number, message: string, retryAfterSeconds: number) {
+  let running = 0;
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running >= most)
+      throw new Refusal(429, 'too-many', message, 'Try again in a moment.', retryAfterSeconds);
+    running++;
+    try {
+      return await work();
+    } finally {
+      running--;
+    }
+  };
 }
 
 /** How the user's events ended of late, where outcomes are kept (IMSYNC_OUTCOMES=all). */

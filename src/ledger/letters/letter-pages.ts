@@ -30,6 +30,20 @@ export interface LetterCursor {
   readonly asOfMs: number;
 }
 
+/**
+ * Whether a cursor stands in a list of this filter. One that somebody made up would lead into the list of another
+ * user, and the next cursor would name that user. Pure.
+ */
+export function isCursorOf({ state, member, score }: LetterCursor, filter: LetterFilter): boolean {
+  if (filter.state !== 'all' && filter.state !== state) return false;
+  if (member === '') return score === '';
+  const index = indexOf({ ...filter, state }, state);
+  if (index === 'time') return /^\d{1,20}-\d{1,20}$/.test(member) && /^\d{1,16}$/.test(score);
+  const isInside = member.startsWith(`${index.prefix} `);
+  // Below a reason stand its codes.
+  return isInside && score === '' && /^ (?:\d+ )?\d{1,20}-\d{1,20}$/.test(member.slice(index.prefix.length));
+}
+
 /** Letters that are looked at for a page. A filter that few of them match gives short pages, not slow ones. */
 const MOST_LOOKED = 1_000;
 const AT_A_TIME = 100;

@@ -78,6 +78,22 @@ test.each<[string, Record<string, string>, RegExp]>([
     /^IMSYNC_CONSOLE_SSO_HEADER is given, but no proxy that may set it; set IMSYNC_CONSOLE_TRUSTED_PROXIES /,
   ],
   [
+    'a single sign-on that every address may claim',
+    {
+      ...{ IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_SSO_HEADER: 'X-User' },
+      IMSYNC_CONSOLE_TRUSTED_PROXIES: '10.0.0.1,::/0',
+    },
+    /^IMSYNC_CONSOLE_TRUSTED_PROXIES holds every address/,
+  ],
+  [
+    'a single sign-on by a header of clients',
+    {
+      ...{ IMSYNC_CONSOLE_PORT: '0', IMSYNC_CONSOLE_SSO_HEADER: 'From' },
+      IMSYNC_CONSOLE_TRUSTED_PROXIES: '10.0.0.1',
+    },
+    /^IMSYNC_CONSOLE_SSO_HEADER is From, which clients send themselves/,
+  ],
+  [
     'sentinels without nodes',
     { IMSYNC_REDIS_MODE: 'sentinel', IMSYNC_REDIS_SENTINEL_NAME: 'p' },
     /_NODES is not given/,

@@ -37,6 +37,16 @@ test('a masked letter names neither the user nor a field of the profile', () => 
   });
 });
 
+test('a field that a producer mixed up is masked as well', () => {
+  const event = { userId: '1', type: 'alice77', occurredAt: 'Alice', traceparent: 'alice@example.com' };
+  expect(maskLetter({ ...letter, event }).event).toEqual({
+    userId: '***',
+    type: '***',
+    occurredAt: '***',
+    traceparent: '***',
+  });
+});
+
 test.each([
   ['a short ID only as a whole word', 'a user in it, a fool', ['a'], '*** user in it, *** fool'],
   ['Chinese has no blanks', '昵称小明含敏感词', ['小明'], '昵称***含敏感词'],
