@@ -11,6 +11,7 @@ import { producing } from './rows/producing.ts';
 import { quota } from './rows/quota.ts';
 import { quotaDisturbed, quotaJitter } from './rows/quota-disturbed.ts';
 import { quotaPeers } from './rows/quota-peers.ts';
+import { relay } from './rows/relay.ts';
 import { roundTrips } from './rows/round-trips.ts';
 import { startUp } from './rows/start-up.ts';
 import { traces } from './rows/traces.ts';
@@ -31,6 +32,7 @@ export const benches: readonly Bench[] = [
   startUp,
   idle,
   intake,
+  relay,
   traces,
 ];
 

@@ -16,6 +16,7 @@ const REDRAW_EVERY_MS = 200;
 export function startProgress(lineEveryMs: number, stream: NodeJS.WriteStream = process.stderr): Progress {
   const isTerminal = stream.isTTY === true;
   let shownMs = isTerminal ? Number.NEGATIVE_INFINITY : performance.now();
+  let shown = '';
   const clear = (): void => {
     if (!isTerminal) return;
     cursorTo(stream, 0);
@@ -26,6 +27,9 @@ export function startProgress(lineEveryMs: number, stream: NodeJS.WriteStream = 
       const nowMs = performance.now();
       if (nowMs - shownMs < (isTerminal ? REDRAW_EVERY_MS : lineEveryMs)) return;
       shownMs = nowMs;
+      // The same line once more would tell nothing.
+      if (!isTerminal && text === shown) return;
+      shown = text;
       clear();
       // A wrapped line would take two rows, of which only one is cleared.
       const line = `${share === undefined ? '' : `${bar(share)} `}${text}`;

@@ -82,6 +82,16 @@ function relayLines({ relay }: Status): string[] {
   const age = waiting === 0 ? '' : ageText(oldestAgeMs);
   return [
     `relay        ${printable(name)} brings rows from ${printable(server)}; ${waiting} wait there${age}`,
+    ...setBackLines(relay),
+  ];
+}
+
+const SET_BACK_SHOWN_MS = 7 * 86_400_000;
+
+function setBackLines({ setBack, lastSeen }: NonNullable<Status['relay']>): string[] {
+  if (setBack === undefined || lastSeen - setBack.at > SET_BACK_SHOWN_MS) return [];
+  return [
+    `             the database went back at ${isoTime(setBack.at)}: ${setBack.rows} numbers of relayed rows are used again (docs/outbox.md)`,
   ];
 }
 

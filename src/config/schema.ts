@@ -333,6 +333,12 @@ export const schema = {
     caFile: setting('IMSYNC_DATABASE_CA_FILE', filePath(), '', {
       doc: "The CA certificate (PEM) that signed the database's. Given without an sslmode, it means verify-full.",
     }),
+    certFile: setting('IMSYNC_DATABASE_CERT_FILE', filePath(), '', {
+      doc: 'The client certificate (PEM) for a database that wants one.',
+    }),
+    keyFile: setting('IMSYNC_DATABASE_KEY_FILE', filePath(), '', {
+      doc: 'The key (PEM) of the client certificate.',
+    }),
   },
   relay: {
     inWorker: setting('IMSYNC_RELAY_IN_WORKER', bool, false, {

@@ -3,6 +3,9 @@ import type { DatabaseAddress, Dialect } from '../config/database-url.ts';
 export interface DatabaseSettings extends DatabaseAddress {
   /** The CA certificates as PEM text. '' means the system's authorities. */
   readonly ca: string;
+  /** Certificate and key of the client as PEM texts. '' means none. */
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** What a statement answered. */
@@ -55,14 +58,18 @@ export async function loadDriver<T>(load: () => Promise<T>, name: string): Promi
   });
 }
 
-/** How a TLS connection is checked; undefined for one without TLS. A certificate that is given is checked. */
-export function tlsOptions({ sslMode, host, ca }: DatabaseSettings) {
-  const mode = sslMode ?? (ca === '' ? 'disable' : 'verify-full');
+/**
+ * How a TLS connection is made and checked; undefined for one without TLS. An authority that is given is asked for,
+ * also with `sslmode=require`. Files without an sslmode mean verify-full.
+ */
+export function tlsOptions({ sslMode, host, ca, cert, key }: DatabaseSettings) {
+  const mode = sslMode ?? (ca + cert === '' ? 'disable' : 'verify-full');
   if (mode === 'disable' || host.startsWith('/')) return undefined;
   return {
-    rejectUnauthorized: mode !== 'require',
+    rejectUnauthorized: mode !== 'require' || ca !== '',
     verifyIdentity: mode === 'verify-full',
     ...(ca !== '' && { ca }),
+    ...(cert !== '' && { cert, key }),
   };
 }
 
@@ -92,8 +99,16 @@ export function databaseAdvice(error: Error): string {
 
 const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
   [
+    /no encryption$|SSL off|ER_SECURE_TRANSPORT_REQUIRED|insecure transport/i,
+    'The server wants TLS: end IMSYNC_DATABASE_URL with ?sslmode=verify-full, and name a private authority by IMSYNC_DATABASE_CA_FILE.',
+  ],
+  [
+    /valid client certificate|certificate required|ER_ACCESS_DENIED.*X509/i,
+    'The server wants a client certificate: IMSYNC_DATABASE_CERT_FILE and IMSYNC_DATABASE_KEY_FILE.',
+  ],
+  [
     /28P01|28000|ER_ACCESS_DENIED|password authentication|no pg_hba|SASL/i,
-    'Check user and password in IMSYNC_DATABASE_URL (or its _FILE), and whether the server lets this host in.',
+    'Check user and password in IMSYNC_DATABASE_URL (or its _FILE), whether the server lets this host in, and whether it wants TLS: ?sslmode=verify-full.',
   ],
   [/3D000|ER_BAD_DB_ERROR/, 'The database at the end of IMSYNC_DATABASE_URL does not exist.'],
   [

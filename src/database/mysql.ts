@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CONNECT_MS,
@@ -22,6 +23,11 @@ export async function openMysql(settings: DatabaseSettings): Promise<Session> {
   const { createConnection } = await loadDriver(() => import('mysql2/promise'), 'mysql2');
   const { host, port, user, password, database } = settings;
   const ssl = tlsOptions(settings);
+  // The driver would hold the certificate against the name `localhost`, whatever the address is.
+  if (ssl?.verifyIdentity && isIP(host) !== 0)
+    throw new DatabaseUnfitError(
+      'sslmode=verify-full needs a name: put the one of the certificate into IMSYNC_DATABASE_URL in place of the IP address, or write sslmode=verify-ca.',
+    );
   const client = await createConnection({
     ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
     ...{ user, password, database },

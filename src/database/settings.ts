@@ -9,7 +9,7 @@ import type { DatabaseSettings } from './database.ts';
  * Throws ConfigError.
  */
 export function databaseSettings(config: Config, readFile: ReadFile, address = ''): DatabaseSettings {
-  const { url, urlFile, caFile } = config.database;
+  const { url, urlFile, caFile, certFile, keyFile } = config.database;
   const problems: string[] = [];
   const variable = 'IMSYNC_DATABASE_URL_FILE';
   const given = address || readSecret(url, urlFile, variable, databaseUrl, readFile, problems);
@@ -19,11 +19,25 @@ export function databaseSettings(config: Config, readFile: ReadFile, address = '
       'IMSYNC_DATABASE_URL is not given; set it (or IMSYNC_DATABASE_URL_FILE) to the address of the database, such as postgres://imsync:password@db.example/app.',
     );
   if (parts === undefined) throw new ConfigError(problems);
-  try {
-    return { ...parts, ca: caFile === '' ? '' : readFile(caFile) };
-  } catch (error) {
-    throw new ConfigError([
-      `The file of IMSYNC_DATABASE_CA_FILE cannot be read: ${(error as Error).message}.`,
-    ]);
-  }
+  if (parts.sslMode === 'disable' && caFile + certFile !== '')
+    problems.push(
+      'A certificate of the database is given, but its address says sslmode=disable; write sslmode=verify-full, or leave the file out.',
+    );
+  if ((certFile === '') !== (keyFile === ''))
+    problems.push(
+      'IMSYNC_DATABASE_CERT_FILE and IMSYNC_DATABASE_KEY_FILE belong together; give both or none.',
+    );
+  const read = (path: string, name: string): string => {
+    try {
+      return path === '' ? '' : readFile(path);
+    } catch (error) {
+      problems.push(`The file of ${name} cannot be read: ${(error as Error).message}.`);
+      return '';
+    }
+  };
+  const ca = read(caFile, 'IMSYNC_DATABASE_CA_FILE');
+  const cert = read(certFile, 'IMSYNC_DATABASE_CERT_FILE');
+  const key = read(keyFile, 'IMSYNC_DATABASE_KEY_FILE');
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...parts, ca, cert, key };
 }

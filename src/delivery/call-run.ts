@@ -101,7 +101,10 @@ export class CallRun {
         const { redis, keys, allOutcomes, report, tracer } = options;
         const settle = () => settleRecord(redis, keys, record.callId, run, settlement, allOutcomes);
         const settled = await (tracer === undefined ? settle() : tracer.settle(settle));
-        if (settled.kind === 'settled') report.settled(record.callId, settlement, settled);
+        if (settled.kind !== 'settled') return settled;
+        report.settled(record.callId, settlement, settled);
+        const { calls = [] } = settled;
+        if (calls.length > 0) await options.handOver(record.command, calls);
         return settled;
       },
     });

@@ -1,7 +1,7 @@
 import type { EventRules, ValidEntry } from '../event/event.ts';
 import type { HoldWatch } from '../hold/hold-watch.ts';
 import type { Answer } from '../im/answers.ts';
-import type { DeliveryCommand } from '../im/bodies.ts';
+import type { DeliveryCommand, ImportCommand } from '../im/bodies.ts';
 import type { ImClient } from '../im/client.ts';
 import type { Verdict, VerdictOverrides } from '../im/verdicts.ts';
 import type { Settled, Settlement } from '../ledger/settle.ts';
@@ -30,6 +30,8 @@ export interface DeliveryOptions extends AppRedis, BreakerOptions, Learned {
   /** Write every outcome to the stream of outcomes. */
   readonly allOutcomes: boolean;
   readonly report: DeliveryReport;
+  /** Makes jobs of calls that a settlement made. Never rejects: the sweep makes up for a failure. */
+  readonly handOver: (command: ImportCommand, callIds: readonly string[]) => Promise<void>;
   /** Absent unless traces are on. */
   readonly tracer?: CallTracer | undefined;
 }

@@ -90,6 +90,7 @@ while returned == 0 and goesOn() do
 end
 
 sealBatch()
+writeParked()
 countCut(taken, cut.parked)
 redis.call('HSET', keys.cutter, 'cutAt', string.format('%.3f', nowMicros / 1000))
 return {

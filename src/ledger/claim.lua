@@ -20,7 +20,7 @@ writeNothing('HDEL', keys.call)
 -- A suspect stays for as long as an event may be tried, and a newer event may be the one that passes. So what
 -- is parked behind a suspect joins the record, and goes first. It joins when a run begins and at no other
 -- time: the run has all events of the record in memory, and each of its settlements must balance with them.
--- If there are more than a record holds, the oldest ones join, since a user's events stay in order.
+-- If there are more than a record holds, or than a thousand, the oldest ones join, since a user's events stay in order.
 local function adoptParked(suspects)
   if redis.call('HLEN', keys.parkedCounts) == 0 then
     return
@@ -31,7 +31,7 @@ local function adoptParked(suspects)
     local parked, count = keys.parkedPrefix .. user, 0
     -- Who has left the record may stand among its suspects.
     local entry = redis.call('HGET', keys.owners, user) == request.callId and redis.call('LINDEX', parked, 0)
-    while entry and #entry < room do
+    while entry and #entry < room and #adopted < 1000 do
       count, room = count + 1, room - #entry - 1
       adopted[#adopted + 1] = entry
       entry = redis.call('LINDEX', parked, count)

@@ -64,10 +64,20 @@ local function takeOffStream(chunk, count)
   redis.call('XDEL', keys.stream, unpack(ids))
 end
 
--- The user is in a call already: the entry waits behind it, in order.
+-- The user is in a call already: the entry waits behind it, in order. It is written with all others in writeParked, since
+-- thousands of one user may come in a row.
+local toPark = {}
+
 local function parkEntry(user, packed)
-  redis.call('RPUSH', keys.parkedPrefix .. user, packed)
-  redis.call('HINCRBY', keys.parkedCounts, user, 1)
+  toPark[user] = toPark[user] or {}
+  table.insert(toPark[user], packed)
+end
+
+local function writeParked()
+  for user, list in pairs(toPark) do
+    redis.call('RPUSH', keys.parkedPrefix .. user, unpack(list))
+    redis.call('HINCRBY', keys.parkedCounts, user, #list)
+  end
 end
 
 -- Counts what a cut took off the stream and parked.

@@ -6,12 +6,13 @@
 -- The events of a record of class redrive have letters (state redriving), which end here, too: resolved when
 -- the event is imported or superseded, dead once more when it is refused once more.
 --
--- Joined with: record.lua, letters/letter-index.lua, hold/hold-shared.lua, settle/letters.lua,
+-- Joined with: record.lua, letters/letter-index.lua, letters/letter-text.lua, hold/hold-shared.lua, letters/resolve-older.lua,
+--   settle/letters.lua,
 --   settle/release-or-keep.lua.
 -- Request  callId, run
 --          imported      [userId, eventId, userId, eventId, ...]
 --          superseded    number of older events of imported users
---          dead          [{eventId, userId, reason, code, letter (JSON text)}, ...]
+--          dead          [{eventId, userId, reason, code, letter (its text), notBefore (absent, or ms)}, ...]
 --          passedAt      absent, or when the newest call started in which accounts passed (ms)
 --          released      [userId, ...]: users none of whose events stay in the record
 --          keep          absent when nothing stays, or {users, events, tries, isIsolated, oldestMs, dueAtMs,
@@ -20,8 +21,13 @@
 --          outcomes      absent unless all outcomes are asked for, else [[field, value, ...], ...]
 --          outcomesKept  entries that the stream of outcomes keeps
 --          tallies       [tally key, counter, number, ...]
--- Answers {'settled', entries returned to the intake, letters resolved, now ms} or {'lost'}. An error when
---   events would appear or vanish: the record is left as it is.
+--          format        of records
+--          maxBytes      of entries in a record
+--          isResolved    older letters of the imported users were resolved in steps before (resolve.lua)
+-- Answers {'settled', entries returned to the intake, letters resolved, now ms, IDs of calls that were made of parked
+--   entries}, {'lost'}, or {'letters', userId, ...}: these users have so many letters that resolve.lua comes before, and
+--   nothing was changed. An error when events would appear or vanish: the record is left as it is.
+-- Cost: O(events of the record + 2,100 parked entries + letters: 1,000, or 1,000 a user with isResolved).
 -- Atomic, so that the books balance at any moment and a run that lost the record changes nothing.
 
 nameKeys('callPrefix', 'owners', 'parkedPrefix', 'parkedCounts', 'open', 'books', 'returned', 'deadPrefix',
@@ -30,11 +36,6 @@ nameKeys('callPrefix', 'owners', 'parkedPrefix', 'parkedCounts', 'open', 'books'
 readRequest()
 keys.call = keys.callPrefix .. request.callId
 writeNothing('HDEL', keys.books)
-
--- The stream of outcomes, for those who follow all of them.
-local function tellOutcome(fields)
-  redis.call('XADD', keys.outcomes, 'MAXLEN', '~', request.outcomesKept, '*', unpack(fields))
-end
 
 -- A tally counts an event when it ends for the first time, and only where the tally stands: so nobody who
 -- writes events makes keys.
@@ -79,6 +80,10 @@ if eventsBefore ~= imports + request.superseded + deaths + eventsAfter then
     .. ' events before, ' .. imports .. ' imported, ' .. request.superseded .. ' superseded, ' .. deaths .. ' dead, '
     .. eventsAfter .. ' after')
 end
+local crowded = not request.isResolved and usersWithManyLetters() or {}
+if #crowded > 0 then
+  return { 'letters', unpack(crowded) }
+end
 readClock()
 if isRedrive then
   local ends, problem = redrivenEnds()
@@ -93,7 +98,7 @@ local resolved = makeUpFor()
 if request.passedAt then
   callPassed(request.passedAt)
 end
-local returned = releaseUsers()
+local returned, calls = releaseUsers(record.command)
 if keep then
   keepRecord(keep, isRedrive)
 else
@@ -107,9 +112,7 @@ count('superseded', request.superseded + #resolved)
 count('dead', deaths - #resolved)
 count('parked', -returned)
 if request.outcomes then
-  for _, r in ipairs(resolved) do
-    tellOutcome({ 'eventId', r.eventId, 'userId', r.user, 'outcome', 'superseded', 'errorCode', '0', 'hasAccount', 'true' })
-  end
+  tellResolved(resolved)
   for _, fields in ipairs(request.outcomes) do
     tellOutcome(fields)
   end
@@ -118,4 +121,4 @@ if not isRedrive then
   countTallies()
 end
 publishOutcomes()
-return { 'settled', returned, #resolved, nowText }
+return { 'settled', returned, #resolved, nowText, calls }

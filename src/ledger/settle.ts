@@ -1,18 +1,27 @@
 import { eventIdMs, type Outcome, type RawEntry } from '../event/event.ts';
 import type { RedisClient } from '../redis/connect.ts';
-import type { Keys } from '../redis/keys.ts';
+import type { AppRedis, Keys } from '../redis/keys.ts';
 import { askScript, loadScript } from '../redis/script.ts';
 import type { Letter } from './letters/dead-letters.ts';
-import { type CallRecord, packEntries } from './record.ts';
+import { packLetter } from './letters/letter-text.ts';
+import { type CallRecord, MAX_RECORD_BYTES, packEntries, RECORD_FORMAT } from './record.ts';
 
 const settleScript = loadScript(
   import.meta.url,
   'record.lua',
   'letters/letter-index.lua',
+  'letters/letter-text.lua',
   '../hold/hold-shared.lua',
+  'letters/resolve-older.lua',
   'settle/letters.lua',
   'settle/release-or-keep.lua',
   'settle.lua',
+);
+const resolveScript = loadScript(
+  import.meta.url,
+  'letters/letter-index.lua',
+  'letters/resolve-older.lua',
+  'letters/resolve.lua',
 );
 
 /**
@@ -20,7 +29,7 @@ const settleScript = loadScript(
  */
 export interface DeadEvent extends Pick<Letter, 'eventId' | 'userId' | 'reason'> {
   readonly code: number;
-  readonly letter: object;
+  readonly letter: Partial<Letter> & Pick<Letter, 'eventId'>;
 }
 
 /** What stays in the record, to be called again at `dueAtMs`. `suspects` may name users who are gone. */
@@ -68,7 +77,17 @@ export interface Settlement {
 }
 
 export type Settled =
-  | { readonly kind: 'settled'; readonly returned: number; readonly resolved: number; readonly nowMs: number }
+  | {
+      readonly kind: 'settled';
+      readonly returned: number;
+      readonly resolved: number;
+      readonly nowMs: number;
+      /**
+       * Calls that were made of the parked events of users with many of them; of the settled record's command. Their jobs
+       * are to be added; the sweep makes up for it if that fails.
+       */
+      readonly calls?: readonly string[];
+    }
   /** Another run owns the record: nothing was changed. */
   | { readonly kind: 'lost' };
 
@@ -88,10 +107,14 @@ export async function settleRecord(
   const request = {
     callId,
     run,
-    outcomesKept: OUTCOMES_KEPT,
+    ...{ format: RECORD_FORMAT, maxBytes: MAX_RECORD_BYTES, outcomesKept: OUTCOMES_KEPT },
     imported: imported.flatMap(({ userId, eventId }) => [userId, eventId]),
     superseded,
-    dead: dead.map(({ letter, ...one }) => ({ ...one, letter: JSON.stringify(letter) })),
+    dead: dead.map(({ letter, ...one }) => ({
+      ...one,
+      letter: packLetter(letter, one.userId),
+      ...(letter.notBefore != null && { notBefore: letter.notBefore }),
+    })),
     released,
     publish: publish.flatMap(({ channel, message }) => [channel, message]),
     tallies: tallies.flatMap(({ tally, name, count }) => [keys.tallyPrefix + tally, name, count]),
@@ -103,9 +126,47 @@ export async function settleRecord(
     }),
     ...(kept && { keep: keepRequest(kept) }),
   };
-  const reply = (await askScript(redis, settleScript, keys, request)) as [string, number, number, string];
-  const [word, returned, resolved, nowMs] = reply;
-  return word === 'lost' ? { kind: 'lost' } : { kind: 'settled', returned, resolved, nowMs: Number(nowMs) };
+  const settle = async (more: object) => (await askScript(redis, settleScript, keys, more)) as SettleReply;
+  let reply = await settle(request);
+  let stepped = 0;
+  if (reply[0] === 'letters') {
+    const crowded = new Set(reply.slice(1));
+    for (const { userId, eventId } of imported)
+      if (crowded.has(userId))
+        stepped += await resolveInSteps({ redis, keys }, { callId, run, userId, eventId, allOutcomes });
+    reply = await settle({ ...request, isResolved: true });
+  }
+  if (reply[0] !== 'settled') return { kind: 'lost' };
+  const [, returned, resolved, nowMs, calls] = reply;
+  return { kind: 'settled', returned, resolved: resolved + stepped, nowMs: Number(nowMs), calls };
+}
+
+type SettleReply =
+  | ['settled', returned: number, resolved: number, nowMs: string, calls: string[]]
+  | ['lost']
+  | ['letters', ...userIds: string[]];
+
+/** Letters that one step looks at. */
+const LETTERS_AT_A_STEP = 300;
+
+/** Resolves the older letters of an imported user, but for the newest of them; answers how many. */
+async function resolveInSteps(
+  { redis, keys }: AppRedis,
+  imported: {
+    readonly callId: string;
+    readonly run: string;
+    readonly userId: string;
+    readonly eventId: string;
+    readonly allOutcomes: boolean;
+  },
+): Promise<number> {
+  const request = { ...imported, most: LETTERS_AT_A_STEP, outcomesKept: OUTCOMES_KEPT };
+  let sum = 0;
+  for (;;) {
+    const resolved = (await askScript(redis, resolveScript, keys, request)) as number;
+    if (resolved > 0) sum += resolved;
+    if (resolved < LETTERS_AT_A_STEP) return sum;
+  }
 }
 
 function keepRequest({ entries, attempts, suspects, ...kept }: Kept): object {

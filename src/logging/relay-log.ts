@@ -80,6 +80,13 @@ export function createRelayReport(
         'rows came back that were done: the database was restored, or failed over to a replica that lagged. They are relayed again, in order',
       );
     },
+    setBack(setBack) {
+      metrics.count('undone', setBack.rows);
+      log.error(
+        setBack,
+        'the database went back to an earlier state: it gives numbers of relayed rows once more. Rows that were committed and not relayed before are lost there, with their users',
+      );
+    },
     lag(waitingRows, oldestAgeMs) {
       metrics.waiting.set(waitingRows);
       oldest = { ageMs: oldestAgeMs, atMs: performance.now() };

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-const RESULTS = ['relayed', 'aside', 'repeated'] as const;
+const RESULTS = ['relayed', 'aside', 'repeated', 'undone'] as const;
 /** From a commit that woke the relay to rows that waited a day. */
 const LATENCY_BUCKETS_S = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400];
 
@@ -12,7 +12,7 @@ export function createRelayMetrics(registry: Registry) {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const rows = new Counter({
     name: 'imsync_relay_rows_total',
-    help: 'Rows of the database: relayed to Redis, moved aside since they cannot be events, or repeated after they were done.',
+    help: 'Rows of the database: relayed to Redis, moved aside since they cannot be events, repeated after they were done, or undone: the database went back behind them.',
     labelNames: ['result'],
     registers,
   });
@@ -26,7 +26,10 @@ export function createRelayMetrics(registry: Registry) {
   return {
     count: (result: (typeof RESULTS)[number], count: number) => rows.inc({ result }, count),
     latency: (ms: number) => latency.observe(Math.max(0, ms) / 1_000),
-    waiting: gauge('imsync_relay_waiting_rows', 'Rows that wait in the database, counted up to 100001.'),
+    waiting: gauge(
+      'imsync_relay_waiting_rows',
+      'Rows that wait in the database; above 2,000 an estimate by their numbers.',
+    ),
     oldest: gauge('imsync_relay_oldest_row_seconds', 'Age of the oldest row that waits; 0 without any.'),
     leads: gauge('imsync_relay_leads', '1 while this process is the relay that works.'),
     database: gauge(

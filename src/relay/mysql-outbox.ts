@@ -1,5 +1,7 @@
 import { quoteTable, type Session } from '../database/database.ts';
-import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
+import { highestSql, takeSql } from './look-sql.ts';
+import { estimateWaiting, type Outbox, type OutboxOptions, rowOf } from './outbox.ts';
+import { RelayedNumbers } from './relayed-numbers.ts';
 import { openTableLock } from './table-lock.ts';
 import { INIT_TODO } from './table-sql.ts';
 
@@ -16,23 +18,23 @@ export async function openMysqlOutbox(session: Session, { table, keepMs }: Outbo
     await work();
     await session.query('COMMIT');
   };
+  const numbers = new RelayedNumbers(table, () => givenNumber(session, table));
   const remove = (ids: string) => session.query(`DELETE FROM ${own} WHERE id IN (${ids})`);
   return {
     server: session.server,
     isWoken: false,
+    numbers,
+    get mark() {
+      return numbers.mark;
+    },
     lead: lock.take,
     async take(limit) {
-      const { rows } = await session.query(
-        `SELECT CAST(id AS CHAR), LEFT(user_id, ${SHORT_CHARS}), LEFT(nick, ${PROFILE_CHARS}), LEFT(face_url, ${PROFILE_CHARS}),
-           type, LEFT(trace_parent, ${SHORT_CHARS}), UNIX_TIMESTAMP(created_at) * 1000,
-           UNIX_TIMESTAMP(SYSDATE(6)) * 1000, ${lock.sessionId}
-         FROM ${own} ORDER BY id LIMIT ${Math.trunc(limit)}`,
-        [],
-        'imsync-take',
-      );
+      const { rows } = await session.query(takeSql('mysql', own, lock.sessionId, limit), [], 'imsync-take');
       const last = rows.at(-1);
       if (last !== undefined) lock.check(last[8]);
-      return { rows: rows.map(rowOf), nowMs: Number(last?.[7] ?? 0) };
+      const looked = rows.map(rowOf);
+      numbers.add(looked);
+      return { rows: looked, nowMs: Number(last?.[7] ?? 0) };
     },
     async done(taken) {
       const ids = digits(taken);
@@ -61,15 +63,28 @@ export async function openMysqlOutbox(session: Session, { table, keepMs }: Outbo
         await remove(digits(bad));
       });
     },
-    async waiting(most) {
-      const { rows } = await session.query(
-        `SELECT COUNT(*) FROM (SELECT 1 FROM ${own} LIMIT ${Math.trunc(most) + 1}) counted`,
-      );
-      return Number(rows[0]?.[0]);
+    async waiting(taken) {
+      const { rows } = await session.query(highestSql('mysql', own));
+      return estimateWaiting(taken, rows[0]?.[0] as string | null);
     },
     ping: lock.ping,
     close: () => session.close(),
   };
+}
+
+/** The highest number that the table's counter has given. */
+async function givenNumber(session: Session, table: string): Promise<bigint | undefined> {
+  // MySQL 8 would answer what it knew a day ago. MariaDB always looks.
+  if (session.server.startsWith('MySQL'))
+    await session.query('SET SESSION information_schema_stats_expiry = 0');
+  const [, schema, bare = table] = /^([^.]+)\.(.+)$/.exec(table) ?? [];
+  const { rows } = await session.query(
+    `SELECT CAST(AUTO_INCREMENT AS CHAR) FROM information_schema.TABLES
+     WHERE TABLE_SCHEMA = COALESCE(?, DATABASE()) AND TABLE_NAME = ?`,
+    [schema ?? null, bare],
+  );
+  const next = rows[0]?.[0] ?? null;
+  return next === null ? undefined : BigInt(String(next)) - 1n;
 }
 
 function digits(rows: readonly { readonly id: string }[]): string {

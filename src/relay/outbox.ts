@@ -1,3 +1,5 @@
+import type { RelayedNumbers } from './relayed-numbers.ts';
+
 /**
  * A row that waits for Redis. Values are cut to a little more than an event may carry, so that a look takes
  * little memory whatever the app has written.
@@ -43,12 +45,17 @@ export interface Outbox {
   done(rows: readonly OutboxRow[]): Promise<void>;
   /** These rows can never be events: they go to the archive, with their reason. */
   aside(rows: readonly AsideRow[]): Promise<void>;
-  /** How many rows wait; `most` + 1 for more than `most`. */
-  waiting(most: number): Promise<number>;
+  /**
+   * How many rows wait, those of the last look among them, by the highest number: an estimate that costs the same
+   * for a thousand rows and for millions. 0 where nothing is known.
+   */
+  waiting(taken: readonly OutboxRow[]): Promise<number>;
   /** Keeps the session alive while nothing else is asked. */
   ping(): Promise<void>;
   /** What Redis keeps together with the rows of the last look, by a name; undefined for nothing. */
   readonly mark?: readonly [name: string, value: string] | undefined;
+  /** How far the rows were relayed; undefined where rows have no numbers. */
+  readonly numbers?: RelayedNumbers;
   close(): Promise<void>;
 }
 
@@ -63,6 +70,19 @@ export interface OutboxOptions {
 /** Most characters of a profile value that are read. The API takes 500 bytes: a longer one is too long anyway. */
 export const PROFILE_CHARS = 501;
 export const SHORT_CHARS = 200;
+
+/**
+ * How many rows wait, from those of a look and the highest number there. Numbers have gaps, so it goes by how many
+ * of the look's newer half are there: the older half may hold a row that committed late, far below the others. Pure.
+ */
+export function estimateWaiting(taken: readonly OutboxRow[], highest: string | null): number {
+  const [middle, last] = [taken[Math.floor(taken.length / 2)], taken.at(-1)];
+  if (highest === null || middle === undefined || last === undefined) return taken.length;
+  const span = Number(BigInt(last.id) - BigInt(middle.id)) + 1;
+  const density = Math.ceil(taken.length / 2) / span;
+  const above = Number(BigInt(highest) - BigInt(last.id));
+  return taken.length + Math.max(0, Math.round(above * density));
+}
 
 /** A row of the look of either database. */
 export function rowOf(values: readonly unknown[]): OutboxRow {

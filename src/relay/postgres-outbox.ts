@@ -1,9 +1,16 @@
 import { quoteTable, type Session } from '../database/database.ts';
-import { type Outbox, type OutboxOptions, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
+import { highestSql, takeSql } from './look-sql.ts';
+import { estimateWaiting, type Outbox, type OutboxOptions, rowOf } from './outbox.ts';
+import { RelayedNumbers } from './relayed-numbers.ts';
 import { openTableLock } from './table-lock.ts';
 import { channelOf, INIT_TODO } from './table-sql.ts';
 
 const COLUMNS = 'id, user_id, nick, face_url, type, trace_parent, created_at';
+
+/** Whether the counter of the table may be read, and how far it is; NULL for one that was never used. */
+const GIVEN_SQL = `SELECT has_sequence_privilege(s.id, 'SELECT, USAGE'),
+  CASE WHEN has_sequence_privilege(s.id, 'SELECT, USAGE') THEN pg_sequence_last_value(s.id)::text END
+  FROM (SELECT pg_get_serial_sequence($1, 'id')::regclass AS id) s`;
 
 export async function openPostgresOutbox(
   session: Session,
@@ -18,12 +25,21 @@ export async function openPostgresOutbox(
     [own],
   );
   const isWoken = rows.length > 0;
+  const numbers = new RelayedNumbers(table, async () => {
+    const { rows: found } = await session.query(GIVEN_SQL, [own]);
+    const [mayRead, given] = found[0] ?? [];
+    return mayRead === true ? BigInt(String(given ?? 0)) : undefined;
+  });
   const move = (given: string, reason: string): string =>
     `WITH gone AS (DELETE FROM ${own} o USING ${given} WHERE o.id = given.id RETURNING o.*, ${reason} AS reason)
      INSERT INTO ${archive} (${COLUMNS}, reason) SELECT ${COLUMNS}, reason FROM gone`;
   return {
     server: session.server,
     isWoken,
+    numbers,
+    get mark() {
+      return numbers.mark;
+    },
     async lead() {
       if (!(await lock.take())) return false;
       if (isWoken) await session.listen(channelOf(table), onWake);
@@ -31,16 +47,15 @@ export async function openPostgresOutbox(
     },
     async take(limit) {
       const { rows: found } = await session.query(
-        `SELECT id::text, left(user_id, ${SHORT_CHARS}), left(nick, ${PROFILE_CHARS}), left(face_url, ${PROFILE_CHARS}),
-           type, left(trace_parent, ${SHORT_CHARS}), (extract(epoch FROM created_at) * 1000)::float8,
-           (extract(epoch FROM clock_timestamp()) * 1000)::float8, ${lock.sessionId}
-         FROM ${own} ORDER BY id LIMIT $1`,
-        [limit],
-        'imsync-take',
+        takeSql('postgres', own, lock.sessionId, limit),
+        [],
+        `imsync-take-${limit}`,
       );
       const last = found.at(-1);
       if (last !== undefined) lock.check(last[8]);
-      return { rows: found.map(rowOf), nowMs: Number(last?.[7] ?? 0) };
+      const looked = found.map(rowOf);
+      numbers.add(looked);
+      return { rows: looked, nowMs: Number(last?.[7] ?? 0) };
     },
     async done(taken) {
       const ids = taken.map(({ id }) => id);
@@ -63,12 +78,9 @@ export async function openPostgresOutbox(
         bad.map(({ reason }) => reason),
       ]);
     },
-    async waiting(most) {
-      const { rows: counted } = await session.query(
-        `SELECT count(*)::int FROM (SELECT 1 FROM ${own} LIMIT $1) counted`,
-        [most + 1],
-      );
-      return Number(counted[0]?.[0]);
+    async waiting(taken) {
+      const { rows: found } = await session.query(highestSql('postgres', own));
+      return estimateWaiting(taken, found[0]?.[0] as string | null);
     },
     ping: lock.ping,
     close: () => session.close(),

@@ -1,5 +1,6 @@
 import type { AppRedis } from '../redis/keys.ts';
 import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
+import type { SetBack } from './relayed-numbers.ts';
 
 const appendScript = loadScript(import.meta.url, 'append.lua');
 
@@ -9,7 +10,7 @@ export interface RelayNews {
   readonly relay: string;
   /** Such as `PostgreSQL 15.14`. */
   readonly server: string;
-  /** Rows that wait, counted up to a bound. */
+  /** Rows that wait; an estimate where they are many. */
   readonly waiting: number;
   /** Age of the oldest row; 0 without any. */
   readonly oldestAgeMs: number;
@@ -18,6 +19,8 @@ export interface RelayNews {
 /** The working relay as others see it. `lastSeen` is in ms since 1970, on Redis's clock. */
 export interface RelayState extends RelayNews {
   readonly lastSeen: number;
+  /** When the database went back last, ms since 1970, and how many numbers of relayed rows it gives once more. */
+  readonly setBack?: { readonly at: number; readonly rows: number };
 }
 
 /** Another relay has taken over: this one must become the leader again. */
@@ -56,8 +59,18 @@ export async function appendEvents(
 
 /** The working relay; null if none has ever worked. */
 export async function readRelay({ redis, keys }: AppRedis): Promise<RelayState | null> {
-  const state = await redis.hget(keys.relay, 'state');
-  return state === null ? null : (JSON.parse(state) as RelayState);
+  const [state, setBack] = await redis.hmget(keys.relay, 'state', 'set-back');
+  if (state == null) return null;
+  return { ...(JSON.parse(state) as RelayState), ...(setBack != null && { setBack: JSON.parse(setBack) }) };
+}
+
+/** Notes for status that the database went back; `mark` is how far rows were relayed as it sees it now. */
+export async function noteSetBack(
+  { redis, keys }: AppRedis,
+  { rows }: SetBack,
+  mark: readonly string[],
+): Promise<void> {
+  await redis.hset(keys.relay, 'set-back', JSON.stringify({ at: Date.now(), rows }), ...mark);
 }
 
 export async function readMark({ redis, keys }: AppRedis, name: string): Promise<string | null> {

@@ -5,7 +5,8 @@ import type { AppRedis } from '../redis/keys.ts';
 import { hasRoomForIntake, type MemoryWatermark } from '../redis/memory-watermark.ts';
 import type { AsideRow, Outbox, OutboxRow, Taken } from './outbox.ts';
 import { RecentIds } from './recent-ids.ts';
-import { appendEvents, FencedError, raiseEpoch } from './relay-store.ts';
+import { appendEvents, FencedError, noteSetBack, raiseEpoch, readMark } from './relay-store.ts';
+import type { SetBack } from './relayed-numbers.ts';
 import { sortRows } from './row-event.ts';
 
 /** Why rows wait although the database and Redis answer. */
@@ -22,6 +23,8 @@ export interface RelayReport {
   aside(rows: readonly AsideRow[]): void;
   /** Rows that came back after they were done. */
   repeated(rows: number): void;
+  /** The database went back to an earlier state, and gives numbers of relayed rows once more. */
+  setBack(setBack: SetBack): void;
   /** Rows that wait, and the age of the oldest, after each look. */
   lag(waitingRows: number, oldestAgeMs: number): void;
   obstacle(obstacle: RelayObstacle | undefined): void;
@@ -53,8 +56,6 @@ const STAND_BY_MS = 1_000;
 const REOPEN_MS = { first: 500, most: 5_000 };
 const OBSTACLE_MS = 200;
 const PING_MS = 10_000;
-/** Rows are counted up to here. */
-const MOST_COUNTED = 100_000;
 const COUNT_EVERY_MS = 5_000;
 
 /** What a session with the database has cost when it fails: the loop opens another one. */
@@ -130,9 +131,11 @@ export class Relay {
     const { rules, report } = this.#options;
     const takenAtMs = performance.now();
     this.#pollMs = POLL_MS.first;
+    const takenBack = outbox.numbers === undefined ? 0 : this.#done.takenBack(rows);
+    if (takenBack > 0) await this.#setBack({ rows: takenBack }, []);
     const again = this.#done.countOf(rows);
     if (again > 0) report.repeated(again);
-    this.#waiting = await this.#countRows(outbox, rows.length);
+    this.#waiting = await this.#countRows(outbox, rows);
     const oldestAtMs = Math.min(...rows.map(({ createdAtMs }) => createdAtMs));
     report.lag(this.#waiting, Math.max(0, nowMs - oldestAtMs));
     const { events, relayed, bad } = sortRows(rows, rules);
@@ -204,11 +207,11 @@ export class Relay {
     this.#pollMs = Math.min(POLL_MS.most, 2 * this.#pollMs);
   }
 
-  async #countRows(outbox: Outbox, taken: number): Promise<number> {
-    if (taken < TAKE_ROWS) return taken;
+  async #countRows(outbox: Outbox, taken: readonly OutboxRow[]): Promise<number> {
+    if (taken.length < TAKE_ROWS) return taken.length;
     if (performance.now() - this.#countedAtMs < COUNT_EVERY_MS) return this.#waiting;
     this.#countedAtMs = performance.now();
-    return this.#ask(() => outbox.waiting(MOST_COUNTED));
+    return this.#ask(() => outbox.waiting(taken));
   }
 
   /** A session with the database. Without one it rests; undefined then. */
@@ -239,10 +242,33 @@ export class Relay {
     }
     // While Redis is away nothing else asks the database, which would end a silent session. A ping that fails needs no
     // word: the next look at the rows meets the same error and reports it.
+    clearInterval(this.#pinger);
     this.#pinger = setInterval(() => outbox.ping().catch(() => undefined), PING_MS);
-    this.#epoch = await raiseEpoch({ redis, keys });
+    const epoch = await raiseEpoch({ redis, keys });
+    await this.#beginNumbers(outbox);
+    this.#epoch = epoch;
     report.leads(true);
     return true;
+  }
+
+  /**
+   * Notices a database that went back, by its counter. One whose new rows have passed the old numbers already shows
+   * itself at a look. Those rows are new: they are no repeats, and none is passed over.
+   */
+  async #beginNumbers({ numbers }: Outbox): Promise<void> {
+    if (numbers === undefined) return;
+    const { redis, keys } = this.#options;
+    const kept = await readMark({ redis, keys }, numbers.name);
+    const setBack = await this.#ask(() => numbers.begin(kept));
+    if (setBack === undefined) return;
+    this.#done.forgetAbove(BigInt(setBack.given));
+    await this.#setBack(setBack, numbers.mark);
+  }
+
+  async #setBack(setBack: SetBack, mark: readonly string[]): Promise<void> {
+    const { redis, keys, report } = this.#options;
+    await noteSetBack({ redis, keys }, setBack, mark);
+    report.setBack(setBack);
   }
 
   /** Asks the database. After an error the session is given up. */

@@ -175,5 +175,7 @@ export function rightsStatements(dialect: Dialect, table: string): string[] {
     `GRANT INSERT ON ${own} TO app_user`,
     `GRANT SELECT, DELETE ON ${own} TO relay_user`,
     `GRANT SELECT, INSERT, DELETE ON ${archive} TO relay_user`,
+    // How far its numbers are tells when the database went back.
+    ...(dialect === 'postgres' ? [`GRANT SELECT ON SEQUENCE ${quote(`${table}_id_seq`)} TO relay_user`] : []),
   ];
 }

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { deathSpan, isMeant, type LetterFilter, type StoredLetter } from '../ledger/letters/dead-letters.ts';
 import { listDeadLetters, readLetters } from '../ledger/letters/letter-store.ts';
+import { type Preview, previewLetters } from '../ledger/letters/preview.ts';
 import type { RedriveRun } from '../ledger/letters/redrive-history.ts';
 import type { AppRedis } from '../redis/keys.ts';
 
@@ -56,17 +57,33 @@ export function lettersOf(
   run: RedriveRun,
   request: RunRequest,
 ): AsyncIterable<StoredLetter | 'unnamed'> {
+  const filter = filterOf(run, request);
+  if (request.file === undefined) return listDeadLetters(app, filter);
+  return namedLetters(app, linesOf(request.file), filter);
+}
+
+/** What a dry run looks at; undefined where it has to read the letters as a redrive does. */
+export function previewsOf(
+  app: AppRedis,
+  run: RedriveRun,
+  request: RunRequest,
+): AsyncIterable<Preview> | undefined {
+  const { limit, ...filter } = filterOf(run, request);
+  // How many letters match, what is odd about an ID, and whether all of an event is there, only letters tell.
+  if (request.file !== undefined || limit !== undefined || filter.reason === 'invalid') return undefined;
+  return previewLetters(app, filter, deathSpan(filter, filter.asOfMs), request.force || run.force);
+}
+
+function filterOf(run: RedriveRun, request: RunRequest) {
   const { user: _user, eventIds: _ids, file: _file, limit, ...rest } = run.filter;
   const { userId } = request.filter;
-  const filter = {
+  return {
     state: 'dead',
     ...rest,
     ...(userId !== undefined && { userId }),
     ...(limit !== undefined && { limit: limit - run.letters }),
     asOfMs: run.asOf,
   } as const;
-  if (request.file === undefined) return listDeadLetters(app, filter);
-  return namedLetters(app, linesOf(request.file), filter);
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {

@@ -16,8 +16,14 @@ import { commandPair, quotaOf } from '../pace/budget.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { createMemoryWatermark, hasRoomForBulk } from '../redis/memory-watermark.ts';
 import { operatorName } from './activity.ts';
-import { maxOpenRedrives, type RedriveOptions, type RedriveReport, redrive } from './redrive.ts';
-import { deadOnes, lettersOf, RunRefusedError, type RunRequest } from './redrive-letters.ts';
+import {
+  dryRun as dryRunOf,
+  maxOpenRedrives,
+  type RedriveOptions,
+  type RedriveReport,
+  redrive,
+} from './redrive.ts';
+import { deadOnes, lettersOf, previewsOf, RunRefusedError, type RunRequest } from './redrive-letters.ts';
 
 /**
  * A run is one redrive by an operator, as the history keeps it: it begins or resumes, finds its letters,
@@ -61,35 +67,37 @@ export async function runRedrive(
   const memory = createMemoryWatermark(redis, keys);
   const queues = new CallQueues(redis, keys, [...new Set([batch, single])], () => undefined);
   try {
-    const report = await redrive(
-      {
-        redis,
-        keys,
-        queues,
-        request: {
-          by: run.by,
-          batchCommand: batch,
-          singleCommand: single,
-          maxOpenCalls: maxOpenRedrives(quotaOf(config, batch)),
-          dryRun,
-          early: request.force || run.force,
-          invalid: (request.filter.reason ?? run.filter.reason) === 'invalid',
-          ...(password !== undefined && { password }),
-        },
-        allowOddIds: config.allowOddIds,
-        maxUsers: config.batch.maxSize,
-        usersPerSecond: request.rate ?? run.rate ?? Number.POSITIVE_INFINITY,
-        maxFailedShare,
-        hasRoom: async () => hasRoomForBulk(await memory.look()),
-        signal,
-        onProgress: (soFar) => {
-          onProgress(soFar);
-          recorder?.progress(soFar);
-        },
-        sleep: (ms) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    const redriveOptions: RedriveOptions = {
+      redis,
+      keys,
+      queues,
+      request: {
+        by: run.by,
+        batchCommand: batch,
+        singleCommand: single,
+        maxOpenCalls: maxOpenRedrives(quotaOf(config, batch)),
+        dryRun,
+        early: request.force || run.force,
+        invalid: (request.filter.reason ?? run.filter.reason) === 'invalid',
+        ...(password !== undefined && { password }),
       },
-      named ?? lettersOf(options, run, request),
-    );
+      allowOddIds: config.allowOddIds,
+      maxUsers: config.batch.maxSize,
+      usersPerSecond: request.rate ?? run.rate ?? Number.POSITIVE_INFINITY,
+      maxFailedShare,
+      hasRoom: async () => hasRoomForBulk(await memory.look()),
+      signal,
+      onProgress: (soFar) => {
+        onProgress(soFar);
+        recorder?.progress(soFar);
+      },
+      sleep: (ms) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    };
+    const previews = dryRun && named === undefined ? previewsOf(options, run, request) : undefined;
+    const report =
+      previews === undefined
+        ? await redrive(redriveOptions, named ?? lettersOf(options, run, request))
+        : await dryRunOf(redriveOptions, previews);
     await recorder?.end(report);
     return { report, runId: dryRun ? undefined : run.id };
   } catch (error) {

@@ -2,6 +2,7 @@ import { type CallQueues, REDRIVE_JOB } from '../calls/bullmq/queues.ts';
 import { isAllowed, oddId } from '../event/odd-values.ts';
 import { hasUserIdForm } from '../event/user-id.ts';
 import type { StoredLetter } from '../ledger/letters/dead-letters.ts';
+import type { Preview } from '../ledger/letters/preview.ts';
 import {
   type RedriveAnswer,
   type RedriveRequest,
@@ -68,6 +69,19 @@ export async function redrive(
   return run.finish();
 }
 
+/** What a redrive of these letters would do, told as its result. Reads no letter but those of users with several. */
+export async function dryRun(
+  options: RedriveOptions,
+  previews: AsyncIterable<Preview>,
+): Promise<RedriveReport> {
+  const run = new Redrive(options);
+  for await (const preview of previews) {
+    await run.count(preview);
+    if (run.givenUp !== null) break;
+  }
+  return run.finish();
+}
+
 /** Users to be redriven, each with one of their letters. */
 type Users = Map<string, string>;
 
@@ -95,6 +109,17 @@ class Redrive {
     this.atATime = usersAtATime(options.maxUsers, options.usersPerSecond);
   }
 
+  /** Dry run: counts users with one letter, and has the script decide about the others. */
+  async count({ redriven, busy, early, invalid, noUser, several }: Preview): Promise<void> {
+    this.givenUp = await this.whyStop();
+    this.done.users += redriven;
+    this.done.letters += redriven;
+    for (const [why, number] of Object.entries({ busy, early, invalid, 'no-user': noUser }))
+      if (number > 0) this.leave(why as LeftWhy, number);
+    for (const userId of several) await this.gather(userId, '');
+    this.options.onProgress(this.report());
+  }
+
   /** Gathers the letter's user, and places the gathered users when they fill a step. */
   async take(letter: StoredLetter | 'unnamed'): Promise<void> {
     if (letter === 'unnamed') return this.leave('unnamed');
@@ -103,6 +128,10 @@ class Redrive {
     if (!hasUserIdForm(userId)) return this.leave('no-user');
     // It would die again, and count as a failure of the others.
     if (this.options.request.invalid && this.isOdd(letter)) return this.leave('odd');
+    return this.gather(userId, eventId);
+  }
+
+  private async gather(userId: string, eventId: string): Promise<void> {
     if (this.gathered.has(userId) || this.seenInDryRun.has(userId)) return;
     this.gathered.set(userId, eventId);
     // It leaves letters in place, so a user with several letters comes again with each.

@@ -68,7 +68,7 @@ export function startCalls(parts: Parts) {
     onTrouble: trouble('keeping calls in hand'),
   });
   const admission = new Admission(READY);
-  const delivery = deliveryOptions(parts, admission, () => coalescer.nudge());
+  const delivery = deliveryOptions(parts, admission, queues, () => coalescer.nudge());
   const coalescer = new Coalescer({
     ...{ redis, keys },
     blocking: connections.intake,
@@ -141,7 +141,12 @@ function cutLimits({ config, capacity }: Parts): CutLimits {
 }
 
 /** What every run of a call record needs. `nudge`: entries came back to the intake. */
-function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void): DeliveryOptions {
+function deliveryOptions(
+  parts: Parts,
+  admission: Admission,
+  queues: CallQueues,
+  nudge: () => void,
+): DeliveryOptions {
   const { config, capacity, connections, keys, pacing, api, metrics, feed, counts, random, log } = parts;
   const { batch, single } = capacity;
   const redis = connections.commands;
@@ -163,6 +168,8 @@ function deliveryOptions(parts: Parts, admission: Admission, nudge: () => void):
     signAnew: api.signAnewInDoubt,
     readSecretAnew: api.signAnew,
     tracer: parts.tracer,
+    handOver: (command, callIds) =>
+      queues.add(command, callIds).catch(trouble('adding jobs of calls for users with many events')),
     report: allOf(
       [
         metrics.report,

@@ -287,6 +287,7 @@ class World {
       signAnew: () => undefined,
       readSecretAnew: () => undefined,
       allOutcomes: false,
+      handOver: async () => undefined,
       report: answering<DeliveryReport>(undefined),
     };
     const delivered =

@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { keysOf } from '../../src/redis/keys.ts';
+import { highestSql, takeSql } from '../../src/relay/look-sql.ts';
 import { describeWithDatabases } from '../support/database-user.ts';
 import { eventually } from '../support/eventually.ts';
 import { MARIADB_PASSWORD } from '../support/mariadb-server.ts';
-import { type AppDatabase, eventsFrom, type OutboxStage, setOutboxStage } from '../support/outbox-stage.ts';
+import {
+  type AppDatabase,
+  eventsFrom,
+  type OutboxStage,
+  rowsStatement,
+  setOutboxStage,
+} from '../support/outbox-stage.ts';
 import { POSTGRES_PASSWORD } from '../support/postgres-server.ts';
 import { type ImsyncProcess, imsync } from '../support/process.ts';
 import { simulatorForTest, TEST_APP } from '../support/simulator.ts';
-import { endAll, logOf } from '../support/stage.ts';
+import { endAll, linesOf, logOf } from '../support/stage.ts';
 
 const tellDrivers = fileURLToPath(new URL('../support/tell-drivers.js', import.meta.url));
 const keys = keysOf(TEST_APP.sdkAppId);
@@ -75,6 +82,36 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
       expect(all).not.toContain(secret);
   });
 
+  test('rows go in the order of their numbers, also where these get longer', async () => {
+    const { app } = stage;
+    const ids = [9, 10, 11, 99, 100, 101, 999_999, 1_000_000, 1_000_001, '9007199254740993'];
+    const values = ids.map((id) => `(${id}, 'same', 'n${id}')`).reverse();
+    await app.query(`INSERT INTO imsync_outbox (id, user_id, nick) VALUES ${values.join(', ')}`);
+    await relay();
+    const nicks = (await eventsFrom(stage, ids.length)).map(({ nick }) => nick);
+    expect(nicks).toEqual(ids.map((id) => `n${id}`));
+  });
+
+  test('a look reads the index from its low end, however many rows wait', async () => {
+    const { app } = stage;
+    await app.query(rowsStatement(kind, 0, 20_000));
+    await app.query(kind === 'PostgreSQL' ? 'ANALYZE imsync_outbox' : 'ANALYZE TABLE imsync_outbox');
+    const dialect = kind === 'PostgreSQL' ? 'postgres' : 'mysql';
+    const [look, highest] = await Promise.all(
+      [takeSql(dialect, 'imsync_outbox', '1', 2_000), highestSql(dialect, 'imsync_outbox')].map(async (sql) =>
+        JSON.stringify(await app.query(`EXPLAIN ${sql}`)),
+      ),
+    );
+    if (kind === 'PostgreSQL') {
+      expect(look).toMatch(/Limit.*Index Scan using imsync_outbox_pkey/);
+      expect(highest).toMatch(/Limit.*Index Only Scan Backward using imsync_outbox_pkey/);
+    } else {
+      expect(look).toMatch(/"key":"PRIMARY".*"rows":"?2000/);
+      expect(highest).toContain('optimized away');
+    }
+    expect(look).not.toMatch(/sort/i);
+  });
+
   test('a relay that lost its session without knowing it adds nothing after the one that took over', async () => {
     const { app, client } = stage;
     const first = await relay();
@@ -122,6 +159,25 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     expect(kept.map(({ user_id }) => user_id)).toEqual(['k1', 'k2', 'k3', 'k4', 'k5']);
   });
 
+  test('a user who is forgotten is gone from the outbox and its archive, and others are not', async () => {
+    const { app } = stage;
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('gone'), ('stays'), ('gone')");
+    await app.query(
+      "INSERT INTO imsync_outbox_archive (id, user_id, created_at) VALUES (1, 'gone', CURRENT_TIMESTAMP), (2, 'stays', CURRENT_TIMESTAMP)",
+    );
+    const forget = ['user', 'forget', 'gone', '--yes'];
+    const words = 'from the database: 2 rows of the outbox, 1 row of its archive';
+    expect((await stage.verb([...forget, '--dry-run'])).stdout).toContain(`would erase ${words}`);
+    const { code, stdout } = await stage.verb(forget);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`erased ${words}`)]);
+    for (const table of ['imsync_outbox', 'imsync_outbox_archive']) {
+      const rows = await app.query(`SELECT user_id FROM ${table} WHERE user_id IN ('gone', 'stays')`);
+      expect(rows).toEqual([{ user_id: 'stays' }]);
+    }
+    const without = await stage.verb(forget, { IMSYNC_DATABASE_URL: '' });
+    expect(without.stdout).toContain('rows of an outbox: set IMSYNC_DATABASE_URL for this command');
+  });
+
   test('triggers fill the outbox from a table of users, and it can be followed without them', async () => {
     const { app } = stage;
     await app.query('DELETE FROM users');
@@ -153,6 +209,8 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     await app.query("UPDATE users SET nick = 'C', updated_at = CURRENT_TIMESTAMP(6) WHERE id = 't1'");
     const nicks = (await eventsFrom(stage, 3)).map(({ nick }) => nick).sort();
     expect(nicks).toEqual(['B', 'C', 'Z']);
+    // A user who changes again is not one who came back.
+    expect(linesOf(own, 'rows came back')).toEqual([]);
     own.signal('SIGKILL');
     await own.ended;
     await sleep(10);

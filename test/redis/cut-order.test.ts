@@ -138,16 +138,17 @@ test('one call a user, however many processes cut at the same time', async () =>
 // A cut looks at a bounded number of entries, so it can stop in the middle of what one user has waiting.
 test('a long run of one user keeps its order when a cut stops within it', async () => {
   const stage = fresh();
-  await stage.add(user('ann'));
+  const others = ['bob', 'carl', 'dora'];
+  await stage.add(...[...others, 'ann'].map((name) => user(name)));
   const first = callOf(await stage.cut());
-  const ids = await stage.add(...Array.from({ length: 2_600 }, (_, i) => user('ann', 'nick', String(i))));
+  await stage.add(...others.flatMap((name) => Array.from({ length: 300 }, () => user(name))));
+  const ids = await stage.add(...Array.from({ length: 300 }, (_, i) => user('ann', 'nick', String(i))));
   await stage.cutAll();
   await importCall(stage, first.callId);
-  expect(await stage.redis.llen(stage.keys.returned)).toBe(2_600);
-
+  expect(await stage.redis.llen(stage.keys.returned)).toBe(1_200);
   const second = callOf(await stage.cut());
   expect(await stage.cut()).toMatchObject({ kind: 'cut', calls: [] });
-  expect(await stage.redis.hget(stage.keys.parkedCounts, 'ann')).toBe('1000');
+  expect(await stage.redis.hget(stage.keys.parkedCounts, 'ann')).toBe('200');
   const sent = [...(await importCall(stage, second.callId))];
   expect(await stage.problems()).toEqual([]);
   for (const { callId } of await stage.cutAll()) {
@@ -159,9 +160,8 @@ test('a long run of one user keeps its order when a cut stops within it', async 
     if (calls.length === 0) break;
     for (const { callId } of calls) sent.push(...(await importCall(stage, callId)));
   }
-  const places = sent.map((eventId) => ids.indexOf(eventId));
-  expect(places).toEqual([...places].sort((a, b) => a - b));
-  expect(sent.at(-1)).toBe(ids.at(-1));
+  const places = sent.map((eventId) => ids.indexOf(eventId)).filter((place) => place >= 0);
+  expect(places).toEqual([99, 299]);
 });
 
 test('users of a full batch leave the next ones where they are', async () => {

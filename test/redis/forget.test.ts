@@ -170,7 +170,8 @@ test('erases letters that are being redriven with their event, and letters of an
     // As the real reader does it: only the letter holds the invalid ID.
     const dead = settlement.dead.map((one) => {
       const entry = entriesOf(record).find(({ eventId }) => eventId === one.eventId);
-      const letter = { ...one.letter, userId: entry?.fields[1], event: { userId: entry?.fields[1] } };
+      const userId = entry?.fields[1] ?? '';
+      const letter = { ...one.letter, userId, event: { userId } };
       return { ...one, letter };
     });
     await settleRecord(redis, keys, callId, 'r1', { ...settlement, dead });

@@ -22,10 +22,10 @@ for i = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do
   local letter = cjson.encode({ eventId = id, userId = 'user' .. i, reason = reason, errorCode = code, errorInfo = 'no',
     httpStatus = 200, command = 'multiaccount_import', firstSeenAt = at, attempts = {} })
   letter = string.gsub(string.gsub(letter, '"attempts":{}', '"attempts":[]'), '}$', ',"notBefore":null,"event":{"userId":"u"}}')
-  redis.call('HSET', prefix .. 'dead:' .. id, 'letter', letter, 'state', 'dead', 'deadAt', at, 'userId', 'user' .. i)
+  redis.call('HSET', prefix .. 'dead:' .. id, 'letter', letter, 'state', 'dead', 'deadAt', at, 'userId', 'user' .. i,
+    'reason', reason, 'code', code)
   redis.call('ZADD', prefix .. 'dead-by-time', at, id)
   redis.call('ZADD', prefix .. 'dead-by-reason', 0, reason .. ' ' .. code .. ' ' .. id)
-  redis.call('ZADD', prefix .. 'dead-by-code', 0, code .. ' ' .. id)
 end`;
 
 beforeAll(async () => {
@@ -88,7 +88,7 @@ test('a filter that few letters match gives short pages that go on, and never a 
     await commandsOf(() =>
       pageOfLetters({ redis, keys }, { state: 'dead', errorCode: 70402, newerThanMs: 1 }, 50, null),
     ),
-  ).toBeLessThanOrEqual(1_010);
+  ).toBeLessThanOrEqual(1_060);
 }, 30_000);
 
 test('a page deep in the list costs what the first one costs', async () => {

@@ -49,7 +49,10 @@ test('a dead letter stands in every index, once', async () => {
     String(now),
   ]);
   expect(await redis.zrange(keys.deadByUser, '0', '-1')).toEqual([`ann ${ann}`, `bob ${bob}`]);
-  expect(await redis.zrange(keys.deadByCode, '0', '-1')).toEqual([`40005 ${bob}`, `70399 ${ann}`]);
+  expect(await redis.zrange(keys.deadByReason, '0', '-1')).toEqual([
+    `profile 40005 ${bob}`,
+    `rejected 70399 ${ann}`,
+  ]);
   expect(await redis.hgetall(keys.deadUsers)).toEqual({ ann: '1', bob: '1' });
   expect(await redis.hgetall(keys.deadCounts)).toEqual({
     'reason:rejected': '1',
@@ -59,9 +62,9 @@ test('a dead letter stands in every index, once', async () => {
   });
   const times = { deadSince: now, firstDeadAt: now, notBefore: null };
   const both = { state: 'dead', ...times, attempts: [], redrives: [] };
-  expect(await letters(stage)).toEqual([
-    { eventId: ann, userId: 'ann', reason: 'rejected', errorCode: 70399, ...both },
-    { eventId: bob, userId: 'bob', reason: 'profile', errorCode: 40005, ...both },
+  expect(await letters(stage)).toMatchObject([
+    { eventId: ann, userId: 'ann', reason: 'rejected', errorCode: 70399, event: { userId: 'ann' }, ...both },
+    { eventId: bob, userId: 'bob', reason: 'profile', errorCode: 40005, event: { userId: 'bob' }, ...both },
   ]);
   expect(await readTotals(redis, keys)).toMatchObject({
     deadLettered: 2,
@@ -92,7 +95,7 @@ test('the import of a newer event resolves the older letters of its user, and of
     expect(await redis.hgetall(keys.deadPrefix + eventId)).toMatchObject({
       state: 'resolved',
       resolvedBy: newer,
-      letter: expect.any(String),
+      1: expect.any(String),
     });
 });
 
@@ -156,3 +159,29 @@ test('letters are listed oldest first, page by page, those of one moment include
     expect((await letters(stage, pageSize)).map(({ eventId }) => eventId).sort()).toEqual([...ids].sort());
   expect(await stage.problems()).toEqual([]);
 });
+
+test.each([3, 300, 3_000])(
+  'letters of %i characters of two to four bytes stand in Redis and are read as they were',
+  async (length) => {
+    const stage = fresh();
+    // Wherever a piece would end, it ends within a character of one of them.
+    const nicks = Array.from({ length: 9 }, (_, i) => 'x'.repeat(i) + 'é汉😀'.repeat(length / 3));
+    await stage.add(...nicks.map((nick, i) => user(`ann${i}`, 'nick', nick)));
+    const { callId } = callOf(await stage.cut());
+    const record = await stage.take(callId, 'r');
+    const dead = entriesOf(record).map((entry, i) => {
+      const one = deadEvent(entry);
+      const event = { userId: `ann${i}`, nick: nicks[i] ?? '' };
+      return { ...one, letter: { ...one.letter, event } };
+    });
+    await settleRecord(stage.redis, stage.keys, callId, 'r', {
+      ...{ imported: [], superseded: 0, kept: null, publish: [], outcomes: [], dead },
+      released: dead.map(({ userId }) => userId),
+    });
+    expect((await letters(stage)).map(({ event }) => event.nick)).toEqual(nicks);
+    // Long ones stand whole, since a block of many pieces is slow.
+    const [{ eventId } = { eventId: '' }] = dead;
+    expect(await stage.redis.hexists(stage.keys.deadPrefix + eventId, 'letter')).toBe(length > 1_000 ? 1 : 0);
+    expect(await stage.problems()).toEqual([]);
+  },
+);

@@ -1,4 +1,5 @@
 import { compareEventIds } from '../../src/event/event.ts';
+import { textOf } from '../../src/ledger/letters/letter-text.ts';
 import { claimedUser, entriesOf } from '../../src/ledger/record.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
@@ -167,7 +168,7 @@ function auditBooks(snapshot: Snapshot, expect: Expect): void {
 function auditLetters(snapshot: Snapshot, places: ReadonlyMap<string, string>, expect: Expect): void {
   const listed = new Set(Object.keys(snapshot.deadByTime));
   const byUser: string[] = [];
-  const byCode: string[] = [];
+  const byReason: string[] = [];
   // Without a prototype: a user may be called toString.
   const users: Record<string, string> = Object.create(null);
   const counts: Record<string, string> = Object.create(null);
@@ -184,10 +185,10 @@ function auditLetters(snapshot: Snapshot, places: ReadonlyMap<string, string>, e
       deadAt === snapshot.deadByTime[eventId],
       `letter ${eventId} is listed at another time than its own`,
     );
-    expect(letter.letter !== undefined, `letter ${eventId} is empty`);
+    expect(textOf(letter) !== undefined, `letter ${eventId} is empty`);
     expect(!places.has(eventId), `event ${eventId} is dead and in ${places.get(eventId)}`);
     byUser.push(`${userId} ${eventId}`);
-    byCode.push(`${code} ${eventId}`);
+    byReason.push(`${reason} ${code} ${eventId}`);
     count(users, userId);
     count(counts, `reason:${reason}`);
     count(counts, `code:${code}`);
@@ -204,7 +205,7 @@ function auditLetters(snapshot: Snapshot, places: ReadonlyMap<string, string>, e
     expect(is === should, `${what} is ${is}, by the letters ${should}`);
   };
   same('the index by user', [...snapshot.deadByUser].sort(), byUser.sort());
-  same('the index by code', [...snapshot.deadByCode].sort(), byCode.sort());
+  same('the index by reason', [...snapshot.deadByReason].sort(), byReason.sort());
   same('the count by user', sorted(snapshot.deadUsers), sorted(users));
   same('the count by reason and code', sorted(snapshot.deadCounts), sorted(counts));
   // Deleting a letter does not undo how its event ended.

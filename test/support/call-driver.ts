@@ -109,6 +109,7 @@ export function createCallDriver(
     allOutcomes: false,
     signAnew: () => undefined,
     readSecretAnew: () => undefined,
+    handOver: async () => undefined,
     report: answering<DeliveryReport>(undefined),
   };
   return {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,9 +9,12 @@ const hasBoth =
   existsSync('/usr/lib/postgresql') &&
   (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'mariadb-install-db')));
 
+/** Undefined where the databases serve a benchmark. */
+const { describe } = globalThis;
+
 /** Tests of databases are skipped where Debian's postgresql or mariadb-server is missing, unless TEST_DATABASES is `must`. */
 export const describeWithDatabases =
-  hasBoth || process.env.TEST_DATABASES === 'must' ? describe : describe.skip;
+  hasBoth || process.env.TEST_DATABASES === 'must' ? describe : describe?.skip;
 
 /** Databases refuse to run as root: then they run as the user that Debian's package made. */
 
@@ -29,6 +32,8 @@ export interface ServerHome {
   /** Runs a program to its end; rejects with its output. */
   run(program: string, args: readonly string[]): Promise<void>;
   spawn(program: string, args: readonly string[]): ChildProcess;
+  /** Writes a file that the server alone may read, and answers its path. */
+  write(name: string, text: string): Promise<string>;
   remove(): Promise<void>;
 }
 
@@ -44,6 +49,12 @@ export async function makeServerHome(user: string): Promise<ServerHome> {
       await run(program, args, options);
     },
     spawn: (program, args) => spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] }),
+    async write(name, text) {
+      const path = join(folder, name);
+      await writeFile(path, text, { mode: 0o600 });
+      if (ids !== undefined) await chown(path, ids.uid, ids.gid);
+      return path;
+    },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -2,6 +2,7 @@ import type { SimulatorOptions } from '../../simulator/options.ts';
 import { type Simulator, startSimulator } from '../../simulator/simulator.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { UserInput } from '../../src/event/fields.ts';
+import { readLetters } from '../../src/ledger/letters/letter-store.ts';
 import { readTotals, type Totals } from '../../src/ledger/totals.ts';
 import { createLogger } from '../../src/logging/log.ts';
 import { UserCreatedProducer } from '../../src/producer/producer.ts';
@@ -127,8 +128,7 @@ export async function startLane(options: {
     async letters(userId) {
       const members = await redis.zrange(keys.deadByUser, `[${userId} `, `(${userId}!`, 'BYLEX');
       const ids = members.map((member) => member.slice(userId.length + 1)).reverse();
-      const texts = await Promise.all(ids.map((id) => redis.hget(keys.deadPrefix + id, 'letter')));
-      return texts.map((text) => JSON.parse(text ?? '{}'));
+      return readLetters({ redis, keys }, ids);
     },
     async stop() {
       await worker.stop();

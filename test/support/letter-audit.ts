@@ -1,3 +1,4 @@
+import { textOf } from '../../src/ledger/letters/letter-text.ts';
 import { entriesOf, readRecord } from '../../src/ledger/record.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import type { Keys } from '../../src/redis/keys.ts';
@@ -27,7 +28,7 @@ export async function letterProblems(redis: RedisClient, keys: Keys): Promise<st
     const hash = (hashes[at]?.[1] ?? {}) as Record<string, string>;
     const state = hash.state as keyof typeof lists;
     found[state]++;
-    expect(hash.letter !== undefined, `letter ${eventId} is empty`);
+    expect(textOf(hash) !== undefined, `letter ${eventId} is empty`);
     for (const [name, list] of Object.entries(lists))
       expect(
         list.has(eventId) === (name === state),

@@ -22,6 +22,8 @@ export interface AppConnection {
 export interface AppDatabase {
   readonly kind: 'PostgreSQL' | 'MariaDB';
   readonly url: string;
+  /** Of the server's first process. */
+  readonly pid: () => number;
   connect(): Promise<AppConnection>;
   /** kill -9. */
   kill(): Promise<void>;
@@ -31,18 +33,18 @@ export interface AppDatabase {
 
 export async function startDatabase(kind: AppDatabase['kind']): Promise<AppDatabase> {
   if (kind === 'PostgreSQL') {
-    const { url, connect, kill, restart, stop } = await startPostgres();
+    const { url, pid, connect, kill, restart, stop } = await startPostgres();
     return {
-      ...{ kind, url, kill, restart, stop },
+      ...{ kind, url, pid, kill, restart, stop },
       async connect() {
         const client = await connect();
         return { query: async (sql) => (await client.query<Cells>(sql)).rows ?? [], end: () => client.end() };
       },
     };
   }
-  const { url, connect, kill, restart, stop } = await startMariadb();
+  const { url, pid, connect, kill, restart, stop } = await startMariadb();
   return {
-    ...{ kind, url, kill, restart, stop },
+    ...{ kind, url, pid, kill, restart, stop },
     async connect() {
       const client = await connect();
       return {
@@ -167,4 +169,14 @@ export async function writeProfiles(
   }
   await connection?.end();
   return written;
+}
+
+/** The statement that makes `count` rows with a nick and a picture, numbered from `from` on. */
+export function rowsStatement(kind: AppDatabase['kind'], from: number, count: number): string {
+  const [first, last] = [from + 1, from + count];
+  const insert = 'INSERT INTO imsync_outbox (user_id, nick, face_url) SELECT';
+  const picture = 'https://cdn.example.com/avatars/';
+  return kind === 'PostgreSQL'
+    ? `${insert} 'user-' || n, 'Nick ' || n, '${picture}' || n || '.png' FROM generate_series(${first}, ${last}) n`
+    : `${insert} CONCAT('user-', seq), CONCAT('Nick ', seq), CONCAT('${picture}', seq, '.png') FROM seq_${first}_to_${last} ORDER BY seq`;
 }

@@ -20,7 +20,7 @@ export interface Snapshot {
   readonly letters: ReadonlyMap<string, Hash>;
   readonly deadByTime: Hash;
   readonly deadByUser: readonly string[];
-  readonly deadByCode: readonly string[];
+  readonly deadByReason: readonly string[];
   readonly deadUsers: Hash;
   readonly deadCounts: Hash;
   readonly deadResolved: readonly string[];
@@ -62,7 +62,7 @@ type Found<T> = [name: string, value: T][];
 
 export async function takeSnapshot(redis: RedisClient, keys: Keys): Promise<Snapshot> {
   const names = [keys.stream, keys.returned, keys.owners, keys.parkedCounts, keys.books, keys.open];
-  const dead = [keys.deadByTime, keys.deadByUser, keys.deadByCode, keys.deadUsers, keys.deadCounts];
+  const dead = [keys.deadByTime, keys.deadByUser, keys.deadByReason, keys.deadUsers, keys.deadCounts];
   const all = [...names, ...dead, keys.deadResolved];
   const prefixes = [keys.parkedPrefix, keys.callPrefix, keys.deadPrefix];
   const reply = (await redis.eval(lua, all.length, ...all, ...prefixes)) as unknown[];
@@ -78,7 +78,7 @@ export async function takeSnapshot(redis: RedisClient, keys: Keys): Promise<Snap
     open: reply[6] as string[],
     deadByTime: asHash(reply[7]),
     deadByUser: reply[8] as string[],
-    deadByCode: reply[9] as string[],
+    deadByReason: reply[9] as string[],
     deadUsers: asHash(reply[10]),
     deadCounts: asHash(reply[11]),
     deadResolved: reply[12] as string[],

@@ -1,4 +1,5 @@
 import { createHoldState } from '../../src/hold/hold-state.ts';
+import { readLetters } from '../../src/ledger/letters/letter-store.ts';
 import { readTotals } from '../../src/ledger/totals.ts';
 import { closeRedis, openRedis } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
@@ -196,12 +197,9 @@ export async function playFault(server: TestRedis, sdkAppId: number, play: Play)
 
   async function lettersOf(): Promise<string[]> {
     const ids = await redis.zrange(keys.deadByTime, '0', '-1');
-    return Promise.all(
-      ids.map(async (id) => {
-        const letter = JSON.parse((await redis.hget(keys.deadPrefix + id, 'letter')) ?? '{}');
-        const { userId, reason, errorCode, httpStatus } = letter as Record<string, unknown>;
-        return `${userId} ${reason} ${errorCode} ${httpStatus}`;
-      }),
+    const letters = await readLetters({ redis, keys }, ids);
+    return letters.map(
+      ({ userId, reason, errorCode, httpStatus }) => `${userId} ${reason} ${errorCode} ${httpStatus}`,
     );
   }
 

@@ -39,7 +39,7 @@ export async function startPostgres(stage: Stage): Promise<Session> {
   if (settings === undefined)
     throw new RangeError('the address of the demo is none: a bug, please report it');
   const session = await stage.until('database', () =>
-    openDatabase({ ...settings, ca: '' }).catch(() => undefined),
+    openDatabase({ ...settings, ca: '', cert: '', key: '' }).catch(() => undefined),
   );
   await session.query('CREATE TABLE users (id text PRIMARY KEY, name text)');
   for (const { sql } of tableStatements('postgres', 'imsync_outbox', true)) await session.query(sql);

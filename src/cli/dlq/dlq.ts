@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { listDeadLetters, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
+import type { StoredLetter } from '../../ledger/letters/dead-letters.ts';
+import { listLetterPages, readLetters, summarizeLetters } from '../../ledger/letters/letter-store.ts';
 import { listRuns } from '../../ledger/letters/redrive-history.ts';
 import { withRedis } from '../context.ts';
 import { CliError, EXIT } from '../fail.ts';
@@ -72,9 +73,11 @@ function listCommand(): Command {
     async (flags: FilterFlags & { json?: boolean }, self: Command) => {
       await withRedis(self, async (app) => {
         let count = 0;
-        for await (const letter of listDeadLetters(app, filterOf(flags))) {
-          count++;
-          await print(flags.json ? jsonLine(letter) : escapedLines(letterLine(letter)));
+        const line = (letter: StoredLetter): string =>
+          flags.json ? jsonLine(letter) : escapedLines(letterLine(letter));
+        for await (const letters of listLetterPages(app, filterOf(flags))) {
+          count += letters.length;
+          await print(letters.map(line).join(''));
         }
         if (count === 0 && !flags.json) await print('no letters match\n');
       });
@@ -122,15 +125,16 @@ function exportCommand(): Command {
     async (flags: FilterFlags & { output?: string; format: 'ndjson' | 'csv' }, self: Command) => {
       await withRedis(self, async (app) => {
         let count = 0;
-        const lines = async function* () {
+        const line = flags.format === 'csv' ? csvRow : jsonLine;
+        const pages = async function* () {
           if (flags.format === 'csv') yield csvHead;
-          for await (const letter of listDeadLetters(app, filterOf(flags))) {
-            yield flags.format === 'csv' ? csvRow(letter) : jsonLine(letter);
-            count++;
+          for await (const letters of listLetterPages(app, filterOf(flags))) {
+            count += letters.length;
+            yield letters.map((letter) => line(letter)).join('');
           }
         };
-        if (flags.output !== undefined) await writeFileWhole(flags.output, lines());
-        else for await (const line of lines()) await print(line);
+        if (flags.output !== undefined) await writeFileWhole(flags.output, pages());
+        else for await (const page of pages()) await print(page);
         process.stderr.write(`${count} letters exported\n`);
       });
     },

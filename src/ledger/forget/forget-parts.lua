@@ -13,6 +13,41 @@ local function countInTally(entry)
   end
 end
 
+-- An event of a redrive ended once before, and its tally counted it then.
+local function countEnds(entries, isRedriven)
+  if #entries == 0 or request.dryRun then
+    return
+  end
+  for _, name in ipairs({ 'dead', 'deadDeleted', 'forgotten' }) do
+    redis.call('HINCRBY', keys.books, name, #entries)
+  end
+  for i = 1, isRedriven and 0 or #entries do
+    countInTally(entries[i])
+  end
+end
+
+-- Takes a page of parked entries, from the tail. Answers how many, and whether there are more.
+local function takeParkedPage()
+  local parked = keys.parkedPrefix .. request.userId
+  if request.dryRun then
+    return redis.call('LLEN', parked), false
+  end
+  local entries = redis.call('LRANGE', parked, -request.pageSize, -1)
+  if #entries == 0 then
+    return 0, false
+  end
+  for i = 1, #entries do
+    entries[i] = cjson.decode(entries[i])
+  end
+  redis.call('LTRIM', parked, 0, -(#entries + 1))
+  if redis.call('HINCRBY', keys.parkedCounts, request.userId, -#entries) == 0 then
+    redis.call('HDEL', keys.parkedCounts, request.userId)
+  end
+  redis.call('HINCRBY', keys.books, 'parked', -#entries)
+  countEnds(entries)
+  return #entries, redis.call('EXISTS', parked) == 1
+end
+
 -- Answers the entries of the record that are the user's, and the others.
 local function splitEntries(entries)
   local own, others = {}, {}

@@ -27,7 +27,7 @@
 --   done     nothing is left here
 --   wire     the user's call may be on the wire for waitMs
 --   foreign  the user's call was written by another version
--- Cost: O(entries of a page + parked + entries of the call), or of the stream's entries that were named.
+-- Cost: O(entries of two pages + entries of the call), or of the stream's entries that were named.
 
 nameKeys('books', 'owners', 'parkedPrefix', 'parkedCounts', 'callPrefix', 'open', 'openSince', 'isolated', 'returned',
   'deadPrefix', 'deadRedriving', 'tallyPrefix', 'stream')
@@ -46,19 +46,6 @@ end
 if (looked or 0) > 0 and (redis.call('HGET', keys.books, 'forgotten') or '0') ~= request.forgotten then
   looked = 0
   return answer('again')
-end
-
--- An event of a redrive ended once before, and its tally counted it then.
-local function countEnds(entries, isRedriven)
-  if #entries == 0 or isDryRun then
-    return
-  end
-  for _, name in ipairs({ 'dead', 'deadDeleted', 'forgotten' }) do
-    redis.call('HINCRBY', keys.books, name, #entries)
-  end
-  for i = 1, isRedriven and 0 or #entries do
-    countInTally(entries[i])
-  end
 end
 
 if request.eventIds then
@@ -101,29 +88,16 @@ local function takeReturnedPage()
   return found, first > 0
 end
 
-local function takeParked()
-  local parked = keys.parkedPrefix .. user
-  local entries = redis.call('LRANGE', parked, 0, -1)
-  for i = 1, #entries do
-    entries[i] = cjson.decode(entries[i])
-  end
-  if #entries > 0 and not isDryRun then
-    redis.call('DEL', parked)
-    redis.call('HDEL', keys.parkedCounts, user)
-    redis.call('HINCRBY', keys.books, 'parked', -#entries)
-  end
-  return entries
-end
-
 local returned, isMore = takeReturnedPage()
 countEnds(returned)
 took.returned = #returned
 if isMore then
   return answer('more')
 end
-local parked = takeParked()
-countEnds(parked)
-took.parked = #parked
+took.parked, isMore = takeParkedPage()
+if isMore then
+  return answer('more')
+end
 
 local callId = redis.call('HGET', keys.owners, user)
 if not callId then

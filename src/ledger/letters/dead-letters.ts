@@ -1,6 +1,7 @@
 import { hasUserIdForm } from '../../event/user-id.ts';
 import type { CommandName } from '../../im/commands.ts';
 import type { Attempt } from '../record.ts';
+import { textOf, unpackLetter } from './letter-text.ts';
 
 /**
  * Why an event ended here.
@@ -78,18 +79,18 @@ export interface StoredLetter extends Letter {
 }
 
 /** Reads a letter's hash; undefined for one that is gone. Throws when it is no letter. */
-export function readLetter(fields: Readonly<Record<string, string>>): StoredLetter | undefined {
-  if (fields.letter === undefined) return undefined;
-  const letter = JSON.parse(fields.letter) as Letter;
-  const earlier = JSON.parse(fields.earlier ?? '[]') as Attempt[];
+export function readLetter(
+  eventId: string,
+  fields: Readonly<Record<string, string>>,
+): StoredLetter | undefined {
+  const text = textOf(fields);
+  if (text === undefined) return undefined;
   return {
-    ...letter,
-    attempts: [...earlier, ...letter.attempts],
-    notBefore: fields.notBefore === undefined ? letter.notBefore : Number(fields.notBefore),
+    ...unpackLetter(eventId, text, fields),
     state: fields.state as LetterState,
     deadSince: Number(fields.deadAt),
     firstDeadAt: Number(fields.firstDeadAt ?? fields.deadAt),
-    redrives: JSON.parse(fields.redrives ?? '[]') as Redrive[],
+    redrives: fields.redrives === undefined ? [] : (JSON.parse(fields.redrives) as Redrive[]),
     ...(fields.resolvedAt !== undefined && { resolvedAt: Number(fields.resolvedAt) }),
     ...(fields.resolvedBy !== undefined && { resolvedBy: fields.resolvedBy }),
   };
@@ -136,18 +137,19 @@ export function isMeant(letter: StoredLetter, filter: LetterFilter, span: DeathS
   );
 }
 
+/** What leads to letters: all of a state by time, or the members of an index that begin with one of these prefixes. */
+export type LetterIndex = { readonly by: 'user' | 'reason'; readonly prefixes: readonly string[] } | 'time';
+
 /** The index that leads to the letters of a state with the fewest others on the way. */
-export function indexOf(
-  filter: LetterFilter,
-  state: LetterState,
-): { by: 'user' | 'code' | 'reason'; prefix: string } | 'time' {
+export function indexOf(filter: LetterFilter, state: LetterState): LetterIndex {
   // Only unresolved letters are indexed by more than time.
   if (state !== 'dead') return 'time';
   const { userId, reason, errorCode } = filter;
   // An ID that is none owns nothing: its letters stand together under no user.
-  if (userId !== undefined) return { by: 'user', prefix: hasUserIdForm(userId) ? userId : '' };
-  if (reason !== undefined)
-    return { by: 'reason', prefix: errorCode === undefined ? reason : `${reason} ${errorCode}` };
-  if (errorCode !== undefined) return { by: 'code', prefix: String(errorCode) };
-  return 'time';
+  if (userId !== undefined) return { by: 'user', prefixes: [hasUserIdForm(userId) ? userId : ''] };
+  if (errorCode !== undefined) {
+    const reasons = reason === undefined ? deadReasons : [reason];
+    return { by: 'reason', prefixes: reasons.map((one) => `${one} ${errorCode}`) };
+  }
+  return reason === undefined ? 'time' : { by: 'reason', prefixes: [reason] };
 }

@@ -1,11 +1,10 @@
 -- letter-index: what the scripts that move dead letters share. Kept in one place, so that no script forgets
--- an index or a count. The index is six keys, which these scripts name: deadByTime, deadByUser, deadByCode,
--- deadByReason, deadUsers and deadCounts.
+-- an index or a count. The index is five keys, which these scripts name: deadByTime, deadByUser, deadByReason,
+-- deadUsers and deadCounts. Version 0.2.0 also listed letters in deadByCode, from which they are removed.
 
 local function listLetter(eventId, user, reason, code, deadAt)
   redis.call('ZADD', keys.deadByTime, deadAt, eventId)
   redis.call('ZADD', keys.deadByUser, 0, user .. ' ' .. eventId)
-  redis.call('ZADD', keys.deadByCode, 0, code .. ' ' .. eventId)
   redis.call('ZADD', keys.deadByReason, 0, reason .. ' ' .. code .. ' ' .. eventId)
   redis.call('HINCRBY', keys.deadUsers, user, 1)
   redis.call('HINCRBY', keys.deadCounts, 'reason:' .. reason, 1)

@@ -39,9 +39,10 @@ export function isCursorOf({ state, member, score }: LetterCursor, filter: Lette
   if (member === '') return score === '';
   const index = indexOf({ ...filter, state }, state);
   if (index === 'time') return /^\d{1,20}-\d{1,20}$/.test(member) && /^\d{1,16}$/.test(score);
-  const isInside = member.startsWith(`${index.prefix} `);
   // Below a reason stand its codes.
-  return isInside && score === '' && /^ (?:\d+ )?\d{1,20}-\d{1,20}$/.test(member.slice(index.prefix.length));
+  const isInside = (prefix: string): boolean =>
+    member.startsWith(`${prefix} `) && /^ (?:\d+ )?\d{1,20}-\d{1,20}$/.test(member.slice(prefix.length));
+  return score === '' && index.prefixes.some(isInside);
 }
 
 /** Letters that are looked at for a page. A filter that few of them match gives short pages, not slow ones. */
@@ -102,19 +103,18 @@ async function membersAfter(
   const { redis, keys } = app;
   const index = indexOf(filter, filter.state);
   if (index === 'time') return membersByTime(app, filter.state, span, at);
-  const { prefix } = index;
-  const range = [
-    at.member === '' ? `(${prefix}!` : `(${at.member}`,
-    `[${prefix} `,
-    'LIMIT',
-    0,
-    AT_A_TIME,
-  ] as const;
-  const members = await {
-    user: () => redis.zrevrangebylex(keys.deadByUser, ...range),
-    code: () => redis.zrevrangebylex(keys.deadByCode, ...range),
-    reason: () => redis.zrevrangebylex(keys.deadByReason, ...range),
-  }[index.by]();
+  const { by, prefixes } = index;
+  const key = by === 'user' ? keys.deadByUser : keys.deadByReason;
+  const found = await Promise.all(
+    prefixes.map((prefix) => {
+      const after = prefixes.length === 1 ? at.member : `${prefix} ${eventIdIn(at.member)}`;
+      const from = at.member === '' ? `(${prefix}!` : `(${after}`;
+      return redis.zrevrangebylex(key, from, `[${prefix} `, 'LIMIT', 0, AT_A_TIME);
+    }),
+  );
+  const members = found.flat();
+  // A cursor names one place in all lists, so they are merged by the ID, in the order of the bytes as each is.
+  if (prefixes.length > 1) members.sort((a, b) => (eventIdIn(a) < eventIdIn(b) ? 1 : -1)).splice(AT_A_TIME);
   return members.map((member) => ({ member, score: '' }));
 }
 

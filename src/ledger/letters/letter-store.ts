@@ -32,27 +32,44 @@ export async function* listDeadLetters(
   filter: LetterFilter = { state: 'dead' },
   pageSize = PAGE_SIZE,
 ): AsyncGenerator<StoredLetter> {
+  for await (const letters of listLetterPages(app, filter, pageSize)) yield* letters;
+}
+
+/** The same, some letters at a time: a turn for each of them is a good part of what a long list costs. */
+export async function* listLetterPages(
+  app: AppRedis,
+  filter: LetterFilter,
+  pageSize = PAGE_SIZE,
+): AsyncGenerator<StoredLetter[]> {
   const span = deathSpan(filter, filter.asOfMs ?? (await newestDeathMs(app)));
   let left = filter.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
-  const { redis, keys } = app;
-  const byName = { user: keys.deadByUser, code: keys.deadByCode, reason: keys.deadByReason };
   for (const state of filter.state === 'all' ? letterStates : [filter.state]) {
     const own = { ...filter, state };
-    const index = indexOf(own, state);
-    const pages =
-      index === 'time'
-        ? pagesByTime(app, state, span, pageSize)
-        : pagesByName(redis, byName[index.by], index.prefix, pageSize);
-    for await (const letters of readAhead(app, pages)) {
-      for (const letter of letters) {
-        if (!isMeant(letter, own, span)) continue;
-        yield letter;
-        left--;
-        if (left <= 0) return;
-      }
+    for await (const letters of readAhead(app, pagesOfIds(app, own, span, pageSize))) {
+      const meant = letters.filter((letter) => isMeant(letter, own, span)).slice(0, left);
+      yield meant;
+      left -= meant.length;
+      if (left <= 0) return;
     }
   }
+}
+
+/** Event IDs of letters of one state, page by page in the order of the listing; others than those meant are among them. */
+export function pagesOfIds(
+  app: AppRedis,
+  filter: LetterFilter & { readonly state: LetterState },
+  span: DeathSpan,
+  pageSize: number,
+): AsyncGenerator<string[]> {
+  const { redis, keys } = app;
+  const index = indexOf(filter, filter.state);
+  if (index === 'time') return pagesByTime(app, filter.state, span, pageSize);
+  const key = { user: keys.deadByUser, reason: keys.deadByReason }[index.by];
+  return mergedPages(
+    index.prefixes.map((prefix) => pagesByName(redis, key, prefix, pageSize)),
+    pageSize,
+  );
 }
 
 /** Reads a page while the one before it is worked on. */
@@ -76,10 +93,38 @@ export async function readLetters(
   eventIds: readonly string[],
 ): Promise<StoredLetter[]> {
   const replies = await redis.pipeline(eventIds.map((id) => ['hgetall', keys.deadPrefix + id])).exec();
-  return (replies ?? []).flatMap(([error, fields]) => {
+  return (replies ?? []).flatMap(([error, fields], i) => {
     if (error) throw error;
-    return readLetter(fields as Record<string, string>) ?? [];
+    return readLetter(eventIds[i] ?? '', fields as Record<string, string>) ?? [];
   });
+}
+
+/** Merges lists of event IDs, each in order of age, into one. A single list passes in its own order. */
+async function* mergedPages(
+  lists: readonly AsyncGenerator<string[]>[],
+  pageSize: number,
+): AsyncGenerator<string[]> {
+  const [only, ...others] = lists;
+  if (only !== undefined && others.length === 0) return yield* only;
+  const heads: { ids: string[]; list: AsyncGenerator<string[]> }[] = [];
+  for (const list of lists) {
+    const { value: ids, done } = await list.next();
+    if (done !== true) heads.push({ ids, list });
+  }
+  let page: string[] = [];
+  while (heads.length > 0) {
+    const first = heads.reduce((a, b) => (compareEventIds(a.ids[0] ?? '', b.ids[0] ?? '') <= 0 ? a : b));
+    page.push(...first.ids.splice(0, heads.length === 1 ? first.ids.length : 1));
+    if (first.ids.length === 0) {
+      const { value, done } = await first.list.next();
+      if (done === true) heads.splice(heads.indexOf(first), 1);
+      else first.ids = value;
+    }
+    if (page.length >= pageSize || heads.length === 0) {
+      if (page.length > 0) yield page;
+      page = [];
+    }
+  }
 }
 
 /** Members `prefix eventId`, in the order of the bytes: going on after the last one is stable by itself. */

@@ -1,21 +1,8 @@
 -- letters-to-redrive: which letters of a user can go into a call again, for redrive.lua, whose request this reads.
 --
--- Answers nothing by itself. Names the keys deadByUser and deadPrefix.
+-- Needs the keys deadByUser and deadPrefix, and letter-text.lua.
 
 local looked = 0
-
--- `isBrief`: only what decides whether a lone letter goes. To read all of it is most of the cost of a dry run.
--- A text inside of the letter cannot look like one of its fields, since its quotes are escaped.
-local function readLetter(packed, isBrief)
-  if not isBrief then
-    return pcall(cjson.decode, packed)
-  end
-  return packed ~= '', {
-    partial = string.find(packed, '"partial":true', 1, true) ~= nil,
-    notBefore = tonumber(string.match(packed, '"notBefore":(%d+)')),
-    event = { type = string.find(packed, '"type":"1"', 1, true) and '1' or nil },
-  }
-end
 
 -- The letters of a user that can go, newest first: {eventId, packed, reason, code}, with `bytes` of them all,
 -- and `alone` when they need a call of their own. Without any, `left` says why.
@@ -29,8 +16,8 @@ local function lettersOf(user)
   local found = { left = 'none', count = #ids, bytes = 0, alone = false }
   for _, eventId in ipairs(ids) do
     looked = looked + 1
-    local h = readFields(keys.deadPrefix .. eventId, 'state', 'reason', 'code', 'letter', 'notBefore')
-    local readable, letter = readLetter(h.letter or '', request.dryRun and #ids == 1)
+    local h, packedLetter = readWhole(keys.deadPrefix .. eventId)
+    local readable, letter = pcall(cjson.decode, packedLetter)
     if h.state == 'dead' and h.reason == 'invalid' and not request.invalid then
       found.left = 'invalid'
     elseif h.state == 'dead' and (not readable or letter.partial == true) then
@@ -40,7 +27,8 @@ local function lettersOf(user)
       if type(notBefore) == 'number' and notBefore > nowMs and not request.early then
         return { left = 'early', count = #ids }
       end
-      local entry = { eventId }
+      -- The text leaves the user out where the hash has it.
+      local entry = letter.event.userId and { eventId } or { eventId, 'userId', h.userId }
       for name, value in pairs(letter.event) do
         entry[#entry + 1] = name
         entry[#entry + 1] = value

@@ -5,7 +5,7 @@
 -- and only for a user who is in no call, so that what is older cannot overtake what is newer: whatever of the
 -- user comes meanwhile is parked behind this call, and an imported newer event has resolved it.
 --
--- Joined with: letter-index.lua, letters-to-redrive.lua, ledger/record.lua.
+-- Joined with: letter-index.lua, letter-text.lua, letters-to-redrive.lua, ledger/record.lua.
 -- Request  RedriveRequest of redrive.ts, and format (of the records);
 --          maxEvents, maxBytes: of one user's letters in a call; the newest go, the others have to wait
 --          maxLooked  letters after which no further user is begun: the others are asked for again

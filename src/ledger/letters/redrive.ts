@@ -6,6 +6,7 @@ import { MAX_RECORD_BYTES, RECORD_FORMAT } from '../record.ts';
 const redriveScript = loadScript(
   import.meta.url,
   'letter-index.lua',
+  'letter-text.lua',
   'letters-to-redrive.lua',
   '../record.lua',
   'redrive.lua',

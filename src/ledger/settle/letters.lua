@@ -6,12 +6,11 @@
 local MOST_ATTEMPTS, FIRST_ATTEMPTS = 50, 10
 
 -- Keeps of such a letter its attempts, too. A date before which trying is useless (the account was deleted)
--- stays the first one: trying too early moves nothing.
-local function keepHistory(deadLetter, letter)
-  local was = readFields(deadLetter, 'letter', 'earlier', 'notBefore')
-  local readable, old = pcall(cjson.decode, was.letter)
+-- stays the first one: trying too early moves nothing. Answers the date that holds, nil for none.
+local function keepHistory(deadLetter, was, packed, dead)
+  local readable, old = pcall(cjson.decode, packed)
   if not readable then
-    return
+    return dead.notBefore
   end
   local earlier = was.earlier and cjson.decode(was.earlier) or {}
   for _, attempt in ipairs(old.attempts) do
@@ -23,32 +22,33 @@ local function keepHistory(deadLetter, letter)
   if #earlier > 0 then
     redis.call('HSET', deadLetter, 'earlier', cjson.encode(earlier))
   end
-  local first, new = tonumber(was.notBefore) or old.notBefore, cjson.decode(letter)
-  if type(first) == 'number' and first > nowMs and type(new.notBefore) == 'number' and new.errorCode == old.errorCode then
-    redis.call('HSET', deadLetter, 'notBefore', text(first))
-  else
-    redis.call('HDEL', deadLetter, 'notBefore')
-  end
+  -- Up to version 0.2.0 the date stood in the text.
+  local first = tonumber(was.notBefore) or old.notBefore
+  local isFirst = type(first) == 'number' and first > nowMs and dead.notBefore and was.code == text(dead.code)
+  return isFirst and first or dead.notBefore
 end
 
 -- The event's own words are the reader's; counts and indexes are made here.
 local function writeLetters()
   for _, d in ipairs(request.dead) do
-    local deadLetter, code = keys.deadPrefix .. d.eventId, text(d.code)
+    local deadLetter, code, notBefore = keys.deadPrefix .. d.eventId, text(d.code), d.notBefore
+    local fields = textFields(d.letter)
     if redis.call('HGET', deadLetter, 'state') == 'redriving' then
+      local was, packed = readWhole(deadLetter)
       redis.call('ZREM', keys.deadRedriving, d.eventId)
-      keepHistory(deadLetter, d.letter)
+      notBefore = keepHistory(deadLetter, was, packed, d)
+      removeText(deadLetter)
+      redis.call('HDEL', deadLetter, 'notBefore')
+      redis.call('HSETNX', deadLetter, 'firstDeadAt', was.deadAt)
     end
-    redis.call('HSET', deadLetter, 'letter', d.letter, 'state', 'dead', 'userId', d.userId, 'reason', d.reason,
-      'code', code, 'deadAt', nowText)
-    redis.call('HSETNX', deadLetter, 'firstDeadAt', nowText)
+    if notBefore then
+      fields[#fields + 1] = 'notBefore'
+      fields[#fields + 1] = text(notBefore)
+    end
+    redis.call('HSET', deadLetter, 'state', 'dead', 'userId', d.userId, 'reason', d.reason, 'code', code,
+      'deadAt', nowText, unpack(fields))
     listLetter(d.eventId, d.userId, d.reason, code, nowText)
   end
-end
-
-local function resolveLetter(eventId, by)
-  redis.call('HSET', keys.deadPrefix .. eventId, 'state', 'resolved', 'resolvedAt', nowText, 'resolvedBy', by)
-  redis.call('ZADD', keys.deadResolved, nowText, eventId)
 end
 
 -- The events of a redrive (their letters are redriving) that are done: {eventId, event whose import made up
@@ -87,27 +87,11 @@ local function resolveRedriven(ends)
   end
 end
 
--- Resolves the letters of a user that are older than the imported event, and adds them to `resolved`.
-local function resolveOlder(user, importedId, resolved)
-  local prefix = user .. ' '
-  for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.deadByUser, '[' .. prefix, '(' .. user .. '!')) do
-    local eventId = string.sub(member, #prefix + 1)
-    if isOlder(eventId, importedId) then
-      local letter = readFields(keys.deadPrefix .. eventId, 'state', 'reason', 'code')
-      if letter.state == 'dead' then
-        unlistLetter(eventId, user, letter.reason, letter.code)
-        resolveLetter(eventId, importedId)
-        resolved[#resolved + 1] = { eventId = eventId, user = user }
-      end
-    end
-  end
-end
-
--- An import makes up for the older letters of its user: those events end superseded. Answers them.
-local function makeUpFor()
-  local imported, users, resolved = request.imported, {}, {}
+-- The imported users who have letters, and how many of them: user, its event, number, ...
+local function importedWithLetters()
+  local imported, users, found = request.imported, {}, {}
   if #imported == 0 or redis.call('HLEN', keys.deadUsers) == 0 then
-    return resolved
+    return found
   end
   for i = 1, #imported, 2 do
     users[#users + 1] = imported[i]
@@ -115,8 +99,29 @@ local function makeUpFor()
   local counts = redis.call('HMGET', keys.deadUsers, unpack(users))
   for i = 1, #users do
     if counts[i] then
-      resolveOlder(users[i], imported[2 * i], resolved)
+      found[#found + 1] = { user = users[i], eventId = imported[2 * i], letters = tonumber(counts[i]) }
     end
+  end
+  return found
+end
+
+-- Users whose letters one settlement would take long to resolve.
+local function usersWithManyLetters()
+  local crowded, letters = {}, 0
+  for _, one in ipairs(importedWithLetters()) do
+    letters = letters + one.letters
+    if letters > 1000 then
+      crowded[#crowded + 1] = one.user
+    end
+  end
+  return crowded
+end
+
+-- An import makes up for the older letters of its user: those events end superseded. Answers them.
+local function makeUpFor()
+  local resolved = {}
+  for _, one in ipairs(importedWithLetters()) do
+    resolveOlder(one.user, one.eventId, 1000, resolved)
   end
   return resolved
 end

@@ -1,7 +1,7 @@
 import { binned, marginNeeded, mostWithin, ratePerSecond } from '../../../bench/measure/arrivals.ts';
 import { blamedTimes, byOwner, type CpuProfile, selfTimes } from '../../../bench/measure/cpu-profile.ts';
 import { executedBy, readMonitored } from '../../../bench/measure/monitor.ts';
-import { parseStatMicros } from '../../../bench/measure/process-cost.ts';
+import { parseEndedMicros, parseStatMicros } from '../../../bench/measure/process-cost.ts';
 import { costBetween, parseServerCost } from '../../../bench/measure/server-info.ts';
 import { median, percentile, spreadOf } from '../../../bench/measure/spread.ts';
 import { waitsOf } from '../../../bench/measure/waits.ts';
@@ -106,6 +106,7 @@ describe('costs', () => {
   test('a process may be called anything', () => {
     const fields = 'S 1 1 1 0 -1 4194560 1 0 0 0 120 30 5 5 20 0 11 0 100';
     expect(parseStatMicros(`42 (node (a) b) ${fields}`)).toBe(1_500_000);
+    expect(parseEndedMicros(`42 (node (a) b) ${fields}`)).toBe(100_000);
   });
 });
 

@@ -15,6 +15,13 @@ test('without a terminal the progress is lines without terminal codes', () => {
   expect(text()).toBe('one\ntwo\n');
 });
 
+test('without a terminal a line that says the same again is printed once', () => {
+  const { stream, text } = fakeStream(false);
+  const progress = startProgress(0, stream);
+  for (const line of ['one', 'one', 'two', 'two']) progress.show(line);
+  expect(text()).toBe('one\ntwo\n');
+});
+
 test('on a terminal what is said stands above the line, which is redrawn and never wraps', () => {
   const { stream, text } = fakeStream(true);
   const progress = startProgress(0, stream);

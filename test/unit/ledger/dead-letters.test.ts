@@ -29,23 +29,23 @@ describe('indexOf', () => {
     [{ state: 'dead' }, 'time'],
     [
       { state: 'dead', userId: 'ann', errorCode: 1 },
-      { by: 'user', prefix: 'ann' },
+      { by: 'user', prefixes: ['ann'] },
     ],
     [
       { state: 'dead', userId: 'no such ID' },
-      { by: 'user', prefix: '' },
+      { by: 'user', prefixes: [''] },
     ],
     [
       { state: 'dead', errorCode: 0 },
-      { by: 'code', prefix: '0' },
+      { by: 'reason', prefixes: ['invalid 0', 'rejected 0', 'profile 0', 'expired 0', 'unknown 0'] },
     ],
     [
       { state: 'dead', reason: 'expired' },
-      { by: 'reason', prefix: 'expired' },
+      { by: 'reason', prefixes: ['expired'] },
     ],
     [
       { state: 'dead', reason: 'expired', errorCode: 60008 },
-      { by: 'reason', prefix: 'expired 60008' },
+      { by: 'reason', prefixes: ['expired 60008'] },
     ],
   ])('%j', (filter, index) => {
     expect(indexOf(filter, 'dead')).toEqual(index);

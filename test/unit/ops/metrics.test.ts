@@ -109,7 +109,12 @@ describe('metrics of a process', () => {
         { userId: 'u2', eventId: '1003000-7' },
       ],
       superseded: 3,
-      dead: [{ eventId: '940000-0', userId: 'u3', reason: 'rejected' as const, code: 70399, letter: {} }],
+      dead: [
+        {
+          ...{ eventId: '940000-0', userId: 'u3', reason: 'rejected' as const, code: 70399 },
+          letter: { eventId: '940000-0' },
+        },
+      ],
       released: [],
       kept: null,
       publish: [],
