@@ -6,7 +6,7 @@ import { requireForRedis } from '../config/requirements.ts';
 import { closeRedis, openRedis, whenReady } from '../redis/connect.ts';
 import { isDatabaseRefused, isDatabaseWrong } from '../redis/database.ts';
 import { type AppRedis, keysOf } from '../redis/keys.ts';
-import { redisAdvice } from '../redis/requirements.ts';
+import { isRefusal, redisAdvice } from '../redis/requirements.ts';
 import { redisAddress, redisSettings } from '../redis/settings.ts';
 import { CliError, EXIT } from './fail.ts';
 
@@ -38,7 +38,7 @@ export async function withRedis<T>(
   } catch (error) {
     if (error instanceof CliError) throw error;
     const { message } = error as Error;
-    if (/NOPERM/.test(message))
+    if (isRefusal(message))
       throw new CliError(EXIT.outOfReach, `Redis refused: ${message}. ${redisAdvice(message, config)}`);
     if (redis.status === 'ready') throw error;
     throw new CliError(

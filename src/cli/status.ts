@@ -60,6 +60,7 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
     `superseded   ${totals.superseded} (by a newer event of the user)`,
     `dead letters ${deadLetters.total}${ageText(deadLetters.oldestAgeMs)}${reasonsText(deadLetters.byReason)}`,
   );
+  lines.push(...redis.problems.map((problem) => `Redis        ${problem}`));
   if (redis.memory !== 'ample') {
     const percent = Math.floor((redis.memoryUsedRatio ?? 0) * 100);
     lines.push(`memory       Redis is ${percent} % full: raise maxmemory, or find what fills it`);

@@ -25,7 +25,7 @@ export type RefusalKind = Exclude<RequestErrorWord, 'unavailable' | 'memory' | '
 export const REDIS_AWAY_SECONDS = 2;
 
 export function redisAway(): RefusedRequest {
-  const message = 'Redis cannot be reached. Try again; nothing was accepted.';
+  const message = 'Redis cannot be reached, or takes no writes. Try again; nothing was accepted.';
   return new RefusedRequest(503, 'unavailable', message, REDIS_AWAY_SECONDS);
 }
 

@@ -1,5 +1,4 @@
-import type { ConnectionChange } from '../redis/connect.ts';
-import { isDatabaseRefused } from '../redis/database.ts';
+import { type ConnectionChange, isTurnedAway } from '../redis/connect.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -45,7 +44,7 @@ export function createRedisLog(log: Logger) {
     // Redis may first have been silent and then have closed the connection: the return names that reason.
     if (awaySinceMs !== null) lostBy = reason;
     // Usually Redis was restarted, and its loss is logged. That waiting alone does not help is new.
-    if (awaySinceMs !== null && isDatabaseRefused(reason) && !closed)
+    if (awaySinceMs !== null && isTurnedAway(reason) && !closed)
       log.error({ reason }, refusing(refusal ?? ''));
     leave(reason, refusal && refusing(refusal));
   };
@@ -87,7 +86,8 @@ function createTroubleLog(
   const write = (reason: string): void => {
     if (redis.isClosed()) return;
     const sinceMs = performance.now() - last.atMs;
-    if (redis.isExplained() || sinceMs < (reason === last.reason ? REPEAT_AFTER_MS : ANOTHER_AFTER_MS)) {
+    const isAnother = withoutPauses(reason) !== withoutPauses(last.reason);
+    if (redis.isExplained() || sinceMs < (isAnother ? ANOTHER_AFTER_MS : REPEAT_AFTER_MS)) {
       unsaid++;
       log.debug({ reason }, `${what} met an error and goes on`);
       return;
@@ -104,6 +104,11 @@ function createTroubleLog(
   };
 }
 
+/** "All sentinels are unreachable. Retrying from scratch after 40ms." is one reason, whatever the pause. */
+function withoutPauses(reason: string): string {
+  return reason.replace(/\b\d+ ?ms\b/g, '');
+}
+
 const refusing = (why: string): string => `Redis refuses to work: ${why}; waiting for it`;
 
 const CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH'];
@@ -116,6 +121,11 @@ function isOfConnection({ code = '', message }: NodeJS.ErrnoException): boolean 
 const REFUSALS: readonly (readonly [code: RegExp, sentence: string])[] = [
   // This one comes first: its text may also hold NOPERM.
   [/database \S+ cannot be used/, 'it does not give the database that was asked for (the reason says why)'],
+  [
+    /max number of clients/,
+    'it has all the connections that its maxclients allows (raise it, or see who holds them)',
+  ],
+  [/protected mode/, 'it takes local connections only (give it a password, or let it bind to this network)'],
   [/READONLY/, 'it is a replica and takes no writes (see where the Redis settings lead)'],
   [/MISCONF/, 'it cannot write its append-only file or its snapshot (look at its log and its disk)'],
   [/NOREPLICAS/, 'too few replicas follow it (min-replicas-to-write)'],

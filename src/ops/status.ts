@@ -8,6 +8,7 @@ import { createSlotClient } from '../pace/slot.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { memoryOf } from '../redis/memory-watermark.ts';
 import { ownerInfo } from '../redis/owner.ts';
+import { parseServerFacts, writeProblems } from '../redis/requirements.ts';
 import { readRelay } from '../relay/relay-store.ts';
 import { readReconcile } from '../tasks/reconcile/reconcile-state.ts';
 import { readPresence } from './presence.ts';
@@ -31,7 +32,8 @@ export async function readStatus(
   const calls: Record<string, Awaited<ReturnType<typeof commandStatus>>> = {};
   for (const [command, quota] of Object.entries(quotas) as [ImportCommand, Quota][])
     calls[command] = await commandStatus(app, queues, command, quota, totals);
-  const memory = memoryOf(await ownerInfo(redis, keys), 'ample');
+  const info = await ownerInfo(redis, keys);
+  const memory = memoryOf(info, 'ample');
   const { accepted, imported, superseded, deadLettered, forgotten } = totals;
   return {
     sdkAppId,
@@ -53,8 +55,15 @@ export async function readStatus(
     pause,
     /** `forgotten`: accepted events that `user forget` erased before they ended. */
     totals: { accepted, imported, superseded, deadLettered, forgotten },
-    /** The memory of Redis: `high` stops backfill and redrive, `full` stops the HTTP intake as well. */
-    redis: { memoryUsedRatio: memory.usedRatio, memory: memory.level },
+    /**
+     * The memory of Redis: `high` stops backfill and redrive, `full` stops the HTTP intake as well. `problems`: why
+     * it would refuse an event now, in sentences.
+     */
+    redis: {
+      memoryUsedRatio: memory.usedRatio,
+      memory: memory.level,
+      problems: writeProblems(parseServerFacts(info)),
+    },
     workers: await readPresence(redis, keys, totals.nowMs),
     /** The relay that works, or worked last; null if none ever has. */
     relay: await relayStatus(app, totals.nowMs),

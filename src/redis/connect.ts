@@ -2,18 +2,34 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { isDatabaseRefused, staysInDatabase } from './database.ts';
 import { firstWords } from './first-words.ts';
-import { fillsInEmptyHosts, leavesNothingBehind, namesErrorsOfSentinels } from './ioredis-gaps.ts';
+import {
+  fillsInEmptyHosts,
+  goesOnWithoutInfo,
+  leavesNothingBehind,
+  namesErrorsOfSentinels,
+} from './ioredis-gaps.ts';
 import { type ConnectionRole, DEAD_AFTER_MS, natMapOf, type RedisSettings, redisOptions } from './options.ts';
 
 export type RedisClient = Redis | Cluster;
 
 /**
  * A change of the connection. A Redis that is away for an hour gives one `lost`, not one per attempt to
- * connect. One that comes back and refuses the database gives one more.
+ * connect. One that is there and turns us away (`isTurnedAway`) gives one more.
  */
 export type ConnectionChange =
   | { readonly state: 'reachable' }
   | { readonly state: 'lost'; readonly reason: string };
+
+/** Whether Redis is there and does not let us in. Waiting alone does not help then. */
+export function isTurnedAway(reason: string): boolean {
+  return isDatabaseRefused(reason) || /max number of clients|protected mode/i.test(reason);
+}
+
+/** A connection that leads to a replica is closed within this time. */
+const DEMOTED_CLOSES_MS = 500;
+
+/** While a connection is closed at each attempt, Redis is asked at most this often for what it says. */
+const ASK_WHY_EVERY_MS = 30_000;
 
 /** Pause between two searches for the primary: it starts at `first` and doubles up to `most`. */
 const SEEK_AGAIN_MS = { first: 500, most: 30_000 };
@@ -59,31 +75,44 @@ export function openRedis(
   onChange: (change: ConnectionChange) => void,
 ): RedisClient {
   const options = redisOptions(settings, role, name);
-  // The error because of which the connection is closed: it leads to a replica.
-  let demotedBy = '';
+  // The error because of which the connection is closed: it leads to a replica. BullMQ's duplicates share this
+  // function, so it may be one of them that closes: then the error says nothing of a later loss.
+  let demoted = { by: '', atMs: Number.NEGATIVE_INFINITY };
   options.reconnectOnError = reconnectWhenDemoted(role, (reason) => {
-    demotedBy = reason;
+    demoted = { by: reason, atMs: performance.now() };
   });
+  const demotedBy = (): string => (performance.now() - demoted.atMs < DEMOTED_CLOSES_MS ? demoted.by : '');
   const client =
     settings.mode === 'cluster'
       ? openCluster(settings, options, role)
-      : namesErrorsOfSentinels(leavesNothingBehind(staysInDatabase(new Redis(options))));
+      : namesErrorsOfSentinels(goesOnWithoutInfo(leavesNothingBehind(staysInDatabase(new Redis(options)))));
   let state: ConnectionChange['state'] | 'new' | 'refused' = 'new';
   const lost = (reason: string): void => {
-    const now = isDatabaseRefused(reason) ? 'refused' : 'lost';
+    const now = isTurnedAway(reason) ? 'refused' : 'lost';
     if (state === now || state === 'refused') return;
     state = now;
     onChange({ state: 'lost', reason });
   };
   client.on('ready', () => {
-    demotedBy = '';
+    demoted = { ...demoted, by: '' };
     if (state === 'reachable') return;
     state = 'reachable';
     onChange({ state });
   });
-  client.on('error', (error: Error) => lost(reasonOf(error)));
+  let askedAtMs = Number.NEGATIVE_INFINITY;
+  const askWhy = async (): Promise<void> => {
+    if (!hasAddress(client) || performance.now() - askedAtMs < ASK_WHY_EVERY_MS) return;
+    askedAtMs = performance.now();
+    const words = await firstWords(client.options);
+    if (state !== 'reachable' && isTurnedAway(words)) lost(words);
+  };
+  client.on('error', (error: Error) => {
+    const reason = reasonOf(error);
+    lost(reason);
+    if (state === 'lost' && ENDED.test(reason)) void askWhy();
+  });
   client.on('close', () => {
-    if (state === 'reachable') lost(demotedBy || 'the connection was closed');
+    if (state === 'reachable') lost(demotedBy() || 'the connection was closed');
   });
   return client;
 }
@@ -101,6 +130,11 @@ function reasonOf(error: Error): string {
   if (errors !== undefined && errors.length > 0) return errors.map((one) => one.message).join('; ');
   const [, ofTls] = /:SSL routines:[^:]*:([^:]+)/.exec(message) ?? [];
   return ofTls ?? (message.replace(/\.$/, '') || String((error as NodeJS.ErrnoException).code));
+}
+
+/** A primary that sentinels name has no address in the options. */
+function hasAddress(client: RedisClient): client is Redis {
+  return client instanceof Redis && !client.options.sentinels;
 }
 
 /** Words that only say that a connection ended, and not why. */
@@ -167,10 +201,10 @@ export async function whenReady(client: RedisClient, timeoutMs: number): Promise
     client.on('error', note).on('ready', end);
   });
   if ((client.status as string) === 'ready') return;
-  // A primary that sentinels name has no address in the options.
-  const isAtAddress = client instanceof Redis && !client.options.sentinels;
   const words =
-    isAtAddress && ENDED.test(reason) && reason !== 'no answer' ? await firstWords(client.options) : '';
+    hasAddress(client) && ENDED.test(reason) && reason !== 'no answer'
+      ? await firstWords(client.options)
+      : '';
   throw new Error(words && !ENDED.test(words) ? reasonOf(new Error(words)) : reason);
 }
 

@@ -26,6 +26,29 @@ export function leavesNothingBehind(client: Redis): Redis {
   return client;
 }
 
+type InfoCallback = (error: Error | null, info?: unknown) => void;
+
+/**
+ * Before a connection is ready, ioredis asks INFO whether Redis still loads its data. Where the user may not ask,
+ * it goes on, and writes a line of its own to standard error at each connect. This goes on without the line.
+ * Only ioredis asks with a callback.
+ */
+export function goesOnWithoutInfo(client: Redis): Redis {
+  const ask = client.info.bind(client) as (...args: unknown[]) => Promise<string>;
+  client.info = ((...args: unknown[]) => {
+    const callback = args.at(-1);
+    if (typeof callback !== 'function') return ask(...args);
+    const report = callback as InfoCallback;
+    const quietly: InfoCallback = (error, info) =>
+      error?.message.includes('NOPERM') ? report(null, {}) : report(error, info);
+    return ask(...args.slice(0, -1), quietly);
+  }) as Redis['info'];
+  // BullMQ uses a duplicate for its blocking command.
+  const duplicate = client.duplicate.bind(client);
+  client.duplicate = ((override) => goesOnWithoutInfo(duplicate(override))) as Redis['duplicate'];
+  return client;
+}
+
 /**
  * The connections that ask sentinels or nodes report their errors to nobody, and a command on them fails with
  * "Connection is closed." This returns the error that closed it.
@@ -72,6 +95,7 @@ type SlotRange = [from: number, to: number, ...nodes: [host: string | null, port
  */
 export function fillsInEmptyHosts(cluster: Cluster): Cluster {
   cluster.on('+node', (node: Redis) => {
+    goesOnWithoutInfo(node);
     const duplicate = node.duplicate.bind(node);
     node.duplicate = ((override) => {
       const connection = duplicate(override);

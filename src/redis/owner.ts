@@ -1,6 +1,7 @@
 import { Cluster } from 'ioredis';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
+import { fieldsOf } from './script.ts';
 
 /**
  * Questions to the server that holds the app's keys. On Cluster a command without a key goes to any node,
@@ -8,9 +9,25 @@ import type { Keys } from './keys.ts';
  */
 const ASK = 'return redis.call(ARGV[1])';
 
+/** How a Redis refuses a command to a user, also within a script. Some managed ones do not know it at all. */
+const REFUSED = /NOPERM|no permissions|can't run this command|ACL failure|unknown( Redis)? command/i;
+
+/** INFO; where the Redis user may not ask it, the little that HELLO tells everybody, or ''. */
 export async function ownerInfo(redis: RedisClient, keys: Keys): Promise<string> {
-  if (!(redis instanceof Cluster)) return redis.info();
-  return String(await redis.eval(ASK, 1, keys.server, 'INFO'));
+  try {
+    if (!(redis instanceof Cluster)) return await redis.info();
+    return String(await redis.eval(ASK, 1, keys.server, 'INFO'));
+  } catch (error) {
+    if (!REFUSED.test((error as Error).message)) throw error;
+    return greeting(redis).catch(() => '');
+  }
+}
+
+/** What HELLO tells, in the words of INFO. On Cluster any node answers, so that its role says nothing. */
+async function greeting(redis: RedisClient): Promise<string> {
+  const told = fieldsOf((await redis.call('HELLO')) as string[]);
+  const role = told.role === 'replica' ? 'slave' : told.role;
+  return [`redis_version:${told.version}`, ...(redis instanceof Cluster ? [] : [`role:${role}`])].join('\n');
 }
 
 /** The value of a field of INFO; '' if it is missing. */

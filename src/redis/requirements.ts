@@ -16,10 +16,13 @@ export async function readServerFacts(redis: RedisClient, keys: Keys): Promise<S
 }
 
 export function parseServerFacts(info: string) {
+  const aofEnabled = infoField(info, 'aof_enabled');
   return {
     version: infoField(info, 'redis_version'),
+    /** '' if Redis does not say. */
     maxmemoryPolicy: infoField(info, 'maxmemory_policy'),
-    aofEnabled: infoField(info, 'aof_enabled') === '1',
+    /** Undefined if Redis does not say. */
+    aofEnabled: aofEnabled === '' ? undefined : aofEnabled === '1',
     /** The last write to the append-only file failed. */
     aofBroken: infoField(info, 'aof_last_write_status') === 'err',
     isLoading: infoField(info, 'loading') === '1',
@@ -45,16 +48,24 @@ export function versionProblem({ version }: ServerFacts): string | undefined {
   return `Redis is ${version || 'of an unknown version'}: 6.2 or newer is needed. Upgrade it.`;
 }
 
+/** Managed services may hide a setting, and an ACL may forbid INFO. */
+const UNTOLD =
+  'Give its user the right +info. Where the service hides it, look there, and set IMSYNC_REDIS_ALLOW_VOLATILE=true.';
+
 export function policyProblem({ maxmemoryPolicy }: ServerFacts): string | undefined {
   if (maxmemoryPolicy === 'noeviction') return undefined;
+  if (maxmemoryPolicy === '')
+    return `Redis does not say whether it may evict events: INFO shows no maxmemory_policy. ${UNTOLD}`;
   return (
-    `Redis may evict events: maxmemory-policy is ${maxmemoryPolicy || 'unknown'}. ` +
+    `Redis may evict events: maxmemory-policy is ${maxmemoryPolicy}. ` +
     'Set maxmemory-policy noeviction (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'
   );
 }
 
 export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
   if (aofEnabled) return undefined;
+  if (aofEnabled === undefined)
+    return `Redis does not say whether it keeps events at a restart: INFO shows no aof_enabled. ${UNTOLD}`;
   return (
     'Redis would lose events at a restart: its append-only file is off. ' +
     'Set appendonly yes (or IMSYNC_REDIS_ALLOW_VOLATILE=true, if losing events is acceptable).'
@@ -85,6 +96,11 @@ export function writeProblems(facts: ServerFacts): string[] {
       : undefined,
   ];
   return problems.filter((problem) => problem !== undefined);
+}
+
+/** Whether Redis refuses whatever is asked of it, or its user. */
+export function isRefusal(reason: string): boolean {
+  return /\b(NOPERM|READONLY|MISCONF|NOREPLICAS|OOM|LOADING|CLUSTERDOWN|MASTERDOWN)\b/.test(reason);
 }
 
 /** What to do about a Redis that cannot be used, by the text of the error and the settings that led there. */
@@ -133,6 +149,9 @@ const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
     'Redis takes local connections only: give it a password, or let it bind to this network.',
   ],
   [/LOADING/, 'Redis is still loading its data: wait until it has.'],
+  [/READONLY/, 'Redis is a replica and takes no writes: let ADDRESS lead to the primary.'],
+  [/NOREPLICAS/, 'Too few replicas follow Redis: see its min-replicas-to-write.'],
+  [/\bOOM\b/, 'Redis has no memory left: raise its maxmemory, or find what fills it.'],
   [/MISCONF/, 'Redis cannot write its file: look at its log and its disk.'],
   [/CLUSTERDOWN|MASTERDOWN/, 'A part of Redis is down: see CLUSTER INFO, or the sentinels.'],
   [

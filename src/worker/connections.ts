@@ -4,6 +4,7 @@ import { createRedisLog } from '../logging/redis-log.ts';
 import {
   type ConnectionChange,
   closeRedis,
+  isTurnedAway,
   openRedis,
   type RedisClient,
   whenReady,
@@ -41,7 +42,7 @@ export async function openConnections(options: {
   const refused = new Map<string, string>();
   const open = (role: ConnectionRole, name: string, onChange = refusalLog(log, name)): RedisClient =>
     openRedis(settings, role, name, (change) => {
-      if (change.state === 'lost' && isDatabaseRefused(change.reason)) refused.set(name, change.reason);
+      if (change.state === 'lost' && isTurnedAway(change.reason)) refused.set(name, change.reason);
       else refused.delete(name);
       onChange(change);
     });
@@ -60,7 +61,7 @@ export async function openConnections(options: {
   };
   try {
     const serverVersion = await examine(connections.commands, keys, config);
-    /** Why reconnected connections cannot be used: Redis does not give them the database. [] when none is. */
+    /** Why connections cannot be made again: Redis does not give them the database, or a place. [] when they can. */
     const refusals = (): string[] => [...new Set(refused.values())];
     return { ...connections, log, refusals, serverVersion, close };
   } catch (error) {

@@ -10,6 +10,7 @@ import { killRows } from './rows/kills.ts';
 import { orderRows } from './rows/order.ts';
 import { redisRows } from './rows/redis.ts';
 import { stoppingRows } from './rows/stopping.ts';
+import { surroundingRows } from './rows/surroundings.ts';
 import { upgradeRows } from './rows/upgrade.ts';
 
 /** Every row, in the order in which they are run. */
@@ -19,6 +20,7 @@ export const rows: readonly Row[] = [
   ...stoppingRows,
   ...apiRows,
   ...redisRows,
+  ...surroundingRows,
   ...clockRows,
   ...hostileRows,
   ...orderRows,

@@ -1,8 +1,15 @@
 /**
- * Loaded into a process before its own code: its wall clock is CHAOS_CLOCK_MS off. `performance.now()` is not, as
- * on a machine whose clock is wrong.
+ * Loaded into a process before its own code: its wall clock is CHAOS_CLOCK_MS off, or as many ms as the file
+ * CHAOS_CLOCK_FILE says at the time. `performance.now()` is not, as on a machine whose clock is wrong or is set.
  */
-const byMs = Number(process.env.CHAOS_CLOCK_MS ?? 0);
+import { readFileSync } from 'node:fs';
+
+const file = process.env.CHAOS_CLOCK_FILE ?? '';
+let byMs = Number(process.env.CHAOS_CLOCK_MS ?? 0);
+if (file !== '')
+  setInterval(() => {
+    byMs = Number(readFileSync(file, 'utf8'));
+  }, 20).unref();
 const RealDate = Date;
 class ShiftedDate extends RealDate {
   /** @param {any[]} args */

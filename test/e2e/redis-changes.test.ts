@@ -38,6 +38,26 @@ test('a Redis that became a replica is said, once, and that it is a primary agai
   expect(linesOf(worker, 'Redis is back')).toHaveLength(1);
 }, 90_000);
 
+test('a Redis that has no place for a worker is named by log and readyz, and that there is one again', async () => {
+  const before = errors().length;
+  await stage.client.config('SET', 'maxclients', '1');
+  await stage.client.call('CLIENT', 'KILL', 'TYPE', 'NORMAL');
+  await eventually('it is said', () => linesOf(worker, 'Redis refuses to work: it has all').length > 0);
+  const { url } = linesOf(worker, 'ops server listens')[0] ?? {};
+  await eventually('readyz says it, too', async () => {
+    const { problems } = (await (await fetch(`${url}/readyz`)).json()) as { problems: string[] };
+    return problems.join() === 'Redis refuses: ERR max number of clients reached.';
+  });
+  await stage.client.config('SET', 'maxclients', '10000');
+  const backs = linesOf(worker, 'Redis is back').length;
+  await eventually('that it is back', () => linesOf(worker, 'Redis is back').length > backs);
+  await imports('with-a-place');
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  expect(errors().slice(before).slice(1)).toEqual([
+    expect.stringMatching(/^Redis refuses to work: it has all the connections that its maxclients allows/),
+  ]);
+}, 90_000);
+
 test('a Redis that was emptied is noticed, said loudly once, and work goes on', async () => {
   const before = errors().length;
   await stage.client.flushall();

@@ -13,7 +13,7 @@ import { redisAddress, redisSettings } from '../../src/redis/settings.ts';
 import { type Certificate, certificateFor } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { imsyncRun } from '../support/process.ts';
-import { freePort } from '../support/redis-server.ts';
+import { freePort, REDIS_SERVER } from '../support/redis-server.ts';
 import { workerEnv } from '../support/stage.ts';
 
 /** Every way to a Redis as clouds and companies give it, with the verbs that people run; and how each failure is told. */
@@ -48,7 +48,7 @@ async function redis(args: readonly string[], tls: boolean): Promise<number> {
   const own = ['--dir', folder, '--appendonly', 'yes', '--appenddirname', `aof-${port}`, '--save', ''];
   const where = tls ? ['--port', '0', '--tls-port', String(port), ...tlsArgs()] : ['--port', String(port)];
   const nodes = ['--cluster-config-file', `nodes-${port}.conf`, '--maxmemory-policy', 'noeviction'];
-  await started(spawn('redis-server', [...where, ...own, ...nodes, ...args], { stdio: 'ignore' }), port);
+  await started(spawn(REDIS_SERVER, [...where, ...own, ...nodes, ...args], { stdio: 'ignore' }), port);
   return port;
 }
 
@@ -204,7 +204,7 @@ test('sentinels over TLS with a login of their own, and a primary with TLS', asy
     .map((word) => word.replace(/^--/, '\n'))
     .join(' ');
   await writeFile(file, `${settings.join('\n')}${certificates}\n`);
-  await started(spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }), port);
+  await started(spawn(REDIS_SERVER, [file, '--sentinel'], { stdio: 'ignore' }), port);
   const env = {
     IMSYNC_REDIS_MODE: 'sentinel',
     IMSYNC_REDIS_URL: 'rediss://localhost',

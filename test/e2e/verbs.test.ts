@@ -28,7 +28,7 @@ test('status of an app without any events', async () => {
     paused: false,
     pause: null,
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
-    redis: { memoryUsedRatio: null, memory: 'ample' },
+    redis: { memoryUsedRatio: null, memory: 'ample', problems: [] },
     workers: [],
     relay: null,
     reconcile: null,

@@ -50,6 +50,19 @@ describe('on a cluster', () => {
     // Else it would prove nothing.
     expect(owners.size).toBeGreaterThan(1);
   });
+
+  test('a user who may not ask INFO learns the version, and nothing of a role, which may be of another node', async () => {
+    const rules = ['on', '>secret', '~*', '&*', '+@all', '-info'];
+    await cluster.everywhere((node) => node.call('ACL', 'SETUSER', 'uninformed', ...rules));
+    const settings = { ...cluster.settings, username: 'uninformed', password: 'secret' };
+    const uninformed = openRedis(settings, 'loop', 'test', () => undefined);
+    try {
+      for (const keys of apps)
+        expect(await ownerInfo(uninformed, keys)).toMatch(/^redis_version:\d+\.\d+\.\d+$/);
+    } finally {
+      await closeRedis(uninformed);
+    }
+  });
 });
 
 describe('writeNothing', () => {

@@ -10,9 +10,13 @@ export async function setDocumentedUsers(
 ): Promise<string[]> {
   const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8');
   const users = [...documented.matchAll(/^user (.*)$/gm)].map(([, rule = '']) => rule.split(' '));
+  const [, major = 0, minor = 0] = /redis_version:(\d+)\.(\d+)/.exec(await client.info()) ?? [];
+  const isNewer = Number(major) > 7 || (Number(major) === 7 && Number(minor) >= 2);
+  // An older Redis does not know the name.
+  const newer = (/From Redis 7\.2 on add `([^`]+)`/.exec(documented)?.[1] ?? '').split(' ');
   for (const [name = '', ...rules] of users) {
     const own = rules.map((rule) => rule.replace('PASSWORD', password));
-    await client.call('ACL', 'SETUSER', name, 'reset', ...own, ...more);
+    await client.call('ACL', 'SETUSER', name, 'reset', ...own, ...(isNewer ? newer : []), ...more);
   }
   return users.map(([name = '']) => name);
 }

@@ -1,11 +1,11 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { closeRedis, openRedis, type RedisClient } from '../../src/redis/connect.ts';
 import type { RedisSettings } from '../../src/redis/options.ts';
 import { eventually } from './eventually.ts';
-import { freePort, startRedis, type TestRedis } from './redis-server.ts';
+import { freePort, REDIS_SERVER, startRedis, type TestRedis } from './redis-server.ts';
 
 /** A primary, a replica and three sentinels on loopback. */
 export interface TestSentinels {
@@ -16,6 +16,9 @@ export interface TestSentinels {
   primary(): Promise<TestRedis>;
   /** Has the sentinels make the replica the primary, as an operator would. */
   failOver(): Promise<void>;
+  /** Ends all sentinels; primary and replica go on. */
+  loseSentinels(): Promise<void>;
+  bringSentinelsBack(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -48,7 +51,7 @@ export async function startSentinels(): Promise<TestSentinels> {
           '',
         ].join('\n'),
       );
-      return { port, child: spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }) };
+      return { port, file, child: startSentinel(file) };
     }),
   );
   const ask = async <T>(port: number, question: (client: RedisClient) => Promise<T>): Promise<T> => {
@@ -96,10 +99,28 @@ export async function startSentinels(): Promise<TestSentinels> {
       await ask(anyPort, (client) => client.call('SENTINEL', 'FAILOVER', NAME));
       await eventually('another server is the primary', async () => (await primary()) !== before);
     },
+    async loseSentinels() {
+      await Promise.all(sentinels.map(({ child }) => killed(child)));
+    },
+    async bringSentinelsBack() {
+      for (const one of sentinels) one.child = startSentinel(one.file);
+    },
     async stop() {
-      for (const { child } of sentinels) child.kill('SIGKILL');
+      await Promise.all(sentinels.map(({ child }) => killed(child)));
       await Promise.all(servers.map((server) => server.stop()));
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function startSentinel(file: string): ChildProcess {
+  return spawn(REDIS_SERVER, [file, '--sentinel'], { stdio: 'ignore' });
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.kill('SIGKILL');
+  });
 }

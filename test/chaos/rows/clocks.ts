@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,6 +54,56 @@ function offBy(name: string, byMs: number, words: string): Row {
     },
   };
 }
+
+const HOUR_MS = 60 * MINUTE;
+
+const workerSteps: Row = {
+  name: 'clock-worker-steps',
+  promise:
+    "NTP sets one worker's clock an hour forward, then an hour back, while it works: calls go on, ages stay sane, nothing is held; killed, its work runs again within 15 s",
+  arena: { workers: 1, eventsPerSecond: 100 },
+  async run(arena) {
+    const folder = await mkdtemp(join(tmpdir(), 'imsync-clock-'));
+    arena.atEnd(() => rm(folder, { recursive: true, force: true }));
+    const file = join(folder, 'clock');
+    // At once, so that no look finds an empty file.
+    const set = async (ms: number): Promise<void> => {
+      await writeFile(`${file}.new`, String(ms));
+      await rename(`${file}.new`, file);
+    };
+    await set(0);
+    const stepped = await arena.worker({ NODE_OPTIONS: `--import=${hook}`, CHAOS_CLOCK_FILE: file });
+    const calls = (): number => stepped.lines.filter((line) => line.includes('"callId"')).length;
+    const goesOn = async (when: string): Promise<void> => {
+      const had = calls();
+      const sinceMs = performance.now();
+      await eventually(`it makes calls ${when}`, () => calls() >= had + 5);
+      arena.took('goes on', performance.now() - sinceMs);
+    };
+    await goesOn('before');
+    await set(HOUR_MS);
+    await goesOn('an hour ahead');
+    await stepped.line(`${APART}: set both by NTP, or UserSigs made here may be refused`);
+    arena.workers.push(stepped);
+    await agesAreSane(arena);
+    await set(0);
+    await goesOn('set back');
+    await stepped.line("this machine's clock and that of Redis agree again");
+    await agesAreSane(arena);
+    const metrics = await metricsOf(stepped);
+    const count = metrics.value('imsync_event_latency_seconds_count') ?? 0;
+    const mean = (metrics.value('imsync_event_latency_seconds_sum') ?? 0) / Math.max(1, count);
+    if (mean < 0 || mean > 30) arena.problem(`events are said to take ${mean.toFixed(0)} s on average`);
+    await set(HOUR_MS);
+    await goesOn('ahead once more');
+    arena.workers.pop();
+    stepped.signal('SIGKILL');
+    await stepped.ended;
+    arena.took('again', await arena.takenOver(), 15_000);
+    const held = Number((await arena.redis.hget(arena.keys.hold, 'heldMs')) ?? 0);
+    if (held > 0) arena.problem(`calls were held for ${held} ms`);
+  },
+};
 
 const sigExpired: Row = {
   name: 'clock-usersig',
@@ -191,6 +241,7 @@ const redisSteps: Row = {
 export const clockRows: readonly Row[] = [
   offBy('clock-ahead', 10 * MINUTE, '10 minutes ahead'),
   offBy('clock-behind', -10 * MINUTE, '10 minutes behind'),
+  workerSteps,
   sigExpired,
   redisSteps,
 ];

@@ -15,24 +15,25 @@ import type { Row } from '../row.ts';
 /** Redis at its worst. When it is back a burst of events comes, so that the full rate shows. */
 
 /** Calls are made again this long after the fault. The full rate is told, not judged: it is the machine's, too. */
-const AGAIN_MS = 5_000;
+export const AGAIN_MS = 5_000;
 /** Lines of trouble of one worker for one fault: one for each change, a few for what breaks with it. */
-const LINES = 6;
+export const LINES = 6;
 /** Commands a second that an arena's processes may send to a Redis that is of no use. */
 const COMMANDS_PER_SECOND = 200;
 
 /** Words on a channel are lost with a connection. */
-const breaking: ArenaOptions = { workers: 2, hearsEnds: false };
+export const breaking: ArenaOptions = { workers: 2, hearsEnds: false };
 const BURST = 800;
 
-const troubles = ({ lines }: ImsyncProcess): string[] =>
+export const troubles = ({ lines }: ImsyncProcess): string[] =>
   lines.filter((line) => /"level":"(error|fatal)"/.test(line));
 
 /** Runs a fault and heals it; sees how loud the workers were, and when the full rate was back. */
-async function through(
+export async function through(
   arena: Arena,
   fault: () => Promise<unknown>,
   heal: () => Promise<unknown>,
+  mostLines = LINES,
 ): Promise<void> {
   const before = arena.workers.map((worker) => troubles(worker).length);
   await fault();
@@ -47,7 +48,7 @@ async function through(
   arena.took('full rate', await arena.fullRate(healedAtMs));
   for (const [i, worker] of arena.workers.entries()) {
     const said = troubles(worker).slice(before[i]);
-    if (said.length > LINES)
+    if (said.length > mostLines)
       arena.problem(
         `a worker wrote ${said.length} lines of trouble, the first: ${said.slice(0, 3).join(' ')}`,
       );
@@ -60,7 +61,7 @@ async function through(
 }
 
 /** How long after `sinceMs` (`Date.now()`) the next call arrived. */
-async function firstCall({ simulator }: Arena, sinceMs: number): Promise<number> {
+export async function firstCall({ simulator }: Arena, sinceMs: number): Promise<number> {
   const call = await eventually(
     'a call is made',
     () => simulator.calls().find(({ arrivedAtMs }) => arrivedAtMs >= sinceMs),

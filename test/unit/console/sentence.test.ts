@@ -13,7 +13,7 @@ const calm: Status = {
   paused: false,
   pause: null,
   totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
-  redis: { memoryUsedRatio: null, memory: 'ample' },
+  redis: { memoryUsedRatio: null, memory: 'ample', problems: [] },
   workers: [{ id: 'w', version: '1', lastSeen: 0 }],
   relay: null,
   reconcile: null,
@@ -71,7 +71,7 @@ test.each<[string, Partial<Status>, number, string, RegExp, string[]]>([
     {
       deadLetters: { ...calm.deadLetters, total: 1 },
       suspects: { calls: 2 },
-      redis: { memoryUsedRatio: 0.93, memory: 'full' },
+      redis: { memoryUsedRatio: 0.93, memory: 'full', problems: [] },
     },
     0,
     'idle',

@@ -149,6 +149,16 @@ describe('the log about Redis', () => {
     expect(lines[1]).toContain('"reason":"WRONGTYPE","unsaid":2');
   });
 
+  it('takes an error that tells another pause for the same one', () => {
+    const { redisLog, lines, pass } = setUp();
+    const queue = redisLog.trouble('the call queue');
+    for (let ms = 10; ms < 10_000; ms *= 2) {
+      queue(new Error(`All sentinels are unreachable. Retrying from scratch after ${ms}ms.`));
+      pass(5_000);
+    }
+    expect(lines).toHaveLength(1);
+  });
+
   it('hides errors in the five seconds after a return', () => {
     const { redisLog, lines, pass } = setUp();
     redisLog.connection({ state: 'lost', reason: 'reset' });

@@ -165,7 +165,7 @@ describe('metrics of the fleet', () => {
     paused: true,
     pause: { reason: 'maintenance', since: 0 },
     totals: { accepted: 0, imported: 0, superseded: 0, deadLettered: 0, forgotten: 0 },
-    redis: { memoryUsedRatio: 0.5, memory: 'ample' },
+    redis: { memoryUsedRatio: 0.5, memory: 'ample', problems: [] },
     relay: null,
     reconcile: null,
     reconcileDueAt: null,

@@ -48,7 +48,7 @@ it.each(['6.1.9', '6.0.16', '5.0.14', '2.8', ''])('refuses Redis %j, volatile or
   }
 });
 
-it.each(['allkeys-lru', 'volatile-ttl', 'volatile-lru', ''])('refuses the policy %j', (maxmemoryPolicy) => {
+it.each(['allkeys-lru', 'volatile-ttl', 'volatile-lru'])('refuses the policy %j', (maxmemoryPolicy) => {
   const problems = redisProblems({ ...good, maxmemoryPolicy }, false);
   expect(problems).toEqual([expect.stringMatching(/Set maxmemory-policy noeviction/)]);
   expect(redisProblems({ ...good, maxmemoryPolicy }, true)).toEqual([]);
@@ -59,6 +59,14 @@ it('refuses a server without an append-only file and names all problems', () => 
   expect(redisProblems(off, false)).toEqual([expect.stringMatching(/Set appendonly yes/)]);
   expect(redisProblems(off, true)).toEqual([]);
   expect(redisProblems(parseServerFacts(''), false)).toHaveLength(3);
+});
+
+it('says what a server does not tell, and takes it on request', () => {
+  const untold = parseServerFacts(INFO.replace(/maxmemory_policy.*|aof_enabled.*/g, ''));
+  const what =
+    /INFO shows no (maxmemory_policy|aof_enabled)\. Give its user the right \+info\..*ALLOW_VOLATILE=true\.$/;
+  expect(redisProblems(untold, false)).toEqual([expect.stringMatching(what), expect.stringMatching(what)]);
+  expect(redisProblems(untold, true)).toEqual([]);
 });
 
 describe('writeProblems', () => {
@@ -125,6 +133,9 @@ describe('redisAdvice', () => {
     ['ERR max number of clients reached', 'raise it'],
     ['DENIED Redis is running in protected mode', 'local connections only'],
     ['MISCONF Errors writing to the AOF file', 'look at its log and its disk'],
+    ["READONLY You can't write against a read only replica.", 'let IMSYNC_REDIS_URL lead to the primary'],
+    ['NOREPLICAS Not enough good replicas to write.', 'min-replicas-to-write'],
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'raise its maxmemory'],
     ['connect EACCES /run/redis/redis.sock', 'unixsocketperm'],
     ['ERR This instance has cluster support disabled', 'IMSYNC_REDIS_MODE=standalone'],
     [

@@ -46,7 +46,7 @@ const running: Status = {
   paused: false,
   pause: null,
   totals: { accepted: 1_234_567, imported: 1_221_000, superseded: 12, deadLettered: 45, forgotten: 0 },
-  redis: { memoryUsedRatio: 0.123, memory: 'ample' },
+  redis: { memoryUsedRatio: 0.123, memory: 'ample', problems: [] },
   relay: null,
   reconcile: null,
   reconcileDueAt: null,
@@ -222,7 +222,7 @@ test('an idle app without workers', () => {
     ...running,
     intake: { waiting: 0, parked: 0, oldestAgeMs: null },
     deadLetters: { total: 0, byReason: {}, byCode: {}, oldestAgeMs: null },
-    redis: { memoryUsedRatio: null, memory: 'ample' },
+    redis: { memoryUsedRatio: null, memory: 'ample', problems: [] },
     workers: [],
   };
   const lines = drawn(viewOf(idle, { answers: [] }), 80);
