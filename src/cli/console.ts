@@ -38,8 +38,8 @@ export function consoleCommand(): Command {
     .action(async ({ port }: { port: number }, self: Command) => {
       const loaded = loadForCommand(self);
       requireForRedis(loaded.config);
-      // It listens on loopback whatever a worker's console is set to, and needs no tokens. No proxy is before it: whoever
-      // else is on this machine could say that they were one.
+      // It listens on loopback whatever a worker's console is set to, and needs no tokens. It trusts no proxy: any other
+      // user of this machine could claim to be one.
       const ownSettings = { host: '127.0.0.1', basePath: '', trustedProxies: [], ssoHeader: '' };
       const config = {
         ...loaded.config,

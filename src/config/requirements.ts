@@ -192,7 +192,7 @@ function signOnProblems({ ssoHeader, trustedProxies }: Config['console']): strin
   return problems;
 }
 
-/** Of some of them Node takes the first, which is the client's. */
+/** Headers that clients send. Where one comes twice, Node takes the first of some, which is the client's. */
 const ofClients = new Set(['authorization', 'cookie', 'from', 'host', 'origin', 'referer', 'user-agent']);
 
 /** Problems of the console's tokens, wherever they come from. The sentences never quote a token. */

@@ -66,28 +66,7 @@ export interface AppOptions {
 /** The application without its routes: who may ask what from where, bounds, and one form for all errors. */
 export function createApp(options: AppOptions): FastifyInstance {
   const { access, allowedHosts, basePath, callerOf, page, redis, log } = options;
-  const brokeLine = atMostEvery(LINE_EVERY_MS);
-  const answerError = (
-    error: FastifyError | Error,
-    _request: FastifyRequest,
-    reply: FastifyReply,
-  ): FastifyReply => {
-    const refusal = refusalOf(error, redis);
-    if (refusal.status === 500)
-      brokeLine(() =>
-        log.error(
-          { reason: error.message, stack: error.stack },
-          'the console answered 500: a bug, please report it',
-        ),
-      );
-    const { status, error: word, message, advice, retryAfterSeconds } = refusal;
-    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
-    if (status === 401) reply.header('www-authenticate', 'Bearer');
-    // A path that cannot be decoded meets no hook.
-    reply.headers({ ...HEADERS, 'cache-control': 'no-store' });
-    reply.header('content-type', 'application/json; charset=utf-8');
-    return reply.code(status).send({ error: word, message, advice });
-  };
+  const answerError = createErrorAnswer(log, redis);
   const app = fastify({
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -145,6 +124,28 @@ export function createApp(options: AppOptions): FastifyInstance {
     throw notFound('such path');
   });
   return app;
+}
+
+/** One form for all errors. What is our own fault is logged, too. */
+function createErrorAnswer(log: Logger, redis: RedisClient) {
+  const brokeLine = atMostEvery(LINE_EVERY_MS);
+  return (error: FastifyError | Error, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const refusal = refusalOf(error, redis);
+    if (refusal.status === 500)
+      brokeLine(() =>
+        log.error(
+          { reason: error.message, stack: error.stack },
+          'the console answered 500: a bug, please report it',
+        ),
+      );
+    const { status, error: word, message, advice, retryAfterSeconds } = refusal;
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    if (status === 401) reply.header('www-authenticate', 'Bearer');
+    // A path that cannot be decoded meets no hook.
+    reply.headers({ ...HEADERS, 'cache-control': 'no-store' });
+    reply.header('content-type', 'application/json; charset=utf-8');
+    return reply.code(status).send({ error: word, message, advice });
+  };
 }
 
 /** Finds out who asks, and refuses what they may not do, or what another site asks for in their name. */

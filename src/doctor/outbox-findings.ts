@@ -1,6 +1,6 @@
 import { databaseAdvice, quoteTable, reasonOf, type Session } from '../database/database.ts';
 import type { RelayState } from '../relay/relay-store.ts';
-import { duration, type Finding, ok, skipped, wrong } from './finding.ts';
+import { duration, type Finding, hint, ok, skipped, wrong } from './finding.ts';
 
 /** A relay that works gives a sign of life every 5 s. */
 const RELAY_WITHIN_MS = 20_000;
@@ -39,6 +39,7 @@ export async function outboxFindings(outbox: LookedAt): Promise<Finding[]> {
     waiting,
     ...columns,
     ...rights,
+    ...(isUsable ? await counterFindings(outbox) : []),
     ...(isUsable ? await asideFindings(outbox) : []),
     ...(await deadRowFindings(outbox)),
   ];
@@ -168,6 +169,24 @@ async function rightFindings({ session, table, user }: LookedAt): Promise<Findin
       );
   }
   return findings;
+}
+
+/** PostgreSQL only: without the counter a relay works, and does not notice a database that went back. */
+async function counterFindings({ session, table, user }: LookedAt): Promise<Finding[]> {
+  if (session.dialect !== 'postgres') return [];
+  const { rows } = await session.query(
+    `SELECT s.name, has_sequence_privilege(s.name, 'SELECT, USAGE')
+     FROM (SELECT pg_get_serial_sequence($1, 'id') AS name) s WHERE s.name IS NOT NULL`,
+    [quoteTable('postgres', table)],
+  );
+  const [sequence, mayRead] = rows[0] ?? [];
+  if (sequence === undefined || mayRead === true) return [];
+  return [
+    hint(
+      'database.counter',
+      `The user ${user} cannot read ${sequence}, so a relay notices only a part of what a failover undid: GRANT SELECT ON SEQUENCE ${sequence} TO its user`,
+    ),
+  ];
 }
 
 /** Rows that could not be events: their users have no account until somebody looks. */

@@ -21,7 +21,6 @@ export function createRelayReport(
   log: Logger,
   metrics: RelayMetrics,
 ): { readonly report: RelayReport; tick(): void } {
-  const asideLine = atMostEvery(REPEAT_AFTER_MS);
   const sumLine = atMostEvery(SUM_EVERY_MS);
   let database: 'unknown' | 'reached' | 'lost' = 'unknown';
   let lostBy = '';
@@ -64,17 +63,7 @@ export function createRelayReport(
         unsaidRows = 0;
       });
     },
-    aside(rows) {
-      metrics.count('aside', rows.length);
-      const reasons = [...new Set(rows.map(({ reason }: AsideRow) => reason.slice(0, 200)))].slice(0, 3);
-      asideLine((unsaid) =>
-        log.warn(
-          { rows: rows.length, reasons, ...(unsaid > 0 && { unsaid }) },
-          'rows cannot be events: they are kept in the archive table with their reason',
-        ),
-      );
-      if (log.isLevelEnabled('debug')) for (const row of rows) log.debug(row, 'row moved aside');
-    },
+    aside: createAsideReport(log, metrics),
     repeated(rows) {
       metrics.count('repeated', rows);
       log.warn(
@@ -106,5 +95,20 @@ export function createRelayReport(
     tick() {
       if (oldest.ageMs > 0) metrics.oldest.set((oldest.ageMs + performance.now() - oldest.atMs) / 1_000);
     },
+  };
+}
+
+function createAsideReport(log: Logger, metrics: RelayMetrics): RelayReport['aside'] {
+  const asideLine = atMostEvery(REPEAT_AFTER_MS);
+  return (rows) => {
+    metrics.count('aside', rows.length);
+    const reasons = [...new Set(rows.map(({ reason }: AsideRow) => reason.slice(0, 200)))].slice(0, 3);
+    asideLine((unsaid) =>
+      log.warn(
+        { rows: rows.length, reasons, ...(unsaid > 0 && { unsaid }) },
+        'rows cannot be events: they are kept in the archive table with their reason',
+      ),
+    );
+    if (log.isLevelEnabled('debug')) for (const row of rows) log.debug(row, 'row moved aside');
   };
 }

@@ -57,6 +57,8 @@ const REOPEN_MS = { first: 500, most: 5_000 };
 const OBSTACLE_MS = 200;
 const PING_MS = 10_000;
 const COUNT_EVERY_MS = 5_000;
+/** Looks at the rows while none may be taken, so that metrics and alerts tell their age. */
+const LAG_EVERY_MS = 5_000;
 
 /** What a session with the database has cost when it fails: the loop opens another one. */
 class DatabaseLostError extends Error {}
@@ -80,6 +82,8 @@ export class Relay {
   #pollMs = POLL_MS.first;
   #intake = 0;
   #waiting = 0;
+  #oldestAgeMs = 0;
+  #lagAtMs = Number.NEGATIVE_INFINITY;
   #countedAtMs = Number.NEGATIVE_INFINITY;
   #signedAtMs = Number.NEGATIVE_INFINITY;
   #pinger: NodeJS.Timeout | undefined;
@@ -121,7 +125,7 @@ export class Relay {
   async #turn(): Promise<void> {
     const outbox = await this.#opened();
     if (outbox === undefined || !(await this.#isLeading(outbox))) return;
-    if (await this.#isBlocked()) return;
+    if (await this.#isBlocked(outbox)) return;
     const taken = await this.#ask(() => outbox.take(TAKE_ROWS));
     if (taken.rows.length === 0) await this.#rest(outbox);
     else await this.#relay(outbox, taken);
@@ -136,16 +140,13 @@ export class Relay {
     const again = this.#done.countOf(rows);
     if (again > 0) report.repeated(again);
     this.#waiting = await this.#countRows(outbox, rows);
-    const oldestAtMs = Math.min(...rows.map(({ createdAtMs }) => createdAtMs));
-    report.lag(this.#waiting, Math.max(0, nowMs - oldestAtMs));
+    this.#tellLag(rows, nowMs);
     const { events, relayed, bad } = sortRows(rows, rules);
     const acknowledged: OutboxRow[] = [];
     try {
       for (let from = 0; from < events.length || from === 0; from += APPEND_ROWS) {
         const isLast = from + APPEND_ROWS >= events.length;
-        await this.#append(events.slice(from, from + APPEND_ROWS), isLast ? outbox.mark : undefined, {
-          oldestAgeMs: Math.max(0, nowMs - oldestAtMs),
-        });
+        await this.#append(events.slice(from, from + APPEND_ROWS), isLast ? outbox.mark : undefined);
         acknowledged.push(...relayed.slice(from, from + APPEND_ROWS));
       }
     } finally {
@@ -163,23 +164,17 @@ export class Relay {
     }
     if (rows.length < TAKE_ROWS) {
       this.#waiting = 0;
-      report.lag(0, 0);
+      this.#tellLag([], nowMs);
     }
   }
 
   /** Adds events to the stream. Without events it is a sign of life. */
-  async #append(
-    events: readonly (readonly string[])[],
-    mark: Outbox['mark'],
-    { oldestAgeMs }: { readonly oldestAgeMs: number },
-  ): Promise<void> {
+  async #append(events: readonly (readonly string[])[], mark: Outbox['mark']): Promise<void> {
     const { redis, keys, name: relay } = this.#options;
-    const news = { relay, server: this.#outbox?.server ?? '', waiting: this.#waiting, oldestAgeMs };
+    const lag = { waiting: this.#waiting, oldestAgeMs: Math.round(this.#oldestAgeMs) };
+    const news = { relay, server: this.#outbox?.server ?? '', ...lag };
     try {
-      this.#intake = await appendEvents(
-        { redis, keys },
-        { ...news, epoch: this.#epoch ?? 0, events, mark, oldestAgeMs: Math.round(oldestAgeMs) },
-      );
+      this.#intake = await appendEvents({ redis, keys }, { ...news, epoch: this.#epoch ?? 0, events, mark });
       this.#signedAtMs = performance.now();
     } catch (error) {
       if (error instanceof FencedError) await this.#closeOutbox();
@@ -187,22 +182,35 @@ export class Relay {
     }
   }
 
-  /** True while rows must wait in the database. It rests then. */
-  async #isBlocked(): Promise<boolean> {
+  /** True while rows must wait in the database. It rests then, and looks now and then how many wait and how long. */
+  async #isBlocked(outbox: Outbox): Promise<boolean> {
     const { memory, maxWaiting, report } = this.#options;
     const isFull = !hasRoomForIntake(await memory.look());
     const obstacle = isFull ? 'memory' : this.#intake >= maxWaiting ? 'intake' : undefined;
     report.obstacle(obstacle);
     if (obstacle === undefined) return false;
+    if (performance.now() - this.#lagAtMs >= LAG_EVERY_MS) {
+      const { rows, nowMs } = await this.#ask(() => outbox.take(TAKE_ROWS));
+      this.#waiting = await this.#countRows(outbox, rows);
+      this.#tellLag(rows, nowMs);
+    }
     await this.#loop.rest(OBSTACLE_MS);
     // It tells how long the intake is.
-    if (obstacle === 'intake') await this.#append([], undefined, { oldestAgeMs: 0 });
+    if (obstacle === 'intake') await this.#append([], undefined);
     return true;
   }
 
+  #tellLag(rows: readonly OutboxRow[], nowMs: number): void {
+    this.#lagAtMs = performance.now();
+    const ages = rows.map(({ createdAtMs }) => nowMs - createdAtMs);
+    this.#oldestAgeMs = Math.max(0, ...ages);
+    this.#options.report.lag(this.#waiting, this.#oldestAgeMs);
+  }
+
   async #rest(outbox: Outbox): Promise<void> {
-    if (performance.now() - this.#signedAtMs >= SIGN_MS)
-      await this.#append([], undefined, { oldestAgeMs: 0 });
+    this.#waiting = 0;
+    this.#tellLag([], 0);
+    if (performance.now() - this.#signedAtMs >= SIGN_MS) await this.#append([], undefined);
     await this.#loop.rest(outbox.isWoken ? SIGN_MS : this.#pollMs);
     this.#pollMs = Math.min(POLL_MS.most, 2 * this.#pollMs);
   }

@@ -153,6 +153,15 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
         ]);
     }
     expect(await faults(relayUrl)).toEqual([]);
+    const hints = async () =>
+      (await looked(relayUrl)).flatMap(({ name, text }) => (name === 'database.counter' ? [text] : []));
+    expect(await hints()).toEqual(
+      isPostgres
+        ? [expect.stringContaining('GRANT SELECT ON SEQUENCE public.imsync_outbox_id_seq TO its user')]
+        : [],
+    );
+    if (isPostgres) await owner.query('GRANT SELECT ON SEQUENCE imsync_outbox_id_seq TO relay_user');
+    expect(await hints()).toEqual([]);
   });
 
   test('a column of the wrong type, a column that is missing, and an archive that is missing', async () => {

@@ -150,6 +150,10 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
       'as many events wait in Redis as IMSYNC_RELAY_MAX_WAITING allows: rows wait in the database',
     );
     expect(await client.xlen(keys.stream)).toBe(4);
+    await eventually('the row that waits is seen', async () => {
+      const { text } = await opsOf(own, '/metrics');
+      return /imsync_relay_waiting_rows 1\n/.test(text) && /oldest_row_seconds (?!0\n)/.test(text);
+    });
     await client.del(keys.stream);
     await eventsFrom(stage, 1);
     await stage.emptied();

@@ -38,7 +38,7 @@ export function createAttempts(nowMs: () => number = () => performance.now()) {
   };
 }
 
-/** Of IPv6 the network of 64 bits: who has one, has all of its addresses. */
+/** An IPv6 address counts by its network of 64 bits: who has one, has all of its addresses. */
 function originOf(address: string): string {
   const [plain = ''] = address.replace(/^::ffff:(?=\d+\.)/i, '').split('%');
   if (!isIPv6(plain)) return plain;

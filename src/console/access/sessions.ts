@@ -6,8 +6,8 @@ import type { Holder, TokenBook } from './tokens.ts';
 /**
  * Sessions are signed, not stored: any worker accepts them, and they survive a restart. The key comes from the
  * token, so a session ends when its token goes. One that was ended by hand is listed in Redis until its time. While
- * the list is full, an end by hand ends all earlier sessions of the token: so whoever signs in and out all day fills
- * no Redis.
+ * the list is full, an end by hand ends all earlier sessions of the token: so nobody fills Redis by signing in and
+ * out all day.
  */
 export interface Session {
   readonly id: string;
