@@ -45,7 +45,9 @@ function statusText(status: Status, suspects: readonly Suspect[]): string {
   const { intake, totals, deadLetters, hold, workers, redis } = status;
   const lines = [`app          ${status.sdkAppId}`, `state        ${stateText(status)}`];
   if (hold !== null)
-    lines.push(`             ${hold.errorCode} ${hold.errorInfo}; next probe ${isoTime(hold.nextProbeAt)}`);
+    lines.push(
+      `             ${hold.errorCode === 0 ? '' : `${hold.errorCode} `}${hold.errorInfo}; next probe ${isoTime(hold.nextProbeAt)}`,
+    );
   lines.push(
     `waiting      ${intake.waiting}${ageText(intake.oldestAgeMs)}`,
     `parked       ${intake.parked} (events whose user is in a call)`,

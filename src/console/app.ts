@@ -247,6 +247,10 @@ function refusalOf(error: FastifyError | Error, redis: RedisClient): Refusal {
     const message = 'Redis is full and takes no more.';
     return new Refusal(503, 'redis-full', message, 'Raise its maxmemory, or find what fills it.', 5);
   }
+  if (/\b(MISCONF|READONLY|NOREPLICAS)\b/.test(error.message)) {
+    const message = `Redis takes no writes: ${error.message}`;
+    return new Refusal(503, 'redis-refuses', message, 'Look at its log, its disk and its role.', 5);
+  }
   if (error.name === 'ReplyError' || error.message.startsWith('Redis answers')) {
     const advice = 'Look at the rights of the user of Redis (docs/security.md) and at its log.';
     return new Refusal(503, 'redis-away', `Redis answered with an error: ${error.message}`, advice, 2);

@@ -2,7 +2,15 @@
 type RefusalWord =
   | ('malformed' | 'no-session' | 'wrong-token' | 'not-allowed' | 'wrong-origin' | 'wrong-host')
   | ('not-found' | 'not-running' | 'refused' | 'conflict' | 'invalid-user' | 'too-large')
-  | ('unsupported-media-type' | 'too-many' | 'internal' | 'redis-away' | 'redis-full' | 'stopping');
+  | (
+      | 'unsupported-media-type'
+      | 'too-many'
+      | 'internal'
+      | 'redis-away'
+      | 'redis-full'
+      | 'redis-refuses'
+      | 'stopping'
+    );
 
 /** Thrown to refuse a request: what happened, and what to do. */
 export class Refusal extends Error {

@@ -1,11 +1,12 @@
 import { HOLD_ADVICE } from '../logging/hold-log.ts';
 import type { Status } from '../ops/status.ts';
+import { WRITE_PROBLEMS } from '../redis/requirements.ts';
 
 /** One thing to say of the fleet. Other languages make their words of `code` and `values`. */
 export interface Sentence {
   readonly code:
     | ('no-workers' | 'paused' | 'held' | 'throttled' | 'behind' | 'running' | 'idle')
-    | ('dead-letters' | 'suspects' | 'memory-high' | 'memory-full');
+    | ('redis-refuses' | 'dead-letters' | 'suspects' | 'memory-high' | 'memory-full');
   readonly level: 'ok' | 'attention' | 'bad';
   readonly values: Readonly<Record<string, string | number | null>>;
   readonly text: string;
@@ -18,7 +19,13 @@ const BEHIND_AFTER_MS = 10_000;
 
 /** The sentence on top, and what else is to be said. `perMinute`: accounts imported in the last minute. Pure. */
 export function sentencesOf(status: Status, perMinute: number): { sentence: Sentence; also: Sentence[] } {
-  const stops = [withoutWorkers(status), paused(status), held(status)].filter((one) => one !== undefined);
+  const stops = [
+    redisRefuses(status),
+    withoutWorkers(status),
+    paused(status),
+    held(status),
+    memoryFull(status),
+  ].filter((one) => one !== undefined);
   const [sentence = pace(status, perMinute), ...more] = stops;
   return { sentence, also: [...more, ...besides(status)] };
 }
@@ -26,6 +33,38 @@ export function sentencesOf(status: Status, perMinute: number): { sentence: Sent
 function waitingIn({ intake, calls }: Status): number {
   const inCalls = Object.values(calls).reduce((sum, { users }) => sum + users, 0);
   return intake.waiting + intake.parked + inCalls;
+}
+
+/** Nothing is accepted, and nothing goes on: no other trouble matters as much. */
+function redisRefuses({ redis: { problems } }: Status): Sentence | undefined {
+  const [problem] = problems;
+  if (problem === undefined) return undefined;
+  const kind = Object.entries(WRITE_PROBLEMS).find(([, words]) => words === problem)?.[0] ?? 'other';
+  const end = problem.indexOf('. ') + 1;
+  return {
+    code: 'redis-refuses',
+    level: 'bad',
+    values: { kind },
+    text: `New events are refused: ${problem.slice(0, end)}`,
+    advice: `${problem.slice(end + 1)} What Redis has acknowledged is kept.`,
+  };
+}
+
+/** The HTTP intake takes nothing more, while Redis itself still would. */
+function memoryFull({ redis }: Status): Sentence | undefined {
+  if (redis.memory !== 'full' || redis.problems.includes(WRITE_PROBLEMS.memory)) return undefined;
+  return memorySentence('memory-full', redis.memoryUsedRatio);
+}
+
+function memorySentence(code: 'memory-high' | 'memory-full', usedRatio: number | null): Sentence {
+  const usedPercent = Math.floor((usedRatio ?? 0) * 100);
+  return {
+    code,
+    level: 'bad',
+    values: { usedPercent },
+    text: `Redis is ${usedPercent} % full.`,
+    advice: 'Raise its maxmemory, or find what fills it.',
+  };
 }
 
 function withoutWorkers(status: Status): Sentence | undefined {
@@ -62,7 +101,7 @@ function held(status: Status): Sentence | undefined {
     code: 'held',
     level: 'bad',
     values: { ...hold, waiting },
-    text: `Held since ${timeText(hold.since)} (${hold.kind}): ${hold.errorCode} ${hold.errorInfo}. ${countText(waiting, 'event')} wait.`,
+    text: `Held since ${timeText(hold.since)} (${hold.kind}): ${hold.errorCode === 0 ? '' : `${hold.errorCode} `}${hold.errorInfo}. ${countText(waiting, 'event')} wait.`,
     advice: `${HOLD_ADVICE[hold.kind] ?? 'Compare the code with the API reference.'} Probes find the recovery by themselves.`,
   };
 }
@@ -106,16 +145,7 @@ function pace(status: Status, perMinute: number): Sentence {
 
 function besides({ deadLetters, suspects, redis }: Status): Sentence[] {
   const said: Sentence[] = [];
-  if (redis.memory !== 'ample') {
-    const usedPercent = Math.floor((redis.memoryUsedRatio ?? 0) * 100);
-    said.push({
-      code: redis.memory === 'full' ? 'memory-full' : 'memory-high',
-      level: 'bad',
-      values: { usedPercent },
-      text: `Redis is ${usedPercent} % full.`,
-      advice: 'Raise its maxmemory, or find what fills it.',
-    });
-  }
+  if (redis.memory === 'high') said.push(memorySentence('memory-high', redis.memoryUsedRatio));
   if (deadLetters.total > 0) {
     const { total, oldestAgeMs } = deadLetters;
     said.push({

@@ -73,27 +73,29 @@ export function aofProblem({ aofEnabled }: ServerFacts): string | undefined {
 }
 
 export function roleProblem({ isReplica }: ServerFacts): string | undefined {
-  return isReplica
-    ? 'Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.'
-    : undefined;
+  return isReplica ? WRITE_PROBLEMS.replica : undefined;
 }
 
 export function brokenFileProblem({ aofEnabled, aofBroken }: ServerFacts): string | undefined {
-  return aofEnabled && aofBroken
-    ? 'Redis cannot write its append-only file and refuses events. Look at its disk.'
-    : undefined;
+  return aofEnabled && aofBroken ? WRITE_PROBLEMS.disk : undefined;
 }
+
+/** The sentences of `writeProblems`. The console says them in other languages by their names. */
+export const WRITE_PROBLEMS = {
+  loading: 'Redis is still loading its data. Wait until it has.',
+  replica: 'Redis is a replica and takes no writes. Point IMSYNC_REDIS_URL at the primary.',
+  disk: 'Redis cannot write its append-only file and refuses events. Look at its disk.',
+  memory: 'Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.',
+} as const;
 
 /** Why this server would refuse an event now; [] if it takes writes. */
 export function writeProblems(facts: ServerFacts): string[] {
   const { isLoading, usedBytes, maxBytes } = facts;
   const problems = [
-    isLoading ? 'Redis is still loading its data. Wait until it has.' : undefined,
+    isLoading ? WRITE_PROBLEMS.loading : undefined,
     roleProblem(facts),
     brokenFileProblem(facts),
-    maxBytes > 0 && usedBytes >= maxBytes
-      ? 'Redis has no memory left and refuses events. Raise its maxmemory, or find what fills it.'
-      : undefined,
+    maxBytes > 0 && usedBytes >= maxBytes ? WRITE_PROBLEMS.memory : undefined,
   ];
   return problems.filter((problem) => problem !== undefined);
 }

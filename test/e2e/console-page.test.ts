@@ -185,6 +185,20 @@ async function firstEventId(): Promise<string> {
   });
 
   describe('acts', () => {
+    test('a pause by somebody else does not turn the question of a pause into that of a resumption', async () => {
+      const { page } = ann;
+      await show(page, '#/');
+      await button(page, en['pause.button']).click();
+      await page.getByLabel(en['pause.reason']).fill('mine');
+      await stage.verb(['pause', '--reason', 'theirs']);
+      await page.getByText(/Paused since .*: theirs/).waitFor();
+      await button(page.getByRole('dialog'), en['pause.do']).click();
+      await page.getByText(en['pause.already']).waitFor();
+      await button(page, en['resume.button']).click();
+      await button(page.getByRole('dialog'), en['resume.do']).click();
+      await button(page, en['pause.button']).waitFor();
+    });
+
     test('a pause with its reason and its end, by the keyboard alone', async () => {
       const { page } = ann;
       await show(page, '#/');
@@ -228,7 +242,7 @@ async function firstEventId(): Promise<string> {
         '"userId":"forbidden3"',
       );
       await page.locator('tbody a').click();
-      await page.getByRole('heading', { name: en['letter.title'] }).waitFor();
+      await page.getByRole('heading', { name: en['letter.title'], exact: true }).waitFor();
       await page.locator('.facts dd').first().waitFor();
       // The API's words and the nick are text, with what turns them around shown.
       const shown = await page.locator('.facts dd').allInnerTexts();

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { ACT_TOKEN, askConsole, CONSOLE_ENV, consoleUrl } from '../support/console-api.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { drained, linesOf, logOf, type Stage, setStageOn } from '../support/stage.ts';
@@ -24,7 +25,12 @@ function limitFiles(bytes: 'unlimited' | number): void {
 (canLimit ? test : test.skip)(
   'a full disk is named everywhere, and heals by itself; what was accepted is imported',
   async () => {
-    const worker = await stage.worker({ IMSYNC_INTAKE_PORT: '0', IMSYNC_INTAKE_TOKENS: TOKEN });
+    const worker = await stage.worker({
+      IMSYNC_INTAKE_PORT: '0',
+      IMSYNC_INTAKE_TOKENS: TOKEN,
+      ...CONSOLE_ENV,
+    });
+    const console = await consoleUrl(worker);
     const urlOf = (msg: string): string => String(linesOf(worker, msg)[0]?.url);
     const push = async (userId: string): Promise<[number, string]> => {
       const response = await fetch(`${urlOf('HTTP intake listens')}/v1/users`, {
@@ -61,6 +67,13 @@ function limitFiles(bytes: 'unlimited' | number): void {
       /^Redis +Redis cannot write its append-only file and refuses events\. Look at its disk\.$/m,
     );
     expect((await stage.verb(['doctor'])).stdout).toContain('✗ Redis cannot write its append-only file');
+    const token = ACT_TOKEN;
+    await eventually('the console says it on top', async () => {
+      const { json } = await askConsole(console, '/api/status', { token });
+      return json.sentence.code === 'redis-refuses' && json.sentence.values.kind === 'disk';
+    });
+    const act = await askConsole(console, '/api/pause', { token, body: { reason: 'x' } });
+    expect([act.status, act.json.error]).toEqual([503, 'redis-refuses']);
     const verb = await stage.verb(['pause']);
     expect([verb.code, verb.stderr]).toEqual([
       3,

@@ -18,20 +18,21 @@ const MAX_REASON_CHARS = 200;
 
 /** Stops all calls with a reason, or lets them go on. */
 export function PauseControl() {
-  const [asked, setAsked] = useState(false);
+  // Which of the two was asked for stays, whoever else pauses or resumes meanwhile.
+  const [asked, setAsked] = useState<'pause' | 'resume'>();
   if (!mayAct.value) return null;
   const isPaused = status.value?.pause != null;
-  const Ask = isPaused ? ResumeDialog : PauseDialog;
+  const Ask = asked === 'resume' ? ResumeDialog : PauseDialog;
   return (
     <>
       <Button
         icon={isPaused ? 'play' : 'pause'}
         kind={isPaused ? 'primary' : 'plain'}
-        onClick={() => setAsked(true)}
+        onClick={() => setAsked(isPaused ? 'resume' : 'pause')}
       >
         {t(isPaused ? 'resume.button' : 'pause.button')}
       </Button>
-      {asked && <Ask onClose={() => setAsked(false)} />}
+      {asked !== undefined && <Ask onClose={() => setAsked(undefined)} />}
     </>
   );
 }

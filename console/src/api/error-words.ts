@@ -7,6 +7,7 @@ const KNOWN: Readonly<Record<string, MessageKey>> = {
   unreachable: 'error.unreachable',
   'redis-away': 'error.redis-away',
   'redis-full': 'error.redis-full',
+  'redis-refuses': 'error.redis-refuses',
   'not-allowed': 'error.not-allowed',
   'wrong-token': 'error.wrong-token',
   'too-many': 'error.too-many',

@@ -56,10 +56,20 @@ const columns = (): readonly Column<Act>[] => [
     name: 'by',
     label: t('activity.by'),
     keep: true,
-    cell: ({ by }) => (by === '' ? <span class="faint">{t('activity.nobody')}</span> : <Clipped text={by} />),
+    cell: ({ what, by }) =>
+      by === '' ? (
+        <span class="faint">{isOwn(what) ? t('activity.nobody') : '–'}</span>
+      ) : (
+        <Clipped text={by} />
+      ),
   },
   { name: 'lasted', label: t('activity.lasted'), keep: true, cell: (act) => lasted(act) },
 ];
+
+/** What the fleet does by itself. Of an import it is not kept who began it. */
+function isOwn(what: string): boolean {
+  return what === 'hold' || what === 'throttle';
+}
 
 /** In the viewer's language for what the fleet does by itself; acts tell it in their own words. */
 function detailOf({ what, values, detail }: Act): string {
@@ -75,6 +85,6 @@ function detailOf({ what, values, detail }: Act): string {
 
 function lasted({ what, at, to }: Act) {
   if (to !== null) return duration(to - at);
-  if (what !== 'hold' && what !== 'throttle') return <span class="faint">–</span>;
+  if (!isOwn(what)) return <span class="faint">–</span>;
   return <Badge tone="warn">{t('activity.lasts', { age: duration(now.value - at) })}</Badge>;
 }

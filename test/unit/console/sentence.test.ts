@@ -1,5 +1,7 @@
+import { en } from '../../../console/src/i18n/en.ts';
 import { sentencesOf } from '../../../src/console/sentence.ts';
 import type { Status } from '../../../src/ops/status.ts';
+import { WRITE_PROBLEMS } from '../../../src/redis/requirements.ts';
 
 const command = { waiting: 0, active: 0, delayed: 0, users: 0, quota: 100, rate: 99, startedLastSecond: 0 };
 const calm: Status = {
@@ -74,9 +76,22 @@ test.each<[string, Partial<Status>, number, string, RegExp, string[]]>([
       redis: { memoryUsedRatio: 0.93, memory: 'full', problems: [] },
     },
     0,
-    'idle',
-    /./,
-    ['memory-full', 'dead-letters', 'suspects'],
+    'memory-full',
+    /^Redis is 93 % full\.$/,
+    ['dead-letters', 'suspects'],
+  ],
+  [
+    'with a Redis that refuses events',
+    {
+      ...backlog,
+      hold,
+      workers: [],
+      redis: { memoryUsedRatio: 1, memory: 'full', problems: [WRITE_PROBLEMS.memory] },
+    },
+    0,
+    'redis-refuses',
+    /^New events are refused: Redis has no memory left and refuses events\.$/,
+    ['no-workers', 'held'],
   ],
 ])('%s', (_what, change, perMinute, code, text, besides) => {
   const { sentence, also } = sentencesOf({ ...calm, ...change }, perMinute);
@@ -85,3 +100,14 @@ test.each<[string, Partial<Status>, number, string, RegExp, string[]]>([
   expect(also.map((one) => one.code)).toEqual(besides);
   for (const one of [sentence, ...also]) if (one.level === 'bad') expect(one.advice).not.toBe('');
 });
+
+test.each(Object.entries(WRITE_PROBLEMS))(
+  'Redis refuses for its %s: the console names it and says what to do',
+  (kind, problem) => {
+    const redis = { memoryUsedRatio: null, memory: 'ample' as const, problems: [problem] };
+    const { sentence } = sentencesOf({ ...calm, redis }, 0);
+    expect(sentence).toMatchObject({ code: 'redis-refuses', level: 'bad', values: { kind } });
+    expect(sentence.advice).toMatch(/^[A-Z].*\. What Redis has acknowledged is kept\.$/);
+    expect(Object.keys(en)).toEqual(expect.arrayContaining([`refusal.${kind}`, `refusalAdvice.${kind}`]));
+  },
+);

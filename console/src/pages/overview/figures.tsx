@@ -18,8 +18,8 @@ export function Figures({
   const commands = Object.values(calls);
   const sum = (value: (one: (typeof commands)[number]) => number): number =>
     commands.reduce((total, one) => total + value(one), 0);
-  // A fleet calls by one command for the most part: the one with the greatest quota in use.
-  const main = [...commands].sort((a, b) => b.startedLastSecond - a.startedLastSecond)[0];
+  // A fleet calls by one command for the most part: a probe or a user who is called alone must not change it.
+  const main = [...commands].sort((a, b) => b.users - a.users)[0];
   const [p50, p99] = [newest(history?.gauges.latencyP50Ms), newest(history?.gauges.latencyP99Ms)];
   const open = sum(({ waiting, active, delayed }) => waiting + active + delayed);
   return (

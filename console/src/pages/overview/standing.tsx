@@ -12,6 +12,7 @@ import { Foreign, since } from '../../ui/words.tsx';
 const TONES: Readonly<Record<Sentence['level'], Tone>> = { ok: 'good', attention: 'warn', bad: 'bad' };
 
 const HEADS = {
+  'redis-refuses': 'sentence.redis-refuses',
   'no-workers': 'sentence.no-workers',
   paused: 'sentence.paused',
   held: 'sentence.held',
@@ -65,7 +66,7 @@ export function Standing({
           <ul class="also">
             {also.map((one) => (
               <li key={one.code}>
-                <Foreign text={headOf(one)} /> <Advice sentence={one} />
+                <Foreign text={`${headOf(one)}${t('sentence.stop')}`} /> <Advice sentence={one} />
               </li>
             ))}
           </ul>
@@ -79,13 +80,16 @@ export function Standing({
 export function headOf({ code, values, text }: Sentence): string {
   if (!Object.hasOwn(HEADS, code)) return text;
   const { kind, oldestAgeMs, errorCode } = values;
+  const waiting = Number(values.waiting ?? 0);
   const known = {
     ...withoutNull(values),
     since: since(Number(values.since ?? 0)),
     age: duration(Number(oldestAgeMs ?? 0)),
     cause: named('hold.', String(kind)),
+    refusal: named('refusal.', String(kind)),
     code: errorCode ? ` (${errorCode})` : '',
-    reason: values.reason ? `: ${values.reason}` : '',
+    way: waiting === 0 ? t('sentence.nothingWaits') : t('sentence.onTheWay', { waiting }),
+    reason: values.reason ? t('sentence.reason', { reason: values.reason }) : '',
   };
   return t(HEADS[code as keyof typeof HEADS], known);
 }
@@ -104,13 +108,15 @@ function Details({ sentence: { code, values } }: { readonly sentence: Sentence }
   if (code === 'held') {
     const probe = Number(values.nextProbeAt ?? 0);
     const words = String(values.errorInfo ?? '');
+    // Of some holds the words are our own conclusion, which the head says; the answer stands behind it.
+    const answer = words.replace(/^.*?; the last (one|answer): /, '');
     return (
       <>
         {words !== '' && (
           <p>
-            {t('overview.apiSays')}{' '}
+            {t(answer === words ? 'overview.apiSays' : 'overview.lastAnswer')}{' '}
             <q>
-              <Foreign text={words} />
+              <Foreign text={answer} />
             </q>
           </p>
         )}
@@ -132,15 +138,27 @@ function Details({ sentence: { code, values } }: { readonly sentence: Sentence }
   return null;
 }
 
-function Advice({ sentence: { code, values, advice } }: { readonly sentence: Sentence }) {
-  const key = ADVICE[code];
-  const known = code === 'held' ? named('holdAdvice.', String(values.kind)) : key === undefined ? '' : t(key);
-  const words = known === String(values.kind) || known === '' ? advice : known;
+function Advice({ sentence }: { readonly sentence: Sentence }) {
+  const words = adviceOf(sentence);
   if (words === '') return null;
-  const leadsTo = code === 'dead-letters' ? link(['dead-letters']) : undefined;
+  const leadsTo = sentence.code === 'dead-letters' ? link(['dead-letters']) : undefined;
   return (
     <p class="advice">
       <strong>{t('overview.toDo')}</strong> {leadsTo === undefined ? words : <a href={leadsTo}>{words}</a>}
     </p>
   );
+}
+
+/** The server's words where this page has none: it may be older than the server. */
+function adviceOf({ code, values, advice }: Sentence): string {
+  const kind = String(values.kind);
+  const known =
+    code === 'held'
+      ? named('holdAdvice.', kind)
+      : code === 'redis-refuses'
+        ? named('refusalAdvice.', kind)
+        : undefined;
+  if (known !== undefined) return known === kind ? advice : known;
+  const key = ADVICE[code];
+  return key === undefined ? advice : t(key);
 }
