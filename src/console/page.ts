@@ -35,24 +35,22 @@ export type Page = Readonly<{
 }>;
 
 /**
- * Serves the page below `basePath`. Files are read and compressed once, at the first request. `answer` says
- * whether it had something to answer: a file, or the page itself for a path that is not below `assets/`.
+ * Serves the page below `basePath`. Files are read at once, all of one version: an upgrade may replace them under
+ * a process that runs. They are compressed at the first request. `answer` says whether it had something to answer:
+ * a file, or the page itself for a path that is not below `assets/`.
  */
 export function createPage(basePath: string, folder = FOLDER): Page {
   let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
   const html = indexOf(folder);
-  const read = async (): Promise<ReadonlyMap<string, PageFile>> => {
+  const assets = html === undefined ? [] : assetsOf(folder);
+  const compress = async (): Promise<ReadonlyMap<string, PageFile>> => {
     if (html === undefined) return new Map();
     // Attributes are quoted by the validation of the setting: it holds no quote.
     const index = html.replace(/<base href="[^"]*"/, `<base href="${basePath}/"`);
-    const assets = readdirSync(join(folder, 'assets')).map((name) => `assets/${name}`);
     const all = [
       ['', await pageFile('.html', Buffer.from(index), 'no-cache')] as const,
       ...(await Promise.all(
-        assets.map(async (path) => {
-          const body = readFileSync(join(folder, path));
-          return [path, await pageFile(extname(path), body, FOR_EVER)] as const;
-        }),
+        assets.map(async ([path, body]) => [path, await pageFile(extname(path), body, FOR_EVER)] as const),
       )),
     ];
     return new Map(all);
@@ -60,7 +58,7 @@ export function createPage(basePath: string, folder = FOLDER): Page {
   return {
     isBuilt: html !== undefined,
     async answer(reply, path) {
-      files ??= read();
+      files ??= compress();
       const known = await files;
       const file = known.get(path) ?? (path.startsWith('assets/') ? undefined : known.get(''));
       if (file === undefined) return false;
@@ -68,6 +66,13 @@ export function createPage(basePath: string, folder = FOLDER): Page {
       return true;
     },
   };
+}
+
+function assetsOf(folder: string): (readonly [path: string, body: Buffer])[] {
+  return readdirSync(join(folder, 'assets')).map((name) => {
+    const path = `assets/${name}`;
+    return [path, readFileSync(join(folder, path))];
+  });
 }
 
 function indexOf(folder: string): string | undefined {

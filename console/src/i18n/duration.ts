@@ -30,6 +30,11 @@ export function relative(ms: number, nowMs: number): string {
     : t('time.in', { age: duration(whole(-ago)) });
 }
 
+/** In how long, for what is still to come; a moment that has passed is due. */
+export function upcoming(ms: number, nowMs: number): string {
+  return ms - nowMs < SECOND ? t('time.soon') : relative(ms, nowMs);
+}
+
 /** From a minute on nobody counts the seconds. */
 function whole(ms: number): number {
   const unit = ms < MINUTE ? SECOND : MINUTE;

@@ -14,6 +14,7 @@ export const en = {
   'duration.h': '{n} h',
   'duration.days': '{n} days',
   'time.now': 'now',
+  'time.soon': 'at once',
   'time.ago': '{age} ago',
   'time.in': 'in {age}',
 
@@ -38,7 +39,8 @@ export const en = {
   'away.redisWords':
     'No new event is accepted. Events that Redis has acknowledged are kept, and workers go on by themselves when it is back. Check Redis and the way there; imsync doctor names the reason.',
   'away.server': 'The console does not answer.',
-  'away.serverWords': 'Workers may run on all the same. This page asks again by itself.',
+  'away.serverWords':
+    'See whether its process runs; workers may go on all the same. This page asks again by itself.',
   'away.other': 'The console cannot answer.',
   'away.asOf': 'What you see is of {at}.',
 
@@ -485,7 +487,7 @@ export const en = {
   'settings.intro': 'The settings of the process that serves this page. Secrets are never shown.',
   'settings.differ': '{n} {n|setting is|settings are} not the same everywhere.',
   'settings.differWords':
-    'Ports may differ. A worker whose other settings differ may have missed a deploy: restart it.',
+    'A worker whose settings differ may have missed a deploy: restart it. Ports may differ and are not counted.',
   'settings.unknown': 'These workers do not tell their settings:',
   'settings.search': 'Search',
   'settings.onlySet': 'Only what is not the default',

@@ -16,6 +16,7 @@ export const zh: Catalogue = {
   'duration.h': '{n} 小时',
   'duration.days': '{n} 天',
   'time.now': '刚刚',
+  'time.soon': '马上',
   'time.ago': '{age}前',
   'time.in': '{age}后',
 
@@ -40,7 +41,7 @@ export const zh: Catalogue = {
   'away.redisWords':
     '新事件无法接收。Redis 确认过的事件不会丢，Redis 恢复后 worker 会自动继续。请检查 Redis 以及到它的网络；imsync doctor 会说明原因。',
   'away.server': '控制台没有应答。',
-  'away.serverWords': 'worker 可能仍在正常运行。本页会自动重试。',
+  'away.serverWords': '请查看它的进程是否在运行；worker 可能仍在正常工作。本页会自动重试。',
   'away.other': '控制台暂时无法应答。',
   'away.asOf': '当前显示的是 {at} 的数据。',
 
@@ -466,7 +467,7 @@ export const zh: Catalogue = {
 
   'settings.intro': '提供本页的进程的配置。密钥从不显示。',
   'settings.differ': '{n} 项配置在各进程之间不一致。',
-  'settings.differWords': '端口可以不同。其他配置不同的 worker 可能错过了一次部署：请重启它。',
+  'settings.differWords': '配置不同的 worker 可能错过了一次部署：请重启它。端口可以不同，不计在内。',
   'settings.unknown': '这些 worker 没有提供配置：',
   'settings.search': '搜索',
   'settings.onlySet': '只看非默认值',

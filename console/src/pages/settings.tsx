@@ -1,6 +1,6 @@
 import type { Setting, Settings as SettingsAnswer } from '../api/types.ts';
 import { t } from '../i18n/language.ts';
-import { route, setQuery } from '../state/route.ts';
+import { link, route, setQuery } from '../state/route.ts';
 import { Check, Field } from '../ui/field.tsx';
 import { Rows, useAsk } from '../ui/list.tsx';
 import { Page } from '../ui/page.tsx';
@@ -25,7 +25,7 @@ export function Settings() {
 
 function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }) {
   const { q = '', set } = route.value.query;
-  const differing = settings.filter(({ disagreeing }) => disagreeing.length > 0);
+  const differing = settings.filter(isOdd);
   const silent = workers.filter(({ known }) => !known);
   const word = q.toLowerCase();
   const shown = settings.filter(
@@ -40,7 +40,13 @@ function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }
           <p>
             <strong>{t('settings.differ', { n: differing.length })}</strong> {t('settings.differWords')}
           </p>
-          <p class="mono small">{differing.map(({ variable }) => variable).join(', ')}</p>
+          <ul class="mono small">
+            {differing.map(({ variable, path }) => (
+              <li key={path}>
+                <a href={link(['settings'], { q: variable || path })}>{variable || path}</a>
+              </li>
+            ))}
+          </ul>
         </Callout>
       )}
       {silent.length > 0 && (
@@ -71,11 +77,16 @@ function List({ data: { settings, workers } }: { readonly data: SettingsAnswer }
           rows={shown}
           empty={{ icon: 'search', title: t('settings.none'), words: t('settings.noneWords') }}
           keyOf={({ path }) => path}
-          toneOf={({ disagreeing }) => (disagreeing.length > 0 ? 'warn' : undefined)}
+          toneOf={(setting) => (isOdd(setting) ? 'warn' : undefined)}
         />
       </section>
     </>
   );
+}
+
+/** Workers of one machine have ports of their own: that is no sign of a missed deploy. */
+function isOdd({ path, disagreeing }: Setting): boolean {
+  return disagreeing.length > 0 && !/\.port$/.test(path);
 }
 
 const columns = (): readonly Column<Setting>[] => [
@@ -119,7 +130,7 @@ const columns = (): readonly Column<Setting>[] => [
       isDefault(origin) ? (
         <span class="faint">{t('settings.default')}</span>
       ) : (
-        <Foreign text={originText(origin, variable)} />
+        <Origin origin={origin} variable={variable} />
       ),
   },
 ];
@@ -158,10 +169,14 @@ function Doc({ text }: { readonly text: string }) {
 }
 
 /** The variable's own name stands beside it already. */
-function originText(origin: string, variable: string): string {
+function Origin({ origin, variable }: { readonly origin: string; readonly variable: string }) {
   const [kind = '', ...rest] = origin.split(' ');
   const words = { file: t('settings.file'), environment: t('settings.environment') }[kind];
-  if (words === undefined) return origin;
+  if (words === undefined) return <Foreign text={origin} />;
   const name = rest.join(' ');
-  return name === variable ? words : `${words} ${name}`;
+  return (
+    <>
+      {words} {name !== variable && <Foreign text={name} />}
+    </>
+  );
 }

@@ -18,6 +18,9 @@ const TABS = [
   { path: ['settings'], icon: 'settings', key: 'nav.settings' },
 ] as const satisfies readonly { path: readonly string[]; icon: IconName; key: string }[];
 
+/** So long the server gives all viewers the same state, which may be of before the act. */
+const SHARED_MS = 1_200;
+
 /** The frame: who is signed in, where one can go, whether what is shown is of now. */
 export function Shell({ children }: { readonly children: ComponentChildren }) {
   const main = useRef<HTMLElement>(null);
@@ -34,7 +37,10 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
   }, [place]);
   // an act has changed something
   useEffect(() => {
-    if (changes.value > 0) refresh();
+    if (changes.value === 0) return undefined;
+    refresh();
+    const again = setTimeout(refresh, SHARED_MS);
+    return () => clearTimeout(again);
   }, [changes.value]);
   useTitle(page);
   return (

@@ -69,3 +69,19 @@ test('without a build there is nothing, and it says so', async () => {
   expect(createPage('', folder).isBuilt).toBe(false);
   expect((await ask('', '')).statusCode).toBe(404);
 });
+
+test('an upgrade that replaces the files under a process leaves it the page that it started with', async () => {
+  build();
+  const page = createPage('', folder);
+  rmSync(join(folder, 'assets'), { recursive: true });
+  writeFileSync(join(folder, 'index.html'), '<head>another version</head>');
+  const app = fastify();
+  app.get('/*', async (request, reply) =>
+    (await page.answer(reply, (request.params as { '*': string })['*'])) ? reply : reply.code(404).send(),
+  );
+  const statuses = [];
+  for (const url of ['/', '/assets/a-1b2c.js', '/assets/m-3d.svg'])
+    statuses.push((await app.inject({ url })).statusCode);
+  await app.close();
+  expect(statuses).toEqual([200, 200, 200]);
+});

@@ -1,6 +1,6 @@
 import { PauseControl } from '../../acts/pause.tsx';
 import type { Sentence, Values } from '../../api/types.ts';
-import { duration, relative } from '../../i18n/duration.ts';
+import { duration, upcoming } from '../../i18n/duration.ts';
 import type { MessageKey } from '../../i18n/en.ts';
 import { named, t } from '../../i18n/language.ts';
 import { now } from '../../state/clock.ts';
@@ -121,7 +121,7 @@ function Details({ sentence: { code, values } }: { readonly sentence: Sentence }
           </p>
         )}
         <p>
-          {lasts} {kept} {t('overview.nextProbe', { when: relative(Math.max(probe, now.value), now.value) })}
+          {lasts} {kept} {t('overview.nextProbe', { when: upcoming(probe, now.value) })}
         </p>
       </>
     );

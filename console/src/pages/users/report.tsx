@@ -3,7 +3,7 @@ import { ForgetDialog } from '../../acts/forget-user.tsx';
 import { ImportDialog } from '../../acts/import-user.tsx';
 import { ask } from '../../api/client.ts';
 import type { User, UserCall } from '../../api/types.ts';
-import { relative } from '../../i18n/duration.ts';
+import { upcoming } from '../../i18n/duration.ts';
 import { named, t } from '../../i18n/language.ts';
 import { now } from '../../state/clock.ts';
 import { usePoll } from '../../state/poll.ts';
@@ -168,7 +168,7 @@ function CallFacts({ call }: { readonly call: UserCall }) {
     sentAt !== null
       ? t('users.sent', { at: since(sentAt) })
       : nextAt !== null
-        ? t('users.again', { when: relative(nextAt, now.value) })
+        ? t('users.again', { when: upcoming(nextAt, now.value) })
         : t('calls.atSlot');
   return (
     <>
