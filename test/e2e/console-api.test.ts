@@ -179,8 +179,10 @@ describe('the fleet', () => {
     });
     expect((await ask('/api/resume', '/api/resume', { body: {} })).json.changed).toBe(false);
     const { json } = await ask('/api/activity');
+    // The fleet may have held its calls meanwhile.
+    const byPeople = json.activity.filter(({ by }: Record<string, string>) => by !== '');
     expect(
-      json.activity.slice(0, 2).map(({ what, by, detail }: Record<string, string>) => [what, by, detail]),
+      byPeople.slice(0, 2).map(({ what, by, detail }: Record<string, string>) => [what, by, detail]),
     ).toEqual([
       ['resume', 'ann (console)', ''],
       ['pause', 'ann (console)', 'a deploy'],
@@ -188,8 +190,8 @@ describe('the fleet', () => {
     const page = await ask('/api/activity', '/api/activity?limit=1');
     expect(page.json.activity).toHaveLength(1);
     const next = await ask('/api/activity', `/api/activity?limit=1&before=${page.json.next}`);
-    expect(next.json.activity[0].what).toBe('pause');
-    expect(next.json.next).toBeNull();
+    expect(next.json.activity[0]).toEqual(json.activity[1]);
+    expect(next.json.next === null).toBe(json.activity.length === 2);
   }, 30_000);
 });
 

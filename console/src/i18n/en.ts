@@ -361,6 +361,7 @@ export const en = {
   'redrives.stop': 'Stop',
   'redrives.stopping': 'Redrive {id} stops. What is in calls goes on.',
   'redrives.countsWords': '{letters} {letters|letter|letters}: {imported} imported, {failed} dead again',
+  'redrives.open': ', {open} not known when it ended',
   'redrives.resume': 'Resume…',
   'redrives.resumeScope': 'What redrive {id} has left',
   'runState.running': 'running',

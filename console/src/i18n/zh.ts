@@ -347,6 +347,7 @@ export const zh: Catalogue = {
   'redrives.stop': '停止',
   'redrives.stopping': '重投 {id} 正在停止。已在调用中的会继续。',
   'redrives.countsWords': '{letters} 封：{imported} 个已导入，{failed} 个再次成为死信',
+  'redrives.open': '，{open} 个在结束时还不知道结果',
   'redrives.resume': '继续…',
   'redrives.resumeScope': '重投 {id} 剩下的死信',
   'runState.running': '进行中',

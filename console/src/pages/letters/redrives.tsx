@@ -115,7 +115,11 @@ const columns = (onRedrive: AskRedrive): readonly Column<Redrive>[] => [
   {
     name: 'counts',
     label: t('redrives.counts'),
-    cell: ({ letters, imported, failed }) => t('redrives.countsWords', { letters, imported, failed }),
+    cell: ({ letters, users, imported, failed }) => {
+      const open = users - imported - failed;
+      const known = t('redrives.countsWords', { letters, imported, failed });
+      return open > 0 ? `${known}${t('redrives.open', { open })}` : known;
+    },
   },
   {
     name: 'resume',
