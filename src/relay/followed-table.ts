@@ -93,8 +93,10 @@ export async function openFollowedTable(
           lock.check(last[8]);
           place = { at: BigInt(String(last[9])), id: String(last[0]) };
           const latest = BigInt(Math.floor(Number(last[7]))) * 1_000n + aheadUs;
-          const reached = place.at < latest ? place.at : latest;
-          if (reached > newest) newest = reached;
+          for (const row of rows) {
+            const at = BigInt(String(row[9]));
+            if (at > newest && at <= latest) newest = at;
+          }
         }
         const fresh = rows.filter(([id, ...rest]) => known.get(String(id)) !== BigInt(String(rest[8])));
         for (const [id, ...rest] of fresh) open.set(String(id), BigInt(String(rest[8])));
