@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readDatabaseUrl } from '../../src/config/database-url.ts';
+import { openDatabase } from '../../src/database/open-database.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { highestSql, takeSql } from '../../src/relay/look-sql.ts';
 import { describeWithDatabases } from '../support/database-user.ts';
@@ -317,6 +319,16 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
       await server.query(`${isPostgres ? 'SET default_transaction_read_only = off;' : ''}${set('usual')}`);
       await server.end();
     }
+  });
+
+  test('the session of a process that hangs ends, and its lock with it', async () => {
+    const address = readDatabaseUrl(stage.database.url);
+    if (address === undefined) throw new Error('no address');
+    const session = await openDatabase({ ...address, ca: '', cert: '', key: '' });
+    const sql = kind === 'PostgreSQL' ? 'SHOW idle_session_timeout' : 'SELECT @@wait_timeout';
+    const { rows } = await session.query(sql);
+    await session.close();
+    expect(rows).toEqual([[kind === 'PostgreSQL' ? '30s' : 30]]);
   });
 
   // What a worker loads does not depend on the database: once is enough.
