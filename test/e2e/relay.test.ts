@@ -328,7 +328,31 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     const sql = kind === 'PostgreSQL' ? 'SHOW idle_session_timeout' : 'SELECT @@wait_timeout';
     const { rows } = await session.query(sql);
     await session.close();
-    expect(rows).toEqual([[kind === 'PostgreSQL' ? '30s' : 30]]);
+    expect(String(rows[0]?.[0])).toBe(kind === 'PostgreSQL' ? '30s' : '30');
+  });
+
+  test('a relay that may not delete adds nothing, again and again', async () => {
+    const { app, database } = stage;
+    const isPostgres = kind === 'PostgreSQL';
+    const reader = isPostgres ? 'reader' : "reader@'%'";
+    await app.query(
+      isPostgres
+        ? "CREATE ROLE reader LOGIN PASSWORD 'r-4c1d'"
+        : "CREATE USER reader@'%' IDENTIFIED BY 'r-4c1d'",
+    );
+    for (const table of ['imsync_outbox', 'imsync_outbox_archive'])
+      await app.query(`GRANT SELECT ON ${table} TO ${reader}`);
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('a')");
+    const url = new URL(database.url);
+    url.username = 'reader';
+    url.password = 'r-4c1d';
+    const own = await relay([], { IMSYNC_DATABASE_URL: url.href });
+    const line = await own.line('the database cannot be used; waiting for it. Rows stay there');
+    expect(line.reason).toMatch(/denied.*Give the user the rights that imsync relay init prints/);
+    expect(await stage.events()).toEqual([]);
+    await app.query(`GRANT DELETE ON imsync_outbox TO ${reader}`);
+    await eventsFrom(stage, 1);
+    await stage.emptied();
   });
 
   // What a worker loads does not depend on the database: once is enough.
