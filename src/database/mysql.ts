@@ -52,6 +52,8 @@ export async function openMysql(settings: DatabaseSettings): Promise<Session> {
     lostBy ??= 'the connection was closed';
   });
   const query: Session['query'] = async (sql, values = [], name) => {
+    // The driver would only say that it is closed, and not why.
+    if (lostBy !== undefined) throw new Error(`the session was lost: ${lostBy}`);
     const options = { sql, values: [...values], rowsAsArray: true, timeout: STATEMENT_MS };
     const [found, fields] = await (name === undefined ? client.query(options) : client.execute(options));
     if (!Array.isArray(found)) return { columns: [], rows: [], changed: found.affectedRows };

@@ -56,6 +56,8 @@ export async function openPostgres(settings: DatabaseSettings): Promise<Session>
     lostBy ??= 'the connection was closed';
   });
   const query: Session['query'] = async (sql, values = [], name) => {
+    // The driver would only say that it is closed, and not why.
+    if (lostBy !== undefined) throw new Error(`the session was lost: ${lostBy}`);
     const { fields, rows, rowCount } = await client.query<unknown[], unknown[]>({
       ...{ text: sql, values: [...values], rowMode: 'array' },
       ...(name !== undefined && { name }),

@@ -321,12 +321,19 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     }
   });
 
-  test('the session of a process that hangs ends, and its lock with it', async () => {
+  test('the session of a process that hangs ends, and the reason is told', async () => {
     const address = readDatabaseUrl(stage.database.url);
     if (address === undefined) throw new Error('no address');
     const session = await openDatabase({ ...address, ca: '', cert: '', key: '' });
     const sql = kind === 'PostgreSQL' ? 'SHOW idle_session_timeout' : 'SELECT @@wait_timeout';
     const { rows } = await session.query(sql);
+    const isPostgres = kind === 'PostgreSQL';
+    const pid = await session.query(isPostgres ? 'SELECT pg_backend_pid()' : 'SELECT CONNECTION_ID()');
+    await stage.app.query(`${isPostgres ? 'SELECT pg_terminate_backend' : 'KILL '}(${pid.rows[0]?.[0]})`);
+    await eventually('it is lost', () => session.lostBy !== undefined);
+    await expect(session.query('SELECT 1')).rejects.toThrow(
+      /^the session was lost: .*(administrator command|closed)/,
+    );
     await session.close();
     expect(String(rows[0]?.[0])).toBe(kind === 'PostgreSQL' ? '30s' : '30');
   });
