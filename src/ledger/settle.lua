@@ -80,7 +80,8 @@ if eventsBefore ~= imports + request.superseded + deaths + eventsAfter then
     .. ' events before, ' .. imports .. ' imported, ' .. request.superseded .. ' superseded, ' .. deaths .. ' dead, '
     .. eventsAfter .. ' after')
 end
-local crowded = not request.isResolved and usersWithManyLetters() or {}
+local withLetters = importedWithLetters()
+local crowded = request.isResolved and {} or usersWithManyLetters(withLetters)
 if #crowded > 0 then
   return { 'letters', unpack(crowded) }
 end
@@ -94,7 +95,8 @@ if isRedrive then
 end
 
 writeLetters()
-local resolved = makeUpFor()
+-- A letter that was just written may be one more of theirs.
+local resolved = makeUpFor(deaths > 0 and importedWithLetters() or withLetters)
 if request.passedAt then
   callPassed(request.passedAt)
 end

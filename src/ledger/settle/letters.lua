@@ -106,9 +106,9 @@ local function importedWithLetters()
 end
 
 -- Users whose letters one settlement would take long to resolve.
-local function usersWithManyLetters()
+local function usersWithManyLetters(withLetters)
   local crowded, letters = {}, 0
-  for _, one in ipairs(importedWithLetters()) do
+  for _, one in ipairs(withLetters) do
     letters = letters + one.letters
     if letters > 1000 then
       crowded[#crowded + 1] = one.user
@@ -118,9 +118,9 @@ local function usersWithManyLetters()
 end
 
 -- An import makes up for the older letters of its user: those events end superseded. Answers them.
-local function makeUpFor()
+local function makeUpFor(withLetters)
   local resolved = {}
-  for _, one in ipairs(importedWithLetters()) do
+  for _, one in ipairs(withLetters) do
     resolveOlder(one.user, one.eventId, 1000, resolved)
   end
   return resolved
