@@ -139,6 +139,10 @@ const ADVICE: readonly (readonly [words: RegExp, todo: string])[] = [
     /does not support SSL|HANDSHAKE_NO_SSL_SUPPORT|secure connection/,
     'The server has no TLS: take sslmode out of IMSYNC_DATABASE_URL, or turn TLS on there.',
   ],
+  [
+    /22P05|22021/,
+    'A row holds bytes that are no text in the encoding of the database: find the row in the table, and mend or delete it. The rows behind it wait.',
+  ],
   [/53300|ER_CON_COUNT_ERROR|too many/i, 'The database has no free connection: raise its limit.'],
 ];
 

@@ -17,7 +17,8 @@ const SILENT_SECONDS = 30;
 
 /** It takes no locks beside the rows that are deleted, so no signup waits. */
 const ISOLATION = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
-const SETTINGS = `SET SESSION wait_timeout = ${SILENT_SECONDS}, time_zone = '+00:00'`;
+/** Each statement is committed and a backslash escapes, as the driver expects, whatever the server is set to. */
+const SETTINGS = `SET SESSION autocommit = 1, sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), wait_timeout = ${SILENT_SECONDS}, time_zone = '+00:00'`;
 
 export async function openMysql(settings: DatabaseSettings): Promise<Session> {
   const { createConnection } = await loadDriver(() => import('mysql2/promise'), 'mysql2');
@@ -51,6 +52,8 @@ export async function openMysql(settings: DatabaseSettings): Promise<Session> {
     lostBy ??= 'the connection was closed';
   });
   const query: Session['query'] = async (sql, values = [], name) => {
+    // The driver would only say that it is closed, and not why.
+    if (lostBy !== undefined) throw new Error(`the session was lost: ${lostBy}`);
     const options = { sql, values: [...values], rowsAsArray: true, timeout: STATEMENT_MS };
     const [found, fields] = await (name === undefined ? client.query(options) : client.execute(options));
     if (!Array.isArray(found)) return { columns: [], rows: [], changed: found.affectedRows };

@@ -19,7 +19,14 @@ const CLOSE_MS = 1_000;
  */
 const SETUP = `SELECT set_config('synchronous_commit', 'off', false), set_config('statement_timeout', '${STATEMENT_MS}', false),
   set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-  set_config('tcp_keepalives_count', '3', false), set_config('client_min_messages', 'warning', false), set_config('TimeZone', 'UTC', false)`;
+  set_config('tcp_keepalives_count', '3', false), set_config('client_min_messages', 'warning', false), set_config('TimeZone', 'UTC', false),
+  set_config('default_transaction_isolation', 'read committed', false), set_config('default_transaction_read_only', 'off', false)`;
+
+/**
+ * A process that hangs keeps its connection: its session ends when it asked nothing for so long, and another relay
+ * takes over. Older servers than PostgreSQL 14 cannot do it.
+ */
+const SILENT_SQL = `SELECT set_config(name, '30000', false) FROM pg_settings WHERE name = 'idle_session_timeout'`;
 
 /** The certificate may be for any name. */
 const UNNAMED = { checkServerIdentity: () => undefined };
@@ -49,6 +56,8 @@ export async function openPostgres(settings: DatabaseSettings): Promise<Session>
     lostBy ??= 'the connection was closed';
   });
   const query: Session['query'] = async (sql, values = [], name) => {
+    // The driver would only say that it is closed, and not why.
+    if (lostBy !== undefined) throw new Error(`the session was lost: ${lostBy}`);
     const { fields, rows, rowCount } = await client.query<unknown[], unknown[]>({
       ...{ text: sql, values: [...values], rowMode: 'array' },
       ...(name !== undefined && { name }),
@@ -63,6 +72,7 @@ export async function openPostgres(settings: DatabaseSettings): Promise<Session>
   try {
     await client.connect();
     await query(SETUP);
+    await query(SILENT_SQL);
     const { rows } = await query(
       "SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()",
     );

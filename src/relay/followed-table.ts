@@ -1,3 +1,4 @@
+import type { Dialect } from '../config/database-url.ts';
 import { quoteColumn, quoteTable, type Session } from '../database/database.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { type Outbox, PROFILE_CHARS, rowOf, SHORT_CHARS } from './outbox.ts';
@@ -17,13 +18,18 @@ export interface FollowedTable extends UserColumns {
 
 /** How often the overlap is read again. */
 const REWIND_EVERY_MS = 2_000;
+/** How far a time without a zone may be ahead of UTC: the easternmost zone. */
+const ZONE_US = 14n * 3_600_000_000n;
+/** Times after it, and PostgreSQL's infinity, count as this one. us since 1970. */
+const LATEST_US = 253_402_300_799_000_000n;
 
 /**
  * Follows the table: at each look the rows that changed after the last one. Every two seconds it goes back by
  * the overlap, for transactions that ended late; a row that is known as it is does not count twice. Redis
  * keeps the time of the newest row, in the step that adds the rows. Times are us since 1970.
  *
- * A row is read as it is at the look, so of one user a later look has the newer profile.
+ * A row is read as it is at the look, so of one user a later look has the newer profile. One whose time lies in
+ * the future is taken, but moves nothing: else all changes until then would lie behind the newest and be missed.
  */
 export async function openFollowedTable(
   session: Session,
@@ -32,12 +38,24 @@ export async function openFollowedTable(
 ): Promise<Outbox> {
   const lock = await openTableLock(session, table.table, 'Name it with --from-table.');
   const rowsAfter = statement(session, table, lock);
+  const aheadUs = (await hasZone(session, table)) ? 0n : ZONE_US;
   const mark = `table:${table.table}`;
   const overlap = BigInt(table.overlapMs) * 1_000n;
-  /** The time of each row of the overlap that was taken, by its number. */
+  /** The time of each row of the overlap that is done, by its number. */
   const known = new Map<string, bigint>();
+  /** The same of the rows of the last look that are not done. */
+  const open = new Map<string, bigint>();
+  const close = (ids: readonly { readonly id: string }[]): void => {
+    for (const { id } of ids) {
+      const at = open.get(id);
+      if (at !== undefined) known.set(id, at);
+      open.delete(id);
+    }
+  };
   let newest: bigint | undefined;
   let place = { at: 0n, id: '' };
+  /** Where the last look began. The next one begins there again if Redis did not get all of its rows. */
+  let before = { place, newest: 0n };
   let rewoundAtMs = Number.NEGATIVE_INFINITY;
   const rewind = (to: bigint): void => {
     rewoundAtMs = performance.now();
@@ -55,27 +73,45 @@ export async function openFollowedTable(
     async take(limit) {
       if (newest === undefined) {
         const stored = await readMark(app, mark);
-        newest = stored !== null ? BigInt(stored) : table.fromStart ? 0n : await clock(session);
+        const latest = (await clock(session)) + aheadUs;
+        newest = stored === null && table.fromStart ? 0n : BigInt(stored ?? latest);
+        if (newest > latest) newest = latest;
+        // Where the column has the time of an unknown zone, its own newest row is now.
+        if (stored === null && !table.fromStart && aheadUs > 0n)
+          newest = await newestUntil(session, table, latest);
         rewind(newest);
       }
+      if (open.size > 0) {
+        open.clear();
+        ({ place, newest } = before);
+      }
+      before = { place, newest };
       for (;;) {
         const { rows } = await rowsAfter(place, limit);
         const last = rows.at(-1);
         if (last !== undefined) {
           lock.check(last[8]);
           place = { at: BigInt(String(last[9])), id: String(last[0]) };
-          if (place.at > newest) newest = place.at;
+          const latest = BigInt(Math.floor(Number(last[7]))) * 1_000n + aheadUs;
+          for (const row of rows) {
+            const at = BigInt(String(row[9]));
+            if (at > newest && at <= latest) newest = at;
+          }
         }
         const fresh = rows.filter(([id, ...rest]) => known.get(String(id)) !== BigInt(String(rest[8])));
-        for (const [id, ...rest] of fresh) known.set(String(id), BigInt(String(rest[8])));
+        for (const [id, ...rest] of fresh) open.set(String(id), BigInt(String(rest[8])));
         const isEnd = rows.length < limit;
         if (isEnd && performance.now() - rewoundAtMs >= REWIND_EVERY_MS) rewind(newest);
         if (fresh.length > 0 || isEnd) return { rows: fresh.map(rowOf), nowMs: Number(last?.[7] ?? 0) };
       }
     },
-    // The time of the newest row is all that is kept, and Redis keeps it.
-    async done() {},
-    async aside() {},
+    // The database is told nothing: Redis keeps the time of the newest row.
+    async done(taken) {
+      close(taken);
+    },
+    async aside(bad) {
+      close(bad);
+    },
     waiting: async () => 0,
     ping: lock.ping,
     close: () => session.close(),
@@ -92,6 +128,53 @@ async function clock(session: Session): Promise<bigint> {
   return BigInt(String(rows[0]?.[0]).split('.')[0] ?? 0);
 }
 
+/** Whether the column of changes has moments, and not the time of a zone that is known to the app alone. */
+async function hasZone(session: Session, { table, updated }: FollowedTable): Promise<boolean> {
+  if (session.dialect === 'postgres') {
+    const { rows } = await session.query(
+      "SELECT atttypid = 'timestamptz'::regtype FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2",
+      [quoteTable('postgres', table), updated],
+    );
+    return rows[0]?.[0] === true;
+  }
+  const [, schema, bare = table] = /^([^.]+)\.(.+)$/.exec(table) ?? [];
+  const { rows } = await session.query(
+    `SELECT DATA_TYPE FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = COALESCE(?, DATABASE()) AND TABLE_NAME = ? AND COLUMN_NAME = ?`,
+    [schema ?? null, bare, updated],
+  );
+  return rows[0]?.[0] === 'timestamp';
+}
+
+/** The time of the newest row up to a moment; 0 without any. */
+async function newestUntil(
+  { dialect, query }: Session,
+  table: FollowedTable,
+  until: bigint,
+): Promise<bigint> {
+  const column = quoteColumn(dialect, table.updated);
+  const [micros, type] = [microsOf(dialect, `MAX(${column})`), dialect === 'postgres' ? 'text' : 'CHAR'];
+  const { rows } = await query(
+    `SELECT CAST(${micros} AS ${type}) FROM ${quoteTable(dialect, table.table)} WHERE ${column} <= ${momentOf(dialect, until)}`,
+  );
+  return BigInt(String(rows[0]?.[0] ?? 0));
+}
+
+/** SQL for the time of a column, in us since 1970. MariaDB knows no such number for a time after 2038. */
+function microsOf(dialect: Dialect, column: string): string {
+  return dialect === 'postgres'
+    ? `(extract(epoch FROM LEAST(${column}, ${momentOf(dialect, LATEST_US)})) * 1000000)::bigint`
+    : `CAST(COALESCE(UNIX_TIMESTAMP(${column}) * 1000000, IF(${column} IS NULL, NULL, ${LATEST_US})) AS UNSIGNED)`;
+}
+
+/** SQL for a time that is given in us since 1970. */
+function momentOf(dialect: Dialect, us: bigint): string {
+  const seconds = `${us / 1_000_000n}.${String(us % 1_000_000n).padStart(6, '0')}`;
+  return dialect === 'postgres'
+    ? `(timestamptz 'epoch' + interval '${seconds} seconds')`
+    : `FROM_UNIXTIME(${seconds})`;
+}
+
 /** Reads the rows after a place, in the order of their changes. */
 function statement(session: Session, table: FollowedTable, lock: TableLock) {
   const { dialect } = session;
@@ -102,9 +185,7 @@ function statement(session: Session, table: FollowedTable, lock: TableLock) {
       ? 'NULL'
       : `LEFT(${isPostgres ? `${quote(name)}::text` : `CAST(${quote(name)} AS CHAR)`}, ${chars})`;
   const [id, updated] = [quote(table.id), quote(table.updated)];
-  const micros = isPostgres
-    ? `(extract(epoch FROM ${updated}) * 1000000)::bigint`
-    : `CAST(UNIX_TIMESTAMP(${updated}) * 1000000 AS UNSIGNED)`;
+  const micros = microsOf(dialect, updated);
   const now = isPostgres ? 'extract(epoch FROM clock_timestamp())' : 'UNIX_TIMESTAMP(SYSDATE(6))';
   const columns = [
     ...[text(table.id, SHORT_CHARS), text(table.id, SHORT_CHARS)],
@@ -117,14 +198,11 @@ function statement(session: Session, table: FollowedTable, lock: TableLock) {
     ],
   ];
   return (place: { readonly at: bigint; readonly id: string }, limit: number) => {
-    const seconds = `${place.at / 1_000_000n}.${String(place.at % 1_000_000n).padStart(6, '0')}`;
-    const at = isPostgres
-      ? `(timestamptz 'epoch' + interval '${seconds} seconds')`
-      : `FROM_UNIXTIME(${seconds})`;
+    const at = momentOf(dialect, place.at);
     const later = place.id === '' ? '' : ` AND (${updated} > ${at} OR ${id} > ${isPostgres ? '$1' : '?'})`;
     return session.query(
       `SELECT ${columns.join(', ')} FROM ${quoteTable(dialect, table.table)}
-       WHERE ${updated} >= ${at}${later} ORDER BY ${updated}, ${id} LIMIT ${Math.trunc(limit)}`,
+       WHERE ${id} IS NOT NULL AND ${updated} >= ${at}${later} ORDER BY ${updated}, ${id} LIMIT ${Math.trunc(limit)}`,
       place.id === '' ? [] : [place.id],
     );
   };

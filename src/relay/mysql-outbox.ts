@@ -13,6 +13,8 @@ export async function openMysqlOutbox(session: Session, { table, keepMs }: Outbo
   const archive = quoteTable('mysql', `${table}_archive`);
   const lock = await openTableLock(session, table, INIT_TODO);
   await openTableLock(session, `${table}_archive`, INIT_TODO);
+  // Without the right to delete, rows would be relayed again and again.
+  await session.query(`DELETE FROM ${own} WHERE 1 = 0`);
   const inTransaction = async (work: () => Promise<void>): Promise<void> => {
     await session.query('START TRANSACTION');
     await work();

@@ -20,6 +20,8 @@ export async function openPostgresOutbox(
   const archive = quoteTable('postgres', `${table}_archive`);
   const lock = await openTableLock(session, table, INIT_TODO);
   await openTableLock(session, `${table}_archive`, INIT_TODO);
+  // Without the right to delete, rows would be relayed again and again.
+  await session.query(`DELETE FROM ${own} WHERE 1 = 0`);
   const { rows } = await session.query(
     "SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = 'imsync_notify' AND tgenabled <> 'D'",
     [own],

@@ -153,7 +153,7 @@ export class Relay {
       // Also when Redis refused the rest: what it has must not be added again.
       if (acknowledged.length > 0) {
         const elapsedMs = performance.now() - takenAtMs;
-        report.relayed(acknowledged.map(({ createdAtMs }) => nowMs - createdAtMs + elapsedMs));
+        report.relayed(acknowledged.map(({ createdAtMs }) => Math.max(0, nowMs - createdAtMs + elapsedMs)));
         await this.#ask(() => outbox.done(acknowledged));
         this.#done.add(acknowledged);
       }

@@ -1,5 +1,6 @@
 import type { Dialect } from '../config/database-url.ts';
 import { quoteColumn, quoteTable } from '../database/database.ts';
+import { PROFILE_CHARS, SHORT_CHARS } from './outbox.ts';
 
 /** The SQL that `imsync relay init` prints or applies. */
 
@@ -113,58 +114,78 @@ export interface UserColumns {
   readonly faceUrl?: string | undefined;
 }
 
-/** Triggers that fill the outbox from a table of users, at each signup and each change of a profile. */
+/** Longer names are cut by PostgreSQL, and refused by MySQL. */
+const NAME_CHARS = 63;
+
+/**
+ * Triggers that fill the outbox from a table of users, at each signup and each change of an ID or a profile. Their
+ * names are those of the table, so that several tables may have them. A row without an ID is no
+ * signup, and a long text is cut as by a look: else the database would refuse the app's own statement.
+ */
 export function triggerStatements(dialect: Dialect, outbox: string, users: UserColumns): Statement[] {
-  const quote = (name: string): string => quoteColumn(dialect, name);
-  const profile = [users.nick, users.faceUrl].filter((name) => name !== undefined);
-  const columns = ['user_id', ...(users.nick ? ['nick'] : []), ...(users.faceUrl ? ['face_url'] : [])];
-  const values = [users.id, ...profile].map((name) => `NEW.${quote(name)}`);
-  const insert = `INSERT INTO ${quoteTable(dialect, outbox)} (${columns.join(', ')}) VALUES (${values.join(', ')})`;
-  const why = `Fills the outbox from ${users.table}, in the app's own transactions.`;
-  if (dialect === 'postgres') {
-    const name = quoteTable(dialect, `${outbox}_from_users`);
-    const texts = values.map((value) => `${value}::text`).join(', ');
-    const of = profile.length === 0 ? '' : ` OR UPDATE OF ${profile.map(quote).join(', ')}`;
-    const same = profile.map((column) => `NEW.${quote(column)} IS NOT DISTINCT FROM OLD.${quote(column)}`);
-    const guard =
-      same.length === 0
-        ? ''
-        : `IF TG_OP = 'UPDATE' THEN IF ${same.join(' AND ')} THEN RETURN NULL; END IF; END IF;\n    `;
-    return [
-      {
-        why,
-        sql: `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS
+  const given = [
+    ['user_id', users.id],
+    ['nick', users.nick],
+    ['face_url', users.faceUrl],
+  ].filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const into = `INSERT INTO ${quoteTable(dialect, outbox)} (${given.map(([column]) => column).join(', ')})`;
+  const names = given.map(([, name]) => quoteColumn(dialect, name));
+  return dialect === 'postgres'
+    ? postgresTriggers(outbox, users.table, into, names)
+    : mysqlTriggers(users.table, into, names);
+}
+
+const whyTriggers = (table: string): string =>
+  `Fills the outbox from ${table}, in the app's own transactions.`;
+
+function postgresTriggers(outbox: string, users: string, into: string, names: string[]): Statement[] {
+  const table = quoteTable('postgres', users);
+  const bare = outbox.split('.').pop() ?? outbox;
+  const schema = outbox.slice(0, outbox.length - bare.length);
+  const name = quoteTable(
+    'postgres',
+    schema + `${bare}_from_${users.replace('.', '_')}`.slice(0, NAME_CHARS),
+  );
+  const texts = names.map((column) => `left(NEW.${column}::text, ${PROFILE_CHARS})`).join(', ');
+  const same = names.map((column) => `NEW.${column} IS NOT DISTINCT FROM OLD.${column}`).join(' AND ');
+  return [
+    {
+      why: whyTriggers(users),
+      // The outbox is found where it was made, whatever schemas the app's session searches.
+      sql: `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS
   $$ BEGIN
-    ${guard}INSERT INTO ${quoteTable(dialect, outbox)} (${columns.join(', ')}) VALUES (${texts});
+    IF NEW.${names[0]} IS NULL THEN RETURN NULL; END IF;
+    IF TG_OP = 'UPDATE' THEN IF ${same} THEN RETURN NULL; END IF; END IF;
+    ${into} VALUES (${texts});
     RETURN NULL;
   END $$`,
-      },
-      { why: '', sql: `DROP TRIGGER IF EXISTS imsync_outbox ON ${quoteTable(dialect, users.table)}` },
-      {
-        why: '',
-        sql: `CREATE TRIGGER imsync_outbox AFTER INSERT${of} ON ${quoteTable(dialect, users.table)} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
-      },
-    ];
-  }
-  const [signup, change] = [quote('imsync_outbox_signup'), quote('imsync_outbox_change')];
-  const changed = profile.map((name) => `NOT (NEW.${quote(name)} <=> OLD.${quote(name)})`).join(' OR ');
-  return [
-    { why, sql: `DROP TRIGGER IF EXISTS ${signup}` },
+    },
+    { why: '', sql: `DROP TRIGGER IF EXISTS imsync_outbox ON ${table}` },
     {
       why: '',
-      sql: `CREATE TRIGGER ${signup} AFTER INSERT ON ${quoteTable(dialect, users.table)} FOR EACH ROW ${insert}`,
+      sql: `CREATE TRIGGER imsync_outbox AFTER INSERT OR UPDATE OF ${names.join(', ')} ON ${table} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
     },
-    ...(profile.length === 0
-      ? []
-      : [
-          { why: '', sql: `DROP TRIGGER IF EXISTS ${change}` },
-          {
-            why: '',
-            sql: `CREATE TRIGGER ${change} AFTER UPDATE ON ${quoteTable(dialect, users.table)} FOR EACH ROW
-BEGIN IF ${changed} THEN ${insert}; END IF; END`,
-          },
-        ]),
   ];
+}
+
+function mysqlTriggers(users: string, into: string, names: string[]): Statement[] {
+  const bare = users.split('.').pop() ?? users;
+  const schema = users.slice(0, users.length - bare.length);
+  const nameOf = (event: string): string =>
+    quoteTable('mysql', schema + `imsync_${event}_${bare}`.slice(0, NAME_CHARS));
+  const isChanged = names.map((name) => `NOT (NEW.${name} <=> OLD.${name})`).join(' OR ');
+  const texts = names.map((name) => `LEFT(NEW.${name}, ${PROFILE_CHARS})`);
+  // The column of the ID is short: an ID that is cut is still too long for an account.
+  const values = [`LEFT(NEW.${names[0]}, ${SHORT_CHARS})`, ...texts.slice(1)].join(', ');
+  const trigger = (event: string, on: string, condition: string): Statement[] => [
+    { why: event === 'signup' ? whyTriggers(users) : '', sql: `DROP TRIGGER IF EXISTS ${nameOf(event)}` },
+    {
+      why: '',
+      sql: `CREATE TRIGGER ${nameOf(event)} AFTER ${on} ON ${quoteTable('mysql', users)} FOR EACH ROW
+BEGIN IF NEW.${names[0]} IS NOT NULL${condition} THEN ${into} VALUES (${values}); END IF; END`,
+    },
+  ];
+  return [...trigger('signup', 'INSERT', ''), ...trigger('change', 'UPDATE', ` AND (${isChanged})`)];
 }
 
 /** The rights of the app's user and of the relay's. */

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readDatabaseUrl } from '../../src/config/database-url.ts';
+import { openDatabase } from '../../src/database/open-database.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { highestSql, takeSql } from '../../src/relay/look-sql.ts';
 import { describeWithDatabases } from '../support/database-user.ts';
@@ -222,6 +224,142 @@ describeWithDatabases.each<AppDatabase['kind']>(['PostgreSQL', 'MariaDB'])('%s',
     // Only what lies within the overlap comes again.
     const again = (await eventsFrom(stage, 5)).slice(3).map(({ nick }) => nick);
     expect(again.sort()).toEqual(['C', 'Z']);
+  });
+
+  test('triggers of two tables do not mix, and no value of theirs makes a signup fail', async () => {
+    const { app } = stage;
+    const isPostgres = kind === 'PostgreSQL';
+    const place = isPostgres ? 'SCHEMA' : 'DATABASE';
+    await app.query(`CREATE ${place} elsewhere`);
+    await app.query(
+      `CREATE TABLE members (no int, ext varchar(32), title ${isPostgres ? 'text' : 'longtext'})`,
+    );
+    await app.query('CREATE TABLE elsewhere.users (id varchar(32), title varchar(50))');
+    try {
+      for (const [table, id] of [
+        ['members', 'ext'],
+        ['elsewhere.users', 'id'],
+      ] as const) {
+        const columns = ['--id-column', id, '--nick-column', 'title'];
+        const init = await stage.verb(['relay', 'init', '--apply', '--trigger', table, ...columns]);
+        expect([init.code, init.stderr]).toEqual([0, '']);
+      }
+      await app.query("INSERT INTO members VALUES (1, 'm1', 'A'), (2, NULL, 'B'), (3, 'm3', NULL)");
+      await app.query("UPDATE members SET ext = 'm2' WHERE no = 2");
+      await app.query('UPDATE members SET no = 4 WHERE no = 3');
+      await app.query("INSERT INTO members VALUES (5, 'long', repeat('x', 100000))");
+      // The app's session finds another table of that name, or none.
+      if (isPostgres) await app.query('SET search_path = elsewhere');
+      await app.query("INSERT INTO elsewhere.users VALUES ('e1', 'E')");
+      if (isPostgres) await app.query('RESET search_path');
+      const rows = await app.query('SELECT user_id, nick FROM imsync_outbox ORDER BY id');
+      expect(rows.map(({ user_id, nick }) => [user_id, String(nick).slice(0, 4)])).toEqual([
+        ['m1', 'A'],
+        ['m3', 'null'],
+        ['m2', 'B'],
+        ['long', 'xxxx'],
+        ['e1', 'E'],
+      ]);
+    } finally {
+      await app.query(isPostgres ? 'DROP SCHEMA elsewhere CASCADE' : 'DROP DATABASE elsewhere');
+      await app.query('DROP TABLE members');
+    }
+  });
+
+  test('a followed table loses no change that Redis did not take, nor one behind a time in the future', async () => {
+    const { app, client } = stage;
+    const isPostgres = kind === 'PostgreSQL';
+    // No zone: the app writes the time of a place west of UTC.
+    const [type, west, never] = isPostgres
+      ? ['timestamp', "(now() AT TIME ZONE 'UTC') - interval '5 hours'", "'infinity'"]
+      : ['datetime(6)', 'UTC_TIMESTAMP(6) - INTERVAL 5 HOUR', "'9999-12-31 23:59:59'"];
+    await app.query(`CREATE TABLE places (id bigint, at ${type})`);
+    try {
+      await app.query(`INSERT INTO places VALUES (1, ${west})`);
+      const columns = ['--from-table', 'places', '--updated-column', 'at'];
+      const own = await relay(columns, { IMSYNC_RELAY_MAX_WAITING: '3' });
+      await eventsFrom(stage, 1);
+      await app.query(`INSERT INTO places VALUES (2, ${west}), (3, ${west}), (NULL, ${west})`);
+      await eventsFrom(stage, 3);
+      await app.query(`INSERT INTO places VALUES (4, ${west})`);
+      await own.line(
+        'as many events wait in Redis as IMSYNC_RELAY_MAX_WAITING allows: rows wait in the database',
+      );
+      await eventually('a look for their age has seen the row', async () =>
+        /imsync_relay_waiting_rows 1\n/.test((await opsOf(own, '/metrics')).text),
+      );
+      await client.del(keys.stream);
+      expect((await eventsFrom(stage, 1)).map(({ userId }) => userId)).toEqual(['4']);
+      await app.query(`INSERT INTO places VALUES (5, ${never})`);
+      await eventsFrom(stage, 2);
+      await app.query(`INSERT INTO places VALUES (6, ${west})`);
+      expect((await eventsFrom(stage, 3)).map(({ userId }) => userId)).toEqual(['4', '5', '6']);
+      expect(linesOf(own, 'the database cannot be used; waiting for it. Rows stay there')).toEqual([]);
+    } finally {
+      await app.query('DROP TABLE places');
+    }
+  });
+
+  test("a session does not go by the server's defaults", async () => {
+    const { app, database } = stage;
+    const isPostgres = kind === 'PostgreSQL';
+    const set = (value: string): string =>
+      isPostgres
+        ? `ALTER ROLE app ${value === 'odd' ? "SET default_transaction_read_only = 'on'" : 'RESET ALL'}`
+        : `SET GLOBAL autocommit = ${value === 'odd' ? 0 : 1}`;
+    const server = await database.connect();
+    try {
+      await server.query(set('odd'));
+      await relay();
+      await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('a')");
+      await eventsFrom(stage, 1);
+      // As another session sees it: it was committed.
+      await stage.emptied(5_000);
+    } finally {
+      await server.query(`${isPostgres ? 'SET default_transaction_read_only = off;' : ''}${set('usual')}`);
+      await server.end();
+    }
+  });
+
+  test('the session of a process that hangs ends, and the reason is told', async () => {
+    const address = readDatabaseUrl(stage.database.url);
+    if (address === undefined) throw new Error('no address');
+    const session = await openDatabase({ ...address, ca: '', cert: '', key: '' });
+    const sql = kind === 'PostgreSQL' ? 'SHOW idle_session_timeout' : 'SELECT @@wait_timeout';
+    const { rows } = await session.query(sql);
+    const isPostgres = kind === 'PostgreSQL';
+    const pid = await session.query(isPostgres ? 'SELECT pg_backend_pid()' : 'SELECT CONNECTION_ID()');
+    await stage.app.query(`${isPostgres ? 'SELECT pg_terminate_backend' : 'KILL '}(${pid.rows[0]?.[0]})`);
+    await eventually('it is lost', () => session.lostBy !== undefined);
+    await expect(session.query('SELECT 1')).rejects.toThrow(
+      /^the session was lost: .*(administrator command|closed)/,
+    );
+    await session.close();
+    expect(String(rows[0]?.[0])).toBe(kind === 'PostgreSQL' ? '30s' : '30');
+  });
+
+  test('a relay that may not delete adds nothing, again and again', async () => {
+    const { app, database } = stage;
+    const isPostgres = kind === 'PostgreSQL';
+    const reader = isPostgres ? 'reader' : "reader@'%'";
+    await app.query(
+      isPostgres
+        ? "CREATE ROLE reader LOGIN PASSWORD 'r-4c1d'"
+        : "CREATE USER reader@'%' IDENTIFIED BY 'r-4c1d'",
+    );
+    for (const table of ['imsync_outbox', 'imsync_outbox_archive'])
+      await app.query(`GRANT SELECT ON ${table} TO ${reader}`);
+    await app.query("INSERT INTO imsync_outbox (user_id) VALUES ('a')");
+    const url = new URL(database.url);
+    url.username = 'reader';
+    url.password = 'r-4c1d';
+    const own = await relay([], { IMSYNC_DATABASE_URL: url.href });
+    const line = await own.line('the database cannot be used; waiting for it. Rows stay there');
+    expect(line.reason).toMatch(/denied.*Give the user the rights that imsync relay init prints/);
+    expect(await stage.events()).toEqual([]);
+    await app.query(`GRANT DELETE ON imsync_outbox TO ${reader}`);
+    await eventsFrom(stage, 1);
+    await stage.emptied();
   });
 
   // What a worker loads does not depend on the database: once is enough.

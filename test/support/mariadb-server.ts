@@ -56,7 +56,8 @@ export async function startMariadb(tls?: Pick<Certificate, 'cert' | 'key' | 'ca'
       await client.query('CREATE DATABASE IF NOT EXISTS app');
       await client.query(`CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY '${MARIADB_PASSWORD}'`);
       await client.query("GRANT ALL ON app.* TO app@'%' WITH GRANT OPTION");
-      await client.query("GRANT CREATE USER ON *.* TO app@'%'");
+      await client.query("GRANT ALL ON elsewhere.* TO app@'%'");
+      await client.query("GRANT CREATE USER, SUPER ON *.* TO app@'%'");
       await client.end();
       return true;
     });

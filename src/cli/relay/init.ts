@@ -51,12 +51,12 @@ export function relayInitCommand(): Command {
         ...tableStatements(dialect, table, flags.notify),
         ...(flags.trigger === undefined
           ? []
-          : triggerStatements(dialect, table, userColumns(flags.trigger, flags))),
+          : triggerStatements(dialect, outboxFor(config, flags.trigger), userColumns(flags.trigger, flags))),
       ];
       const rights = rightsStatements(dialect, table);
       if (flags.apply) await apply(config, statements);
       else process.stdout.write(statements.map(textOf(dialect)).join(''));
-      const heading = `-- Rights, with the names of your own users${flags.trigger ? ' (with triggers the app needs its right, too)' : ''}:\n`;
+      const heading = `-- Rights, with the names of your own users${flags.trigger ? ' (with triggers the app needs its right, too: without it a signup fails)' : ''}:\n`;
       process.stdout.write(
         heading + rights.map((right) => `${flags.apply ? '-- ' : ''}${right};\n`).join(''),
       );
@@ -67,6 +67,15 @@ function dialectOf(config: Config, flags: InitFlags) {
   const { url, urlFile } = config.database;
   if (url === '' && urlFile === '') return flags.mysql ? 'mysql' : 'postgres';
   return databaseSettings(config, readTextFile).dialect;
+}
+
+/** A trigger of MySQL looks for the outbox in the database of its table. */
+function outboxFor(config: Config, users: string): string {
+  const { table } = config.relay;
+  const { url, urlFile } = config.database;
+  if (table.includes('.') || !users.includes('.') || url + urlFile === '') return table;
+  const { dialect, database } = databaseSettings(config, readTextFile);
+  return dialect === 'mysql' ? `${database}.${table}` : table;
 }
 
 /** A trigger of MySQL holds `;`, so its client needs another end of a statement. */
