@@ -37,6 +37,8 @@ export function Away() {
   if (error === undefined) return null;
   const seenAt = status.value?.nowMs;
   const isRedis = error.code === 'redis-away';
+  // The plain words of these two are said above, in the viewer's language.
+  const isSaid = error.code === UNREACHABLE || (isRedis && error.message.startsWith('Redis does not answer'));
   return (
     <Callout tone="bad" icon="away" live>
       <p>
@@ -46,7 +48,8 @@ export function Away() {
         {t(isRedis ? 'away.redisWords' : 'away.serverWords')}
       </p>
       <p class="small">
-        {seenAt !== undefined && t('away.asOf', { at: since(seenAt) })} <Foreign text={error.message} />
+        {seenAt !== undefined && t('away.asOf', { at: since(seenAt) })}{' '}
+        <Foreign text={isSaid ? '' : error.message} />
       </p>
     </Callout>
   );
