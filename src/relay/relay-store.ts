@@ -3,6 +3,7 @@ import { askScript, fieldsOf, loadScript } from '../redis/script.ts';
 import type { SetBack } from './relayed-numbers.ts';
 
 const appendScript = loadScript(import.meta.url, 'append.lua');
+const raiseEpochScript = loadScript(import.meta.url, 'raise-epoch.lua');
 
 /** What a relay tells of itself. */
 export interface RelayNews {
@@ -36,7 +37,7 @@ export class FencedError extends Error {
  * the database, before the first look.
  */
 export async function raiseEpoch({ redis, keys }: AppRedis): Promise<number> {
-  return redis.hincrby(keys.relay, 'epoch', 1);
+  return Number(await askScript(redis, raiseEpochScript, keys, {}));
 }
 
 /**

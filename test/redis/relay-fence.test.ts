@@ -41,7 +41,7 @@ test('an earlier relay adds nothing once a later one has begun', async () => {
   await expect(add(first)).rejects.toBeInstanceOf(FencedError);
   expect(await nicks()).toEqual(['old', 'older', 'new']);
   expect(await redis.hget(keys.relay, 'table:t')).toBe('new');
-  expect(await readRelay({ redis, keys })).toMatchObject({ relay: 'r2', server: 'PostgreSQL 15' });
+  expect(await readRelay({ redis, keys })).toMatchObject({ relay: `r${second}`, server: 'PostgreSQL 15' });
 });
 
 test('an epoch that Redis has lost is written again by the relay that works', async () => {
@@ -49,6 +49,15 @@ test('an epoch that Redis has lost is written again by the relay that works', as
   await redis.del(keys.relay);
   await add(epoch, 'after a failover');
   await expect(add(epoch - 1, 'too late')).rejects.toBeInstanceOf(FencedError);
+});
+
+test('a relay that stood still while Redis was replaced by an empty one adds nothing to the new one', async () => {
+  const old = await raiseEpoch({ redis, keys });
+  await redis.flushall();
+  const epoch = await raiseEpoch({ redis, keys });
+  await add(epoch, 'new');
+  await expect(add(old, 'held meanwhile')).rejects.toBeInstanceOf(FencedError);
+  expect(await nicks()).toEqual(['new']);
 });
 
 test('a full Redis takes none of the events, and the sign of life passes', async () => {
