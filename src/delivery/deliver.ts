@@ -51,7 +51,7 @@ async function takeRecord(options: DeliveryOptions, callId: string, release: Rel
     case 'gone':
       return { kind: 'finished' };
     case 'foreign':
-      // The sweep says in the log how many there are.
+      options.report.left?.(callId, claim.format);
       return { kind: 'later', delayMs: FOREIGN_WAIT_MS };
     case 'early':
       return { kind: 'later', delayMs: claim.waitMs };

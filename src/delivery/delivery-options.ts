@@ -43,6 +43,8 @@ export interface DeliveryReport extends BreakerEvents {
   settled(callId: string, settlement: Settlement, settled: Settled): void;
   /** Events of a new record that look odd and are imported all the same. */
   odd?(callId: string, entries: readonly ValidEntry[]): void;
+  /** A call of another version was met, and left for that version. */
+  left?(callId: string, format: string): void;
 }
 
 /** A call that was answered, and what came of it. */
@@ -88,5 +90,6 @@ export function allOf(reports: readonly DeliveryReport[], onTrouble: (error: Err
     settled: (...told) => each((report) => report.settled(...told)),
     throttled: (...told) => each((report) => report.throttled(...told)),
     odd: (...told) => each((report) => report.odd?.(...told)),
+    left: (...told) => each((report) => report.left?.(...told)),
   };
 }

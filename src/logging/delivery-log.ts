@@ -11,6 +11,7 @@ const REPEAT_AFTER_MS = 10_000;
 export function createDeliveryLog(log: Logger, onSettled: (returned: number) => unknown): DeliveryReport {
   const throttleLine = atMostEvery(REPEAT_AFTER_MS);
   const unknownIdsLine = atMostEvery(REPEAT_AFTER_MS);
+  const leftLine = atMostEvery(REPEAT_AFTER_MS);
   return {
     called(call) {
       const { fields, sentence } = callLine(call);
@@ -41,6 +42,14 @@ export function createDeliveryLog(log: Logger, onSettled: (returned: number) => 
       if (!log.isLevelEnabled('debug')) return;
       for (const { eventId, event, odd } of entries)
         log.debug({ callId, eventId, userId: event.userId, odd }, 'an event looks odd and is imported');
+    },
+    left(callId, format) {
+      leftLine(() =>
+        log.warn(
+          { callId, format },
+          'a call of another version is left for a worker that makes it; start one if none runs',
+        ),
+      );
     },
     throttled(command, { errorCode, httpStatus, meaning }, ratePerSecond) {
       throttleLine(() =>

@@ -61,6 +61,11 @@ describe('a trouble that comes with every call is logged once in ten seconds', (
       /FailAccounts names users/,
       (report) => report.called(call({ failAccounts: ['anna', 'x', 'y'], failed: 1 })),
     ],
+    [
+      'a call of another version',
+      /a call of another version is left for a worker that makes it/,
+      (report) => report.left?.('c1', '2'),
+    ],
   ];
   it.each(kinds)('%s', (_what, words, meet) => {
     const { report, lines } = setUp();
