@@ -49,7 +49,7 @@ const TAKE_ROWS = 2_000;
 /** Events of one script: it holds Redis for some 2 ms. */
 const APPEND_ROWS = 250;
 /** Rests between looks that found nothing, without NOTIFY: the first, and the longest. Each doubles. */
-const POLL_MS = { first: 20, most: 500 };
+const POLL_MS = { first: 20, most: 600 };
 /** With NOTIFY a look needs no clock; this one is for a notice that was lost. It is a sign of life, too. */
 const SIGN_MS = 5_000;
 const STAND_BY_MS = 1_000;
