@@ -4,9 +4,8 @@ import { Loop, type LoopDeadline } from '../lifecycle/loop.ts';
 import type { AppRedis } from '../redis/keys.ts';
 import { hasRoomForIntake, type MemoryWatermark } from '../redis/memory-watermark.ts';
 import type { AsideRow, Outbox, OutboxRow, Taken } from './outbox.ts';
-import { RecentIds } from './recent-ids.ts';
 import { appendEvents, FencedError, noteSetBack, raiseEpoch, readMark } from './relay-store.ts';
-import type { SetBack } from './relayed-numbers.ts';
+import { RecentIds, type SetBack } from './relayed-numbers.ts';
 import { sortRows } from './row-event.ts';
 
 /** Why rows wait although the database and Redis answer. */

@@ -1,29 +1,11 @@
 import { createLinks } from '../../src/console/access/links.ts';
 import { ACT_TOKEN, askConsole, signIn, VIEW_TOKEN } from '../support/console-api.ts';
-import { startConsole } from '../support/console-server.ts';
+import { startConsole, useConsoles } from '../support/console-server.ts';
 import { eventually } from '../support/eventually.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
 
 /** Who may ask the console what, from where, and for how long. */
 
-let redis: TestRedis;
-const opened: { close(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  redis = await startRedis();
-}, 30_000);
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()));
-});
-afterAll(() => redis?.stop());
-
-async function open(
-  ...args: Parameters<typeof startConsole> extends [unknown, ...infer Rest] ? Rest : never
-) {
-  const started = await startConsole(redis, ...args);
-  opened.push(started);
-  return started;
-}
+const { server, open } = useConsoles();
 
 const ACT = { body: { reason: 'x' } } as const;
 const secretOf = (token: string): string => token.replace(/^\w+:/, '');
@@ -62,7 +44,7 @@ describe('a session', () => {
   });
 
   test('survives a restart, and ends with its token', async () => {
-    const first = await startConsole(redis);
+    const first = await startConsole(server());
     const cookie = await signIn(first.url, VIEW_TOKEN);
     await first.close();
     const second = await open();
@@ -365,7 +347,7 @@ describe('what may be asked', () => {
   test('while Redis is away the session stays, and everything goes on when it is back', async () => {
     const { url } = await open();
     const cookie = await signIn(url, ACT_TOKEN);
-    await redis.shutdown();
+    await server().shutdown();
     try {
       await eventually(
         'Redis is seen to be away',
@@ -377,7 +359,7 @@ describe('what may be asked', () => {
         advice: expect.stringContaining('goes on by itself'),
       });
     } finally {
-      await redis.restart();
+      await server().restart();
     }
     await eventually(
       'it goes on',

@@ -4,31 +4,13 @@ import { createSessions } from '../../src/console/access/sessions.ts';
 import { type Holder, holderOf } from '../../src/console/access/tokens.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { ACT_TOKEN, askConsole, signIn, VIEW_TOKEN } from '../support/console-api.ts';
-import { startConsole } from '../support/console-server.ts';
+import { useConsoles } from '../support/console-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { makeInvalidLetters } from '../support/letters.ts';
-import { startRedis, type TestRedis } from '../support/redis-server.ts';
 
 /** What somebody may try who has a token for looking, another page of the domain, or a place on the same machine. */
 
-let redis: TestRedis;
-const opened: { close(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  redis = await startRedis();
-}, 30_000);
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()));
-});
-afterAll(() => redis?.stop());
-
-async function open(
-  ...args: Parameters<typeof startConsole> extends [unknown, ...infer Rest] ? Rest : never
-) {
-  const started = await startConsole(redis, ...args);
-  opened.push(started);
-  return started;
-}
+const { open } = useConsoles();
 
 const secretOf = (token: string): string => token.replace(/^\w+:/, '');
 const PROXY = {

@@ -7,10 +7,12 @@ import { createStandardLog } from '../../src/logging/log.ts';
 import { closeRedis, openRedis, whenReady } from '../../src/redis/connect.ts';
 import { keysOf } from '../../src/redis/keys.ts';
 import { CONSOLE_ENV } from './console-api.ts';
-import type { TestRedis } from './redis-server.ts';
+import { startRedis, type TestRedis } from './redis-server.ts';
 import { TEST_APP } from './simulator.ts';
 
 const { log } = createStandardLog('silent', {}, false);
+
+type ConsoleOptions = Parameters<typeof startConsole> extends [unknown, ...infer Rest] ? Rest : never;
 
 /** The console of this process, on a free port, over a real Redis and without a worker. */
 export async function startConsole(
@@ -46,6 +48,27 @@ export async function startConsole(
     async close(): Promise<void> {
       await console.close();
       await closeRedis(redis);
+    },
+  };
+}
+
+/** A Redis for the tests of a file, and consoles over it that each test may open. They close after it. */
+export function useConsoles() {
+  let redis: TestRedis;
+  const opened: { close(): Promise<void> }[] = [];
+  beforeAll(async () => {
+    redis = await startRedis();
+  }, 30_000);
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+  });
+  afterAll(() => redis?.stop());
+  return {
+    server: () => redis,
+    async open(...[env, links, readFile]: ConsoleOptions) {
+      const started = await startConsole(redis, env, links, readFile);
+      opened.push(started);
+      return started;
     },
   };
 }

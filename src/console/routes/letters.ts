@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { Config } from '../../config/config.ts';
 import { codeMeaning } from '../../im/verdicts.ts';
 import {
   LETTER_ADVICE,
@@ -12,7 +13,6 @@ import { readLetters, summarizeLetters } from '../../ledger/letters/letter-store
 import { createCachedRead } from '../../lifecycle/wait.ts';
 import { ownerTimeMs } from '../../redis/owner.ts';
 import { deleteMeant, deletePart, deletionText } from '../../tasks/delete-letters.ts';
-import { codePageOf } from '../code-page.ts';
 import { maskLetter } from '../mask.ts';
 import { malformed, notFound } from '../refusal.ts';
 import { noteAct, personIn, type RouteContext } from './context.ts';
@@ -168,4 +168,16 @@ function readCursor(text: string, filter: LetterFilter): LetterCursor {
     // It is refused below.
   }
   throw malformed('The cursor is none of this list.');
+}
+
+/** The provider's own list of error codes, by where the app's console is. */
+const PAGES = {
+  china: 'https://cloud.tencent.com/document/product/269/1671',
+  elsewhere: 'https://www.tencentcloud.com/document/product/1047/34348',
+};
+
+/** The address of the page that explains a code; null without a code. */
+function codePageOf({ api }: Config, errorCode: number): string | null {
+  if (errorCode === 0) return null;
+  return api.region === 'china' ? PAGES.china : PAGES.elsewhere;
 }
